@@ -1,0 +1,228 @@
+package engine
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/netpold/netpold/engine/internal/persist"
+)
+
+// class is an identity: all Pods of one namespace that have the same values of every label that a live selector mentions,
+// and the same named ports. No policy can tell two Pods of a class apart but by their addresses. It is immutable but for the
+// transaction that made it.
+type class struct {
+	// mask has the bits of peers; see [peerSet].
+	mask uint64
+	// peers are the ids of the selectors, of those that some rule names as a peer, that select the class.
+	peers []uint32
+	// tiers are walked in order; none where no policy isolates the class for the direction (S13).
+	tiers [directions][]*tier
+	// ports are its named ports, sorted.
+	ports []NamedPort
+
+	namespace string
+	labels    []label
+	// key names the class; tierKeys its tiers.
+	key      string
+	tierKeys [directions]string
+}
+
+// names tells whether the class gives a port this name.
+func (c *class) names(name string, protocol Protocol, port uint16) bool {
+	for i := range c.ports {
+		if p := &c.ports[i]; p.Port == port && p.Protocol == protocol && p.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// asksAddress tells whether the peer's address takes part in a direction's rules.
+func (c *class) asksAddress(d direction) bool {
+	return c != nil && slices.ContainsFunc(c.tiers[d], func(t *tier) bool { return t.blocks })
+}
+
+// classRef finds a class by key, and counts its Pods.
+type classRef struct {
+	id   uint32
+	pods int
+}
+
+func sortedPorts(ports []NamedPort) []NamedPort {
+	sorted := slices.Clone(ports)
+	slices.SortFunc(sorted, func(a, b NamedPort) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Port, b.Port))
+	})
+	return slices.Compact(sorted)
+}
+
+func classKey(namespace string, labels []label, ports []NamedPort) string {
+	b := make([]byte, 0, 128)
+	b = appendString(b, namespace)
+	for _, l := range labels {
+		b = appendString(appendString(append(b, 1), l.key), l.value)
+	}
+	return string(appendPorts(append(b, 0), ports))
+}
+
+// selecting is what selects a class: the selectors that rules name as peers, and the policies.
+type selecting struct {
+	peers    []uint32
+	policies []*policy
+}
+
+// selectingOf finds what selects a Pod with these labels, through the index: it looks at the selectors filed under the
+// labels that the Pod and its namespace have, whatever the number of others.
+func (s *state) selectingOf(namespace string, podLabels []label) selecting {
+	namespaceLabels := s.labelsOf(namespace)
+	var found selecting
+	candidates(namespace, namespaceLabels, podLabels, func(p posting) {
+		for _, id := range s.selectorIndex.at(p) {
+			sel := s.selectors.At(id)
+			if !sel.selects(namespace, namespaceLabels, podLabels) {
+				continue
+			}
+			if sel.peers > 0 {
+				found.peers = append(found.peers, id)
+			}
+			found.policies = append(found.policies, sel.subjects...)
+		}
+	})
+	slices.Sort(found.peers)
+	slices.SortFunc(found.policies, byPolicyName)
+	return found
+}
+
+// isolating are the policies among these that isolate for a direction.
+func isolating(policies []*policy, d direction) []*policy {
+	var list []*policy
+	for _, p := range policies {
+		if p.isolates[d] {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// hypothetical is the class that a Pod would have. It is part of no snapshot.
+func (s *state) hypothetical(p *LabelledPod) *class {
+	c := &class{namespace: p.Namespace, labels: sortedLabels(p.Labels), ports: sortedPorts(p.Ports)}
+	found := s.selectingOf(c.namespace, c.labels)
+	c.setPeers(found.peers)
+	for d := range directions {
+		if list := isolating(found.policies, d); len(list) > 0 {
+			c.tiers[d] = []*tier{newTier(d, list, c.ports)}
+		}
+	}
+	return c
+}
+
+func (c *class) setPeers(ids []uint32) {
+	c.peers, c.mask = ids, 0
+	for _, id := range ids {
+		c.mask |= maskOf(id)
+	}
+}
+
+// sharedTier is a tier and how many classes have it.
+type sharedTier struct {
+	tier    *tier
+	classes int
+}
+
+// rebuild makes a class's decisions anew from what selects it now.
+func (t *txn) rebuild(id uint32) {
+	old := t.classes.At(id)
+	if old == nil {
+		return // its last Pod went in this transaction
+	}
+	found := t.selectingOf(old.namespace, old.labels)
+	c := &class{namespace: old.namespace, labels: old.labels, ports: old.ports, key: old.key}
+	c.setPeers(found.peers)
+	for d := range directions {
+		if list := isolating(found.policies, d); len(list) > 0 {
+			c.tierKeys[d] = tierKey(d, list, c.ports)
+			c.tiers[d] = []*tier{t.holdTier(c.tierKeys[d], d, list, c.ports)}
+		}
+	}
+	for _, key := range old.tierKeys { // after the new ones are held, so that a tier that stays is not built again
+		t.dropTier(key)
+	}
+	t.classes.Set(t.edit, id, c)
+}
+
+func (t *txn) holdTier(key string, d direction, policies []*policy, ports []NamedPort) *tier {
+	shared, ok := t.tiers.Get(key)
+	if !ok {
+		shared.tier = newTier(d, policies, ports)
+	}
+	shared.classes++
+	t.tiers.Set(t.edit, key, shared)
+	return shared.tier
+}
+
+func (t *txn) dropTier(key string) {
+	if key == "" {
+		return
+	}
+	shared, _ := t.tiers.Get(key)
+	if shared.classes--; shared.classes == 0 {
+		t.tiers.Delete(t.edit, key)
+		return
+	}
+	t.tiers.Set(t.edit, key, shared)
+}
+
+// holdClass gives the id of a Pod's class, which is made where it is the first Pod.
+func (t *txn) holdClass(namespace string, labels []label, ports []NamedPort) uint32 {
+	key := classKey(namespace, labels, ports)
+	ref, ok := t.classIDs.Get(key)
+	if !ok {
+		ref.id = t.classNumbers.take()
+		t.classes.Set(t.edit, ref.id, &class{namespace: namespace, labels: labels, ports: ports, key: key})
+		placesOf(namespace, labels, func(p posting) { t.classIndex.add(t.edit, p, ref.id) })
+		t.dirty[ref.id] = struct{}{}
+	}
+	ref.pods++
+	t.classIDs.Set(t.edit, key, ref)
+	return ref.id
+}
+
+// dropClass undoes one holdClass.
+func (t *txn) dropClass(id uint32) {
+	c := t.classes.At(id)
+	ref, _ := t.classIDs.Get(c.key)
+	if ref.pods--; ref.pods > 0 {
+		t.classIDs.Set(t.edit, c.key, ref)
+		return
+	}
+	t.classIDs.Delete(t.edit, c.key)
+	placesOf(c.namespace, c.labels, func(p posting) { t.classIndex.remove(t.edit, p, id) })
+	for _, key := range c.tierKeys {
+		t.dropTier(key)
+	}
+	var none *class
+	t.classes.Set(t.edit, id, none)
+	t.classNumbers.give(t.edit, id)
+}
+
+// numbers hands out ids, those given back first, so that tables indexed by id stay dense.
+type numbers struct {
+	next uint32
+	free persist.Array[uint32]
+	n    uint32
+}
+
+func (f *numbers) take() uint32 {
+	if f.n > 0 {
+		f.n--
+		return f.free.At(f.n)
+	}
+	f.next++
+	return f.next - 1
+}
+
+func (f *numbers) give(e *persist.Edit, id uint32) {
+	f.free.Set(e, f.n, id)
+	f.n++
+}

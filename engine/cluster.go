@@ -1,0 +1,68 @@
+package engine
+
+import (
+	"sync/atomic"
+
+	"github.com/netpold/netpold/engine/internal/persist"
+)
+
+// Options change what decisions mean, for the whole life of a [Cluster].
+type Options struct {
+	// IPBlockIgnoresPods restricts ipBlock to addresses outside the cluster: of no Pod and no Node (S19).
+	IPBlockIgnoresPods bool
+}
+
+// Cluster is the mutable mirror of a cluster. One goroutine calls [Cluster.Apply]; any number call [Cluster.Snapshot].
+type Cluster struct {
+	present atomic.Pointer[Snapshot]
+}
+
+// NewCluster returns an empty cluster. Its first snapshot has revision 0.
+func NewCluster(o Options) *Cluster {
+	c := &Cluster{}
+	c.present.Store(&Snapshot{state: newState(o)})
+	return c
+}
+
+// Snapshot is the present state. It never blocks.
+func (c *Cluster) Snapshot() *Snapshot { return c.present.Load() }
+
+// Apply makes all changes, in order, and publishes them as one snapshot, which it returns. The result depends on the
+// objects that remain alone, not on the order in which they came. Its cost is that of what changed.
+func (c *Cluster) Apply(changes ...Change) *Snapshot {
+	next := c.present.Load().with(changes)
+	c.present.Store(next)
+	return next
+}
+
+// with is the snapshot after more changes. s stays as it is.
+func (s *Snapshot) with(changes []Change) *Snapshot {
+	next := &Snapshot{state: s.state, revision: s.revision + 1}
+	t := txn{
+		state: &next.state, edit: &persist.Edit{},
+		dirty: map[uint32]struct{}{}, changed: map[scopedKey]struct{}{}, unclassed: map[nameKey]struct{}{},
+	}
+	t.apply(changes)
+	next.counts.Classes = next.classIDs.Len()
+	return next
+}
+
+// Snapshot is the cluster at one moment, compiled for decisions. It is immutable: any number of goroutines may ask it.
+type Snapshot struct {
+	state
+	revision uint64
+}
+
+// Revision grows by one with every snapshot of a Cluster (S25).
+func (s *Snapshot) Revision() uint64 { return s.revision }
+
+// Counts tells how much the snapshot holds.
+func (s *Snapshot) Counts() Counts { return s.counts }
+
+// Counts is how much a snapshot holds.
+type Counts struct {
+	// Pods that have not finished; Namespaces and Nodes that have an object.
+	Pods, Namespaces, Policies, Nodes, Services, EndpointSlices int
+	// Classes are groups of Pods that no selector tells apart; Selectors the distinct ones of all policies.
+	Classes, Selectors int
+}

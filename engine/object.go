@@ -1,0 +1,223 @@
+package engine
+
+import (
+	"net/netip"
+	"strconv"
+)
+
+// Object is one thing of the cluster: *Pod, *Namespace, *Node, *Policy, *Service or *EndpointSlice.
+//
+// An Object given to [Cluster.Apply] belongs to the engine from then on: the caller must not change it, nor what it refers to.
+type Object interface {
+	key() objectKey
+}
+
+// Change is one object that came, changed or went.
+type Change struct {
+	// Object is the new state. For a deletion only its kind, namespace and name count.
+	Object Object
+	// Delete says that the object is gone. Deleting what never came is no error.
+	Delete bool
+}
+
+// Pod is a Pod as far as decisions need it.
+type Pod struct {
+	Namespace, Name string
+	// UID breaks ties between Pods of one creation time (S7).
+	UID string
+	// Created is the creation time in any unit, the same for all Pods (S7).
+	Created int64
+	// Labels of the Pod.
+	Labels map[string]string
+	// Node is the Node it runs on; empty while it is not scheduled.
+	Node string
+	// HostNetwork Pods have the identity of their Node (S4).
+	HostNetwork bool
+	// Finished says that the phase is Succeeded or Failed (S6).
+	Finished bool
+	// IPs are status.podIPs, unmapped (S9).
+	IPs []netip.Addr
+	// HostIPs are status.hostIPs, unmapped: addresses of the Node (S5).
+	HostIPs []netip.Addr
+	// Ports are the named ports of its containers and of its init containers that restart always (S21).
+	Ports []NamedPort
+	// Workloads are what the Pod belongs to, in its namespace: its controller, and that one's.
+	Workloads []Workload
+}
+
+// NamedPort is a container port with a name.
+type NamedPort struct {
+	Name     string
+	Port     uint16
+	Protocol Protocol
+}
+
+// Workload names a controller of Pods, in their namespace.
+type Workload struct {
+	// Kind is as Kubernetes writes it: Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, CronJob.
+	Kind, Name string
+}
+
+// Namespace is a Namespace. Its label kubernetes.io/metadata.name need not be among Labels (S18).
+type Namespace struct {
+	Name   string
+	Labels map[string]string
+}
+
+// Node is a Node.
+type Node struct {
+	Name string
+	// IPs are the addresses of its status, unmapped; host names are left out.
+	IPs []netip.Addr
+}
+
+// Policy is a NetworkPolicy after the API server's defaulting (S11, S20).
+type Policy struct {
+	Namespace, Name string
+	// Subject selects the Pods of Namespace that the policy applies to (S10).
+	Subject Selector
+	// IsolatesEgress and IsolatesIngress are the policy types. Rules of a direction that is not isolated are ignored (S12).
+	IsolatesEgress, IsolatesIngress bool
+	// Egress and Ingress are the rules, at the places that the API gives them.
+	Egress, Ingress []Rule
+}
+
+// Rule allows what one of its peers and one of its ports match (S15).
+type Rule struct {
+	// Peers: an empty list matches every peer.
+	Peers []Peer
+	// Ports: an empty list matches every port of every protocol.
+	Ports []Port
+}
+
+// Peer is a group of endpoints (S16). The zero Peer, and one with Block beside a selector, matches nothing.
+type Peer struct {
+	// Namespaces selects namespaces; nil means the policy's own, where Pods is set.
+	Namespaces *Selector
+	// Pods selects Pods in them; nil means all, where Namespaces is set.
+	Pods *Selector
+	// Block is a range of addresses; nil for none.
+	Block *IPBlock
+}
+
+// IPBlock matches an address inside CIDR and inside none of Except (S19). An invalid CIDR matches nothing.
+type IPBlock struct {
+	CIDR   netip.Prefix
+	Except []netip.Prefix
+}
+
+// Port matches destination ports of one protocol (S20). The zero Port matches nothing.
+type Port struct {
+	Protocol Protocol
+	// Name is a named port of the destination (S21); First and Last are then ignored.
+	Name string
+	// First and Last are an inclusive range; 1 to 65535 is every port.
+	First, Last uint16
+}
+
+// Selector is a metav1.LabelSelector: all requirements hold (S17). The zero Selector matches everything.
+type Selector []Requirement
+
+// Requirement is one condition on a label.
+type Requirement struct {
+	Key      string
+	Operator Operator
+	// Values are for In and NotIn.
+	Values []string
+}
+
+// Operator relates a label to the values of a [Requirement].
+type Operator uint8
+
+// The operators of metav1.LabelSelector. NotIn and DoesNotExist match an object that lacks the key (S17).
+const (
+	In Operator = iota
+	NotIn
+	Exists
+	DoesNotExist
+)
+
+// Service is a Service (S24).
+type Service struct {
+	Namespace, Name string
+	// IPs are its cluster, external and load-balancer addresses, unmapped.
+	IPs []netip.Addr
+	// Headless Services map no port.
+	Headless bool
+	// ExternalName Services are names of DNS, and stand for no endpoint.
+	ExternalName bool
+	Ports        []ServicePort
+}
+
+// ServicePort is a port of a Service. EndpointSlices give its target by the same Name.
+type ServicePort struct {
+	Name     string
+	Port     uint16
+	Protocol Protocol
+}
+
+// EndpointSlice holds endpoints of a Service of its namespace.
+type EndpointSlice struct {
+	Namespace, Name string
+	// Service is the name of the Service.
+	Service   string
+	Endpoints []SliceEndpoint
+	Ports     []ServicePort
+}
+
+// SliceEndpoint is an endpoint of a Service.
+type SliceEndpoint struct {
+	// Addr is the endpoint's address; whatever owns it is the endpoint.
+	Addr netip.Addr
+	// Pod names the Pod of the slice's namespace that is the endpoint where Addr is not valid.
+	Pod string
+	// Ready endpoints are chosen; when there is none, those that are Terminating and still Serving.
+	Ready, Serving, Terminating bool
+}
+
+// Protocol is a transport protocol.
+type Protocol uint8
+
+// The protocols that policies tell apart (S22).
+const (
+	TCP Protocol = iota
+	UDP
+	SCTP
+)
+
+// String is the protocol's name as Kubernetes writes it.
+func (p Protocol) String() string {
+	switch p {
+	case TCP:
+		return "TCP"
+	case UDP:
+		return "UDP"
+	case SCTP:
+		return "SCTP"
+	}
+	return "Protocol(" + strconv.Itoa(int(p)) + ")"
+}
+
+type kind uint8
+
+const (
+	kindPod kind = iota
+	kindNamespace
+	kindNode
+	kindPolicy
+	kindService
+	kindSlice
+	kindCount
+)
+
+type objectKey struct {
+	kind            kind
+	namespace, name string
+}
+
+func (p *Pod) key() objectKey           { return objectKey{kindPod, p.Namespace, p.Name} }
+func (n *Namespace) key() objectKey     { return objectKey{kindNamespace, "", n.Name} }
+func (n *Node) key() objectKey          { return objectKey{kindNode, "", n.Name} }
+func (p *Policy) key() objectKey        { return objectKey{kindPolicy, p.Namespace, p.Name} }
+func (s *Service) key() objectKey       { return objectKey{kindService, s.Namespace, s.Name} }
+func (s *EndpointSlice) key() objectKey { return objectKey{kindSlice, s.Namespace, s.Name} }

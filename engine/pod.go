@@ -1,0 +1,298 @@
+package engine
+
+import (
+	"cmp"
+	"maps"
+	"net/netip"
+	"slices"
+	"unique"
+
+	"github.com/netpold/netpold/engine/internal/persist"
+)
+
+// maxUnusedKeys is how many label keys that no selector mentions any more still tell classes apart. Keeping a few saves the
+// work of merging and dividing classes again when a policy is replaced.
+const maxUnusedKeys = 16
+
+// noClass is the class of host-network and finished Pods.
+const noClass = ^uint32(0)
+
+// pod is a Pod as the state holds it. It is immutable but for the transaction that made it.
+type pod struct {
+	namespace, name string
+	uid             string
+	created         int64
+	node            unique.Handle[string] // zero while not scheduled
+	class           uint32
+	host, finished  bool
+	ips             []netip.Addr
+	hostIPs         []netip.Addr
+	labels          []label
+	ports           []NamedPort
+	workloads       []Workload
+}
+
+// ordinary tells whether policies can apply to the Pod (S1, S4, S6).
+func (p *pod) ordinary() bool { return !p.host && !p.finished }
+
+func (p *pod) key() nameKey { return nameKey{p.namespace, p.name} }
+
+// newer orders Pods that claim an address (S7); the name is a last resort that makes the order total.
+func (p *pod) newer(o *pod) bool {
+	return cmp.Or(cmp.Compare(p.created, o.created), cmp.Compare(p.uid, o.uid), p.key().compare(o.key())) > 0
+}
+
+// workload is the Pods of a workload by name, finished ones among them.
+type workload struct {
+	owner *persist.Edit
+	pods  persist.Map[string, struct{}]
+}
+
+type workloadKey struct{ namespace, kind, name string }
+
+func newPod(o *Pod) *pod {
+	p := &pod{
+		namespace: o.Namespace, name: o.Name, uid: o.UID, created: o.Created, class: noClass,
+		host: o.HostNetwork, finished: o.Finished, labels: sortedLabels(o.Labels), workloads: o.Workloads,
+	}
+	if o.Node != "" {
+		p.node = unique.Make(o.Node)
+	}
+	if !o.Finished {
+		p.ips, p.hostIPs = addresses(o.IPs), addresses(o.HostIPs)
+	}
+	if p.ordinary() {
+		p.ports = sortedPorts(o.Ports)
+	}
+	return p
+}
+
+// addresses drops repetitions and what is no address.
+func addresses(ips []netip.Addr) []netip.Addr {
+	if len(ips) == 0 {
+		return nil
+	}
+	list := make([]netip.Addr, 0, len(ips))
+	for _, ip := range ips {
+		if ip = ip.Unmap(); ip.IsValid() && !slices.Contains(list, ip) {
+			list = append(list, ip)
+		}
+	}
+	return list
+}
+
+func (t *txn) applyPod(o *Pod, gone bool) {
+	old := t.pod(o.Namespace, o.Name)
+	if gone {
+		if old == nil {
+			return
+		}
+		t.removePod(old)
+		ns := t.namespace(o.Namespace)
+		ns.pods.Delete(t.edit, o.Name)
+		t.forgetNamespace(o.Namespace, ns)
+		return
+	}
+	p := newPod(o)
+	t.namespace(o.Namespace) // before the old one goes, so that the namespace stays
+	if old != nil {
+		p.class = old.class // kept until the end, so that a class that stays is not made again
+		t.removeClaims(old)
+		t.leaveWorkloads(old)
+	}
+	if (old == nil || old.finished) != p.finished {
+		t.counts.Pods += map[bool]int{true: -1, false: 1}[p.finished]
+	}
+	t.store(p)
+	t.addClaims(p)
+	for _, w := range p.workloads {
+		t.workload(p.namespace, w).pods.Set(t.edit, p.name, struct{}{})
+	}
+	t.unclassed[p.key()] = struct{}{}
+}
+
+func (t *txn) removePod(old *pod) {
+	t.removeClaims(old)
+	t.leaveWorkloads(old)
+	if old.class != noClass {
+		t.dropClass(old.class)
+	}
+	if !old.finished {
+		t.counts.Pods--
+	}
+	delete(t.unclassed, old.key())
+}
+
+func (t *txn) store(p *pod) {
+	ns := t.namespace(p.namespace)
+	ns.pods.Set(t.edit, p.name, p)
+}
+
+func (t *txn) workload(namespace string, w Workload) *workload {
+	key := workloadKey{namespace, w.Kind, w.Name}
+	old, ok := t.workloads.Get(key)
+	switch {
+	case !ok:
+		old = &workload{owner: t.edit, pods: persist.NewMap[string, struct{}](persist.HashOf[string]())}
+	case old.owner == t.edit:
+		return old
+	default:
+		fresh := *old
+		fresh.owner, old = t.edit, &fresh
+	}
+	t.workloads.Set(t.edit, key, old)
+	return old
+}
+
+func (t *txn) leaveWorkloads(p *pod) {
+	for _, w := range p.workloads {
+		all := t.workload(p.namespace, w)
+		if all.pods.Delete(t.edit, p.name); all.pods.Len() == 0 {
+			t.workloads.Delete(t.edit, workloadKey{p.namespace, w.Kind, w.Name})
+		}
+	}
+}
+
+// addClaims makes the Pod a claimant of its addresses, and its Node of the Node's.
+func (t *txn) addClaims(p *pod) {
+	for _, ip := range p.ips {
+		t.claim(ip, claim{pod: p})
+	}
+	if p.node == (unique.Handle[string]{}) || len(p.hostIPs) == 0 {
+		return
+	}
+	n := t.node(p.node.Value())
+	n.hostIPs = maps.Clone(n.hostIPs)
+	if n.hostIPs == nil {
+		n.hostIPs = map[netip.Addr]int{}
+	}
+	for _, ip := range p.hostIPs {
+		if n.hostIPs[ip]++; n.hostIPs[ip] == 1 {
+			t.claim(ip, claim{node: n.handle})
+		}
+	}
+}
+
+// removeClaims undoes addClaims.
+func (t *txn) removeClaims(p *pod) {
+	for _, ip := range p.ips {
+		t.release(ip, claim{pod: p})
+	}
+	if p.node == (unique.Handle[string]{}) || len(p.hostIPs) == 0 {
+		return
+	}
+	n := t.node(p.node.Value())
+	n.hostIPs = maps.Clone(n.hostIPs)
+	for _, ip := range p.hostIPs {
+		if n.hostIPs[ip]--; n.hostIPs[ip] == 0 {
+			delete(n.hostIPs, ip)
+			t.release(ip, claim{node: n.handle})
+		}
+	}
+	t.forgetNode(p.node.Value(), n)
+}
+
+// relevant are the labels that some selector could ask a Pod of the namespace for.
+func (t *txn) relevant(p *pod) []label {
+	var kept []label
+	for _, l := range p.labels {
+		if t.keys.Find(scopedKey{p.namespace, l.key}) != nil || t.keys.Find(scopedKey{"", l.key}) != nil {
+			kept = append(kept, l)
+		}
+	}
+	return kept
+}
+
+// reclassify gives every Pod that is new or changed, or has a label whose key came into or went out of use, its class.
+func (t *txn) reclassify() {
+	scopes := map[string][]string{}
+	for k := range t.changed {
+		scopes[k.scope] = append(scopes[k.scope], k.key)
+	}
+	for scope, keys := range scopes {
+		if scope != "" {
+			if ns, ok := t.namespaces.Get(scope); ok {
+				t.unclassPods(ns, keys)
+			}
+			continue
+		}
+		for _, ns := range t.namespaces.All() {
+			t.unclassPods(ns, keys)
+		}
+	}
+	for key := range t.unclassed {
+		t.classify(t.pod(key.namespace, key.name))
+	}
+}
+
+func (t *txn) unclassPods(ns *namespace, keys []string) {
+	for _, p := range ns.pods.All() {
+		if slices.ContainsFunc(keys, func(k string) bool { _, has := valueOf(p.labels, k); return has }) {
+			t.unclassed[p.key()] = struct{}{}
+		}
+	}
+}
+
+func (t *txn) classify(p *pod) {
+	class := noClass
+	if p.ordinary() {
+		class = t.holdClass(p.namespace, t.relevant(p), p.ports)
+	}
+	if p.class != noClass {
+		t.dropClass(p.class)
+	}
+	if p.class == class {
+		return
+	}
+	fresh := *p
+	fresh.class = class
+	t.store(&fresh)
+	for _, ip := range fresh.ips {
+		t.release(ip, claim{pod: p})
+		t.claim(ip, claim{pod: &fresh})
+	}
+}
+
+// useKeys counts the label keys that a selector mentions.
+func (t *txn) useKeys(s *selector) {
+	for _, r := range s.pods {
+		k := scopedKey{s.scope, r.Key}
+		uses, ok := t.keys.Get(k)
+		if !ok {
+			t.changed[k] = struct{}{}
+		} else if uses == 0 {
+			t.unusedKeys--
+		}
+		t.keys.Set(t.edit, k, uses+1)
+	}
+}
+
+// disuseKeys undoes useKeys.
+func (t *txn) disuseKeys(s *selector) {
+	for _, r := range s.pods {
+		k := scopedKey{s.scope, r.Key}
+		uses, _ := t.keys.Get(k)
+		if uses == 1 {
+			t.unusedKeys++
+		}
+		t.keys.Set(t.edit, k, uses-1)
+	}
+}
+
+// retireKeys forgets the unused keys once they are many.
+func (t *txn) retireKeys() {
+	if t.unusedKeys <= maxUnusedKeys {
+		return
+	}
+	var unused []scopedKey
+	for k, uses := range t.keys.All() {
+		if uses == 0 {
+			unused = append(unused, k)
+		}
+	}
+	for _, k := range unused {
+		t.keys.Delete(t.edit, k)
+		t.changed[k] = struct{}{}
+	}
+	t.unusedKeys = 0
+}

@@ -1,0 +1,118 @@
+package engine
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+)
+
+// direction is a direction of traffic, as an index.
+type direction uint8
+
+const (
+	egress direction = iota
+	ingress
+	directions
+)
+
+// policy is a Policy whose selectors are known by id. It is immutable.
+type policy struct {
+	source *Policy
+	// uid tells apart all versions of all policies.
+	uid      uint64
+	subject  uint32
+	isolates [directions]bool
+	rules    [directions][]rule
+}
+
+// rule is a Rule whose peers are known by id.
+type rule struct {
+	anyPeer   bool
+	selectors []uint32
+	blocks    []*IPBlock
+	anyPort   bool
+	ports     []Port
+}
+
+func byPolicyName(a, b *policy) int {
+	return cmp.Or(cmp.Compare(a.source.Namespace, b.source.Namespace), cmp.Compare(a.source.Name, b.source.Name))
+}
+
+// selectorOf is the group of Pods that a peer names, or nil where the peer is a block or invalid (S16, S23).
+func selectorOf(namespace string, p *Peer) *selector {
+	switch {
+	case p.Block != nil, p.Namespaces == nil && p.Pods == nil:
+		return nil
+	case p.Namespaces == nil:
+		return newSelector(namespace, nil, *p.Pods)
+	case p.Pods == nil:
+		return newSelector("", *p.Namespaces, nil)
+	}
+	return newSelector("", *p.Namespaces, *p.Pods)
+}
+
+// blockOf is the block that a peer names, or nil where the peer has none or is invalid (S23).
+func blockOf(p *Peer) *IPBlock {
+	if p.Block == nil || p.Namespaces != nil || p.Pods != nil || !p.Block.CIDR.IsValid() {
+		return nil
+	}
+	return p.Block
+}
+
+// compile turns a Policy's rules into their compiled form; intern makes a selector known and gives its id.
+func compile(src *Policy, intern func(*selector) uint32) *policy {
+	p := &policy{source: src, isolates: [directions]bool{src.IsolatesEgress, src.IsolatesIngress}}
+	for d, rules := range [directions][]Rule{src.Egress, src.Ingress} {
+		if !p.isolates[d] {
+			continue // S12
+		}
+		p.rules[d] = make([]rule, 0, len(rules))
+		for i := range rules {
+			r := rule{anyPeer: len(rules[i].Peers) == 0, anyPort: len(rules[i].Ports) == 0, ports: rules[i].Ports}
+			for j := range rules[i].Peers {
+				if b := blockOf(&rules[i].Peers[j]); b != nil {
+					r.blocks = append(r.blocks, b)
+				} else if s := selectorOf(src.Namespace, &rules[i].Peers[j]); s != nil {
+					r.selectors = append(r.selectors, intern(s))
+				}
+			}
+			p.rules[d] = append(p.rules[d], r)
+		}
+	}
+	return p
+}
+
+// peerSelectors yields the id of each selector that the rules name, as often as they do.
+func (p *policy) peerSelectors(yield func(uint32)) {
+	for _, rules := range p.rules {
+		for i := range rules {
+			for _, id := range rules[i].selectors {
+				yield(id)
+			}
+		}
+	}
+}
+
+// blocks is a set of address ranges, each with the rank of the first rule that has it.
+type blockList []rankedBlock
+
+type rankedBlock struct {
+	block *IPBlock
+	rank  uint32
+}
+
+// first is the lowest rank of the blocks that match an address, by looking at each.
+func (l blockList) first(addr netip.Addr) uint32 {
+	best := noRank
+	for i := range l {
+		if l[i].rank < best && l[i].block.contains(addr) {
+			best = l[i].rank
+		}
+	}
+	return best
+}
+
+// contains tells whether an address is inside CIDR and inside none of Except (S19).
+func (b *IPBlock) contains(addr netip.Addr) bool {
+	return b.CIDR.Contains(addr) && !slices.ContainsFunc(b.Except, func(e netip.Prefix) bool { return e.Contains(addr) })
+}

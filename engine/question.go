@@ -1,0 +1,166 @@
+package engine
+
+import (
+	"net/netip"
+	"strconv"
+)
+
+// Query is a question: may Src open a new connection to Dst on destination Port?
+type Query struct {
+	Src, Dst Endpoint
+	// Port is the destination port; for a Service, the Service's port.
+	Port     uint16
+	Protocol Protocol
+}
+
+// Endpoint is one end of a connection: an address, or a Pod, workload, Service or set of labels by name. The zero Endpoint is
+// no end, and asking about it is an error. It is made by [ByIP], [ByPod], [ByWorkload], [ByService] and [ByLabels].
+type Endpoint struct {
+	kind            endpointKind
+	ip              netip.Addr
+	namespace, name string
+	workload        string
+	labelled        *LabelledPod
+}
+
+type endpointKind uint8
+
+const (
+	endpointNone endpointKind = iota
+	endpointIP
+	endpointPod
+	endpointWorkload
+	endpointService
+	endpointLabels
+)
+
+// ByIP is whatever owns an address (S5).
+func ByIP(ip netip.Addr) Endpoint { return Endpoint{kind: endpointIP, ip: ip.Unmap()} }
+
+// ByPod is a Pod.
+func ByPod(namespace, name string) Endpoint {
+	return Endpoint{kind: endpointPod, namespace: namespace, name: name}
+}
+
+// ByWorkload is all Pods of a workload that have not finished (S27).
+func ByWorkload(namespace string, w Workload) Endpoint {
+	return Endpoint{kind: endpointWorkload, namespace: namespace, name: w.Name, workload: w.Kind}
+}
+
+// ByService is a Service; only a destination can be one (S24).
+func ByService(namespace, name string) Endpoint {
+	return Endpoint{kind: endpointService, namespace: namespace, name: name}
+}
+
+// ByLabels is a Pod that need not exist.
+func ByLabels(p *LabelledPod) Endpoint { return Endpoint{kind: endpointLabels, labelled: p} }
+
+// LabelledPod describes a Pod that need not exist. It is on no Node, and is no other Pod.
+type LabelledPod struct {
+	Namespace string
+	Labels    map[string]string
+	Ports     []NamedPort
+	// IP is its address; the zero Addr for none.
+	IP netip.Addr
+}
+
+// Decision answers a [Query] and says why. The zero Decision denies.
+type Decision struct {
+	Allowed bool
+	Reason  Reason
+	// Egress is the source's side, Ingress the destination's. Where an end stands for several Pods, they and Reason are
+	// those of the first denied pair in order of name, or of the first pair where all are allowed.
+	Egress, Ingress Side
+	// Families in which it is allowed, unless both ends were asked by IP (S9).
+	Families Families
+	// BackendsAllowed of BackendsTotal pairs of source and destination are allowed, where an end stands for several Pods.
+	BackendsAllowed, BackendsTotal uint32
+}
+
+// Side is the decision of one end: egress of the source or ingress of the destination.
+type Side struct {
+	Allowed bool
+	// Isolated says that a policy isolates the end for this direction (S12).
+	Isolated bool
+	// Policy has the rule that allowed, the first by policy name and then index; nil when none did.
+	Policy *Policy
+	// Rule is that rule's index in Policy's list for the direction.
+	Rule int
+	// Isolating are all policies that isolate the end for the direction, by name. The slice is shared: read only.
+	Isolating []*Policy
+}
+
+// Reason is the rule that decided.
+type Reason uint8
+
+// The reasons. Where both sides deny, the reason is DeniedAtEgress.
+const (
+	// Unknown is the reason of the zero Decision.
+	Unknown Reason = iota
+	// Self: a Pod may always reach itself (S2).
+	Self
+	// LocalNode: a Pod and the Node it runs on (S3).
+	LocalNode
+	// NotIsolated: no policy isolates either side, or none can (S1, S13).
+	NotIsolated
+	// AllowedByRule: each isolated side, at least one, has a rule that matches (S14).
+	AllowedByRule
+	// DeniedAtEgress: the source is isolated and no rule matches.
+	DeniedAtEgress
+	// DeniedAtIngress: the destination is isolated and no rule matches.
+	DeniedAtIngress
+)
+
+// Families is a set of address families.
+type Families uint8
+
+// The address families.
+const (
+	IPv4 Families = 1 << iota
+	IPv6
+)
+
+// QueryError says why a question has no answer (S24, S27, S28).
+type QueryError struct {
+	Code ErrorCode
+	// Dst tells which end it is about: the destination, or else the source.
+	Dst bool
+	// Subject names what was asked: `Pod "shop/web-0"`.
+	Subject string
+	// Detail is what is wrong and what to do.
+	Detail string
+}
+
+// Error joins the end, the subject and the detail.
+func (e *QueryError) Error() string {
+	end := "src: "
+	if e.Dst {
+		end = "dst: "
+	}
+	return end + e.Subject + " " + e.Detail
+}
+
+// ErrorCode is the kind of a [QueryError].
+type ErrorCode uint8
+
+// The kinds of error.
+const (
+	// InvalidQuestion: an end that is none, or a Service as source (S28).
+	InvalidQuestion ErrorCode = iota
+	// NotFound: unknown by name (S27).
+	NotFound
+	// PodFinished: a Pod that has finished (S6).
+	PodFinished
+	// WorkloadFinished: a workload all of whose Pods have finished (S24).
+	WorkloadFinished
+	// NoServicePort: the Service has no such port (S24).
+	NoServicePort
+	// NoReadyEndpoint: the Service has no endpoint that could be chosen (S24).
+	NoReadyEndpoint
+	// ExternalName: the Service is a name of DNS (S24).
+	ExternalName
+)
+
+func quoted(kind, namespace, name string) string {
+	return kind + " " + strconv.Quote(namespace+"/"+name)
+}

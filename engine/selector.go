@@ -1,0 +1,154 @@
+package engine
+
+import (
+	"cmp"
+	"encoding/binary"
+	"slices"
+	"sort"
+)
+
+// metadataName is the label that every Namespace has, equal to its name (S18).
+const metadataName = "kubernetes.io/metadata.name"
+
+// label is one label. Lists of labels are sorted by key, and have each key once.
+type label struct{ key, value string }
+
+func sortedLabels(m map[string]string) []label {
+	labels := make([]label, 0, len(m))
+	for k, v := range m {
+		labels = append(labels, label{k, v})
+	}
+	slices.SortFunc(labels, func(a, b label) int { return cmp.Compare(a.key, b.key) })
+	return labels
+}
+
+// namespaceLabels are a Namespace's labels as S18 has them.
+func namespaceLabels(name string, m map[string]string) []label {
+	labels := sortedLabels(m)
+	at, found := slices.BinarySearchFunc(labels, metadataName, func(l label, k string) int { return cmp.Compare(l.key, k) })
+	if found {
+		labels[at].value = name
+		return labels
+	}
+	return slices.Insert(labels, at, label{metadataName, name})
+}
+
+func valueOf(labels []label, key string) (string, bool) {
+	for i := range labels {
+		if labels[i].key >= key {
+			return labels[i].value, labels[i].key == key
+		}
+	}
+	return "", false
+}
+
+// selector is a group of Pods that some policy names: as its subject, as a peer, or both. Equal groups share one selector.
+// It is immutable but for the transaction that made it.
+type selector struct {
+	id uint32
+	// scope is the one namespace that it looks into; empty for all that match namespaces.
+	scope      string
+	namespaces Selector
+	pods       Selector
+	// canonical names the group: equal for requirements that differ only in order.
+	canonical string
+	// peers counts the rules that name it as a peer.
+	peers int
+	// subjects are the policies whose subject it is, by name.
+	subjects []*policy
+	// homes are where it is filed in the index.
+	homes []posting
+}
+
+// newSelector is the canonical selector of a group: in one namespace where scope is not empty.
+func newSelector(scope string, namespaces, pods Selector) *selector {
+	s := &selector{scope: scope, pods: canonical(pods)}
+	if scope == "" {
+		s.namespaces = canonical(namespaces)
+		if r := s.namespaces; len(r) == 1 && r[0].Key == metadataName && r[0].Operator == In && len(r[0].Values) == 1 && r[0].Values[0] != "" {
+			s.scope, s.namespaces = r[0].Values[0], nil
+		}
+	}
+	name := appendString(nil, s.scope)
+	name = appendSelector(name, s.namespaces)
+	s.canonical = string(appendSelector(name, s.pods))
+	return s
+}
+
+// canonical orders the requirements and their values, and drops repetitions.
+func canonical(s Selector) Selector {
+	out := make(Selector, 0, len(s))
+	for _, r := range s {
+		c := Requirement{Key: r.Key, Operator: r.Operator}
+		if r.Operator == In || r.Operator == NotIn {
+			c.Values = slices.Clone(r.Values)
+			slices.Sort(c.Values)
+			c.Values = slices.Compact(c.Values)
+		}
+		out = append(out, c)
+	}
+	slices.SortFunc(out, func(a, b Requirement) int {
+		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Operator, b.Operator), slices.Compare(a.Values, b.Values))
+	})
+	return slices.CompactFunc(out, func(a, b Requirement) bool {
+		return a.Key == b.Key && a.Operator == b.Operator && slices.Equal(a.Values, b.Values)
+	})
+}
+
+// appendString writes a string so that no two lists of strings are written alike.
+func appendString(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+func appendSelector(b []byte, s Selector) []byte {
+	b = binary.AppendUvarint(b, uint64(len(s)))
+	for _, r := range s {
+		b = append(appendString(b, r.Key), byte(r.Operator))
+		b = binary.AppendUvarint(b, uint64(len(r.Values)))
+		for _, v := range r.Values {
+			b = appendString(b, v)
+		}
+	}
+	return b
+}
+
+// matches tells whether all requirements hold (S17). Values must be sorted, as [canonical] leaves them.
+func (s Selector) matches(labels []label) bool {
+	for i := range s {
+		if !s[i].matches(labels) {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *Requirement) matches(labels []label) bool {
+	v, has := valueOf(labels, r.Key)
+	switch r.Operator {
+	case In:
+		return has && containsSorted(r.Values, v)
+	case NotIn:
+		return !has || !containsSorted(r.Values, v)
+	case Exists:
+		return has
+	case DoesNotExist:
+		return !has
+	}
+	return false // an operator that is none matches nothing
+}
+
+func containsSorted(values []string, v string) bool {
+	if len(values) == 1 {
+		return values[0] == v
+	}
+	i := sort.SearchStrings(values, v)
+	return i < len(values) && values[i] == v
+}
+
+// selects tells whether s has a Pod with these labels in this namespace.
+func (s *selector) selects(namespace string, namespaceLabels, podLabels []label) bool {
+	if s.scope != "" {
+		return s.scope == namespace && s.pods.matches(podLabels)
+	}
+	return s.namespaces.matches(namespaceLabels) && s.pods.matches(podLabels)
+}

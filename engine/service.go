@@ -1,0 +1,216 @@
+package engine
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// service is a Service, when it has an object, and the names of its slices.
+type service struct {
+	object *Service
+	slices []string
+}
+
+func (t *txn) applyService(o *Service, gone bool) {
+	key := nameKey{o.Namespace, o.Name}
+	old, _ := t.services.Get(key)
+	if old == nil {
+		old = &service{}
+	}
+	if gone && old.object == nil {
+		return
+	}
+	if old.object != nil {
+		t.counts.Services--
+		for _, ip := range vips(old.object) {
+			keys, _ := t.vips.Get(ip)
+			if at := slices.Index(keys, key); len(keys) == 1 {
+				t.vips.Delete(t.edit, ip)
+			} else {
+				t.vips.Set(t.edit, ip, slices.Delete(slices.Clone(keys), at, at+1))
+			}
+		}
+	}
+	fresh := &service{slices: old.slices}
+	if !gone {
+		fresh.object = o
+		t.counts.Services++
+		for _, ip := range vips(o) {
+			keys, _ := t.vips.Get(ip)
+			at, _ := slices.BinarySearchFunc(keys, key, nameKey.compare)
+			t.vips.Set(t.edit, ip, slices.Insert(slices.Clip(slices.Clone(keys)), at, key))
+		}
+	}
+	t.storeService(key, fresh)
+}
+
+// vips are the addresses that stand for a Service's endpoints.
+func vips(o *Service) []netip.Addr {
+	if o.Headless || o.ExternalName {
+		return nil
+	}
+	return addresses(o.IPs)
+}
+
+func (t *txn) storeService(key nameKey, s *service) {
+	if s.object == nil && len(s.slices) == 0 {
+		t.services.Delete(t.edit, key)
+		return
+	}
+	t.services.Set(t.edit, key, s)
+}
+
+func (t *txn) applySlice(o *EndpointSlice, gone bool) {
+	key := nameKey{o.Namespace, o.Name}
+	old, ok := t.slices.Get(key)
+	if !ok && gone {
+		return
+	}
+	if ok && (gone || old.Service != o.Service) {
+		t.moveSlice(nameKey{old.Namespace, old.Service}, o.Name, without)
+	}
+	if gone {
+		t.counts.EndpointSlices--
+		t.slices.Delete(t.edit, key)
+		return
+	}
+	if !ok {
+		t.counts.EndpointSlices++
+	}
+	t.slices.Set(t.edit, key, o)
+	if !ok || old.Service != o.Service {
+		t.moveSlice(nameKey{o.Namespace, o.Service}, o.Name, with)
+	}
+}
+
+func (t *txn) moveSlice(of nameKey, name string, move func([]string, string) []string) {
+	old, _ := t.services.Get(of)
+	fresh := &service{}
+	if old != nil {
+		*fresh = *old
+	}
+	fresh.slices = move(fresh.slices, name)
+	t.storeService(of, fresh)
+}
+
+// port is the Service's port with this number and protocol.
+func (o *Service) port(number uint16, protocol Protocol) (ServicePort, bool) {
+	for _, p := range o.Ports {
+		if p.Port == number && p.Protocol == protocol {
+			return p, true
+		}
+	}
+	return ServicePort{}, false
+}
+
+// serviceAt is the Service that an address stands for: of several that share it, the first by name that has the port. The
+// second result tells that it has.
+func (s *state) serviceAt(ip netip.Addr, port uint16, protocol Protocol) (*Service, bool) {
+	keys, _ := s.vips.Get(ip)
+	var first *Service
+	for _, key := range keys {
+		svc, _ := s.services.Get(key)
+		if _, ok := svc.object.port(port, protocol); ok {
+			return svc.object, true
+		}
+		if first == nil {
+			first = svc.object
+		}
+	}
+	return first, false
+}
+
+// backend is one endpoint of a Service and the port that it is asked on.
+type backend struct {
+	addr netip.Addr
+	pod  string // where addr is not valid
+	port uint16
+}
+
+// backends are the endpoints that a question to a Service's port could reach, each once; choose tells which endpoints count
+// in which way. Endpoints by address are those of the wanted families.
+func (s *state) backends(o *Service, port uint16, protocol Protocol, family Families) []backend {
+	svc, _ := s.services.Get(nameKey{o.Namespace, o.Name})
+	var ready, terminating []backend
+	for _, name := range svc.slices {
+		slice, _ := s.slices.Get(nameKey{o.Namespace, name})
+		for _, target := range targets(o, slice, port, protocol) {
+			for i := range slice.Endpoints {
+				e := &slice.Endpoints[i]
+				b := backend{e.Addr.Unmap(), e.Pod, target}
+				if !s.inFamily(o.Namespace, b, family) {
+					continue
+				}
+				switch {
+				case e.Ready:
+					ready = append(ready, b)
+				case e.Serving && e.Terminating:
+					terminating = append(terminating, b)
+				}
+			}
+		}
+	}
+	if len(ready) == 0 {
+		return unrepeated(terminating)
+	}
+	return unrepeated(ready)
+}
+
+// targets are the ports that a slice maps a Service's port to. A headless Service maps nothing (S24).
+func targets(o *Service, slice *EndpointSlice, port uint16, protocol Protocol) []uint16 {
+	if o.Headless {
+		return []uint16{port}
+	}
+	var list []uint16
+	for _, own := range o.Ports {
+		if own.Port != port || own.Protocol != protocol {
+			continue
+		}
+		for _, p := range slice.Ports {
+			if p.Name == own.Name && p.Protocol == own.Protocol && !slices.Contains(list, p.Port) {
+				list = append(list, p.Port)
+			}
+		}
+	}
+	return list
+}
+
+// inFamily tells whether an endpoint is one in an address family. An endpoint that has no address is in each.
+func (s *state) inFamily(namespace string, b backend, family Families) bool {
+	if b.addr.IsValid() {
+		return family == familyOf(b.addr)
+	}
+	p := s.pod(namespace, b.pod)
+	if p == nil || p.finished {
+		return false
+	}
+	has := familiesOf(s.addressesOf(p))
+	return has == 0 || has&family != 0
+}
+
+func unrepeated(list []backend) []backend {
+	seen := make(map[backend]struct{}, len(list))
+	return slices.DeleteFunc(list, func(b backend) bool {
+		_, repeated := seen[b]
+		seen[b] = struct{}{}
+		return repeated
+	})
+}
+
+func familyOf(ip netip.Addr) Families {
+	switch {
+	case ip.Is4():
+		return IPv4
+	case ip.IsValid():
+		return IPv6
+	}
+	return 0
+}
+
+func familiesOf(ips []netip.Addr) Families {
+	var f Families
+	for _, ip := range ips {
+		f |= familyOf(ip)
+	}
+	return f
+}
