@@ -139,28 +139,20 @@ func (s *state) addressesOf(p *pod) []netip.Addr {
 	return held
 }
 
-// nodeAddresses are the addresses of a Node that no Pod owns (S5), sorted.
+// nodeAddresses are the addresses of a Node (S5), sorted, without those that an ordinary Pod owns (S7).
 func (s *state) nodeAddresses(name string) []netip.Addr {
 	n, ok := s.nodes.Get(name)
 	if !ok {
 		return nil
 	}
 	var list []netip.Addr
-	add := func(ip netip.Addr) {
-		if ip = ip.Unmap(); ip.IsValid() {
-			if a := s.address(ip); a != nil && a.pod == nil {
-				list = append(list, ip)
-			}
-		}
-	}
 	if n.object != nil {
-		for _, ip := range n.object.IPs {
-			add(ip)
-		}
+		list = addresses(n.object.IPs)
 	}
 	for ip := range n.hostIPs {
-		add(ip)
+		list = append(list, ip)
 	}
+	list = slices.DeleteFunc(list, func(ip netip.Addr) bool { return s.address(ip).pod != nil })
 	slices.SortFunc(list, netip.Addr.Compare)
 	return slices.Compact(list)
 }

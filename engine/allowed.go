@@ -144,10 +144,10 @@ func (s *state) allowedAny(q *Query) (Decision, error) {
 	if err != nil {
 		return Decision{}, err
 	}
-	t := tally{families: IPv4 | IPv6}
+	t, known := tally{families: IPv4 | IPv6}, alike{}
 	for i := range src {
 		for j := range dst {
-			out, families := decidePair(&src[i], &dst[j], q.Protocol, q.Port, s.options)
+			out, families := known.decidePair(&src[i], &dst[j], q.Protocol, q.Port, s.options)
 			t.add(&out, families)
 		}
 	}
@@ -156,6 +156,34 @@ func (s *state) allowedAny(q *Query) (Decision, error) {
 		d.BackendsAllowed, d.BackendsTotal = 0, 0
 	}
 	return d, nil
+}
+
+// alike remembers the outcomes of one question's pairs, so that large workloads are decided class by class.
+type alike map[alikeKey]alikeOutcome
+
+type alikeKey struct {
+	src, dst *class
+	families Families
+}
+
+type alikeOutcome struct {
+	outcome
+	families Families
+}
+
+// decidePair is [decidePair], once for all pairs that no rule can tell apart.
+func (a alike) decidePair(src, dst *party, protocol Protocol, port uint16, o Options) (outcome, Families) {
+	special := src.isNode || dst.isNode || src.pod != nil && src.pod == dst.pod
+	if special || src.class.asksAddress(egress) || dst.class.asksAddress(ingress) {
+		return decidePair(src, dst, protocol, port, o)
+	}
+	key := alikeKey{src.class, dst.class, pairFamilies(src, dst)}
+	known, ok := a[key]
+	if !ok {
+		known.outcome, known.families = decidePair(src, dst, protocol, port, o)
+		a[key] = known
+	}
+	return known.outcome, known.families
 }
 
 // tally adds up the outcomes of pairs: allowed when all of them are.
@@ -176,6 +204,19 @@ func (t *tally) add(out *outcome, families Families) {
 	}
 	t.total++
 	t.families &= families
+}
+
+// join adds another tally.
+func (t *tally) join(o *tally) {
+	if t.total == 0 {
+		t.first = o.first
+	}
+	if t.allowed == t.total {
+		t.denied = o.denied
+	}
+	t.allowed += o.allowed
+	t.total += o.total
+	t.families &= o.families
 }
 
 func (t *tally) decision() Decision {

@@ -132,6 +132,14 @@ func exempt(src, dst *party) Reason {
 	return Unknown
 }
 
+// decideExempt is decide, after what is allowed whatever the policies say.
+func decideExempt(src, dst *party, protocol Protocol, port uint16, family Families, o Options) outcome {
+	if why := exempt(src, dst); why != Unknown {
+		return outcome{allowed: true, reason: why, egress: always(src, egress), ingress: always(dst, ingress)}
+	}
+	return decide(src, dst, protocol, port, family, o)
+}
+
 // pairFamilies are the families in which a pair is decided (S9): 0 means once, with no address taking part.
 func pairFamilies(src, dst *party) Families {
 	a, b := src.families(), dst.families()
@@ -154,11 +162,8 @@ func pairFamilies(src, dst *party) Families {
 // first family that allows, else of the first.
 func decidePair(src, dst *party, protocol Protocol, port uint16, o Options) (outcome, Families) {
 	families := pairFamilies(src, dst)
-	if why := exempt(src, dst); why != Unknown {
-		return outcome{allowed: true, reason: why, egress: always(src, egress), ingress: always(dst, ingress)}, families
-	}
-	if families != IPv4|IPv6 {
-		out := decide(src, dst, protocol, port, families, o)
+	if families != IPv4|IPv6 || exempt(src, dst) != Unknown {
+		out := decideExempt(src, dst, protocol, port, families, o)
 		if !out.allowed {
 			families = 0
 		}

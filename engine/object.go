@@ -100,7 +100,8 @@ type Peer struct {
 	Block *IPBlock
 }
 
-// IPBlock matches an address inside CIDR and inside none of Except (S19). An invalid CIDR matches nothing.
+// IPBlock matches an address inside CIDR and inside none of Except (S19). A block with an invalid prefix
+// matches nothing.
 type IPBlock struct {
 	CIDR   netip.Prefix
 	Except []netip.Prefix

@@ -174,10 +174,8 @@ func blockTable(blocks blockList) *bart.Table[uint32] {
 		e := entry(blocks[i].block.CIDR)
 		e.cidr = append(e.cidr, i)
 		for _, p := range blocks[i].block.Except {
-			if p.IsValid() {
-				e := entry(p)
-				e.except = append(e.except, i)
-			}
+			e := entry(p)
+			e.except = append(e.except, i)
 		}
 	}
 	table, excepted := &bart.Table[uint32]{}, map[int]bool{}

@@ -53,7 +53,8 @@ func selectorOf(namespace string, p *Peer) *selector {
 
 // blockOf is the block that a peer names, or nil where the peer has none or is invalid (S23).
 func blockOf(p *Peer) *IPBlock {
-	if p.Block == nil || p.Namespaces != nil || p.Pods != nil || !p.Block.CIDR.IsValid() {
+	invalid := func(p netip.Prefix) bool { return !p.IsValid() }
+	if p.Block == nil || p.Namespaces != nil || p.Pods != nil || invalid(p.Block.CIDR) || slices.ContainsFunc(p.Block.Except, invalid) {
 		return nil
 	}
 	return p.Block

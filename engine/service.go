@@ -127,8 +127,8 @@ type backend struct {
 	port uint16
 }
 
-// backends are the endpoints that a question to a Service's port could reach, each once; choose tells which endpoints count
-// in which way. Endpoints by address are those of the wanted families.
+// backends are the endpoints in one family that a question to a Service's port could reach: those that are ready, or where
+// none is, those that still serve while terminating (S24).
 func (s *state) backends(o *Service, port uint16, protocol Protocol, family Families) []backend {
 	svc, _ := s.services.Get(nameKey{o.Namespace, o.Name})
 	var ready, terminating []backend
@@ -151,9 +151,9 @@ func (s *state) backends(o *Service, port uint16, protocol Protocol, family Fami
 		}
 	}
 	if len(ready) == 0 {
-		return unrepeated(terminating)
+		return terminating
 	}
-	return unrepeated(ready)
+	return ready
 }
 
 // targets are the ports that a slice maps a Service's port to. A headless Service maps nothing (S24).
@@ -186,15 +186,6 @@ func (s *state) inFamily(namespace string, b backend, family Families) bool {
 	}
 	has := familiesOf(s.addressesOf(p))
 	return has == 0 || has&family != 0
-}
-
-func unrepeated(list []backend) []backend {
-	seen := make(map[backend]struct{}, len(list))
-	return slices.DeleteFunc(list, func(b backend) bool {
-		_, repeated := seen[b]
-		seen[b] = struct{}{}
-		return repeated
-	})
 }
 
 func familyOf(ip netip.Addr) Families {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 	"strconv"
 )
@@ -49,96 +50,111 @@ func (o *Service) portList() string {
 	return text
 }
 
-// toService answers about a Service, family by family: allowed in one when all pairs of a source and an endpoint are (S24).
+// toService answers for each source by itself: allowed when all are (S27).
 func (s *state) toService(src []party, o *Service, q *Query) (Decision, error) {
-	wanted, of := IPv4|IPv6, Families(0)
+	wanted := IPv4 | IPv6
 	if q.Dst.kind == endpointIP {
 		wanted = familyOf(q.Dst.ip)
 	}
-	for i := range src {
-		if f := src[i].families(); f != 0 {
-			of |= f
-		} else {
-			of |= IPv4 | IPv6
-		}
-	}
-	lists, have := map[Families][]backend{}, Families(0)
-	for _, family := range []Families{IPv4, IPv6} {
+	var have Families
+	var ends [2][]serviceEnd
+	for i, family := range bothFamilies {
 		if wanted&family != 0 {
-			if lists[family] = s.backends(o, q.Port, q.Protocol, family); len(lists[family]) > 0 {
-				have |= family
-			}
+			ends[i] = s.serviceEnds(o, q, family)
+		}
+		if len(ends[i]) > 0 {
+			have |= family
 		}
 	}
 	if have == 0 {
 		detail := "has no ready endpoint for port " + strconv.Itoa(int(q.Port)) + "/" + q.Protocol.String()
 		return Decision{}, &QueryError{NoReadyEndpoint, true, quoted("Service", o.Namespace, o.Name), detail}
 	}
-	asked := have & of
-	if asked == 0 {
-		asked = have // none in common: no ipBlock takes part, and no family is told (S9)
+	all := tally{families: IPv4 | IPv6}
+	for i := range src {
+		t := toEnds(&src[i], &ends, have, q.Protocol, s.options)
+		all.join(&t)
 	}
-	var best *tally
+	if q.Src.kind == endpointIP && q.Dst.kind == endpointIP {
+		all.families = 0
+	}
+	return all.decision(), nil
+}
+
+var bothFamilies = [2]Families{IPv4, IPv6}
+
+// toEnds decides for one source family by family: allowed in one when all endpoints are (S24). Where it has addresses but
+// in none of their families, no ipBlock takes part and no family is told (S9).
+func toEnds(src *party, ends *[2][]serviceEnd, have Families, protocol Protocol, o Options) tally {
+	of := src.families()
+	if of == 0 {
+		of = have
+	}
+	foreign := of&have == 0
+	if foreign {
+		of = have
+	}
+	var best tally
 	var allowed Families
-	for _, family := range []Families{IPv4, IPv6} {
-		if asked&family == 0 {
+	for i, family := range bothFamilies {
+		if of&have&family == 0 {
 			continue
 		}
-		t := s.toBackends(src, o.Namespace, lists[family], q.Protocol, family)
-		if t.allowed == t.total {
+		var t tally
+		for j := range ends[i] {
+			seen := family
+			if foreign {
+				seen = 0
+			}
+			out := decideExempt(src, &ends[i][j].party, protocol, ends[i][j].port, seen, o)
+			t.add(&out, 0)
+		}
+		if t.allowed == t.total && !foreign {
 			allowed |= family
 		}
-		if best == nil || t.allowed == t.total && best.allowed < best.total {
+		if best.total == 0 || t.allowed == t.total && best.allowed < best.total {
 			best = t
 		}
 	}
-	best.families = allowed & of
-	if q.Src.kind == endpointIP && q.Dst.kind == endpointIP {
-		best.families = 0
-	}
-	return best.decision(), nil
+	best.families = allowed
+	return best
 }
 
-// toBackends decides every pair of a source and an endpoint in one family, in order of name and then address.
-func (s *state) toBackends(src []party, namespace string, list []backend, protocol Protocol, family Families) *tally {
-	type end struct {
-		party
-		port uint16
-		name nameKey
-	}
-	ends := make([]end, 0, len(list))
+// serviceEnd is an endpoint of a Service, and the port that it is asked on.
+type serviceEnd struct {
+	party
+	port uint16
+	name nameKey
+	// in are its addresses in the family.
+	in []netip.Addr
+}
+
+func (e serviceEnd) compare(o serviceEnd) int {
+	return cmp.Or(e.name.compare(o.name), slices.CompareFunc(e.in, o.in, netip.Addr.Compare), cmp.Compare(e.port, o.port))
+}
+
+// serviceEnds are the endpoints in one family, each once, in order of name, and then of address.
+func (s *state) serviceEnds(o *Service, q *Query, family Families) []serviceEnd {
+	list := s.backends(o, q.Port, q.Protocol, family)
+	ends := make([]serviceEnd, 0, len(list))
 	for _, b := range list {
-		e := end{port: b.port}
+		e := serviceEnd{port: b.port}
 		if b.addr.IsValid() {
-			e.party = s.byIP(b.addr)
+			e.party, e.in = s.byIP(b.addr), []netip.Addr{b.addr}
 		} else {
-			e.party = s.byPod(s.pod(namespace, b.pod))
+			e.party = s.byPod(s.pod(o.Namespace, b.pod))
+			for _, ip := range e.addrs {
+				if familyOf(ip) == family {
+					e.in = append(e.in, ip)
+				}
+			}
+			slices.SortFunc(e.in, netip.Addr.Compare)
 		}
 		if e.pod != nil {
 			e.name = e.pod.key()
 		}
 		ends = append(ends, e)
 	}
-	slices.SortFunc(ends, func(a, b end) int {
-		return cmp.Or(a.name.compare(b.name), a.addr.Compare(b.addr), cmp.Compare(a.port, b.port))
-	})
-	t := &tally{}
-	for i := range src {
-		for j := range ends {
-			out := decideIn(&src[i], &ends[j].party, protocol, ends[j].port, family, s.options)
-			t.add(&out, family)
-		}
-	}
-	return t
-}
-
-// decideIn answers for a pair in one family; a source that has addresses but none in it meets no ipBlock.
-func decideIn(src, dst *party, protocol Protocol, port uint16, family Families, o Options) outcome {
-	if why := exempt(src, dst); why != Unknown {
-		return outcome{allowed: true, reason: why, egress: always(src, egress), ingress: always(dst, ingress)}
-	}
-	if f := src.families(); f != 0 && f&family == 0 {
-		family = 0
-	}
-	return decide(src, dst, protocol, port, family, o)
+	slices.SortFunc(ends, serviceEnd.compare)
+	return slices.CompactFunc(ends, func(a, b serviceEnd) bool { return a.compare(b) == 0 })
 }

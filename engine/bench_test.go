@@ -1,0 +1,215 @@
+package engine_test
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"testing"
+
+	"github.com/netpold/netpold/bench/synthetic"
+	"github.com/netpold/netpold/engine"
+)
+
+// built are the clusters that benchmarks share: building the largest takes seconds.
+var built = func() func(synthetic.Size) (*synthetic.Cluster, *engine.Cluster) {
+	type pair struct {
+		told *synthetic.Cluster
+		held *engine.Cluster
+	}
+	var mu sync.Mutex
+	all := map[synthetic.Size]pair{}
+	return func(size synthetic.Size) (*synthetic.Cluster, *engine.Cluster) {
+		mu.Lock()
+		defer mu.Unlock()
+		if _, ok := all[size]; !ok {
+			p := pair{synthetic.New(size), engine.NewCluster(engine.Options{})}
+			p.held.Apply(p.told.Changes()...)
+			all[size] = p
+		}
+		return all[size].told, all[size].held
+	}
+}()
+
+// traffic names an order of access: 1,024 pairs again and again (hot), Zipf's, or uniformly random.
+var traffic = []string{"hot", "zipf", "random"}
+
+// pairs are indexes of Pods, source and destination, in an order of access.
+func pairs(kind string, pods, n int) [][2]int {
+	rng := rand.New(rand.NewPCG(7, 7))
+	zipf := rand.NewZipf(rng, 1.1, 1, uint64(pods-1))
+	shuffled := rng.Perm(pods)
+	list := make([][2]int, n)
+	for i := range list {
+		list[i] = [2]int{rng.IntN(pods), rng.IntN(pods)}
+		if kind == "zipf" {
+			list[i] = [2]int{shuffled[zipf.Uint64()], shuffled[zipf.Uint64()]}
+		}
+	}
+	return list
+}
+
+const asked = 1 << 17
+
+var sink bool
+
+// ask asks queries in turn; n is a power of two.
+func ask(b *testing.B, s *engine.Snapshot, n int, query func(i int) engine.Query) {
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		d, err := s.Allowed(query(i & (n - 1)))
+		if err != nil {
+			b.Fatal(err)
+		}
+		sink = d.Allowed
+		i++
+	}
+}
+
+// BenchmarkAllowed measures a decision, by address and by name, beside the two bare look-ups in a Go map that it is
+// compared with, at the same addresses in the same order.
+func BenchmarkAllowed(b *testing.B) {
+	for _, size := range synthetic.Sizes {
+		told, held := built(size)
+		s := held.Snapshot()
+		bare := make(map[netip.Addr]*engine.Pod, len(told.Pods))
+		for _, p := range told.Pods {
+			bare[p.IPs[0]] = p
+		}
+		for _, kind := range traffic {
+			n := asked
+			if kind == "hot" {
+				n = 1024
+			}
+			order := pairs(kind, len(told.Pods), n)
+			ips := make([][2]netip.Addr, n)
+			for i, o := range order {
+				ips[i] = [2]netip.Addr{told.Pods[o[0]].IPs[0], told.Pods[o[1]].IPs[0]}
+			}
+			b.Run(fmt.Sprintf("%v/%s/map", size, kind), func(b *testing.B) {
+				i := 0
+				for b.Loop() {
+					pair := &ips[i&(n-1)]
+					sink = bare[pair[0]] == bare[pair[1]]
+					i++
+				}
+			})
+			b.Run(fmt.Sprintf("%v/%s/ip", size, kind), func(b *testing.B) {
+				ask(b, s, n, func(i int) engine.Query {
+					return engine.Query{Src: engine.ByIP(ips[i][0]), Dst: engine.ByIP(ips[i][1]), Port: 8080}
+				})
+			})
+			b.Run(fmt.Sprintf("%v/%s/name", size, kind), func(b *testing.B) {
+				ask(b, s, n, func(i int) engine.Query {
+					src, dst := told.Pods[order[i][0]], told.Pods[order[i][1]]
+					return engine.Query{Src: engine.ByPod(src.Namespace, src.Name), Dst: engine.ByPod(dst.Namespace, dst.Name), Port: 8080}
+				})
+			})
+		}
+	}
+}
+
+// BenchmarkHeavy measures a decision about a Pod that 294 policies of 68 rules with address ranges select, beside one about
+// an ordinary Pod.
+func BenchmarkHeavy(b *testing.B) {
+	told, held := built(synthetic.Sizes[1])
+	heavy := told.Pods[0]
+	var changes []engine.Change
+	for _, p := range synthetic.Heavy(heavy, 294, 68) {
+		changes = append(changes, engine.Change{Object: p})
+	}
+	s := held.Apply(changes...)
+	defer func() {
+		for i := range changes {
+			changes[i].Delete = true
+		}
+		held.Apply(changes...)
+	}()
+	rng := rand.New(rand.NewPCG(3, 3))
+	for name, subject := range map[string]*engine.Pod{"heavy": heavy, "ordinary": told.Pods[len(told.Pods)/2]} {
+		b.Run(name, func(b *testing.B) {
+			ports := make([]uint16, 1024)
+			for i := range ports {
+				ports[i] = uint16(1024 + rng.IntN(60000))
+			}
+			dst := engine.ByIP(subject.IPs[0])
+			ask(b, s, len(ports), func(i int) engine.Query {
+				src := netip.AddrFrom4([4]byte{byte(11 + i%180), byte(i / 4), 7, 7})
+				return engine.Query{Src: engine.ByIP(src), Dst: dst, Port: ports[i]}
+			})
+		})
+	}
+}
+
+// BenchmarkApply measures changes, up to the published snapshot.
+func BenchmarkApply(b *testing.B) {
+	for _, size := range synthetic.Sizes {
+		told, held := built(size)
+		rng := rand.New(rand.NewPCG(5, 5))
+		order := rng.Perm(len(told.Pods))
+		b.Run(fmt.Sprintf("%v/pod-address", size), func(b *testing.B) { // a Pod of a known class comes anew
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				p := *told.Pods[order[i%len(order)]]
+				p.IPs = []netip.Addr{p.IPs[0], netip.AddrFrom4([4]byte{11, byte(i >> 16), byte(i >> 8), byte(i)})}
+				held.Apply(engine.Change{Object: &p})
+			}
+		})
+		b.Run(fmt.Sprintf("%v/pod-label", size), func(b *testing.B) { // a Pod moves to another class and back
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				p := *told.Pods[order[i/2%len(order)]]
+				if i%2 == 0 {
+					p.Labels = maps.Clone(p.Labels)
+					p.Labels["app.kubernetes.io/name"] = "moved"
+				}
+				held.Apply(engine.Change{Object: &p})
+			}
+		})
+		b.Run(fmt.Sprintf("%v/policy", size), func(b *testing.B) { // a policy's rules change
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				p := *told.Policies[(i*7+len(told.Policies)/2)%len(told.Policies)]
+				p.Ingress = append([]engine.Rule{{Ports: []engine.Port{{First: uint16(1 + i%1000), Last: 2000}}}}, p.Ingress...)
+				held.Apply(engine.Change{Object: &p})
+			}
+		})
+		b.Run(fmt.Sprintf("%v/namespace", size), func(b *testing.B) { // a Namespace's labels change
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				held.Apply(engine.Change{Object: &engine.Namespace{
+					Name: told.Pods[order[i%len(order)]].Namespace, Labels: map[string]string{"stage": fmt.Sprint(i % 2)},
+				}})
+			}
+		})
+		b.Run(fmt.Sprintf("%v/key", size), func(b *testing.B) { // a label key becomes relevant, to all Pods
+			b.ReportAllocs()
+			everywhere := engine.Selector{}
+			for i := 0; b.Loop(); i++ {
+				version := engine.Selector{{Key: "app.kubernetes.io/version", Operator: engine.In, Values: []string{"1.1"}}}
+				if i%2 == 1 {
+					version = engine.Selector{{Key: "nobody-has-this", Operator: engine.Exists}}
+				}
+				held.Apply(engine.Change{Object: &engine.Policy{
+					Namespace: "team-000", Name: "key", IsolatesIngress: true,
+					Ingress: []engine.Rule{{Peers: []engine.Peer{{Namespaces: &everywhere, Pods: &version}}}},
+				}})
+			}
+		})
+	}
+}
+
+// BenchmarkBuild measures the first build from objects in memory.
+func BenchmarkBuild(b *testing.B) {
+	for _, size := range synthetic.Sizes {
+		changes := synthetic.New(size).Changes()
+		b.Run(size.String(), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				sink = engine.NewCluster(engine.Options{}).Apply(changes...).Counts().Pods == 0
+			}
+		})
+	}
+}

@@ -1,0 +1,217 @@
+package enginetest
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/netpold/netpold/engine"
+)
+
+// field sets one field of an object at random.
+type field[T any] func(r *Random, object *T)
+
+func podFields() []field[engine.Pod] {
+	return []field[engine.Pod]{
+		func(r *Random, p *engine.Pod) { p.UID = one(r, "u1", "u2", "", "u3") },
+		func(r *Random, p *engine.Pod) { p.Created = int64(r.rand.IntN(3)) },
+		func(r *Random, p *engine.Pod) { p.Labels = r.labels() },
+		func(r *Random, p *engine.Pod) {
+			p.Node = pick(r, r.nodeName(), r.nodeName(), r.nodeName(), "", "nowhere")
+		},
+		func(r *Random, p *engine.Pod) { p.HostNetwork = r.chance(15) },
+		func(r *Random, p *engine.Pod) { p.Finished = r.chance(10) },
+		func(r *Random, p *engine.Pod) {
+			p.IPs = r.ips(podAddrs())
+			if p.HostNetwork && r.chance(80) {
+				p.IPs = r.ips(nodeAddrs())
+			}
+		},
+		func(r *Random, p *engine.Pod) {
+			p.HostIPs = nil
+			if r.chance(40) {
+				p.HostIPs = r.ips(nodeAddrs())
+			}
+		},
+		func(r *Random, p *engine.Pod) { p.Ports = some(r, 3, r.namedPort) },
+		func(r *Random, p *engine.Pod) { p.Workloads = some(r, 2, r.workload) },
+	}
+}
+
+func policyFields() []field[engine.Policy] {
+	return []field[engine.Policy]{
+		func(r *Random, p *engine.Policy) { p.Subject = r.selector() },
+		func(r *Random, p *engine.Policy) { p.IsolatesEgress = r.chance(60) },
+		func(r *Random, p *engine.Policy) { p.IsolatesIngress = r.chance(60) },
+		func(r *Random, p *engine.Policy) { p.Egress = some(r, 3, r.rule) },
+		func(r *Random, p *engine.Policy) { p.Ingress = some(r, 3, r.rule) },
+	}
+}
+
+func serviceFields() []field[engine.Service] {
+	return []field[engine.Service]{
+		func(r *Random, s *engine.Service) { s.IPs = r.ips(serviceAddrs()) },
+		func(r *Random, s *engine.Service) { s.Headless = r.chance(15) },
+		func(r *Random, s *engine.Service) { s.ExternalName = r.chance(7) },
+		func(r *Random, s *engine.Service) { s.Ports = r.servicePorts(true) },
+	}
+}
+
+func sliceFields() []field[engine.EndpointSlice] {
+	return []field[engine.EndpointSlice]{
+		func(r *Random, s *engine.EndpointSlice) { s.Service = r.service() },
+		func(r *Random, s *engine.EndpointSlice) {
+			s.Endpoints = some(r, 4, func() engine.SliceEndpoint { return r.sliceEndpoint() })
+		},
+		func(r *Random, s *engine.EndpointSlice) { s.Ports = r.servicePorts(false) },
+	}
+}
+
+// servicePorts differ in name and, for a Service, in port and protocol, as the API has it.
+func (r *Random) servicePorts(numbers bool) []engine.ServicePort {
+	var list []engine.ServicePort
+	for _, p := range some(r, 3, r.namedPort) {
+		if p.Name == "nobody" {
+			p.Name = ""
+		}
+		if r.chance(60) {
+			p.Protocol = engine.TCP
+		}
+		if !slices.ContainsFunc(list, func(x engine.ServicePort) bool {
+			return x.Name == p.Name || numbers && x.Port == p.Port && x.Protocol == p.Protocol
+		}) {
+			list = append(list, engine.ServicePort{Name: p.Name, Port: p.Port, Protocol: p.Protocol})
+		}
+	}
+	return list
+}
+
+func (r *Random) sliceEndpoint() engine.SliceEndpoint {
+	e := engine.SliceEndpoint{Ready: r.chance(50), Serving: r.chance(70), Terminating: r.chance(50)}
+	if r.chance(60) {
+		e.Addr = r.addr(pick(r, podAddrs(), podAddrs(), podAddrs(), nodeAddrs(), externalAddrs()))
+	}
+	if !e.Addr.IsValid() || r.chance(20) {
+		e.Pod = r.podName()
+	}
+	return e
+}
+
+func namespaceFields() []field[engine.Namespace] {
+	return []field[engine.Namespace]{func(r *Random, n *engine.Namespace) { n.Labels = r.labels() }}
+}
+
+func nodeFields() []field[engine.Node] {
+	return []field[engine.Node]{func(r *Random, n *engine.Node) { n.IPs = r.ips(nodeAddrs()) }}
+}
+
+// fill sets every field, or, as an update does, one or two.
+func fill[T any](r *Random, object *T, fields []field[T], update bool) *T {
+	for _, f := range fields {
+		if !update || len(fields) == 1 {
+			f(r, object)
+		}
+	}
+	for update && len(fields) > 1 {
+		fields[r.rand.IntN(len(fields))](r, object)
+		update = r.chance(40)
+	}
+	return object
+}
+
+// named is an object with a random name and nothing else.
+func (r *Random) named() engine.Object {
+	switch n := r.rand.IntN(100); {
+	case n < 36:
+		return &engine.Pod{Namespace: r.namespace(), Name: r.podName()}
+	case n < 58:
+		return &engine.Policy{Namespace: r.namespace(), Name: one(r, "deny", "allow", "web", "db")}
+	case n < 64:
+		return &engine.Namespace{Name: r.namespace()}
+	case n < 70:
+		return &engine.Node{Name: r.nodeName()}
+	case n < 82:
+		return &engine.Service{Namespace: pick(r, "a", "b"), Name: r.service()}
+	default:
+		return &engine.EndpointSlice{Namespace: pick(r, "a", "b"), Name: fmt.Sprintf("e%d", r.rand.IntN(4))}
+	}
+}
+
+// filled is a new object of o's kind and name: an update of some of o's fields, or with all its fields new.
+func (r *Random) filled(o engine.Object, update bool) engine.Object {
+	switch o := Clone(o).(type) {
+	case *engine.Pod:
+		return fill(r, o, podFields(), update)
+	case *engine.Policy:
+		return fill(r, o, policyFields(), update)
+	case *engine.Namespace:
+		return fill(r, o, namespaceFields(), update)
+	case *engine.Node:
+		return fill(r, o, nodeFields(), update)
+	case *engine.Service:
+		return fill(r, o, serviceFields(), update)
+	case *engine.EndpointSlice:
+		return fill(r, o, sliceFields(), update)
+	default:
+		panic(fmt.Sprintf("no kind of the engine's: %T", o))
+	}
+}
+
+// Clone copies an object and what the engine may keep of it.
+func Clone(o engine.Object) engine.Object {
+	switch o := o.(type) {
+	case *engine.Pod:
+		c := *o
+		c.Labels, c.IPs, c.HostIPs = maps.Clone(o.Labels), slices.Clone(o.IPs), slices.Clone(o.HostIPs)
+		c.Ports, c.Workloads = slices.Clone(o.Ports), slices.Clone(o.Workloads)
+		return &c
+	case *engine.Policy:
+		c := *o
+		c.Subject, c.Egress, c.Ingress = cloneSelector(o.Subject), cloneRules(o.Egress), cloneRules(o.Ingress)
+		return &c
+	case *engine.Namespace:
+		return &engine.Namespace{Name: o.Name, Labels: maps.Clone(o.Labels)}
+	case *engine.Node:
+		return &engine.Node{Name: o.Name, IPs: slices.Clone(o.IPs)}
+	case *engine.Service:
+		c := *o
+		c.IPs, c.Ports = slices.Clone(o.IPs), slices.Clone(o.Ports)
+		return &c
+	case *engine.EndpointSlice:
+		c := *o
+		c.Endpoints, c.Ports = slices.Clone(o.Endpoints), slices.Clone(o.Ports)
+		return &c
+	default:
+		panic(fmt.Sprintf("no kind of the engine's: %T", o))
+	}
+}
+
+func cloneSelector(s engine.Selector) engine.Selector {
+	s = slices.Clone(s)
+	for i := range s {
+		s[i].Values = slices.Clone(s[i].Values)
+	}
+	return s
+}
+
+func cloneRules(rules []engine.Rule) []engine.Rule {
+	rules = slices.Clone(rules)
+	for i := range rules {
+		peers := slices.Clone(rules[i].Peers)
+		for j, p := range peers {
+			if p.Namespaces != nil {
+				s := cloneSelector(*p.Namespaces)
+				peers[j].Namespaces = &s
+			}
+			if p.Pods != nil {
+				s := cloneSelector(*p.Pods)
+				peers[j].Pods = &s
+			}
+			if p.Block != nil {
+				peers[j].Block = &engine.IPBlock{CIDR: p.Block.CIDR, Except: slices.Clone(p.Block.Except)}
+			}
+		}
+		rules[i] = engine.Rule{Peers: peers, Ports: slices.Clone(rules[i].Ports)}
+	}
+	return rules
+}

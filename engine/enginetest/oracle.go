@@ -1,0 +1,236 @@
+// Package enginetest holds the slow truth that the engine is tested against: the rules of docs/semantics.md read aloud with plain
+// loops, with random clusters, orders of events and questions to ask both.
+package enginetest
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/netpold/netpold/engine"
+)
+
+// Oracle answers questions about a set of objects from the rules alone. It has no state of its own, and may be asked concurrently
+// while nobody changes the objects.
+type Oracle struct {
+	// Objects are the cluster's: at most one of each kind, namespace and name.
+	Objects []engine.Object
+	// IPBlockIgnoresPods restricts ipBlock to addresses outside the cluster (S19).
+	IPBlockIgnoresPods bool
+}
+
+// Allowed answers q as the engine has to. The error is always a *[engine.QueryError].
+func (o *Oracle) Allowed(q Question) (engine.Decision, error) {
+	src, err := o.source(q.Src) // S27: the source's error is told first.
+	if err != nil {
+		return engine.Decision{}, err
+	}
+	dst, err := o.destination(q)
+	if err != nil {
+		return engine.Decision{}, err
+	}
+	var d engine.Decision
+	if dst.service != nil {
+		if d, err = o.toService(src, dst, q); err != nil {
+			return engine.Decision{}, err
+		}
+	} else {
+		d = o.toPods(src, dst, q)
+	}
+	if q.Src.IP.IsValid() && q.Dst.IP.IsValid() {
+		d.Families = 0
+	}
+	return d, nil
+}
+
+// toPods decides each pair by itself; all have to be allowed (S24, S27).
+func (o *Oracle) toPods(src, dst group, q Question) engine.Decision {
+	var pairs []engine.Decision
+	for _, s := range src.ends {
+		for _, d := range dst.ends {
+			pairs = append(pairs, overFamilies(families(s, d), func(f engine.Families) engine.Decision {
+				return o.decide(s.in(f), d.in(f), q.Port, q.Protocol)
+			}))
+		}
+	}
+	if !src.many && !dst.many {
+		return pairs[0]
+	}
+	return all(pairs)
+}
+
+// families are those that a pair is decided in (S9). The family 0 means: once, where no ipBlock matches.
+func families(s, d end) []engine.Families {
+	has, wants := s.families(), d.families()
+	switch {
+	case s.asked && d.asked && has != wants:
+		return []engine.Families{0} // two IPs of different families
+	case s.asked:
+		return split(has)
+	case d.asked:
+		return split(wants)
+	case has == 0 && wants == 0:
+		return []engine.Families{0}
+	case has == 0:
+		return split(wants)
+	case wants == 0:
+		return split(has)
+	case has&wants == 0:
+		return []engine.Families{0} // two Pods with none in common
+	default:
+		return split(has & wants)
+	}
+}
+
+// overFamilies is allowed when one of the families allows it; the first that does, or else the first, gives the reasons (S9).
+func overFamilies(fs []engine.Families, decide func(engine.Families) engine.Decision) engine.Decision {
+	var out engine.Decision
+	var allowed engine.Families
+	for i, f := range fs {
+		d := decide(f)
+		if i == 0 || d.Allowed && !out.Allowed {
+			out = d
+		}
+		if d.Allowed {
+			allowed |= f
+		}
+	}
+	out.Families = allowed
+	return out
+}
+
+// all is allowed when every pair is; the first denied, or else the first, gives the reasons (S24, S27).
+func all(pairs []engine.Decision) engine.Decision {
+	out := pairs[0]
+	for _, p := range pairs {
+		if out.Allowed && !p.Allowed {
+			out = p
+		}
+	}
+	out.Families, out.BackendsAllowed, out.BackendsTotal = engine.IPv4|engine.IPv6, 0, 0
+	for _, p := range pairs {
+		out.Families &= p.Families
+		out.BackendsTotal++
+		if p.Allowed {
+			out.BackendsAllowed++
+		}
+	}
+	return out
+}
+
+// decide decides one pair, each end with the addresses that it has in the family asked (S1).
+func (o *Oracle) decide(src, dst end, port uint16, proto engine.Protocol) engine.Decision {
+	d := engine.Decision{
+		Egress:  o.side(src, dst, true, func(p engine.Port) bool { return matchPort(p, dst, port, proto) }),
+		Ingress: o.side(dst, src, false, func(p engine.Port) bool { return matchPort(p, dst, port, proto) }),
+	}
+	switch {
+	case src.pod != nil && src.pod == dst.pod: // S2
+		d.Reason = engine.Self
+	case runsOn(src, dst) || runsOn(dst, src): // S3
+		d.Reason = engine.LocalNode
+	case !d.Egress.Allowed:
+		d.Reason = engine.DeniedAtEgress
+	case !d.Ingress.Allowed:
+		d.Reason = engine.DeniedAtIngress
+	case d.Egress.Isolated || d.Ingress.Isolated:
+		d.Reason = engine.AllowedByRule
+	default:
+		d.Reason = engine.NotIsolated
+	}
+	if d.Reason == engine.Self || d.Reason == engine.LocalNode {
+		for _, s := range []*engine.Side{&d.Egress, &d.Ingress} {
+			s.Allowed, s.Policy, s.Rule = true, nil, 0
+		}
+	}
+	d.Allowed = d.Egress.Allowed && d.Ingress.Allowed // S1
+	return d
+}
+
+// runsOn tells whether p is a Pod that runs on the Node that n is (S3, S4).
+func runsOn(p, n end) bool { return p.subject && n.isNode && p.node != "" && p.node == n.node }
+
+// side decides one direction of one end.
+func (o *Oracle) side(subject, peer end, egress bool, onPort func(engine.Port) bool) engine.Side {
+	if !subject.subject { // S1, S4
+		return engine.Side{Allowed: true}
+	}
+	var s engine.Side
+	for _, p := range sorted[*engine.Policy](o, func(p *engine.Policy) string { return p.Name }) {
+		isolates, rules := p.IsolatesIngress, p.Ingress // S11, S12
+		if egress {
+			isolates, rules = p.IsolatesEgress, p.Egress
+		}
+		if !isolates || p.Namespace != subject.namespace || !matchSelector(p.Subject, subject.labels) { // S10, S12
+			continue
+		}
+		s.Isolated = true
+		s.Isolating = append(s.Isolating, p)
+		for i, r := range rules { // S14
+			peers := len(r.Peers) == 0 || slices.ContainsFunc(r.Peers, func(x engine.Peer) bool { return o.matchPeer(x, p.Namespace, peer) })
+			ports := len(r.Ports) == 0 || slices.ContainsFunc(r.Ports, onPort)
+			if peers && ports && s.Policy == nil { // S15
+				s.Policy, s.Rule = p, i
+			}
+		}
+	}
+	s.Allowed = !s.Isolated || s.Policy != nil // S13, S14
+	return s
+}
+
+// matchPeer tells whether x, of a policy of namespace, is e (S16).
+func (o *Oracle) matchPeer(x engine.Peer, namespace string, e end) bool {
+	if x.Block != nil { // S23: never beside a selector
+		return x.Namespaces == nil && x.Pods == nil && !(o.IPBlockIgnoresPods && e.inCluster) && // S19
+			slices.ContainsFunc(e.addrs, func(a netip.Addr) bool { return matchBlock(*x.Block, a) })
+	}
+	if !e.subject || x.Namespaces == nil && x.Pods == nil { // S4, S5, S23
+		return false
+	}
+	if x.Namespaces == nil && e.namespace != namespace || x.Namespaces != nil && !matchSelector(*x.Namespaces, o.namespaceLabels(e.namespace)) {
+		return false
+	}
+	return x.Pods == nil || matchSelector(*x.Pods, e.labels)
+}
+
+// matchBlock tells whether b has a (S19). A block that is wrong anywhere has nothing (S23).
+func matchBlock(b engine.IPBlock, a netip.Addr) bool {
+	outside := func(x netip.Prefix) bool { return x.IsValid() && !x.Contains(a) }
+	return b.CIDR.IsValid() && b.CIDR.Contains(a) && !slices.ContainsFunc(b.Except, func(x netip.Prefix) bool { return !outside(x) })
+}
+
+// matchPort tells whether p has the port of dst (S20, S22). A name is looked up on dst where that is a Pod (S4, S21).
+func matchPort(p engine.Port, dst end, port uint16, proto engine.Protocol) bool {
+	if p.Name != "" {
+		return p.Protocol == proto && dst.subject && slices.Contains(dst.ports, engine.NamedPort{Name: p.Name, Port: port, Protocol: proto})
+	}
+	return p.Protocol == proto && p.First <= port && port <= p.Last
+}
+
+// matchSelector tells whether all requirements hold (S17).
+func matchSelector(s engine.Selector, labels map[string]string) bool {
+	for _, r := range s {
+		value, has := labels[r.Key]
+		among := slices.Contains(r.Values, value)
+		switch r.Operator {
+		case engine.In:
+			if !has || !among {
+				return false
+			}
+		case engine.NotIn:
+			if has && among {
+				return false
+			}
+		case engine.Exists:
+			if !has {
+				return false
+			}
+		case engine.DoesNotExist:
+			if has {
+				return false
+			}
+		default: // S23
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,265 @@
+package enginetest
+
+import (
+	"cmp"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"github.com/netpold/netpold/engine"
+)
+
+// end is what an end of a question turns out to be.
+type end struct {
+	// asked says that it was asked by IP.
+	asked bool
+	// pod is the Pod that it is; nil for Nodes' addresses, labels and external addresses.
+	pod *engine.Pod
+	// subject says that it is a Pod off the host network: policies see it (S1, S4). The next three are then set.
+	subject   bool
+	namespace string
+	labels    map[string]string
+	ports     []engine.NamedPort
+	// isNode says that it is a Node, by an address or by a host-network Pod (S4, S5).
+	isNode bool
+	// node is the Node that it is or runs on.
+	node string
+	// inCluster says that its addresses are a Pod's or a Node's (S19).
+	inCluster bool
+	addrs     []netip.Addr
+	// port is the target port of a Service's endpoint (S24).
+	port uint16
+}
+
+// group is what an end of a question stands for: ends in order of name, or a Service.
+type group struct {
+	ends []end
+	// many says that it is a workload, of however many Pods.
+	many    bool
+	service *engine.Service
+	// vip is the Service's address where that was asked.
+	vip netip.Addr
+}
+
+func familyOf(a netip.Addr) engine.Families {
+	if a.Is4() {
+		return engine.IPv4
+	}
+	return engine.IPv6
+}
+
+func split(fs engine.Families) []engine.Families {
+	var list []engine.Families
+	for _, f := range []engine.Families{engine.IPv4, engine.IPv6} {
+		if fs&f != 0 {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+// families are those that e has an address in.
+func (e end) families() engine.Families {
+	var fs engine.Families
+	for _, a := range e.addrs {
+		fs |= familyOf(a)
+	}
+	return fs
+}
+
+// in is e with its addresses of one family, or of none (S9), each once and in order.
+func (e end) in(f engine.Families) end {
+	e.addrs = slices.DeleteFunc(slices.Clone(e.addrs), func(a netip.Addr) bool { return familyOf(a) != f })
+	slices.SortFunc(e.addrs, netip.Addr.Compare)
+	e.addrs = slices.Compact(e.addrs)
+	return e
+}
+
+// of are the objects of one kind.
+func of[T engine.Object](o *Oracle) []T {
+	var list []T
+	for _, x := range o.Objects {
+		if t, ok := x.(T); ok {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// sorted are the objects of one kind, in the order of their key.
+func sorted[T engine.Object, K cmp.Ordered](o *Oracle, key func(T) K) []T {
+	list := of[T](o)
+	slices.SortStableFunc(list, func(a, b T) int { return cmp.Compare(key(a), key(b)) })
+	return list
+}
+
+// running are the Pods that have not finished (S6).
+func (o *Oracle) running() []*engine.Pod {
+	return slices.DeleteFunc(of[*engine.Pod](o), func(p *engine.Pod) bool { return p.Finished })
+}
+
+// namespaceLabels are the labels of a namespace, seen or not (S18).
+func (o *Oracle) namespaceLabels(name string) map[string]string {
+	labels := map[string]string{}
+	for _, n := range of[*engine.Namespace](o) {
+		if n.Name == name {
+			maps.Copy(labels, n.Labels)
+		}
+	}
+	labels["kubernetes.io/metadata.name"] = name
+	return labels
+}
+
+// owner is the newest Pod with the address, nil for none (S7).
+func (o *Oracle) owner(a netip.Addr) *engine.Pod {
+	var newest *engine.Pod
+	for _, p := range o.running() {
+		if slices.Contains(p.IPs, a) && (newest == nil || newer(p, newest)) {
+			newest = p
+		}
+	}
+	return newest
+}
+
+func newer(p, q *engine.Pod) bool {
+	return cmp.Or(cmp.Compare(p.Created, q.Created), cmp.Compare(p.UID, q.UID),
+		cmp.Compare(p.Namespace, q.Namespace), cmp.Compare(p.Name, q.Name)) > 0
+}
+
+// nodeAt is the Node that has the address (S4, S5).
+func (o *Oracle) nodeAt(a netip.Addr) (string, bool) {
+	if p := o.owner(a); p != nil && p.HostNetwork {
+		return p.Node, true
+	}
+	var nodes []string
+	for _, n := range of[*engine.Node](o) {
+		if slices.Contains(n.IPs, a) {
+			nodes = append(nodes, n.Name)
+		}
+	}
+	if len(nodes) == 0 {
+		for _, p := range o.running() {
+			if p.Node != "" && slices.Contains(p.HostIPs, a) {
+				nodes = append(nodes, p.Node)
+			}
+		}
+	}
+	if len(nodes) == 0 {
+		return "", false
+	}
+	return slices.Min(nodes), true
+}
+
+// nodeAddrs are the addresses of a Node, without those that a Pod off the host network owns (S5, S7).
+func (o *Oracle) nodeAddrs(name string) []netip.Addr {
+	var addrs []netip.Addr
+	for _, n := range of[*engine.Node](o) {
+		if n.Name == name {
+			addrs = append(addrs, n.IPs...)
+		}
+	}
+	for _, p := range o.running() {
+		if p.Node == name && name != "" {
+			addrs = append(addrs, p.HostIPs...)
+		}
+	}
+	return slices.DeleteFunc(addrs, func(a netip.Addr) bool {
+		p := o.owner(a)
+		return p != nil && !p.HostNetwork
+	})
+}
+
+// byPod is p by name.
+func (o *Oracle) byPod(p *engine.Pod) end {
+	e := end{pod: p, node: p.Node, inCluster: true}
+	for _, a := range p.IPs {
+		w := o.owner(a)
+		if w == p || w.HostNetwork && p.HostNetwork { // S7; the Pods of one host network share its addresses
+			e.addrs = append(e.addrs, a)
+		}
+	}
+	if !p.HostNetwork {
+		e.subject, e.namespace, e.labels, e.ports = true, p.Namespace, p.Labels, p.Ports
+		return e
+	}
+	e.isNode = true
+	if len(e.addrs) == 0 {
+		e.addrs = o.nodeAddrs(p.Node) // S4
+	}
+	return e
+}
+
+// byAddr is whatever has the address, Services apart (S5).
+func (o *Oracle) byAddr(a netip.Addr) end {
+	var e end
+	if p := o.owner(a); p != nil && !p.HostNetwork {
+		e = o.byPod(p)
+	} else if node, ok := o.nodeAt(a); ok {
+		e = end{isNode: true, node: node, inCluster: true}
+	}
+	e.addrs = []netip.Addr{a}
+	return e
+}
+
+// source resolves the source.
+func (o *Oracle) source(q End) (group, error) {
+	if q.Service != nil {
+		return group{}, failed(engine.InvalidQuestion, false, "Service", q.Service.Namespace, q.Service.Name)
+	}
+	return o.ends(q, false)
+}
+
+// ends resolves an end that is no Service.
+func (o *Oracle) ends(q End, dst bool) (group, error) {
+	switch {
+	case q.IP.IsValid():
+		e := o.byAddr(q.IP.Unmap()) // S9
+		e.asked = true
+		return group{ends: []end{e}}, nil
+	case q.Pod != nil:
+		for _, p := range of[*engine.Pod](o) {
+			if p.Namespace == q.Pod.Namespace && p.Name == q.Pod.Name {
+				if p.Finished { // S6
+					return group{}, failed(engine.PodFinished, dst, "Pod", p.Namespace, p.Name)
+				}
+				return group{ends: []end{o.byPod(p)}}, nil
+			}
+		}
+		return group{}, failed(engine.NotFound, dst, "Pod", q.Pod.Namespace, q.Pod.Name) // S27
+	case q.Workload != nil:
+		return o.workload(*q.Workload, dst)
+	case q.Labels != nil:
+		l := q.Labels
+		e := end{subject: true, inCluster: true, namespace: l.Namespace, labels: l.Labels, ports: l.Ports}
+		if l.IP.IsValid() {
+			e.addrs = []netip.Addr{l.IP.Unmap()}
+		}
+		return group{ends: []end{e}}, nil
+	default:
+		return group{}, &engine.QueryError{Code: engine.InvalidQuestion, Dst: dst, Subject: "endpoint", Detail: "is missing"} // S28
+	}
+}
+
+// workload resolves a workload to its Pods that have not finished (S27).
+func (o *Oracle) workload(w WorkloadName, dst bool) (group, error) {
+	g, code := group{many: true}, engine.NotFound
+	for _, p := range sorted[*engine.Pod](o, func(p *engine.Pod) string { return p.Name }) {
+		if p.Namespace != w.Namespace || !slices.Contains(p.Workloads, w.Workload) {
+			continue
+		}
+		if p.Finished {
+			code = engine.WorkloadFinished // S24
+			continue
+		}
+		g.ends = append(g.ends, o.byPod(p))
+	}
+	if len(g.ends) == 0 {
+		return group{}, failed(code, dst, w.Kind, w.Namespace, w.Name)
+	}
+	return g, nil
+}
+
+func failed(code engine.ErrorCode, dst bool, kind, namespace, name string) *engine.QueryError {
+	return &engine.QueryError{Code: code, Dst: dst, Subject: kind + " " + strconv.Quote(namespace+"/"+name), Detail: "cannot be asked"}
+}

@@ -1,0 +1,190 @@
+package enginetest
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+
+	"github.com/netpold/netpold/engine"
+)
+
+// destination resolves the destination; a Service's address means the Service (S24).
+func (o *Oracle) destination(q Question) (group, error) {
+	if q.Dst.Service != nil {
+		return o.service(q)
+	}
+	g, err := o.ends(q.Dst, true)
+	if err != nil || !q.Dst.IP.IsValid() || g.ends[0].subject {
+		return g, err // the Pod that owns an address comes before a Service
+	}
+	var having, without []*engine.Service
+	for _, s := range of[*engine.Service](o) {
+		if s.Headless || s.ExternalName || !slices.Contains(s.IPs, q.Dst.IP.Unmap()) {
+			continue
+		}
+		if _, ok := servicePort(s, q); ok {
+			having = append(having, s)
+		} else {
+			without = append(without, s)
+		}
+	}
+	switch {
+	case len(having) > 0:
+		s := slices.MinFunc(having, func(a, b *engine.Service) int {
+			return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+		})
+		return group{service: s, vip: q.Dst.IP.Unmap()}, nil
+	case g.ends[0].isNode || len(without) == 0:
+		return g, nil // a Node's other ports are its own, node ports among them (S24)
+	default:
+		return group{}, failed(engine.NoServicePort, true, "Service", without[0].Namespace, without[0].Name)
+	}
+}
+
+// service resolves a Service by name (S24).
+func (o *Oracle) service(q Question) (group, error) {
+	for _, s := range of[*engine.Service](o) {
+		if s.Namespace != q.Dst.Service.Namespace || s.Name != q.Dst.Service.Name {
+			continue
+		}
+		if s.ExternalName {
+			return group{}, failed(engine.ExternalName, true, "Service", s.Namespace, s.Name)
+		}
+		if _, ok := servicePort(s, q); !ok && !s.Headless {
+			return group{}, failed(engine.NoServicePort, true, "Service", s.Namespace, s.Name)
+		}
+		return group{service: s}, nil
+	}
+	return group{}, failed(engine.NotFound, true, "Service", q.Dst.Service.Namespace, q.Dst.Service.Name) // S27
+}
+
+// servicePort is the Service's port that was asked.
+func servicePort(s *engine.Service, q Question) (engine.ServicePort, bool) {
+	for _, p := range s.Ports {
+		if p.Port == q.Port && p.Protocol == q.Protocol {
+			return p, true
+		}
+	}
+	return engine.ServicePort{}, false
+}
+
+// endpoints are those of the Service that can be chosen in the family, in order of name, address and port (S24).
+func (o *Oracle) endpoints(s *engine.Service, q Question, f engine.Families) []end {
+	var ready, draining []end
+	for _, slice := range of[*engine.EndpointSlice](o) {
+		if slice.Namespace != s.Namespace || slice.Service != s.Name {
+			continue
+		}
+		for _, port := range targets(s, slice, q) {
+			for _, x := range slice.Endpoints {
+				e, ok := o.endpoint(slice.Namespace, x)
+				if !ok || e.families() != 0 && e.families()&f == 0 {
+					continue
+				}
+				e = e.in(f)
+				e.port = port
+				if x.Ready {
+					ready = append(ready, e)
+				} else if x.Serving && x.Terminating {
+					draining = append(draining, e)
+				}
+			}
+		}
+	}
+	chosen := ready
+	if len(ready) == 0 {
+		chosen = draining
+	}
+	slices.SortStableFunc(chosen, byName)
+	return slices.CompactFunc(chosen, func(a, b end) bool { return byName(a, b) == 0 })
+}
+
+// targets are the ports that the Service's port means in one slice: those of its name; for a headless Service the very port.
+func targets(s *engine.Service, slice *engine.EndpointSlice, q Question) []uint16 {
+	if s.Headless {
+		return []uint16{q.Port}
+	}
+	asked, _ := servicePort(s, q)
+	var ports []uint16
+	for _, p := range slice.Ports {
+		if p.Name == asked.Name && p.Protocol == asked.Protocol {
+			ports = append(ports, p.Port)
+		}
+	}
+	return ports
+}
+
+// endpoint is whatever owns the endpoint's address, or the Pod that it names.
+func (o *Oracle) endpoint(namespace string, x engine.SliceEndpoint) (end, bool) {
+	if x.Addr.IsValid() {
+		return o.byAddr(x.Addr), true
+	}
+	for _, p := range o.running() {
+		if p.Namespace == namespace && p.Name == x.Pod {
+			return o.byPod(p), true
+		}
+	}
+	return end{}, false
+}
+
+// byName orders endpoints: those that are no Pod first, then by the Pod's name; then by address and port.
+func byName(a, b end) int {
+	var p, q Name
+	if a.pod != nil {
+		p = Name{a.pod.Namespace, a.pod.Name}
+	}
+	if b.pod != nil {
+		q = Name{b.pod.Namespace, b.pod.Name}
+	}
+	return cmp.Or(cmp.Compare(p.Namespace, q.Namespace), cmp.Compare(p.Name, q.Name),
+		slices.CompareFunc(a.addrs, b.addrs, netip.Addr.Compare), cmp.Compare(a.port, b.port))
+}
+
+// toService decides for each source by itself; all have to be allowed (S27).
+func (o *Oracle) toService(src, dst group, q Question) (engine.Decision, error) {
+	var served []engine.Families // that a chosen endpoint is in; of the address asked, where one was
+	for _, f := range split(engine.IPv4 | engine.IPv6) {
+		if (!dst.vip.IsValid() || f == familyOf(dst.vip)) && len(o.endpoints(dst.service, q, f)) > 0 {
+			served = append(served, f)
+		}
+	}
+	if len(served) == 0 {
+		return engine.Decision{}, failed(engine.NoReadyEndpoint, true, "Service", dst.service.Namespace, dst.service.Name)
+	}
+	var sources []engine.Decision
+	for _, s := range src.ends {
+		sources = append(sources, o.fromOne(s, dst, served, q))
+	}
+	out := all(sources)
+	out.BackendsAllowed, out.BackendsTotal = 0, 0
+	for _, d := range sources {
+		out.BackendsAllowed += d.BackendsAllowed
+		out.BackendsTotal += d.BackendsTotal
+	}
+	return out, nil
+}
+
+// fromOne decides about the endpoints of a Service for one source: in one family all of them have to be allowed (S24). Where
+// it has none of their families, no ipBlock matches and no family is told (S9).
+func (o *Oracle) fromOne(s end, dst group, served []engine.Families, q Question) engine.Decision {
+	common := slices.DeleteFunc(slices.Clone(served), func(f engine.Families) bool { return s.families() != 0 && s.families()&f == 0 })
+	foreign := len(common) == 0
+	if foreign {
+		common = served
+	}
+	out := overFamilies(common, func(f engine.Families) engine.Decision {
+		var pairs []engine.Decision
+		for _, e := range o.endpoints(dst.service, q, f) {
+			seen := f
+			if foreign {
+				seen = 0
+			}
+			pairs = append(pairs, o.decide(s.in(seen), e.in(seen), e.port, q.Protocol))
+		}
+		return all(pairs)
+	})
+	if foreign {
+		out.Families = 0
+	}
+	return out
+}
