@@ -102,6 +102,7 @@ func (s *state) parties(e Endpoint, dst bool) ([]party, error) {
 		return s.workloadPods(e, dst)
 	case endpointService:
 		return nil, &QueryError{InvalidQuestion, dst, quoted("Service", e.namespace, e.name), "cannot open connections: ask about a Pod or a workload as source"}
+	case endpointNone:
 	}
 	return nil, &QueryError{InvalidQuestion, dst, "endpoint", "is missing: give an address, Pod, workload, Service or labels"}
 }

@@ -72,7 +72,7 @@ func (s *state) toService(src []party, o *Service, q *Query) (Decision, error) {
 	}
 	all := tally{families: IPv4 | IPv6}
 	for i := range src {
-		t := toEnds(&src[i], &ends, have, q.Protocol, s.options)
+		t := toEnds(&src[i], &ends, have, q, s.options)
 		all.join(&t)
 	}
 	if q.Src.kind == endpointIP && q.Dst.kind == endpointIP {
@@ -85,9 +85,9 @@ var bothFamilies = [2]Families{IPv4, IPv6}
 
 // toEnds decides for one source family by family: allowed in one when all endpoints are (S24). Where it has addresses but
 // in none of their families, no ipBlock takes part and no family is told (S9).
-func toEnds(src *party, ends *[2][]serviceEnd, have Families, protocol Protocol, o Options) tally {
+func toEnds(src *party, ends *[2][]serviceEnd, have Families, q *Query, o Options) tally {
 	of := src.families()
-	if of == 0 {
+	if of == 0 || !src.byIP && q.Dst.kind == endpointIP { // asked by IP, in that family (S9)
 		of = have
 	}
 	foreign := of&have == 0
@@ -106,7 +106,7 @@ func toEnds(src *party, ends *[2][]serviceEnd, have Families, protocol Protocol,
 			if foreign {
 				seen = 0
 			}
-			out := decideExempt(src, &ends[i][j].party, protocol, ends[i][j].port, seen, o)
+			out := decideExempt(src, &ends[i][j].party, q.Protocol, ends[i][j].port, seen, o)
 			t.add(&out, 0)
 		}
 		if t.allowed == t.total && !foreign {

@@ -13,9 +13,9 @@ import (
 // TestEngineAgainstOracle applies random orders of events to the engine, and after each batch asks it and the oracle the same
 // questions: S1 to S25, S27, whatever came first.
 func TestEngineAgainstOracle(t *testing.T) {
-	groups, seeds, least := 20, 70, int64(200_000)
+	groups, seeds, least := 20, 150, int64(200_000)
 	if underRace {
-		groups, seeds, least = 10, 8, 10_000
+		groups, seeds, least = 10, 40, 50_000
 	}
 	if testing.Short() {
 		groups, seeds, least = 4, 8, 4_000

@@ -80,7 +80,7 @@ func (r *Random) servicePorts(numbers bool) []engine.ServicePort {
 		if !slices.ContainsFunc(list, func(x engine.ServicePort) bool {
 			return x.Name == p.Name || numbers && x.Port == p.Port && x.Protocol == p.Protocol
 		}) {
-			list = append(list, engine.ServicePort{Name: p.Name, Port: p.Port, Protocol: p.Protocol})
+			list = append(list, engine.ServicePort(p))
 		}
 	}
 	return list

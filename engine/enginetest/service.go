@@ -165,9 +165,11 @@ func (o *Oracle) toService(src, dst group, q Question) (engine.Decision, error) 
 }
 
 // fromOne decides about the endpoints of a Service for one source: in one family all of them have to be allowed (S24). Where
-// it has none of their families, no ipBlock matches and no family is told (S9).
+// it has none of their families, no ipBlock matches and no family is told; asked by the Service's address, that one's is (S9).
 func (o *Oracle) fromOne(s end, dst group, served []engine.Families, q Question) engine.Decision {
-	common := slices.DeleteFunc(slices.Clone(served), func(f engine.Families) bool { return s.families() != 0 && s.families()&f == 0 })
+	common := slices.DeleteFunc(slices.Clone(served), func(f engine.Families) bool {
+		return s.families() != 0 && s.families()&f == 0 && (s.asked || !dst.vip.IsValid())
+	})
 	foreign := len(common) == 0
 	if foreign {
 		common = served
