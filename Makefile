@@ -1,0 +1,138 @@
+# Everything that is done to this repository. Needs Go, git and make; the tools come pinned from tools/ and are built on first use.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --warn-undefined-variables --no-builtin-rules --no-print-directory
+
+# A go.work of the developer's would change which versions are built and linted.
+export GOWORK := off
+
+TOOL := go tool -modfile=$(CURDIR)/tools/go.mod
+# Committed or not, so that a new file is checked before its first commit.
+LS := git ls-files --cached --others --exclude-standard --deduplicate
+GREP := git grep --untracked --extended-regexp
+MODULES = $(or $(wildcard $(shell $(LS) -- '*go.mod')),$(error No go.mod found: this must be a git checkout))
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## Serve the example cluster of examples/shop
+	go run ./cmd/netpold serve --manifests examples/shop
+
+.PHONY: build
+build: ## Build bin/netpold, static; its version is the commit's, as the go command stamps it
+	CGO_ENABLED=0 go build -trimpath -buildvcs=auto -o bin/netpold ./cmd/netpold
+
+.PHONY: test
+test: ## Run the tests that need nothing but Go
+	go test ./...
+
+.PHONY: test-race
+test-race: ## The same under the race detector, which needs a C compiler
+	@command -v $$(go env CC | cut -d' ' -f1) >/dev/null || { echo 'The race detector needs a C compiler: install gcc or clang, or run "make test".' >&2; exit 1; }
+	CGO_ENABLED=1 go test -race ./...
+
+.PHONY: check
+check: generate-diff lint test-race ## All that CI runs
+
+.PHONY: generate
+generate: ## Write the Go of the .proto files anew
+	@tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; \
+	$(TOOL) buf generate -o "$$tmp"; \
+	find proto -name '*.pb.go' -delete; \
+	cp -R "$$tmp"/proto/. proto/
+
+# Compares with a fresh copy outside the tree, so it neither changes the tree nor asks it to be committed.
+.PHONY: generate-diff
+generate-diff: ## Fail when generated files are not what "make generate" writes
+	@tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; \
+	$(TOOL) buf generate -o "$$tmp"; \
+	mkdir -p "$$tmp/now/proto"; \
+	find proto -name '*.pb.go' | tar -cf - -T - | tar -xf - -C "$$tmp/now"; \
+	diff -ru "$$tmp/now/proto" "$$tmp/proto" || { echo 'Generated files are out of date: run "make generate" and commit what it changes.' >&2; exit 1; }
+
+.PHONY: lint
+lint: lint-go lint-mod lint-proto ## Lint Go, modules and proto; "make fix" mends what can be mended
+
+# Every module but the tools, which have no code.
+.PHONY: lint-go
+lint-go:
+	@for mod in $(MODULES); do \
+		dir=$$(dirname $$mod); \
+		[ -n "$$($(LS) -- "$$dir/*.go")" ] || continue; \
+		echo "golangci-lint $$dir"; \
+		(cd $$dir && $(TOOL) golangci-lint run --config $(CURDIR)/.golangci.yml ./...) || failed=1; \
+	done; \
+	[ -z "$${failed-}" ]
+
+.PHONY: lint-mod
+lint-mod:
+	@for mod in $(MODULES); do \
+		echo "go mod tidy $$(dirname $$mod)"; \
+		go -C $$(dirname $$mod) mod tidy -diff | sed -n 1,40p || { echo "$$mod is not tidy: run \"make fix\"." >&2; failed=1; }; \
+	done; \
+	[ -z "$${failed-}" ]
+
+# A caller's client of yesterday must keep working. The yardstick is the main branch as published; on main itself, the commit before.
+.PHONY: lint-proto
+lint-proto:
+	@echo 'buf lint'; \
+	$(TOOL) buf lint; \
+	base=; \
+	for ref in origin/main main; do \
+		base=$$(git rev-parse --verify --quiet "$$ref^{commit}") && break || true; \
+	done; \
+	if [ -n "$$base" ] && [ "$$base" = "$$(git rev-parse HEAD)" ] && git diff --quiet HEAD -- proto; then \
+		base=$$(git rev-parse --verify --quiet HEAD^ || true); \
+	fi; \
+	if [ -z "$$base" ] || ! git cat-file -e "$$base:proto" 2>/dev/null || ! git cat-file -e "$$base:buf.yaml" 2>/dev/null; then \
+		echo 'buf breaking: no earlier commit has the proto'; exit 0; \
+	fi; \
+	echo "buf breaking $$(git rev-parse --short $$base)"; \
+	tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; \
+	git archive "$$base" buf.yaml proto | tar -x -C "$$tmp"; \
+	$(TOOL) buf breaking --against "$$tmp"
+
+.PHONY: fix
+fix: ## Format, tidy and apply the fixes that linters know
+	@for mod in $(MODULES); do \
+		dir=$$(dirname $$mod); \
+		go -C $$dir mod tidy; \
+		[ -n "$$($(LS) -- "$$dir/*.go")" ] || continue; \
+		(cd $$dir && $(TOOL) golangci-lint run --config $(CURDIR)/.golangci.yml --fix ./...) || failed=1; \
+	done; \
+	[ -z "$${failed-}" ]
+
+# Six runs are the fewest from which benchstat gives a 95% interval.
+COUNT ?= 6
+BENCH ?= .
+# A saved bin/bench.txt to compare with.
+BASE ?=
+.PHONY: bench
+bench: ## Run the benchmarks COUNT times (BENCH=regexp selects, BASE=file compares)
+	@dirs=$$($(GREP) -l '^func Benchmark[A-Z]' -- '*_test.go' | xargs -r -n1 dirname | sort -u || true); \
+	[ -n "$$dirs" ] || { echo 'No benchmarks yet.'; exit 0; }; \
+	mkdir -p bin; \
+	for dir in $$dirs; do \
+		go -C $$dir test -run '^$$' -bench '$(BENCH)' -benchmem -count=$(COUNT) .; \
+	done | tee bin/bench.txt; \
+	$(TOOL) benchstat $(BASE) bin/bench.txt
+
+# go test fuzzes one target at a time.
+FUZZTIME ?= 10s
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME, one by one
+	@targets=$$($(GREP) -o '^func Fuzz[A-Z0-9_][A-Za-z0-9_]*' -- '*_test.go' | sort || true); \
+	[ -n "$$targets" ] || { echo 'No fuzz targets yet.'; exit 0; }; \
+	while IFS=: read -r file func; do \
+		name=$${func#func }; \
+		echo "$$file $$name"; \
+		go -C $$(dirname $$file) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) . </dev/null; \
+	done <<<"$$targets"
+
+.PHONY: clean
+clean: ## Remove what the targets above built
+	rm -rf bin
