@@ -1,0 +1,28 @@
+package convert
+
+import (
+	"net/netip"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/mirror"
+)
+
+// Namespace converts a Namespace.
+func Namespace(n *corev1.Namespace) *engine.Namespace {
+	return &engine.Namespace{Name: intern(n.Name), Labels: internLabels(n.Labels)}
+}
+
+// Node converts a Node: its internal and external addresses (S5).
+func Node(n *corev1.Node) (*engine.Node, []mirror.Problem) {
+	f := findings{kind: "Node", name: n.Name}
+	var ips []netip.Addr
+	for i, a := range n.Status.Addresses {
+		if a.Type == corev1.NodeInternalIP || a.Type == corev1.NodeExternalIP {
+			ips = f.addr(ips, a.Address, func() string { return "status.addresses[" + strconv.Itoa(i) + "].address" })
+		}
+	}
+	return &engine.Node{Name: intern(n.Name), IPs: ips}, f.list
+}

@@ -1,0 +1,29 @@
+package manifests
+
+import (
+	"reflect"
+
+	"github.com/netpold/netpold/engine"
+)
+
+// changesTo are the changes that lead from one set of objects to another, and that other. Objects that stay the same are
+// kept as they are.
+func changesTo(was map[key]engine.Object, objects []engine.Object) ([]engine.Change, map[key]engine.Object) {
+	var changes []engine.Change
+	now := make(map[key]engine.Object, len(objects))
+	for _, o := range objects {
+		k := keyOf(o)
+		if old, ok := was[k]; ok && reflect.DeepEqual(old, o) {
+			now[k] = old
+			continue
+		}
+		now[k] = o
+		changes = append(changes, engine.Change{Object: o})
+	}
+	for k, o := range was {
+		if _, stays := now[k]; !stays {
+			changes = append(changes, engine.Change{Object: o, Delete: true})
+		}
+	}
+	return changes, now
+}

@@ -1,0 +1,124 @@
+package manifests
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/mirror/convert"
+)
+
+// finish adds what follows from what was read: the Pods of workloads, and the EndpointSlices of Services without any.
+func (r *reading) finish() []engine.Object {
+	r.expand()
+	byNamespace := map[string][]*pod{}
+	for _, p := range r.pods {
+		r.objects = append(r.objects, p.Pod)
+		byNamespace[p.Namespace] = append(byNamespace[p.Namespace], p)
+	}
+	for _, s := range r.services {
+		if len(s.Spec.Selector) > 0 && s.Spec.Type != corev1.ServiceTypeExternalName && !r.sliced[identity{"Service", s.Namespace, s.Name}] {
+			r.objects = append(r.objects, slicesOf(s, byNamespace[s.Namespace])...)
+		}
+	}
+	return r.objects
+}
+
+// slicesOf are the EndpointSlices that Kubernetes would make of a Service and the Pods of its namespace: Pods whose ports
+// lead to the same numbers share one (S24). A Pod without an address is named instead.
+func slicesOf(s *corev1.Service, pods []*pod) []engine.Object {
+	bySignature := map[string]*engine.EndpointSlice{}
+	var made []engine.Object
+	for _, p := range pods {
+		if p.Finished || !selects(s.Spec.Selector, p.Labels) {
+			continue
+		}
+		ports := targets(s, p.Ports)
+		for _, e := range endpointsOf(s, p) {
+			signature := fmt.Sprint(ports, e.Addr.Is6())
+			slice := bySignature[signature]
+			if slice == nil {
+				slice = &engine.EndpointSlice{
+					Namespace: s.Namespace,
+					// The colon keeps it apart from every name in a cluster.
+					Name:    s.Name + ":" + strconv.Itoa(len(made)),
+					Service: s.Name, Ports: ports,
+				}
+				bySignature[signature] = slice
+				made = append(made, slice)
+			}
+			slice.Endpoints = append(slice.Endpoints, e)
+		}
+	}
+	return made
+}
+
+func selects(selector, labels map[string]string) bool {
+	for k, v := range selector {
+		if got, ok := labels[k]; !ok || got != v {
+			return false
+		}
+	}
+	return true
+}
+
+// targets are the Service's ports on a Pod; a named one that the Pod does not have is left out.
+func targets(s *corev1.Service, named []engine.NamedPort) []engine.ServicePort {
+	var ports []engine.ServicePort
+	for i := range s.Spec.Ports {
+		p := &s.Spec.Ports[i]
+		number, ok := convert.TargetPort(p, named)
+		if !ok {
+			continue
+		}
+		port := engine.ServicePort{Name: p.Name, Port: number}
+		switch p.Protocol {
+		case corev1.ProtocolUDP:
+			port.Protocol = engine.UDP
+		case corev1.ProtocolSCTP:
+			port.Protocol = engine.SCTP
+		}
+		ports = append(ports, port)
+	}
+	slices.SortFunc(ports, func(a, b engine.ServicePort) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Port, b.Port))
+	})
+	return ports
+}
+
+// endpointsOf is a Pod as an endpoint: by its first address of each family that the Service has, or by its name.
+func endpointsOf(s *corev1.Service, p *pod) []engine.SliceEndpoint {
+	published := s.Spec.PublishNotReadyAddresses
+	e := engine.SliceEndpoint{
+		Ready:       published || p.ready && !p.terminating,
+		Serving:     published || p.ready,
+		Terminating: p.terminating,
+	}
+	if len(p.IPs) == 0 {
+		e.Pod = p.Name
+		return []engine.SliceEndpoint{e}
+	}
+	var endpoints []engine.SliceEndpoint
+	for _, is6 := range []bool{false, true} {
+		i := slices.IndexFunc(p.IPs, func(a netip.Addr) bool { return a.Is6() == is6 })
+		if i >= 0 && hasFamily(s, is6) {
+			e.Addr = p.IPs[i]
+			endpoints = append(endpoints, e)
+		}
+	}
+	return endpoints
+}
+
+// hasFamily tells whether a Service is of a family. One that was never applied does not say, and is of every family.
+func hasFamily(s *corev1.Service, is6 bool) bool {
+	family := corev1.IPv4Protocol
+	if is6 {
+		family = corev1.IPv6Protocol
+	}
+	return len(s.Spec.IPFamilies) == 0 || slices.Contains(s.Spec.IPFamilies, family)
+}

@@ -1,0 +1,229 @@
+package manifests
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/netpold/netpold/mirror"
+)
+
+// sum is the hash of all files: equal sums are equal states.
+type sum [sha256.Size]byte
+
+// file is a manifest: where it is, and its place below the path that was asked for.
+type file struct{ path, relative string }
+
+// listing is what is below a path.
+type listing struct {
+	files []file
+	// dirs are the directories that hold them, for a watch.
+	dirs []string
+	// problems are entries that can not be read.
+	problems []mirror.Problem
+	visited  map[string]bool
+}
+
+// list finds the manifests below a path. A path that is no directory is a manifest whatever its name.
+func list(path string) (*listing, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, unreadable(path, err)
+	}
+	l := &listing{visited: map[string]bool{}}
+	if !info.IsDir() {
+		l.files = []file{{path: path}}
+		return l, nil
+	}
+	if _, err := os.ReadDir(path); err != nil {
+		return nil, unreadable(path, err)
+	}
+	l.dir(path, "")
+	return l, nil
+}
+
+func unreadable(path string, err error) error {
+	remedy := "make it readable"
+	if errors.Is(err, os.ErrNotExist) {
+		remedy = `name a file or directory that exists, or "-" for standard input`
+	}
+	return fmt.Errorf("manifests %q: %w: %s", path, reasonOf(err), remedy)
+}
+
+// reasonOf is an error of the file system without the path, which is told already.
+func reasonOf(err error) error {
+	if pathError, ok := errors.AsType[*os.PathError](err); ok {
+		return pathError.Err
+	}
+	return err
+}
+
+func (l *listing) dir(path, relative string) {
+	if !l.first(path) {
+		return
+	}
+	l.dirs = append(l.dirs, path)
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		l.refuse(path, err)
+		return
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".") {
+			continue
+		}
+		l.entry(filepath.Join(path, e.Name()), filepath.Join(relative, e.Name()))
+	}
+}
+
+// entry follows links: what a ConfigMap mounts are links into a hidden directory.
+func (l *listing) entry(path, relative string) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		if isManifest(path) && !errors.Is(err, os.ErrNotExist) || isDangling(path) {
+			l.refuse(path, err)
+		}
+	case info.IsDir():
+		l.dir(path, relative)
+	case info.Mode().IsRegular() && isManifest(path) && l.first(path):
+		l.files = append(l.files, file{path, relative})
+	}
+}
+
+// isDangling tells a link to nothing from a file that has gone since it was listed.
+func isDangling(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil && isManifest(path)
+}
+
+func isManifest(path string) bool {
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".yaml", ".yml", ".json":
+		return true
+	}
+	return false
+}
+
+// first tells whether a file or directory is met for the first time: links may lead to it again, or in a circle.
+func (l *listing) first(path string) bool {
+	resolved, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		resolved = path
+	}
+	if l.visited[resolved] {
+		return false
+	}
+	l.visited[resolved] = true
+	return true
+}
+
+func (l *listing) refuse(path string, err error) {
+	l.problems = append(l.problems, mirror.Problem{File: path, Message: "can not be read: " + reasonOf(err).Error()})
+}
+
+// all reads every file of the options into r, and gives the sum of their bytes and their number.
+func (r *reading) all(ctx context.Context, o Options) (sum, int, error) {
+	h := sha256.New()
+	if o.Path == "-" {
+		if o.Stdin == nil {
+			return sum{}, 0, errors.New(`manifests "-": there is no standard input`)
+		}
+		data, err := readAll(ctx, o.Stdin)
+		if err != nil {
+			return sum{}, 0, fmt.Errorf("manifests %q: standard input: %w", o.Path, err)
+		}
+		mark(h, "", int64(len(data)))
+		h.Write(data)
+		r.file("stdin", data)
+		return sum(h.Sum(nil)), 1, nil
+	}
+	l, err := list(o.Path)
+	if err != nil {
+		return sum{}, 0, err
+	}
+	r.problems = append(r.problems, l.problems...)
+	for _, f := range l.files {
+		if err := ctx.Err(); err != nil {
+			return sum{}, 0, fmt.Errorf("manifests %q: %w", o.Path, err)
+		}
+		data, err := os.ReadFile(f.path)
+		if err != nil {
+			if f.relative == "" {
+				return sum{}, 0, unreadable(f.path, err)
+			}
+			r.problems = append(r.problems, mirror.Problem{File: f.path, Message: "can not be read: " + reasonOf(err).Error()})
+			continue
+		}
+		mark(h, f.relative, int64(len(data)))
+		h.Write(data)
+		r.file(f.path, data)
+	}
+	return sum(h.Sum(nil)), len(l.files), nil
+}
+
+// fingerprint is the sum that a reading of the path would give, without reading it into memory.
+func fingerprint(path string) (sum, error) {
+	l, err := list(path)
+	if err != nil {
+		return sum{}, err
+	}
+	h := sha256.New()
+	for _, f := range l.files {
+		if err := hashFile(h, f); err != nil {
+			return sum{}, err
+		}
+	}
+	return sum(h.Sum(nil)), nil
+}
+
+func hashFile(h hash.Hash, f file) error {
+	opened, err := os.Open(f.path)
+	if err != nil {
+		return unreadable(f.path, err)
+	}
+	defer opened.Close()
+	info, err := opened.Stat()
+	if err != nil {
+		return unreadable(f.path, err)
+	}
+	mark(h, f.relative, info.Size())
+	if _, err := io.Copy(h, opened); err != nil {
+		return unreadable(f.path, err)
+	}
+	return nil
+}
+
+// mark keeps the names and the bytes of files apart.
+func mark(h hash.Hash, name string, size int64) {
+	b := binary.AppendUvarint(nil, uint64(len(name)))
+	b = append(b, name...)
+	h.Write(binary.AppendUvarint(b, uint64(size)))
+}
+
+// readAll reads until the end or until the context ends. What is read from a terminal can not be interrupted: the goroutine
+// then stays until the input ends.
+func readAll(ctx context.Context, from io.Reader) ([]byte, error) {
+	type input struct {
+		data []byte
+		err  error
+	}
+	done := make(chan input, 1)
+	go func() {
+		data, err := io.ReadAll(from)
+		done <- input{data, err}
+	}()
+	select {
+	case in := <-done:
+		return in.data, in.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}

@@ -1,0 +1,180 @@
+package manifests
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const podText = "apiVersion: v1\nkind: Pod\nmetadata: {name: NAME}\n"
+
+func podNamed(name string) string { return strings.ReplaceAll(podText, "NAME", name) }
+
+func readPath(t *testing.T, path string) (Result, error) {
+	t.Helper()
+	return Read(context.Background(), Options{Path: path})
+}
+
+func TestDirectory(t *testing.T) {
+	dir := write(t, map[string]string{
+		"a.yaml": podNamed("a"), "b.yml": podNamed("b"), "sub/deep/c.json": `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"c"}}`,
+		"D.YAML": podNamed("d"), "notes.txt": "x: [", ".hidden.yaml": "x: [", ".git/config.yaml": "x: [",
+		"kustomization.yaml": "resources: [a.yaml]\n",
+	})
+	got, err := readPath(t, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"pods default/a", "pods default/b", "pods default/c", "pods default/d"}, names(got.Objects)); diff != "" {
+		t.Error(diff)
+	}
+	if got.Report.Files != 5 || got.Report.Ignored["Kustomization"] != 1 {
+		t.Errorf("report %+v", got.Report)
+	}
+	if one, err := readPath(t, filepath.Join(dir, "a.yaml")); err != nil || len(one.Objects) != 1 {
+		t.Errorf("a file: %v %v", names(one.Objects), err)
+	}
+}
+
+// mount lays files out as the kubelet mounts a ConfigMap, and swap replaces them as it does.
+func mount(t *testing.T, dir, version string, files map[string]string) {
+	t.Helper()
+	for name, text := range files {
+		put(t, filepath.Join(dir, version, name), text)
+		link := filepath.Join(dir, name)
+		if _, err := os.Lstat(link); errors.Is(err, fs.ErrNotExist) {
+			if err := os.Symlink(filepath.Join("..data", name), link); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	swap := filepath.Join(dir, "..data_tmp")
+	if err := os.Symlink(version, swap); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(swap, filepath.Join(dir, "..data")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestConfigMapMount(t *testing.T) {
+	dir := t.TempDir()
+	mount(t, dir, "..2026_11_22", map[string]string{"a.yaml": podNamed("a"), "b.yaml": podNamed("b")})
+	got, err := readPath(t, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"pods default/a", "pods default/b"}, names(got.Objects)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestLinksAreReadOnce(t *testing.T) {
+	dir := write(t, map[string]string{"a.yaml": podNamed("a"), "sub/b.yaml": podNamed("b")})
+	for link, to := range map[string]string{"current.yaml": "a.yaml", "sub/loop": "..", "again": "sub"} {
+		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := readPath(t, dir)
+	if err != nil || len(got.Objects) != 2 {
+		t.Errorf("%v %v", names(got.Objects), err)
+	}
+}
+
+func TestPathsThatCanNotBeRead(t *testing.T) {
+	dir := write(t, map[string]string{"empty/notes.txt": "x", "comments/a.yaml": "# nothing\n---\n", "other/a.yaml": "apiVersion: v1\nkind: Secret\nmetadata: {name: a}"})
+	tests := map[string]struct {
+		path, want string
+		is         error
+	}{
+		"no such path":         {filepath.Join(dir, "none"), "name a file or directory that exists", fs.ErrNotExist},
+		"no manifest":          {filepath.Join(dir, "empty"), "there is no *.yaml, *.yml or *.json file", ErrNoObjects},
+		"empty documents":      {filepath.Join(dir, "comments"), "nothing but empty documents", ErrNoObjects},
+		"kinds without a part": {filepath.Join(dir, "other"), "only these kinds were read: Secret", ErrNoObjects},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, err := readPath(t, test.path)
+			if !errors.Is(err, test.is) || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), test.path) || got.Objects != nil {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+	if _, err := Read(context.Background(), Options{Path: "-", Stdin: strings.NewReader("")}); !errors.Is(err, ErrNoObjects) {
+		t.Errorf("empty standard input: %v", err)
+	}
+	if _, err := Read(context.Background(), Options{Path: "-"}); err == nil {
+		t.Error("no standard input: no error")
+	}
+}
+
+func TestADanglingLinkIsAProblem(t *testing.T) {
+	dir := write(t, map[string]string{"a.yaml": podNamed("a")})
+	if err := os.Symlink("gone", filepath.Join(dir, "b.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	_, err := readPath(t, dir)
+	invalid, ok := errors.AsType[*ProblemsError](err)
+	if !ok || len(invalid.Problems) != 1 || invalid.Problems[0].File != filepath.Join(dir, "b.yaml") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestProblemsOfEveryFileAreTold(t *testing.T) {
+	dir := write(t, map[string]string{"a.yaml": "x: [", "b.yaml": podNamed("B"), "c.json": "{", "d.yaml": podNamed("d"), "e/f.yaml": podNamed("d")})
+	_, err := readPath(t, dir)
+	invalid, ok := errors.AsType[*ProblemsError](err)
+	if !ok {
+		t.Fatalf("error %v", err)
+	}
+	var files []string
+	for _, p := range invalid.Problems {
+		files = append(files, strings.TrimPrefix(p.File, dir+"/"))
+	}
+	if diff := cmp.Diff([]string{"a.yaml", "b.yaml", "c.json", "e/f.yaml"}, files); diff != "" {
+		t.Error(diff, err)
+	}
+	if !strings.HasPrefix(err.Error(), "4 problems in the manifests:\n") || !strings.Contains(err.Error(), "also in "+filepath.Join(dir, "d.yaml")+", document 1") {
+		t.Error(err)
+	}
+}
+
+// TestFingerprint: what is read and what is compared are the same bytes.
+func TestFingerprint(t *testing.T) {
+	dir := write(t, map[string]string{"a.yaml": podNamed("a"), "sub/b.yaml": podNamed("b")})
+	_, c, err := read(context.Background(), Options{Path: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	was, err := fingerprint(dir)
+	if err != nil || was != c.sum {
+		t.Fatalf("%x, read %x: %v", was, c.sum, err)
+	}
+	for _, edit := range []func(){
+		func() { put(t, filepath.Join(dir, "a.yaml"), podNamed("c")) },
+		func() { put(t, filepath.Join(dir, "c.yaml"), "") },
+		func() {
+			if err := os.Rename(filepath.Join(dir, "c.yaml"), filepath.Join(dir, "d.yaml")); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		edit()
+		now, err := fingerprint(dir)
+		if err != nil || now == was {
+			t.Errorf("an edit is not seen: %v", err)
+		}
+		was = now
+	}
+	put(t, filepath.Join(dir, "notes.txt"), "x")
+	if now, err := fingerprint(dir); err != nil || now != was {
+		t.Errorf("another file is seen: %v", err)
+	}
+}

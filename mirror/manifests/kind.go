@@ -1,0 +1,118 @@
+package manifests
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	kjson "sigs.k8s.io/json"
+)
+
+// head is what tells an object.
+type head struct {
+	APIVersion text `json:"apiVersion"`
+	Kind       text `json:"kind"`
+	Metadata   struct {
+		Namespace text `json:"namespace"`
+		Name      text `json:"name"`
+	} `json:"metadata"`
+	Items []json.RawMessage `json:"items"`
+}
+
+// text is a string, and empty for anything else: what is wrong with it is told when the whole object is read.
+type text string
+
+// UnmarshalJSON takes strings and nothing else.
+func (t *text) UnmarshalJSON(raw []byte) error {
+	var s string
+	if json.Unmarshal(raw, &s) == nil {
+		*t = text(s)
+	}
+	return nil
+}
+
+// headOf reads as much of the head as there is.
+func headOf(raw []byte) head {
+	var h head
+	_ = kjson.UnmarshalCaseSensitivePreserveInts(raw, &h) // parts of another type stay empty
+	return h
+}
+
+// part is what an object is for decisions.
+type part uint8
+
+const (
+	// partNone plays no part.
+	partNone part = iota
+	partObject
+	// partItems is a list of objects.
+	partItems
+	// partUnversioned plays a part, and is of an API version that is not read.
+	partUnversioned
+)
+
+// versionOf is the API version in which a kind is read; empty for kinds that play no part.
+func versionOf(kind string) string {
+	switch kind {
+	case "Pod", "Namespace", "Node", "Service":
+		return "v1"
+	case "NetworkPolicy":
+		return "networking.k8s.io/v1"
+	case "EndpointSlice":
+		return "discovery.k8s.io/v1"
+	case "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet":
+		return "apps/v1"
+	case "Job", "CronJob":
+		return "batch/v1"
+	}
+	return ""
+}
+
+// partOf tells what an object is by its head.
+func partOf(h head) part {
+	kind, version := string(h.Kind), string(h.APIVersion)
+	item, isList := strings.CutSuffix(kind, "List")
+	if kind == "List" {
+		return partItems
+	}
+	want := versionOf(kind)
+	if isList && versionOf(item) != "" {
+		want = versionOf(item)
+	}
+	switch {
+	case want == "":
+		if isList && h.Items != nil {
+			return partItems
+		}
+		return partNone
+	case want == version && isList:
+		return partItems
+	case want == version:
+		return partObject
+	case builtIn(groupOf(version)):
+		return partUnversioned
+	}
+	return partNone
+}
+
+func groupOf(version string) string {
+	group, _, found := strings.Cut(version, "/")
+	if !found {
+		return ""
+	}
+	return group
+}
+
+// builtIn tells the groups of Kubernetes itself from those of extensions, which have kinds of the same names.
+func builtIn(group string) bool {
+	return !strings.Contains(group, ".") || slices.Contains([]string{"networking.k8s.io", "discovery.k8s.io"}, group)
+}
+
+// ignoredAs is the name under which an object that plays no part is counted: its kind, with the group where the kind alone
+// would be taken for another.
+func ignoredAs(h head) string {
+	if versionOf(string(h.Kind)) != "" {
+		return string(h.Kind) + "." + groupOf(string(h.APIVersion))
+	}
+	return string(h.Kind)
+}

@@ -1,0 +1,163 @@
+// Package manifests reads a cluster from files of YAML and JSON, and watches them.
+//
+//	files -> documents -> items -> Kubernetes objects -> [convert] -> engine objects
+//	                                 workload templates -> their Pods   -^
+//	                                 Services           -> their slices -^
+//
+// [Read] reads once. [Source] reads, watches, and publishes each state that has no problems. Everything wrong in every file
+// is reported; nothing is used of a state with problems.
+package manifests
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/mirror"
+)
+
+// Options tell what to read.
+type Options struct {
+	// Path is a file, a directory that is read recursively (*.yaml, *.yml and *.json, without hidden ones), or "-" for Stdin.
+	Path string
+	// Stdin is read where Path is "-".
+	Stdin io.Reader
+	// Namespace is that of objects without one; "default" where it is empty.
+	Namespace string
+}
+
+// Result is a cluster as the files describe it.
+type Result struct {
+	// Objects are the caller's to give to [engine.Cluster.Apply]. There are none when a problem is more than a warning.
+	Objects []engine.Object
+	Report  Report
+}
+
+// Report is what was found in the files beside the objects.
+type Report struct {
+	// Problems are all that is wrong, warnings too, in the order of the files.
+	Problems []mirror.Problem
+	// Ignored counts the objects that play no part, by kind.
+	Ignored map[string]int
+	// Counts are the objects by resource: pods, namespaces, networkpolicies, nodes, services, endpointslices.
+	Counts map[string]int
+	// Files are the files that were read.
+	Files int
+}
+
+// ProblemsError says that the files have problems that are more than warnings.
+type ProblemsError struct {
+	Problems []mirror.Problem
+}
+
+// Error lists every problem, one a line.
+func (e *ProblemsError) Error() string {
+	var b strings.Builder
+	if len(e.Problems) == 1 {
+		b.WriteString("1 problem in the manifests:")
+	} else {
+		fmt.Fprintf(&b, "%d problems in the manifests:", len(e.Problems))
+	}
+	for _, p := range e.Problems {
+		b.WriteString("\n  " + p.String())
+	}
+	return b.String()
+}
+
+// ErrNoObjects says that there is nothing in the files that plays a part in decisions.
+var ErrNoObjects = errors.New("no object that plays a part in decisions")
+
+// Read reads the files once. The error is a [*ProblemsError], [ErrNoObjects], or tells why the path can not be read; the
+// Result has the Report all the same.
+func Read(ctx context.Context, o Options) (Result, error) {
+	result, _, err := read(ctx, o)
+	return result, err
+}
+
+// content tells the very bytes that were read: their sum, and how many each file has.
+type content struct {
+	sum   sum
+	sizes map[string]int
+}
+
+// read is Read, and tells what was read.
+func read(ctx context.Context, o Options) (Result, content, error) {
+	if o.Namespace == "" {
+		o.Namespace = "default"
+	}
+	r := newReading(o.Namespace)
+	s, files, err := r.all(ctx, o)
+	if err != nil {
+		return Result{}, content{}, err
+	}
+	c := content{s, r.sizes}
+	objects := r.finish()
+	result := Result{Report: Report{Problems: r.problems, Ignored: r.ignored, Counts: counts(objects), Files: files}}
+	var fatal []mirror.Problem
+	for _, p := range r.problems {
+		if !p.Warning {
+			fatal = append(fatal, p)
+		}
+	}
+	if len(fatal) > 0 {
+		return result, c, &ProblemsError{Problems: fatal}
+	}
+	if len(objects) == 0 {
+		return result, c, fmt.Errorf("manifests %q: %w; %s", o.Path, ErrNoObjects, result.Report.emptiness())
+	}
+	result.Objects = objects
+	return result, c, nil
+}
+
+// emptiness says what was found where there is no object.
+func (r *Report) emptiness() string {
+	switch {
+	case r.Files == 0:
+		return "there is no *.yaml, *.yml or *.json file in it"
+	case len(r.Ignored) == 0:
+		return "nothing but empty documents was read"
+	}
+	return "only these kinds were read: " + strings.Join(slices.Sorted(maps.Keys(r.Ignored)), ", ")
+}
+
+// resources are those that play a part, in the order in which they are told.
+func resources() []string {
+	return []string{"pods", "namespaces", "networkpolicies", "nodes", "services", "endpointslices"}
+}
+
+func counts(objects []engine.Object) map[string]int {
+	n := make(map[string]int, len(resources()))
+	for _, r := range resources() {
+		n[r] = 0
+	}
+	for _, o := range objects {
+		n[keyOf(o).resource]++
+	}
+	return n
+}
+
+// key tells objects apart.
+type key struct{ resource, namespace, name string }
+
+func keyOf(o engine.Object) key {
+	switch o := o.(type) {
+	case *engine.Pod:
+		return key{"pods", o.Namespace, o.Name}
+	case *engine.Namespace:
+		return key{"namespaces", "", o.Name}
+	case *engine.Policy:
+		return key{"networkpolicies", o.Namespace, o.Name}
+	case *engine.Node:
+		return key{"nodes", "", o.Name}
+	case *engine.Service:
+		return key{"services", o.Namespace, o.Name}
+	case *engine.EndpointSlice:
+		return key{"endpointslices", o.Namespace, o.Name}
+	}
+	panic(fmt.Sprintf("object of unknown type %T", o))
+}

@@ -1,0 +1,215 @@
+package manifests
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/mirror"
+)
+
+// maxNesting is how deep lists of lists are read.
+const maxNesting = 8
+
+// reading collects what the files hold. Methods of it report what is wrong and go on.
+type reading struct {
+	// namespace is that of objects without one.
+	namespace string
+	problems  []mirror.Problem
+	ignored   map[string]int
+	// seen is where each object was met first.
+	seen map[identity]place
+	// objects are those that need nothing else: all but Pods, workloads and Services.
+	objects   []engine.Object
+	pods      []*pod
+	workloads []*workload
+	services  []*corev1.Service
+	// sliced are the Services that have EndpointSlices.
+	sliced map[identity]bool
+	// sizes are the bytes of each file.
+	sizes map[string]int
+}
+
+// identity tells objects of a kind apart.
+type identity struct{ kind, namespace, name string }
+
+func newReading(namespace string) *reading {
+	return &reading{namespace: namespace, ignored: map[string]int{}, seen: map[identity]place{}, sliced: map[identity]bool{}, sizes: map[string]int{}}
+}
+
+// place is where an object is.
+type place struct {
+	file     string
+	document int
+	// items are the places in lists that lead to it: items[3].
+	items                 string
+	kind, namespace, name string
+}
+
+// of is the place of the object with this head.
+func (at place) of(h head, namespace string) place {
+	at.kind, at.name, at.namespace = string(h.Kind), string(h.Metadata.Name), ""
+	if isNamespaced(at.kind) {
+		at.namespace = string(h.Metadata.Namespace)
+		if at.namespace == "" {
+			at.namespace = namespace
+		}
+	}
+	return at
+}
+
+func isNamespaced(kind string) bool {
+	return versionOf(kind) != "" && kind != "Namespace" && kind != "Node"
+}
+
+func (at place) identity() identity { return identity{at.kind, at.namespace, at.name} }
+
+func (at place) String() string {
+	s := at.file
+	if at.document > 0 {
+		s += ", document " + strconv.Itoa(at.document)
+	}
+	if at.items != "" {
+		s += ", " + at.items
+	}
+	return s
+}
+
+// problem reports what is wrong at a place. Only where the object has no name is its place in a list part of the field.
+func (r *reading) problem(at place, field, message string) {
+	if at.name == "" && at.items != "" {
+		field = strings.TrimSuffix(at.items+"."+field, ".")
+	}
+	r.problems = append(r.problems, mirror.Problem{
+		File: at.file, Document: at.document, Kind: at.kind, Namespace: at.namespace, Name: at.name, Field: field, Message: message,
+	})
+}
+
+// found takes over the problems of a conversion, and tells whether they are warnings at most.
+func (r *reading) found(at place, prefix string, problems []mirror.Problem) bool {
+	ok := true
+	for _, p := range problems {
+		ok = ok && p.Warning
+		r.problem(at, prefix+p.Field, p.Message)
+		r.problems[len(r.problems)-1].Warning = p.Warning
+	}
+	return ok
+}
+
+// document reads what one document holds: nothing, an object, or a list of them.
+func (r *reading) document(at place, raw []byte) {
+	raw = bytes.TrimSpace(raw)
+	if len(raw) == 0 || string(raw) == "null" {
+		return
+	}
+	if raw[0] != '{' {
+		r.problem(at, "", "is no Kubernetes object: it has to be a mapping with apiVersion, kind and metadata")
+		return
+	}
+	r.object(at, raw)
+}
+
+// object reads an object by its kind.
+func (r *reading) object(at place, raw []byte) {
+	h := headOf(raw)
+	at = at.of(h, r.namespace)
+	if h.Kind == "" || h.APIVersion == "" {
+		if isKustomization(at.file) {
+			r.ignored["Kustomization"]++
+			return
+		}
+		missing := "kind"
+		if h.Kind != "" {
+			missing = "apiVersion"
+		}
+		r.problem(at, missing, "Required value: without it this is no Kubernetes object; if the file is something else, keep it elsewhere or name the files to read")
+		return
+	}
+	switch partOf(h) {
+	case partNone:
+		r.ignore(at, h)
+	case partItems:
+		r.items(at, h, raw)
+	case partUnversioned:
+		kind := strings.TrimSuffix(string(h.Kind), "List")
+		if versionOf(string(h.Kind)) != "" {
+			kind = string(h.Kind)
+		}
+		r.problem(at, "apiVersion", fmt.Sprintf("Unsupported value: %q: a %s is read as %s", string(h.APIVersion), kind, versionOf(kind)))
+	case partObject:
+		if r.isNew(at) {
+			r.convert(at, raw)
+		}
+	}
+}
+
+func isKustomization(file string) bool {
+	base := strings.ToLower(file[strings.LastIndexByte(file, '/')+1:])
+	return base == "kustomization.yaml" || base == "kustomization.yml"
+}
+
+// ignore counts an object that plays no part. One that is called a NetworkPolicy may have been meant to.
+func (r *reading) ignore(at place, h head) {
+	r.ignored[ignoredAs(h)]++
+	if h.Kind == "NetworkPolicy" {
+		r.problem(at, "apiVersion", fmt.Sprintf("%q plays no part: only NetworkPolicies of networking.k8s.io/v1 are read", string(h.APIVersion)))
+		r.problems[len(r.problems)-1].Warning = true
+	}
+}
+
+// items reads the objects of a list. Those of a typed list need not say what they are.
+func (r *reading) items(at place, h head, raw []byte) {
+	if h.Items == nil {
+		var body struct {
+			Items any `json:"items"`
+		}
+		if json.Unmarshal(raw, &body) != nil || body.Items != nil {
+			r.problem(at, "items", "Invalid type: must be a list of objects")
+		}
+		return
+	}
+	if strings.Count(at.items, "[") >= maxNesting {
+		r.problem(at, "items", fmt.Sprintf("lists are nested deeper than %d", maxNesting))
+		return
+	}
+	kind := strings.TrimSuffix(string(h.Kind), "List")
+	for i, item := range h.Items {
+		in := place{file: at.file, document: at.document, items: strings.TrimPrefix(at.items+".items["+strconv.Itoa(i)+"]", ".")}
+		if kind != "" && beginsJSON(item) {
+			ih := headOf(item)
+			if ih.Kind == "" && ih.APIVersion == "" {
+				item = withHead(item, string(h.APIVersion), kind)
+			}
+		}
+		r.document(in, item)
+	}
+}
+
+// withHead gives an item of a typed list its version and kind.
+func withHead(item json.RawMessage, version, kind string) json.RawMessage {
+	open := strings.IndexByte(string(item), '{')
+	rest := strings.TrimLeft(string(item[open+1:]), " \t\r\n")
+	comma := ","
+	if strings.HasPrefix(rest, "}") {
+		comma = ""
+	}
+	return json.RawMessage(`{"apiVersion":` + strconv.Quote(version) + `,"kind":` + strconv.Quote(kind) + comma + rest)
+}
+
+// isNew reports an object that was met before.
+func (r *reading) isNew(at place) bool {
+	if at.name == "" {
+		return true // which is told when it is read
+	}
+	if first, ok := r.seen[at.identity()]; ok {
+		r.problem(at, "metadata.name", fmt.Sprintf("Duplicate value: %q: it is also in %s; remove one of them", at.name, first))
+		return false
+	}
+	r.seen[at.identity()] = at
+	return true
+}

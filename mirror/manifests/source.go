@@ -1,0 +1,285 @@
+package manifests
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/mirror"
+)
+
+// SourceOptions tell what to serve and how to watch it.
+type SourceOptions struct {
+	Options
+	// Engine are the options of the cluster that the source owns.
+	Engine engine.Options
+	// Logger hears of states that are taken or refused; nil for none.
+	Logger *slog.Logger
+	// Quiet is how long the files have to rest before they are read again; 100 ms where it is 0. Files that never rest are read
+	// every tenth time.
+	Quiet time.Duration
+	// Check is how often the files are compared even though nothing was heard of them; 30 s where it is 0.
+	Check time.Duration
+}
+
+// Source serves the cluster that the files describe, and each of their edits as soon as it has no problems; until then the
+// last good state.
+//
+// [Source.Load] and [Source.Run] are for one goroutine, the first before the second. The other methods are for any.
+type Source struct {
+	options SourceOptions
+	// path is Options.Path from the root, so that a watch does not depend on the working directory.
+	path     string
+	watches  bool
+	instance [8]byte
+	log      *slog.Logger
+
+	// Of the goroutine that loads:
+	cluster *engine.Cluster
+	objects map[key]engine.Object
+	sizes   map[string]int
+	// tried is what was read last, taken or not.
+	tried sum
+
+	present atomic.Pointer[published]
+
+	mu sync.Mutex
+	// Guarded by mu:
+	changed  chan struct{} // closed when present changes
+	report   Report        // of the present state
+	refused  []mirror.Problem
+	failure  string
+	verified time.Time // when the files were last known to be what is served, or refused
+}
+
+// published is a state with the token that names it.
+type published struct {
+	mirror.State
+	token token
+}
+
+// NewSource returns a source that has read nothing yet. Standard input, and a path that is neither a file nor a directory,
+// is read once and not watched.
+func NewSource(o SourceOptions) (*Source, error) {
+	if o.Path == "" {
+		return nil, errors.New(`manifests: no path is given; name a file, a directory, or "-" for standard input`)
+	}
+	if o.Quiet < 0 || o.Check < 0 {
+		return nil, fmt.Errorf("manifests %q: quiet %v and check %v must not be negative", o.Path, o.Quiet, o.Check)
+	}
+	if o.Quiet == 0 {
+		o.Quiet = 100 * time.Millisecond
+	}
+	if o.Check == 0 {
+		o.Check = 30 * time.Second
+	}
+	s := &Source{options: o, log: o.Logger, cluster: engine.NewCluster(o.Engine), changed: make(chan struct{})}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if _, err := rand.Read(s.instance[:]); err != nil {
+		return nil, fmt.Errorf("manifests %q: random name of this process: %w", o.Path, err)
+	}
+	if o.Path == "-" {
+		return s, nil
+	}
+	path, err := filepath.Abs(o.Path)
+	if err != nil {
+		return nil, fmt.Errorf("manifests %q: %w", o.Path, err)
+	}
+	s.path = path
+	if info, err := os.Stat(path); err != nil || info.IsDir() || info.Mode().IsRegular() {
+		s.watches = true
+	}
+	return s, nil
+}
+
+// Load reads the files and publishes what they describe. Its error is that of [Read]; nothing is published then.
+func (s *Source) Load(ctx context.Context) error {
+	for range 5 {
+		if err := s.load(ctx); !errors.Is(err, errMoving) {
+			return err
+		}
+	}
+	return fmt.Errorf("manifests %q: %w", s.options.Path, errMoving)
+}
+
+// errMoving says that the files changed while they were read.
+var errMoving = errors.New("the files are being changed; try again when that is over")
+
+// load reads the files, and takes them whole or not at all.
+func (s *Source) load(ctx context.Context) error {
+	result, content, err := read(ctx, s.options.Options)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if s.watches {
+		if now, ferr := fingerprint(s.path); ferr == nil && content.sizes != nil && now != content.sum {
+			return errMoving
+		}
+	}
+	s.tried = content.sum
+	if err == nil {
+		err = s.emptied(content.sizes)
+	}
+	if err != nil {
+		s.refuse(result.Report, err)
+		return err
+	}
+	s.publish(result, content)
+	return nil
+}
+
+// emptied finds files that had objects and have no byte left: they are about to be written.
+func (s *Source) emptied(sizes map[string]int) error {
+	var problems []mirror.Problem
+	for _, name := range slices.Sorted(maps.Keys(sizes)) {
+		if sizes[name] == 0 && s.sizes[name] > 0 {
+			problems = append(problems, mirror.Problem{File: name, Message: "is empty and was not: delete it if what it held is to go"})
+		}
+	}
+	if problems == nil {
+		return nil
+	}
+	return &ProblemsError{Problems: problems}
+}
+
+// refuse keeps the last good state, and tells why, once for the same problems.
+func (s *Source) refuse(report Report, err error) {
+	problems, failure := report.Problems, ""
+	if invalid, ok := errors.AsType[*ProblemsError](err); !ok {
+		failure = err.Error()
+		problems = []mirror.Problem{{File: s.options.Path, Message: err.Error()}}
+	} else if len(problems) == 0 {
+		problems = invalid.Problems
+	}
+	s.mu.Lock()
+	known := slices.Equal(s.refused, problems)
+	s.refused, s.failure = problems, failure
+	if failure == "" {
+		s.verified = time.Now()
+	}
+	s.mu.Unlock()
+	if known || s.present.Load() == nil { // of the first read the caller hears by the error
+		return
+	}
+	for _, p := range problems {
+		s.log.Error("manifests refused, the last good state is served on", "file", p.File, "document", p.Document,
+			"object", p.Kind+" "+p.Namespace+"/"+p.Name, "field", p.Field, "problem", p.Message)
+	}
+}
+
+// publish makes the files' objects the present state.
+func (s *Source) publish(result Result, c content) {
+	changes, objects := changesTo(s.objects, result.Objects)
+	s.objects, s.sizes = objects, c.sizes
+	was := s.present.Load()
+	next := &published{token: token{instance: s.instance, generation: 1, content: s.contentOf(c.sum)}}
+	if was != nil {
+		next.State, next.token.generation = was.State, was.token.generation+1
+	}
+	if was == nil || len(changes) > 0 {
+		next.Snapshot, next.Published = s.cluster.Apply(changes...), time.Now()
+	}
+	next.Token = next.token.String()
+
+	s.mu.Lock()
+	warned := s.refused == nil && slices.Equal(s.report.Problems, result.Report.Problems)
+	s.report, s.refused, s.failure, s.verified = result.Report, nil, "", time.Now()
+	s.present.Store(next)
+	close(s.changed)
+	s.changed = make(chan struct{})
+	s.mu.Unlock()
+
+	if !warned {
+		for _, p := range result.Report.Problems {
+			s.log.Warn("manifests", "file", p.File, "document", p.Document,
+				"object", p.Kind+" "+p.Namespace+"/"+p.Name, "field", p.Field, "problem", p.Message)
+		}
+	}
+	s.log.Info("manifests taken", "path", s.options.Path, "files", result.Report.Files, "changes", len(changes),
+		"revision", next.Snapshot.Revision())
+}
+
+// contentOf names what decides: the files and how they are read.
+func (s *Source) contentOf(files sum) (short [16]byte) {
+	h := sha256.New()
+	h.Write(files[:])
+	fmt.Fprintf(h, "%q %t", s.options.Namespace, s.options.Engine.IPBlockIgnoresPods)
+	copy(short[:], h.Sum(nil))
+	return short
+}
+
+// State is the present state; false before the first (S26).
+func (s *Source) State() (mirror.State, bool) {
+	p := s.present.Load()
+	if p == nil {
+		return mirror.State{}, false
+	}
+	return p.State, true
+}
+
+// Wait returns the first state that is not older than the one that the token names; any for the empty token. The error is
+// [mirror.ErrTokenMalformed], [mirror.ErrTokenUnknown], or the context's.
+func (s *Source) Wait(ctx context.Context, wanted string) (mirror.State, error) {
+	var want token
+	if wanted != "" {
+		var err error
+		if want, err = parseToken(wanted); err != nil {
+			return mirror.State{}, err
+		}
+	}
+	for {
+		s.mu.Lock()
+		changed := s.changed
+		s.mu.Unlock()
+		if p := s.present.Load(); p != nil {
+			if wanted != "" {
+				if err := p.token.reaches(want); err != nil {
+					return mirror.State{}, err
+				}
+			}
+			return p.State, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return mirror.State{}, ctx.Err()
+		}
+	}
+}
+
+// Status tells what is served, and what is wrong.
+func (s *Source) Status() mirror.Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	status := mirror.Status{
+		Source:       "manifests " + s.options.Path,
+		Ready:        s.present.Load() != nil,
+		Problems:     slices.Clone(s.report.Problems),
+		IgnoredKinds: maps.Clone(s.report.Ignored),
+	}
+	if s.refused != nil {
+		status.Problems = slices.Clone(s.refused)
+	}
+	for _, name := range resources() {
+		r := mirror.Resource{Resource: name, Synced: status.Ready, Objects: s.report.Counts[name], Error: s.failure}
+		if s.watches && !s.verified.IsZero() {
+			r.Age = time.Since(s.verified)
+			r.Stale = r.Age > 3*s.options.Check
+		}
+		status.Resources = append(status.Resources, r)
+	}
+	return status
+}

@@ -1,0 +1,218 @@
+package manifests
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/mirror/convert"
+)
+
+// maxReplicas is how many Pods a workload may stand for.
+const maxReplicas = 10_000
+
+// pod is a Pod with what Services want to know of it.
+type pod struct {
+	*engine.Pod
+	// owner is its controller.
+	owner identity
+	// ready and terminating are as its status tells; a Pod of a template is ready.
+	ready, terminating bool
+}
+
+// workload is an object that stands for its Pods.
+type workload struct {
+	place
+	owner    identity
+	template *corev1.PodTemplateSpec
+	// replicas is how many Pods it stands for; field is where that is written, templateField where the template is.
+	replicas             int
+	field, templateField string
+	// start is the first number of a StatefulSet's Pods.
+	start int32
+}
+
+// pod takes a Pod.
+func (r *reading) pod(at place, p *corev1.Pod) {
+	object, problems := convert.Pod(p)
+	r.found(at, "", problems)
+	r.pods = append(r.pods, &pod{
+		Pod:         object,
+		owner:       controllerOf(p.Namespace, p),
+		ready:       isReady(&p.Status),
+		terminating: p.DeletionTimestamp != nil,
+	})
+}
+
+// isReady tells whether a Pod takes traffic: by its condition, or, where the status has none, by its phase.
+func isReady(s *corev1.PodStatus) bool {
+	if len(s.Conditions) == 0 {
+		return s.Phase == "" || s.Phase == corev1.PodRunning
+	}
+	for _, c := range s.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}
+
+func controllerOf(namespace string, o metav1.Object) identity {
+	if owner := metav1.GetControllerOfNoCopy(o); owner != nil {
+		return identity{owner.Kind, namespace, owner.Name}
+	}
+	return identity{}
+}
+
+// jobPods is how many Pods a Job runs at a time; one that has finished or is suspended runs none.
+func jobPods(j *batchv1.Job) *int32 {
+	n := int32(1)
+	if j.Spec.Parallelism != nil {
+		n = *j.Spec.Parallelism
+	}
+	if j.Spec.Completions != nil {
+		n = min(n, *j.Spec.Completions)
+	}
+	if j.Spec.Suspend != nil && *j.Spec.Suspend {
+		n = 0
+	}
+	for _, c := range j.Status.Conditions {
+		if c.Status == corev1.ConditionTrue && (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed) {
+			n = 0
+		}
+	}
+	return &n
+}
+
+// template takes a workload, with one Pod where replicas is left out.
+func (r *reading) template(at place, meta *metav1.ObjectMeta, template *corev1.PodTemplateSpec, replicas *int32) *workload {
+	w := &workload{
+		place: at, owner: controllerOf(at.namespace, meta), template: template,
+		replicas: 1, field: "spec.replicas", templateField: "spec.template.",
+	}
+	if replicas != nil {
+		w.replicas = int(*replicas)
+	}
+	r.workloads = append(r.workloads, w)
+	return w
+}
+
+// expand adds the Pods of the workloads that have none in the files (S27).
+func (r *reading) expand() {
+	byIdentity := make(map[identity]*workload, len(r.workloads))
+	for _, w := range r.workloads {
+		byIdentity[w.identity()] = w
+	}
+	populated, names := map[identity]bool{}, map[identity]bool{}
+	for _, p := range r.pods {
+		p.Workloads = known(p, byIdentity)
+		names[identity{"Pod", p.Namespace, p.Name}] = true
+		for _, w := range p.Workloads {
+			populated[identity{w.Kind, p.Namespace, w.Name}] = true
+		}
+	}
+	// The names of a StatefulSet's Pods are given, others take what is left.
+	slices.SortStableFunc(r.workloads, func(a, b *workload) int {
+		return cmp.Or(boolCompare(b.kind == "StatefulSet", a.kind == "StatefulSet"),
+			cmp.Compare(a.kind, b.kind), cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.name, b.name))
+	})
+	for _, w := range r.workloads {
+		if _, owned := byIdentity[w.owner]; !owned && !populated[w.identity()] {
+			r.populate(w, names)
+		} else {
+			r.fromTemplate(w)
+		}
+	}
+}
+
+func boolCompare(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}
+
+// known are the workloads of a Pod: where its controller is in the files, that one's owner is told and not guessed.
+func known(p *pod, byIdentity map[identity]*workload) []engine.Workload {
+	controller, ok := byIdentity[p.owner]
+	if !ok {
+		return p.Workloads
+	}
+	return controller.asOwner()
+}
+
+// asOwner are the workloads of its Pods.
+func (w *workload) asOwner() []engine.Workload {
+	workloads := []engine.Workload{{Kind: w.kind, Name: w.name}}
+	if w.owner.kind == "Deployment" || w.owner.kind == "CronJob" {
+		workloads = append(workloads, engine.Workload{Kind: w.owner.kind, Name: w.owner.name})
+	}
+	return workloads
+}
+
+// fromTemplate is a Pod as the template describes it, and tells whether nothing is wrong with it.
+func (r *reading) fromTemplate(w *workload) (*engine.Pod, bool) {
+	p, problems := convert.Pod(&corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Labels: w.template.Labels},
+		Spec:       w.template.Spec,
+	})
+	p.Workloads = w.asOwner()
+	if w.kind == "Job" {
+		p.Labels = withLabels(p.Labels, batchv1.JobNameLabel, w.name, "job-name", w.name)
+	}
+	return p, r.found(w.place, w.templateField, problems)
+}
+
+// populate adds the Pods of one workload.
+func (r *reading) populate(w *workload, names map[identity]bool) {
+	template, ok := r.fromTemplate(w)
+	if w.replicas < 0 || w.replicas > maxReplicas {
+		r.problem(w.place, w.field, fmt.Sprintf("Invalid value: %d: must be between 0 and %d, as each stands for a Pod", w.replicas, maxReplicas))
+		return
+	}
+	if !ok {
+		return
+	}
+	next := int(w.start)
+	for range w.replicas {
+		name := identity{"Pod", w.namespace, w.name + "-" + strconv.Itoa(next)}
+		for names[name] {
+			if w.kind == "StatefulSet" {
+				r.problem(w.place, w.field, fmt.Sprintf("its Pod %q is in the files too, and is not its own; remove one of them", name.name))
+				return
+			}
+			next++
+			name.name = w.name + "-" + strconv.Itoa(next)
+		}
+		names[name] = true
+		p := *template
+		p.Name = name.name
+		if w.kind == "StatefulSet" {
+			p.Labels = withLabels(p.Labels, "statefulset.kubernetes.io/pod-name", p.Name, "apps.kubernetes.io/pod-index", strconv.Itoa(next))
+		}
+		r.pods = append(r.pods, &pod{Pod: &p, ready: true})
+		next++
+	}
+}
+
+// withLabels adds the labels that a controller gives to its Pods.
+func withLabels(labels map[string]string, pairs ...string) map[string]string {
+	m := maps.Clone(labels)
+	if m == nil {
+		m = map[string]string{}
+	}
+	for i := 0; i < len(pairs); i += 2 {
+		m[pairs[i]] = pairs[i+1]
+	}
+	return m
+}
