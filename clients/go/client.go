@@ -1,0 +1,87 @@
+package netpold
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"google.golang.org/grpc"
+
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+)
+
+// Client asks one netpold service. It is safe for concurrent use; make one and keep it.
+type Client struct {
+	// decisions goes to servers whose health says that they answer questions, status to any that there is.
+	decisions, status *grpc.ClientConn
+	decision          netpoldv1.DecisionServiceClient
+	state             netpoldv1.StatusServiceClient
+}
+
+// Dial makes a client for target. It does not connect: the first call does, and its error tells if that fails.
+//
+// Forms of target:
+//
+//	127.0.0.1:9480                  one server
+//	netpold.netpold.svc:9480        a name; with several addresses, as a headless Service has, calls go round all of them
+//	dns:///netpold.netpold.svc:9480 the same, in full
+//	unix:///run/netpold.sock        a Unix socket
+//
+// Exactly one of [WithTLS] and [WithInsecure] is required, so that plaintext is somebody's choice.
+//
+// Decisions are asked of servers that say they are healthy, in turn. A call that meets UNAVAILABLE is tried
+// again, up to four times in all and within its deadline; give every call one, with [context.WithTimeout].
+func Dial(target string, options ...Option) (*Client, error) {
+	var s settings
+	for _, option := range options {
+		option(&s)
+	}
+	credentials, err := s.credentials()
+	if err != nil {
+		return nil, fmt.Errorf("netpold: dial %q: %w", target, err)
+	}
+	decisions, err := grpc.NewClient(target, s.dialOptions(credentials, decisionConfig)...)
+	if err != nil {
+		return nil, fmt.Errorf("netpold: dial %q: %w", target, err)
+	}
+	status, err := grpc.NewClient(target, s.dialOptions(credentials, statusConfig)...)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("netpold: dial %q: %w", target, err), decisions.Close())
+	}
+	return &Client{
+		decisions: decisions,
+		status:    status,
+		decision:  netpoldv1.NewDecisionServiceClient(decisions),
+		state:     netpoldv1.NewStatusServiceClient(status),
+	}, nil
+}
+
+// Allowed asks one question. A denial is no error.
+func (c *Client) Allowed(
+	ctx context.Context, question *netpoldv1.AllowedRequest, options ...grpc.CallOption,
+) (*netpoldv1.AllowedResponse, error) {
+	response, err := c.decision.Allowed(ctx, question, options...)
+	return response, fromCall(err)
+}
+
+// BatchAllowed asks many questions of one snapshot of the cluster; the answers are in their order. A wrong question fails alone:
+// see [AnswerError]. For many questions it is many times faster than asking them one by one.
+//
+// It is one call: more questions than the server takes at once, 10,000 unless it was set up otherwise, are refused with
+// [ErrTooLarge]. Whoever splits them gets several snapshots, and has to say so: with the token of the first response as
+// at_least of the next, later parts are at least no older.
+func (c *Client) BatchAllowed(
+	ctx context.Context, batch *netpoldv1.BatchAllowedRequest, options ...grpc.CallOption,
+) (*netpoldv1.BatchAllowedResponse, error) {
+	response, err := c.decision.BatchAllowed(ctx, batch, options...)
+	return response, fromCall(err)
+}
+
+// Status tells what a server knows and how fresh it is. It is answered before the first full sync too.
+func (c *Client) Status(ctx context.Context, options ...grpc.CallOption) (*netpoldv1.GetStatusResponse, error) {
+	response, err := c.state.GetStatus(ctx, &netpoldv1.GetStatusRequest{}, options...)
+	return response, fromCall(err)
+}
+
+// Close ends the client's connections, and calls in progress with them.
+func (c *Client) Close() error { return errors.Join(c.decisions.Close(), c.status.Close()) }

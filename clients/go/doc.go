@@ -1,0 +1,18 @@
+// Package netpold asks a netpold server whether one end of a connection may reach another, by the NetworkPolicies of a
+// Kubernetes cluster.
+//
+//	client, err := netpold.Dial("dns:///netpold.netpold.svc:9480", netpold.WithInsecure())
+//	...
+//	answer, err := client.Allowed(ctx, &netpoldv1.AllowedRequest{
+//		Src: netpold.Pod("shop", "frontend-0"), Dst: netpold.IP("10.0.3.7"), Port: 8080,
+//	})
+//	if err != nil {
+//		return err // there is no answer: treat it as you treat a network that fails, never as allowed
+//	}
+//	if !answer.Allowed {
+//		...
+//	}
+//
+// A denial is an answer. Errors are of type [*Error], and match the Err values of this package with [errors.Is].
+// Every message is of package netpoldv1, github.com/netpold/netpold/proto/netpold/v1.
+package netpold

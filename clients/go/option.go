@@ -1,0 +1,89 @@
+package netpold
+
+import (
+	"crypto/tls"
+	"errors"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	_ "google.golang.org/grpc/health" // what healthCheckConfig asks for
+)
+
+// Option sets up a [Client].
+type Option func(*settings)
+
+type settings struct {
+	tls      *tls.Config
+	insecure bool
+	extra    []grpc.DialOption
+}
+
+// WithTLS secures the connection. config says whom to trust (RootCAs; nil trusts what the system does) and, where the server
+// asks for it, with which certificate to show who is calling (Certificates).
+func WithTLS(config *tls.Config) Option {
+	return func(s *settings) {
+		if config == nil {
+			config = &tls.Config{MinVersion: tls.VersionTLS12}
+		}
+		s.tls = config
+	}
+}
+
+// WithInsecure connects in plaintext: anyone on the way can read the questions and change the answers. It is meant for the
+// loopback, and for networks that secure the connection themselves.
+func WithInsecure() Option { return func(s *settings) { s.insecure = true } }
+
+// WithDialOptions passes options on to gRPC, after the client's own: interceptors, keepalive, statistics, or another default
+// service config in place of the client's.
+func WithDialOptions(options ...grpc.DialOption) Option {
+	return func(s *settings) { s.extra = append(s.extra, options...) }
+}
+
+func (s *settings) credentials() (credentials.TransportCredentials, error) {
+	switch {
+	case s.tls != nil && s.insecure:
+		return nil, errors.New("WithTLS and WithInsecure exclude each other: give one of them")
+	case s.tls != nil:
+		return credentials.NewTLS(s.tls), nil
+	case s.insecure:
+		return insecure.NewCredentials(), nil
+	default:
+		return nil, errors.New("no transport security chosen: give WithTLS, or WithInsecure for plaintext")
+	}
+}
+
+// maxResponseBytes has room for the answers of the largest batch, which may name many policies.
+const maxResponseBytes = 64 << 20
+
+func (s *settings) dialOptions(creds credentials.TransportCredentials, serviceConfig string) []grpc.DialOption {
+	return append([]grpc.DialOption{
+		grpc.WithTransportCredentials(creds),
+		grpc.WithDefaultServiceConfig(serviceConfig),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxResponseBytes)),
+	}, s.extra...)
+}
+
+// The service configs. Every method only reads, so asking again is safe. Status is for seeing why a server is not healthy, so
+// it is asked whatever health says.
+const (
+	decisionConfig = `{
+		"loadBalancingConfig": [{"round_robin": {}}],
+		"healthCheckConfig": {"serviceName": "netpold.v1.DecisionService"},
+		"methodConfig": [` + retryConfig + `]
+	}`
+	statusConfig = `{
+		"loadBalancingConfig": [{"round_robin": {}}],
+		"methodConfig": [` + retryConfig + `]
+	}`
+	retryConfig = `{
+		"name": [{}],
+		"retryPolicy": {
+			"maxAttempts": 4,
+			"initialBackoff": "0.1s",
+			"maxBackoff": "1s",
+			"backoffMultiplier": 2,
+			"retryableStatusCodes": ["UNAVAILABLE"]
+		}
+	}`
+)

@@ -1,0 +1,203 @@
+package netpold
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+)
+
+// forms ends every error of [ParseEndpoint].
+const forms = "write shop/frontend-0 (a Pod), deploy/shop/frontend (a workload: deploy, sts, ds, rs, job, cj), " +
+	"svc/shop/cart (a Service), 10.0.3.7 (an address) or shop?app=web,tier=front (labels)"
+
+// ParseEndpoint reads an endpoint in words:
+//
+//	shop/frontend-0          the Pod frontend-0 of namespace shop; also pod/shop/frontend-0
+//	deploy/shop/frontend     the Deployment frontend of namespace shop
+//	svc/shop/cart            the Service cart of namespace shop
+//	10.0.3.7, 2001:db8::7    an address; an IPv6 address may stand in brackets
+//	shop?app=web,tier=front  a Pod of namespace shop with these labels, whether there is one or not; "shop?" for no labels
+//
+// The kinds are those of kubectl, in any case, in singular or plural, in full or short: pod (po), deployment (deploy),
+// statefulset (sts), daemonset (ds), replicaset (rs), job, cronjob (cj), service (svc). Two words are always a Pod, whatever
+// its namespace is called: deploy/x is the Pod x of namespace deploy.
+func ParseEndpoint(words string) (*netpoldv1.Endpoint, error) {
+	endpoint, err := parseEndpoint(words)
+	if err != nil {
+		return nil, fmt.Errorf("endpoint %q: %w; %s", words, err, forms)
+	}
+	return endpoint, nil
+}
+
+func parseEndpoint(words string) (*netpoldv1.Endpoint, error) {
+	if strings.ContainsFunc(words, func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r) || r == utf8.RuneError
+	}) {
+		return nil, errors.New("spaces and control characters have no place in it")
+	}
+	if namespace, labels, ok := strings.Cut(words, "?"); ok {
+		return parseLabels(namespace, labels)
+	}
+	if addr, err := netip.ParseAddr(unbracketed(words)); err == nil {
+		if addr.Zone() != "" {
+			return nil, errors.New("a zone means nothing to a cluster: give the address without it")
+		}
+		return IP(addr.Unmap().String()), nil
+	}
+	if err := nearlyAddress(words); err != nil {
+		return nil, err
+	}
+	parts := strings.Split(words, "/")
+	if slices.Contains(parts, "") {
+		return nil, errors.New("a name is missing")
+	}
+	switch len(parts) {
+	case 2:
+		return Pod(parts[0], parts[1]), nil
+	case 3:
+		return parseKind(parts[0], parts[1], parts[2])
+	case 1:
+		return nil, errors.New("neither an address nor a name with its namespace")
+	default:
+		return nil, errors.New("too many names")
+	}
+}
+
+// nearlyAddress is the error of what has an address in it that cannot stand so.
+func nearlyAddress(words string) error {
+	if _, err := netip.ParsePrefix(words); err == nil {
+		return errors.New("a range is not an endpoint: give one address of it")
+	}
+	if _, err := netip.ParseAddrPort(words); err == nil {
+		return errors.New("the port does not belong to the address: give it apart")
+	}
+	return nil
+}
+
+func unbracketed(words string) string {
+	if inner, ok := strings.CutPrefix(words, "["); ok {
+		if inner, ok := strings.CutSuffix(inner, "]"); ok && strings.Contains(inner, ":") {
+			return inner
+		}
+	}
+	return words
+}
+
+func parseKind(word, namespace, name string) (*netpoldv1.Endpoint, error) {
+	switch kind := kindOf(word); kind {
+	case "":
+		return nil, fmt.Errorf("%q is no kind of endpoint", word)
+	case "Pod":
+		return Pod(namespace, name), nil
+	case "Service":
+		return Service(namespace, name), nil
+	default:
+		return Workload(namespace, kind, name), nil
+	}
+}
+
+// kindOf is the kind as Kubernetes writes it; empty for none.
+func kindOf(word string) string {
+	switch strings.ToLower(word) {
+	case "pod", "pods", "po":
+		return "Pod"
+	case "service", "services", "svc":
+		return "Service"
+	case "deployment", "deployments", "deploy":
+		return "Deployment"
+	case "statefulset", "statefulsets", "sts":
+		return "StatefulSet"
+	case "daemonset", "daemonsets", "ds":
+		return "DaemonSet"
+	case "replicaset", "replicasets", "rs":
+		return "ReplicaSet"
+	case "job", "jobs":
+		return "Job"
+	case "cronjob", "cronjobs", "cj":
+		return "CronJob"
+	default:
+		return ""
+	}
+}
+
+func parseLabels(namespace, words string) (*netpoldv1.Endpoint, error) {
+	if namespace == "" || strings.Contains(namespace, "/") {
+		return nil, errors.New("before the ? belongs the name of a namespace")
+	}
+	if words == "" {
+		return Labels(namespace, nil), nil
+	}
+	labels := make(map[string]string)
+	for _, label := range strings.Split(words, ",") {
+		key, value, ok := strings.Cut(label, "=")
+		if !ok || key == "" || strings.Contains(value, "=") {
+			return nil, fmt.Errorf("label %q is not KEY=VALUE", label)
+		}
+		if _, twice := labels[key]; twice {
+			return nil, fmt.Errorf("label %q is given twice", key)
+		}
+		labels[key] = value
+	}
+	return Labels(namespace, labels), nil
+}
+
+// FormatEndpoint writes an endpoint in the words that [ParseEndpoint] reads, with labels in order of their keys. The named ports
+// and the address of a Pod by labels have no words and are left out. An endpoint that is none is "".
+func FormatEndpoint(endpoint *netpoldv1.Endpoint) string {
+	switch e := endpoint.GetEndpoint().(type) {
+	case *netpoldv1.Endpoint_Ip:
+		return e.Ip
+	case *netpoldv1.Endpoint_Pod:
+		return e.Pod.GetNamespace() + "/" + e.Pod.GetName()
+	case *netpoldv1.Endpoint_Workload:
+		return shortKind(e.Workload.GetKind()) + "/" + e.Workload.GetNamespace() + "/" + e.Workload.GetName()
+	case *netpoldv1.Endpoint_Service:
+		return "svc/" + e.Service.GetNamespace() + "/" + e.Service.GetName()
+	case *netpoldv1.Endpoint_Labels:
+		labels := slices.Sorted(maps.Keys(e.Labels.GetLabels()))
+		for i, key := range labels {
+			labels[i] = key + "=" + e.Labels.GetLabels()[key]
+		}
+		return e.Labels.GetNamespace() + "?" + strings.Join(labels, ",")
+	default:
+		return ""
+	}
+}
+
+func shortKind(kind string) string {
+	switch kind {
+	case "Deployment":
+		return "deploy"
+	case "StatefulSet":
+		return "sts"
+	case "DaemonSet":
+		return "ds"
+	case "ReplicaSet":
+		return "rs"
+	case "CronJob":
+		return "cj"
+	default:
+		return strings.ToLower(kind)
+	}
+}
+
+// ParseProtocol reads TCP, UDP or SCTP, in any case, or their names in the proto, as PROTOCOL_TCP. Empty means TCP.
+func ParseProtocol(word string) (netpoldv1.Protocol, error) {
+	switch strings.ToUpper(word) {
+	case "TCP", "PROTOCOL_TCP", "":
+		return netpoldv1.Protocol_PROTOCOL_TCP, nil
+	case "UDP", "PROTOCOL_UDP":
+		return netpoldv1.Protocol_PROTOCOL_UDP, nil
+	case "SCTP", "PROTOCOL_SCTP":
+		return netpoldv1.Protocol_PROTOCOL_SCTP, nil
+	default:
+		return netpoldv1.Protocol_PROTOCOL_UNSPECIFIED, fmt.Errorf("protocol %q: write TCP, UDP or SCTP", word)
+	}
+}

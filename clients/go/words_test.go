@@ -1,0 +1,165 @@
+package netpold_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
+
+	netpold "github.com/netpold/netpold/clients/go"
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+)
+
+func TestParseEndpoint(t *testing.T) {
+	t.Parallel()
+	workload := func(kind string) *netpoldv1.Endpoint { return netpold.Workload("shop", kind, "x") }
+	for words, want := range map[string]*netpoldv1.Endpoint{
+		"shop/frontend-0":          netpold.Pod("shop", "frontend-0"),
+		"pod/shop/frontend-0":      netpold.Pod("shop", "frontend-0"),
+		"pods/shop/frontend-0":     netpold.Pod("shop", "frontend-0"),
+		"po/shop/frontend-0":       netpold.Pod("shop", "frontend-0"),
+		"deploy/frontend":          netpold.Pod("deploy", "frontend"),
+		"svc/svc":                  netpold.Pod("svc", "svc"),
+		"deploy/shop/x":            workload("Deployment"),
+		"deployment/shop/x":        workload("Deployment"),
+		"Deployments/shop/x":       workload("Deployment"),
+		"sts/shop/x":               workload("StatefulSet"),
+		"StatefulSet/shop/x":       workload("StatefulSet"),
+		"ds/shop/x":                workload("DaemonSet"),
+		"daemonsets/shop/x":        workload("DaemonSet"),
+		"RS/shop/x":                workload("ReplicaSet"),
+		"replicaset/shop/x":        workload("ReplicaSet"),
+		"job/shop/x":               workload("Job"),
+		"jobs/shop/x":              workload("Job"),
+		"cj/shop/x":                workload("CronJob"),
+		"cronjob/shop/x":           workload("CronJob"),
+		"svc/shop/cart":            netpold.Service("shop", "cart"),
+		"services/shop/cart":       netpold.Service("shop", "cart"),
+		"10.0.3.7":                 netpold.IP("10.0.3.7"),
+		"2001:DB8::7":              netpold.IP("2001:db8::7"),
+		"[2001:db8::7]":            netpold.IP("2001:db8::7"),
+		"::ffff:10.0.3.7":          netpold.IP("10.0.3.7"),
+		"shop?":                    netpold.Labels("shop", nil),
+		"shop?app=web,tier=front":  netpold.Labels("shop", map[string]string{"app": "web", "tier": "front"}),
+		"shop?example.com/a=,b=c?": netpold.Labels("shop", map[string]string{"example.com/a": "", "b": "c?"}),
+	} {
+		got, err := netpold.ParseEndpoint(words)
+		if err != nil {
+			t.Errorf("%q: %v", words, err)
+			continue
+		}
+		if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
+			t.Errorf("%q: -want +got:\n%s", words, diff)
+		}
+	}
+}
+
+func TestParseEndpointErrors(t *testing.T) {
+	t.Parallel()
+	for words, want := range map[string]string{
+		"":                 "a name is missing",
+		"frontend":         "neither an address nor a name with its namespace",
+		"10.0.3.700":       "neither an address nor a name with its namespace",
+		"shop/":            "a name is missing",
+		"/x":               "a name is missing",
+		"deploy//x":        "a name is missing",
+		"node/shop/x":      `"node" is no kind of endpoint`,
+		"a/b/c/d":          "too many names",
+		"10.0.0.0/8":       "a range is not an endpoint: give one address of it",
+		"2001:db8::/32":    "a range is not an endpoint: give one address of it",
+		"10.0.3.7:80":      "the port does not belong to the address: give it apart",
+		"[::1]:80":         "the port does not belong to the address: give it apart",
+		"fe80::1%eth0":     "a zone means nothing to a cluster: give the address without it",
+		"?app=web":         "before the ? belongs the name of a namespace",
+		"a/b?app=web":      "before the ? belongs the name of a namespace",
+		"shop?app":         `label "app" is not KEY=VALUE`,
+		"shop?=web":        `label "=web" is not KEY=VALUE`,
+		"shop?a=b,":        `label "" is not KEY=VALUE`,
+		"shop?a=b=c":       `label "a=b=c" is not KEY=VALUE`,
+		"shop?a=b,a=c":     `label "a" is given twice`,
+		"shop/a b":         "spaces and control characters have no place in it",
+		"shop/a\n":         "spaces and control characters have no place in it",
+		"shop/\xff":        "spaces and control characters have no place in it",
+		"shop?app=web, b=": "spaces and control characters have no place in it",
+	} {
+		got, err := netpold.ParseEndpoint(words)
+		if err == nil {
+			t.Errorf("%q: %v", words, got)
+			continue
+		}
+		if !strings.Contains(err.Error(), ": "+want+"; write shop/frontend-0 (a Pod), deploy/shop/frontend") {
+			t.Errorf("%q: %v", words, err)
+		}
+	}
+}
+
+func TestFormatEndpoint(t *testing.T) {
+	t.Parallel()
+	for want, endpoint := range map[string]*netpoldv1.Endpoint{
+		"":                  nil,
+		"shop/frontend-0":   netpold.Pod("shop", "frontend-0"),
+		"10.0.3.7":          netpold.IP("10.0.3.7"),
+		"deploy/shop/x":     netpold.Workload("shop", "Deployment", "x"),
+		"sts/shop/x":        netpold.Workload("shop", "StatefulSet", "x"),
+		"ds/shop/x":         netpold.Workload("shop", "DaemonSet", "x"),
+		"rs/shop/x":         netpold.Workload("shop", "ReplicaSet", "x"),
+		"job/shop/x":        netpold.Workload("shop", "Job", "x"),
+		"cj/shop/x":         netpold.Workload("shop", "CronJob", "x"),
+		"svc/shop/cart":     netpold.Service("shop", "cart"),
+		"shop?":             netpold.Labels("shop", nil),
+		"shop?a=1,a-b=2,z=": netpold.Labels("shop", map[string]string{"z": "", "a-b": "2", "a": "1"}),
+	} {
+		if got := netpold.FormatEndpoint(endpoint); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+func TestParseProtocol(t *testing.T) {
+	t.Parallel()
+	for word, want := range map[string]netpoldv1.Protocol{
+		"": netpoldv1.Protocol_PROTOCOL_TCP, "tcp": netpoldv1.Protocol_PROTOCOL_TCP, "Udp": netpoldv1.Protocol_PROTOCOL_UDP,
+		"SCTP": netpoldv1.Protocol_PROTOCOL_SCTP, "PROTOCOL_UDP": netpoldv1.Protocol_PROTOCOL_UDP,
+	} {
+		if got, err := netpold.ParseProtocol(word); err != nil || got != want {
+			t.Errorf("%q: %v, %v", word, got, err)
+		}
+	}
+	for _, word := range []string{"icmp", "PROTOCOL_", "6", " tcp"} {
+		if got, err := netpold.ParseProtocol(word); err == nil {
+			t.Errorf("%q: %v", word, got)
+		}
+	}
+}
+
+// FuzzParseEndpoint: what can be read can be written, and reads as the same again; and it can be sent.
+func FuzzParseEndpoint(f *testing.F) {
+	for _, words := range []string{
+		"shop/frontend-0", "deploy/shop/frontend", "svc/shop/cart", "10.0.3.7", "[2001:db8::7]", "shop?app=web,tier=front", "shop?", "a/b/c/d",
+		"fe80::1%eth0", "10.0.0.0/8", "\xff/\u2028", "shop?a=b?c",
+	} {
+		f.Add(words)
+	}
+	f.Fuzz(func(t *testing.T, words string) {
+		endpoint, err := netpold.ParseEndpoint(words)
+		if err != nil {
+			return
+		}
+		if _, err := proto.Marshal(endpoint); err != nil {
+			t.Fatalf("%q is %v, which cannot be sent: %v", words, endpoint, err)
+		}
+		formatted := netpold.FormatEndpoint(endpoint)
+		again, err := netpold.ParseEndpoint(formatted)
+		if err != nil {
+			t.Fatalf("%q is written %q: %v", words, formatted, err)
+		}
+		if !proto.Equal(endpoint, again) {
+			t.Fatalf("%q is %v, but written %q it is %v", words, endpoint, formatted, again)
+		}
+		if twice := netpold.FormatEndpoint(again); twice != formatted {
+			t.Fatalf("%q is written %q and then %q", words, formatted, twice)
+		}
+	})
+}

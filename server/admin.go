@@ -1,0 +1,88 @@
+package server
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/pprof"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+const adminIndex = `netpold
+
+/metrics       Prometheus metrics
+/healthz       200 while the process is alive
+/readyz        200 while questions are answered, else 503 and why not
+/debug/pprof/  profiles: heap, goroutine, profile?seconds=10, ...
+`
+
+// newAdmin serves the admin pages. ready tells whether questions are answered, and why not.
+func newAdmin(registry *prometheus.Registry, log *slog.Logger, ready func() (bool, string)) *http.Server {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", text(func() (int, string) { return http.StatusOK, adminIndex }))
+	mux.HandleFunc("GET /healthz", text(func() (int, string) { return http.StatusOK, "ok\n" }))
+	mux.HandleFunc("GET /readyz", text(func() (int, string) {
+		ok, why := ready()
+		if !ok {
+			return http.StatusServiceUnavailable, why + "\n"
+		}
+		return http.StatusOK, why + "\n"
+	}))
+	errorLog := slog.NewLogLogger(log.Handler(), slog.LevelWarn)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: errorLog, Registry: registry}))
+	// Not /debug/pprof/cmdline: the arguments are nobody's business.
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		// No WriteTimeout: a CPU profile takes as long as it was asked to.
+		ErrorLog: errorLog,
+	}
+}
+
+// text serves a short text that is never to be cached.
+func text(page func() (code int, body string)) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		code, body := page()
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.WriteHeader(code)
+		// The reader may be gone; there is nobody else to tell.
+		_, _ = w.Write([]byte(body))
+	}
+}
+
+// ready tells whether questions are answered, and on what, or why not.
+func (s *Server) ready() (bool, string) {
+	if s.draining.Load() {
+		return false, "not ready: the server is shutting down"
+	}
+	state, ok := s.source.State()
+	if ok {
+		return true, fmt.Sprintf("ready: revision %d", state.Snapshot.Revision())
+	}
+	var waiting []string
+	for _, r := range s.source.Status().Resources {
+		switch {
+		case r.Error != "":
+			waiting = append(waiting, r.Name+" ("+r.Error+")")
+		case !r.Synced:
+			waiting = append(waiting, r.Name)
+		}
+	}
+	if len(waiting) == 0 {
+		return false, "not ready: the first full sync is not complete"
+	}
+	return false, "not ready: the first full sync is not complete; waiting for " + strings.Join(waiting, ", ")
+}

@@ -1,0 +1,175 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"github.com/netpold/netpold/engine"
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+)
+
+// DefaultMaxBatch is the most questions in one batch, unless [Limits] says otherwise.
+const DefaultMaxBatch = 10_000
+
+// cancelCheck is after how many questions of a batch its caller's patience is looked at.
+const cancelCheck = 128
+
+// Limits bound what one call may ask.
+type Limits struct {
+	// MaxBatch is the most questions in one BatchAllowed call. Default: [DefaultMaxBatch].
+	MaxBatch int
+}
+
+// Decisions is netpold.v1.DecisionService. It needs no network: calling its methods gives the answers, and the errors with
+// their google.rpc details, that a client would get. It is safe for concurrent use.
+type Decisions struct {
+	netpoldv1.UnimplementedDecisionServiceServer
+
+	source   Source
+	maxBatch int
+	// metrics is nil outside of a Server.
+	metrics *metrics
+	// untilDrain gives a context that also ends when the server drains, and its release.
+	untilDrain func(context.Context) (context.Context, func())
+}
+
+// NewDecisions answers from source's states.
+func NewDecisions(source Source, limits Limits) *Decisions {
+	if limits.MaxBatch <= 0 {
+		limits.MaxBatch = DefaultMaxBatch
+	}
+	return &Decisions{
+		source:     source,
+		maxBatch:   limits.MaxBatch,
+		untilDrain: func(ctx context.Context) (context.Context, func()) { return ctx, func() {} },
+	}
+}
+
+// Allowed answers one question. Its error is a gRPC status, as the proto's service comment lists them.
+func (d *Decisions) Allowed(ctx context.Context, req *netpoldv1.AllowedRequest) (*netpoldv1.AllowedResponse, error) {
+	state, ok := d.source.State()
+	if !ok {
+		return nil, d.failed(notSynced())
+	}
+	started := time.Now()
+	r := reading{at: alone}
+	query := r.query(req)
+	if token := req.GetAtLeast(); token != "" && token != state.Token {
+		if len(r.violations) > 0 {
+			// The question is wrong, so only whether the token is, too, is of interest.
+			ctx = endedContext(ctx)
+		}
+		newer, fail := d.wait(ctx, token)
+		switch {
+		case fail == nil:
+			state, started = newer, time.Now()
+		case fail == errMalformed:
+			r.reject("at_least", malformedToken)
+		case len(r.violations) == 0:
+			return nil, d.failed(fail.placed(alone))
+		}
+	}
+	if len(r.violations) > 0 {
+		return nil, d.failed(invalid(r.violations))
+	}
+	decision, err := state.Snapshot.Allowed(query)
+	if err != nil {
+		return nil, d.failed(unasked(alone, req, err))
+	}
+	d.metrics.decided(decision.Reason, 1)
+	response := new(answer).fill(&decision, &state)
+	d.metrics.took(methodAllowed, time.Since(started))
+	return response, nil
+}
+
+// BatchAllowed answers many questions from one snapshot (S25), in the order asked, and each one's own error in its place (S28).
+//
+// The snapshot satisfies the batch's at_least, or the call fails; and that of every question that can be met within the
+// call's deadline, while a question whose at_least cannot be met fails alone.
+func (d *Decisions) BatchAllowed(
+	ctx context.Context, req *netpoldv1.BatchAllowedRequest,
+) (*netpoldv1.BatchAllowedResponse, error) {
+	questions := req.GetQuestions()
+	if len(questions) > d.maxBatch {
+		return nil, d.failed(batchTooLarge(len(questions), d.maxBatch))
+	}
+	state, ok := d.source.State()
+	if !ok {
+		return nil, d.failed(notSynced())
+	}
+	d.metrics.batch(len(questions))
+	if token := req.GetAtLeast(); token != "" && token != state.Token {
+		newer, fail := d.wait(ctx, token)
+		if fail != nil {
+			return nil, d.failed(fail.placed(alone))
+		}
+		state = newer
+	}
+	state, unmet := d.waitEach(ctx, questions, state)
+	started := time.Now()
+	response, err := d.answers(ctx, questions, &state, unmet)
+	if err != nil {
+		return nil, err
+	}
+	d.metrics.took(methodBatchAllowed, time.Since(started))
+	return response, nil
+}
+
+// answers answers a batch from one state. unmet are the tokens that cannot be had, and why.
+func (d *Decisions) answers(
+	ctx context.Context, questions []*netpoldv1.AllowedRequest, state *State, unmet map[string]*failure,
+) (*netpoldv1.BatchAllowedResponse, error) {
+	slab := make([]batchAnswer, len(questions))
+	answers := make([]*netpoldv1.BatchAnswer, len(questions))
+	var decided decisionCounts
+	for i, question := range questions {
+		if i%cancelCheck == 0 && ctx.Err() != nil {
+			return nil, d.failed(ended(ctx))
+		}
+		b := &slab[i]
+		answers[i] = &b.place
+		decision, fail := decide(place(i), question, state, unmet)
+		if fail != nil {
+			d.metrics.failed(fail)
+			b.place.Answer = &netpoldv1.BatchAnswer_Error{Error: fail.proto()}
+			continue
+		}
+		decided.add(decision.Reason)
+		b.response.Response = b.fill(&decision, state)
+		b.place.Answer = &b.response
+	}
+	d.metrics.decidedMany(&decided)
+	return &netpoldv1.BatchAllowedResponse{
+		Answers: answers, Revision: state.Snapshot.Revision(), Token: state.Token,
+	}, nil
+}
+
+// decide answers one question of a batch.
+func decide(
+	at place, question *netpoldv1.AllowedRequest, state *State, unmet map[string]*failure,
+) (engine.Decision, *failure) {
+	r := reading{at: at}
+	query := r.query(question)
+	// An empty token is never unmet.
+	noToken := unmet[question.GetAtLeast()]
+	if noToken == errMalformed {
+		r.reject("at_least", malformedToken)
+	}
+	if len(r.violations) > 0 {
+		return engine.Decision{}, invalid(r.violations)
+	}
+	if noToken != nil {
+		return engine.Decision{}, noToken.placed(at)
+	}
+	decision, err := state.Snapshot.Allowed(query)
+	if err != nil {
+		return engine.Decision{}, unasked(at, question, err)
+	}
+	return decision, nil
+}
+
+// failed counts a failure and makes it the call's error.
+func (d *Decisions) failed(f *failure) error {
+	d.metrics.failed(f)
+	return f.err()
+}

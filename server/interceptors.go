@@ -1,0 +1,114 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+)
+
+// interceptors are what every call goes through, outermost first: metrics, so that what the others refuse counts;
+// recovery; the cap on the deadline, or for streams the drain; the log of errors.
+func interceptors(m *metrics, log *slog.Logger, maxDeadline time.Duration, draining context.Context) []grpc.ServerOption {
+	recovered := recovery.WithRecoveryHandlerContext(func(ctx context.Context, p any) error {
+		m.panics.Inc()
+		method, _ := grpc.Method(ctx)
+		log.ErrorContext(ctx, "call panicked", "method", method, "panic", p, "stack", string(debug.Stack()))
+		return status.Error(codes.Internal, "internal error; this is a defect of netpold: its log has the stack")
+	})
+	return []grpc.ServerOption{
+		grpc.ChainUnaryInterceptor(
+			m.grpc.UnaryServerInterceptor(), recovery.UnaryServerInterceptor(recovered), capDeadline(maxDeadline), logUnary(log),
+		),
+		grpc.ChainStreamInterceptor(
+			m.grpc.StreamServerInterceptor(), recovery.StreamServerInterceptor(recovered), drainStream(draining), logStream(log),
+		),
+	}
+}
+
+// capDeadline gives calls without a deadline, or with a longer one, limit.
+func capDeadline(limit time.Duration) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > limit {
+			capped, cancel := context.WithTimeout(ctx, limit)
+			defer cancel()
+			ctx = capped
+		}
+		return handler(ctx, req)
+	}
+}
+
+// drainStream ends a stream's context when the server drains: grpc's own graceful stop would wait for its client. The
+// stream's client is told UNAVAILABLE, and comes back on another connection.
+func drainStream(draining context.Context) grpc.StreamServerInterceptor {
+	until := untilDrain(draining)
+	return func(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		ctx, release := until(stream.Context())
+		defer release()
+		err := handler(srv, &streamUntil{ServerStream: stream, ctx: ctx})
+		if err != nil && stream.Context().Err() == nil && draining.Err() != nil {
+			return shuttingDown().err()
+		}
+		return err
+	}
+}
+
+// untilDrain gives contexts that also end, with the cause [errShuttingDown], when draining does.
+func untilDrain(draining context.Context) func(context.Context) (context.Context, func()) {
+	return func(ctx context.Context) (context.Context, func()) {
+		ctx, cancel := context.WithCancelCause(ctx)
+		stop := context.AfterFunc(draining, func() { cancel(errShuttingDown) })
+		return ctx, func() {
+			stop()
+			cancel(nil)
+		}
+	}
+}
+
+// streamUntil is a stream with another context.
+type streamUntil struct {
+	grpc.ServerStream
+	ctx context.Context //nolint:containedctx // a grpc.ServerStream is where a stream's context lives
+}
+
+// Context implements [grpc.ServerStream].
+func (s *streamUntil) Context() context.Context { return s.ctx }
+
+func logUnary(log *slog.Logger) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		response, err := handler(ctx, req)
+		if err != nil {
+			logError(ctx, log, info.FullMethod, err)
+		}
+		return response, err
+	}
+}
+
+func logStream(log *slog.Logger) grpc.StreamServerInterceptor {
+	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		err := handler(srv, stream)
+		if err != nil {
+			logError(stream.Context(), log, info.FullMethod, err)
+		}
+		return err
+	}
+}
+
+// logError logs a call's error at debug: a wrong question is its caller's business, and metrics count them all.
+func logError(ctx context.Context, log *slog.Logger, method string, err error) {
+	if !log.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	from := ""
+	if p, ok := peer.FromContext(ctx); ok {
+		from = p.Addr.String()
+	}
+	log.LogAttrs(ctx, slog.LevelDebug, "call failed", slog.String("method", method), slog.String("peer", from),
+		slog.String("code", status.Code(err).String()), slog.String("error", status.Convert(err).Message()))
+}

@@ -1,0 +1,167 @@
+package server
+
+import (
+	"runtime"
+	"strconv"
+	"time"
+
+	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/netpold/netpold/engine"
+)
+
+const namespace = "netpold"
+
+// The values of the label method.
+const (
+	methodAllowed      = "Allowed"
+	methodBatchAllowed = "BatchAllowed"
+)
+
+// metrics are a server's Prometheus metrics. Its methods do nothing on nil.
+//
+// A clock reading costs as much as a decision, so time is taken once a call: of a batch as a whole, not of its questions.
+type metrics struct {
+	registry *prometheus.Registry
+	grpc     *grpcprom.ServerMetrics
+
+	// decisions has a counter for each engine.Reason, by its number.
+	decisions  [engine.DeniedAtIngress + 1]prometheus.Counter
+	errors     *prometheus.CounterVec
+	duration   map[string]prometheus.Observer
+	batchSize  prometheus.Histogram
+	panics     prometheus.Counter
+	tlsReloads *prometheus.CounterVec
+}
+
+// decisionCounts counts decisions by engine.Reason.
+type decisionCounts [engine.DeniedAtIngress + 1]int
+
+func (c *decisionCounts) add(reason engine.Reason) {
+	if int(reason) < len(c) {
+		c[reason]++
+	}
+}
+
+// newMetrics registers everything that is counted, beside what is read from source at each scrape.
+func newMetrics(source Source, version string) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		grpc:     grpcprom.NewServerMetrics(grpcprom.WithServerHandlingTimeHistogram()),
+		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Name: "decision_errors_total",
+			Help: "Questions that got an error in place of an answer, by gRPC code and ErrorInfo reason.",
+		}, []string{"code", "reason"}),
+		batchSize: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: namespace, Name: "batch_size",
+			Help:    "Questions in each BatchAllowed call.",
+			Buckets: []float64{1, 10, 100, 250, 500, 1000, 2500, 5000, 10000, 100000},
+		}),
+		panics: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: namespace, Name: "panics_total",
+			Help: "Calls that ended in a panic, answered INTERNAL. Each is a defect, and logged with its stack.",
+		}),
+		tlsReloads: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Name: "tls_reloads_total",
+			Help: "Changes of the TLS files, by result: taken, or refused (the last good ones stay in use).",
+		}, []string{"result"}),
+	}
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "build_info", Help: "Always 1; the version is in the labels.",
+		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
+	})
+	build.Set(1)
+	m.registry.MustRegister(
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), m.grpc,
+		build, m.errors, m.batchSize, m.panics, m.tlsReloads, newStateCollector(source),
+	)
+	m.registerDecisions()
+	return m
+}
+
+// registerDecisions makes one counter for each reason and observer for each method, so that a call looks none up.
+func (m *metrics) registerDecisions() {
+	decisions := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: namespace, Name: "decisions_total", Help: "Decisions, by verdict and by the rule that decided.",
+	}, []string{"allowed", "reason"})
+	duration := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Namespace: namespace, Name: "decision_duration_seconds",
+		Help: "Time to answer a call from its decoded request to its response, waiting for at_least not included; " +
+			"for BatchAllowed, of the whole batch.",
+		Buckets: []float64{1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1, 1},
+	}, []string{"method"})
+	m.registry.MustRegister(decisions, duration)
+	for i := range m.decisions {
+		name, allowed := reasonLabel(engine.Reason(i))
+		m.decisions[i] = decisions.WithLabelValues(strconv.FormatBool(allowed), name)
+	}
+	m.duration = map[string]prometheus.Observer{
+		methodAllowed:      duration.WithLabelValues(methodAllowed),
+		methodBatchAllowed: duration.WithLabelValues(methodBatchAllowed),
+	}
+}
+
+// reasonLabel is the value of the label reason, and whether that reason allows.
+func reasonLabel(reason engine.Reason) (name string, allowed bool) {
+	switch reason {
+	case engine.Self:
+		return "self", true
+	case engine.LocalNode:
+		return "local_node", true
+	case engine.NotIsolated:
+		return "not_isolated", true
+	case engine.AllowedByRule:
+		return "allowed_by_rule", true
+	case engine.DeniedAtEgress:
+		return "denied_at_egress", false
+	case engine.DeniedAtIngress:
+		return "denied_at_ingress", false
+	case engine.Unknown:
+		return "unknown", false
+	default:
+		return "unknown", false
+	}
+}
+
+func (m *metrics) decided(reason engine.Reason, n int) {
+	if m != nil && int(reason) < len(m.decisions) {
+		m.decisions[reason].Add(float64(n))
+	}
+}
+
+func (m *metrics) decidedMany(counts *decisionCounts) {
+	for reason, n := range counts {
+		if n > 0 {
+			m.decided(engine.Reason(reason), n)
+		}
+	}
+}
+
+func (m *metrics) failed(f *failure) {
+	if m != nil {
+		m.errors.WithLabelValues(f.code.String(), f.reason).Inc()
+	}
+}
+
+func (m *metrics) took(method string, d time.Duration) {
+	if m != nil {
+		m.duration[method].Observe(d.Seconds())
+	}
+}
+
+func (m *metrics) batch(questions int) {
+	if m != nil {
+		m.batchSize.Observe(float64(questions))
+	}
+}
+
+// tlsReload counts a change of the TLS files; err is why it was refused.
+func (m *metrics) tlsReload(err error) {
+	result := "taken"
+	if err != nil {
+		result = "refused"
+	}
+	m.tlsReloads.WithLabelValues(result).Inc()
+}

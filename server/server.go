@@ -1,0 +1,193 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+)
+
+// Limits of connections that nobody has asked to set.
+const (
+	// pingAfter and pingTimeout find clients that are gone without a word.
+	pingAfter   = 2 * time.Minute
+	pingTimeout = 20 * time.Second
+	// minPingInterval is how often a client may ping; grpc's own 5 minutes is too long for what clients are told to set.
+	minPingInterval   = 10 * time.Second
+	handshakeTimeout  = 20 * time.Second
+	maxHeaderBytes    = 64 << 10
+	adminCloseTimeout = time.Second
+)
+
+// Server serves the questions of one [Source] on one gRPC port, and the admin pages on another. Its methods are safe for
+// concurrent use. It serves once: after [Server.Run] has returned it is of no further use.
+type Server struct {
+	source Source
+	log    *slog.Logger
+	drain  drainTimes
+	// after is time.After, unless a test stands in for the clock.
+	after func(time.Duration) <-chan time.Time
+
+	grpc          *grpc.Server
+	health        *health.Server
+	grpcListener  net.Listener
+	admin         *http.Server // nil when off, as is its listener
+	adminListener net.Listener
+
+	// endStreams ends streams and waits for at_least.
+	endStreams context.CancelCauseFunc
+	draining   atomic.Bool
+	stopOnce   sync.Once
+	stopped    chan struct{}
+}
+
+type drainTimes struct{ delay, timeout time.Duration }
+
+// New opens the ports and builds a server on them. A configuration that makes no sense, TLS files that do not load and a port
+// that cannot be had are errors. Serve with [Server.Run]; let go of the ports without it with [Server.Stop].
+func New(config Config) (*Server, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	if config.Version == "" {
+		config.Version = "dev"
+	}
+	m := newMetrics(config.Source, config.Version)
+	creds, err := transport(&config, m)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		source:  config.Source,
+		log:     config.Logger,
+		drain:   drainTimes{delay: config.DrainDelay, timeout: config.DrainTimeout},
+		after:   time.After,
+		health:  newHealth(),
+		stopped: make(chan struct{}),
+	}
+	if err := s.listen(&config); err != nil {
+		return nil, err
+	}
+	// Ended by the drain or by Stop, whichever is first.
+	streams, endStreams := context.WithCancelCause(context.Background())
+	s.endStreams = endStreams
+	s.grpc = grpc.NewServer(append(grpcOptions(&config, creds), interceptors(m, s.log, config.MaxDeadline, streams)...)...)
+	s.register(&config, m, streams)
+	if s.adminListener != nil {
+		s.admin = newAdmin(m.registry, s.log, s.ready)
+	}
+	return s, nil
+}
+
+func transport(config *Config, m *metrics) (credentials.TransportCredentials, error) {
+	if !config.TLS.enabled() {
+		return insecure.NewCredentials(), nil
+	}
+	reloader, err := newTLSReloader(config.TLS, config.Logger, m.tlsReload)
+	if err != nil {
+		return nil, err
+	}
+	return credentials.NewTLS(reloader.config()), nil
+}
+
+// listen opens both ports or none.
+func (s *Server) listen(config *Config) error {
+	listener, err := listen("--listen", config.Listen)
+	if err != nil {
+		return err
+	}
+	s.grpcListener = listener
+	if config.AdminListen == "" {
+		return nil
+	}
+	if s.adminListener, err = listen("--admin-listen", config.AdminListen); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	return nil
+}
+
+func grpcOptions(config *Config, creds credentials.TransportCredentials) []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.Creds(creds),
+		grpc.MaxRecvMsgSize(config.MaxMessageBytes),
+		grpc.MaxConcurrentStreams(config.MaxStreams),
+		grpc.MaxHeaderListSize(maxHeaderBytes),
+		grpc.ConnectionTimeout(handshakeTimeout),
+		grpc.NumStreamWorkers(config.StreamWorkers),
+		grpc.WaitForHandlers(true),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			MaxConnectionAge:      config.MaxConnectionAge,
+			MaxConnectionAgeGrace: config.MaxConnectionAgeGrace,
+			Time:                  pingAfter,
+			Timeout:               pingTimeout,
+		}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPingInterval, PermitWithoutStream: true}),
+	}
+}
+
+// register offers the services. Reflection is offered in v1, and in v1alpha for older tools.
+func (s *Server) register(config *Config, m *metrics, streams context.Context) {
+	decisions := NewDecisions(config.Source, Limits{MaxBatch: config.MaxBatch})
+	decisions.metrics = m
+	decisions.untilDrain = untilDrain(streams)
+	netpoldv1.RegisterDecisionServiceServer(s.grpc, decisions)
+	netpoldv1.RegisterStatusServiceServer(s.grpc, &statusService{
+		source: config.Source, version: config.Version, started: time.Now(),
+	})
+	healthv1.RegisterHealthServer(s.grpc, s.health)
+	reflection.Register(s.grpc)
+	m.grpc.InitializeMetrics(s.grpc)
+}
+
+// Addr is the gRPC address, with the port that was taken.
+func (s *Server) Addr() string { return s.grpcListener.Addr().String() }
+
+// AdminAddr is the address of the admin pages; empty when they are off.
+func (s *Server) AdminAddr() string {
+	if s.adminListener == nil {
+		return ""
+	}
+	return s.adminListener.Addr().String()
+}
+
+// Stop ends at once what [Server.Run] is doing, its drain too: calls in progress are cut. It also lets go of the ports of a
+// server that was never run. It returns when no call is left.
+func (s *Server) Stop() {
+	s.stopOnce.Do(func() {
+		s.draining.Store(true)
+		s.health.Shutdown()
+		close(s.stopped)
+		s.endStreams(errShuttingDown)
+		s.grpc.Stop()
+		s.close(s.grpcListener)
+		if s.admin != nil {
+			s.close(s.admin)
+			s.close(s.adminListener)
+		}
+	})
+}
+
+// close lets go of a port, which whoever served it may have done already.
+func (s *Server) close(c io.Closer) {
+	if err := c.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		s.log.Warn("closing a port", "error", err)
+	}
+}

@@ -1,0 +1,107 @@
+package servertest
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/server"
+)
+
+// tokenPrefix tells the tokens of a [Source] from those of others.
+const tokenPrefix = "servertest"
+
+// Source is a [server.Source] whose cluster a test changes by hand. Its tokens are "servertest:" and the revision; a token with
+// another word before the colon is of another source, and one without a colon and a number is malformed.
+type Source struct {
+	cluster *engine.Cluster
+	ready   chan struct{}
+
+	// mu guards the rest, and is held while the cluster changes, so that states come in the order of their revisions.
+	mu      sync.Mutex
+	state   server.State
+	changed chan struct{}
+	status  server.Status
+}
+
+// NewSource is an empty cluster that is not synced before the first Apply (S26).
+func NewSource() *Source {
+	return &Source{
+		cluster: engine.NewCluster(engine.Options{}),
+		ready:   make(chan struct{}),
+		changed: make(chan struct{}),
+		status:  server.Status{Source: tokenPrefix},
+	}
+}
+
+// Apply publishes the cluster with the changes made, as one state.
+func (s *Source) Apply(changes ...engine.Change) server.State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	snapshot := s.cluster.Apply(changes...)
+	s.state = server.State{
+		Snapshot:  snapshot,
+		Token:     tokenPrefix + ":" + strconv.FormatUint(snapshot.Revision(), 10),
+		Published: time.Now(),
+	}
+	close(s.changed)
+	s.changed = make(chan struct{})
+	if !s.status.Ready {
+		s.status.Ready = true
+		close(s.ready)
+	}
+	return s.state
+}
+
+// SetStatus sets what Status tells; Ready stays the source's own.
+func (s *Source) SetStatus(status server.Status) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	status.Ready = s.status.Ready
+	s.status = status
+}
+
+// State implements [server.Source].
+func (s *Source) State() (server.State, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state, s.status.Ready
+}
+
+// Ready implements [server.Source].
+func (s *Source) Ready() <-chan struct{} { return s.ready }
+
+// Status implements [server.Source].
+func (s *Source) Status() server.Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status
+}
+
+// Wait implements [server.Source].
+func (s *Source) Wait(ctx context.Context, token string) (server.State, error) {
+	prefix, number, _ := strings.Cut(token, ":")
+	revision, err := strconv.ParseUint(number, 10, 64)
+	if err != nil {
+		return server.State{}, server.ErrTokenMalformed
+	}
+	if prefix != tokenPrefix {
+		return server.State{}, server.ErrTokenUnknown
+	}
+	for {
+		s.mu.Lock()
+		state, ready, changed := s.state, s.status.Ready, s.changed
+		s.mu.Unlock()
+		if ready && state.Snapshot.Revision() >= revision {
+			return state, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return server.State{}, ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,88 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/netpold/netpold/engine"
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+)
+
+// statusService is netpold.v1.StatusService.
+type statusService struct {
+	netpoldv1.UnimplementedStatusServiceServer
+
+	source  Source
+	version string
+	started time.Time
+}
+
+// GetStatus tells what the server knows and how fresh it is, before the first full sync too.
+func (s *statusService) GetStatus(
+	context.Context, *netpoldv1.GetStatusRequest,
+) (*netpoldv1.GetStatusResponse, error) {
+	status := s.source.Status()
+	state, ready := s.source.State()
+	response := &netpoldv1.GetStatusResponse{
+		Version:   s.version,
+		Source:    status.Source,
+		Ready:     ready,
+		Resources: protoResources(status.Resources),
+		Problems:  protoProblems(status.Problems),
+		Started:   timestamppb.New(s.started),
+	}
+	if len(status.IgnoredKinds) > 0 {
+		response.IgnoredKinds = make(map[string]uint32, len(status.IgnoredKinds))
+		for kind, n := range status.IgnoredKinds {
+			response.IgnoredKinds[kind] = count(n)
+		}
+	}
+	if ready {
+		response.Revision = state.Snapshot.Revision()
+		response.Token = state.Token
+		response.Published = timestamppb.New(state.Published)
+		response.Objects = protoCounts(state.Snapshot.Counts())
+	}
+	return response, nil
+}
+
+func protoCounts(n engine.Counts) *netpoldv1.ObjectCounts {
+	return &netpoldv1.ObjectCounts{
+		Pods:            count(n.Pods),
+		Namespaces:      count(n.Namespaces),
+		NetworkPolicies: count(n.Policies),
+		Nodes:           count(n.Nodes),
+		Services:        count(n.Services),
+		EndpointSlices:  count(n.EndpointSlices),
+		Classes:         count(n.Classes),
+		Selectors:       count(n.Selectors),
+	}
+}
+
+func protoResources(resources []Resource) []*netpoldv1.ResourceStatus {
+	out := make([]*netpoldv1.ResourceStatus, len(resources))
+	for i, r := range resources {
+		out[i] = &netpoldv1.ResourceStatus{
+			Resource: r.Name, Synced: r.Synced, Objects: count(r.Objects), Age: durationpb.New(r.Age), Stale: r.Stale, Error: r.Error,
+		}
+	}
+	return out
+}
+
+func protoProblems(problems []Problem) []*netpoldv1.Problem {
+	out := make([]*netpoldv1.Problem, len(problems))
+	for i := range problems {
+		p := &problems[i]
+		out[i] = &netpoldv1.Problem{
+			File: p.File, Document: count(p.Document), Kind: p.Kind, Namespace: p.Namespace, Name: p.Name,
+			Field: p.Field, Message: p.Message, Warning: p.Warning,
+		}
+	}
+	return out
+}
+
+// count is a number of things as the wire has it.
+func count(n int) uint32 { return uint32(n) }

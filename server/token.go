@@ -1,0 +1,114 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+)
+
+const malformedToken = "is not a token of netpold; give the token of an earlier response, or leave it out"
+
+// errMalformed stands for [ErrTokenMalformed] until its place in the request is known; it is never sent.
+var errMalformed = &failure{code: codes.InvalidArgument, reason: reasonInvalidQuestion, message: malformedToken}
+
+// maxAnswerTime is the most of a deadline that is kept back from waiting, for answering.
+const maxAnswerTime = time.Second
+
+// wait is the first state not older than token, within the call's deadline less the time to answer.
+func (d *Decisions) wait(ctx context.Context, token string) (State, *failure) {
+	bounded, release := d.untilDrain(ctx)
+	defer release()
+	if deadline, ok := ctx.Deadline(); ok {
+		reserve := min(time.Until(deadline)/10, maxAnswerTime)
+		earlier, cancel := context.WithDeadline(bounded, deadline.Add(-reserve))
+		defer cancel()
+		bounded = earlier
+	}
+	state, err := d.source.Wait(bounded, token)
+	switch {
+	case err == nil:
+		return state, nil
+	case errors.Is(err, ErrTokenMalformed):
+		return State{}, errMalformed
+	case errors.Is(err, ErrTokenUnknown):
+		return State{}, &failure{
+			code: codes.FailedPrecondition, reason: reasonTokenUnknown,
+			message: "the token is of another source of the cluster's state, and will never be reached here; " +
+				"use a token of this server or of a replica of it",
+		}
+	case errors.Is(context.Cause(bounded), errShuttingDown):
+		return State{}, shuttingDown()
+	case errors.Is(ctx.Err(), context.Canceled):
+		return State{}, ended(ctx)
+	case errors.Is(err, context.DeadlineExceeded):
+		return State{}, &failure{
+			code: codes.DeadlineExceeded, reason: reasonTokenNotReached,
+			message: "the server's snapshot is still older than the token; retry with a longer deadline, " +
+				"or see the age of its resources with netpold.v1.StatusService/GetStatus",
+		}
+	default:
+		return State{}, &failure{code: codes.Internal, message: "waiting failed; this is a defect of netpold: " + err.Error()}
+	}
+}
+
+// waitEach waits for the questions' own tokens. The state is the newest there is then, and never older than from; the map
+// tells which tokens cannot be had, and why.
+func (d *Decisions) waitEach(
+	ctx context.Context, questions []*netpoldv1.AllowedRequest, from State,
+) (State, map[string]*failure) {
+	var unmet map[string]*failure
+	seen := map[string]bool{"": true, from.Token: true}
+	newest, waited := from, false
+	for _, question := range questions {
+		token := question.GetAtLeast()
+		if seen[token] {
+			continue
+		}
+		seen[token], waited = true, true
+		state, fail := d.wait(ctx, token)
+		if fail == nil {
+			newest = newer(newest, state)
+			continue
+		}
+		if unmet == nil {
+			unmet = make(map[string]*failure)
+		}
+		unmet[token] = fail
+	}
+	if waited {
+		if present, ok := d.source.State(); ok {
+			newest = newer(newest, present)
+		}
+	}
+	return newest, unmet
+}
+
+func newer(a, b State) State {
+	if b.Snapshot.Revision() > a.Snapshot.Revision() {
+		return b
+	}
+	return a
+}
+
+// placed is a failure of at_least, in the place of the question that asked for it.
+func (f *failure) placed(at place) *failure {
+	field := at.path("at_least")
+	if f == errMalformed {
+		return invalid([]*errdetails.BadRequest_FieldViolation{{Field: field, Description: malformedToken}})
+	}
+	own := *f
+	own.message = field + ": " + f.message
+	return &own
+}
+
+// endedContext has ended already: waiting with it tells whether a token is well formed, and no more.
+func endedContext(ctx context.Context) context.Context {
+	ctx, cancel := context.WithCancel(ctx)
+	cancel()
+	return ctx
+}
