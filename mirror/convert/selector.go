@@ -39,6 +39,8 @@ func selector(s *metav1.LabelSelector) engine.Selector {
 
 func operator(o metav1.LabelSelectorOperator) engine.Operator {
 	switch o {
+	case metav1.LabelSelectorOpIn:
+		return engine.In
 	case metav1.LabelSelectorOpNotIn:
 		return engine.NotIn
 	case metav1.LabelSelectorOpExists:
@@ -46,5 +48,5 @@ func operator(o metav1.LabelSelectorOperator) engine.Operator {
 	case metav1.LabelSelectorOpDoesNotExist:
 		return engine.DoesNotExist
 	}
-	return engine.In
+	return engine.DoesNotExist + 1 // none of the engine's, so that it matches nothing (S23)
 }

@@ -82,6 +82,7 @@ func targets(s *corev1.Service, named []engine.NamedPort) []engine.ServicePort {
 			port.Protocol = engine.UDP
 		case corev1.ProtocolSCTP:
 			port.Protocol = engine.SCTP
+		default: // TCP is the default of the API, and the engine's zero
 		}
 		ports = append(ports, port)
 	}

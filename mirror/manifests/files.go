@@ -189,7 +189,7 @@ func hashFile(h hash.Hash, f file) error {
 	if err != nil {
 		return unreadable(f.path, err)
 	}
-	defer opened.Close()
+	defer func() { _ = opened.Close() }() // nothing was written
 	info, err := opened.Stat()
 	if err != nil {
 		return unreadable(f.path, err)

@@ -128,7 +128,9 @@ func TestADanglingLinkIsAProblem(t *testing.T) {
 }
 
 func TestProblemsOfEveryFileAreTold(t *testing.T) {
-	dir := write(t, map[string]string{"a.yaml": "x: [", "b.yaml": podNamed("B"), "c.json": "{", "d.yaml": podNamed("d"), "e/f.yaml": podNamed("d")})
+	dir := write(t, map[string]string{
+		"a.yaml": "{apiVersion: apps/v1, kind: Deployment, metadata: {name: a}, spec: {replicas: -1}}\n---\nx: [", "b.yaml": podNamed("B"), "c.json": "{", "d.yaml": podNamed("d"), "e/f.yaml": podNamed("d"),
+	})
 	_, err := readPath(t, dir)
 	invalid, ok := errors.AsType[*ProblemsError](err)
 	if !ok {
@@ -138,10 +140,10 @@ func TestProblemsOfEveryFileAreTold(t *testing.T) {
 	for _, p := range invalid.Problems {
 		files = append(files, strings.TrimPrefix(p.File, dir+"/"))
 	}
-	if diff := cmp.Diff([]string{"a.yaml", "b.yaml", "c.json", "e/f.yaml"}, files); diff != "" {
+	if diff := cmp.Diff([]string{"a.yaml", "a.yaml", "b.yaml", "c.json", "e/f.yaml"}, files); diff != "" {
 		t.Error(diff, err)
 	}
-	if !strings.HasPrefix(err.Error(), "4 problems in the manifests:\n") || !strings.Contains(err.Error(), "also in "+filepath.Join(dir, "d.yaml")+", document 1") {
+	if !strings.HasPrefix(err.Error(), "5 problems in the manifests:\n") || !strings.Contains(err.Error(), "also in "+filepath.Join(dir, "d.yaml")+", document 1") {
 		t.Error(err)
 	}
 }

@@ -9,6 +9,7 @@
 package manifests
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +41,7 @@ type Result struct {
 
 // Report is what was found in the files beside the objects.
 type Report struct {
-	// Problems are all that is wrong, warnings too, in the order of the files.
+	// Problems are all that is wrong, warnings too, in the order of files and documents.
 	Problems []mirror.Problem
 	// Ignored counts the objects that play no part, by kind.
 	Ignored map[string]int
@@ -97,6 +98,9 @@ func read(ctx context.Context, o Options) (Result, content, error) {
 	}
 	c := content{s, r.sizes}
 	objects := r.finish()
+	slices.SortStableFunc(r.problems, func(a, b mirror.Problem) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Document, b.Document))
+	})
 	result := Result{Report: Report{Problems: r.problems, Ignored: r.ignored, Counts: counts(objects), Files: files}}
 	var fatal []mirror.Problem
 	for _, p := range r.problems {

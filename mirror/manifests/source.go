@@ -216,7 +216,7 @@ func (s *Source) publish(result Result, c content) {
 func (s *Source) contentOf(files sum) (short [16]byte) {
 	h := sha256.New()
 	h.Write(files[:])
-	fmt.Fprintf(h, "%q %t", s.options.Namespace, s.options.Engine.IPBlockIgnoresPods)
+	h.Write(fmt.Appendf(nil, "%q %t", s.options.Namespace, s.options.Engine.IPBlockIgnoresPods))
 	copy(short[:], h.Sum(nil))
 	return short
 }
