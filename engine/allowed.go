@@ -8,32 +8,69 @@ import (
 
 // Allowed answers a question. The error is always a [*QueryError]. A question between two addresses, or two Pods by name
 // that hold all addresses they report, allocates nothing.
-func (s *Snapshot) Allowed(q Query) (Decision, error) {
-	if q.Src.ip.IsValid() && q.Dst.ip.IsValid() {
-		src := s.byIP(q.Src.ip)
-		if dst := s.byIP(q.Dst.ip); !s.isService(q.Dst.ip, &dst, q.Port, q.Protocol) {
-			out, _ := decidePair(&src, &dst, q.Protocol, q.Port, s.options)
-			return out.decision(0), nil
+func (s *Snapshot) Allowed(q Query) (d Decision, err error) {
+	switch {
+	case q.Src.kind == endpointIP && q.Dst.kind == endpointIP && q.Src.ip.IsValid() && q.Dst.ip.IsValid():
+		if s.betweenAddresses(&q, &d) {
+			return d, nil
 		}
-	}
-	if q.Src.kind == endpointPod && q.Dst.kind == endpointPod {
-		return s.betweenPods(&q)
+	case q.Src.kind == endpointPod && q.Dst.kind == endpointPod:
+		err = s.betweenPods(&q, &d)
+		return d, err
 	}
 	return s.allowedAny(&q)
 }
 
-func (s *state) betweenPods(q *Query) (Decision, error) {
+// betweenAddresses answers for two addresses where the destination is no Service's, without the generality, and the copying,
+// of two parties. It tells whether the question was such a one.
+func (s *state) betweenAddresses(q *Query, d *Decision) bool {
+	src, dst := s.address(q.Src.ip), s.address(q.Dst.ip)
+	var toDst, toSrc peer
+	if dst != nil && dst.pod != nil {
+		toDst.class = s.classes.At(dst.class)
+	} else if s.vips.Len() > 0 && s.vips.Find(q.Dst.ip) != nil {
+		return false
+	}
+	if src != nil && src.pod != nil {
+		toSrc.class = s.classes.At(src.class)
+	}
+	if src != nil && dst != nil && (src.pod == dst.pod || src.ofNode != dst.ofNode && src.node == dst.node) { // perhaps exempt
+		a, b := s.byIP(q.Src.ip), s.byIP(q.Dst.ip)
+		decidePair(&a, &b, q.Protocol, q.Port, s.options, d)
+		d.Families = 0
+		return true
+	}
+	if q.Src.ip.Is4() == q.Dst.ip.Is4() { // S9
+		if !s.options.IPBlockIgnoresPods || dst == nil {
+			toDst.addr = q.Dst.ip
+		}
+		if !s.options.IPBlockIgnoresPods || src == nil {
+			toSrc.addr = q.Src.ip
+		}
+	}
+	d.Egress.Allowed, d.Ingress.Allowed = true, true
+	if toSrc.class != nil {
+		toSrc.class.tiers[egress].walk(q.Protocol, q.Port, &toDst, &d.Egress)
+	}
+	if toDst.class != nil {
+		toDst.class.tiers[ingress].walk(q.Protocol, q.Port, &toSrc, &d.Ingress)
+	}
+	d.conclude()
+	return true
+}
+
+func (s *state) betweenPods(q *Query, d *Decision) error {
 	srcPod, err := s.running(q.Src, false)
 	if err != nil {
-		return Decision{}, err
+		return err
 	}
 	dstPod, err := s.running(q.Dst, true)
 	if err != nil {
-		return Decision{}, err
+		return err
 	}
 	src, dst := s.byPod(srcPod), s.byPod(dstPod)
-	out, families := decidePair(&src, &dst, q.Protocol, q.Port, s.options)
-	return out.decision(families), nil
+	decidePair(&src, &dst, q.Protocol, q.Port, s.options, d)
+	return nil
 }
 
 // byIP is whatever owns an address (S5).
@@ -148,63 +185,61 @@ func (s *state) allowedAny(q *Query) (Decision, error) {
 	t, known := tally{families: IPv4 | IPv6}, alike{}
 	for i := range src {
 		for j := range dst {
-			out, families := known.decidePair(&src[i], &dst[j], q.Protocol, q.Port, s.options)
-			t.add(&out, families)
+			t.add(known.decidePair(&src[i], &dst[j], q.Protocol, q.Port, s.options))
 		}
 	}
 	d := t.decision()
 	if q.Src.kind != endpointWorkload && q.Dst.kind != endpointWorkload {
 		d.BackendsAllowed, d.BackendsTotal = 0, 0
 	}
+	if q.Src.kind == endpointIP && q.Dst.kind == endpointIP {
+		d.Families = 0
+	}
 	return d, nil
 }
 
 // alike remembers the outcomes of one question's pairs, so that large workloads are decided class by class.
-type alike map[alikeKey]alikeOutcome
+type alike map[alikeKey]*Decision
 
 type alikeKey struct {
 	src, dst *class
 	families Families
 }
 
-type alikeOutcome struct {
-	outcome
-	families Families
-}
-
 // decidePair is [decidePair], once for all pairs that no rule can tell apart.
-func (a alike) decidePair(src, dst *party, protocol Protocol, port uint16, o Options) (outcome, Families) {
+func (a alike) decidePair(src, dst *party, protocol Protocol, port uint16, o Options) *Decision {
 	special := src.isNode || dst.isNode || src.pod != nil && src.pod == dst.pod
 	if special || src.class.asksAddress(egress) || dst.class.asksAddress(ingress) {
-		return decidePair(src, dst, protocol, port, o)
+		d := &Decision{}
+		decidePair(src, dst, protocol, port, o, d)
+		return d
 	}
 	key := alikeKey{src.class, dst.class, pairFamilies(src, dst)}
-	known, ok := a[key]
-	if !ok {
-		known.outcome, known.families = decidePair(src, dst, protocol, port, o)
-		a[key] = known
+	if a[key] == nil {
+		a[key] = &Decision{}
+		decidePair(src, dst, protocol, port, o, a[key])
 	}
-	return known.outcome, known.families
+	return a[key]
 }
 
-// tally adds up the outcomes of pairs: allowed when all of them are.
+// tally adds up the decisions of pairs: allowed when all of them are.
 type tally struct {
 	allowed, total uint32
 	families       Families // those in which all pairs so far are allowed
-	first, denied  outcome
+	first, denied  Decision
 }
 
-func (t *tally) add(out *outcome, families Families) {
+func (t *tally) add(d *Decision) {
 	if t.total == 0 {
-		t.first = *out
+		t.first = *d
 	}
-	if out.allowed {
+	if d.Allowed {
 		t.allowed++
 	} else if t.allowed == t.total {
-		t.denied = *out
+		t.denied = *d
 	}
 	t.total++
-	t.families &= families
+	t.families &= d.Families
 }
 
 // join adds another tally.
@@ -221,11 +256,12 @@ func (t *tally) join(o *tally) {
 }
 
 func (t *tally) decision() Decision {
-	out := &t.first
+	d := t.first
+	d.Families = t.families
 	if t.allowed < t.total {
-		out, t.families = &t.denied, 0
+		d = t.denied
+		d.Families = 0
 	}
-	d := out.decision(t.families)
 	d.BackendsAllowed, d.BackendsTotal = t.allowed, t.total
 	return d
 }

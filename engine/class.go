@@ -15,8 +15,7 @@ type class struct {
 	mask uint64
 	// peers are the ids of the selectors, of those that some rule names as a peer, that select the class.
 	peers []uint32
-	// tiers are walked in order; none where no policy isolates the class for the direction (S13).
-	tiers [directions][]*tier
+	tiers [directions]tiers
 	// ports are its named ports, sorted.
 	ports []NamedPort
 
@@ -39,8 +38,11 @@ func (c *class) names(name string, protocol Protocol, port uint16) bool {
 
 // asksAddress tells whether the peer's address takes part in a direction's rules.
 func (c *class) asksAddress(d direction) bool {
-	return c != nil && slices.ContainsFunc(c.tiers[d], func(t *tier) bool { return t.blocks })
+	return c != nil && slices.ContainsFunc(c.tiers[d][:], func(t *tier) bool { return t != nil && t.blocks })
 }
+
+// isolated tells whether some tier has a say for a direction.
+func (c *class) isolated(d direction) bool { return c != nil && c.tiers[d] != tiers{} }
 
 // classRef finds a class by key, and counts its Pods.
 type classRef struct {
@@ -111,7 +113,7 @@ func (s *state) hypothetical(p *LabelledPod) *class {
 	c.setPeers(found.peers)
 	for d := range directions {
 		if list := isolating(found.policies, d); len(list) > 0 {
-			c.tiers[d] = []*tier{newTier(d, list, c.ports)}
+			c.tiers[d][networkPolicies] = newTier(d, list, c.ports)
 		}
 	}
 	return c
@@ -142,7 +144,7 @@ func (t *txn) rebuild(id uint32) {
 	for d := range directions {
 		if list := isolating(found.policies, d); len(list) > 0 {
 			c.tierKeys[d] = tierKey(d, list, c.ports)
-			c.tiers[d] = []*tier{t.holdTier(c.tierKeys[d], d, list, c.ports)}
+			c.tiers[d][networkPolicies] = t.holdTier(c.tierKeys[d], d, list, c.ports)
 		}
 	}
 	for _, key := range old.tierKeys { // after the new ones are held, so that a tier that stays is not built again

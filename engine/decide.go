@@ -56,67 +56,68 @@ func (p *party) asPeer(family Families, o Options) peer {
 	return seen
 }
 
-// ruling is what one end's tiers say.
-type ruling struct {
-	// tier spoke, by the rule of this rank, or noRank where it had the last word; nil where no tier isolates.
-	tier    *tier
-	rank    uint32
-	allowed bool
-}
-
-// outcome is the decision of a pair, for one family.
-type outcome struct {
-	allowed         bool
-	reason          Reason
-	egress, ingress ruling
-}
-
-// walk asks a class's tiers in order until one says allow or deny.
-func walk(tiers []*tier, protocol Protocol, port uint16, p *peer) ruling {
-	for _, t := range tiers {
+// walk asks a class's tiers in order until one says allow or deny, and writes what it said.
+func (ts *tiers) walk(protocol Protocol, port uint16, p *peer, side *Side) {
+	side.Allowed = true // S13
+	for _, t := range ts {
+		if t == nil {
+			continue
+		}
 		rank, says := t.match(protocol, port, p), t.otherwise
 		if rank != noRank {
 			says = t.rules[rank].says
 		}
-		if says != pass {
-			return ruling{tier: t, rank: rank, allowed: says == allow}
+		if says == pass {
+			continue
+		}
+		side.Allowed, side.Isolated, side.Isolating = says == allow, true, t.policies
+		if rank != noRank {
+			side.Policy, side.Rule = t.policies[t.rules[rank].policy], int(t.rules[rank].rule)
+		}
+		return
+	}
+}
+
+// always writes the side of an end whose policies do not count; it still tells whether they isolate it.
+func always(p *party, d direction, side *Side) {
+	side.Allowed = true
+	if p.class == nil {
+		return
+	}
+	for _, t := range p.class.tiers[d] {
+		if t != nil {
+			side.Isolated, side.Isolating = true, t.policies
+			return
 		}
 	}
-	return ruling{allowed: true, rank: noRank} // S13
 }
 
-// always is the ruling of an end whose policies do not count: it tells whether they isolate it.
-func always(p *party, d direction) ruling {
-	r := ruling{allowed: true, rank: noRank}
-	if p.class != nil && len(p.class.tiers[d]) > 0 {
-		r.tier = p.class.tiers[d][0]
-	}
-	return r
-}
-
-// decide answers for two ends in one family (S1).
-func decide(src, dst *party, protocol Protocol, port uint16, family Families, o Options) outcome {
-	out := outcome{egress: ruling{allowed: true, rank: noRank}, ingress: ruling{allowed: true, rank: noRank}}
-	if src.class != nil && len(src.class.tiers[egress]) > 0 {
+// decide answers for two ends in one family (S1); d is zero before.
+func decide(src, dst *party, protocol Protocol, port uint16, family Families, o Options, d *Decision) {
+	d.Egress.Allowed, d.Ingress.Allowed = true, true
+	if src.class.isolated(egress) {
 		p := dst.asPeer(family, o)
-		out.egress = walk(src.class.tiers[egress], protocol, port, &p)
+		src.class.tiers[egress].walk(protocol, port, &p, &d.Egress)
 	}
-	if dst.class != nil && len(dst.class.tiers[ingress]) > 0 {
+	if dst.class.isolated(ingress) {
 		p := src.asPeer(family, o)
-		out.ingress = walk(dst.class.tiers[ingress], protocol, port, &p)
+		dst.class.tiers[ingress].walk(protocol, port, &p, &d.Ingress)
 	}
-	out.allowed = out.egress.allowed && out.ingress.allowed
+	d.conclude()
+}
+
+// conclude joins the sides (S1).
+func (d *Decision) conclude() {
 	switch {
-	case !out.egress.allowed:
-		out.reason = DeniedAtEgress
-	case !out.ingress.allowed:
-		out.reason = DeniedAtIngress
-	case out.egress.tier != nil || out.ingress.tier != nil:
-		out.reason = AllowedByRule
+	case !d.Egress.Allowed:
+		d.Reason = DeniedAtEgress
+	case !d.Ingress.Allowed:
+		d.Reason = DeniedAtIngress
+	case d.Egress.Isolated || d.Ingress.Isolated:
+		d.Allowed, d.Reason = true, AllowedByRule
 	default:
-		out.reason = NotIsolated
+		d.Allowed, d.Reason = true, NotIsolated
 	}
-	return out
 }
 
 // exempt tells whether a pair is allowed whatever the policies say (S2, S3).
@@ -133,11 +134,14 @@ func exempt(src, dst *party) Reason {
 }
 
 // decideExempt is decide, after what is allowed whatever the policies say.
-func decideExempt(src, dst *party, protocol Protocol, port uint16, family Families, o Options) outcome {
+func decideExempt(src, dst *party, protocol Protocol, port uint16, family Families, o Options, d *Decision) {
 	if why := exempt(src, dst); why != Unknown {
-		return outcome{allowed: true, reason: why, egress: always(src, egress), ingress: always(dst, ingress)}
+		d.Allowed, d.Reason = true, why
+		always(src, egress, &d.Egress)
+		always(dst, ingress, &d.Ingress)
+		return
 	}
-	return decide(src, dst, protocol, port, family, o)
+	decide(src, dst, protocol, port, family, o, d)
 }
 
 // pairFamilies are the families in which a pair is decided (S9): 0 means once, with no address taking part.
@@ -158,52 +162,27 @@ func pairFamilies(src, dst *party) Families {
 	return a & b
 }
 
-// decidePair answers for two ends in all of their families: allowed when one of them allows. The outcome is that of the
-// first family that allows, else of the first.
-func decidePair(src, dst *party, protocol Protocol, port uint16, o Options) (outcome, Families) {
+// decidePair answers for two ends in all of their families: allowed when one of them allows. The decision is that of the
+// first family that allows, else of the first; d is zero before.
+func decidePair(src, dst *party, protocol Protocol, port uint16, o Options, d *Decision) {
 	families := pairFamilies(src, dst)
-	if families != IPv4|IPv6 || exempt(src, dst) != Unknown {
-		out := decideExempt(src, dst, protocol, port, families, o)
-		if !out.allowed {
-			families = 0
+	if families != IPv4|IPv6 || !src.class.asksAddress(egress) && !dst.class.asksAddress(ingress) || exempt(src, dst) != Unknown {
+		decideExempt(src, dst, protocol, port, families, o, d)
+		if d.Allowed {
+			d.Families = families
 		}
-		return out, families
+		return
 	}
-	out4 := decide(src, dst, protocol, port, IPv4, o)
-	if !src.class.asksAddress(egress) && !dst.class.asksAddress(ingress) {
-		if !out4.allowed {
-			families = 0
-		}
-		return out4, families
-	}
-	out6 := decide(src, dst, protocol, port, IPv6, o)
+	decide(src, dst, protocol, port, IPv4, o, d)
+	var d6 Decision
+	decide(src, dst, protocol, port, IPv6, o, &d6)
 	switch {
-	case out4.allowed && out6.allowed:
-		return out4, IPv4 | IPv6
-	case out4.allowed:
-		return out4, IPv4
-	case out6.allowed:
-		return out6, IPv6
+	case d.Allowed && d6.Allowed:
+		d.Families = IPv4 | IPv6
+	case d.Allowed:
+		d.Families = IPv4
+	case d6.Allowed:
+		*d = d6
+		d.Families = IPv6
 	}
-	return out4, 0
-}
-
-// decision writes an outcome for callers.
-func (out *outcome) decision(families Families) Decision {
-	return Decision{
-		Allowed: out.allowed, Reason: out.reason, Families: families,
-		Egress: out.egress.side(), Ingress: out.ingress.side(),
-	}
-}
-
-func (r *ruling) side() Side {
-	s := Side{Allowed: r.allowed}
-	if r.tier != nil {
-		s.Isolated, s.Isolating = true, r.tier.policies
-		if r.rank != noRank {
-			ref := r.tier.rules[r.rank]
-			s.Policy, s.Rule = r.tier.policies[ref.policy], int(ref.rule)
-		}
-	}
-	return s
 }

@@ -16,6 +16,15 @@ const (
 	pass
 )
 
+// The kinds of tier, in the order in which they are walked.
+const (
+	networkPolicies = iota
+	tierKinds
+)
+
+// tiers are those of a class for one direction, by kind: nil for a kind of which no policy selects the class (S13).
+type tiers [tierKinds]*tier
+
 // tier is all rules of one kind of policy for one direction of a class, merged: the first rule that matches speaks, and
 // where none does, otherwise. It is immutable, and shared by all classes that the same policies select.
 type tier struct {

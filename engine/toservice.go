@@ -106,8 +106,9 @@ func toEnds(src *party, ends *[2][]serviceEnd, have Families, q *Query, o Option
 			if foreign {
 				seen = 0
 			}
-			out := decideExempt(src, &ends[i][j].party, q.Protocol, ends[i][j].port, seen, o)
-			t.add(&out, 0)
+			var d Decision
+			decideExempt(src, &ends[i][j].party, q.Protocol, ends[i][j].port, seen, o, &d)
+			t.add(&d)
 		}
 		if t.allowed == t.total && !foreign {
 			allowed |= family
