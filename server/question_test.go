@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"math"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	netpold "github.com/netpold/netpold/clients/go"
+	"github.com/netpold/netpold/engine"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server"
 )
@@ -174,5 +176,22 @@ func TestS9S22ReadingOfGoodQuestions(t *testing.T) {
 				t.Errorf("allowed is %v: %v", answer.GetAllowed(), answer)
 			}
 		})
+	}
+}
+
+// S9, S19: the address of a Pod by labels is unmapped too.
+func TestS9S19AddressOfALabelledPod(t *testing.T) {
+	t.Parallel()
+	block := &engine.IPBlock{CIDR: netip.MustParsePrefix("10.9.0.0/16")}
+	decisions := server.NewDecisions(synced(pod("cart-0", "cart", "10.0.3.7"), &engine.Policy{
+		Namespace: "shop", Name: "block", IsolatesIngress: true, Ingress: []engine.Rule{{Peers: []engine.Peer{{Block: block}}}},
+	}), server.Limits{})
+	for ip, want := range map[string]bool{"10.9.9.9": true, "::ffff:10.9.9.9": true, "10.8.9.9": false, "::a09:909": false, "": false} {
+		source := netpold.Labels("shop", nil)
+		source.GetLabels().Ip = ip
+		answer, err := decisions.Allowed(t.Context(), &netpoldv1.AllowedRequest{Src: source, Dst: netpold.IP("10.0.3.7"), Port: 80})
+		if err != nil || answer.GetAllowed() != want {
+			t.Errorf("%q: %v, %v", ip, answer, err)
+		}
 	}
 }

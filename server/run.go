@@ -21,6 +21,15 @@ import (
 //
 // It returns nil after a drain, and after [Server.Stop], which cuts a drain short; else why it could not serve on.
 func (s *Server) Run(ctx context.Context) error {
+	s.log.Info("serving", "addr", s.Addr(), "admin_addr", s.AdminAddr())
+	ready := s.source.Ready()
+	select {
+	case <-ready:
+		// So that a server that is ready from the start says so to its first caller.
+		s.turnReady()
+		ready = nil
+	default:
+	}
 	parts := []func() error{s.serveGRPC}
 	if s.admin != nil {
 		parts = append(parts, s.serveAdmin)
@@ -34,8 +43,7 @@ func (s *Server) Run(ctx context.Context) error {
 			}
 		})
 	}
-	s.log.Info("serving", "addr", s.Addr(), "admin_addr", s.AdminAddr())
-	err := s.untilEnd(ctx, failed)
+	err := s.untilEnd(ctx, ready, failed)
 	s.drainCalls()
 	s.Stop()
 	running.Wait()
@@ -58,13 +66,11 @@ func (s *Server) serveAdmin() error {
 }
 
 // untilEnd turns health to SERVING at the first full sync (S26), and returns when serving is to end.
-func (s *Server) untilEnd(ctx context.Context, failed <-chan error) error {
-	ready := s.source.Ready()
+func (s *Server) untilEnd(ctx context.Context, ready <-chan struct{}, failed <-chan error) error {
 	for {
 		select {
 		case <-ready:
-			setHealth(s.health, healthv1.HealthCheckResponse_SERVING)
-			s.log.Info("ready")
+			s.turnReady()
 			ready = nil
 		case <-ctx.Done():
 			return nil
@@ -74,6 +80,11 @@ func (s *Server) untilEnd(ctx context.Context, failed <-chan error) error {
 			return err
 		}
 	}
+}
+
+func (s *Server) turnReady() {
+	setHealth(s.health, healthv1.HealthCheckResponse_SERVING)
+	s.log.Info("ready")
 }
 
 // drainCalls lets go of callers, as [Server.Run] says.
@@ -101,16 +112,4 @@ func (s *Server) drainCalls() {
 	}
 	s.grpc.Stop()
 	<-done
-	if s.admin != nil {
-		s.closeAdmin()
-	}
-}
-
-// closeAdmin lets a page that is being read end, but not a profile.
-func (s *Server) closeAdmin() {
-	ctx, cancel := context.WithTimeout(context.Background(), adminCloseTimeout)
-	defer cancel()
-	if err := s.admin.Shutdown(ctx); err != nil {
-		s.log.Debug("an admin page was still being read", "error", err)
-	}
 }

@@ -28,10 +28,9 @@ const (
 	pingAfter   = 2 * time.Minute
 	pingTimeout = 20 * time.Second
 	// minPingInterval is how often a client may ping; grpc's own 5 minutes is too long for what clients are told to set.
-	minPingInterval   = 10 * time.Second
-	handshakeTimeout  = 20 * time.Second
-	maxHeaderBytes    = 64 << 10
-	adminCloseTimeout = time.Second
+	minPingInterval  = 10 * time.Second
+	handshakeTimeout = 20 * time.Second
+	maxHeaderBytes   = 64 << 10
 )
 
 // Server serves the questions of one [Source] on one gRPC port, and the admin pages on another. Its methods are safe for

@@ -56,20 +56,20 @@ func (d *Decisions) wait(ctx context.Context, token string) (State, *failure) {
 	}
 }
 
-// waitEach waits for the questions' own tokens. The state is the newest there is then, and never older than from; the map
-// tells which tokens cannot be had, and why.
+// waitEach waits for the questions' own tokens. The state is not older than from, nor than any token that can be had; the map
+// tells which cannot, and why.
 func (d *Decisions) waitEach(
 	ctx context.Context, questions []*netpoldv1.AllowedRequest, from State,
 ) (State, map[string]*failure) {
 	var unmet map[string]*failure
 	seen := map[string]bool{"": true, from.Token: true}
-	newest, waited := from, false
+	newest := from
 	for _, question := range questions {
 		token := question.GetAtLeast()
 		if seen[token] {
 			continue
 		}
-		seen[token], waited = true, true
+		seen[token] = true
 		state, fail := d.wait(ctx, token)
 		if fail == nil {
 			newest = newer(newest, state)
@@ -79,11 +79,6 @@ func (d *Decisions) waitEach(
 			unmet = make(map[string]*failure)
 		}
 		unmet[token] = fail
-	}
-	if waited {
-		if present, ok := d.source.State(); ok {
-			newest = newer(newest, present)
-		}
 	}
 	return newest, unmet
 }

@@ -228,11 +228,15 @@ func TestErrors(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err = client.Allowed(ctx, good)
-	errorOf(t, err, context.Canceled)
+	if e := errorOf(t, err, context.Canceled); e.Code != codes.Canceled {
+		t.Errorf("%+v", e)
+	}
 	ctx, cancel = context.WithDeadline(t.Context(), time.Unix(0, 0))
 	defer cancel()
 	_, err = client.Allowed(ctx, good)
-	errorOf(t, err, context.DeadlineExceeded)
+	if e := errorOf(t, err, context.DeadlineExceeded); e.Code != codes.DeadlineExceeded {
+		t.Errorf("%+v", e)
+	}
 }
 
 // errorOf is err as an Error, which matches kind and none of the others.
@@ -242,8 +246,8 @@ func errorOf(t *testing.T, err, kind error) *netpold.Error {
 		netpold.ErrInvalidQuestion, netpold.ErrNotFound, netpold.ErrPrecondition, netpold.ErrUnavailable, netpold.ErrTooLarge,
 		context.Canceled, context.DeadlineExceeded,
 	} {
-		if errors.Is(err, other) != (other == kind) {
-			t.Errorf("%v: that it is %q is %v", err, other, errors.Is(err, other))
+		if got, want := errors.Is(err, other), errors.Is(kind, other); got != want {
+			t.Errorf("%v: that it is %q is %v", err, other, got)
 		}
 	}
 	e, ok := errors.AsType[*netpold.Error](err)

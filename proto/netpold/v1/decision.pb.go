@@ -213,7 +213,8 @@ type AllowedRequest struct {
 	// Default: TCP.
 	Protocol Protocol `protobuf:"varint,4,opt,name=protocol,proto3,enum=netpold.v1.Protocol" json:"protocol,omitempty"`
 	// A token from an earlier response: do not answer from an older snapshot; wait for it within the call's deadline.
-	// Default: answer from the present snapshot. In a batch, set it on BatchAllowedRequest; a question's own counts too.
+	// Default: answer from the present snapshot. In a batch, set it on BatchAllowedRequest. A question's own is waited for too,
+	// and moves the one snapshot of the whole batch; when it cannot be met, that question fails alone.
 	AtLeast       string `protobuf:"bytes,5,opt,name=at_least,json=atLeast,proto3" json:"at_least,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -482,7 +483,7 @@ type WorkloadRef struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required.
 	Namespace string `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	// One of Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, CronJob. Required.
+	// Exactly one of Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, CronJob. Required.
 	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	// Required.
 	Name          string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`

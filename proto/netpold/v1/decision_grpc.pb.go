@@ -32,18 +32,24 @@ const (
 // The rules are numbered S1 to S29 in docs/semantics.md. Every answer rests on one consistent snapshot of the cluster, which
 // its revision names (S25). Replies to an allowed connection are not asked about.
 //
-// Errors, the same for every method, carry google.rpc details:
-//   - INVALID_ARGUMENT with BadRequest: the question is wrong; field_violations names each field and what it should be (S28).
+// Errors, the same for every method, carry google.rpc details. A denial is never an error, and an error never means allowed.
+//   - INVALID_ARGUMENT with ErrorInfo and BadRequest: the question is wrong; field_violations names each field, with its value
+//     and what it should be (S28).
 //   - NOT_FOUND with ErrorInfo: a Pod, Service or workload asked by name is unknown, or a Pod has finished (S6, S27).
+//     ErrorInfo.metadata["field"] is the field that asked: "src.pod".
 //   - FAILED_PRECONDITION with ErrorInfo: the destination exists but stands for nothing that can be asked: a Service without
-//     that port or without a ready endpoint, an ExternalName Service, a workload whose Pods have all finished (S24); or
-//     at_least holds a token of another source.
-//   - UNAVAILABLE with RetryInfo: the first full sync is not complete (S26), or the server is shutting down.
-//   - DEADLINE_EXCEEDED: at_least was not reached within the caller's deadline.
-//   - RESOURCE_EXHAUSTED: more questions in a batch than the server takes.
+//     that port or without a ready endpoint, an ExternalName Service, a workload whose Pods have all finished (S24), with
+//     metadata["field"]; or at_least holds a token of another source.
+//   - UNAVAILABLE with ErrorInfo and RetryInfo: the first full sync is not complete (S26), or the server is shutting down.
+//   - DEADLINE_EXCEEDED with ErrorInfo: at_least was not reached in time. A little of the deadline is kept back to say so.
+//   - RESOURCE_EXHAUSTED with ErrorInfo: more questions in a batch than the server takes; metadata has "limit" and "actual".
+//     Without: a message larger than the server takes.
+//   - INTERNAL: a defect of netpold.
 //
 // ErrorInfo.domain is "netpold"; ErrorInfo.reason is one of INVALID_QUESTION, NOT_FOUND, POD_FINISHED, WORKLOAD_FINISHED,
 // NO_SERVICE_PORT, NO_READY_ENDPOINT, EXTERNAL_NAME, NOT_SYNCED, SHUTTING_DOWN, TOKEN_UNKNOWN, TOKEN_NOT_REACHED, BATCH_TOO_LARGE.
+//
+// A call without a deadline, or with a longer one, gets the server's --max-deadline.
 type DecisionServiceClient interface {
 	// Allowed answers one question.
 	//
@@ -52,7 +58,8 @@ type DecisionServiceClient interface {
 	//	grpcurl -plaintext -d '{"src":{"pod":{"namespace":"shop","name":"frontend-0"}},"dst":{"ip":"10.0.3.7"},"port":8080}' \
 	//	  127.0.0.1:9480 netpold.v1.DecisionService/Allowed
 	Allowed(ctx context.Context, in *AllowedRequest, opts ...grpc.CallOption) (*AllowedResponse, error)
-	// BatchAllowed answers many questions from one snapshot, in the order asked. A wrong question fails alone, in its own place.
+	// BatchAllowed answers many questions from one snapshot, in the order asked. A wrong question fails alone, in its own place;
+	// an at_least of the batch that cannot be met fails the call. An empty batch has an empty list of answers.
 	//
 	// Example: {"questions":[{"src":{"ip":"10.0.1.4"},"dst":{"ip":"10.0.3.7"},"port":8080},{"src":{"ip":"10.0.1.4"},"dst":{}}]}
 	// answers {"answers":[{"response":{...}},{"error":{"code":3,...}}]}.
@@ -96,18 +103,24 @@ func (c *decisionServiceClient) BatchAllowed(ctx context.Context, in *BatchAllow
 // The rules are numbered S1 to S29 in docs/semantics.md. Every answer rests on one consistent snapshot of the cluster, which
 // its revision names (S25). Replies to an allowed connection are not asked about.
 //
-// Errors, the same for every method, carry google.rpc details:
-//   - INVALID_ARGUMENT with BadRequest: the question is wrong; field_violations names each field and what it should be (S28).
+// Errors, the same for every method, carry google.rpc details. A denial is never an error, and an error never means allowed.
+//   - INVALID_ARGUMENT with ErrorInfo and BadRequest: the question is wrong; field_violations names each field, with its value
+//     and what it should be (S28).
 //   - NOT_FOUND with ErrorInfo: a Pod, Service or workload asked by name is unknown, or a Pod has finished (S6, S27).
+//     ErrorInfo.metadata["field"] is the field that asked: "src.pod".
 //   - FAILED_PRECONDITION with ErrorInfo: the destination exists but stands for nothing that can be asked: a Service without
-//     that port or without a ready endpoint, an ExternalName Service, a workload whose Pods have all finished (S24); or
-//     at_least holds a token of another source.
-//   - UNAVAILABLE with RetryInfo: the first full sync is not complete (S26), or the server is shutting down.
-//   - DEADLINE_EXCEEDED: at_least was not reached within the caller's deadline.
-//   - RESOURCE_EXHAUSTED: more questions in a batch than the server takes.
+//     that port or without a ready endpoint, an ExternalName Service, a workload whose Pods have all finished (S24), with
+//     metadata["field"]; or at_least holds a token of another source.
+//   - UNAVAILABLE with ErrorInfo and RetryInfo: the first full sync is not complete (S26), or the server is shutting down.
+//   - DEADLINE_EXCEEDED with ErrorInfo: at_least was not reached in time. A little of the deadline is kept back to say so.
+//   - RESOURCE_EXHAUSTED with ErrorInfo: more questions in a batch than the server takes; metadata has "limit" and "actual".
+//     Without: a message larger than the server takes.
+//   - INTERNAL: a defect of netpold.
 //
 // ErrorInfo.domain is "netpold"; ErrorInfo.reason is one of INVALID_QUESTION, NOT_FOUND, POD_FINISHED, WORKLOAD_FINISHED,
 // NO_SERVICE_PORT, NO_READY_ENDPOINT, EXTERNAL_NAME, NOT_SYNCED, SHUTTING_DOWN, TOKEN_UNKNOWN, TOKEN_NOT_REACHED, BATCH_TOO_LARGE.
+//
+// A call without a deadline, or with a longer one, gets the server's --max-deadline.
 type DecisionServiceServer interface {
 	// Allowed answers one question.
 	//
@@ -116,7 +129,8 @@ type DecisionServiceServer interface {
 	//	grpcurl -plaintext -d '{"src":{"pod":{"namespace":"shop","name":"frontend-0"}},"dst":{"ip":"10.0.3.7"},"port":8080}' \
 	//	  127.0.0.1:9480 netpold.v1.DecisionService/Allowed
 	Allowed(context.Context, *AllowedRequest) (*AllowedResponse, error)
-	// BatchAllowed answers many questions from one snapshot, in the order asked. A wrong question fails alone, in its own place.
+	// BatchAllowed answers many questions from one snapshot, in the order asked. A wrong question fails alone, in its own place;
+	// an at_least of the batch that cannot be met fails the call. An empty batch has an empty list of answers.
 	//
 	// Example: {"questions":[{"src":{"ip":"10.0.1.4"},"dst":{"ip":"10.0.3.7"},"port":8080},{"src":{"ip":"10.0.1.4"},"dst":{}}]}
 	// answers {"answers":[{"response":{...}},{"error":{"code":3,...}}]}.
