@@ -20,7 +20,7 @@ help: ## Show this list
 
 .PHONY: run
 run: ## Serve the example cluster of examples/shop
-	go run ./cmd/netpold serve --manifests examples/shop
+	go run ./cmd/netpold serve --manifests examples/shop --log-format text
 
 .PHONY: build
 build: ## Build bin/netpold, static; its version is the commit's, as the go command stamps it

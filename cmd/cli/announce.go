@@ -1,0 +1,122 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+
+	netpold "github.com/netpold/netpold/clients/go"
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+)
+
+// announcement is what a starting server says of itself.
+type announcement struct {
+	version, source, addr, adminAddr string
+	// allowed and denied are questions to try; nil for none.
+	allowed, denied *example
+	// checkout says that the commands are run from the project's own source, with nothing installed.
+	checkout bool
+}
+
+// text is the announcement for people. Every line can be pasted into a shell.
+func (a *announcement) text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# netpold %s serves %s\n", a.version, a.source)
+	fmt.Fprintf(&b, "#   gRPC   %s\n", a.addr)
+	if a.adminAddr != "" {
+		fmt.Fprintf(&b, "#   admin  http://%s/  metrics, healthz, readyz, debug/pprof\n", dialable(a.adminAddr))
+	}
+	grpcurl, check := a.tries()
+	if grpcurl == nil {
+		return b.String()
+	}
+	fmt.Fprintf(&b, "#\n# To try it, paste this into another terminal. It will answer %s:\n%s\n",
+		grpcurl.answerFields(), a.grpcurl(grpcurl))
+	fmt.Fprintf(&b, "#\n# Or this. It will answer\n%s\n%s\n", check.answerText(), a.check(check))
+	return b.String()
+}
+
+// tries are the questions for grpcurl and for netpold check.
+func (a *announcement) tries() (grpcurl, check *example) {
+	switch {
+	case a.allowed == nil:
+		return a.denied, a.denied
+	case a.denied == nil:
+		return a.allowed, a.allowed
+	default:
+		return a.allowed, a.denied
+	}
+}
+
+func (a *announcement) grpcurl(e *example) string {
+	tool := "grpcurl"
+	if a.checkout {
+		tool = "go tool -modfile=tools/go.mod grpcurl"
+	}
+	question, err := compactJSON(e.question, false)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%s -plaintext -d '%s' %s netpold.v1.DecisionService/Allowed", tool, question, dialable(a.addr))
+}
+
+func (a *announcement) check(e *example) string {
+	tool := "netpold"
+	if a.checkout {
+		tool = "go run ./cmd/netpold"
+	}
+	protocol := ""
+	if p := e.protocol(); p != "TCP" {
+		protocol = " --protocol " + strings.ToLower(p)
+	}
+	return fmt.Sprintf("%s check --server %s %s %s -p %d%s", tool, dialable(a.addr),
+		netpold.FormatEndpoint(e.question.GetSrc()), netpold.FormatEndpoint(e.question.GetDst()), e.question.GetPort(), protocol)
+}
+
+// protocol is the question's in a word.
+func (e *example) protocol() string {
+	if p := e.question.GetProtocol(); p != netpoldv1.Protocol_PROTOCOL_UNSPECIFIED {
+		return strings.TrimPrefix(p.String(), "PROTOCOL_")
+	}
+	return "TCP"
+}
+
+// answerFields is the heart of the answer as JSON, which says nothing where it is denied.
+func (e *example) answerFields() string {
+	if e.answer.GetAllowed() {
+		return fmt.Sprintf(`"allowed": true, "reason": %q`, e.answer.GetReason())
+	}
+	return fmt.Sprintf(`"reason": %q, and no "allowed", which is to say denied`, e.answer.GetReason())
+}
+
+// answerText is the answer as check prints it, as comments for a shell.
+func (e *example) answerText() string {
+	text := answerText(netpold.FormatEndpoint(e.question.GetSrc()), netpold.FormatEndpoint(e.question.GetDst()),
+		e.question.GetPort(), e.protocol(), e.answer)
+	return "#   " + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n#   ")
+}
+
+// dialable is the address of a listener as a client on this machine can use it.
+func dialable(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// inCheckout says whether the working directory is the project's own source.
+func inCheckout() bool {
+	module, err := os.ReadFile("go.mod")
+	if err != nil || !bytes.HasPrefix(module, []byte("module github.com/netpold/netpold\n")) {
+		return false
+	}
+	_, err = os.Stat("tools/go.mod")
+	return err == nil
+}

@@ -1,0 +1,165 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	netpold "github.com/netpold/netpold/clients/go"
+	"github.com/netpold/netpold/cmd/config"
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+)
+
+// asker answers questions: the server's own service in this process, or a client of a running one. Its errors are gRPC statuses.
+type asker interface {
+	Allowed(context.Context, *netpoldv1.AllowedRequest) (*netpoldv1.AllowedResponse, error)
+	BatchAllowed(context.Context, *netpoldv1.BatchAllowedRequest) (*netpoldv1.BatchAllowedResponse, error)
+}
+
+// openAsker opens what answers, and says how to close it.
+func (inv *invocation) openAsker(ctx context.Context) (asker, func(), error) {
+	switch from, err := inv.stateFrom(); {
+	case err != nil:
+		return nil, nil, err
+	case from == fromServer:
+		client, err := inv.dial()
+		if err != nil {
+			return nil, nil, err
+		}
+		return remote{client: client, server: inv.config.Client.Server}, func() { client.Close() }, nil //nolint:errcheck // nothing is lost
+	default:
+		decisions, err := inv.decisions(ctx)
+		return decisions, func() {}, err
+	}
+}
+
+// place is where the state comes from.
+type place int
+
+const (
+	fromNowhere place = iota
+	fromManifests
+	fromServer
+)
+
+// stateFrom chooses between --manifests and --server: where both are set, the one that was set closer to the command line.
+func (inv *invocation) stateFrom() (place, error) {
+	c := inv.config
+	manifests, server := c.Origin("manifests"), c.Origin("server")
+	if c.State.Manifests == "" {
+		manifests = config.FromDefault
+	}
+	if c.Client.Server == "" {
+		server = config.FromDefault
+	}
+	switch {
+	case manifests > server:
+		return fromManifests, nil
+	case server > manifests:
+		return fromServer, nil
+	case server != config.FromDefault:
+		return fromNowhere, errors.New("--manifests and --server exclude each other: leave one of them out")
+	default:
+		return fromNowhere, errors.New("nowhere to take the cluster's state from: give --manifests PATH " +
+			"(what 'kubectl get pods,namespaces,networkpolicies,nodes,services,endpointslices -A -o yaml' prints), " +
+			"or --server HOST:PORT (a running netpold)")
+	}
+}
+
+// dial makes a client of --server.
+func (inv *invocation) dial() (*netpold.Client, error) {
+	c := &inv.config.Client
+	security := netpold.WithInsecure()
+	if c.TLS || c.CA != "" || c.Cert != "" || c.Key != "" || c.ServerName != "" {
+		tlsConfig, err := clientTLS(c)
+		if err != nil {
+			return nil, err
+		}
+		security = netpold.WithTLS(tlsConfig)
+	}
+	client, err := netpold.Dial(c.Server, security)
+	if err != nil {
+		return nil, fmt.Errorf("--server %s: %w: give HOST:PORT, for example 127.0.0.1:9480", c.Server, errors.Unwrap(err))
+	}
+	return client, nil
+}
+
+func clientTLS(c *config.Client) (*tls.Config, error) {
+	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName}
+	if c.CA != "" {
+		pem, err := os.ReadFile(c.CA)
+		if err != nil {
+			return nil, fmt.Errorf("--tls-ca: %w", err)
+		}
+		tlsConfig.RootCAs = x509.NewCertPool()
+		if !tlsConfig.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("--tls-ca %s: no certificate in it: give a PEM file of certificate authorities", c.CA)
+		}
+	}
+	if c.Cert == "" && c.Key == "" {
+		return tlsConfig, nil
+	}
+	if c.Cert == "" || c.Key == "" {
+		return nil, errors.New("--tls-client-cert, --tls-client-key: give both or neither")
+	}
+	pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+	if err != nil {
+		return nil, fmt.Errorf("--tls-client-cert %s, --tls-client-key %s: %w: give PEM files of one key pair", c.Cert, c.Key, err)
+	}
+	tlsConfig.Certificates = []tls.Certificate{pair}
+	return tlsConfig, nil
+}
+
+// remote asks a running netpold.
+type remote struct {
+	client *netpold.Client
+	server string
+}
+
+func (r remote) Allowed(ctx context.Context, req *netpoldv1.AllowedRequest) (*netpoldv1.AllowedResponse, error) {
+	return r.client.Allowed(ctx, req)
+}
+
+func (r remote) BatchAllowed(
+	ctx context.Context, req *netpoldv1.BatchAllowedRequest,
+) (*netpoldv1.BatchAllowedResponse, error) {
+	return r.client.BatchAllowed(ctx, req)
+}
+
+// callError is a call's error for people: the message of its status, and, where it was the way there that failed, what to do.
+func (inv *invocation) callError(err error) error {
+	st := status.Convert(err)
+	// What netpold itself answers has details and says what to do; anything else is the connection's.
+	server := inv.config.Client.Server
+	if len(st.Details()) > 0 || server == "" {
+		return errors.New(st.Message())
+	}
+	cause := innermost(st.Message())
+	switch st.Code() {
+	case codes.Unavailable:
+		return fmt.Errorf("--server %s: cannot be asked: %s: is netpold serving there, ready, and with TLS or without as here (--tls)?",
+			server, cause)
+	case codes.DeadlineExceeded:
+		return fmt.Errorf("--server %s: no answer within --timeout %v: %s: raise it, or see 'netpold status --server %s'",
+			server, inv.config.Client.Timeout, cause, server)
+	case codes.Unimplemented:
+		return fmt.Errorf("--server %s: %s: is it a netpold, and as new as this one?", server, cause)
+	default:
+		return fmt.Errorf("--server %s: %s", server, cause)
+	}
+}
+
+// innermost is the cause in a message of gRPC, on one line, without the names of the layers that it came through.
+func innermost(message string) string {
+	if cut := strings.LastIndex(message, "desc = "); cut >= 0 {
+		message = strings.Trim(message[cut+len("desc = "):], `"`)
+	}
+	return strings.Join(strings.Fields(strings.TrimPrefix(message, "transport: ")), " ")
+}

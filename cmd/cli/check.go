@@ -1,0 +1,137 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	netpold "github.com/netpold/netpold/clients/go"
+	"github.com/netpold/netpold/cmd/config"
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+)
+
+// portFlag is the flag that says the port in full.
+const portFlag = "port"
+
+// check is one run of the verb check.
+type check struct {
+	inv      *invocation
+	cmd      *cobra.Command
+	port     uint32
+	protocol string
+	output   string
+	file     string
+}
+
+func (inv *invocation) checkVerb() *cobra.Command {
+	c := &check{inv: inv, protocol: "tcp"}
+	c.cmd = &cobra.Command{
+		Use:   "check {SRC DST -p PORT | -f FILE} {--manifests PATH | --server HOST:PORT} [flags]",
+		Short: "Answer whether SRC may open a connection to DST on a port",
+		Long: "check answers whether SRC may open a new connection to DST on a port, and why.\n\n" +
+			"SRC and DST are words:\n" +
+			"  shop/frontend-0           the Pod frontend-0 of namespace shop\n" +
+			"  deploy/shop/frontend      every Pod of a workload (deploy, sts, ds, rs, job, cj)\n" +
+			"  svc/shop/cart             every endpoint of a Service; only as DST\n" +
+			"  10.0.3.7                  whatever owns the address\n" +
+			"  'shop?app=web,tier=front' a Pod with these labels, whether there is one or not\n\n" +
+			"With -f each line is a question as JSON, and each answer a line of JSON, in order and as soon as it is known:\n" +
+			`  {"src":{"pod":{"namespace":"shop","name":"frontend-0"}},"dst":{"ip":"10.0.3.7"},"port":8080,"protocol":"PROTOCOL_TCP"}` + "\n" +
+			`A line that is wrong is answered {"error":{"code":3,"message":...,"details":[...]}} in its place. Empty lines are skipped;` + "\n" +
+			"a line may be 1 MiB long.\n\n" +
+			"Exit code: 0 allowed, or with -f every line answered, allowed or not; 1 denied; 2 error, or with -f a line not answered.",
+		Example: "  netpold check --manifests examples/shop shop/redis-0 svc/shop/cart -p 7070\n" +
+			"  netpold check --server 127.0.0.1:9480 deploy/shop/frontend 10.20.1.12 -p 53 --protocol udp -o json\n" +
+			"  kubectl get pods,namespaces,networkpolicies,nodes,services,endpointslices -A -o yaml |\n" +
+			"    netpold check --manifests - shop/frontend-0 shop/redis-0 -p 6379",
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	f := c.cmd.Flags()
+	f.Uint32VarP(&c.port, portFlag, "p", 0, "destination `PORT`, 1 to 65535; for a Service, the Service's")
+	f.Var(config.NewChoice(&c.protocol, "tcp", "udp", "sctp"), "protocol", "protocol of the connection")
+	f.StringVarP(&c.file, "file", "f", "", "answer the questions in `FILE`, one line of JSON each; - for standard input")
+	addOutput(f, &c.output)
+	return inv.verb(c.cmd, c.run, inv.config.StateFlags(), inv.config.ClientFlags(), inv.config.FileFlags())
+}
+
+// usage finds what is wrong with how the verb was called.
+func (c *check) usage(args []string) error {
+	given := c.cmd.Flags().Changed
+	if given("file") {
+		switch {
+		case len(args) > 0:
+			return usageError(c.cmd, "SRC DST and -f exclude each other: leave one of them out")
+		case given(portFlag) || given("protocol"):
+			return usageError(c.cmd, "-p and --protocol do not go with -f: each line has its own")
+		case given("output") && c.output != jsonOutput:
+			return usageError(c.cmd, "-o %s does not go with -f: its answers are JSON", c.output)
+		case c.file == "":
+			return usageError(c.cmd, "-f needs a file, or - for standard input")
+		}
+		return nil
+	}
+	switch {
+	case len(args) == 0:
+		return usageError(c.cmd, "no question: give SRC DST -p PORT, or -f FILE")
+	case len(args) == 1:
+		return usageError(c.cmd, "DST is missing after SRC %q", args[0])
+	case len(args) > 2:
+		return usageError(c.cmd, "%q is one word too many after SRC and DST", args[2])
+	case !given(portFlag):
+		return usageError(c.cmd, "the port is missing: give -p PORT")
+	}
+	return nil
+}
+
+func (c *check) run(ctx context.Context, args []string) error {
+	if err := c.usage(args); err != nil {
+		return err
+	}
+	if c.file != "" {
+		return c.answerFile(ctx)
+	}
+	question, err := c.question(args[0], args[1])
+	if err != nil {
+		return err
+	}
+	asker, closeAsker, err := c.inv.openAsker(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeAsker()
+	ctx, cancel := context.WithTimeout(ctx, c.inv.config.Client.Timeout)
+	defer cancel()
+	answer, err := asker.Allowed(ctx, question)
+	if err != nil {
+		return c.inv.callError(err)
+	}
+	if c.output == jsonOutput {
+		err = printJSON(c.inv.stdout, answer)
+	} else {
+		err = printText(c.inv.stdout, answerText(args[0], args[1], c.port, c.protocol, answer))
+	}
+	if err == nil && !answer.GetAllowed() {
+		err = errDenied
+	}
+	return err
+}
+
+// question is the question in words. Its port is looked at with the rest of it, where it is answered.
+func (c *check) question(src, dst string) (*netpoldv1.AllowedRequest, error) {
+	from, srcErr := netpold.ParseEndpoint(src)
+	if srcErr != nil {
+		srcErr = fmt.Errorf("SRC: %w", srcErr)
+	}
+	to, dstErr := netpold.ParseEndpoint(dst)
+	if dstErr != nil {
+		dstErr = fmt.Errorf("DST: %w", dstErr)
+	}
+	protocol, err := netpold.ParseProtocol(c.protocol)
+	if err := errors.Join(srcErr, dstErr, err); err != nil {
+		return nil, err
+	}
+	return &netpoldv1.AllowedRequest{Src: from, Dst: to, Port: c.port, Protocol: protocol}, nil
+}

@@ -1,0 +1,184 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"strings"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+)
+
+const (
+	// maxLine bounds a line, and what is read ahead of the answers.
+	maxLine = 1 << 20
+	// maxGroup is how many questions are asked at once.
+	maxGroup = 1000
+	// maxQuoted bounds, in bytes, how much is said back of a line that is wrong.
+	maxQuoted = 200
+)
+
+// lines answers questions, a line each, from one reader to one writer.
+type lines struct {
+	in    *bufio.Reader
+	out   *bufio.Writer
+	asker asker
+	check *check
+
+	// atOnce is how many questions the server takes in one call.
+	atOnce int
+	// number is that of the last line read, from 1.
+	number int
+	// answered and failed count lines; first is the first that failed, and why.
+	answered, failed int
+	first            string
+}
+
+// line is one question, or why it is none.
+type line struct {
+	number   int
+	question *netpoldv1.AllowedRequest
+	err      *spb.Status
+}
+
+// answerFile is check -f.
+func (c *check) answerFile(ctx context.Context) error {
+	if c.file == "-" && c.inv.config.State.Manifests == "-" {
+		return usageError(c.cmd, "--manifests - and -f - exclude each other: standard input can be read once")
+	}
+	in := c.inv.stdin
+	if c.file != "-" {
+		file, err := os.Open(c.file)
+		if err != nil {
+			return fmt.Errorf("-f: %w: give a file that can be read, or - for standard input", err)
+		}
+		defer file.Close() //nolint:errcheck // it was only read
+		in = file
+	}
+	asker, closeAsker, err := c.inv.openAsker(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeAsker()
+	l := &lines{
+		in: bufio.NewReaderSize(in, maxLine), out: bufio.NewWriter(c.inv.stdout), asker: asker, check: c, atOnce: maxGroup,
+	}
+	if err := l.answerAll(ctx); err != nil {
+		return err
+	}
+	if l.failed > 0 {
+		return fmt.Errorf("%d of %d lines were not answered; the first is %s", l.failed, l.failed+l.answered, l.first)
+	}
+	return nil
+}
+
+// answerAll answers until the input ends. What has come in is answered before more is waited for.
+func (l *lines) answerAll(ctx context.Context) error {
+	for ended := false; !ended; {
+		var group []line
+		var err error
+		group, ended, err = l.readGroup()
+		if err != nil {
+			return fmt.Errorf("-f %s: line %d: %w", l.check.file, l.number+1, err)
+		}
+		if err := l.answer(ctx, group); err != nil {
+			return err
+		}
+		if err := l.out.Flush(); err != nil {
+			return fmt.Errorf("writing the answers: %w", err)
+		}
+		if err := context.Cause(ctx); err != nil {
+			return fmt.Errorf("-f %s: stopped after line %d: %w", l.check.file, l.number, err)
+		}
+	}
+	return nil
+}
+
+// readGroup waits for one line, and takes those that have come with it.
+func (l *lines) readGroup() (group []line, ended bool, err error) {
+	for len(group) < maxGroup {
+		if len(group) > 0 && !l.lineWaits() {
+			return group, false, nil
+		}
+		text, err := l.in.ReadSlice('\n')
+		tooLong := errors.Is(err, bufio.ErrBufferFull)
+		for errors.Is(err, bufio.ErrBufferFull) {
+			_, err = l.in.ReadSlice('\n')
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, false, err
+		}
+		ended := err != nil
+		if len(text) > 0 {
+			l.number++
+		}
+		switch text = bytes.TrimSpace(text); {
+		case tooLong:
+			group = append(group, line{number: l.number, err: badLine("", fmt.Sprintf("a line of more than %d bytes: shorten it", maxLine))})
+		case len(text) > 0:
+			group = append(group, parseLine(l.number, text))
+		}
+		if ended {
+			return group, true, nil
+		}
+	}
+	return group, false, nil
+}
+
+// lineWaits says whether a whole line has been read ahead.
+func (l *lines) lineWaits() bool {
+	// As many bytes as there are can always be looked at.
+	ahead, _ := l.in.Peek(l.in.Buffered())
+	return bytes.IndexByte(ahead, '\n') >= 0
+}
+
+// protojson's errors have a field where they are about one.
+var fieldInError = regexp.MustCompile(`field "?([A-Za-z_]\w*)`)
+
+func parseLine(number int, text []byte) line {
+	question := new(netpoldv1.AllowedRequest)
+	err := protojson.Unmarshal(text, question)
+	if err == nil {
+		return line{number: number, question: question}
+	}
+	// protojson varies the space after "proto:" on purpose.
+	message := quotable(strings.TrimLeft(strings.TrimPrefix(err.Error(), "proto:"), "\u00a0 "))
+	field := ""
+	if match := fieldInError.FindStringSubmatch(message); match != nil {
+		field = match[1]
+	}
+	return line{number: number, err: badLine(field, "not a question: "+message+
+		`; write one AllowedRequest as JSON, such as {"src":{"ip":"10.0.1.4"},"dst":{"ip":"10.0.3.7"},"port":8080}`)}
+}
+
+// quotable is what can be said back of a line: not all of a long one, and valid UTF-8.
+func quotable(text string) string {
+	if len(text) > maxQuoted {
+		text = text[:maxQuoted] + "..."
+	}
+	return strings.ToValidUTF8(text, "?")
+}
+
+// badLine is the error of a line that is no question, as the server's are for one that is wrong (S28).
+func badLine(field, message string) *spb.Status {
+	st := status.New(codes.InvalidArgument, message)
+	with, err := st.WithDetails(
+		&errdetails.ErrorInfo{Reason: "INVALID_QUESTION", Domain: "netpold"},
+		&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: field, Description: message}}},
+	)
+	if err != nil {
+		return st.Proto()
+	}
+	return with.Proto()
+}

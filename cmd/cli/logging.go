@@ -1,0 +1,28 @@
+package cli
+
+import (
+	"io"
+	"log/slog"
+	"os"
+
+	"golang.org/x/term"
+
+	"github.com/netpold/netpold/cmd/config"
+)
+
+// textLogs says whether logs are for people.
+func textLogs(w io.Writer, format string) bool {
+	if format != "auto" {
+		return format == "text"
+	}
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd())) //nolint:gosec // a file descriptor is small
+}
+
+func newLogger(w io.Writer, settings config.Log) *slog.Logger {
+	options := &slog.HandlerOptions{Level: settings.SlogLevel()}
+	if textLogs(w, settings.Format) {
+		return slog.New(slog.NewTextHandler(w, options))
+	}
+	return slog.New(slog.NewJSONHandler(w, options))
+}

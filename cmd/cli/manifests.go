@@ -1,0 +1,65 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+
+	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/mirror/manifests"
+	"github.com/netpold/netpold/server"
+)
+
+// decisions answers from manifests that are read once, in this process.
+func (inv *invocation) decisions(ctx context.Context) (asker, error) {
+	files, err := inv.openManifests(ctx, inv.stdin, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	for _, problem := range files.Status().Problems {
+		fmt.Fprintf(inv.stderr, "netpold: %s\n", problem)
+	}
+	return server.NewDecisions(newSource(files), server.Limits{}), nil
+}
+
+func (inv *invocation) manifestOptions(stdin io.Reader) manifests.Options {
+	s := &inv.config.State
+	return manifests.Options{Path: s.Manifests, Stdin: stdin, Namespace: s.Namespace}
+}
+
+// openManifests reads the manifests, and fails on any problem in them.
+func (inv *invocation) openManifests(ctx context.Context, stdin io.Reader, log *slog.Logger) (*manifests.Source, error) {
+	files, err := manifests.NewSource(manifests.SourceOptions{
+		Options: inv.manifestOptions(stdin),
+		Engine:  engine.Options{IPBlockIgnoresPods: !inv.config.State.IPBlockMatchesPods},
+		Logger:  log,
+	})
+	if err != nil {
+		return nil, inv.manifestsError(err)
+	}
+	if err := files.Load(ctx); err != nil {
+		return nil, inv.manifestsError(err)
+	}
+	return files, nil
+}
+
+// manifestsError prints every problem of the manifests, and is what they come to.
+func (inv *invocation) manifestsError(err error) error {
+	path := inv.config.State.Manifests
+	problems, ok := errors.AsType[*manifests.ProblemsError](err)
+	if !ok {
+		// The error names the path in its own way.
+		return fmt.Errorf("--manifests %s: %s", path, strings.TrimPrefix(err.Error(), fmt.Sprintf("manifests %q: ", path)))
+	}
+	for _, problem := range problems.Problems {
+		fmt.Fprintln(inv.stderr, problem)
+	}
+	count := "1 problem"
+	if n := len(problems.Problems); n > 1 {
+		count = fmt.Sprintf("%d problems", n)
+	}
+	return fmt.Errorf("--manifests %s: %s: mend what is listed above; nothing is answered from part of a cluster", path, count)
+}

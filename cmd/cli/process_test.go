@@ -1,0 +1,99 @@
+package cli_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// process is the built program, as a shell runs it.
+type process struct {
+	cmd            *exec.Cmd
+	stdout, stderr *logWriter
+	ended          chan error
+}
+
+func start(t *testing.T, binary string, args ...string) *process {
+	t.Helper()
+	ctx, cancel := contextOf(t)
+	t.Cleanup(cancel)
+	p := &process{cmd: exec.CommandContext(ctx, binary, args...), stdout: newLogWriter(), stderr: newLogWriter(), ended: make(chan error, 1)}
+	p.cmd.Env = []string{"NETPOLD_ADMIN_LISTEN=127.0.0.1:0"}
+	p.cmd.Stdout, p.cmd.Stderr = p.stdout, p.stderr
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { p.ended <- p.cmd.Wait() }()
+	return p
+}
+
+// exit waits for the end, and tells the exit code; -1 for a signal.
+func (p *process) exit(t *testing.T) int {
+	t.Helper()
+	err := <-p.ended
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return exit.ExitCode()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return 0
+}
+
+func (p *process) signal(t *testing.T, signal os.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(signal); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestProcess builds the program, and looks at what only a process has: its exit code, and signals.
+func TestProcess(t *testing.T) {
+	binary := filepath.Join(t.TempDir(), "netpold")
+	var output bytes.Buffer
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "github.com/netpold/netpold/cmd/netpold")
+	build.Stdout, build.Stderr = &output, &output
+	if err := build.Run(); err != nil {
+		t.Fatalf("%v:\n%s", err, &output)
+	}
+	file := writeFile(t, "cluster.yaml", cluster)
+
+	t.Run("exit codes", func(t *testing.T) {
+		for want, args := range [][]string{
+			{"check", "--manifests", file, "shop/web-0", "shop/cart-0", "-p", "8080"},
+			{"check", "--manifests", file, "shop/web-0", "shop/cart-0", "-p", "8081"},
+			{"check", "--manifests", file, "shop/web-0", "shop/cart-0", "-p", "0"},
+		} {
+			p := start(t, binary, args...)
+			if got := p.exit(t); got != want {
+				t.Errorf("%q exits with %d, want %d:\n%s%s", args, got, want, p.stdout, p.stderr)
+			}
+		}
+	})
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		t.Run("drains on "+signal.String(), func(t *testing.T) {
+			p := start(t, binary, "serve", "--manifests", file, "--listen=127.0.0.1:0", "--drain-delay=1ms")
+			p.stderr.await(t, "ready") // JSON, for it is no terminal
+			p.signal(t, signal)
+			if got := p.exit(t); got != 0 || !strings.Contains(p.stderr.String(), `"msg":"stopped"`) {
+				t.Errorf("exits with %d:\n%s", got, p.stderr)
+			}
+		})
+	}
+	t.Run("a second signal ends a drain", func(t *testing.T) {
+		p := start(t, binary, "serve", "--manifests", file, "--listen=127.0.0.1:0", "--drain-delay=1h")
+		p.stderr.await(t, "ready")
+		p.signal(t, syscall.SIGTERM)
+		p.stderr.await(t, "draining")
+		p.signal(t, syscall.SIGTERM)
+		p.exit(t)
+		if status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() || status.Signal() != syscall.SIGTERM {
+			t.Errorf("ends with %v, want the signal:\n%s", p.cmd.ProcessState, p.stderr)
+		}
+	})
+}

@@ -1,0 +1,217 @@
+// Package cli is the netpold command: its verbs, what they print and how they exit. It joins what knows nothing of one another,
+// the mirror of a cluster's state and the server, and adds nothing to what they decide.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/netpold/netpold/cmd/config"
+)
+
+// The exit codes.
+const (
+	// exitOK: done; for check, allowed.
+	exitOK = 0
+	// exitDenied: check answered, and the answer is that it is denied.
+	exitDenied = 1
+	// exitError: something could not be done; standard error says what, and what to do.
+	exitError = 2
+)
+
+// errDenied is check's answer, not a failure: it is printed already.
+var errDenied = errors.New("denied")
+
+// Run runs the command with args, which do not include the program's name, and returns the exit code: 0 done or allowed, 1 denied,
+// 2 error. environ is as os.Environ gives it. It ends when ctx does; serve then drains first, as on SIGTERM.
+func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, environ []string) int {
+	inv := &invocation{
+		stdin: stdin, stdout: stdout, stderr: stderr, environ: environ, config: config.New(),
+	}
+	root := inv.root()
+	root.SetArgs(args)
+	switch err := root.ExecuteContext(ctx); {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errDenied):
+		return exitDenied
+	default:
+		inv.complain(err)
+		return exitError
+	}
+}
+
+// invocation is one run of the command.
+type invocation struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	environ        []string
+	config         *config.Config
+}
+
+// complain prints an error, each of several joined ones on a line of its own.
+func (inv *invocation) complain(err error) {
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintf(inv.stderr, "netpold: %s\n", strings.TrimSuffix(line, "\n"))
+	}
+}
+
+func (inv *invocation) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "netpold",
+		Short: "Answers whether Kubernetes NetworkPolicies allow a connection",
+		Long: "netpold answers whether the NetworkPolicies of a Kubernetes cluster allow a connection, and why: as a gRPC service\n" +
+			"(serve), or one question at a time (check).\n\n" +
+			"Each flag marked [NETPOLD_...] can also be set by that environment variable, or by its name in a config file\n" +
+			"(--config). A flag wins over the environment, the environment over the file.",
+		Example: "  netpold serve --manifests examples/shop\n" +
+			"  netpold check --server 127.0.0.1:9480 deploy/shop/frontend svc/shop/cart -p 7070",
+		// Errors are printed once, in one form, without the usage.
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		// Without it cobra answers an unknown verb in four lines.
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownVerb(cmd, args[0])
+			}
+			return cmd.Help()
+		},
+	}
+	root.SetIn(inv.stdin)
+	root.SetOut(inv.stdout)
+	root.SetErr(inv.stderr)
+	root.SetFlagErrorFunc(flagError)
+	// Long usages are broken into lines.
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 120"))
+	root.AddCommand(inv.serveVerb(), inv.checkVerb(), inv.statusVerb(), inv.versionVerb())
+	root.SetHelpCommand(helpVerb(root))
+	root.InitDefaultCompletionCmd()
+	strictWords(root)
+	return root
+}
+
+// helpVerb is cobra's, but for a word that is no verb it fails.
+func helpVerb(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [VERB]",
+		Short: "Print the help of netpold or of a verb",
+		ValidArgsFunction: func(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+			others := func(name string) bool { return !strings.HasPrefix(name, begun) }
+			return slices.DeleteFunc(verbNames(root), others), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			verb, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return unknownVerb(root, args[0])
+			}
+			verb.InitDefaultHelpFlag()
+			return verb.Help()
+		},
+	}
+}
+
+// strictWords makes "completion" refuse what is no shell: cobra prints its help then, which a script would take for the answer.
+func strictWords(root *cobra.Command) {
+	for _, cmd := range root.Commands() {
+		if cmd.Name() != "completion" {
+			continue
+		}
+		cmd.Args = cobra.ArbitraryArgs
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError(cmd, "unknown shell %q: give %s", args[0], strings.Join(verbNames(cmd), ", "))
+			}
+			return cmd.Help()
+		}
+	}
+}
+
+func verbNames(cmd *cobra.Command) []string {
+	var names []string
+	for _, verb := range cmd.Commands() {
+		if !verb.Hidden {
+			names = append(names, verb.Name())
+		}
+	}
+	return names
+}
+
+// verb makes a verb with the settings in the given groups. Its run is called with all settings loaded; a verb without settings
+// works whatever they are.
+func (inv *invocation) verb(cmd *cobra.Command, run func(context.Context, []string) error, groups ...*pflag.FlagSet) *cobra.Command {
+	cmd.DisableFlagsInUseLine = true
+	cmd.Flags().SortFlags = false
+	for _, group := range groups {
+		cmd.Flags().AddFlagSet(group)
+	}
+	completeChoices(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(groups) == 0 {
+			return run(cmd.Context(), args)
+		}
+		warnings, err := inv.config.Load(inv.environ)
+		for _, warning := range warnings {
+			fmt.Fprintf(inv.stderr, "netpold: warning: %s\n", warning)
+		}
+		if err != nil {
+			return err
+		}
+		return run(cmd.Context(), args)
+	}
+	return cmd
+}
+
+// completeChoices lets shells complete the values of flags that take one of a few words.
+func completeChoices(cmd *cobra.Command) {
+	cmd.Flags().VisitAll(func(flag *pflag.Flag) {
+		if choice, ok := flag.Value.(*config.Choice); ok {
+			// It fails for flags that do not exist, and those that have one already.
+			_ = cmd.RegisterFlagCompletionFunc(flag.Name, cobra.FixedCompletions(choice.Words, cobra.ShellCompDirectiveNoFileComp))
+		}
+	})
+}
+
+// usageError is an error in how the command was called.
+func usageError(cmd *cobra.Command, format string, args ...any) error {
+	return fmt.Errorf("%s; see '%s --help'", fmt.Sprintf(format, args...), cmd.CommandPath())
+}
+
+func unknownVerb(cmd *cobra.Command, word string) error {
+	if name := config.Nearest(word, slices.Values(verbNames(cmd))); name != "" {
+		return usageError(cmd, "unknown verb %q: did you mean %q?", word, name)
+	}
+	return usageError(cmd, "unknown verb %q", word)
+}
+
+// flagError says what pflag says, in the command's form.
+func flagError(cmd *cobra.Command, err error) error {
+	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		flag := invalid.GetFlag()
+		wanted := config.Wanted(flag)
+		if flag.Name == portFlag {
+			wanted = "not a port: give a number, 1 to 65535"
+		}
+		return usageError(cmd, "--%s: %q is %s", flag.Name, invalid.GetValue(), wanted)
+	}
+	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok && unknown.GetSpecifiedShortnames() == "" {
+		name := unknown.GetSpecifiedName()
+		var names []string
+		cmd.Flags().VisitAll(func(flag *pflag.Flag) { names = append(names, flag.Name) })
+		if near := config.Nearest(name, slices.Values(names)); near != "" {
+			return usageError(cmd, "unknown flag --%s: did you mean --%s?", name, near)
+		}
+		return usageError(cmd, "unknown flag --%s", name)
+	}
+	if missing, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
+		return usageError(cmd, "--%s needs a value", missing.GetFlag().Name)
+	}
+	return usageError(cmd, "%s", err)
+}

@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/netpold/netpold/mirror"
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+)
+
+func (inv *invocation) statusVerb() *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:               "status --server HOST:PORT [flags]",
+		Short:             "Tell what a running netpold knows, and how fresh it is",
+		Example:           "  netpold status --server 127.0.0.1:9480",
+		Args:              noArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	addOutput(cmd.Flags(), &output)
+	return inv.verb(cmd, func(ctx context.Context, _ []string) error {
+		if inv.config.Client.Server == "" {
+			return errors.New("no server to ask: give --server HOST:PORT, for example --server 127.0.0.1:9480")
+		}
+		client, err := inv.dial()
+		if err != nil {
+			return err
+		}
+		defer client.Close() //nolint:errcheck // nothing is lost
+		ctx, cancel := context.WithTimeout(ctx, inv.config.Client.Timeout)
+		defer cancel()
+		st, err := client.Status(ctx)
+		if err != nil {
+			return inv.callError(err)
+		}
+		if output == jsonOutput {
+			return printJSON(inv.stdout, st)
+		}
+		text, err := statusText(st, time.Now())
+		if err != nil {
+			return err
+		}
+		return printText(inv.stdout, text)
+	}, inv.config.ClientFlags(), inv.config.FileFlags())
+}
+
+// statusText is a status for people, as it looks at a time.
+func statusText(st *netpoldv1.GetStatusResponse, now time.Time) (string, error) {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
+	row := func(cells ...any) {
+		for i, cell := range cells {
+			if i > 0 {
+				fmt.Fprint(w, "\t")
+			}
+			fmt.Fprint(w, cell)
+		}
+		fmt.Fprintln(w)
+	}
+	ready := "yes"
+	if !st.GetReady() {
+		ready = "no: the first full sync is not complete, and no question is answered"
+	}
+	row("VERSION", st.GetVersion())
+	row("SOURCE", st.GetSource())
+	row("READY", ready)
+	row("STARTED", ago(st.GetStarted(), now))
+	if st.GetReady() {
+		row("REVISION", st.GetRevision())
+		row("PUBLISHED", ago(st.GetPublished(), now))
+		row("OBJECTS", objectsText(st.GetObjects()))
+	}
+	if kinds := st.GetIgnoredKinds(); len(kinds) > 0 {
+		row("IGNORED", kindsText(kinds))
+	}
+	if resources := st.GetResources(); len(resources) > 0 {
+		row()
+		row("RESOURCE", "OBJECTS", "SYNCED", "AGE", "ERROR")
+		for _, r := range resources {
+			row(r.GetResource(), r.GetObjects(), yesNo(r.GetSynced()), ageText(r), r.GetError())
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return "", fmt.Errorf("writing the table: %w", err)
+	}
+	if problems := st.GetProblems(); len(problems) > 0 {
+		fmt.Fprintf(&b, "\nPROBLEMS %d\n", len(problems))
+		for _, p := range problems {
+			fmt.Fprintf(&b, "  %s\n", problemFromProto(p))
+		}
+	}
+	return trimLines(b.String()), nil
+}
+
+// trimLines takes away the blanks that empty cells leave at the ends of lines.
+func trimLines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimRight(line, " ")
+	}
+	return strings.Join(lines, "\n")
+}
+
+func ago(at *timestamppb.Timestamp, now time.Time) string {
+	if at == nil {
+		return "unknown"
+	}
+	t := at.AsTime()
+	return fmt.Sprintf("%s (%s ago)", t.UTC().Format(time.RFC3339), max(now.Sub(t), 0).Round(time.Second))
+}
+
+func ageText(r *netpoldv1.ResourceStatus) string {
+	age := r.GetAge().AsDuration().Round(time.Second).String()
+	if r.GetStale() {
+		age += " (stale)"
+	}
+	return age
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+func objectsText(n *netpoldv1.ObjectCounts) string {
+	return fmt.Sprintf("%d Pods (%d classes), %d Namespaces, %d NetworkPolicies (%d selectors), %d Nodes, %d Services, %d EndpointSlices",
+		n.GetPods(), n.GetClasses(), n.GetNamespaces(), n.GetNetworkPolicies(), n.GetSelectors(), n.GetNodes(), n.GetServices(),
+		n.GetEndpointSlices())
+}
+
+func kindsText(kinds map[string]uint32) string {
+	words := make([]string, 0, len(kinds))
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		words = append(words, fmt.Sprintf("%d %s", kinds[kind], kind))
+	}
+	return strings.Join(words, ", ")
+}
+
+// problemFromProto is a problem that prints as it does where it was found.
+func problemFromProto(p *netpoldv1.Problem) mirror.Problem {
+	return mirror.Problem{
+		File: p.GetFile(), Document: int(p.GetDocument()), Kind: p.GetKind(), Namespace: p.GetNamespace(), Name: p.GetName(),
+		Field: p.GetField(), Message: p.GetMessage(), Warning: p.GetWarning(),
+	}
+}

@@ -1,0 +1,332 @@
+package config_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/pflag"
+
+	"github.com/netpold/netpold/cmd/config"
+	"github.com/netpold/netpold/server"
+)
+
+// groups are all flags of a Config.
+func groups(c *config.Config) []*pflag.FlagSet {
+	return []*pflag.FlagSet{c.FileFlags(), c.StateFlags(), c.ClientFlags(), c.ServerFlags()}
+}
+
+func all(c *config.Config, visit func(*pflag.Flag)) {
+	for _, group := range groups(c) {
+		group.VisitAll(visit)
+	}
+}
+
+func lookup(c *config.Config, name string) *pflag.Flag {
+	for _, group := range groups(c) {
+		if flag := group.Lookup(name); flag != nil {
+			return flag
+		}
+	}
+	return nil
+}
+
+// parse parses args as one verb with every flag would.
+func parse(t *testing.T, c *config.Config, args ...string) {
+	t.Helper()
+	verb := pflag.NewFlagSet("verb", pflag.ContinueOnError)
+	for _, group := range groups(c) {
+		verb.AddFlagSet(group)
+	}
+	if err := verb.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func writeFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "netpold.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// others are three values of a flag, none of them its default, as Value.String gives them.
+func others(t *testing.T, flag *pflag.Flag) [3]string {
+	t.Helper()
+	if choice, ok := flag.Value.(*config.Choice); ok {
+		var words []string
+		for i := 0; len(words) < 3; i++ {
+			if word := choice.Words[i%len(choice.Words)]; word != flag.DefValue {
+				words = append(words, word)
+			}
+		}
+		return [3]string(words)
+	}
+	switch kind := flag.Value.Type(); kind {
+	case "string":
+		return [3]string{"one", "two", "three"}
+	case "int", "uint32":
+		return [3]string{"101", "102", "103"}
+	case "duration":
+		return [3]string{"1m1s", "1m2s", "1m3s"}
+	case "bool":
+		other := fmt.Sprint(flag.DefValue != "true")
+		return [3]string{other, flag.DefValue, other}
+	default:
+		t.Fatalf("--%s: no values known for type %s", flag.Name, kind)
+		return [3]string{}
+	}
+}
+
+// yamlValue writes a value as its type is written in YAML.
+func yamlValue(flag *pflag.Flag, value string) string {
+	switch flag.Value.Type() {
+	case "int", "uint32", "bool":
+		return value
+	default:
+		return fmt.Sprintf("%q", value)
+	}
+}
+
+// TestFlagEnvironmentAndFileAgree sets every setting in every way there is, and in all ways at once.
+func TestFlagEnvironmentAndFileAgree(t *testing.T) {
+	seen := 0
+	all(config.New(), func(declared *pflag.Flag) {
+		if declared.Name == config.ConfigFlag {
+			return
+		}
+		seen++
+		t.Run(declared.Name, func(t *testing.T) {
+			values := others(t, declared)
+			file := writeFile(t, declared.Name+": "+yamlValue(declared, values[0])+"\n")
+			variable := config.EnvName(declared.Name) + "=" + values[1]
+			flag := "--" + declared.Name + "=" + values[2]
+			for name, test := range map[string]struct {
+				args   []string
+				env    []string
+				want   string
+				origin config.Origin
+			}{
+				"default":        {nil, nil, lookup(config.New(), declared.Name).Value.String(), config.FromDefault},
+				"file":           {[]string{"--config", file}, nil, values[0], config.FromFile},
+				"file by env":    {nil, []string{"NETPOLD_CONFIG=" + file}, values[0], config.FromFile},
+				"env":            {nil, []string{variable}, values[1], config.FromEnv},
+				"env over file":  {[]string{"--config", file}, []string{variable}, values[1], config.FromEnv},
+				"flag":           {[]string{flag}, nil, values[2], config.FromFlag},
+				"flag over env":  {[]string{flag}, []string{variable}, values[2], config.FromFlag},
+				"flag over file": {[]string{flag, "--config", file}, nil, values[2], config.FromFlag},
+				"flag over all":  {[]string{flag, "--config", file}, []string{variable}, values[2], config.FromFlag},
+			} {
+				t.Run(name, func(t *testing.T) {
+					c := config.New()
+					parse(t, c, test.args...)
+					warnings, err := c.Load(test.env)
+					if err != nil || len(warnings) > 0 {
+						t.Fatalf("Load: %v, warnings %q", err, warnings)
+					}
+					if got := lookup(c, declared.Name).Value.String(); got != test.want {
+						t.Errorf("value is %q, want %q", got, test.want)
+					}
+					if got := c.Origin(declared.Name); got != test.origin {
+						t.Errorf("origin is %v, want %v", got, test.origin)
+					}
+				})
+			}
+		})
+	})
+	if seen < 25 {
+		t.Fatalf("only %d settings seen", seen)
+	}
+}
+
+// TestDefaults: a Config that nothing was done to has the defaults of the server, and valid ones.
+func TestDefaults(t *testing.T) {
+	c := config.New()
+	want, got := server.Defaults(), c.Server
+	want.Logger, got.Logger = nil, nil
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("server settings (-server +config):\n%s", diff)
+	}
+	if !c.State.IPBlockMatchesPods || c.State.Namespace != "default" || c.Client.Timeout != 10*time.Second {
+		t.Errorf("defaults are %+v, %+v", c.State, c.Client)
+	}
+}
+
+// TestEveryServerSettingHasAFlag: what a field of server.Config names as its flag is one, and sets it.
+func TestEveryServerSettingHasAFlag(t *testing.T) {
+	source, err := os.ReadFile("../../server/config.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tls, err := os.ReadFile("../../server/tls.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile(`\((--[a-z-]+)\)`).FindAllStringSubmatch(string(source)+string(tls), -1)
+	if len(named) < 10 {
+		t.Fatalf("only %d flags are named in package server: has its style of comments changed?", len(named))
+	}
+	for _, match := range named {
+		if config.New().ServerFlags().Lookup(strings.TrimPrefix(match[1], "--")) == nil {
+			t.Errorf("package server speaks of %s, which is no flag", match[1])
+		}
+	}
+}
+
+func TestWrongSettingsAreNamed(t *testing.T) {
+	for name, test := range map[string]struct {
+		file string
+		env  []string
+		// want are parts of the error, one for each of its lines.
+		want []string
+	}{
+		"unknown key, near one":   {file: "listne: x", want: []string{`netpold.yaml:1: unknown key "listne": did you mean listen?`}},
+		"unknown key, near none":  {file: "colour: blue", want: []string{`:1: unknown key "colour"; the keys are`}},
+		"key of the file itself":  {file: "config: x.yaml", want: []string{`:1: unknown key "config"`}},
+		"text for a number":       {file: `max-batch: "many"`, want: []string{`:1: max-batch: "many" is not a whole number: give one, such as 10000`}},
+		"number in quotes":        {file: `max-batch: "5"`, want: []string{`:1: max-batch: "5" is not a whole number`}},
+		"fraction":                {file: `max-batch: 1.5`, want: []string{`:1: max-batch: "1.5" is not a whole number`}},
+		"negative":                {file: `max-streams: -1`, want: []string{`max-streams: "-1" is not a whole number from 0`}},
+		"number for text":         {file: "listen: 9480", want: []string{`:1: listen: 9480 is not a string: put it in quotes`}},
+		"duration without a unit": {file: "max-deadline: 30", want: []string{`max-deadline: "30" is not a duration: give a number with a unit`}},
+		"text for a truth value":  {file: "tls: maybe", want: []string{`tls: "maybe" is not a truth value: give true or false`}},
+		"none of the words":       {file: "log-level: loud", want: []string{`log-level: "loud" is none of its values: give debug, info, warn or error`}},
+		"list":                    {file: "listen: [a, b]", want: []string{`:1: listen: a list or mapping: give one value`}},
+		"no value":                {file: "listen:", want: []string{`:1: listen: no value: give one, or leave the key out`}},
+		"twice":                   {file: "listen: a:1\nlisten: b:1", want: []string{`:2: listen is given twice`}},
+		"not a mapping":           {file: "- listen", want: []string{`:1: not a mapping`}},
+		"not YAML":                {file: "listen: [", want: []string{`netpold.yaml: not YAML: `}},
+		"two documents":           {file: "listen: a:1\n---\nlisten: b:1", want: []string{`a second document`}},
+		"several": {
+			file: "a-b-c-d-e: 1\nmax-batch: x\nlog-format: xml",
+			env:  []string{"NETPOLD_MAX_STREAMS=x"},
+			want: []string{`:1: unknown key "a-b-c-d-e"`, `:2: max-batch: "x"`, `:3: log-format: "xml"`, `NETPOLD_MAX_STREAMS: "x"`},
+		},
+		"environment":       {env: []string{"NETPOLD_DRAIN_DELAY=soon"}, want: []string{`NETPOLD_DRAIN_DELAY: "soon" is not a duration`}},
+		"empty environment": {env: []string{"NETPOLD_MAX_BATCH="}, want: []string{`NETPOLD_MAX_BATCH: "" is not a whole number`}},
+		"no such file":      {env: []string{"NETPOLD_CONFIG=/nowhere/netpold.yaml"}, want: []string{`NETPOLD_CONFIG /nowhere/netpold.yaml: no such file or directory; give`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := config.New()
+			if test.file != "" {
+				parse(t, c, "--config", writeFile(t, test.file))
+			}
+			_, err := c.Load(test.env)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			for _, want := range test.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("error\n%v\ndoes not say\n%s", err, want)
+				}
+			}
+			if got := strings.Count(err.Error(), "\n") + 1; got != len(test.want) {
+				t.Errorf("error has %d lines, want %d:\n%v", got, len(test.want), err)
+			}
+		})
+	}
+}
+
+// TestHiddenValuesMustBeRight: what a flag hides is wrong all the same.
+func TestHiddenValuesMustBeRight(t *testing.T) {
+	c := config.New()
+	parse(t, c, "--max-batch=7")
+	if _, err := c.Load([]string{"NETPOLD_MAX_BATCH=x"}); err == nil || !strings.Contains(err.Error(), "NETPOLD_MAX_BATCH") {
+		t.Errorf("error is %v, want one about NETPOLD_MAX_BATCH", err)
+	}
+	if _, err := c.Load([]string{"NETPOLD_MAX_BATCH=8"}); err != nil || c.Server.MaxBatch != 7 {
+		t.Errorf("MaxBatch is %d (%v), want the flag's 7", c.Server.MaxBatch, err)
+	}
+}
+
+func TestEmptyConfigFileIsNone(t *testing.T) {
+	for _, text := range []string{"", "# nothing\n", "---\n", "null\n"} {
+		c := config.New()
+		parse(t, c, "--config", writeFile(t, text))
+		if _, err := c.Load(nil); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// TestEmptyStringIsAValue: the admin pages are turned off so.
+func TestEmptyStringIsAValue(t *testing.T) {
+	c := config.New()
+	if _, err := c.Load([]string{"NETPOLD_ADMIN_LISTEN="}); err != nil || c.Server.AdminListen != "" {
+		t.Errorf("AdminListen is %q (%v), want it empty", c.Server.AdminListen, err)
+	}
+}
+
+// TestVariablesOfKubernetes: in a Pod beside a Service called netpold, or netpold-server, these are set.
+func TestVariablesOfKubernetes(t *testing.T) {
+	env := []string{
+		"NETPOLD_SERVICE_HOST=10.96.0.7", "NETPOLD_SERVICE_PORT=9480", "NETPOLD_SERVICE_PORT_GRPC=9480",
+		"NETPOLD_PORT=tcp://10.96.0.7:9480", "NETPOLD_PORT_9480_TCP=tcp://10.96.0.7:9480", "NETPOLD_PORT_9480_TCP_PROTO=tcp",
+		"NETPOLD_PORT_9480_TCP_PORT=9480", "NETPOLD_PORT_9480_TCP_ADDR=10.96.0.7",
+		"NETPOLD_SERVER_SERVICE_HOST=10.96.0.8", "NETPOLD_SERVER_PORT=tcp://10.96.0.8:9480", "NETPOLD_SERVER_PORT_9480_TCP_ADDR=x",
+	}
+	warnings, err := config.New().Load(env)
+	if err != nil || len(warnings) > 0 {
+		t.Errorf("Load: %v, warnings %q", err, warnings)
+	}
+	// None of them can ever be a setting.
+	all(config.New(), func(flag *pflag.Flag) {
+		warnings, err := config.New().Load([]string{config.EnvName(flag.Name) + "X=1"})
+		if err != nil || len(warnings) != 1 {
+			t.Errorf("%sX: %v, warnings %q; want one warning", config.EnvName(flag.Name), err, warnings)
+		}
+		if regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT|PORT)(_|$)`).MatchString(config.EnvName(flag.Name)) {
+			t.Errorf("--%s: %s is what Kubernetes sets for Services", flag.Name, config.EnvName(flag.Name))
+		}
+	})
+}
+
+func TestUnknownVariableIsAWarning(t *testing.T) {
+	warnings, err := config.New().Load([]string{"NETPOLD_MAX_BACH=1", "PATH=/bin", "NETPOLDX=1"})
+	want := []string{"NETPOLD_MAX_BACH is ignored, for it is no setting: did you mean NETPOLD_MAX_BATCH?"}
+	if diff := cmp.Diff(want, warnings); err != nil || diff != "" {
+		t.Errorf("Load: %v; warnings (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestNearest(t *testing.T) {
+	names := func(yield func(string) bool) {
+		for _, name := range []string{"listen", "admin-listen", "max-batch", "tls-key"} {
+			if !yield(name) {
+				return
+			}
+		}
+	}
+	for typed, want := range map[string]string{
+		"lisen": "listen", "listen ": "listen", "maxbatch": "max-batch", "tls_key": "tls-key", "": "", "zzzzzz": "", "adminlisten": "admin-listen",
+	} {
+		if got := config.Nearest(typed, names); got != want {
+			t.Errorf("Nearest(%q) is %q, want %q", typed, got, want)
+		}
+	}
+}
+
+// FuzzConfigFile: no file makes Load panic, and what is refused is refused with the file's name.
+func FuzzConfigFile(f *testing.F) {
+	f.Add("listen: 127.0.0.1:0\nmax-batch: 7\n")
+	f.Add("a: &x 1\nmax-batch: *x\n")
+	f.Add("[")
+	f.Add("? {a: b}\n: c")
+	f.Fuzz(func(t *testing.T, text string) {
+		path := filepath.Join(t.TempDir(), "netpold.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := config.New().Load([]string{"NETPOLD_CONFIG=" + path})
+		if err != nil && !strings.HasPrefix(err.Error(), path) {
+			t.Errorf("error %q does not begin with the file", err)
+		}
+	})
+}

@@ -1,0 +1,164 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+	"go.yaml.in/yaml/v3"
+)
+
+// fileValue is a key's value in the config file, as a flag would be given it.
+type fileValue struct {
+	// where is "netpold.yaml:3: max-batch".
+	where string
+	text  string
+}
+
+// readFile reads the config file. The values that it returns beside an error are those that are right.
+func (c *Config) readFile() (map[string]fileValue, error) {
+	data, err := c.open()
+	if err != nil {
+		return nil, err
+	}
+	root, err := parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.File, err)
+	}
+	values := map[string]fileValue{}
+	if root == nil {
+		return values, nil
+	}
+	if root.Kind != yaml.MappingNode {
+		return nil, fmt.Errorf("%s:%d: not a mapping: give lines of KEY: VALUE, such as listen: 127.0.0.1:9480", c.File, root.Line)
+	}
+	var errs []error
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		key, value := root.Content[i], root.Content[i+1]
+		where := fmt.Sprintf("%s:%d: %s", c.File, key.Line, key.Value)
+		flag := c.lookup(key.Value)
+		_, twice := values[key.Value]
+		switch {
+		case flag == nil || flag.Name == ConfigFlag:
+			errs = append(errs, fmt.Errorf("%s:%d: unknown key %q%s", c.File, key.Line, key.Value, didYouMean(key.Value, c.keys())))
+		case twice:
+			errs = append(errs, fmt.Errorf("%s is given twice: leave one out", where))
+		default:
+			text, err := scalar(flag, value)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", where, err))
+				continue
+			}
+			values[key.Value] = fileValue{where: where, text: text}
+		}
+	}
+	return values, errors.Join(errs...)
+}
+
+// parse is the root of the one document; nil when there is none.
+func parse(data []byte) (*yaml.Node, error) {
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	var document, second yaml.Node
+	if err := decoder.Decode(&document); err != nil {
+		if errors.Is(err, io.EOF) {
+			return nil, nil
+		}
+		return nil, notYAML(err)
+	}
+	switch err := decoder.Decode(&second); {
+	case err == nil:
+		return nil, fmt.Errorf("line %d: a second document: give one", second.Line)
+	case !errors.Is(err, io.EOF):
+		return nil, notYAML(err)
+	}
+	root := document.Content[0]
+	if root.Kind == yaml.ScalarNode && root.ShortTag() == "!!null" {
+		return nil, nil
+	}
+	return root, nil
+}
+
+func notYAML(err error) error {
+	return fmt.Errorf("not YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
+}
+
+// scalar is a value as text, if it is of the flag's type.
+func scalar(flag *pflag.Flag, node *yaml.Node) (string, error) {
+	if node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
+	if node.Kind != yaml.ScalarNode {
+		return "", errors.New("a list or mapping: give one value")
+	}
+	tag := node.ShortTag()
+	if tag == "!!null" {
+		return "", errors.New("no value: give one, or leave the key out")
+	}
+	switch kind := flag.Value.Type(); kind {
+	case "bool", "int", "uint32":
+		want := "!!int"
+		if kind == "bool" {
+			want = "!!bool"
+		}
+		if tag != want {
+			return "", fmt.Errorf("%q is %s", node.Value, Wanted(flag))
+		}
+	case "string":
+		if tag != "!!str" {
+			return "", fmt.Errorf("%s is not a string: put it in quotes", node.Value)
+		}
+	}
+	return node.Value, nil
+}
+
+// keys are the names that a config file may use.
+func (c *Config) keys() func(yield func(string) bool) {
+	names := map[string]bool{}
+	c.all(func(flag *pflag.Flag) { names[flag.Name] = flag.Name != ConfigFlag })
+	maps.DeleteFunc(names, func(_ string, ok bool) bool { return !ok })
+	return maps.Keys(names)
+}
+
+// Nearest is the name that a typing error may have meant; empty when none is near.
+func Nearest(typed string, names func(yield func(string) bool)) string {
+	best, distance := "", len(typed)/3+2
+	for _, name := range slices.Sorted(names) {
+		if d := edits(typed, name); d < distance {
+			best, distance = name, d
+		}
+	}
+	return best
+}
+
+func didYouMean(typed string, names func(yield func(string) bool)) string {
+	if name := Nearest(typed, names); name != "" {
+		return fmt.Sprintf(": did you mean %s?", name)
+	}
+	return "; the keys are the names of the flags of 'netpold serve --help' and 'netpold check --help'"
+}
+
+// edits is the Levenshtein distance.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,124 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// ConfigFlag is the name of the one setting that a config file cannot have.
+const ConfigFlag = "config"
+
+func (c *Config) fileFlags() *pflag.FlagSet {
+	f := newGroup()
+	f.StringVar(&c.File, ConfigFlag, "", "YAML `FILE` of settings: each key is the name of a flag")
+	return withEnv(f)
+}
+
+func (c *Config) stateFlags() *pflag.FlagSet {
+	f := newGroup()
+	s := &c.State
+	f.StringVar(&s.Manifests, "manifests", "",
+		"take the cluster's state from `PATH`: a YAML or JSON file, a directory of them, or - for standard input")
+	f.StringVar(&s.Namespace, "namespace", "default", "`NAMESPACE` of objects in the manifests that name none")
+	f.BoolVar(&s.IPBlockMatchesPods, "ipblock-matches-pods", true,
+		"whether an ipBlock matches addresses of Pods and Nodes too; with =false it matches only those outside the cluster")
+	return withEnv(f)
+}
+
+func (c *Config) clientFlags() *pflag.FlagSet {
+	f := newGroup()
+	s := &c.Client
+	f.StringVar(&s.Server, "server", "", "ask the running netpold at `HOST:PORT`")
+	f.DurationVar(&s.Timeout, "timeout", 10*time.Second, "`DURATION` that one call to the server may take")
+	f.BoolVar(&s.TLS, "tls", false, "ask the server over TLS; implied by the other --tls-* flags")
+	f.StringVar(&s.CA, "tls-ca", "", "PEM `FILE` of the authorities that sign the server's certificate (default: the system's)")
+	f.StringVar(&s.Cert, "tls-client-cert", "", "PEM `FILE` of the client's own certificate, where the server asks for one")
+	f.StringVar(&s.Key, "tls-client-key", "", "PEM `FILE` of its private key")
+	f.StringVar(&s.ServerName, "tls-server-name", "", "`NAME` that the server's certificate must bear (default: the host of --server)")
+	return withEnv(f)
+}
+
+func (c *Config) serverFlags() *pflag.FlagSet {
+	f := newGroup()
+	s := &c.Server
+	f.StringVar(&s.Listen, "listen", s.Listen, "gRPC `HOST:PORT`; port 0 takes a free one")
+	f.StringVar(&s.AdminListen, "admin-listen", s.AdminListen,
+		"`HOST:PORT` of /metrics, /healthz, /readyz and /debug/pprof, without TLS; empty turns them off")
+	f.StringVar(&s.TLS.Cert, "tls-cert", "", "PEM `FILE` of the server's certificate; read again when it changes")
+	f.StringVar(&s.TLS.Key, "tls-key", "", "PEM `FILE` of its private key")
+	f.StringVar(&s.TLS.ClientCA, "tls-client-ca", "",
+		"PEM `FILE` of authorities: a client must then show a certificate that they signed")
+	f.IntVar(&s.MaxBatch, "max-batch", s.MaxBatch, "most questions (`N`) in one BatchAllowed call")
+	f.IntVar(&s.MaxMessageBytes, "max-message-bytes", s.MaxMessageBytes, "largest request taken, in `BYTES`")
+	f.Uint32Var(&s.MaxStreams, "max-streams", s.MaxStreams, "most calls (`N`) in progress on one connection")
+	f.Uint32Var(&s.StreamWorkers, "stream-workers", s.StreamWorkers,
+		"goroutines (`N`) kept to serve calls; a call beyond them gets one of its own (default: the number of CPUs)")
+	f.DurationVar(&s.MaxDeadline, "max-deadline", s.MaxDeadline,
+		"longest `DURATION` of a call; one without a deadline, or with a longer one, gets this")
+	f.DurationVar(&s.MaxConnectionAge, "max-connection-age", s.MaxConnectionAge,
+		"`DURATION` after which a connection is asked to go elsewhere, so that clients spread over new replicas")
+	f.DurationVar(&s.MaxConnectionAgeGrace, "max-connection-age-grace", s.MaxConnectionAgeGrace,
+		"`DURATION` that calls in progress may then still take")
+	f.DurationVar(&s.DrainDelay, "drain-delay", s.DrainDelay,
+		"on SIGTERM, `DURATION` for which calls are still answered after health says NOT_SERVING")
+	f.DurationVar(&s.DrainTimeout, "drain-timeout", s.DrainTimeout, "`DURATION` that calls in progress may take after that")
+	c.Log = Log{Level: "info", Format: "auto"}
+	f.Var(NewChoice(&c.Log.Level, "debug", "info", "warn", "error"), "log-level", "least level that is logged")
+	f.Var(NewChoice(&c.Log.Format, "auto", "text", "json"), "log-format",
+		"how logs are written; auto is text on a terminal and JSON elsewhere")
+	// The default differs between machines: --help says how instead.
+	f.Lookup("stream-workers").DefValue = "0"
+	return withEnv(f)
+}
+
+func newGroup() *pflag.FlagSet {
+	f := pflag.NewFlagSet("", pflag.ContinueOnError)
+	f.SortFlags = false
+	return f
+}
+
+// withEnv names the environment variable in each usage.
+func withEnv(f *pflag.FlagSet) *pflag.FlagSet {
+	f.VisitAll(func(flag *pflag.Flag) { flag.Usage += " [" + EnvName(flag.Name) + "]" })
+	return f
+}
+
+// EnvName is the environment variable of a flag.
+func EnvName(flag string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// Choice is a flag's value out of a few words. Capitals do not matter.
+type Choice struct {
+	value *string
+	// Words are what may be chosen.
+	Words []string
+}
+
+// NewChoice sets *value, whose default is what it holds; or the first word.
+func NewChoice(value *string, words ...string) *Choice {
+	if *value == "" {
+		*value = words[0]
+	}
+	return &Choice{value: value, Words: words}
+}
+
+// String is the word that is chosen.
+func (c *Choice) String() string { return *c.value }
+
+// Type is what help shows for the value.
+func (c *Choice) Type() string { return strings.Join(c.Words, "|") }
+
+// Set chooses a word.
+func (c *Choice) Set(s string) error {
+	for _, word := range c.Words {
+		if strings.EqualFold(s, word) {
+			*c.value = word
+			return nil
+		}
+	}
+	return fmt.Errorf("not one of %s", strings.Join(c.Words, ", "))
+}

@@ -1,0 +1,123 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+const envPrefix = "NETPOLD_"
+
+// serviceLink is what Kubernetes sets in each container for a Service whose name begins with "netpold". No setting is named so.
+var serviceLink = regexp.MustCompile(`^NETPOLD(_[A-Z0-9_]+)?_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
+
+// Load fills what no flag has set from the environment, given as os.Environ does, and from the config file. The flags must
+// have been parsed. The error joins all that is wrong: each names the variable, or the file and key, the value and the remedy.
+// The warnings name NETPOLD_* variables that are no setting.
+func (c *Config) Load(environ []string) (warnings []string, err error) {
+	env := make(map[string]string)
+	for _, variable := range environ {
+		name, value, _ := strings.Cut(variable, "=")
+		if strings.HasPrefix(name, envPrefix) && !serviceLink.MatchString(name) {
+			env[name] = value
+		}
+	}
+	if path, ok := env[EnvName(ConfigFlag)]; ok && c.Origin(ConfigFlag) != FromFlag {
+		c.File = path
+		c.origins[ConfigFlag] = FromEnv
+	}
+	var errs []error
+	file := map[string]fileValue{}
+	if c.File != "" {
+		file, err = c.readFile()
+		errs = append(errs, err)
+	}
+	known := make(map[string]bool)
+	c.all(func(flag *pflag.Flag) {
+		variable := EnvName(flag.Name)
+		known[variable] = true
+		if flag.Name == ConfigFlag {
+			return
+		}
+		// What a flag has set is not set again, but what it hides must be right too: it counts on the next run.
+		own := flag.Changed
+		if value, ok := file[flag.Name]; ok {
+			errs = append(errs, c.set(flag, FromFile, value.where, value.text, own))
+		}
+		if value, ok := env[variable]; ok {
+			errs = append(errs, c.set(flag, FromEnv, variable, value, own))
+		}
+	})
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		if !known[name] {
+			warning := name + " is ignored, for it is no setting"
+			if near := Nearest(name, maps.Keys(known)); near != "" {
+				warning += ": did you mean " + near + "?"
+			}
+			warnings = append(warnings, warning)
+		}
+	}
+	return warnings, errors.Join(errs...)
+}
+
+// set gives a flag a value, unless hidden: then the value is only tried.
+func (c *Config) set(flag *pflag.Flag, origin Origin, where, value string, hidden bool) error {
+	before := flag.Value.String()
+	if err := flag.Value.Set(value); err != nil {
+		return fmt.Errorf("%s: %q is %s", where, value, Wanted(flag))
+	}
+	if hidden {
+		return flag.Value.Set(before)
+	}
+	c.origins[flag.Name] = origin
+	return nil
+}
+
+// Wanted says of a value that a flag refuses what it is not, and what to give.
+func Wanted(flag *pflag.Flag) string {
+	if choice, ok := flag.Value.(*Choice); ok {
+		return "none of its values: give " + orList(choice.Words)
+	}
+	switch flag.Value.Type() {
+	case "bool":
+		return "not a truth value: give true or false"
+	case "duration":
+		return "not a duration: give a number with a unit, such as 500ms, 30s or 5m"
+	case "int":
+		return "not a whole number: give one, such as " + flag.DefValue
+	case "uint32":
+		return "not a whole number from 0 to 4294967295: give one"
+	default:
+		return "not a " + flag.Value.Type()
+	}
+}
+
+func orList(words []string) string {
+	last := len(words) - 1
+	if last == 0 {
+		return words[0]
+	}
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
+// open explains a file that cannot be read.
+func (c *Config) open() ([]byte, error) {
+	data, err := os.ReadFile(c.File)
+	if err == nil {
+		return data, nil
+	}
+	where := "--" + ConfigFlag
+	if c.Origin(ConfigFlag) == FromEnv {
+		where = EnvName(ConfigFlag)
+	}
+	if cause := errors.Unwrap(err); cause != nil {
+		err = cause // without the path, which stands before it
+	}
+	return nil, fmt.Errorf("%s %s: %w; give a YAML file that can be read", where, c.File, err)
+}
