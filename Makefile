@@ -130,7 +130,7 @@ fuzz: ## Run every fuzz target for FUZZTIME, one by one
 	while IFS=: read -r file func; do \
 		name=$${func#func }; \
 		echo "$$file $$name"; \
-		go -C $$(dirname $$file) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) . </dev/null; \
+		go -C $$(dirname $$file) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x . </dev/null; \
 	done <<<"$$targets"
 
 .PHONY: clean

@@ -143,8 +143,11 @@ func (l *lines) lineWaits() bool {
 	return bytes.IndexByte(ahead, '\n') >= 0
 }
 
-// protojson's errors have a field where they are about one.
-var fieldInError = regexp.MustCompile(`field "?([A-Za-z_]\w*)`)
+// protojson's errors have a place, and a field where they are about one.
+var (
+	placeInError = regexp.MustCompile(`\(line 1:(\d+)\)`)
+	fieldInError = regexp.MustCompile(`field "?([A-Za-z_]\w*)`)
+)
 
 func parseLine(number int, text []byte) line {
 	question := new(netpoldv1.AllowedRequest)
@@ -153,7 +156,8 @@ func parseLine(number int, text []byte) line {
 		return line{number: number, question: question}
 	}
 	// protojson varies the space after "proto:" on purpose.
-	message := quotable(strings.TrimLeft(strings.TrimPrefix(err.Error(), "proto:"), "\u00a0 "))
+	message := strings.TrimLeft(strings.TrimPrefix(err.Error(), "proto:"), "\u00a0 ")
+	message = quotable(placeInError.ReplaceAllString(message, "at column $1"))
 	field := ""
 	if match := fieldInError.FindStringSubmatch(message); match != nil {
 		field = match[1]

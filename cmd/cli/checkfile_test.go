@@ -134,13 +134,13 @@ func TestErrorsHaveTheirDetails(t *testing.T) {
 		line, message, reason, field string
 		code                         int
 	}{
-		"not JSON":       {line: "hello", message: "not a question: syntax error", reason: "INVALID_QUESTION"},
+		"not JSON":       {line: "hello", message: "not a question: syntax error at column 1: ", reason: "INVALID_QUESTION"},
 		"not text":       {line: "\x97", message: "not a question: ", reason: "INVALID_QUESTION"},
 		"long":           {line: strings.Repeat("7", 1<<19), message: "777...; write one", reason: "INVALID_QUESTION"},
 		"null":           {line: "null", message: "not a question: ", reason: "INVALID_QUESTION"},
 		"list":           {line: "[]", message: "not a question: ", reason: "INVALID_QUESTION"},
 		"two in a line":  {line: allowedQuestion + allowedQuestion, message: "not a question: ", reason: "INVALID_QUESTION"},
-		"unknown field":  {line: `{"src":{"pods":{}}}`, message: `unknown field "pods"`, reason: "INVALID_QUESTION", field: "pods"},
+		"unknown field":  {line: `{"src":{"pods":{}}}`, message: `not a question: at column 9: unknown field "pods"`, reason: "INVALID_QUESTION", field: "pods"},
 		"wrong type":     {line: `{"port":"http"}`, message: `port`, reason: "INVALID_QUESTION", field: "port"},
 		"port too large": {line: `{"port":70000000000}`, message: `port`, reason: "INVALID_QUESTION", field: "port"},
 		"protocol":       {line: `{"protocol":"PROTOCOL_ICMP"}`, message: "protocol", reason: "INVALID_QUESTION", field: "protocol"},
@@ -169,8 +169,9 @@ func TestErrorsHaveTheirDetails(t *testing.T) {
 			if len(violations) == 0 {
 				t.Fatal("no field is named")
 			}
-			if first, _ := violations[0].(map[string]any); first["field"] != test.field {
-				t.Errorf("field is %v, want %q", first["field"], test.field)
+			first, _ := violations[0].(map[string]any)
+			if field, _ := first["field"].(string); field != test.field {
+				t.Errorf("field is %q, want %q", field, test.field)
 			}
 		})
 	}
