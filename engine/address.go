@@ -4,20 +4,38 @@ import (
 	"net/netip"
 	"slices"
 	"unique"
+
+	"github.com/netpold/netpold/engine/internal/persist"
 )
 
-// address is who owns an IP.
+// address is who owns an IP: an ordinary Pod or, where pod is nil, a Node. It is kept small: with its key, two fit a cache
+// line.
 type address struct {
-	// pod is the ordinary Pod that owns it, else nil.
-	pod *pod
-	// node is the Node that the address is of, or else the one that pod runs on.
-	node unique.Handle[string]
-	// class is pod's.
+	// class is pod's, or noClass.
 	class uint32
-	// ofNode says that it is a Node's, or of host-network Pods, which have their Node's identity (S4).
-	ofNode bool
-	// claims are all that claim it; nil where pod alone does.
-	claims *[]claim
+	// pod is the ordinary Pod that owns it.
+	pod *pod
+	// claims are all that claim it, with the Node whose address it is; nil where pod alone does.
+	claims *claims
+}
+
+// claims are the claims to one address.
+type claims struct {
+	owner *persist.Edit
+	all   []claim
+	// best is the claim that counts (S7).
+	best claim
+}
+
+// node is the Node that the address is of, or else the one that its Pod runs on.
+func (a *address) node() unique.Handle[string] {
+	if a.pod != nil {
+		return a.pod.node
+	}
+	if p := a.claims.best.pod; p != nil {
+		return p.node // host-network Pods have their Node's identity (S4)
+	}
+	return a.claims.best.node
 }
 
 // claim is a Pod that reports an address as its own, or a Node: by its object, or by the host IPs of its Pods.
@@ -40,65 +58,99 @@ func ipv4Key(ip netip.Addr) uint32 {
 }
 
 func (t *txn) claim(ip netip.Addr, c claim) {
-	if ip = ip.Unmap(); ip.IsValid() {
-		t.setClaims(ip, append(t.claims(ip), c))
+	ip = ip.Unmap()
+	if !ip.IsValid() {
+		return
 	}
+	if t.address(ip) == nil {
+		t.setClaims(ip, &claims{owner: t.edit, all: []claim{c}, best: c})
+		return
+	}
+	mine := t.claimsTo(ip)
+	mine.all = append(mine.all, c)
+	if c.before(mine.best) {
+		mine.best = c
+	}
+	t.setClaims(ip, mine)
 }
 
 func (t *txn) release(ip netip.Addr, c claim) {
 	ip = ip.Unmap()
-	claims := t.claims(ip)
-	if at := slices.Index(claims, c); at >= 0 {
-		t.setClaims(ip, slices.Delete(claims, at, at+1))
+	if t.address(ip) == nil {
+		return
 	}
+	mine := t.claimsTo(ip)
+	at := slices.Index(mine.all, c)
+	if at < 0 {
+		return
+	}
+	mine.all = slices.Delete(mine.all, at, at+1)
+	mine.decide()
+	t.setClaims(ip, mine)
 }
 
-// claims is a fresh list of the claims to an address.
-func (t *txn) claims(ip netip.Addr) []claim {
+// reclaim puts a Pod's new record in the place of its old one, which ranks the same.
+func (t *txn) reclaim(ip netip.Addr, old, fresh *pod) {
+	mine := t.claimsTo(ip)
+	mine.all[slices.Index(mine.all, claim{pod: old})] = claim{pod: fresh}
+	if mine.best.pod == old {
+		mine.best.pod = fresh
+	}
+	t.setClaims(ip, mine)
+}
+
+// claimsTo are the claims to an address that has some, for writing.
+func (t *txn) claimsTo(ip netip.Addr) *claims {
 	a := t.address(ip)
 	switch {
-	case a == nil:
-		return nil
 	case a.claims == nil:
-		return []claim{{pod: a.pod}}
+		only := claim{pod: a.pod}
+		return &claims{owner: t.edit, all: []claim{only}, best: only}
+	case a.claims.owner == t.edit:
+		return a.claims
 	}
-	return slices.Clone(*a.claims)
+	return &claims{owner: t.edit, all: slices.Clone(a.claims.all), best: a.claims.best}
 }
 
-func (t *txn) setClaims(ip netip.Addr, claims []claim) {
-	switch {
-	case len(claims) > 0 && ip.Is4():
-		t.ipv4.Set(t.edit, ipv4Key(ip), owner(claims))
-	case len(claims) > 0:
-		t.ipv6.Set(t.edit, ip.As16(), owner(claims))
-	case ip.Is4():
-		t.ipv4.Delete(t.edit, ipv4Key(ip))
-	default:
-		t.ipv6.Delete(t.edit, ip.As16())
+// setClaims stores who owns an address: the best claim's Pod or, where that is a host-network Pod or a Node, nobody but
+// the Node.
+func (t *txn) setClaims(ip netip.Addr, mine *claims) {
+	if len(mine.all) == 0 {
+		if t.vips.Find(ip) != nil {
+			t.shared--
+		}
+		if ip.Is4() {
+			t.ipv4.Delete(t.edit, ipv4Key(ip))
+		} else {
+			t.ipv6.Delete(t.edit, ip.As16())
+		}
+		return
+	}
+	if t.address(ip) == nil && t.vips.Find(ip) != nil {
+		t.shared++
+	}
+	a := address{class: noClass, claims: mine}
+	if p := mine.best.pod; p != nil && !p.host {
+		a.class, a.pod = p.class, p
+		if len(mine.all) == 1 {
+			a.claims = nil
+		}
+	}
+	if ip.Is4() {
+		t.ipv4.Set(t.edit, ipv4Key(ip), a)
+	} else {
+		t.ipv6.Set(t.edit, ip.As16(), a)
 	}
 }
 
-// owner decides among the claims: the newest Pod (S7); where that is a host-network Pod, its Node; where there is no Pod,
-// the Node, by its object before its Pods, and then by name, so that the order of arrival never counts.
-func owner(claims []claim) address {
-	best := claims[0]
-	for _, c := range claims[1:] {
-		if c.before(best) {
-			best = c
+// decide finds the best claim: the newest Pod's (S7); where there is no Pod, a Node's, by its object before its Pods, and
+// then by name, so that the order of arrival never counts.
+func (c *claims) decide() {
+	for i := range c.all {
+		if i == 0 || c.all[i].before(c.best) {
+			c.best = c.all[i]
 		}
 	}
-	a := address{node: best.node, class: noClass, ofNode: true}
-	if best.pod != nil {
-		a.node = best.pod.node
-		if !best.pod.host {
-			a.pod, a.class, a.ofNode = best.pod, best.pod.class, false
-			if len(claims) == 1 {
-				return a
-			}
-		}
-	}
-	a.claims = &claims
-	return a
 }
 
 func (c claim) before(o claim) bool {

@@ -8,7 +8,11 @@ import (
 
 // Allowed answers a question. The error is always a [*QueryError]. A question between two addresses, or two Pods by name
 // that hold all addresses they report, allocates nothing.
-func (s *Snapshot) Allowed(q Query) (d Decision, err error) {
+func (s *Snapshot) Allowed(q Query) (Decision, error) { return s.AllowedUntil(nil, q) }
+
+// AllowedUntil is [Snapshot.Allowed], given up with the code [Abandoned] once done is closed. Only a question about large
+// workloads takes long enough to notice. A nil done is never closed.
+func (s *Snapshot) AllowedUntil(done <-chan struct{}, q Query) (d Decision, err error) {
 	switch {
 	case q.Src.kind == endpointIP && q.Dst.kind == endpointIP && q.Src.ip.IsValid() && q.Dst.ip.IsValid():
 		if s.betweenAddresses(&q, &d) {
@@ -18,7 +22,7 @@ func (s *Snapshot) Allowed(q Query) (d Decision, err error) {
 		err = s.betweenPods(&q, &d)
 		return d, err
 	}
-	return s.allowedAny(&q)
+	return s.allowedAny(done, &q)
 }
 
 // betweenAddresses answers for two addresses where the destination is no Service's, without the generality, and the copying,
@@ -28,13 +32,14 @@ func (s *state) betweenAddresses(q *Query, d *Decision) bool {
 	var toDst, toSrc peer
 	if dst != nil && dst.pod != nil {
 		toDst.class = s.classes.At(dst.class)
-	} else if s.vips.Len() > 0 && s.vips.Find(q.Dst.ip) != nil {
+	}
+	if (toDst.class == nil && s.vips.Len() > 0 || s.shared > 0) && s.vips.Find(q.Dst.ip) != nil {
 		return false
 	}
 	if src != nil && src.pod != nil {
 		toSrc.class = s.classes.At(src.class)
 	}
-	if src != nil && dst != nil && (src.pod == dst.pod || src.ofNode != dst.ofNode && src.node == dst.node) { // perhaps exempt
+	if src != nil && dst != nil && (src.pod == dst.pod || (src.pod == nil || dst.pod == nil) && src.node() == dst.node()) { // perhaps exempt
 		a, b := s.byIP(q.Src.ip), s.byIP(q.Dst.ip)
 		decidePair(&a, &b, q.Protocol, q.Port, s.options, d)
 		d.Families = 0
@@ -77,7 +82,7 @@ func (s *state) betweenPods(q *Query, d *Decision) error {
 func (s *state) byIP(ip netip.Addr) party {
 	p := party{byIP: true, addr: ip}
 	if a := s.address(ip); a != nil {
-		p.inCluster, p.isNode, p.node = true, a.ofNode, a.node
+		p.inCluster, p.isNode, p.node = true, a.pod == nil, a.node()
 		if a.pod != nil {
 			p.pod, p.class = a.pod, s.classes.At(a.class)
 		}
@@ -94,12 +99,9 @@ func (s *state) byPod(p *pod) party {
 	return end
 }
 
-// isService tells whether an address asked as destination stands for a Service: a Pod's never does, a Node's only for the
-// Service's own ports (S24).
+// isService tells whether an address asked as destination stands for a Service: one that is also a Pod's or a Node's does
+// so only for the Service's own ports, as kube-proxy translates no others (S24).
 func (s *state) isService(ip netip.Addr, owner *party, port uint16, protocol Protocol) bool {
-	if s.vips.Len() == 0 || owner.class != nil {
-		return false
-	}
 	svc, hasPort := s.serviceAt(ip, port, protocol)
 	return svc != nil && (hasPort || !owner.inCluster)
 }
@@ -168,7 +170,7 @@ func (s *state) workloadPods(e Endpoint, dst bool) ([]party, error) {
 }
 
 // allowedAny answers any question, through lists of ends.
-func (s *state) allowedAny(q *Query) (Decision, error) {
+func (s *state) allowedAny(done <-chan struct{}, q *Query) (Decision, error) {
 	src, err := s.parties(q.Src, false)
 	if err != nil {
 		return Decision{}, err
@@ -176,7 +178,7 @@ func (s *state) allowedAny(q *Query) (Decision, error) {
 	if svc, err := s.asService(q); err != nil {
 		return Decision{}, err
 	} else if svc != nil {
-		return s.toService(src, svc, q)
+		return s.toService(done, src, svc, q)
 	}
 	dst, err := s.parties(q.Dst, true)
 	if err != nil {
@@ -184,6 +186,9 @@ func (s *state) allowedAny(q *Query) (Decision, error) {
 	}
 	t, known := tally{families: IPv4 | IPv6}, alike{}
 	for i := range src {
+		if isDone(done) {
+			return Decision{}, abandoned
+		}
 		for j := range dst {
 			t.add(known.decidePair(&src[i], &dst[j], q.Protocol, q.Port, s.options))
 		}
@@ -196,6 +201,19 @@ func (s *state) allowedAny(q *Query) (Decision, error) {
 		d.Families = 0
 	}
 	return d, nil
+}
+
+// abandoned is the error of a question that was given up.
+var abandoned = &QueryError{Code: Abandoned, Subject: "question", Detail: "was given up: the caller did not wait"}
+
+// isDone tells whether a question is given up. It is asked for each source, whose pairs take a fraction of a second at most.
+func isDone(done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	default:
+		return false
+	}
 }
 
 // alike remembers the outcomes of one question's pairs, so that large workloads are decided class by class.

@@ -16,6 +16,8 @@ type class struct {
 	// peers are the ids of the selectors, of those that some rule names as a peer, that select the class.
 	peers []uint32
 	tiers [directions]tiers
+	// few is where peers are while they are few: beside the rest that a decision reads.
+	few [10]uint32
 	// ports are its named ports, sorted.
 	ports []NamedPort
 
@@ -112,15 +114,24 @@ func (s *state) hypothetical(p *LabelledPod) *class {
 	found := s.selectingOf(c.namespace, c.labels)
 	c.setPeers(found.peers)
 	for d := range directions {
-		if list := isolating(found.policies, d); len(list) > 0 {
-			c.tiers[d][networkPolicies] = newTier(d, list, c.ports)
+		list := isolating(found.policies, d)
+		if len(list) == 0 {
+			continue
 		}
+		shared, ok := s.tiers.Get(tierKey(d, list, c.ports))
+		if !ok { // no Pod has these policies, and ports
+			shared.tier = newTier(d, list, c.ports)
+		}
+		c.tiers[d][networkPolicies] = shared.tier
 	}
 	return c
 }
 
 func (c *class) setPeers(ids []uint32) {
 	c.peers, c.mask = ids, 0
+	if len(ids) <= len(c.few) {
+		c.peers = c.few[:copy(c.few[:], ids):len(ids)]
+	}
 	for _, id := range ids {
 		c.mask |= maskOf(id)
 	}

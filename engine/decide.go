@@ -72,7 +72,7 @@ func (ts *tiers) walk(protocol Protocol, port uint16, p *peer, side *Side) {
 		}
 		side.Allowed, side.Isolated, side.Isolating = says == allow, true, t.policies
 		if rank != noRank {
-			side.Policy, side.Rule = t.policies[t.rules[rank].policy], int(t.rules[rank].rule)
+			side.Policy, side.Rule = t.rules[rank].policy, int(t.rules[rank].rule)
 		}
 		return
 	}

@@ -25,8 +25,13 @@ type peerSet struct {
 	// mask has the bit of every selector, to tell most misses from two words.
 	mask      uint64
 	selectors []rankedSelector // by id
-	few       blockList
-	table     *bart.Table[uint32]
+	blocks    *blocks          // nil for none
+}
+
+// blocks finds the lowest rank of the blocks that match an address.
+type blocks struct {
+	few   blockList
+	table *bart.Table[uint32]
 }
 
 type rankedSelector struct{ id, rank uint32 }
@@ -50,10 +55,10 @@ func (s *peerSet) match(p *peer, limit uint32) uint32 {
 	if p.class != nil && s.mask&p.class.mask != 0 {
 		limit = s.matchSelectors(p.class.peers, limit)
 	}
-	if p.addr.IsValid() && (s.few != nil || s.table != nil) {
-		limit = min(limit, s.matchBlocks(p.addr))
+	if s.blocks != nil && p.addr.IsValid() {
+		limit = min(limit, s.blocks.first(p.addr))
 		for _, addr := range p.more {
-			limit = min(limit, s.matchBlocks(addr))
+			limit = min(limit, s.blocks.first(addr))
 		}
 	}
 	return limit
@@ -93,11 +98,11 @@ func skip(n int, before func(int) bool) int {
 	return high
 }
 
-func (s *peerSet) matchBlocks(addr netip.Addr) uint32 {
-	if s.table == nil {
-		return s.few.first(addr)
+func (b *blocks) first(addr netip.Addr) uint32 {
+	if b.table == nil {
+		return b.few.first(addr)
 	}
-	if rank, ok := s.table.Lookup(addr); ok {
+	if rank, ok := b.table.Lookup(addr); ok {
 		return rank
 	}
 	return noRank
@@ -144,9 +149,9 @@ func (b *peerSetBuilder) build() *peerSet {
 	if len(b.blocks) > 0 {
 		s.first = min(s.first, b.blocks[0].rank)
 		if len(b.blocks) <= fewBlocks {
-			s.few = b.blocks
+			s.blocks = &blocks{few: b.blocks}
 		} else {
-			s.table = blockTable(b.blocks)
+			s.blocks = &blocks{table: blockTable(b.blocks)}
 		}
 	}
 	if s.first == noRank {
@@ -158,44 +163,95 @@ func (b *peerSetBuilder) build() *peerSet {
 // blockTable is a longest-prefix table that answers [blockList.first]. Every prefix of the blocks, excepted ones too, is
 // an entry with the answer for the addresses that have it as their longest: whatever block holds one of them holds the
 // prefix whole, and so does whatever except, so that one answer is right for all.
-func blockTable(blocks blockList) *bart.Table[uint32] {
-	type at struct{ cidr, except []int }
-	var all bart.Table[*at]
-	entry := func(p netip.Prefix) *at {
-		p = p.Masked()
-		e, ok := all.Get(p)
-		if !ok {
-			e = &at{}
-			all.Insert(p, e)
+func blockTable(list blockList) *bart.Table[uint32] {
+	b := blockTableBuilder{list: list}
+	for i := range list {
+		if list[i].block.empty() {
+			continue // so that what is excepted from a block is always below its CIDR
 		}
-		return e
-	}
-	for i := range blocks {
-		e := entry(blocks[i].block.CIDR)
+		e := b.at(list[i].block.CIDR)
 		e.cidr = append(e.cidr, i)
-		for _, p := range blocks[i].block.Except {
-			e := entry(p)
+		for _, p := range list[i].block.Except {
+			e := b.at(p)
 			e.except = append(e.except, i)
 		}
 	}
-	table, excepted := &bart.Table[uint32]{}, map[int]bool{}
-	for p := range all.All() {
-		clear(excepted)
-		for _, e := range all.Supernets(p) {
-			for _, i := range e.except {
-				excepted[i] = true
-			}
+	var order []netip.Prefix
+	for p := range b.all.All() {
+		order = append(order, p)
+	}
+	slices.SortFunc(order, func(a, b netip.Prefix) int { return cmp.Compare(a.Bits(), b.Bits()) })
+	table := &bart.Table[uint32]{}
+	for _, p := range order {
+		best := b.best(p)
+		b.answers.Insert(p, best)
+		if best == noBlock {
+			table.Insert(p, noRank)
+		} else {
+			table.Insert(p, list[best].rank)
 		}
-		best := noRank
-		for _, e := range all.Supernets(p) {
-			for _, i := range e.cidr { // in the order of rank: the first that counts is the best here
-				if !excepted[i] {
-					best = min(best, blocks[i].rank)
-					break
-				}
-			}
-		}
-		table.Insert(p, best)
 	}
 	return table
+}
+
+// noBlock is the index of none: later than that of any.
+const noBlock = math.MaxInt
+
+type blockTableBuilder struct {
+	// list is in the order of rank, so that an earlier index is a better block.
+	list blockList
+	all  bart.Table[*blocksAt]
+	// answers are the best blocks of the prefixes so far, shorter ones first.
+	answers bart.Table[int]
+}
+
+// blocksAt are the blocks, by index and in order, that have a prefix as their CIDR, and those that except it.
+type blocksAt struct{ cidr, except []int }
+
+func (b *blockTableBuilder) at(p netip.Prefix) *blocksAt {
+	p = p.Masked()
+	e, ok := b.all.Get(p)
+	if !ok {
+		e = &blocksAt{}
+		b.all.Insert(p, e)
+	}
+	return e
+}
+
+// best is the best block that holds p. That of the next shorter prefix stays the best, unless p is excepted from it or has
+// a better block of its own; so few prefixes have to look at all that hold them.
+func (b *blockTableBuilder) best(p netip.Prefix) int {
+	here, _ := b.all.Get(p)
+	inherited, ok := b.answers.LookupPrefix(p)
+	if !ok {
+		inherited = noBlock
+	}
+	if inherited != noBlock && slices.Contains(here.except, inherited) {
+		inherited = b.bestOfAll(p)
+	}
+	for _, i := range here.cidr {
+		if !slices.Contains(here.except, i) {
+			return min(inherited, i)
+		}
+	}
+	return inherited
+}
+
+func (b *blockTableBuilder) bestOfAll(p netip.Prefix) int {
+	excepted := map[int]bool{}
+	for _, e := range b.all.Supernets(p) {
+		for _, i := range e.except {
+			excepted[i] = true
+		}
+	}
+	best := noBlock
+	for _, e := range b.all.Supernets(p) {
+		for _, i := range e.cidr {
+			if !excepted[i] {
+				best = min(best, i)
+				break
+			}
+		}
+	}
+	return best
 }

@@ -248,8 +248,7 @@ func (t *txn) classify(p *pod) {
 	fresh.class = class
 	t.store(&fresh)
 	for _, ip := range fresh.ips {
-		t.release(ip, claim{pod: p})
-		t.claim(ip, claim{pod: &fresh})
+		t.reclaim(ip, p, &fresh)
 	}
 }
 

@@ -94,7 +94,7 @@ func (p *policy) peerSelectors(yield func(uint32)) {
 	}
 }
 
-// blocks is a set of address ranges, each with the rank of the first rule that has it.
+// blockList is a set of address ranges, each with the rank of the first rule that has it.
 type blockList []rankedBlock
 
 type rankedBlock struct {
@@ -116,4 +116,9 @@ func (l blockList) first(addr netip.Addr) uint32 {
 // contains tells whether an address is inside CIDR and inside none of Except (S19).
 func (b *IPBlock) contains(addr netip.Addr) bool {
 	return b.CIDR.Contains(addr) && !slices.ContainsFunc(b.Except, func(e netip.Prefix) bool { return e.Contains(addr) })
+}
+
+// empty tells whether all of CIDR is excepted.
+func (b *IPBlock) empty() bool {
+	return slices.ContainsFunc(b.Except, func(e netip.Prefix) bool { return e.Bits() <= b.CIDR.Bits() && e.Contains(b.CIDR.Addr()) })
 }

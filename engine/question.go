@@ -159,6 +159,8 @@ const (
 	NoReadyEndpoint
 	// ExternalName: the Service is a name of DNS (S24).
 	ExternalName
+	// Abandoned: the caller did not wait; see [Snapshot.AllowedUntil].
+	Abandoned
 )
 
 func quoted(kind, namespace, name string) string {

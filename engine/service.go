@@ -26,6 +26,9 @@ func (t *txn) applyService(o *Service, gone bool) {
 			keys, _ := t.vips.Get(ip)
 			if at := slices.Index(keys, key); len(keys) == 1 {
 				t.vips.Delete(t.edit, ip)
+				if t.address(ip) != nil {
+					t.shared--
+				}
 			} else {
 				t.vips.Set(t.edit, ip, slices.Delete(slices.Clone(keys), at, at+1))
 			}
@@ -37,6 +40,9 @@ func (t *txn) applyService(o *Service, gone bool) {
 		t.counts.Services++
 		for _, ip := range vips(o) {
 			keys, _ := t.vips.Get(ip)
+			if len(keys) == 0 && t.address(ip) != nil {
+				t.shared++
+			}
 			at, _ := slices.BinarySearchFunc(keys, key, nameKey.compare)
 			t.vips.Set(t.edit, ip, slices.Insert(slices.Clip(slices.Clone(keys)), at, key))
 		}

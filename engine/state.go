@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"hash/maphash"
 	"net/netip"
 	"slices"
 	"unique"
@@ -27,6 +28,8 @@ type state struct {
 	ipv4 persist.Map[uint32, address]
 	ipv6 persist.Map[[16]byte, address]
 	vips persist.Map[netip.Addr, []nameKey]
+	// shared counts the addresses that are a Service's and also a Pod's or a Node's.
+	shared int
 
 	// Identities, and what selects them.
 	classes         persist.Array[*class]
@@ -85,7 +88,7 @@ func newState(o Options) state {
 		services:      persist.NewMap[nameKey, *service](hashName),
 		slices:        persist.NewMap[nameKey, *EndpointSlice](hashName),
 		workloads:     persist.NewMap[workloadKey, *workload](persist.HashOf[workloadKey]()),
-		ipv4:          persist.NewMap[uint32, address](mix),
+		ipv4:          persist.NewMap[uint32, address](seededMix()),
 		ipv6:          persist.NewMap[[16]byte, address](persist.HashOf[[16]byte]()),
 		vips:          persist.NewMap[netip.Addr, []nameKey](persist.HashOf[netip.Addr]()),
 		classIDs:      persist.NewMap[string, classRef](hashString),
@@ -98,12 +101,15 @@ func newState(o Options) state {
 	}
 }
 
-// mix spreads the bits of an IPv4 address (the finalizer of SplitMix64).
-func mix(v uint32) uint64 {
-	x := uint64(v) + 0x9E3779B97F4A7C15
-	x = (x ^ x>>30) * 0xBF58476D1CE4E5B9
-	x = (x ^ x>>27) * 0x94D049BB133111EB
-	return x ^ x>>31
+// seededMix spreads the bits of an IPv4 address (the finalizer of SplitMix64), in another way for each process.
+func seededMix() func(uint32) uint64 {
+	seed := maphash.Comparable(maphash.MakeSeed(), 0)
+	return func(v uint32) uint64 {
+		x := (uint64(v) ^ seed) * 0x9E3779B97F4A7C15
+		x = (x ^ x>>30) * 0xBF58476D1CE4E5B9
+		x = (x ^ x>>27) * 0x94D049BB133111EB
+		return x ^ x>>31
+	}
 }
 
 // labelsOf are a namespace's labels; one without an object has its name alone (S18).

@@ -34,9 +34,9 @@ type tier struct {
 	rules []ruleRef
 	// otherwise is the tier's last word: deny for NetworkPolicy (S12, S14).
 	otherwise verdict
-	// blocks says that the peer's address takes part.
-	blocks bool
-	ports  [protocols]portTable
+	// blocks says that the peer's address takes part, hasNamed that named is not empty.
+	blocks, hasNamed bool
+	ports            [protocols]portTable
 	// named are rules for a named port of the destination (S21); for ingress they were resolved into ports.
 	named []namedPortSet
 }
@@ -45,7 +45,7 @@ type tier struct {
 const protocols = 3
 
 type ruleRef struct {
-	policy uint32 // in tier.policies
+	policy *Policy
 	rule   uint32
 	says   verdict
 }
@@ -68,7 +68,7 @@ type portRange struct {
 	first, last uint16
 	// reach is the greatest last port of this range and all before it: below, none of them is met.
 	reach uint16
-	set   *peerSet
+	set   peerSet
 }
 
 // match is the rank of the first rule that has this peer and port.
@@ -91,6 +91,9 @@ func (t *tier) match(protocol Protocol, port uint16, p *peer) uint32 {
 		if r := &ranges[i]; r.first <= port && port <= r.last && r.set.first < best {
 			best = r.set.match(p, best)
 		}
+	}
+	if !t.hasNamed {
+		return best
 	}
 	for i := range t.named {
 		n := &t.named[i]
@@ -138,7 +141,7 @@ func newTier(d direction, policies []*policy, ports []NamedPort) *tier {
 		for i := range p.rules[d] {
 			r := &p.rules[d][i]
 			b.add(r, d, ports, uint32(len(t.rules)))
-			t.rules = append(t.rules, ruleRef{policy: uint32(len(t.policies) - 1), rule: uint32(i), says: allow})
+			t.rules = append(t.rules, ruleRef{policy: p.source, rule: uint32(i), says: allow})
 			t.blocks = t.blocks || len(r.blocks) > 0
 		}
 	}
@@ -204,10 +207,10 @@ func (b *tierBuilder) build(t *tier) {
 		switch {
 		case set == nil:
 		case k.name != "":
-			t.named = append(t.named, namedPortSet{k.name, k.protocol, set})
+			t.named, t.hasNamed = append(t.named, namedPortSet{k.name, k.protocol, set}), true
 		default:
 			table := &t.ports[k.protocol]
-			table.ranges = append(table.ranges, portRange{first: k.first, last: k.last, set: set})
+			table.ranges = append(table.ranges, portRange{first: k.first, last: k.last, set: *set})
 		}
 	}
 	for i := range t.ports {

@@ -51,12 +51,12 @@ func (o *Service) portList() string {
 }
 
 // toService answers for each source by itself: allowed when all are (S27).
-func (s *state) toService(src []party, o *Service, q *Query) (Decision, error) {
+func (s *state) toService(done <-chan struct{}, src []party, o *Service, q *Query) (Decision, error) {
 	wanted := IPv4 | IPv6
 	if q.Dst.kind == endpointIP {
 		wanted = familyOf(q.Dst.ip)
 	}
-	var have Families
+	var have, addressed Families
 	var ends [2][]serviceEnd
 	for i, family := range bothFamilies {
 		if wanted&family != 0 {
@@ -65,6 +65,12 @@ func (s *state) toService(src []party, o *Service, q *Query) (Decision, error) {
 		if len(ends[i]) > 0 {
 			have |= family
 		}
+		if slices.ContainsFunc(ends[i], func(e serviceEnd) bool { return len(e.in) > 0 }) {
+			addressed |= family
+		}
+	}
+	if addressed != 0 { // endpoints without an address make no family of their own
+		have = addressed
 	}
 	if have == 0 {
 		detail := "has no ready endpoint for port " + strconv.Itoa(int(q.Port)) + "/" + q.Protocol.String()
@@ -72,6 +78,9 @@ func (s *state) toService(src []party, o *Service, q *Query) (Decision, error) {
 	}
 	all := tally{families: IPv4 | IPv6}
 	for i := range src {
+		if isDone(done) {
+			return Decision{}, abandoned
+		}
 		t := toEnds(&src[i], &ends, have, q, s.options)
 		all.join(&t)
 	}

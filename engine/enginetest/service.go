@@ -14,8 +14,8 @@ func (o *Oracle) destination(q Question) (group, error) {
 		return o.service(q)
 	}
 	g, err := o.ends(q.Dst, true)
-	if err != nil || !q.Dst.IP.IsValid() || g.ends[0].subject {
-		return g, err // the Pod that owns an address comes before a Service
+	if err != nil || !q.Dst.IP.IsValid() {
+		return g, err
 	}
 	var having, without []*engine.Service
 	for _, s := range of[*engine.Service](o) {
@@ -34,8 +34,8 @@ func (o *Oracle) destination(q Question) (group, error) {
 			return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 		})
 		return group{service: s, vip: q.Dst.IP.Unmap()}, nil
-	case g.ends[0].isNode || len(without) == 0:
-		return g, nil // a Node's other ports are its own, node ports among them (S24)
+	case g.ends[0].inCluster || len(without) == 0:
+		return g, nil // a Pod's or Node's other ports are its own, node ports among them (S24)
 	default:
 		return group{}, failed(engine.NoServicePort, true, "Service", without[0].Namespace, without[0].Name)
 	}
@@ -142,11 +142,21 @@ func byName(a, b end) int {
 
 // toService decides for each source by itself; all have to be allowed (S27).
 func (o *Oracle) toService(src, dst group, q Question) (engine.Decision, error) {
-	var served []engine.Families // that a chosen endpoint is in; of the address asked, where one was
+	var served, addressed []engine.Families // that a chosen endpoint is in; of the address asked, where one was
 	for _, f := range split(engine.IPv4 | engine.IPv6) {
-		if (!dst.vip.IsValid() || f == familyOf(dst.vip)) && len(o.endpoints(dst.service, q, f)) > 0 {
+		if dst.vip.IsValid() && f != familyOf(dst.vip) {
+			continue
+		}
+		ends := o.endpoints(dst.service, q, f)
+		if len(ends) > 0 {
 			served = append(served, f)
 		}
+		if slices.ContainsFunc(ends, func(e end) bool { return len(e.addrs) > 0 }) {
+			addressed = append(addressed, f)
+		}
+	}
+	if len(addressed) > 0 { // endpoints without an address make no family of their own
+		served = addressed
 	}
 	if len(served) == 0 {
 		return engine.Decision{}, failed(engine.NoReadyEndpoint, true, "Service", dst.service.Namespace, dst.service.Name)
