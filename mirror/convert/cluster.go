@@ -15,12 +15,13 @@ func Namespace(n *corev1.Namespace) *engine.Namespace {
 	return &engine.Namespace{Name: intern(n.Name), Labels: internLabels(n.Labels)}
 }
 
-// Node converts a Node: its internal and external addresses (S5).
+// Node converts a Node: what is an address among its addresses, of whatever type; a host name may be one (S5).
 func Node(n *corev1.Node) (*engine.Node, []mirror.Problem) {
 	f := findings{kind: "Node", name: n.Name}
 	var ips []netip.Addr
 	for i, a := range n.Status.Addresses {
-		if a.Type == corev1.NodeInternalIP || a.Type == corev1.NodeExternalIP {
+		_, isAddr := addrOf(a.Address)
+		if isAddr || a.Type == corev1.NodeInternalIP || a.Type == corev1.NodeExternalIP {
 			ips = f.addr(ips, a.Address, func() string { return "status.addresses[" + strconv.Itoa(i) + "].address" })
 		}
 	}

@@ -172,8 +172,9 @@ func TestNamespaceAndNode(t *testing.T) {
 	}
 	node, problems := Node(decode[corev1.Node](t, `{metadata: {name: n1}, status: {addresses: [
 		{type: Hostname, address: n1}, {type: InternalDNS, address: n1.x}, {type: InternalIP, address: 192.168.0.1},
-		{type: InternalIP, address: "fd00::1"}, {type: ExternalIP, address: 203.0.113.1}, {type: InternalIP, address: bad}]}}`))
-	if diff := cmp.Diff(&engine.Node{Name: "n1", IPs: addrsOf("192.168.0.1", "fd00::1", "203.0.113.1")}, node, sameAddresses); diff != "" {
+		{type: InternalIP, address: "fd00::1"}, {type: ExternalIP, address: 203.0.113.1}, {type: InternalIP, address: bad},
+		{type: Hostname, address: 192.168.0.2}, {type: InternalDNS, address: "fd00::1"}, {type: Other, address: 192.168.0.3}]}}`))
+	if diff := cmp.Diff(&engine.Node{Name: "n1", IPs: addrsOf("192.168.0.1", "fd00::1", "203.0.113.1", "192.168.0.2", "192.168.0.3")}, node, sameAddresses); diff != "" {
 		t.Error("S5", diff)
 	}
 	if len(problems) != 1 || problems[0].Field != "status.addresses[5].address" || problems[0].Kind != "Node" {

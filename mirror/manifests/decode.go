@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -75,8 +76,12 @@ func (r *reading) workload(at place, raw []byte) {
 	case "StatefulSet":
 		decode(r, at, raw, func(at place, s *appsv1.StatefulSet) {
 			w := r.template(at, &s.ObjectMeta, &s.Spec.Template, s.Spec.Replicas)
-			if s.Spec.Ordinals != nil {
-				w.start = s.Spec.Ordinals.Start
+			if s.Spec.Ordinals == nil {
+				return
+			}
+			w.start = s.Spec.Ordinals.Start
+			if w.start < 0 {
+				r.problem(at, "spec.ordinals.start", fmt.Sprintf("Invalid value: %d: must be greater than or equal to 0", w.start))
 			}
 		})
 	case "DaemonSet":

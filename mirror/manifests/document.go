@@ -12,17 +12,9 @@ import (
 	"strings"
 	"unicode/utf16"
 
+	yamlv2 "go.yaml.in/yaml/v2" // the parser of sigs.k8s.io/yaml
 	"sigs.k8s.io/yaml"
 )
-
-// document is one document of a file, as it was written.
-type document struct {
-	// number is its place in the file, from 1.
-	number int
-	// line is the file's line before its first.
-	line int
-	text []byte
-}
 
 // file reads every document of a file.
 func (r *reading) file(name string, data []byte) {
@@ -34,15 +26,15 @@ func (r *reading) file(name string, data []byte) {
 	}
 	isJSON := strings.EqualFold(filepath.Ext(name), ".json")
 	if isJSON || beginsJSON(data) {
-		raws, err := jsonDocuments(data)
-		if err == nil {
+		raws, rest, err := jsonDocuments(data)
+		// JSON behind JSON is a stream of JSON, also where it is broken; anything else behind it may be a marker of YAML.
+		if err == nil || isJSON || len(raws) > 0 && beginsJSON(rest) {
 			for i, raw := range raws {
 				r.document(place{file: name, document: i + 1}, raw)
 			}
-			return
-		}
-		if isJSON {
-			r.problem(place{file: name, document: len(raws) + 1}, "", "is not JSON: "+err.Error())
+			if err != nil {
+				r.problem(place{file: name, document: len(raws) + 1}, "", "is not JSON: "+err.Error())
+			}
 			return
 		}
 	}
@@ -56,6 +48,10 @@ func (r *reading) yaml(name string, d document) {
 	at := place{file: name, document: d.number}
 	if beginsJSON(d.text) && json.Valid(d.text) {
 		r.document(at, d.text)
+		return
+	}
+	if reason := moreBehind(d); reason != "" {
+		r.problem(at, "", reason)
 		return
 	}
 	raw, strictErr := yaml.YAMLToJSONStrict(d.text)
@@ -72,9 +68,9 @@ func (r *reading) yaml(name string, d document) {
 		r.problem(at, "", message)
 		return
 	}
-	// A key that is given twice is wrong in what plays a part only.
+	// A key that is given twice is wrong in what plays a part only, and where it tells what that is.
 	head := headOf(raw)
-	if part := partOf(head); part == partNone {
+	if partOf(head) == partNone && !headTwice(d.text) {
 		r.document(at, raw)
 		return
 	}
@@ -86,72 +82,19 @@ func beginsJSON(data []byte) bool {
 	return len(data) > 0 && (data[0] == '{' || data[0] == '[')
 }
 
-// jsonDocuments are the values of a stream of JSON.
-func jsonDocuments(data []byte) ([]json.RawMessage, error) {
+// jsonDocuments are the values of a stream of JSON, and where one is none, the rest from there on.
+func jsonDocuments(data []byte) (raws []json.RawMessage, rest []byte, err error) {
 	decoder := json.NewDecoder(bytes.NewReader(data))
-	var raws []json.RawMessage
 	for {
 		var raw json.RawMessage
 		switch err := decoder.Decode(&raw); {
 		case errors.Is(err, io.EOF):
-			return raws, nil
+			return raws, nil, nil
 		case err != nil:
-			return raws, errors.New(err.Error() + " near byte " + strconv.FormatInt(decoder.InputOffset(), 10))
+			return raws, data[decoder.InputOffset():], errors.New(err.Error() + " near byte " + strconv.FormatInt(decoder.InputOffset(), 10))
 		}
 		raws = append(raws, raw)
 	}
-}
-
-// split divides a stream of YAML at its markers. What stands before the first marker is a document only if it is more than
-// comments and directives.
-func split(data []byte) []document {
-	var docs []document
-	current := document{number: 1}
-	start, line, content, marked := 0, 0, false, false
-	flush := func(end int) {
-		if content || marked {
-			current.text = data[start:end]
-			if content {
-				docs = append(docs, current)
-			}
-			current = document{number: current.number + 1}
-		}
-		content, marked = false, false
-	}
-	for at := 0; at < len(data); line++ {
-		end := len(data)
-		if i := bytes.IndexByte(data[at:], '\n'); i >= 0 {
-			end = at + i + 1
-		}
-		text := data[at:end]
-		switch {
-		case isMarker(text, "---"):
-			flush(at)
-			start, current.line, marked = at+3, line, true
-			content = hasContent(text[3:])
-		case isMarker(text, "..."):
-			flush(at)
-			start, current.line = end, line+1
-		case !content && text[0] == '%': // a directive
-			start, current.line = end, line+1
-		default:
-			content = content || hasContent(text)
-		}
-		at = end
-	}
-	flush(len(data))
-	return docs
-}
-
-// isMarker tells whether a line is a marker of documents, which ends at a space or with the line.
-func isMarker(line []byte, marker string) bool {
-	rest, ok := bytes.CutPrefix(line, []byte(marker))
-	return ok && (len(rest) == 0 || strings.IndexByte(" \t\r\n", rest[0]) >= 0)
-}
-
-func hasContent(line []byte) bool {
-	line = bytes.TrimSpace(line)
-	return len(line) > 0 && line[0] != '#'
 }
 
 // yamlError is an error of YAML in one line, with the lines of the file.
@@ -168,6 +111,58 @@ func yamlError(err error, offset int) string {
 		return "line " + strconv.Itoa(n+offset)
 	})
 	return strings.Join(strings.Fields(message), " ")
+}
+
+// moreBehind tells what is wrong where a document does not reach to the end of its text: the rest would not be heard.
+func moreBehind(d document) string {
+	decoder := yamlv2.NewDecoder(bytes.NewReader(d.text))
+	if decoder.Decode(&anything{}) != nil {
+		return "" // which is told when it is read
+	}
+	err := decoder.Decode(&anything{})
+	if errors.Is(err, io.EOF) {
+		return ""
+	}
+	return "more follows the end of the document" + whereMore(err, d.line) + ": separate documents with ---"
+}
+
+// whereMore tells the line at which the parser looked for another document; it counts these from 0, and leaves 0 out.
+func whereMore(err error, offset int) string {
+	if err == nil {
+		return "" // a whole document
+	}
+	message, ok := strings.CutSuffix(err.Error(), ": did not find expected <document start>")
+	if !ok {
+		return " (" + yamlError(err, offset) + ")"
+	}
+	if message == "yaml" {
+		message += ": line 0"
+	}
+	return " (" + yamlError(errors.New(message), offset+1) + ")"
+}
+
+// anything takes any YAML and keeps nothing.
+type anything struct{}
+
+// UnmarshalYAML takes what there is.
+func (*anything) UnmarshalYAML(func(any) error) error { return nil }
+
+// headTwice tells whether what tells an object is given twice.
+func headTwice(text []byte) bool {
+	var fields yamlv2.MapSlice
+	if yamlv2.Unmarshal(text, &fields) != nil {
+		return true
+	}
+	seen := map[any]bool{}
+	for _, f := range fields {
+		if name, ok := f.Key.(string); ok && isHeadField(name) {
+			if seen[name] {
+				return true
+			}
+			seen[name] = true
+		}
+	}
+	return false
 }
 
 // utf8Of takes the byte order mark away, and reads UTF-16, which some shells write, where that mark tells so.

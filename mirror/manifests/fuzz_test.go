@@ -9,7 +9,8 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// FuzzManifests: reading never panics, an error comes with no object, and what is accepted can be served.
+// FuzzManifests: reading never panics, an error comes with no object, what is accepted can be served, and a document that is
+// appended is heard.
 func FuzzManifests(f *testing.F) {
 	for _, seed := range []string{
 		"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: b}\nspec: {replicas: 2, template: {spec: {containers: [{name: c, ports: [{name: h, containerPort: 1}]}]}}}\n",
@@ -21,7 +22,16 @@ func FuzzManifests(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
+	for _, u := range unmarked() {
+		f.Add(u.text)
+	}
+	for _, end := range []string{"\r", "\u0085", "\u2028", "\u2029"} {
+		f.Add(strings.ReplaceAll("kind: ConfigMap\napiVersion: v1\n---\n"+policyP, "\n", end))
+	}
 	f.Fuzz(func(t *testing.T, text string) {
+		if _, is16 := byteOrder([]byte(text)); !is16 { // in which what is appended would have to be written too
+			nothingIsLost(t, text)
+		}
 		got, err := Read(context.Background(), Options{Path: "-", Stdin: strings.NewReader(text)})
 		if err != nil {
 			invalid, ok := errors.AsType[*ProblemsError](err)
@@ -46,4 +56,20 @@ func FuzzManifests(f *testing.F) {
 			t.Fatalf("revision %d", n)
 		}
 	})
+}
+
+// nothingIsLost: a valid document behind a text adds an object, or there is a problem. It never takes away what there was.
+func nothingIsLost(t *testing.T, text string) {
+	const policy = `{"apiVersion":"networking.k8s.io/v1","kind":"NetworkPolicy","metadata":{"name":"appended","namespace":"appended"},"spec":{"podSelector":{}}}`
+	before, errBefore := Read(context.Background(), Options{Path: "-", Stdin: strings.NewReader(text)})
+	after, errAfter := Read(context.Background(), Options{Path: "-", Stdin: strings.NewReader(text + "\n---\n" + policy)})
+	if _, ok := errors.AsType[*ProblemsError](errAfter); ok {
+		return
+	}
+	if errAfter != nil || errBefore != nil && !errors.Is(errBefore, ErrNoObjects) {
+		t.Fatalf("error %v before and %v after", errBefore, errAfter)
+	}
+	if len(after.Objects) != len(before.Objects)+1 {
+		t.Fatalf("%d objects before and %d after", len(before.Objects), len(after.Objects))
+	}
 }

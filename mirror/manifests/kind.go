@@ -2,6 +2,7 @@ package manifests
 
 import (
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 
@@ -17,6 +18,8 @@ type head struct {
 		Name      text `json:"name"`
 	} `json:"metadata"`
 	Items []json.RawMessage `json:"items"`
+	// twice is a field that is given twice, of those that tell what the object is.
+	twice string
 }
 
 // text is a string, and empty for anything else: what is wrong with it is told when the whole object is read.
@@ -34,9 +37,17 @@ func (t *text) UnmarshalJSON(raw []byte) error {
 // headOf reads as much of the head as there is.
 func headOf(raw []byte) head {
 	var h head
-	_ = kjson.UnmarshalCaseSensitivePreserveInts(raw, &h) // parts of another type stay empty
+	twice, _ := kjson.UnmarshalStrict(raw, &h, kjson.DisallowDuplicateFields) // parts of another type stay empty
+	for _, err := range twice {
+		if f, ok := errors.AsType[kjson.FieldError](err); ok && isHeadField(f.FieldPath()) {
+			h.twice = f.FieldPath()
+		}
+	}
 	return h
 }
+
+// isHeadField tells the fields that decide what an object is, and what a list holds.
+func isHeadField(name string) bool { return name == "apiVersion" || name == "kind" || name == "items" }
 
 // part is what an object is for decisions.
 type part uint8
@@ -49,7 +60,17 @@ const (
 	partItems
 	// partUnversioned plays a part, and is of an API version that is not read.
 	partUnversioned
+	// partMisspelled is written almost as what plays a part: see [spelled].
+	partMisspelled
 )
+
+// kinds are those that play a part.
+func kinds() []string {
+	return []string{
+		"Pod", "Namespace", "Node", "Service", "NetworkPolicy", "EndpointSlice",
+		"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob",
+	}
+}
 
 // versionOf is the API version in which a kind is read; empty for kinds that play no part.
 func versionOf(kind string) string {
@@ -79,6 +100,9 @@ func partOf(h head) part {
 	if isList && versionOf(item) != "" {
 		want = versionOf(item)
 	}
+	if misspelled, _ := spelled(h); misspelled != "" {
+		return partMisspelled
+	}
 	switch {
 	case want == "":
 		if isList && h.Items != nil {
@@ -93,6 +117,40 @@ func partOf(h head) part {
 		return partUnversioned
 	}
 	return partNone
+}
+
+// spelled is the kind and the API version of what plays a part, for a head that tells it in another case, in the plural, or
+// with spaces around it; empty for other heads. Extensions may name their kinds as they like.
+func spelled(h head) (kind, version string) {
+	group := groupOf(string(h.APIVersion))
+	if !builtIn(strings.ToLower(strings.TrimSpace(group))) {
+		return "", ""
+	}
+	written := strings.ToLower(strings.TrimSpace(string(h.Kind)))
+	if written == "list" || written == "lists" {
+		kind, version = "List", "v1"
+	} else if kind = singular(written); kind != "" {
+		version = versionOf(kind)
+	} else if item, isList := strings.CutSuffix(strings.TrimSuffix(written, "s"), "list"); isList && singular(item) != "" {
+		kind, version = singular(item)+"List", versionOf(singular(item))
+	}
+	if kind == string(h.Kind) && builtIn(group) {
+		return "", ""
+	}
+	return kind, version
+}
+
+// singular is the kind that is written in lower case, in the singular or the plural; empty where there is none.
+func singular(written string) string {
+	for _, kind := range kinds() {
+		lower := strings.ToLower(kind)
+		if rest, ok := strings.CutPrefix(written, strings.TrimSuffix(lower, "y")); ok {
+			if written == lower || rest == "s" || rest == "ys" || rest == "ies" {
+				return kind
+			}
+		}
+	}
+	return ""
 }
 
 func groupOf(version string) string {

@@ -140,7 +140,9 @@ func counts(objects []engine.Object) map[string]int {
 		n[r] = 0
 	}
 	for _, o := range objects {
-		n[keyOf(o).resource]++
+		if p, ok := o.(*engine.Pod); !ok || !isStandIn(p) {
+			n[keyOf(o).resource]++
+		}
 	}
 	return n
 }

@@ -28,7 +28,9 @@ type reading struct {
 	objects   []engine.Object
 	pods      []*pod
 	workloads []*workload
-	services  []*corev1.Service
+	// templatePods is how many Pods the workloads stand for so far.
+	templatePods int
+	services     []*corev1.Service
 	// sliced are the Services that have EndpointSlices.
 	sliced map[identity]bool
 	// sizes are the bytes of each file.
@@ -130,9 +132,16 @@ func (r *reading) object(at place, raw []byte) {
 		r.problem(at, missing, "Required value: without it this is no Kubernetes object; if the file is something else, keep it elsewhere or name the files to read")
 		return
 	}
-	switch partOf(h) {
+	part := partOf(h)
+	if h.twice != "" && part != partObject { // of which the whole is read as strictly
+		r.problem(at, h.twice, "duplicate field: it is given twice; remove one of them")
+		return
+	}
+	switch part {
 	case partNone:
 		r.ignore(at, h)
+	case partMisspelled:
+		r.misspelled(at, h)
 	case partItems:
 		r.items(at, h, raw)
 	case partUnversioned:
@@ -146,6 +155,20 @@ func (r *reading) object(at place, raw []byte) {
 			r.convert(at, raw)
 		}
 	}
+}
+
+// misspelled reports what would play a part if it were written right.
+func (r *reading) misspelled(at place, h head) {
+	written := h.Kind
+	kind, version := spelled(h)
+	h.Kind = text(kind)
+	at = at.of(h, r.namespace)
+	at.kind = string(written)
+	if kind != at.kind {
+		r.problem(at, "kind", fmt.Sprintf("Unsupported value: %q: write %s of %s", at.kind, kind, version))
+		return
+	}
+	r.problem(at, "apiVersion", fmt.Sprintf("Unsupported value: %q: a %s is read as %s", string(h.APIVersion), kind, version))
 }
 
 func isKustomization(file string) bool {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -17,6 +18,9 @@ import (
 
 // maxReplicas is how many Pods a workload may stand for.
 const maxReplicas = 10_000
+
+// maxTemplatePods is how many Pods all workloads of the files may stand for: a few lines could ask for all memory.
+const maxTemplatePods = 200_000
 
 // pod is a Pod with what Services want to know of it.
 type pod struct {
@@ -124,13 +128,33 @@ func (r *reading) expand() {
 			cmp.Compare(a.kind, b.kind), cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.name, b.name))
 	})
 	for _, w := range r.workloads {
-		if _, owned := byIdentity[w.owner]; !owned && !populated[w.identity()] {
-			r.populate(w, names)
-		} else {
+		_, owned := byIdentity[w.owner]
+		switch {
+		case populated[w.identity()]:
 			r.fromTemplate(w)
+		case w.replicas == 0:
+			r.standIn(w)
+		case owned:
+			r.fromTemplate(w)
+		default:
+			r.populate(w, names)
 		}
 	}
 }
+
+// standIn makes a workload that stands for no Pods known (S27): by a Pod that has finished, which nothing sees.
+func (r *reading) standIn(w *workload) {
+	if p, ok := r.fromTemplate(w); ok {
+		r.pods = append(r.pods, &pod{Pod: &engine.Pod{
+			Namespace: p.Namespace, Name: w.name + standInMark + w.kind, Finished: true, Workloads: p.Workloads,
+		}})
+	}
+}
+
+// standInMark keeps the names of stand-ins apart from every name in a cluster.
+const standInMark = ":"
+
+func isStandIn(p *engine.Pod) bool { return strings.Contains(p.Name, standInMark) }
 
 func boolCompare(a, b bool) int {
 	switch {
@@ -180,11 +204,19 @@ func (r *reading) populate(w *workload, names map[identity]bool) {
 		r.problem(w.place, w.field, fmt.Sprintf("Invalid value: %d: must be between 0 and %d, as each stands for a Pod", w.replicas, maxReplicas))
 		return
 	}
+	if w.replicas > maxTemplatePods-r.templatePods {
+		r.problem(w.place, w.field, fmt.Sprintf("Invalid value: %d: all workloads together stand for more than %d Pods", w.replicas, maxTemplatePods))
+		return
+	}
+	r.templatePods += w.replicas
 	if !ok {
 		return
 	}
 	next := int(w.start)
-	for range w.replicas {
+	r.pods = slices.Grow(r.pods, w.replicas)
+	made := make([]pod, w.replicas)
+	objects := make([]engine.Pod, w.replicas)
+	for i := range made {
 		name := identity{"Pod", w.namespace, w.name + "-" + strconv.Itoa(next)}
 		for names[name] {
 			if w.kind == "StatefulSet" {
@@ -195,12 +227,14 @@ func (r *reading) populate(w *workload, names map[identity]bool) {
 			name.name = w.name + "-" + strconv.Itoa(next)
 		}
 		names[name] = true
-		p := *template
+		p := &objects[i]
+		*p = *template
 		p.Name = name.name
 		if w.kind == "StatefulSet" {
 			p.Labels = withLabels(p.Labels, "statefulset.kubernetes.io/pod-name", p.Name, "apps.kubernetes.io/pod-index", strconv.Itoa(next))
 		}
-		r.pods = append(r.pods, &pod{Pod: &p, ready: true})
+		made[i] = pod{Pod: p, ready: true}
+		r.pods = append(r.pods, &made[i])
 		next++
 	}
 }

@@ -1,7 +1,9 @@
 package manifests
 
 import (
+	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -50,18 +52,21 @@ func TestS27WorkloadsStandForTheirPods(t *testing.T) {
 	}{
 		"replicas":           {deployment, []string{"web-0 [{Deployment web}]", "web-1 [{Deployment web}]"}},
 		"replicas left out":  {workloadText("apps/v1", "Deployment", "web", "{"+template+"}"), []string{"web-0 [{Deployment web}]"}},
-		"replicas 0":         {docs(namespace, workloadText("apps/v1", "Deployment", "web", "{replicas: 0, "+template+"}")), nil},
+		"replicas 0":         {docs(namespace, workloadText("apps/v1", "Deployment", "web", "{replicas: 0, "+template+"}")), []string{"web:Deployment [{Deployment web}]"}},
 		"DaemonSet":          {workloadText("apps/v1", "DaemonSet", "log", "{}"), []string{"log-0 [{DaemonSet log}]"}},
 		"StatefulSet":        {workloadText("apps/v1", "StatefulSet", "db", "{replicas: 2}"), []string{"db-0 [{StatefulSet db}]", "db-1 [{StatefulSet db}]"}},
 		"StatefulSet from 5": {workloadText("apps/v1", "StatefulSet", "db", "{replicas: 2, ordinals: {start: 5}}"), []string{"db-5 [{StatefulSet db}]", "db-6 [{StatefulSet db}]"}},
 		"Job":                {job("a", "{}"), []string{"a-0 [{Job a}]"}},
 		"Job, parallel":      {job("a", "{parallelism: 2}"), []string{"a-0 [{Job a}]", "a-1 [{Job a}]"}},
 		"Job, one to do":     {job("a", "{parallelism: 5, completions: 1}"), []string{"a-0 [{Job a}]"}},
-		"Job, suspended":     {docs(namespace, job("a", "{suspend: true}")), nil},
-		"Job, complete":      {docs(namespace, strings.Replace(job("a", "{}"), "spec: {}", "status: {conditions: [{type: Complete, status: 'True'}]}", 1)), nil},
+		"Job, suspended":     {docs(namespace, job("a", "{suspend: true}")), []string{"a:Job [{Job a}]"}},
+		"Job, complete":      {docs(namespace, strings.Replace(job("a", "{}"), "spec: {}", "status: {conditions: [{type: Complete, status: 'True'}]}", 1)), []string{"a:Job [{Job a}]"}},
 		"CronJob":            {cron, []string{"tidy-0 [{CronJob tidy}]"}},
 		"ReplicaSet of a Deployment that is not there": {set, []string{"web-5d-0 [{ReplicaSet web-5d} {Deployment web}]", "web-5d-1 [{ReplicaSet web-5d} {Deployment web}]"}},
 		"ReplicaSet of a Deployment that is":           {docs(set, deployment), []string{"web-0 [{Deployment web}]", "web-1 [{Deployment web}]"}},
+		"old ReplicaSet of a Deployment that is":       {docs(deployment, owned("Deployment", "web", workloadText("apps/v1", "ReplicaSet", "web-1a", "{replicas: 0}"))), []string{"web-0 [{Deployment web}]", "web-1 [{Deployment web}]", "web-1a:ReplicaSet [{ReplicaSet web-1a} {Deployment web}]"}},
+		"no Pods in two kinds":                         {docs(workloadText("apps/v1", "Deployment", "a", "{replicas: 0}"), job("a", "{suspend: true}")), []string{"a:Deployment [{Deployment a}]", "a:Job [{Job a}]"}},
+		"no replicas and a Pod":                        {docs(workloadText("apps/v1", "StatefulSet", "db", "{replicas: 0}"), owned("StatefulSet", "db", pod("db-0", ""))), []string{"db-0 [{StatefulSet db}]"}},
 		"Job of a CronJob that is there":               {docs(cron, owned("CronJob", "tidy", job("tidy-29384720", "{}"))), []string{"tidy-0 [{CronJob tidy}]"}},
 		"Pods by hash":                                 {docs(deployment, owned("ReplicaSet", "web-5d", pod("web-5d-x", "pod-template-hash: 5d"))), []string{"web-5d-x [{ReplicaSet web-5d} {Deployment web}]"}},
 		"Pods by their ReplicaSet":                     {docs(deployment, set, owned("ReplicaSet", "web-5d", pod("web-x", "a: b"))), []string{"web-x [{ReplicaSet web-5d} {Deployment web}]"}},
@@ -102,5 +107,47 @@ func TestPodsOfTemplates(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestS27StandInsAreNoPods: a workload without Pods is known, and neither counted nor behind a Service.
+func TestS27StandInsAreNoPods(t *testing.T) {
+	const template = "template: {metadata: {labels: {app: web}}}"
+	got := mustRead(t, docs(workloadText("apps/v1", "Deployment", "web", "{replicas: 0, "+template+"}"),
+		"{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {selector: {app: web}, ports: [{port: 80}]}}"))
+	if diff := cmp.Diff([]string{"pods default/web:Deployment", "services default/web"}, names(got.Objects)); diff != "" {
+		t.Error(diff)
+	}
+	if n := got.Report.Counts["pods"]; n != 0 {
+		t.Errorf("%d Pods counted in the files", n)
+	}
+	changes, _ := changesTo(nil, got.Objects)
+	s := engine.NewCluster(engine.Options{}).Apply(changes...)
+	if n := s.Counts().Pods; n != 0 {
+		t.Errorf("%d Pods counted by the engine", n)
+	}
+	_, err := s.Allowed(engine.Query{Src: engine.ByWorkload("default", engine.Workload{Kind: "Deployment", Name: "web"}), Dst: engine.ByIP(netip.MustParseAddr("10.0.0.1")), Port: 80})
+	if q, ok := errors.AsType[*engine.QueryError](err); !ok || q.Code != engine.WorkloadFinished {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestTemplatePodsAreBoundTogether: twenty workloads of 10,000 Pods are read, and one Pod more is refused where it is told.
+func TestTemplatePodsAreBoundTogether(t *testing.T) {
+	var texts []string
+	for i := range 20 {
+		texts = append(texts, workloadText("apps/v1", "Deployment", fmt.Sprintf("d%02d", i), "{replicas: 10000}"))
+	}
+	got := mustRead(t, docs(texts...))
+	if n := len(got.Objects); n != maxTemplatePods {
+		t.Fatalf("%d Pods", n)
+	}
+	_, err := readText(t, docs(append(texts, workloadText("apps/v1", "StatefulSet", "one", "{}"))...))
+	invalid, ok := errors.AsType[*ProblemsError](err)
+	if !ok || len(invalid.Problems) != 1 {
+		t.Fatalf("error %v", err)
+	}
+	if p := invalid.Problems[0]; p.Field != "spec.replicas" || !strings.Contains(p.Message, "all workloads together") {
+		t.Errorf("problem %v", p)
 	}
 }
