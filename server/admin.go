@@ -69,7 +69,13 @@ func (s *Server) ready() (bool, string) {
 		return false, "not ready: the server is shutting down"
 	}
 	state, ok := s.source.State()
-	if ok {
+	switch stale, _ := s.source.Stale(); {
+	case ok && stale && s.whenStale == DenyWhenStale:
+		return false, "not ready: the state is stale, and nothing is answered from it (--when-stale=deny): " +
+			staleText(s.source.Status().Resources)
+	case ok && stale:
+		return true, fmt.Sprintf("ready: revision %d, which is stale: %s", state.Snapshot.Revision(), staleText(s.source.Status().Resources))
+	case ok:
 		return true, fmt.Sprintf("ready: revision %d", state.Snapshot.Revision())
 	}
 	var waiting []string

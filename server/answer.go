@@ -5,6 +5,10 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
+// maxIsolatedBy is how many isolating policies an answer names: enough for people, and too few to make a batch of answers
+// large.
+const maxIsolatedBy = 16
+
 // answer holds a response and all that it refers to, so that one allocation serves a call, and another a whole batch.
 type answer struct {
 	response        netpoldv1.AllowedResponse
@@ -21,8 +25,8 @@ type batchAnswer struct {
 	response netpoldv1.BatchAnswer_Response
 }
 
-// fill writes a decision, and the state that it rests on (S25).
-func (a *answer) fill(d *engine.Decision, state *State) *netpoldv1.AllowedResponse {
+// fill writes a decision, and what it rests on (S25).
+func (a *answer) fill(d *engine.Decision, on *basis) *netpoldv1.AllowedResponse {
 	fillSide(&a.egress, &d.Egress, &a.egressRule)
 	fillSide(&a.ingress, &d.Ingress, &a.ingressRule)
 	r := &a.response
@@ -30,8 +34,9 @@ func (a *answer) fill(d *engine.Decision, state *State) *netpoldv1.AllowedRespon
 	r.Reason = protoReason(d.Reason)
 	r.Egress, r.Ingress = &a.egress, &a.ingress
 	r.Families = protoFamilies(a.families[:0], d.Families)
-	r.Revision = state.Snapshot.Revision()
-	r.Token = state.Token
+	r.Revision = on.Snapshot.Revision()
+	r.Token = on.Token
+	r.Stale = on.stale
 	r.BackendsAllowed, r.BackendsTotal = d.BackendsAllowed, d.BackendsTotal
 	return r
 }
@@ -45,9 +50,10 @@ func fillSide(to *netpoldv1.Side, side *engine.Side, rule *uint32) {
 		to.RuleIndex = rule
 	}
 	if !side.Allowed && len(side.Isolating) > 0 {
-		to.IsolatedBy = make([]string, len(side.Isolating))
-		for i, p := range side.Isolating {
-			to.IsolatedBy[i] = policyName(p)
+		to.IsolatedBy = make([]string, min(len(side.Isolating), maxIsolatedBy))
+		to.IsolatedByTotal = uint32(len(side.Isolating))
+		for i := range to.IsolatedBy {
+			to.IsolatedBy[i] = policyName(side.Isolating[i])
 		}
 	}
 }

@@ -1,13 +1,16 @@
 package server_test
 
 import (
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/testing/protocmp"
 
 	netpold "github.com/netpold/netpold/clients/go"
+	"github.com/netpold/netpold/engine"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+	"github.com/netpold/netpold/server"
 )
 
 // The whole response, over the wire: verdict, reason, both sides, families, what it rests on.
@@ -29,7 +32,7 @@ func TestResponses(t *testing.T) {
 			&netpoldv1.AllowedRequest{Src: netpold.IP("10.0.1.4"), Dst: netpold.IP("10.0.3.7"), Port: 1},
 			&netpoldv1.AllowedResponse{
 				Reason: netpoldv1.Reason_REASON_DENIED_AT_INGRESS, Egress: open,
-				Ingress: &netpoldv1.Side{Isolated: true, IsolatedBy: []string{"shop/cart", "shop/default-deny"}},
+				Ingress: &netpoldv1.Side{Isolated: true, IsolatedBy: []string{"shop/cart", "shop/default-deny"}, IsolatedByTotal: 2},
 			},
 		},
 		"self (S2)": {
@@ -66,5 +69,22 @@ func TestResponses(t *testing.T) {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestIsolatedByIsBounded: however many policies isolate, an answer names some and tells how many there are.
+func TestIsolatedByIsBounded(t *testing.T) {
+	objects := shop()
+	for i := range 100 {
+		objects = append(objects, &engine.Policy{Namespace: "shop", Name: "deny-" + strconv.Itoa(100+i), IsolatesIngress: true})
+	}
+	question := byIP()
+	question.Port = 1
+	got, err := server.NewDecisions(synced(objects...), server.Limits{}).Allowed(t.Context(), question)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if names, total := got.GetIngress().GetIsolatedBy(), got.GetIngress().GetIsolatedByTotal(); len(names) != 16 || total < 100 {
+		t.Errorf("%d names of %d", len(names), total)
 	}
 }

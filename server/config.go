@@ -28,6 +28,10 @@ type Config struct {
 	// TLS secures the gRPC port. Default: plaintext.
 	TLS TLSFiles
 
+	// WhenStale is what becomes of questions while [Source.Stale] says that the state may be too old (--when-stale). Default:
+	// they are answered, and each response says so.
+	WhenStale WhenStale
+
 	// MaxBatch is the most questions in one BatchAllowed call (--max-batch). Default: 10,000.
 	MaxBatch int
 	// MaxMessageBytes is the largest request taken, in bytes (--max-message-bytes). Default: 16 MiB.
@@ -60,6 +64,7 @@ func Defaults() Config {
 		Version:               "dev",
 		Listen:                "127.0.0.1:9480",
 		AdminListen:           "127.0.0.1:9481",
+		WhenStale:             AnswerWhenStale,
 		MaxBatch:              DefaultMaxBatch,
 		MaxMessageBytes:       16 << 20,
 		MaxStreams:            1000,
@@ -82,6 +87,8 @@ func (c *Config) Validate() error {
 	}
 	refuse(c.Source == nil, "no source of the cluster's state: set Config.Source")
 	refuse(c.Listen == "", `--listen "": give HOST:PORT, for example 127.0.0.1:9480; port 0 takes a free one`)
+	refuse(c.WhenStale != "" && c.WhenStale != AnswerWhenStale && c.WhenStale != DenyWhenStale,
+		"--when-stale %q: give %s or %s", c.WhenStale, AnswerWhenStale, DenyWhenStale)
 	refuse(c.MaxBatch < 1, "--max-batch %d: give 1 or more; the default is %d", c.MaxBatch, DefaultMaxBatch)
 	refuse(c.MaxMessageBytes < 1 || c.MaxMessageBytes > math.MaxInt32,
 		"--max-message-bytes %d: give 1 to %d; the default is %d", c.MaxMessageBytes, math.MaxInt32, 16<<20)

@@ -11,9 +11,6 @@ import (
 // DefaultMaxBatch is the most questions in one batch, unless [Limits] says otherwise.
 const DefaultMaxBatch = 10_000
 
-// cancelCheck is after how many questions of a batch its caller's patience is looked at.
-const cancelCheck = 128
-
 // Limits bound what one call may ask.
 type Limits struct {
 	// MaxBatch is the most questions in one BatchAllowed call. Default: [DefaultMaxBatch].
@@ -25,8 +22,10 @@ type Limits struct {
 type Decisions struct {
 	netpoldv1.UnimplementedDecisionServiceServer
 
-	source   Source
-	maxBatch int
+	source    Source
+	stale     *staleness
+	whenStale WhenStale
+	maxBatch  int
 	// metrics is nil outside of a Server.
 	metrics *metrics
 	// untilDrain gives a context that also ends when the server drains, and its release.
@@ -40,6 +39,7 @@ func NewDecisions(source Source, limits Limits) *Decisions {
 	}
 	return &Decisions{
 		source:     source,
+		stale:      newStaleness(source),
 		maxBatch:   limits.MaxBatch,
 		untilDrain: func(ctx context.Context) (context.Context, func()) { return ctx, func() {} },
 	}
@@ -47,14 +47,14 @@ func NewDecisions(source Source, limits Limits) *Decisions {
 
 // Allowed answers one question. Its error is a gRPC status, as the proto's service comment lists them.
 func (d *Decisions) Allowed(ctx context.Context, req *netpoldv1.AllowedRequest) (*netpoldv1.AllowedResponse, error) {
-	state, ok := d.source.State()
-	if !ok {
-		return nil, d.failed(notSynced())
+	on, fail := d.present()
+	if fail != nil {
+		return nil, d.failed(fail)
 	}
 	started := time.Now()
 	r := reading{at: alone}
 	query := r.query(req)
-	if token := req.GetAtLeast(); token != "" && token != state.Token {
+	if token := req.GetAtLeast(); token != "" && token != on.Token {
 		if len(r.violations) > 0 {
 			// The question is wrong, so only whether the token is, too, is of interest.
 			ctx = endedContext(ctx)
@@ -62,7 +62,7 @@ func (d *Decisions) Allowed(ctx context.Context, req *netpoldv1.AllowedRequest) 
 		newer, fail := d.wait(ctx, token)
 		switch {
 		case fail == nil:
-			state, started = newer, time.Now()
+			on, started = newer, time.Now()
 		case fail == errMalformed:
 			r.reject("at_least", malformedToken)
 		case len(r.violations) == 0:
@@ -72,12 +72,14 @@ func (d *Decisions) Allowed(ctx context.Context, req *netpoldv1.AllowedRequest) 
 	if len(r.violations) > 0 {
 		return nil, d.failed(invalid(r.violations))
 	}
-	decision, err := state.Snapshot.Allowed(query)
-	if err != nil {
+	decision, err := on.Snapshot.AllowedUntil(ctx.Done(), query)
+	if err != nil && ctx.Err() != nil {
+		return nil, d.failed(ended(ctx))
+	} else if err != nil {
 		return nil, d.failed(unasked(alone, req, err))
 	}
 	d.metrics.decided(decision.Reason, 1)
-	response := new(answer).fill(&decision, &state)
+	response := new(answer).fill(&decision, &on)
 	d.metrics.took(methodAllowed, time.Since(started))
 	return response, nil
 }
@@ -93,21 +95,21 @@ func (d *Decisions) BatchAllowed(
 	if len(questions) > d.maxBatch {
 		return nil, d.failed(batchTooLarge(len(questions), d.maxBatch))
 	}
-	state, ok := d.source.State()
-	if !ok {
-		return nil, d.failed(notSynced())
+	on, fail := d.present()
+	if fail != nil {
+		return nil, d.failed(fail)
 	}
 	d.metrics.batch(len(questions))
-	if token := req.GetAtLeast(); token != "" && token != state.Token {
+	if token := req.GetAtLeast(); token != "" && token != on.Token {
 		newer, fail := d.wait(ctx, token)
 		if fail != nil {
 			return nil, d.failed(fail.placed(alone))
 		}
-		state = newer
+		on = newer
 	}
-	state, unmet := d.waitEach(ctx, questions, state)
+	on, unmet := d.waitEach(ctx, questions, on)
 	started := time.Now()
-	response, err := d.answers(ctx, questions, &state, unmet)
+	response, err := d.answers(ctx, questions, &on, unmet)
 	if err != nil {
 		return nil, err
 	}
@@ -115,38 +117,38 @@ func (d *Decisions) BatchAllowed(
 	return response, nil
 }
 
-// answers answers a batch from one state. unmet are the tokens that cannot be had, and why.
+// answers answers a batch from one basis. unmet are the tokens that cannot be had, and why.
 func (d *Decisions) answers(
-	ctx context.Context, questions []*netpoldv1.AllowedRequest, state *State, unmet map[string]*failure,
+	ctx context.Context, questions []*netpoldv1.AllowedRequest, on *basis, unmet map[string]*failure,
 ) (*netpoldv1.BatchAllowedResponse, error) {
 	slab := make([]batchAnswer, len(questions))
 	answers := make([]*netpoldv1.BatchAnswer, len(questions))
 	var decided decisionCounts
 	for i, question := range questions {
-		if i%cancelCheck == 0 && ctx.Err() != nil {
-			return nil, d.failed(ended(ctx))
-		}
 		b := &slab[i]
 		answers[i] = &b.place
-		decision, fail := decide(place(i), question, state, unmet)
+		decision, fail := decide(ctx, place(i), question, on, unmet)
+		if ctx.Err() != nil { // the question may have been given up for it
+			return nil, d.failed(ended(ctx))
+		}
 		if fail != nil {
 			d.metrics.failed(fail)
 			b.place.Answer = &netpoldv1.BatchAnswer_Error{Error: fail.proto()}
 			continue
 		}
 		decided.add(decision.Reason)
-		b.response.Response = b.fill(&decision, state)
+		b.response.Response = b.fill(&decision, on)
 		b.place.Answer = &b.response
 	}
 	d.metrics.decidedMany(&decided)
 	return &netpoldv1.BatchAllowedResponse{
-		Answers: answers, Revision: state.Snapshot.Revision(), Token: state.Token,
+		Answers: answers, Revision: on.Snapshot.Revision(), Token: on.Token, Stale: on.stale,
 	}, nil
 }
 
 // decide answers one question of a batch.
 func decide(
-	at place, question *netpoldv1.AllowedRequest, state *State, unmet map[string]*failure,
+	ctx context.Context, at place, question *netpoldv1.AllowedRequest, on *basis, unmet map[string]*failure,
 ) (engine.Decision, *failure) {
 	r := reading{at: at}
 	query := r.query(question)
@@ -161,7 +163,7 @@ func decide(
 	if noToken != nil {
 		return engine.Decision{}, noToken.placed(at)
 	}
-	decision, err := state.Snapshot.Allowed(query)
+	decision, err := on.Snapshot.AllowedUntil(ctx.Done(), query)
 	if err != nil {
 		return engine.Decision{}, unasked(at, question, err)
 	}

@@ -34,6 +34,7 @@ const (
 	reasonExternalName     = "EXTERNAL_NAME"
 	reasonNotSynced        = "NOT_SYNCED"
 	reasonShuttingDown     = "SHUTTING_DOWN"
+	reasonStale            = "STALE"
 	reasonTokenUnknown     = "TOKEN_UNKNOWN"
 	reasonTokenNotReached  = "TOKEN_NOT_REACHED"
 	reasonBatchTooLarge    = "BATCH_TOO_LARGE"
@@ -104,6 +105,20 @@ func shuttingDown() *failure {
 	return &failure{
 		code: codes.Unavailable, reason: reasonShuttingDown, message: errShuttingDown.Error() + "; retry on another connection",
 	}
+}
+
+// staleRefused is the answer to everything while the resources are stale, where that is what was asked for.
+func staleRefused(resources []Resource) *failure {
+	f := &failure{code: codes.Unavailable, reason: reasonStale}
+	names := staleNames(resources)
+	what := "some resource"
+	if len(names) > 0 { // else it has ended just now
+		what = staleText(resources)
+		f.metadata = map[string]string{"resources": strings.Join(names, ",")}
+	}
+	f.message = "the cluster's state is stale, and the server refuses to answer from it (--when-stale=deny): nothing was heard of " +
+		what + "; retry, or see netpold.v1.StatusService/GetStatus"
+	return f
 }
 
 func batchTooLarge(got, limit int) *failure {

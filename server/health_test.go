@@ -13,15 +13,19 @@ import (
 const (
 	serving    = healthv1.HealthCheckResponse_SERVING
 	notServing = healthv1.HealthCheckResponse_NOT_SERVING
+
+	decisionService = "netpold.v1.DecisionService"
+	statusService   = "netpold.v1.StatusService"
 )
 
-// S26: health is NOT_SERVING, overall and of each service, until the first full sync, and those who watch are told.
+// S26: health is NOT_SERVING, overall and of the service that answers, until the first full sync, and those who watch are told.
+// The status is told from the start on.
 func TestS26HealthTurnsAtTheFirstSync(t *testing.T) {
 	t.Parallel()
 	source := servertest.NewSource()
 	r := start(t, source, nil)
 	client := healthv1.NewHealthClient(r.conn)
-	services := []string{"", "netpold.v1.DecisionService", "netpold.v1.StatusService"}
+	services := []string{"", decisionService}
 	watches := map[string]healthv1.Health_WatchClient{}
 	for _, service := range services {
 		got, err := client.Check(soon(t), &healthv1.HealthCheckRequest{Service: service})
@@ -33,6 +37,7 @@ func TestS26HealthTurnsAtTheFirstSync(t *testing.T) {
 		}
 		nextHealth(t, watches[service], notServing)
 	}
+	expectHealth(t, r, map[string]healthv1.HealthCheckResponse_ServingStatus{statusService: serving})
 	source.Apply(upserts(shop())...)
 	for _, service := range services {
 		nextHealth(t, watches[service], serving)
@@ -44,6 +49,17 @@ func TestS26HealthTurnsAtTheFirstSync(t *testing.T) {
 	_, err := client.Check(soon(t), &healthv1.HealthCheckRequest{Service: "netpold.v1.NoService"})
 	if status.Code(err) != codes.NotFound {
 		t.Errorf("an unknown service: %v", err)
+	}
+}
+
+// expectHealth asks for the health of services now.
+func expectHealth(t *testing.T, r *running, want map[string]healthv1.HealthCheckResponse_ServingStatus) {
+	t.Helper()
+	for service, status := range want {
+		got, err := healthv1.NewHealthClient(r.conn).Check(soon(t), &healthv1.HealthCheckRequest{Service: service})
+		if err != nil || got.GetStatus() != status {
+			t.Errorf("health of %q is %v, %v; want %v", service, got, err, status)
+		}
 	}
 }
 

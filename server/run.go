@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"google.golang.org/grpc"
-	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 )
 
 // Run serves until ctx ends, and then drains, in this order:
@@ -22,14 +21,8 @@ import (
 // It returns nil after a drain, and after [Server.Stop], which cuts a drain short; else why it could not serve on.
 func (s *Server) Run(ctx context.Context) error {
 	s.log.Info("serving", "addr", s.Addr(), "admin_addr", s.AdminAddr())
-	ready := s.source.Ready()
-	select {
-	case <-ready:
-		// So that a server that is ready from the start says so to its first caller.
-		s.turnReady()
-		ready = nil
-	default:
-	}
+	// So that a server that is ready from the start says so to its first caller.
+	health := s.turnHealth(turn{ready: s.source.Ready()})
 	parts := []func() error{s.serveGRPC}
 	if s.admin != nil {
 		parts = append(parts, s.serveAdmin)
@@ -43,7 +36,7 @@ func (s *Server) Run(ctx context.Context) error {
 			}
 		})
 	}
-	err := s.untilEnd(ctx, ready, failed)
+	err := s.untilEnd(ctx, health, failed)
 	s.drainCalls()
 	s.Stop()
 	running.Wait()
@@ -65,13 +58,15 @@ func (s *Server) serveAdmin() error {
 	return nil
 }
 
-// untilEnd turns health to SERVING at the first full sync (S26), and returns when serving is to end.
-func (s *Server) untilEnd(ctx context.Context, ready <-chan struct{}, failed <-chan error) error {
+// untilEnd turns health at the first full sync (S26) and when the state becomes stale or current again, and returns when
+// serving is to end.
+func (s *Server) untilEnd(ctx context.Context, health turn, failed <-chan error) error {
 	for {
 		select {
-		case <-ready:
-			s.turnReady()
-			ready = nil
+		case <-health.ready:
+			health = s.turnHealth(health)
+		case <-health.staleChanged:
+			health = s.turnHealth(health)
 		case <-ctx.Done():
 			return nil
 		case <-s.stopped:
@@ -82,9 +77,35 @@ func (s *Server) untilEnd(ctx context.Context, ready <-chan struct{}, failed <-c
 	}
 }
 
-func (s *Server) turnReady() {
-	setHealth(s.health, healthv1.HealthCheckResponse_SERVING)
-	s.log.Info("ready")
+// turn is what health was turned by, and what it will be turned by next.
+type turn struct {
+	// ready is closed at the first full sync; nil after it.
+	ready        <-chan struct{}
+	stale        bool
+	staleChanged <-chan struct{}
+}
+
+// turnHealth tells by health what has changed since the last turn.
+func (s *Server) turnHealth(last turn) turn {
+	next := turn{ready: last.ready}
+	next.stale, next.staleChanged = s.source.Stale()
+	select {
+	case <-next.ready:
+		next.ready = nil
+	default:
+	}
+	setHealth(s.health, next.ready == nil, next.stale)
+	if last.ready != nil && next.ready == nil {
+		s.log.Info("ready")
+	}
+	switch {
+	case next.stale && !last.stale:
+		s.log.Warn("the cluster's state is stale: the health of DecisionService is NOT_SERVING", "when_stale", s.whenStale,
+			"resources", staleText(s.source.Status().Resources))
+	case last.stale && !next.stale:
+		s.log.Info("the cluster's state is current again")
+	}
+	return next
 }
 
 // drainCalls lets go of callers, as [Server.Run] says.

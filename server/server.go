@@ -36,9 +36,10 @@ const (
 // Server serves the questions of one [Source] on one gRPC port, and the admin pages on another. Its methods are safe for
 // concurrent use. It serves once: after [Server.Run] has returned it is of no further use.
 type Server struct {
-	source Source
-	log    *slog.Logger
-	drain  drainTimes
+	source    Source
+	log       *slog.Logger
+	drain     drainTimes
+	whenStale WhenStale
 	// after is time.After, unless a test stands in for the clock.
 	after func(time.Duration) <-chan time.Time
 
@@ -75,12 +76,13 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		source:  config.Source,
-		log:     config.Logger,
-		drain:   drainTimes{delay: config.DrainDelay, timeout: config.DrainTimeout},
-		after:   time.After,
-		health:  newHealth(),
-		stopped: make(chan struct{}),
+		source:    config.Source,
+		log:       config.Logger,
+		drain:     drainTimes{delay: config.DrainDelay, timeout: config.DrainTimeout},
+		whenStale: config.WhenStale,
+		after:     time.After,
+		health:    newHealth(),
+		stopped:   make(chan struct{}),
 	}
 	if err := s.listen(&config); err != nil {
 		return nil, err
@@ -145,7 +147,7 @@ func grpcOptions(config *Config, creds credentials.TransportCredentials) []grpc.
 // register offers the services. Reflection is offered in v1, and in v1alpha for older tools.
 func (s *Server) register(config *Config, m *metrics, streams context.Context) {
 	decisions := NewDecisions(config.Source, Limits{MaxBatch: config.MaxBatch})
-	decisions.metrics = m
+	decisions.metrics, decisions.whenStale = m, config.WhenStale
 	decisions.untilDrain = untilDrain(streams)
 	netpoldv1.RegisterDecisionServiceServer(s.grpc, decisions)
 	netpoldv1.RegisterStatusServiceServer(s.grpc, &statusService{

@@ -15,9 +15,14 @@ type Source interface {
 	// Ready is closed at the first full sync, when State has a state for the first time.
 	Ready() <-chan struct{}
 	// Wait returns the first state that is not older than token, the present one where that will do.
-	// Its error is [ErrTokenMalformed], [ErrTokenUnknown] or, only when it would have had to wait longer, ctx's error.
+	// Its error is [ErrTokenMalformed], [ErrTokenUnknown] or, only when it would have had to wait longer, ctx's error. That may
+	// be wrapped in one with a method Lagging() []string, which names the resources that are older than token.
 	Wait(ctx context.Context, token string) (State, error)
-	// Status is what GetStatus and the metrics show. It is called at each scrape and must not block.
+	// Stale tells whether the state may be older than the limit that was set, and gives a channel that is closed when that
+	// changes; nil where it never does.
+	Stale() (stale bool, changed <-chan struct{})
+	// Status is what GetStatus and the metrics show. It is called at each scrape, and for each question that is refused because
+	// the state is stale; it must not block.
 	Status() Status
 }
 
@@ -62,7 +67,7 @@ type Resource struct {
 	Objects int
 	// Age is the time since the last proof that the mirror is current.
 	Age time.Duration
-	// Stale says that Age is past the limit.
+	// Stale says that Age is past the limit. That of files is shown, and no more: only [Source.Stale] changes what is answered.
 	Stale bool
 	// Error is the last error and its remedy; empty for none.
 	Error string

@@ -21,7 +21,7 @@ func newStateCollector(source Source) *stateCollector {
 	}
 	return &stateCollector{
 		source:    source,
-		ready:     desc("ready", "1 when questions are answered: the first full sync is complete."),
+		ready:     desc("ready", "1 from the first full sync on."),
 		revision:  desc("snapshot_revision", "Revision of the present snapshot; absent before the first."),
 		age:       desc("snapshot_age_seconds", "Time since the present snapshot was published: since the last change of the cluster that counts."),
 		objects:   desc("objects", "Objects in the present snapshot, by kind.", "kind"),

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -19,8 +20,8 @@ var errMalformed = &failure{code: codes.InvalidArgument, reason: reasonInvalidQu
 // maxAnswerTime is the most of a deadline that is kept back from waiting, for answering.
 const maxAnswerTime = time.Second
 
-// wait is the first state not older than token, within the call's deadline less the time to answer.
-func (d *Decisions) wait(ctx context.Context, token string) (State, *failure) {
+// wait is a basis whose state is not older than token, within the call's deadline less the time to answer.
+func (d *Decisions) wait(ctx context.Context, token string) (basis, *failure) {
 	bounded, release := d.untilDrain(ctx)
 	defer release()
 	if deadline, ok := ctx.Deadline(); ok {
@@ -32,35 +33,49 @@ func (d *Decisions) wait(ctx context.Context, token string) (State, *failure) {
 	state, err := d.source.Wait(bounded, token)
 	switch {
 	case err == nil:
-		return state, nil
+		return d.on(state)
 	case errors.Is(err, ErrTokenMalformed):
-		return State{}, errMalformed
+		return basis{}, errMalformed
 	case errors.Is(err, ErrTokenUnknown):
-		return State{}, &failure{
+		return basis{}, &failure{
 			code: codes.FailedPrecondition, reason: reasonTokenUnknown,
 			message: "the token is of another source of the cluster's state, and will never be reached here; " +
 				"use a token of this server or of a replica of it",
 		}
 	case errors.Is(context.Cause(bounded), errShuttingDown):
-		return State{}, shuttingDown()
+		return basis{}, shuttingDown()
 	case errors.Is(ctx.Err(), context.Canceled):
-		return State{}, ended(ctx)
+		return basis{}, ended(ctx)
 	case errors.Is(err, context.DeadlineExceeded):
-		return State{}, &failure{
-			code: codes.DeadlineExceeded, reason: reasonTokenNotReached,
-			message: "the server's snapshot is still older than the token; retry with a longer deadline, " +
-				"or see the age of its resources with netpold.v1.StatusService/GetStatus",
-		}
+		return basis{}, notReached(err)
 	default:
-		return State{}, &failure{code: codes.Internal, message: "waiting failed; this is a defect of netpold: " + err.Error()}
+		return basis{}, &failure{code: codes.Internal, message: "waiting failed; this is a defect of netpold: " + err.Error()}
 	}
 }
 
-// waitEach waits for the questions' own tokens. The state is not older than from, nor than any token that can be had; the map
+// notReached is a token that was not reached in time, with what lags where the source tells.
+func notReached(err error) *failure {
+	f := &failure{code: codes.DeadlineExceeded, reason: reasonTokenNotReached}
+	older := "the server's snapshot is"
+	var lag interface{ Lagging() []string }
+	if errors.As(err, &lag) && len(lag.Lagging()) > 0 {
+		names := lag.Lagging()
+		f.metadata = map[string]string{"resources": strings.Join(names, ",")}
+		older = "of the server's snapshot, " + strings.Join(names, ", ") + " is"
+		if len(names) > 1 {
+			older = "of the server's snapshot, " + strings.Join(names, ", ") + " are"
+		}
+	}
+	f.message = older + " still older than the token; retry with a longer deadline, " +
+		"or see the age of its resources with netpold.v1.StatusService/GetStatus"
+	return f
+}
+
+// waitEach waits for the questions' own tokens. The basis is not older than from, nor than any token that can be had; the map
 // tells which cannot, and why.
 func (d *Decisions) waitEach(
-	ctx context.Context, questions []*netpoldv1.AllowedRequest, from State,
-) (State, map[string]*failure) {
+	ctx context.Context, questions []*netpoldv1.AllowedRequest, from basis,
+) (basis, map[string]*failure) {
 	var unmet map[string]*failure
 	seen := map[string]bool{"": true, from.Token: true}
 	newest := from
@@ -70,9 +85,9 @@ func (d *Decisions) waitEach(
 			continue
 		}
 		seen[token] = true
-		state, fail := d.wait(ctx, token)
+		on, fail := d.wait(ctx, token)
 		if fail == nil {
-			newest = newer(newest, state)
+			newest = newer(newest, on)
 			continue
 		}
 		if unmet == nil {
@@ -83,7 +98,7 @@ func (d *Decisions) waitEach(
 	return newest, unmet
 }
 
-func newer(a, b State) State {
+func newer(a, b basis) basis {
 	if b.Snapshot.Revision() > a.Snapshot.Revision() {
 		return b
 	}

@@ -199,6 +199,71 @@ func TestAtLeastOfACallerThatGivesUp(t *testing.T) {
 	})
 }
 
+// laggard is a source that tells what is too old.
+type laggard struct {
+	*servertest.Source
+	resources []string
+}
+
+func (l laggard) Wait(ctx context.Context, _ string) (server.State, error) {
+	<-ctx.Done()
+	return server.State{}, &lagError{l.resources, ctx.Err()}
+}
+
+type lagError struct {
+	resources []string
+	cause     error
+}
+
+func (e *lagError) Error() string     { return "too old: " + e.cause.Error() }
+func (e *lagError) Unwrap() error     { return e.cause }
+func (e *lagError) Lagging() []string { return e.resources }
+
+// A token that is not reached in time comes with what it was waited for, where the source tells.
+func TestAtLeastNamesWhatLags(t *testing.T) {
+	t.Parallel()
+	const advice = " still older than the token; retry with a longer deadline, " +
+		"or see the age of its resources with netpold.v1.StatusService/GetStatus"
+	for name, test := range map[string]struct {
+		resources []string
+		want      details
+	}{
+		"one": {[]string{"pods"}, details{
+			Message: "at_least: of the server's snapshot, pods is" + advice, Metadata: map[string]string{"resources": "pods"},
+		}},
+		"several": {[]string{"pods", "networkpolicies"}, details{
+			Message:  "at_least: of the server's snapshot, pods, networkpolicies are" + advice,
+			Metadata: map[string]string{"resources": "pods,networkpolicies"},
+		}},
+		"none": {nil, details{Message: "at_least: the server's snapshot is" + advice}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				decisions := server.NewDecisions(laggard{synced(shop()...), test.resources}, server.Limits{})
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				_, err := decisions.Allowed(ctx, atLeast("servertest:2"))
+				test.want.Code, test.want.Reason = codes.DeadlineExceeded, "TOKEN_NOT_REACHED"
+				if diff := cmp.Diff(test.want, detailsOf(t, status.Convert(err))); diff != "" {
+					t.Errorf("-want +got:\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+// What lags of a caller that gives up is nobody's business.
+func TestAtLeastOfALaggardWhoseCallerGivesUp(t *testing.T) {
+	t.Parallel()
+	decisions := server.NewDecisions(laggard{synced(shop()...), []string{"pods"}}, server.Limits{})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := decisions.Allowed(ctx, atLeast("servertest:2")); status.Code(err) != codes.Canceled {
+		t.Error(err)
+	}
+}
+
 // broken is a source that breaks its promise.
 type broken struct{ *servertest.Source }
 

@@ -123,6 +123,7 @@ func failed(err error) *netpoldv1.BatchAnswer {
 		code, reason = codes.FailedPrecondition, "NO_READY_ENDPOINT"
 	case engine.ExternalName:
 		code, reason = codes.FailedPrecondition, "EXTERNAL_NAME"
+	case engine.Abandoned: // nobody gives these questions up
 	}
 	return refusal(code, reason, end, err.Error())
 }
@@ -209,6 +210,8 @@ func (s still) Ready() <-chan struct{} {
 }
 
 func (s still) Wait(context.Context, string) (server.State, error) { return s.state, nil }
+
+func (s still) Stale() (bool, <-chan struct{}) { return false, nil }
 
 func (s still) Status() server.Status { return server.Status{Source: "scenario", Ready: true} }
 

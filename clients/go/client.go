@@ -4,18 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
 
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
 // Client asks one netpold service. It is safe for concurrent use; make one and keep it.
 type Client struct {
-	// decisions goes to servers whose health says that they answer questions, status to any that there is.
-	decisions, status *grpc.ClientConn
-	decision          netpoldv1.DecisionServiceClient
-	state             netpoldv1.StatusServiceClient
+	// healthy goes to servers whose health says that they answer questions, and from a current state; every to all there are.
+	healthy, every *grpc.ClientConn
 }
 
 // Dial makes a client for target. It does not connect: the first call does, and its error tells if that fails.
@@ -29,7 +32,8 @@ type Client struct {
 //
 // Exactly one of [WithTLS] and [WithInsecure] is required, so that plaintext is somebody's choice.
 //
-// Decisions are asked of servers that say they are healthy, in turn. A call that meets UNAVAILABLE is tried
+// Decisions are asked of servers that say they are healthy, in turn; when none does, of all, so that an answer from a stale
+// state is still had where the servers give one: AllowedResponse.stale says so. A call that meets UNAVAILABLE is tried
 // again, up to four times in all and within its deadline; give every call one, with [context.WithTimeout].
 func Dial(target string, options ...Option) (*Client, error) {
 	var s settings
@@ -40,27 +44,26 @@ func Dial(target string, options ...Option) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("netpold: dial %q: %w", target, err)
 	}
-	decisions, err := grpc.NewClient(target, s.dialOptions(credentials, decisionConfig)...)
+	healthy, err := grpc.NewClient(target, s.dialOptions(credentials, healthyConfig)...)
 	if err != nil {
 		return nil, fmt.Errorf("netpold: dial %q: %w", target, err)
 	}
-	status, err := grpc.NewClient(target, s.dialOptions(credentials, statusConfig)...)
+	every, err := grpc.NewClient(target, s.dialOptions(credentials, everyConfig)...)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("netpold: dial %q: %w", target, err), decisions.Close())
+		return nil, errors.Join(fmt.Errorf("netpold: dial %q: %w", target, err), healthy.Close())
 	}
-	return &Client{
-		decisions: decisions,
-		status:    status,
-		decision:  netpoldv1.NewDecisionServiceClient(decisions),
-		state:     netpoldv1.NewStatusServiceClient(status),
-	}, nil
+	return &Client{healthy: healthy, every: every}, nil
 }
 
 // Allowed asks one question. A denial is no error.
 func (c *Client) Allowed(
 	ctx context.Context, question *netpoldv1.AllowedRequest, options ...grpc.CallOption,
 ) (*netpoldv1.AllowedResponse, error) {
-	response, err := c.decision.Allowed(ctx, question, options...)
+	var response *netpoldv1.AllowedResponse
+	err := c.decide(func(from netpoldv1.DecisionServiceClient, asked grpc.CallOption) (err error) {
+		response, err = from.Allowed(ctx, question, append(slices.Clip(options), asked)...)
+		return err
+	})
 	return response, fromCall(err)
 }
 
@@ -73,15 +76,33 @@ func (c *Client) Allowed(
 func (c *Client) BatchAllowed(
 	ctx context.Context, batch *netpoldv1.BatchAllowedRequest, options ...grpc.CallOption,
 ) (*netpoldv1.BatchAllowedResponse, error) {
-	response, err := c.decision.BatchAllowed(ctx, batch, options...)
+	var response *netpoldv1.BatchAllowedResponse
+	err := c.decide(func(from netpoldv1.DecisionServiceClient, asked grpc.CallOption) (err error) {
+		response, err = from.BatchAllowed(ctx, batch, append(slices.Clip(options), asked)...)
+		return err
+	})
 	return response, fromCall(err)
 }
 
 // Status tells what a server knows and how fresh it is. It is answered before the first full sync too.
 func (c *Client) Status(ctx context.Context, options ...grpc.CallOption) (*netpoldv1.GetStatusResponse, error) {
-	response, err := c.state.GetStatus(ctx, &netpoldv1.GetStatusRequest{}, options...)
+	response, err := netpoldv1.NewStatusServiceClient(c.every).GetStatus(ctx, &netpoldv1.GetStatusRequest{}, options...)
 	return response, fromCall(err)
 }
 
 // Close ends the client's connections, and calls in progress with them.
-func (c *Client) Close() error { return errors.Join(c.decisions.Close(), c.status.Close()) }
+func (c *Client) Close() error { return errors.Join(c.healthy.Close(), c.every.Close()) }
+
+// decide calls a server that is healthy or, where there is none, any. The call takes the option asked, by which is known
+// whether it came to a server at all.
+func (c *Client) decide(call func(from netpoldv1.DecisionServiceClient, asked grpc.CallOption) error) error {
+	// A call that finds no healthy server is tried for a while before it fails: who knows beforehand, spares that.
+	if c.healthy.GetState() != connectivity.TransientFailure {
+		var server peer.Peer
+		err := call(netpoldv1.NewDecisionServiceClient(c.healthy), grpc.Peer(&server))
+		if status.Code(err) != codes.Unavailable || server.Addr != nil {
+			return err
+		}
+	}
+	return call(netpoldv1.NewDecisionServiceClient(c.every), grpc.EmptyCallOption{})
+}

@@ -168,24 +168,6 @@ func TestRoundRobinOverHealthyServers(t *testing.T) {
 	}
 }
 
-// A server that is not healthy is asked for no decision, but for its status: it is how one sees why.
-func TestStatusOfAServerThatIsNotHealthy(t *testing.T) {
-	t.Parallel()
-	f := startFake(t)
-	f.health.SetServingStatus("netpold.v1.DecisionService", healthv1.HealthCheckResponse_NOT_SERVING)
-	client := dial(t, f.address)
-	if _, err := client.Allowed(soon(t), nil); !errors.Is(err, netpold.ErrUnavailable) {
-		t.Errorf("%v", err)
-	}
-	if n := f.calls.Load(); n != 0 {
-		t.Errorf("%d calls", n)
-	}
-	got, err := client.Status(soon(t))
-	if err != nil || got.GetVersion() != f.address {
-		t.Errorf("%v, %v", got, err)
-	}
-}
-
 func TestErrors(t *testing.T) {
 	t.Parallel()
 	client := servertest.Start(t, shop()...).Client()

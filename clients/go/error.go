@@ -22,7 +22,8 @@ var (
 	// ErrPrecondition: the destination exists but stands for nothing that can be asked, as a Service without that port or
 	// without a ready endpoint; or at_least is a token of another source.
 	ErrPrecondition = errors.New("netpold: failed precondition")
-	// ErrUnavailable: no server could be reached, or none that has the cluster's whole state yet.
+	// ErrUnavailable: no server could be reached, or none that has the cluster's whole state yet, or whose state is not too old
+	// for it to answer from. Error.Reason tells.
 	ErrUnavailable = errors.New("netpold: unavailable")
 	// ErrTooLarge: more questions in a batch, or a larger message, than the server takes.
 	ErrTooLarge = errors.New("netpold: too large")

@@ -67,12 +67,12 @@ func (s *settings) dialOptions(creds credentials.TransportCredentials, serviceCo
 // The service configs. Every method only reads, so asking again is safe. Status is for seeing why a server is not healthy, so
 // it is asked whatever health says.
 const (
-	decisionConfig = `{
+	healthyConfig = `{
 		"loadBalancingConfig": [{"round_robin": {}}],
 		"healthCheckConfig": {"serviceName": "netpold.v1.DecisionService"},
 		"methodConfig": [` + retryConfig + `]
 	}`
-	statusConfig = `{
+	everyConfig = `{
 		"loadBalancingConfig": [{"round_robin": {}}],
 		"methodConfig": [` + retryConfig + `]
 	}`

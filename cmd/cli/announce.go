@@ -17,6 +17,10 @@ type announcement struct {
 	version, source, addr, adminAddr string
 	// allowed and denied are questions to try; nil for none.
 	allowed, denied *example
+	// unread says that no question is answered yet.
+	unread bool
+	// secured says that it serves TLS, so that one must know more to ask it.
+	secured bool
 	// checkout says that the commands are run from the project's own source, with nothing installed.
 	checkout bool
 }
@@ -28,6 +32,12 @@ func (a *announcement) text() string {
 	fmt.Fprintf(&b, "#   gRPC   %s\n", a.addr)
 	if a.adminAddr != "" {
 		fmt.Fprintf(&b, "#   admin  http://%s/  metrics, healthz, readyz, debug/pprof\n", dialable(a.adminAddr))
+	}
+	if a.unread {
+		b.WriteString("# It answers nothing before the cluster is read whole.\n")
+		if !a.secured {
+			fmt.Fprintf(&b, "#\n# To see how far it is, paste this into another terminal:\n%s status --server %s\n", a.netpold(), dialable(a.addr))
+		}
 	}
 	grpcurl, check := a.tries()
 	if grpcurl == nil {
@@ -63,16 +73,20 @@ func (a *announcement) grpcurl(e *example) string {
 	return fmt.Sprintf("%s -plaintext -d '%s' %s netpold.v1.DecisionService/Allowed", tool, question, dialable(a.addr))
 }
 
-func (a *announcement) check(e *example) string {
-	tool := "netpold"
+// netpold is how the program is called.
+func (a *announcement) netpold() string {
 	if a.checkout {
-		tool = "go run ./cmd/netpold"
+		return "go run ./cmd/netpold"
 	}
+	return "netpold"
+}
+
+func (a *announcement) check(e *example) string {
 	protocol := ""
 	if p := e.protocol(); p != "TCP" {
 		protocol = " --protocol " + strings.ToLower(p)
 	}
-	return fmt.Sprintf("%s check --server %s %s %s -p %d%s", tool, dialable(a.addr),
+	return fmt.Sprintf("%s check --server %s %s %s -p %d%s", a.netpold(), dialable(a.addr),
 		netpold.FormatEndpoint(e.question.GetSrc()), netpold.FormatEndpoint(e.question.GetDst()), e.question.GetPort(), protocol)
 }
 

@@ -25,7 +25,9 @@ type asker interface {
 
 // openAsker opens what answers, and says how to close it.
 func (inv *invocation) openAsker(ctx context.Context) (asker, func(), error) {
-	switch from, err := inv.stateFrom(); {
+	places := []place{fromManifests, fromServer, fromCluster}
+	from, err := inv.stateFrom(places...)
+	switch {
 	case err != nil:
 		return nil, nil, err
 	case from == fromServer:
@@ -34,42 +36,11 @@ func (inv *invocation) openAsker(ctx context.Context) (asker, func(), error) {
 			return nil, nil, err
 		}
 		return remote{client: client, server: inv.config.Client.Server}, func() { client.Close() }, nil //nolint:errcheck // nothing is lost
-	default:
-		decisions, err := inv.decisions(ctx)
+	case from == fromManifests:
+		decisions, err := inv.askManifests(ctx)
 		return decisions, func() {}, err
-	}
-}
-
-// place is where the state comes from.
-type place int
-
-const (
-	fromNowhere place = iota
-	fromManifests
-	fromServer
-)
-
-// stateFrom chooses between --manifests and --server: where both are set, the one that was set closer to the command line.
-func (inv *invocation) stateFrom() (place, error) {
-	c := inv.config
-	manifests, server := c.Origin("manifests"), c.Origin("server")
-	if c.State.Manifests == "" {
-		manifests = config.FromDefault
-	}
-	if c.Client.Server == "" {
-		server = config.FromDefault
-	}
-	switch {
-	case manifests > server:
-		return fromManifests, nil
-	case server > manifests:
-		return fromServer, nil
-	case server != config.FromDefault:
-		return fromNowhere, errors.New("--manifests and --server exclude each other: leave one of them out")
 	default:
-		return fromNowhere, errors.New("nowhere to take the cluster's state from: give --manifests PATH " +
-			"(what 'kubectl get pods,namespaces,networkpolicies,nodes,services,endpointslices -A -o yaml' prints), " +
-			"or --server HOST:PORT (a running netpold)")
+		return inv.askCluster(ctx, places)
 	}
 }
 
@@ -77,7 +48,7 @@ func (inv *invocation) stateFrom() (place, error) {
 func (inv *invocation) dial() (*netpold.Client, error) {
 	c := &inv.config.Client
 	security := netpold.WithInsecure()
-	if c.TLS || c.CA != "" || c.Cert != "" || c.Key != "" || c.ServerName != "" {
+	if c.Secure() {
 		tlsConfig, err := clientTLS(c)
 		if err != nil {
 			return nil, err

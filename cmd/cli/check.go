@@ -23,12 +23,13 @@ type check struct {
 	protocol string
 	output   string
 	file     string
+	atLeast  string
 }
 
 func (inv *invocation) checkVerb() *cobra.Command {
 	c := &check{inv: inv, protocol: "tcp"}
 	c.cmd = &cobra.Command{
-		Use:   "check {SRC DST -p PORT | -f FILE} {--manifests PATH | --server HOST:PORT} [flags]",
+		Use:   "check {SRC DST -p PORT | -f FILE} [--manifests PATH | --server HOST:PORT | --kubeconfig FILE] [flags]",
 		Short: "Answer whether SRC may open a connection to DST on a port",
 		Long: "check answers whether SRC may open a new connection to DST on a port, and why.\n\n" +
 			"SRC and DST are words:\n" +
@@ -39,11 +40,16 @@ func (inv *invocation) checkVerb() *cobra.Command {
 			"  'shop?app=web,tier=front' a Pod with these labels, whether there is one or not\n\n" +
 			"With -f each line is a question as JSON, and each answer a line of JSON, in order and as soon as it is known:\n" +
 			`  {"src":{"pod":{"namespace":"shop","name":"frontend-0"}},"dst":{"ip":"10.0.3.7"},"port":8080,"protocol":"PROTOCOL_TCP"}` + "\n" +
-			`A line that is wrong is answered {"error":{"code":3,"message":...,"details":[...]}} in its place. Empty lines are skipped;` + "\n" +
+			`A line that is wrong is answered {"error":{"code":3,"message":...,"details":[...]}} in its place, an empty one too;` + "\n" +
 			"a line may be 1 MiB long.\n\n" +
+			"With neither --manifests nor --server it reads the cluster of --kubeconfig and --context, or the one that kubectl would ask,\n" +
+			"once and whole, answers, and is done. Whoever has many questions asks a server.\n\n" +
 			"Exit code: 0 allowed, or with -f every line answered, allowed or not; 1 denied; 2 error, or with -f a line not answered.",
 		Example: "  netpold check --manifests examples/shop shop/redis-0 svc/shop/cart -p 7070\n" +
 			"  netpold check --server 127.0.0.1:9480 deploy/shop/frontend 10.20.1.12 -p 53 --protocol udp -o json\n" +
+			"  netpold check --context staging shop/frontend-0 shop/redis-0 -p 6379\n" +
+			"  netpold check --server 127.0.0.1:9480 --at-least $(kubectl apply -f policy.yaml -o yaml | netpold token -f -) \\\n" +
+			"    shop/frontend-0 shop/redis-0 -p 6379\n" +
 			"  kubectl get pods,namespaces,networkpolicies,nodes,services,endpointslices -A -o yaml |\n" +
 			"    netpold check --manifests - shop/frontend-0 shop/redis-0 -p 6379",
 		Args:              cobra.ArbitraryArgs,
@@ -53,6 +59,7 @@ func (inv *invocation) checkVerb() *cobra.Command {
 	f.Uint32VarP(&c.port, portFlag, "p", 0, "destination `PORT`, 1 to 65535; for a Service, the Service's")
 	f.Var(config.NewChoice(&c.protocol, "tcp", "udp", "sctp"), "protocol", "protocol of the connection")
 	f.StringVarP(&c.file, "file", "f", "", "answer the questions in `FILE`, one line of JSON each; - for standard input")
+	f.StringVar(&c.atLeast, "at-least", "", "do not answer from an older state than that of `TOKEN`; see 'netpold token'")
 	addOutput(f, &c.output)
 	return inv.verb(c.cmd, c.run, inv.config.StateFlags(), inv.config.ClientFlags(), inv.config.FileFlags())
 }
@@ -60,6 +67,9 @@ func (inv *invocation) checkVerb() *cobra.Command {
 // usage finds what is wrong with how the verb was called.
 func (c *check) usage(args []string) error {
 	given := c.cmd.Flags().Changed
+	if given("at-least") && c.atLeast == "" {
+		return usageError(c.cmd, "--at-least needs a token: did what was to print it fail?")
+	}
 	if given("file") {
 		switch {
 		case len(args) > 0:
@@ -133,5 +143,5 @@ func (c *check) question(src, dst string) (*netpoldv1.AllowedRequest, error) {
 	if err := errors.Join(srcErr, dstErr, err); err != nil {
 		return nil, err
 	}
-	return &netpoldv1.AllowedRequest{Src: from, Dst: to, Port: c.port, Protocol: protocol}, nil
+	return &netpoldv1.AllowedRequest{Src: from, Dst: to, Port: c.port, Protocol: protocol, AtLeast: c.atLeast}, nil
 }

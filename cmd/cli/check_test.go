@@ -119,7 +119,7 @@ func TestCheckJSON(t *testing.T) {
 	want := &netpoldv1.AllowedResponse{
 		Reason:  netpoldv1.Reason_REASON_DENIED_AT_INGRESS,
 		Egress:  &netpoldv1.Side{Allowed: true},
-		Ingress: &netpoldv1.Side{Isolated: true, IsolatedBy: []string{"shop/cart", "shop/default-deny"}},
+		Ingress: &netpoldv1.Side{Isolated: true, IsolatedBy: []string{"shop/cart", "shop/default-deny"}, IsolatedByTotal: 2},
 	}
 	for _, answer := range answers {
 		if diff := cmp.Diff(want, answer, protocmp.Transform()); diff != "" {
@@ -175,7 +175,7 @@ func TestCheckCalledWrongly(t *testing.T) {
 		"protocol":               {args: []string{manifests, "a/b", "c/d", "-p", "1", "--protocol", "icmp"}, want: `--protocol: "icmp" is none of its values: give tcp, udp or sctp` + hint},
 		"output":                 {args: []string{manifests, "a/b", "c/d", "-p", "1", "-o", "yaml"}, want: `--output: "yaml" is none of its values: give text or json` + hint},
 		"no state":               {args: []string{"a/b", "c/d", "-p", "1"}, want: "netpold: nowhere to take the cluster's state from: give --manifests PATH"},
-		"two states":             {args: []string{manifests, "--server=x:1", "a/b", "c/d", "-p", "1"}, want: "--manifests and --server exclude each other"},
+		"two states":             {args: []string{manifests, "--server=x:1", "a/b", "c/d", "-p", "1"}, want: "--manifests and --server exclude each other: leave all but one out"},
 		"two states by env":      {args: []string{"a/b", "c/d", "-p", "1"}, env: []string{"NETPOLD_SERVER=x:1", "NETPOLD_MANIFESTS=x"}, want: "exclude each other"},
 		"both ends wrong":        {args: []string{manifests, "a", "b", "-p", "1"}, want: "netpold: DST: "},
 		"file and words":         {args: []string{manifests, "a/b", "c/d", "-f", "-"}, want: "SRC DST and -f exclude each other"},

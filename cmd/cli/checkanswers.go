@@ -73,7 +73,7 @@ func takesAtMost(err error, n int) int {
 func (l *lines) call(ctx context.Context, questions []*netpoldv1.AllowedRequest) ([]*netpoldv1.BatchAnswer, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.check.inv.config.Client.Timeout)
 	defer cancel()
-	response, err := l.asker.BatchAllowed(ctx, &netpoldv1.BatchAllowedRequest{Questions: questions})
+	response, err := l.asker.BatchAllowed(ctx, &netpoldv1.BatchAllowedRequest{Questions: questions, AtLeast: l.check.atLeast})
 	if err != nil {
 		return nil, err
 	}

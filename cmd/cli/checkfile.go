@@ -123,11 +123,14 @@ func (l *lines) readGroup() (group []line, ended bool, err error) {
 		if len(text) > 0 {
 			l.number++
 		}
-		switch text = bytes.TrimSpace(text); {
+		switch {
 		case tooLong:
 			group = append(group, line{number: l.number, err: badLine("", fmt.Sprintf("a line of more than %d bytes: shorten it", maxLine))})
+		case len(text) > 0 && len(bytes.TrimSpace(text)) == 0:
+			// Answered too, so that the answer to a line is found by its number.
+			group = append(group, line{number: l.number, err: badLine("", "an empty line: leave it out, or write a question")})
 		case len(text) > 0:
-			group = append(group, parseLine(l.number, text))
+			group = append(group, parseLine(l.number, bytes.TrimSpace(text)))
 		}
 		if ended {
 			return group, true, nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -17,7 +18,20 @@ import (
 	"github.com/netpold/netpold/cmd/cli"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain hides the clusters that the machine may know of.
+func TestMain(m *testing.M) {
+	empty, err := os.CreateTemp("", "kubeconfig")
+	if err == nil {
+		err = errors.Join(empty.Close(), os.Setenv("KUBECONFIG", empty.Name()), os.Unsetenv("KUBERNETES_SERVICE_HOST"))
+	}
+	if err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		os.Remove(empty.Name()) //nolint:errcheck // it is empty
+		os.Exit(code)           //nolint:forbidigo // as goleak does where it is not told what to do
+	}))
+}
 
 // patience bounds what a test waits for; nothing takes nearly as long.
 const patience = 30 * time.Second
@@ -159,10 +173,9 @@ type instance struct {
 // serve runs "netpold serve" on free ports until the test ends, and waits until it listens.
 func serve(t *testing.T, args ...string) *instance {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	i := &instance{log: newLogWriter(), stop: cancel, code: make(chan int, 1)}
-	args = append([]string{"serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--drain-delay=0s", "--log-format=json"}, args...)
-	go func() { i.code <- cli.Run(ctx, args, strings.NewReader(""), i.log, i.log, nil) }()
+	i := startRun(t, append([]string{
+		"serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--drain-delay=0s", "--log-format=json",
+	}, args...)...)
 	t.Cleanup(func() { i.end(t, 0) })
 	started := regexp.MustCompile(`"serving","addr":"(.+)","admin_addr":"(.*)"|msg=serving addr=(\S+) admin_addr=(\S*)`)
 	i.log.awaitText(t, func(text string) bool {
@@ -172,6 +185,15 @@ func serve(t *testing.T, args ...string) *instance {
 		}
 		return match != nil
 	})
+	return i
+}
+
+// startRun runs the command until its end is asked for.
+func startRun(t *testing.T, args ...string) *instance {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	i := &instance{log: newLogWriter(), stop: cancel, code: make(chan int, 1)}
+	go func() { i.code <- cli.Run(ctx, args, strings.NewReader(""), i.log, i.log, nil) }()
 	return i
 }
 

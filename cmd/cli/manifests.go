@@ -13,8 +13,8 @@ import (
 	"github.com/netpold/netpold/server"
 )
 
-// decisions answers from manifests that are read once, in this process.
-func (inv *invocation) decisions(ctx context.Context) (asker, error) {
+// askManifests answers from manifests that are read once, in this process.
+func (inv *invocation) askManifests(ctx context.Context) (asker, error) {
 	files, err := inv.openManifests(ctx, inv.stdin, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
@@ -22,7 +22,10 @@ func (inv *invocation) decisions(ctx context.Context) (asker, error) {
 	for _, problem := range files.Status().Problems {
 		fmt.Fprintf(inv.stderr, "netpold: %s\n", problem)
 	}
-	return server.NewDecisions(newSource(files), server.Limits{}), nil
+	if ignored := files.Status().IgnoredKinds; len(ignored) > 0 {
+		fmt.Fprintf(inv.stderr, "netpold: these kinds play no part: %s\n", kindsText(ignored))
+	}
+	return server.NewDecisions(filesSource(files), server.Limits{}), nil
 }
 
 func (inv *invocation) manifestOptions(stdin io.Reader) manifests.Options {

@@ -98,6 +98,9 @@ func answerText(src, dst string, port uint32, protocol string, a *netpoldv1.Allo
 		line("backends", backendsText(a))
 	}
 	line("revision", fmt.Sprint(a.GetRevision()))
+	if a.GetStale() {
+		line("stale", "the server has not heard of the cluster for too long; see 'netpold status'")
+	}
 	return b.String()
 }
 
@@ -115,7 +118,11 @@ func sideText(s *netpoldv1.Side) string {
 	case len(isolating) == 1:
 		return "isolated by " + isolating[0] + "; no rule of it matches"
 	default:
-		return "isolated by " + strings.Join(isolating, ", ") + "; no rule of theirs matches"
+		more := ""
+		if n := int(s.GetIsolatedByTotal()) - len(isolating); n > 0 {
+			more = fmt.Sprintf(" and %d more", n)
+		}
+		return "isolated by " + strings.Join(isolating, ", ") + more + "; no rule of theirs matches"
 	}
 }
 

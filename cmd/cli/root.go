@@ -22,6 +22,8 @@ const (
 	exitOK = 0
 	// exitDenied: check answered, and the answer is that it is denied.
 	exitDenied = 1
+	// exitUnhealthy: healthcheck found a server that does not serve, or none.
+	exitUnhealthy = 1
 	// exitError: something could not be done; standard error says what, and what to do.
 	exitError = 2
 )
@@ -29,8 +31,8 @@ const (
 // errDenied is check's answer, not a failure: it is printed already.
 var errDenied = errors.New("denied")
 
-// Run runs the command with args, which do not include the program's name, and returns the exit code: 0 done or allowed, 1 denied,
-// 2 error. environ is as os.Environ gives it. It ends when ctx does; serve then drains first, as on SIGTERM.
+// Run runs the command with args, which do not include the program's name, and returns the exit code: 0 done or allowed, 1 denied
+// or not healthy, 2 error. environ is as os.Environ gives it. It ends when ctx does; serve then drains first, as on SIGTERM.
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, environ []string) int {
 	inv := &invocation{
 		stdin: stdin, stdout: stdout, stderr: stderr, environ: environ, config: config.New(),
@@ -42,6 +44,9 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return exitOK
 	case errors.Is(err, errDenied):
 		return exitDenied
+	case errors.As(err, new(unhealthyError)):
+		inv.complain(err)
+		return exitUnhealthy
 	default:
 		inv.complain(err)
 		return exitError
@@ -71,7 +76,8 @@ func (inv *invocation) root() *cobra.Command {
 			"(serve), or one question at a time (check).\n\n" +
 			"Each flag marked [NETPOLD_...] can also be set by that environment variable, or by its name in a config file\n" +
 			"(--config). A flag wins over the environment, the environment over the file.",
-		Example: "  netpold serve --manifests examples/shop\n" +
+		Example: "  netpold serve --context staging\n" +
+			"  netpold serve --manifests examples/shop\n" +
 			"  netpold check --server 127.0.0.1:9480 deploy/shop/frontend svc/shop/cart -p 7070",
 		// Errors are printed once, in one form, without the usage.
 		SilenceErrors: true,
@@ -91,7 +97,7 @@ func (inv *invocation) root() *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	// Long usages are broken into lines.
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 120"))
-	root.AddCommand(inv.serveVerb(), inv.checkVerb(), inv.statusVerb(), inv.versionVerb())
+	root.AddCommand(inv.serveVerb(), inv.checkVerb(), inv.statusVerb(), inv.tokenVerb(), inv.healthcheckVerb(), inv.versionVerb())
 	root.SetHelpCommand(helpVerb(root))
 	root.InitDefaultCompletionCmd()
 	strictWords(root)

@@ -22,7 +22,7 @@ func TestHelp(t *testing.T) {
 	for _, args := range [][]string{{}, {"help"}, {"--help"}, {"-h"}} {
 		got := netpold(t, args...)
 		got.want(t, 0, "Usage:\n  netpold", "")
-		for _, verb := range []string{"serve", "check", "status", "version", "completion", "help"} {
+		for _, verb := range []string{"serve", "check", "status", "token", "healthcheck", "version", "completion", "help"} {
 			if !regexp.MustCompile(`(?m)^  ` + verb + ` `).MatchString(got.stdout) {
 				t.Errorf("%q does not list %s:\n%s", args, verb, got.stdout)
 			}
@@ -40,7 +40,7 @@ func TestHelpOfAVerb(t *testing.T) {
 // TestHelpAgreesWithTheSettings: every setting stands in the help of the verbs that use it, with its variable and its default.
 func TestHelpAgreesWithTheSettings(t *testing.T) {
 	help := map[string]string{}
-	for _, verb := range []string{"serve", "check", "status"} {
+	for _, verb := range []string{"serve", "check", "status", "token", "healthcheck"} {
 		help[verb] = strings.Join(strings.Fields(netpold(t, verb, "--help").stdout), " ")
 	}
 	c := config.New()
@@ -48,9 +48,9 @@ func TestHelpAgreesWithTheSettings(t *testing.T) {
 		flags *pflag.FlagSet
 		verbs []string
 	}{
-		{c.FileFlags(), []string{"serve", "check", "status"}},
-		{c.StateFlags(), []string{"serve", "check"}},
-		{c.ClientFlags(), []string{"check", "status"}},
+		{c.FileFlags(), []string{"serve", "check", "status", "token", "healthcheck"}},
+		{c.StateFlags(), []string{"serve", "check", "token"}},
+		{c.ClientFlags(), []string{"check", "status", "token"}},
 		{c.ServerFlags(), []string{"serve"}},
 	} {
 		group.flags.VisitAll(func(flag *pflag.Flag) {
@@ -114,6 +114,7 @@ func TestCompletion(t *testing.T) {
 		{[]string{"ser"}, "serve\tServe decisions over gRPC\n:4\n"},
 		{[]string{"help", "ve"}, "version\n:4\n"},
 		{[]string{"serve", "--log-format", ""}, "auto\ntext\njson\n:4\n"},
+		{[]string{"serve", "--when-stale", ""}, "answer\ndeny\n:4\n"},
 		{[]string{"serve", "--log-level", ""}, "debug\ninfo\nwarn\nerror\n:4\n"},
 		{[]string{"check", "--protocol", ""}, "tcp\nudp\nsctp\n:4\n"},
 		{[]string{"status", "-o", ""}, "text\njson\n:4\n"},

@@ -3,9 +3,9 @@ package cli
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -19,11 +19,15 @@ import (
 
 func (inv *invocation) serveVerb() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "serve --manifests PATH [flags]",
+		Use:   "serve [flags]",
 		Short: "Serve decisions over gRPC",
-		Long: "serve answers questions over gRPC, and keeps up with the files that it reads: an edit is taken whole or, if it has problems,\n" +
-			"not at all. On SIGTERM or SIGINT it drains; a second one ends it at once.",
-		Example: "  netpold serve --manifests examples/shop\n" +
+		Long: "serve answers questions over gRPC about a running cluster, and keeps up with it: that of --kubeconfig and --context, else of\n" +
+			"KUBECONFIG or ~/.kube/config, else the one that it runs in. Nothing is answered before the cluster is read whole.\n\n" +
+			"With --manifests it keeps up with files instead: an edit is taken whole or, if it has problems, not at all.\n\n" +
+			"On SIGTERM or SIGINT it drains; a second one ends it at once.",
+		Example: "  netpold serve --listen 0.0.0.0:9480\n" +
+			"  netpold serve --context staging --max-staleness 5m\n" +
+			"  netpold serve --manifests examples/shop\n" +
 			"  netpold serve --config netpold.yaml --listen 0.0.0.0:9480",
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -32,19 +36,15 @@ func (inv *invocation) serveVerb() *cobra.Command {
 }
 
 func (inv *invocation) serve(ctx context.Context, _ []string) error {
-	if inv.config.State.Manifests == "" {
-		return errors.New("nothing to serve: give --manifests PATH " +
-			"(what 'kubectl get pods,namespaces,networkpolicies,nodes,services,endpointslices -A -o yaml' prints)")
-	}
 	log := newLogger(inv.stderr, inv.config.Log)
 	// Standard input is kept for the examples: it can be read only once.
 	var stdin bytes.Buffer
-	files, err := inv.openManifests(ctx, io.TeeReader(inv.stdin, &stdin), log)
+	from, err := inv.openSource(ctx, io.TeeReader(inv.stdin, &stdin), log)
 	if err != nil {
 		return err
 	}
 	settings := inv.config.Server
-	settings.Source, settings.Logger, settings.Version = newSource(files), log, readBuild().Version
+	settings.Source, settings.Logger, settings.Version = from, log, readBuild().Version
 	srv, err := server.New(settings)
 	if err != nil {
 		return err
@@ -52,7 +52,32 @@ func (inv *invocation) serve(ctx context.Context, _ []string) error {
 	ctx, stop := untilSignal(ctx)
 	defer stop()
 	inv.announce(ctx, srv, &settings, &stdin)
-	return serveUntilEnd(ctx, srv, files)
+	if _, ready := from.State(); !ready {
+		log.Info("the cluster is being read; no question is answered before it is read whole", "source", from.Status().Source,
+			"max_staleness", inv.config.State.MaxStaleness, "when_stale", settings.WhenStale)
+	}
+	return serveUntilEnd(ctx, srv, from)
+}
+
+// openSource opens what is served: manifests, which are read now, or a cluster.
+func (inv *invocation) openSource(ctx context.Context, stdin io.Reader, log *slog.Logger) (source, error) {
+	places := []place{fromManifests, fromCluster}
+	switch from, err := inv.stateFrom(places...); {
+	case err != nil:
+		return source{}, err
+	case from == fromManifests:
+		files, err := inv.openManifests(ctx, stdin, log)
+		if err != nil {
+			return source{}, err
+		}
+		return filesSource(files), nil
+	default:
+		cluster, err := inv.openCluster(places, log)
+		if err != nil {
+			return source{}, err
+		}
+		return clusterSource(cluster), nil
+	}
 }
 
 // untilSignal is a context that ends with ctx, or on SIGTERM or SIGINT. From its end on signals are no longer caught, as they
@@ -67,22 +92,22 @@ func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
 	return until, release
 }
 
-// serveUntilEnd serves until ctx ends and calls are drained; the files are watched until then. The first part to fail ends both.
-func serveUntilEnd(ctx context.Context, srv *server.Server, files *manifests.Source) error {
-	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopWatching()
+// serveUntilEnd serves until ctx ends and calls are drained; the state is followed until then. The first part to fail ends both.
+func serveUntilEnd(ctx context.Context, srv *server.Server, from source) error {
+	following, stopFollowing := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopFollowing()
 	serving, stopServing := context.WithCancel(ctx)
 	defer stopServing()
 	var parts errgroup.Group
 	parts.Go(func() error {
-		defer stopWatching()
+		defer stopFollowing()
 		return srv.Run(serving)
 	})
 	parts.Go(func() error {
-		err := files.Run(watching)
+		err := from.Run(following)
 		if err != nil {
 			stopServing()
-			return fmt.Errorf("watching the manifests: %w", err)
+			return fmt.Errorf("following %s: %w", from.Status().Source, err)
 		}
 		return nil
 	})
@@ -99,10 +124,11 @@ func (inv *invocation) announce(ctx context.Context, srv *server.Server, setting
 	}
 	a := announcement{
 		version: settings.Version, source: settings.Source.Status().Source, addr: srv.Addr(), adminAddr: srv.AdminAddr(),
-		checkout: inCheckout(),
+		checkout: inCheckout(), secured: settings.TLS != (server.TLSFiles{}),
 	}
 	state, ok := settings.Source.State()
-	if ok && state.Snapshot.Counts().Pods <= maxExamplePods && settings.TLS == (server.TLSFiles{}) {
+	a.unread = !ok
+	if ok && state.Snapshot.Counts().Pods <= maxExamplePods && !a.secured {
 		// Files that have just been edited may have problems now: then there are no examples.
 		if cluster, err := manifests.Read(ctx, inv.manifestOptions(stdin)); err == nil {
 			a.allowed, a.denied = findExamples(ctx, cluster.Objects, server.NewDecisions(settings.Source, server.Limits{}))

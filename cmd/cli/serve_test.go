@@ -29,7 +29,6 @@ func TestServeCalledWrongly(t *testing.T) {
 		args []string
 		want string
 	}{
-		"nothing":                {nil, "netpold: nothing to serve: give --manifests PATH"},
 		"a word":                 {[]string{"examples/shop"}, `netpold: "examples/shop": serve takes no words, only flags; see 'netpold serve --help'`},
 		"flag of another verb":   {[]string{"--server=x:1"}, "netpold: unknown flag --server"},
 		"unreadable manifests":   {[]string{"--manifests=/nowhere/m"}, "/nowhere/m"},

@@ -139,7 +139,7 @@ func objectsText(n *netpoldv1.ObjectCounts) string {
 		n.GetEndpointSlices())
 }
 
-func kindsText(kinds map[string]uint32) string {
+func kindsText[N int | uint32](kinds map[string]N) string {
 	words := make([]string, 0, len(kinds))
 	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
 		words = append(words, fmt.Sprintf("%d %s", kinds[kind], kind))

@@ -33,10 +33,16 @@ type Config struct {
 	origins map[string]Origin
 }
 
-// State is how manifests are read.
+// State is where the cluster's state comes from: manifests, or else a running cluster.
 type State struct {
 	// Manifests is a file or directory, or "-" for standard input; empty for none.
 	Manifests string
+	// Kubeconfig tells how to reach a cluster; empty for that of KUBECONFIG, of ~/.kube/config, or of the Pod that this runs in.
+	Kubeconfig string
+	// Context is the one of Kubeconfig; empty for its current one.
+	Context string
+	// MaxStaleness is for how long nothing may be heard of a resource of a cluster; 0 for ever.
+	MaxStaleness time.Duration
 	// Namespace is that of objects that name none.
 	Namespace string
 	// IPBlockMatchesPods is whether an ipBlock matches addresses of Pods and Nodes too (S19).
@@ -47,7 +53,7 @@ type State struct {
 type Client struct {
 	// Server is HOST:PORT, or any target of gRPC; empty for none.
 	Server string
-	// Timeout bounds each call.
+	// Timeout bounds each call; and, where a cluster is asked instead, for how long it may fail to be read.
 	Timeout time.Duration
 	// TLS says to use TLS; any of the files implies it.
 	TLS bool
@@ -55,6 +61,11 @@ type Client struct {
 	CA, Cert, Key string
 	// ServerName is the name that the server's certificate must bear; empty for the host of Server.
 	ServerName string
+}
+
+// Secure says whether TLS is asked for.
+func (c *Client) Secure() bool {
+	return c.TLS || c.CA != "" || c.Cert != "" || c.Key != "" || c.ServerName != ""
 }
 
 // Log is what serve logs.
@@ -87,7 +98,7 @@ func New() *Config {
 // environment variable in its usage.
 func (c *Config) FileFlags() *pflag.FlagSet { return c.groups[0] }
 
-// StateFlags say how manifests are read; see [Config.FileFlags].
+// StateFlags say where the cluster's state is read; see [Config.FileFlags].
 func (c *Config) StateFlags() *pflag.FlagSet { return c.groups[1] }
 
 // ClientFlags say how a running netpold is asked; see [Config.FileFlags].

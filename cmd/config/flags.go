@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/netpold/netpold/mirror/live"
+	"github.com/netpold/netpold/server"
 )
 
 // ConfigFlag is the name of the one setting that a config file cannot have.
@@ -22,6 +25,9 @@ func (c *Config) stateFlags() *pflag.FlagSet {
 	s := &c.State
 	f.StringVar(&s.Manifests, "manifests", "",
 		"take the cluster's state from `PATH`: a YAML or JSON file, a directory of them, or - for standard input")
+	f.StringVar(&s.Kubeconfig, "kubeconfig", "",
+		"take it from the cluster that `FILE` tells how to reach (default: KUBECONFIG, ~/.kube/config, or the cluster that this runs in)")
+	f.StringVar(&s.Context, "context", "", "`NAME` of the context in the kubeconfig (default: its current one)")
 	f.StringVar(&s.Namespace, "namespace", "default", "`NAMESPACE` of objects in the manifests that name none")
 	f.BoolVar(&s.IPBlockMatchesPods, "ipblock-matches-pods", true,
 		"whether an ipBlock matches addresses of Pods and Nodes too; with =false it matches only those outside the cluster")
@@ -32,7 +38,7 @@ func (c *Config) clientFlags() *pflag.FlagSet {
 	f := newGroup()
 	s := &c.Client
 	f.StringVar(&s.Server, "server", "", "ask the running netpold at `HOST:PORT`")
-	f.DurationVar(&s.Timeout, "timeout", 10*time.Second, "`DURATION` that one call to the server may take")
+	f.DurationVar(&s.Timeout, "timeout", 10*time.Second, "`DURATION` that one call to the server may take, or for which a cluster may fail to be read")
 	f.BoolVar(&s.TLS, "tls", false, "ask the server over TLS; implied by the other --tls-* flags")
 	f.StringVar(&s.CA, "tls-ca", "", "PEM `FILE` of the authorities that sign the server's certificate (default: the system's)")
 	f.StringVar(&s.Cert, "tls-client-cert", "", "PEM `FILE` of the client's own certificate, where the server asks for one")
@@ -51,6 +57,10 @@ func (c *Config) serverFlags() *pflag.FlagSet {
 	f.StringVar(&s.TLS.Key, "tls-key", "", "PEM `FILE` of its private key")
 	f.StringVar(&s.TLS.ClientCA, "tls-client-ca", "",
 		"PEM `FILE` of authorities: a client must then show a certificate that they signed")
+	f.DurationVar(&c.State.MaxStaleness, "max-staleness", live.DefaultMaxStaleness,
+		"`DURATION` without a sign of life from a cluster after which the state is stale; 0s for never")
+	f.Var(NewChoice((*string)(&s.WhenStale), string(server.AnswerWhenStale), string(server.DenyWhenStale)), "when-stale",
+		"what becomes of questions then: answers that say that they are stale, or errors")
 	f.IntVar(&s.MaxBatch, "max-batch", s.MaxBatch, "most questions (`N`) in one BatchAllowed call")
 	f.IntVar(&s.MaxMessageBytes, "max-message-bytes", s.MaxMessageBytes, "largest request taken, in `BYTES`")
 	f.Uint32Var(&s.MaxStreams, "max-streams", s.MaxStreams, "most calls (`N`) in progress on one connection")

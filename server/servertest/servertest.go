@@ -63,6 +63,10 @@ func (i *Instance) Apply(changes ...engine.Change) (token string) {
 	return i.source.Apply(changes...).Token
 }
 
+// SetStale makes the server say that its state is stale, as when the cluster was not heard of for too long, or current again:
+// answers then have stale set, and the health of DecisionService turns.
+func (i *Instance) SetStale(stale bool) { i.source.SetStale(stale) }
+
 // Client is a new client of the server, closed when the test ends.
 func (i *Instance) Client() *netpold.Client {
 	i.tb.Helper()

@@ -25,6 +25,9 @@ type Source struct {
 	state   server.State
 	changed chan struct{}
 	status  server.Status
+	stale   bool
+	// turned is closed when stale changes.
+	turned chan struct{}
 }
 
 // NewSource is an empty cluster that is not synced before the first Apply (S26).
@@ -33,6 +36,7 @@ func NewSource() *Source {
 		cluster: engine.NewCluster(engine.Options{}),
 		ready:   make(chan struct{}),
 		changed: make(chan struct{}),
+		turned:  make(chan struct{}),
 		status:  server.Status{Source: tokenPrefix},
 	}
 }
@@ -62,6 +66,25 @@ func (s *Source) SetStatus(status server.Status) {
 	defer s.mu.Unlock()
 	status.Ready = s.status.Ready
 	s.status = status
+}
+
+// SetStale sets whether the cluster is said to be stale: not heard of for too long. What is stale in detail is told by SetStatus.
+func (s *Source) SetStale(stale bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stale == stale {
+		return
+	}
+	s.stale = stale
+	close(s.turned)
+	s.turned = make(chan struct{})
+}
+
+// Stale implements [server.Source].
+func (s *Source) Stale() (stale bool, changed <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stale, s.turned
 }
 
 // State implements [server.Source].

@@ -212,8 +212,8 @@ type AllowedRequest struct {
 	Port uint32 `protobuf:"varint,3,opt,name=port,proto3" json:"port,omitempty"`
 	// Default: TCP.
 	Protocol Protocol `protobuf:"varint,4,opt,name=protocol,proto3,enum=netpold.v1.Protocol" json:"protocol,omitempty"`
-	// A token from an earlier response: do not answer from an older snapshot; wait for it within the call's deadline.
-	// Default: answer from the present snapshot. In a batch, set it on BatchAllowedRequest. A question's own is waited for too,
+	// A token from an earlier response, or from `netpold token`: do not answer from an older snapshot; wait for it within the
+	// call's deadline. Default: answer from the present snapshot. In a batch, set it on BatchAllowedRequest. A question's own is waited for too,
 	// and moves the one snapshot of the whole batch; when it cannot be met, that question fails alone.
 	AtLeast       string `protobuf:"bytes,5,opt,name=at_least,json=atLeast,proto3" json:"at_least,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -757,6 +757,9 @@ type AllowedResponse struct {
 	BackendsAllowed uint32 `protobuf:"varint,8,opt,name=backends_allowed,json=backendsAllowed,proto3" json:"backends_allowed,omitempty"`
 	// ... of how many. 0 for a question about one source and one destination.
 	BackendsTotal uint32 `protobuf:"varint,9,opt,name=backends_total,json=backendsTotal,proto3" json:"backends_total,omitempty"`
+	// Nothing was heard of some resource of a live cluster for longer than the server's --max-staleness: the decision is right
+	// for the snapshot, which may be older than the cluster by more than that. StatusService/GetStatus tells which resource.
+	Stale         bool `protobuf:"varint,10,opt,name=stale,proto3" json:"stale,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -854,6 +857,13 @@ func (x *AllowedResponse) GetBackendsTotal() uint32 {
 	return 0
 }
 
+func (x *AllowedResponse) GetStale() bool {
+	if x != nil {
+		return x.Stale
+	}
+	return false
+}
+
 // Side is the decision of one end of the connection: egress of the source, ingress of the destination.
 type Side struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -865,10 +875,13 @@ type Side struct {
 	Policy string `protobuf:"bytes,3,opt,name=policy,proto3" json:"policy,omitempty"`
 	// The rule's place in the policy's list for this direction, from 0. Set only with policy.
 	RuleIndex *uint32 `protobuf:"varint,4,opt,name=rule_index,json=ruleIndex,proto3,oneof" json:"rule_index,omitempty"`
-	// On a denying side: the policies, as "namespace/name" in order, that isolate it and have no rule that matches.
-	IsolatedBy    []string `protobuf:"bytes,5,rep,name=isolated_by,json=isolatedBy,proto3" json:"isolated_by,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// On a denying side: the policies, as "namespace/name" in order, that isolate it and have no rule that matches. At most the
+	// first 16 are named.
+	IsolatedBy []string `protobuf:"bytes,5,rep,name=isolated_by,json=isolatedBy,proto3" json:"isolated_by,omitempty"`
+	// How many isolate it, where isolated_by names some.
+	IsolatedByTotal uint32 `protobuf:"varint,6,opt,name=isolated_by_total,json=isolatedByTotal,proto3" json:"isolated_by_total,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Side) Reset() {
@@ -936,6 +949,13 @@ func (x *Side) GetIsolatedBy() []string {
 	return nil
 }
 
+func (x *Side) GetIsolatedByTotal() uint32 {
+	if x != nil {
+		return x.IsolatedByTotal
+	}
+	return 0
+}
+
 // BatchAllowedRequest asks many questions.
 type BatchAllowedRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -999,7 +1019,9 @@ type BatchAllowedResponse struct {
 	// The one snapshot that served all.
 	Revision uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
 	// As AllowedResponse.token.
-	Token         string `protobuf:"bytes,3,opt,name=token,proto3" json:"token,omitempty"`
+	Token string `protobuf:"bytes,3,opt,name=token,proto3" json:"token,omitempty"`
+	// As AllowedResponse.stale.
+	Stale         bool `protobuf:"varint,4,opt,name=stale,proto3" json:"stale,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1053,6 +1075,13 @@ func (x *BatchAllowedResponse) GetToken() string {
 		return x.Token
 	}
 	return ""
+}
+
+func (x *BatchAllowedResponse) GetStale() bool {
+	if x != nil {
+		return x.Stale
+	}
+	return false
 }
 
 // BatchAnswer is one question's answer or its own error.
@@ -1185,7 +1214,7 @@ const file_netpold_v1_decision_proto_rawDesc = "" +
 	"\tNamedPort\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04port\x18\x02 \x01(\rR\x04port\x120\n" +
-	"\bprotocol\x18\x03 \x01(\x0e2\x14.netpold.v1.ProtocolR\bprotocol\"\xe3\x02\n" +
+	"\bprotocol\x18\x03 \x01(\x0e2\x14.netpold.v1.ProtocolR\bprotocol\"\xf9\x02\n" +
 	"\x0fAllowedResponse\x12\x18\n" +
 	"\aallowed\x18\x01 \x01(\bR\aallowed\x12*\n" +
 	"\x06reason\x18\x02 \x01(\x0e2\x12.netpold.v1.ReasonR\x06reason\x12(\n" +
@@ -1195,7 +1224,9 @@ const file_netpold_v1_decision_proto_rawDesc = "" +
 	"\brevision\x18\x06 \x01(\x04R\brevision\x12\x14\n" +
 	"\x05token\x18\a \x01(\tR\x05token\x12)\n" +
 	"\x10backends_allowed\x18\b \x01(\rR\x0fbackendsAllowed\x12%\n" +
-	"\x0ebackends_total\x18\t \x01(\rR\rbackendsTotal\"\xa8\x01\n" +
+	"\x0ebackends_total\x18\t \x01(\rR\rbackendsTotal\x12\x14\n" +
+	"\x05stale\x18\n" +
+	" \x01(\bR\x05stale\"\xd4\x01\n" +
 	"\x04Side\x12\x18\n" +
 	"\aallowed\x18\x01 \x01(\bR\aallowed\x12\x1a\n" +
 	"\bisolated\x18\x02 \x01(\bR\bisolated\x12\x16\n" +
@@ -1203,15 +1234,17 @@ const file_netpold_v1_decision_proto_rawDesc = "" +
 	"\n" +
 	"rule_index\x18\x04 \x01(\rH\x00R\truleIndex\x88\x01\x01\x12\x1f\n" +
 	"\visolated_by\x18\x05 \x03(\tR\n" +
-	"isolatedByB\r\n" +
+	"isolatedBy\x12*\n" +
+	"\x11isolated_by_total\x18\x06 \x01(\rR\x0fisolatedByTotalB\r\n" +
 	"\v_rule_index\"j\n" +
 	"\x13BatchAllowedRequest\x128\n" +
 	"\tquestions\x18\x01 \x03(\v2\x1a.netpold.v1.AllowedRequestR\tquestions\x12\x19\n" +
-	"\bat_least\x18\x02 \x01(\tR\aatLeast\"{\n" +
+	"\bat_least\x18\x02 \x01(\tR\aatLeast\"\x91\x01\n" +
 	"\x14BatchAllowedResponse\x121\n" +
 	"\aanswers\x18\x01 \x03(\v2\x17.netpold.v1.BatchAnswerR\aanswers\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x04R\brevision\x12\x14\n" +
-	"\x05token\x18\x03 \x01(\tR\x05token\"~\n" +
+	"\x05token\x18\x03 \x01(\tR\x05token\x12\x14\n" +
+	"\x05stale\x18\x04 \x01(\bR\x05stale\"~\n" +
 	"\vBatchAnswer\x129\n" +
 	"\bresponse\x18\x01 \x01(\v2\x1b.netpold.v1.AllowedResponseH\x00R\bresponse\x12*\n" +
 	"\x05error\x18\x02 \x01(\v2\x12.google.rpc.StatusH\x00R\x05errorB\b\n" +

@@ -40,14 +40,17 @@ const (
 //   - FAILED_PRECONDITION with ErrorInfo: the destination exists but stands for nothing that can be asked: a Service without
 //     that port or without a ready endpoint, an ExternalName Service, a workload whose Pods have all finished (S24), with
 //     metadata["field"]; or at_least holds a token of another source.
-//   - UNAVAILABLE with ErrorInfo and RetryInfo: the first full sync is not complete (S26), or the server is shutting down.
+//   - UNAVAILABLE with ErrorInfo and RetryInfo: the first full sync is not complete (S26); the server is shutting down; or its
+//     state is stale and the server was told to refuse then (--when-stale=deny), with metadata["resources"], as "nodes,pods".
 //   - DEADLINE_EXCEEDED with ErrorInfo: at_least was not reached in time. A little of the deadline is kept back to say so.
+//     metadata["resources"] are the resources that are older than the token, where that is known: "networkpolicies".
 //   - RESOURCE_EXHAUSTED with ErrorInfo: more questions in a batch than the server takes; metadata has "limit" and "actual".
 //     Without: a message larger than the server takes.
 //   - INTERNAL: a defect of netpold.
 //
 // ErrorInfo.domain is "netpold"; ErrorInfo.reason is one of INVALID_QUESTION, NOT_FOUND, POD_FINISHED, WORKLOAD_FINISHED,
-// NO_SERVICE_PORT, NO_READY_ENDPOINT, EXTERNAL_NAME, NOT_SYNCED, SHUTTING_DOWN, TOKEN_UNKNOWN, TOKEN_NOT_REACHED, BATCH_TOO_LARGE.
+// NO_SERVICE_PORT, NO_READY_ENDPOINT, EXTERNAL_NAME, NOT_SYNCED, SHUTTING_DOWN, STALE, TOKEN_UNKNOWN, TOKEN_NOT_REACHED,
+// BATCH_TOO_LARGE.
 //
 // A call without a deadline, or with a longer one, gets the server's --max-deadline.
 type DecisionServiceClient interface {
@@ -111,14 +114,17 @@ func (c *decisionServiceClient) BatchAllowed(ctx context.Context, in *BatchAllow
 //   - FAILED_PRECONDITION with ErrorInfo: the destination exists but stands for nothing that can be asked: a Service without
 //     that port or without a ready endpoint, an ExternalName Service, a workload whose Pods have all finished (S24), with
 //     metadata["field"]; or at_least holds a token of another source.
-//   - UNAVAILABLE with ErrorInfo and RetryInfo: the first full sync is not complete (S26), or the server is shutting down.
+//   - UNAVAILABLE with ErrorInfo and RetryInfo: the first full sync is not complete (S26); the server is shutting down; or its
+//     state is stale and the server was told to refuse then (--when-stale=deny), with metadata["resources"], as "nodes,pods".
 //   - DEADLINE_EXCEEDED with ErrorInfo: at_least was not reached in time. A little of the deadline is kept back to say so.
+//     metadata["resources"] are the resources that are older than the token, where that is known: "networkpolicies".
 //   - RESOURCE_EXHAUSTED with ErrorInfo: more questions in a batch than the server takes; metadata has "limit" and "actual".
 //     Without: a message larger than the server takes.
 //   - INTERNAL: a defect of netpold.
 //
 // ErrorInfo.domain is "netpold"; ErrorInfo.reason is one of INVALID_QUESTION, NOT_FOUND, POD_FINISHED, WORKLOAD_FINISHED,
-// NO_SERVICE_PORT, NO_READY_ENDPOINT, EXTERNAL_NAME, NOT_SYNCED, SHUTTING_DOWN, TOKEN_UNKNOWN, TOKEN_NOT_REACHED, BATCH_TOO_LARGE.
+// NO_SERVICE_PORT, NO_READY_ENDPOINT, EXTERNAL_NAME, NOT_SYNCED, SHUTTING_DOWN, STALE, TOKEN_UNKNOWN, TOKEN_NOT_REACHED,
+// BATCH_TOO_LARGE.
 //
 // A call without a deadline, or with a longer one, gets the server's --max-deadline.
 type DecisionServiceServer interface {

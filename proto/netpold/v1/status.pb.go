@@ -65,9 +65,10 @@ type GetStatusResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The program's version, as `netpold version` prints it.
 	Version string `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
-	// Where the cluster's state comes from. Example: "manifests examples/shop".
+	// Where the cluster's state comes from. Examples: "manifests examples/shop", "cluster https://10.96.0.1:443".
 	Source string `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
-	// Whether questions are answered: the first full sync is complete (S26).
+	// Whether the first full sync is complete (S26). From then on questions are answered, unless resources are stale and the
+	// server runs with --when-stale=deny.
 	Ready bool `protobuf:"varint,3,opt,name=ready,proto3" json:"ready,omitempty"`
 	// The present snapshot; 0 before the first.
 	Revision uint64 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
@@ -317,7 +318,7 @@ type ResourceStatus struct {
 	Objects uint32 `protobuf:"varint,3,opt,name=objects,proto3" json:"objects,omitempty"`
 	// Time since the last proof that the mirror is current.
 	Age *durationpb.Duration `protobuf:"bytes,4,opt,name=age,proto3" json:"age,omitempty"`
-	// Whether the age is past the limit.
+	// Whether the age is past the limit: of a live cluster the server's --max-staleness, of files 90 s.
 	Stale bool `protobuf:"varint,5,opt,name=stale,proto3" json:"stale,omitempty"`
 	// The last error and its remedy, when there is one.
 	Error         string `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`

@@ -1,0 +1,65 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/netpold/netpold/cmd/config"
+)
+
+// place is where the state comes from.
+type place int
+
+const (
+	fromCluster place = iota
+	fromManifests
+	fromServer
+)
+
+// stateFrom chooses one of the places, by what is set closest to the command line; the cluster where nothing is set.
+func (inv *invocation) stateFrom(places ...place) (place, error) {
+	chosen, closest, flags := fromCluster, config.FromDefault, []string(nil)
+	for _, p := range places {
+		switch flag, origin := inv.chooses(p); {
+		case origin > closest:
+			chosen, closest, flags = p, origin, []string{"--" + flag}
+		case origin == closest && origin != config.FromDefault:
+			flags = append(flags, "--"+flag)
+		}
+	}
+	if len(flags) > 1 {
+		return 0, fmt.Errorf("%s exclude each other: leave all but one out", strings.Join(flags, " and "))
+	}
+	return chosen, nil
+}
+
+// chooses tells which setting chooses a place, and how close to the command line it is set.
+func (inv *invocation) chooses(p place) (flag string, origin config.Origin) {
+	c := inv.config
+	values := map[string]string{}
+	switch p {
+	case fromManifests:
+		values["manifests"] = c.State.Manifests
+	case fromServer:
+		values["server"] = c.Client.Server
+	case fromCluster:
+		values["kubeconfig"], values["context"] = c.State.Kubeconfig, c.State.Context
+	}
+	for name, value := range values {
+		if set := c.Origin(name); value != "" && (set > origin || set == origin && name > flag) {
+			flag, origin = name, set
+		}
+	}
+	return flag, origin
+}
+
+// choicesText lists how to say where the state comes from.
+func choicesText(places ...place) string {
+	words := []string{"--manifests PATH (what 'kubectl get pods,namespaces,networkpolicies,nodes,services,endpointslices -A -o yaml' prints)"}
+	if slices.Contains(places, fromServer) {
+		words = append(words, "--server HOST:PORT (a running netpold)")
+	}
+	return "give " + strings.Join(words, ", ") +
+		", --kubeconfig FILE (and --context NAME), or run it in a Pod of the cluster with a ServiceAccount"
+}

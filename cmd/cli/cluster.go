@@ -1,0 +1,129 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/mirror"
+	"github.com/netpold/netpold/mirror/live"
+	"github.com/netpold/netpold/server"
+)
+
+// openCluster makes the mirror of a running cluster, which is not read yet. places are where the state could have come from
+// instead.
+func (inv *invocation) openCluster(places []place, log *slog.Logger) (*live.Source, error) {
+	s := &inv.config.State
+	if s.MaxStaleness < 0 {
+		return nil, fmt.Errorf("--max-staleness %v: give 0s or more; 0s is for never", s.MaxStaleness)
+	}
+	connection, err := live.Connect(s.Kubeconfig, s.Context)
+	if err != nil {
+		return nil, inv.noCluster(places, err)
+	}
+	return live.New(live.Config{
+		REST: connection, MaxStaleness: s.MaxStaleness, Logger: log,
+		Engine: engine.Options{IPBlockIgnoresPods: !s.IPBlockMatchesPods},
+	})
+}
+
+// noCluster says what to do where no way to a cluster is found.
+func (inv *invocation) noCluster(places []place, err error) error {
+	if cause := errors.Unwrap(err); cause != nil {
+		err = cause // without the settings, which stand before it
+	}
+	s := &inv.config.State
+	var set []string
+	if s.Kubeconfig != "" {
+		set = append(set, "--kubeconfig "+s.Kubeconfig)
+	}
+	if s.Context != "" {
+		set = append(set, "--context "+s.Context)
+	}
+	if len(set) > 0 {
+		return fmt.Errorf("%s: %w: give a kubeconfig file and one of its contexts, as 'kubectl config get-contexts' lists them",
+			strings.Join(set, ", "), err)
+	}
+	const nothingSet = "no configuration has been provided"
+	if strings.Contains(err.Error(), nothingSet) { // which says no more than that
+		return errors.New("nowhere to take the cluster's state from: " + choicesText(places...))
+	}
+	return fmt.Errorf("nowhere to take the cluster's state from: %w; mend that, or %s", err, choicesText(places...))
+}
+
+// askCluster answers from a cluster that is read once, in this process.
+func (inv *invocation) askCluster(ctx context.Context, places []place) (asker, func(), error) {
+	cluster, closeCluster, err := inv.readCluster(ctx, places)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, problem := range cluster.Status().Problems {
+		fmt.Fprintf(inv.stderr, "netpold: %s\n", problem)
+	}
+	return server.NewDecisions(clusterSource(cluster), server.Limits{}), closeCluster, nil
+}
+
+// readCluster reads a cluster whole, and follows it until it is closed.
+func (inv *invocation) readCluster(ctx context.Context, places []place) (*live.Source, func(), error) {
+	cluster, err := inv.openCluster(places, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, nil, err
+	}
+	fmt.Fprintf(inv.stderr, "netpold: reading %s\n", cluster.Status().Source)
+	ctx, cancel := context.WithCancel(ctx)
+	var following errgroup.Group
+	following.Go(func() error { return cluster.Run(ctx) })
+	closeCluster := func() {
+		cancel()
+		_ = following.Wait() // its only error is that the mirror ran already
+	}
+	if err := untilSynced(ctx, cluster, inv.config.Client.Timeout); err != nil {
+		closeCluster()
+		return nil, nil, err
+	}
+	return cluster, closeCluster, nil
+}
+
+// untilSynced waits until a cluster is read whole, however long it takes; but where some resource fails to be read for as long
+// as patience, it gives up.
+func untilSynced(ctx context.Context, cluster *live.Source, patience time.Duration) error {
+	look := time.NewTicker(min(100*time.Millisecond, max(patience, time.Millisecond)))
+	defer look.Stop()
+	var failing time.Time
+	for {
+		select {
+		case <-cluster.Ready():
+			return nil
+		case <-ctx.Done():
+			return fmt.Errorf("%s: stopped before it was read whole: %w", cluster.Status().Source, context.Cause(ctx))
+		case now := <-look.C:
+			status := cluster.Status()
+			err := unread(&status)
+			switch {
+			case err == nil:
+				failing = time.Time{}
+			case failing.IsZero():
+				failing = now
+			case now.Sub(failing) >= patience:
+				return err
+			}
+		}
+	}
+}
+
+// unread joins what keeps resources from being read; nil where nothing does.
+func unread(status *mirror.Status) error {
+	var errs []error
+	for _, r := range status.Resources {
+		if !r.Synced && r.Error != "" {
+			errs = append(errs, fmt.Errorf("%s: %s", status.Source, r.Error))
+		}
+	}
+	return errors.Join(errs...)
+}

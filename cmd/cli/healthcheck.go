@@ -1,0 +1,128 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+
+	"github.com/netpold/netpold/server"
+)
+
+// healthcheckTimeout is less than what probes are given.
+const healthcheckTimeout = 2 * time.Second
+
+// unhealthyError is what a probe finds, and any failure to find it: exit code 1, for Docker keeps 2 for itself.
+type unhealthyError struct{ error }
+
+// Unwrap gives the cause.
+func (e unhealthyError) Unwrap() error { return e.error }
+
+func (inv *invocation) healthcheckVerb() *cobra.Command {
+	var service string
+	timeout := healthcheckTimeout
+	cmd := &cobra.Command{
+		Use:   "healthcheck [flags]",
+		Short: "Exit with 0 when a running netpold serves, and with 1 when it does not",
+		Long: "healthcheck asks the health of a running netpold once (grpc.health.v1), for probes in a container that has nothing else:\n" +
+			"the one at 127.0.0.1:9480, or at --server. It prints nothing when all is well.\n\n" +
+			"  --service ''                          the server as a whole: from the first full state on, until it drains\n" +
+			"  --service netpold.v1.DecisionService  the same, and the state is not stale\n" +
+			"  --service netpold.v1.StatusService    whatever the state is: the process serves, and does not drain\n\n" +
+			"Exit code: 0 it serves; 1 it does not, or does not answer.",
+		Example: "  netpold healthcheck\n" +
+			"  netpold healthcheck --server 127.0.0.1:9480 --service netpold.v1.StatusService",
+		Args:              noArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	f := cmd.Flags()
+	f.StringVar(&service, "service", "", "`NAME` of the service whose health is asked; empty for the server as a whole")
+	f.DurationVar(&timeout, "timeout", timeout, "`DURATION` that the answer may take")
+	verb := inv.verb(cmd, func(ctx context.Context, _ []string) error {
+		return inv.checkHealth(ctx, service, timeout)
+	}, withoutTimeout(inv.config.ClientFlags()), inv.config.FileFlags())
+	run := verb.RunE
+	verb.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := run(cmd, args); err != nil {
+			return unhealthyError{err}
+		}
+		return nil
+	}
+	return verb
+}
+
+// withoutTimeout leaves one flag out: a probe must be quicker than other calls, whatever is set for those.
+func withoutTimeout(group *pflag.FlagSet) *pflag.FlagSet {
+	f := pflag.NewFlagSet("", pflag.ContinueOnError)
+	f.SortFlags = false
+	group.VisitAll(func(flag *pflag.Flag) {
+		if flag.Name != "timeout" {
+			f.AddFlag(flag)
+		}
+	})
+	return f
+}
+
+func (inv *invocation) checkHealth(ctx context.Context, service string, timeout time.Duration) error {
+	c := &inv.config.Client
+	address := c.Server
+	if address == "" {
+		address = server.Defaults().Listen
+	}
+	security := insecure.NewCredentials()
+	if c.Secure() {
+		tlsConfig, err := clientTLS(c)
+		if err != nil {
+			return err
+		}
+		security = credentials.NewTLS(tlsConfig)
+	}
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(security))
+	if err != nil {
+		return fmt.Errorf("--server %s: %w: give HOST:PORT, for example 127.0.0.1:9480", address, err)
+	}
+	defer conn.Close() //nolint:errcheck // nothing is lost
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	response, err := healthv1.NewHealthClient(conn).Check(ctx, &healthv1.HealthCheckRequest{Service: service})
+	if err != nil {
+		return healthError(address, service, timeout, err)
+	}
+	if got := response.GetStatus(); got != healthv1.HealthCheckResponse_SERVING {
+		return fmt.Errorf("--server %s: %s is %s; 'netpold status --server %s' tells why", address, healthName(service), got, address)
+	}
+	return nil
+}
+
+// healthError says why there is no answer, and what to do.
+func healthError(address, service string, timeout time.Duration, err error) error {
+	cause := innermost(status.Convert(err).Message())
+	switch status.Code(err) {
+	case codes.NotFound:
+		return fmt.Errorf("--service %s: the server has no such service: give %s, or leave it out", service,
+			strings.Join([]string{"netpold.v1.DecisionService", "netpold.v1.StatusService"}, ", "))
+	case codes.DeadlineExceeded:
+		return fmt.Errorf("--server %s: no answer within %v: %s", address, timeout, cause)
+	case codes.Unavailable:
+		return fmt.Errorf("--server %s: cannot be asked: %s: is netpold serving there, and with TLS or without as here (--tls)?", address, cause)
+	default:
+		return errors.New("--server " + address + ": " + cause)
+	}
+}
+
+func healthName(service string) string {
+	if service == "" {
+		return "the server"
+	}
+	return service
+}

@@ -1,0 +1,127 @@
+package live_test
+
+import (
+	"context"
+	"strconv"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+)
+
+// bookmarkOf tells a resource version; the end of a list by watch is one.
+func bookmarkOf(resource string, version int, end bool) watch.Event {
+	m := metav1.ObjectMeta{ResourceVersion: strconv.Itoa(version)}
+	if end {
+		m.Annotations = map[string]string{metav1.InitialEventsAnnotationKey: "true"}
+	}
+	var o runtime.Object
+	switch resource {
+	case "pods":
+		o = &corev1.Pod{ObjectMeta: m}
+	case "namespaces":
+		o = &corev1.Namespace{ObjectMeta: m}
+	case "networkpolicies":
+		o = &networkingv1.NetworkPolicy{ObjectMeta: m}
+	case "nodes":
+		o = &corev1.Node{ObjectMeta: m}
+	case "services":
+		o = &corev1.Service{ObjectMeta: m}
+	default:
+		o = &discoveryv1.EndpointSlice{ObjectMeta: m}
+	}
+	return watch.Event{Type: watch.Bookmark, Object: o}
+}
+
+// apiWatch is a watch with as much room as it needs.
+type apiWatch struct {
+	out  chan watch.Event
+	stop chan struct{}
+	once sync.Once
+	more chan struct{}
+
+	mu    sync.Mutex
+	queue []watch.Event
+	over  bool
+}
+
+func newAPIWatch(ctx context.Context) *apiWatch {
+	w := &apiWatch{out: make(chan watch.Event), stop: make(chan struct{}), more: make(chan struct{}, 1)}
+	go w.run(ctx)
+	return w
+}
+
+func (w *apiWatch) run(ctx context.Context) {
+	defer close(w.out)
+	for {
+		w.mu.Lock()
+		queue, over := w.queue, w.over
+		w.queue = nil
+		w.mu.Unlock()
+		for _, e := range queue {
+			if o, ok := e.Object.(object); ok && e.Type != watch.Error {
+				e.Object = o.DeepCopyObject()
+			}
+			select {
+			case w.out <- e:
+			case <-w.stop:
+				return
+			case <-ctx.Done():
+				return
+			}
+		}
+		if over && len(queue) == 0 {
+			return
+		}
+		if len(queue) > 0 {
+			continue
+		}
+		select {
+		case <-w.more:
+		case <-w.stop:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (w *apiWatch) stopped() bool {
+	select {
+	case <-w.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+func (w *apiWatch) send(e watch.Event) {
+	w.mu.Lock()
+	w.queue = append(w.queue, e)
+	w.mu.Unlock()
+	w.wake()
+}
+
+func (w *apiWatch) end() {
+	w.mu.Lock()
+	w.over = true
+	w.mu.Unlock()
+	w.wake()
+}
+
+func (w *apiWatch) wake() {
+	select {
+	case w.more <- struct{}{}:
+	default:
+	}
+}
+
+// ResultChan is of watch.Interface.
+func (w *apiWatch) ResultChan() <-chan watch.Event { return w.out }
+
+// Stop is of watch.Interface.
+func (w *apiWatch) Stop() { w.once.Do(func() { close(w.stop) }) }

@@ -1,0 +1,124 @@
+package live
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
+)
+
+// Connect finds how to reach an API server: by a kubeconfig file and a context in it; each may be empty, as with kubectl.
+// Without either, and without KUBECONFIG or ~/.kube/config, it is the cluster in which the process runs.
+//
+// Credentials that are files (token, client certificate and key, CA) are read again when they change; those written into
+// the kubeconfig itself are not.
+func Connect(kubeconfig, context string) (*rest.Config, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = kubeconfig
+	overrides := &clientcmd.ConfigOverrides{CurrentContext: context}
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides).ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("no way to an API server (kubeconfig %q, context %q): %w", kubeconfig, context, err)
+	}
+	return config, nil
+}
+
+// client is the way to one API server.
+type client struct {
+	http    *http.Client
+	byPath  map[schema.GroupVersion]rest.Interface
+	renewal *renewal
+}
+
+func newClient(config *rest.Config) (*client, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, networkingv1.AddToScheme, discoveryv1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, err
+		}
+	}
+	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"})
+
+	config = rest.CopyConfig(config)
+	config.Timeout = 0 // it would end watches; each call has its own
+	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
+	config.ContentType = runtime.ContentTypeProtobuf
+	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	config.WarningHandler = rest.NoWarnings{}
+	if config.UserAgent == "" {
+		config.UserAgent = "netpold"
+	}
+	renewal := renew(config)
+	h, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, err
+	}
+	c := &client{http: h, renewal: renewal, byPath: map[schema.GroupVersion]rest.Interface{}}
+	for _, k := range kinds() {
+		if c.byPath[k.version] != nil {
+			continue
+		}
+		of := rest.CopyConfig(config)
+		of.GroupVersion = &k.version
+		of.APIPath = "/apis"
+		if k.version.Group == "" {
+			of.APIPath = "/api"
+		}
+		if c.byPath[k.version], err = rest.RESTClientForConfigAndClient(of, h); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+func (c *client) listerWatcher(resource string) (cache.ListerWatcher, error) {
+	x, ok := indexOf(resource)
+	if !ok {
+		return nil, fmt.Errorf("resource %q is not mirrored", resource)
+	}
+	return cache.NewListWatchFromClient(c.byPath[kinds()[x].version], resource, metav1.NamespaceAll, fields.Everything()), nil
+}
+
+// close ends the connections that no call uses.
+func (c *client) close() { utilnet.CloseIdleConnectionsFor(c.http.Transport) }
+
+// klogTo gives client-go a logger. What it tells is for those who look closely: failures are told by this package.
+func klogTo(log *slog.Logger) klog.Logger { return logr.FromSlogHandler(quiet{log.Handler()}) }
+
+// quiet makes every record a debug one.
+type quiet struct{ slog.Handler }
+
+// Enabled leaves out what client-go tells of every call.
+func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= -4 && q.Handler.Enabled(ctx, slog.LevelDebug)
+}
+
+// Handle is of [slog.Handler]. Errors come without being asked whether they are wanted.
+func (q quiet) Handle(ctx context.Context, r slog.Record) error {
+	r.Level = slog.LevelDebug
+	if !q.Handler.Enabled(ctx, r.Level) {
+		return nil
+	}
+	return q.Handler.Handle(ctx, r)
+}
+
+// WithAttrs is of [slog.Handler].
+func (q quiet) WithAttrs(attrs []slog.Attr) slog.Handler { return quiet{q.Handler.WithAttrs(attrs)} }
+
+// WithGroup is of [slog.Handler].
+func (q quiet) WithGroup(name string) slog.Handler { return quiet{q.Handler.WithGroup(name)} }

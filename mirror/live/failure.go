@@ -1,0 +1,75 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+)
+
+// verb is what is asked of the API server, as RBAC calls it.
+type verb string
+
+const (
+	verbList  verb = "list"
+	verbWatch verb = "watch"
+)
+
+// failureLocked tells what fails, and what to do about it; empty when nothing does.
+func (r *resource) failureLocked() string {
+	var parts []string
+	var forbidden []string
+	for _, v := range []verb{verbList, verbWatch} {
+		err := r.failures[v]
+		switch {
+		case err == nil:
+		case apierrors.IsForbidden(err):
+			forbidden = append(forbidden, string(v))
+		default:
+			text := "cannot " + string(v) + " resource " + quoted(r.qualified()) + ": " + r.remedy(err)
+			if !slices.ContainsFunc(parts, func(p string) bool { return strings.HasSuffix(p, r.remedy(err)) }) {
+				parts = append(parts, text)
+			}
+		}
+	}
+	if len(forbidden) > 0 {
+		verbs := strings.Join(forbidden, " and ")
+		word := "verb "
+		if len(forbidden) > 1 {
+			word = "verbs "
+		}
+		parts = append(parts, "cannot "+verbs+" resource "+quoted(r.qualified())+": grant "+word+verbs+" on "+r.qualified()+
+			" to the ServiceAccount, for the whole cluster (see deploy/)")
+	}
+	return strings.Join(parts, "; ")
+}
+
+func quoted(s string) string { return `"` + s + `"` }
+
+// remedy explains an error of the API server, or of the way to it.
+func (r *resource) remedy(err error) string {
+	reason := err
+	if call, ok := errors.AsType[*url.Error](err); ok { // the address has something random in it: each failure would be another
+		reason = call.Err
+	}
+	text := strings.Join(strings.Fields(reason.Error()), " ")
+	switch {
+	case errors.Is(err, errNoAnswer):
+		return "the API server gave " + text + ": it, or what is between, hangs; it is asked again"
+	case apierrors.IsUnauthorized(err):
+		return "the API server does not accept the credentials: renew the token or client certificate (" + text + ")"
+	case apierrors.IsNotFound(err):
+		return "the API server does not know " + r.version.String() + ": netpold needs Kubernetes 1.21 or newer (" + text + ")"
+	case apierrors.IsTooManyRequests(err):
+		return "the API server has too much to do (429); it is asked again (" + text + ")"
+	case utilnet.IsConnectionRefused(err):
+		return "nothing listens at the API server's address; it is asked again (" + text + ")"
+	case errors.Is(err, context.DeadlineExceeded) || apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err):
+		return "the API server was too slow; it is asked again (" + text + ")"
+	}
+	return text
+}

@@ -1,0 +1,235 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"k8s.io/client-go/tools/cache"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/netpold/netpold/engine"
+)
+
+// stored is a source that nothing runs, with all resources listed as empty.
+func stored(t *testing.T) *Source {
+	t.Helper()
+	s, err := New(Config{ListerWatchers: func(string) (cache.ListerWatcher, error) {
+		return &cache.ListWatch{
+			ListWithContextFunc: func(context.Context, metav1.ListOptions) (runtime.Object, error) {
+				return nil, errors.New("not listed")
+			},
+			WatchFuncWithContext: func(context.Context, metav1.ListOptions) (watch.Interface, error) {
+				return nil, errors.New("not watched")
+			},
+		}, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range s.resources {
+		if err := r.store.Replace(nil, "10"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if b, ok := s.feed.take(); !ok || !b.publish || len(b.changes) != 0 {
+		t.Fatalf("%+v", b)
+	}
+	return s
+}
+
+func podAt(name string, version int, app string) *corev1.Pod {
+	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
+		Namespace: "shop", Name: name, ResourceVersion: fmt.Sprint(version), Labels: map[string]string{"app": app},
+	}}
+}
+
+// TestLastChangeOfAnObject proves that of many changes of an object that wait the last is applied, alone.
+func TestLastChangeOfAnObject(t *testing.T) {
+	s := stored(t)
+	pods := s.resources[0].store
+	for i := range 1000 {
+		for _, name := range []string{"a", "b"} {
+			if err := pods.Update(podAt(name, 11+i, fmt.Sprint(i))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := pods.Delete(podAt("b", 2000, "")); err != nil {
+		t.Fatal(err)
+	}
+	if err := pods.Update(podAt("a", 2001, "999")); err != nil { // nothing new
+		t.Fatal(err)
+	}
+	b, ok := s.feed.take()
+	if !ok || len(b.changes) != 2 {
+		t.Fatalf("%d changes", len(b.changes))
+	}
+	if a := b.changes[0].Object.(*engine.Pod); a.Name != "a" || a.Labels["app"] != "999" || b.changes[0].Delete {
+		t.Errorf("%+v", a)
+	}
+	if c := b.changes[1].Object.(*engine.Pod); c.Name != "b" || !b.changes[1].Delete {
+		t.Errorf("%+v", c)
+	}
+	if b.reached[0] != "2001" || b.changed[0] != "2000" || b.reached[1] != "10" {
+		t.Errorf("%v, %v", b.reached, b.changed)
+	}
+}
+
+// TestListAfterEvents proves that a list counts before what comes after it, and after what came before.
+func TestListAfterEvents(t *testing.T) {
+	s := stored(t)
+	pods := s.resources[0].store
+	for _, step := range []error{
+		pods.Update(podAt("a", 11, "1")),
+		pods.Update(podAt("gone", 12, "1")),
+		pods.Replace([]any{podAt("a", 13, "2"), podAt("b", 14, "2")}, "20"),
+		pods.Update(podAt("a", 21, "3")),
+		pods.Update(podAt("a", 22, "4")),
+		pods.Delete(cache.DeletedFinalStateUnknown{Key: "shop/b"}),
+	} {
+		if step != nil {
+			t.Fatal(step)
+		}
+	}
+	b, _ := s.feed.take()
+	c := engine.NewCluster(engine.Options{})
+	snapshot := c.Apply(b.changes...)
+	if n := snapshot.Counts().Pods; n != 1 {
+		t.Errorf("%d Pods", n)
+	}
+	var last *engine.Pod
+	for _, x := range b.changes {
+		if p := x.Object.(*engine.Pod); p.Name == "a" {
+			last = p
+		}
+	}
+	if last.Labels["app"] != "4" || b.reached[0] != "22" {
+		t.Errorf("%+v at %s", last, b.reached[0])
+	}
+	if objects, _ := s.feed.counted(0); objects != 1 {
+		t.Errorf("%d objects", objects)
+	}
+}
+
+// TestFullFeed proves that reflectors wait while too much waits to be applied, that lists do not, and that the end frees them.
+func TestFullFeed(t *testing.T) {
+	s := stored(t)
+	pods := s.resources[0].store
+	ended := make(chan struct{})
+	pods.ended = ended
+	for i := range maxPending {
+		if err := pods.Update(podAt(fmt.Sprint(i), 11+i, "x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put := make(chan error)
+	go func() { put <- pods.Update(podAt("one more", 9000, "x")) }()
+	if err := s.resources[3].store.Replace([]any{&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n"}}}, "9001"); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-put:
+		t.Fatalf("it did not wait: %v", err)
+	default:
+	}
+	b, _ := s.feed.take()
+	if len(b.changes) != maxPending+1 || b.reached[0] == "9000" {
+		t.Errorf("%d changes up to %s", len(b.changes), b.reached[0])
+	}
+	if err := <-put; err != nil {
+		t.Fatal(err)
+	}
+	if b, _ = s.feed.take(); len(b.changes) != 1 || b.reached[0] != "9000" {
+		t.Errorf("%d changes up to %s", len(b.changes), b.reached[0])
+	}
+	for i := range maxPending {
+		if err := pods.Update(podAt(fmt.Sprint(i), 10_000+i, "y")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	go func() { put <- pods.Update(podAt("the last", 20_000, "x")) }()
+	close(ended)
+	if err := <-put; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestProofs proves that only what begins where the mirror is, and goes on, proves anything.
+func TestProofs(t *testing.T) {
+	s := stored(t)
+	for _, p := range []struct{ from, to, want string }{
+		{"9", "11", "10"}, {"11", "12", "10"}, {"10", "9", "10"}, {"10", "", "10"}, {"10", "11", "11"}, {"10", "12", "11"},
+	} {
+		if s.feed.prove(3, p.from, p.to); s.feed.reachedBy(3) != p.want {
+			t.Errorf("from %s to %s: %s, want %s", p.from, p.to, s.feed.reachedBy(3), p.want)
+		}
+	}
+	if b, ok := s.feed.take(); !ok || b.reached[3] != "11" || b.changed[3] != "10" || len(b.changes) != 0 {
+		t.Errorf("%+v", b)
+	}
+}
+
+// TestFinishedPodsAreSmall proves that of a finished Pod only what names it is kept.
+func TestFinishedPodsAreSmall(t *testing.T) {
+	p := podAt("a", 11, "x")
+	p.Status.Phase, p.Status.PodIP, p.Spec.NodeName = corev1.PodSucceeded, "10.0.0.1", "n"
+	var c cutter
+	i, err := c.cut(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := i.object.(*engine.Pod); !o.Finished || o.Name != "a" || o.Labels != nil || o.IPs != nil || o.Node != "" {
+		t.Errorf("%+v", o)
+	}
+}
+
+// TestStoreRefuses proves that what is no object of the resource changes nothing.
+func TestStoreRefuses(t *testing.T) {
+	s := stored(t)
+	pods := s.resources[0].store
+	if pods.Update("text") == nil || pods.Delete(7) == nil || pods.Replace([]any{podAt("a", 11, "x"), "text"}, "12") == nil {
+		t.Error("taken")
+	}
+	if b, _ := s.feed.take(); len(b.changes) != 0 || b.reached[0] != "10" {
+		t.Errorf("%+v", b)
+	}
+	if err := pods.Replace([]any{podAt("a", 11, "x")}, "12"); err != nil {
+		t.Fatal(err)
+	}
+	if b, _ := s.feed.take(); len(b.changes) != 1 {
+		t.Errorf("%+v", b)
+	}
+}
+
+// TestItemsAreObjects proves that client-go finds in items and their lists what it asks for.
+func TestItemsAreObjects(t *testing.T) {
+	var c cutter
+	i, err := c.cut(podAt("a", 11, "x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := c.cut(i); err != nil || again != i {
+		t.Error("an item is cut again")
+	}
+	key, err := cache.DeletionHandlingMetaNamespaceKeyFunc(i)
+	if err != nil || key != "shop/a" || i.DeepCopyObject() != runtime.Object(i) || i.GetObjectKind() == nil {
+		t.Errorf("key %q, %v", key, err)
+	}
+	l := &itemList{Items: []runtime.Object{i}}
+	l.ResourceVersion = "5"
+	fresh := l.DeepCopyObject()
+	list, err := meta.ExtractListWithAlloc(fresh)
+	if err != nil || len(list) != 1 || list[0] != runtime.Object(i) {
+		t.Errorf("%v, %v", list, err)
+	}
+	if m, err := meta.ListAccessor(fresh); err != nil || m.GetResourceVersion() != "5" {
+		t.Errorf("%v", err)
+	}
+}

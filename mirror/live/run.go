@@ -1,0 +1,80 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/netpold/netpold/mirror"
+)
+
+// Run follows the cluster until the context ends, and then leaves no goroutine. Whatever the API server does, it goes on, and
+// the last state stays. Its error is that it runs already, or did.
+func (s *Source) Run(ctx context.Context) error {
+	if s.running.Swap(true) {
+		return errors.New("mirror of a cluster: it can run once; make another")
+	}
+	var all sync.WaitGroup
+	for _, r := range s.resources {
+		r.alive()
+		all.Go(func() { r.run(ctx) })
+		all.Go(func() { r.answerProbes(ctx) })
+	}
+	all.Go(func() { s.attend(ctx) })
+	s.apply(ctx)
+	all.Wait()
+	if s.client != nil {
+		s.client.close()
+	}
+	return nil
+}
+
+// apply gives the engine all that waits, whenever something does.
+func (s *Source) apply(ctx context.Context) {
+	start := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.feed.wake:
+		}
+		b, ok := s.feed.take()
+		switch {
+		case !ok:
+		case !b.publish:
+			s.cluster.Apply(b.changes...)
+		default:
+			first := s.present.Load().Snapshot == nil
+			s.publish(b)
+			if first {
+				close(s.ready)
+				s.log.Info("cluster mirrored", "cluster", s.name, "took", time.Since(start),
+					"revision", s.present.Load().Snapshot.Revision())
+			}
+		}
+	}
+}
+
+// publish makes a batch the present state. Where it changes nothing, the snapshot stays, and reaches further.
+func (s *Source) publish(b batch) {
+	was := s.present.Load()
+	next := &published{State: was.State, reached: b.reached, next: make(chan struct{})}
+	if was.Snapshot == nil || len(b.changes) > 0 {
+		next.Snapshot, next.Published = s.cluster.Apply(b.changes...), time.Now()
+	}
+	if token := b.changed.token(); token != was.Token {
+		next.Token = token
+	}
+	s.present.Store(next)
+	close(was.next)
+}
+
+// State is the present state; false before the first (S26).
+func (s *Source) State() (mirror.State, bool) {
+	p := s.present.Load()
+	return p.State, p.Snapshot != nil
+}
+
+// Ready is closed with the first state.
+func (s *Source) Ready() <-chan struct{} { return s.ready }

@@ -1,0 +1,332 @@
+package live_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+)
+
+// object is a Kubernetes object.
+type object interface {
+	metav1.Object
+	runtime.Object
+}
+
+// apiServer is an API server in memory: resource versions, lists, watches with bookmarks and lists by watch, compaction, and
+// faults. Its methods are for any goroutine.
+type apiServer struct {
+	mu        sync.Mutex
+	version   int
+	resources map[string]*apiResource
+}
+
+type apiResource struct {
+	name      string
+	objects   map[string]object
+	history   []watch.Event
+	compacted int
+	watches   map[*apiWatch]bool
+	faults    faults
+}
+
+// faults are what a resource does wrong.
+type faults struct {
+	// list and watch fail with an error; gate makes calls wait until it is closed, or their context ends.
+	list, watch error
+	gate        chan struct{}
+	// noStream refuses lists by watch, as old servers do; endless ones have no end; cut ones lose the connection.
+	noStream, endless, cut bool
+	// pages splits lists.
+	pages int
+	// mute sends nothing in watches that it begins.
+	mute bool
+}
+
+func newAPIServer() *apiServer {
+	s := &apiServer{version: 100, resources: map[string]*apiResource{}}
+	for _, r := range []string{"pods", "namespaces", "networkpolicies", "nodes", "services", "endpointslices"} {
+		s.resources[r] = &apiResource{name: r, objects: map[string]object{}, watches: map[*apiWatch]bool{}}
+	}
+	return s
+}
+
+func resourceOf(o runtime.Object) string {
+	switch o.(type) {
+	case *corev1.Pod:
+		return "pods"
+	case *corev1.Namespace:
+		return "namespaces"
+	case *networkingv1.NetworkPolicy:
+		return "networkpolicies"
+	case *corev1.Node:
+		return "nodes"
+	case *corev1.Service:
+		return "services"
+	case *discoveryv1.EndpointSlice:
+		return "endpointslices"
+	}
+	panic(fmt.Sprintf("no resource of %T", o))
+}
+
+func keyOf(o metav1.Object) string { return o.GetNamespace() + "/" + o.GetName() }
+
+// apply creates or updates an object, and gives its resource version.
+func (s *apiServer) apply(o object) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.resources[resourceOf(o)]
+	s.version++
+	o = o.DeepCopyObject().(object)
+	o.SetResourceVersion(strconv.Itoa(s.version))
+	kind := watch.Added
+	if r.objects[keyOf(o)] != nil {
+		kind = watch.Modified
+	}
+	r.objects[keyOf(o)] = o
+	r.tell(watch.Event{Type: kind, Object: o})
+	return o.GetResourceVersion()
+}
+
+// remove deletes an object, and gives the resource version of the deletion.
+func (s *apiServer) remove(resource, key string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.resources[resource]
+	s.version++
+	if o := r.objects[key]; o != nil {
+		o = o.DeepCopyObject().(object)
+		o.SetResourceVersion(strconv.Itoa(s.version))
+		delete(r.objects, key)
+		r.tell(watch.Event{Type: watch.Deleted, Object: o})
+	}
+	return strconv.Itoa(s.version)
+}
+
+func (r *apiResource) tell(e watch.Event) {
+	r.history = append(r.history, e)
+	for w := range r.watches {
+		if w.stopped() {
+			delete(r.watches, w)
+			continue
+		}
+		w.send(e)
+	}
+}
+
+// bookmark sends the present resource version in all watches of a resource.
+func (s *apiServer) bookmark(resource string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.version++
+	for w := range s.resources[resource].watches {
+		w.send(bookmarkOf(resource, s.version, false))
+	}
+	return strconv.Itoa(s.version)
+}
+
+// breakWatches ends all watches of a resource: plainly, or with an error in the stream.
+func (s *apiServer) breakWatches(resource string, err *apierrors.StatusError) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.resources[resource]
+	for w := range r.watches {
+		if err != nil {
+			w.send(watch.Event{Type: watch.Error, Object: &err.ErrStatus})
+		}
+		w.end()
+	}
+	clear(r.watches)
+}
+
+// compact forgets the past, and fails watches as API servers do.
+func (s *apiServer) compact(resource string) {
+	s.mu.Lock()
+	s.resources[resource].compacted = s.version
+	s.resources[resource].history = nil
+	s.mu.Unlock()
+	s.breakWatches(resource, apierrors.NewResourceExpired("too old resource version"))
+}
+
+// reset makes the API server one with an empty past: resource versions begin anew.
+func (s *apiServer) reset() {
+	s.mu.Lock()
+	s.version = 10
+	for _, r := range s.resources {
+		clear(r.objects)
+		r.history, r.compacted = nil, 0
+	}
+	s.mu.Unlock()
+	for name := range s.resources {
+		s.breakWatches(name, nil)
+	}
+}
+
+// fault changes what a resource does wrong.
+func (s *apiServer) fault(resource string, change func(*faults)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(&s.resources[resource].faults)
+}
+
+func (s *apiServer) faultAll(change func(*faults)) {
+	for r := range s.resources {
+		s.fault(r, change)
+	}
+}
+
+func (s *apiServer) watching(resource string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for w := range s.resources[resource].watches {
+		if !w.stopped() {
+			n++
+		}
+	}
+	return n
+}
+
+// listerWatcher is for live.Config.
+func (s *apiServer) listerWatcher(resource string) (cache.ListerWatcher, error) {
+	r := s.resources[resource]
+	if r == nil {
+		return nil, fmt.Errorf("no resource %q", resource)
+	}
+	return &cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			return s.list(ctx, r, o)
+		},
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			return s.watch(ctx, r, o)
+		},
+	}, nil
+}
+
+func (f faults) pass(ctx context.Context, err error) error {
+	if f.gate != nil {
+		select {
+		case <-f.gate:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return err
+}
+
+func (s *apiServer) list(ctx context.Context, r *apiResource, o metav1.ListOptions) (runtime.Object, error) {
+	s.mu.Lock()
+	f := r.faults
+	s.mu.Unlock()
+	if err := f.pass(ctx, f.list); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if least, _ := strconv.Atoi(o.ResourceVersion); least > s.version {
+		return nil, tooLarge(least, s.version)
+	}
+	keys := slices.Sorted(maps.Keys(r.objects))
+	next := ""
+	if f.pages > 0 && o.Limit > 0 {
+		from, _ := strconv.Atoi(o.Continue)
+		to := min(from+f.pages, len(keys))
+		if to < len(keys) {
+			next = strconv.Itoa(to)
+		}
+		keys = keys[from:to]
+	}
+	return listOf(r, keys, strconv.Itoa(s.version), next), nil
+}
+
+func listOf(r *apiResource, keys []string, version, next string) runtime.Object {
+	m := metav1.ListMeta{ResourceVersion: version, Continue: next}
+	switch r.name {
+	case "pods":
+		return &corev1.PodList{ListMeta: m, Items: itemsOf[corev1.Pod](r, keys)}
+	case "namespaces":
+		return &corev1.NamespaceList{ListMeta: m, Items: itemsOf[corev1.Namespace](r, keys)}
+	case "networkpolicies":
+		return &networkingv1.NetworkPolicyList{ListMeta: m, Items: itemsOf[networkingv1.NetworkPolicy](r, keys)}
+	case "nodes":
+		return &corev1.NodeList{ListMeta: m, Items: itemsOf[corev1.Node](r, keys)}
+	case "services":
+		return &corev1.ServiceList{ListMeta: m, Items: itemsOf[corev1.Service](r, keys)}
+	}
+	return &discoveryv1.EndpointSliceList{ListMeta: m, Items: itemsOf[discoveryv1.EndpointSlice](r, keys)}
+}
+
+func itemsOf[T any](r *apiResource, keys []string) []T {
+	list := make([]T, 0, len(keys))
+	for _, k := range keys {
+		list = append(list, *any(r.objects[k].DeepCopyObject()).(*T))
+	}
+	return list
+}
+
+func tooLarge(wanted, present int) error {
+	err := apierrors.NewTimeoutError(fmt.Sprintf("Too large resource version: %d, current: %d", wanted, present), 1)
+	err.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: metav1.CauseTypeResourceVersionTooLarge, Message: "Too large resource version"}}
+	return err
+}
+
+func (s *apiServer) watch(ctx context.Context, r *apiResource, o metav1.ListOptions) (watch.Interface, error) {
+	lists := o.SendInitialEvents != nil && *o.SendInitialEvents
+	s.mu.Lock()
+	f := r.faults
+	s.mu.Unlock()
+	if lists && f.noStream {
+		return nil, &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusUnprocessableEntity,
+			Reason: metav1.StatusReasonInvalid, Message: "sendInitialEvents: Forbidden"}}
+	}
+	if err := f.pass(ctx, f.watch); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	from, _ := strconv.Atoi(o.ResourceVersion)
+	switch {
+	case from > s.version:
+		return nil, tooLarge(from, s.version)
+	case !lists && from < r.compacted:
+		return nil, apierrors.NewResourceExpired("too old resource version")
+	}
+	w := newAPIWatch(ctx)
+	if lists {
+		for _, k := range slices.Sorted(maps.Keys(r.objects)) {
+			w.send(watch.Event{Type: watch.Added, Object: r.objects[k]})
+		}
+		if f.cut {
+			w.end()
+			return w, nil
+		}
+		if !f.endless {
+			w.send(bookmarkOf(r.name, s.version, true))
+		}
+	} else {
+		for _, e := range r.history {
+			if at, _ := strconv.Atoi(e.Object.(object).GetResourceVersion()); at > from {
+				w.send(e)
+			}
+		}
+		if o.TimeoutSeconds != nil && *o.TimeoutSeconds < 10 { // two seconds before the end
+			w.send(bookmarkOf(r.name, s.version, false))
+		}
+	}
+	if !f.mute {
+		r.watches[w] = true
+	}
+	return w, nil
+}

@@ -1,0 +1,93 @@
+package live
+
+import (
+	"context"
+	"time"
+
+	"github.com/netpold/netpold/mirror"
+)
+
+// Status tells how the mirror does. It does not wait for anything.
+func (s *Source) Status() mirror.Status {
+	status := mirror.Status{
+		Source: "cluster " + s.name, Ready: s.present.Load().Snapshot != nil, Problems: s.feed.wrong(),
+	}
+	for _, r := range s.resources {
+		objects, listed := s.feed.counted(r.index)
+		age := r.age()
+		r.mu.Lock()
+		failure := r.failureLocked()
+		r.mu.Unlock()
+		status.Resources = append(status.Resources, mirror.Resource{
+			Resource: r.resource, Synced: listed, Objects: objects, Age: age, Stale: s.tooOld(age), Error: failure,
+		})
+	}
+	return status
+}
+
+func (s *Source) tooOld(age time.Duration) bool { return s.maxStaleness > 0 && age > s.maxStaleness }
+
+// Stale tells whether some resource is stale, and gives a channel that is closed when that changes.
+func (s *Source) Stale() (stale bool, changed <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stale, s.staleChanged
+}
+
+// attend keeps the answer of Stale right, until the context ends.
+func (s *Source) attend(ctx context.Context) {
+	if s.maxStaleness == 0 {
+		return
+	}
+	timer := time.NewTimer(s.maxStaleness)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case <-s.lifeSign:
+		}
+		var oldest time.Duration
+		for _, r := range s.resources {
+			oldest = max(oldest, r.age())
+		}
+		s.setStale(s.tooOld(oldest))
+		if oldest <= s.maxStaleness {
+			timer.Reset(s.maxStaleness - oldest + time.Millisecond)
+		}
+	}
+}
+
+func (s *Source) setStale(stale bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stale == stale {
+		return
+	}
+	s.stale = stale
+	s.staleHint.Store(stale)
+	close(s.staleChanged)
+	s.staleChanged = make(chan struct{})
+	if !stale {
+		s.log.Info("cluster mirror is current again")
+		return
+	}
+	for _, r := range s.resources {
+		if age := r.age(); s.tooOld(age) {
+			s.log.Warn("cluster mirror is stale: the API server tells nothing any more", "resource", r.qualified(), "age", age,
+				"limit", s.maxStaleness)
+		}
+	}
+}
+
+// signOfLife has Stale looked at again, where it holds.
+func (s *Source) signOfLife() {
+	if !s.staleHint.Load() {
+		return
+	}
+	select {
+	case s.lifeSign <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,85 @@
+package live
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/netpold/netpold/mirror"
+)
+
+// probeAfter is how long a caller waits before the API server is asked whether anything changed: most news comes by then.
+const probeAfter = 250 * time.Millisecond
+
+// LagError says which resources are older than a token, or not listed yet, when the context of [Source.Wait] ended. It wraps
+// the context's error.
+type LagError struct {
+	// Resources are plural and in lower case: "networkpolicies".
+	Resources []string
+	cause     error
+}
+
+// Error names the resources.
+func (e *LagError) Error() string {
+	return "the state of " + strings.Join(e.Resources, ", ") + " is older than the token: " + e.cause.Error()
+}
+
+// Unwrap is the context's error.
+func (e *LagError) Unwrap() error { return e.cause }
+
+// Wait returns the first state that is not older than the one that the token names, in no resource; any for the empty token.
+// Its error is [mirror.ErrTokenMalformed], [mirror.ErrTokenUnknown] or, when it would have had to wait on, a [LagError].
+//
+// Where nothing changes, nothing comes that would prove it, but for a bookmark every minute: Wait asks for one.
+func (s *Source) Wait(ctx context.Context, token string) (mirror.State, error) {
+	want, err := parseToken(token)
+	if err != nil {
+		return mirror.State{}, err
+	}
+	ask := time.NewTimer(probeAfter)
+	defer ask.Stop()
+	for {
+		p := s.present.Load()
+		lagging := want.ahead(p.reached)
+		if p.Snapshot != nil && len(lagging) == 0 {
+			return p.State, nil
+		}
+		select {
+		case <-p.next:
+		case <-ask.C:
+			if p.Snapshot != nil {
+				s.probe(lagging)
+			}
+			ask.Reset(4 * probeAfter)
+		case <-ctx.Done():
+			return mirror.State{}, &LagError{Resources: s.lagging(p, lagging), cause: ctx.Err()}
+		}
+	}
+}
+
+// lagging names what was waited for: before the first state, the resources without a list.
+func (s *Source) lagging(p *published, behind []resourceIndex) []string {
+	var names []string
+	if p.Snapshot == nil {
+		behind = nil
+		for _, r := range s.resources {
+			if !s.feed.synced(r.index) {
+				behind = append(behind, r.index)
+			}
+		}
+	}
+	for _, r := range behind {
+		names = append(names, s.resources[r].resource)
+	}
+	return names
+}
+
+// probe asks the API server whether anything changed.
+func (s *Source) probe(list []resourceIndex) {
+	for _, r := range list {
+		select {
+		case s.resources[r].probes <- struct{}{}:
+		default:
+		}
+	}
+}
