@@ -51,6 +51,12 @@ type page[K comparable, V any] struct {
 	depth   uint8
 }
 
+// wide is a page with room for its entries beside it, so that a look-up stays within one page of memory.
+type wide[K comparable, V any] struct {
+	page[K, V]
+	room [pageSize]entry[K, V]
+}
+
 type entry[K comparable, V any] struct {
 	key   K
 	value V
@@ -122,7 +128,7 @@ func (p *page[K, V]) find(h uint64, k K) *V {
 func (m *Map[K, V]) Set(e *Edit, k K, v V) {
 	h := m.hash(k)
 	if m.n == 0 {
-		*m = Map[K, V]{hash: m.hash, only: &page[K, V]{owner: e, entries: make([]entry[K, V], 0, firstSlots)}}
+		*m = Map[K, V]{hash: m.hash, only: newPage[K, V](e, 0, firstSlots)}
 	}
 	p := m.own(e, h)
 	if old := p.find(h, k); old != nil {
@@ -150,10 +156,21 @@ func (m *Map[K, V]) own(e *Edit, h uint64) *page[K, V] {
 	if p.owner == e {
 		return p
 	}
-	fresh := &page[K, V]{tags: p.tags, owner: e, depth: p.depth}
-	fresh.entries = append(make([]entry[K, V], 0, len(p.entries)+firstSlots), p.entries...)
+	fresh := newPage[K, V](e, p.depth, len(p.entries)+firstSlots)
+	fresh.tags = p.tags
+	fresh.entries = append(fresh.entries, p.entries...)
 	m.place(e, h, fresh)
 	return fresh
+}
+
+// newPage returns an empty page with room for n entries, beside it unless they are few.
+func newPage[K comparable, V any](e *Edit, depth uint8, n int) *page[K, V] {
+	if n < pageSize/3 || n > pageSize {
+		return &page[K, V]{owner: e, depth: depth, entries: make([]entry[K, V], 0, n)}
+	}
+	w := &wide[K, V]{}
+	w.entries, w.owner, w.depth = w.room[:0], e, depth
+	return &w.page
 }
 
 // place puts p at all of its places in the directory, those that share the first p.depth bits of h.
@@ -185,7 +202,7 @@ func (m *Map[K, V]) split(e *Edit, h uint64, p *page[K, V]) {
 		m.double(e)
 	}
 	bit := uint64(1) << (hashBits - 1 - p.depth)
-	halves := [2]*page[K, V]{{owner: e, depth: p.depth + 1}, {owner: e, depth: p.depth + 1}}
+	halves := [2]*page[K, V]{newPage[K, V](e, p.depth+1, pageSize), newPage[K, V](e, p.depth+1, pageSize)}
 	for _, en := range p.entries {
 		eh := m.hash(en.key)
 		half := halves[0]
