@@ -132,13 +132,13 @@ func TestStaleAfterWaiting(t *testing.T) {
 	t.Parallel()
 	source := synced(shop()...)
 	waiting := &waitingSource{Source: source, waits: make(chan context.Context, 1)}
-	for name, test := range map[string]struct {
+	for _, test := range []struct { // in this order: each waits for the next token
 		choice server.WhenStale
 		token  string
 		want   codes.Code
 	}{
-		"answer": {server.AnswerWhenStale, "servertest:2", codes.OK},
-		"deny":   {server.DenyWhenStale, "servertest:3", codes.Unavailable},
+		{server.AnswerWhenStale, "servertest:2", codes.OK},
+		{server.DenyWhenStale, "servertest:3", codes.Unavailable},
 	} {
 		source.SetStale(false)
 		r := start(t, waiting, func(c *server.Config) { c.WhenStale = test.choice })
@@ -147,7 +147,7 @@ func TestStaleAfterWaiting(t *testing.T) {
 		source.SetStale(true)
 		source.Apply(isolate())
 		if got := within(t, answered, "the answer"); status.Code(got.err) != test.want || test.want == codes.OK && !got.response.GetStale() {
-			t.Errorf("%s: %v, %v", name, got.response, got.err)
+			t.Errorf("%s: %v, %v", test.choice, got.response, got.err)
 		}
 	}
 }
