@@ -54,8 +54,7 @@ func staleIn(t *testing.T, r *running) (alone, batch, inBatch bool) {
 	return answer.GetStale(), answers.GetStale(), answers.GetAnswers()[0].GetResponse().GetStale()
 }
 
-// A stale state is answered from, and each answer says so; the health of DecisionService says so, too, that of the whole server
-// and of StatusService does not. All of it clears.
+// A stale state is answered from, and each answer says so; so does health, overall and of each service. All of it clears.
 func TestAnswerWhenStale(t *testing.T) {
 	t.Parallel()
 	for name, choice := range map[string]server.WhenStale{"by default": "", "by choice": server.AnswerWhenStale} {
@@ -77,7 +76,7 @@ func TestAnswerWhenStale(t *testing.T) {
 			goStale(t, r, source, notServing)
 			expect(true, "ready: revision 1, which is stale: pods (5m12s), nodes (5m0s)\n")
 			expectHealth(t, r, map[string]healthv1.HealthCheckResponse_ServingStatus{
-				"": serving, decisionService: notServing, statusService: serving,
+				"": notServing, decisionService: notServing, statusService: notServing,
 			})
 			goStale(t, r, source, serving)
 			expect(false, "ready: revision 1\n")
@@ -111,7 +110,7 @@ func TestDenyWhenStale(t *testing.T) {
 		}
 	}
 	expectHealth(t, r, map[string]healthv1.HealthCheckResponse_ServingStatus{
-		"": serving, decisionService: notServing, statusService: serving,
+		"": notServing, decisionService: notServing, statusService: notServing,
 	})
 	const why = "not ready: the state is stale, and nothing is answered from it (--when-stale=deny): pods (5m12s), nodes (5m0s)\n"
 	if code, body := get(t, r, "/readyz"); code != http.StatusServiceUnavailable || body != why {
@@ -180,8 +179,8 @@ func TestS26StaleBeforeTheFirstSync(t *testing.T) {
 	}
 	nextHealth(t, watch, notServing)
 	source.Apply(upserts(shop())...)
-	nextHealth(t, watch, serving)
-	expectHealth(t, r, map[string]healthv1.HealthCheckResponse_ServingStatus{"": serving, decisionService: notServing})
+	expectHealth(t, r, map[string]healthv1.HealthCheckResponse_ServingStatus{"": notServing, decisionService: notServing})
 	goStale(t, r, source, serving)
+	nextHealth(t, watch, serving)
 	staleIn(t, r)
 }

@@ -109,10 +109,13 @@ func (inv *invocation) callError(err error) error {
 	st := status.Convert(err)
 	// What netpold itself answers has details and says what to do; anything else is the connection's.
 	server := inv.config.Client.Server
-	if len(st.Details()) > 0 || server == "" {
+	cause := innermost(st.Message())
+	switch {
+	case st.Code() == codes.Unavailable && len(st.Details()) > 0:
+		return errors.New(cause) // without how often it was tried
+	case len(st.Details()) > 0 || server == "":
 		return errors.New(st.Message())
 	}
-	cause := innermost(st.Message())
 	switch st.Code() {
 	case codes.Unavailable:
 		return fmt.Errorf("--server %s: cannot be asked: %s: is netpold serving there, ready, and with TLS or without as here (--tls)?",

@@ -61,11 +61,10 @@ func TestServeCluster(t *testing.T) {
 // A token that is not reached in time says what lags.
 func TestAtLeastNamesWhatLags(t *testing.T) {
 	api := startAPIServer(t, cluster)
-	i := serve(t, "--kubeconfig", api.kubeconfig(t))
-	i.log.await(t, "ready")
 	future := netpoldWith(t, nil, strings.ReplaceAll(api.apply(t, openCart), `resourceVersion: "1`, `resourceVersion: "91`), "token", "-f", "-")
 	future.want(t, 0, "\n", "")
-	got := netpold(t, asked(i, "--timeout=300ms", "--at-least", strings.TrimSpace(future.stdout))...)
+	got := netpold(t, "check", "--kubeconfig", api.kubeconfig(t), "--timeout=300ms", "--at-least", strings.TrimSpace(future.stdout),
+		"shop/other-0", "shop/cart-0", "-p", "8080")
 	got.want(t, 2, "", "netpold: at_least: of the server's snapshot, networkpolicies is still older than the token")
 }
 
@@ -81,7 +80,7 @@ func TestServeClusterThatMayNotBeRead(t *testing.T) {
 	}
 	const remedy = "list and watch on networkpolicies.networking.k8s.io"
 	i.log.awaitText(t, func(text string) bool { return strings.Contains(text, remedy) })
-	netpold(t, asked(i)...).want(t, 2, "", "the first full sync of the cluster's state is not complete")
+	netpold(t, asked(i)...).want(t, 2, "", "netpold: the first full sync of the cluster's state is not complete")
 	netpold(t, "status", "--server", i.addr).want(t, 0, remedy, "")
 	netpold(t, "token", "--server", i.addr).want(t, 2, "", "netpold: --server "+i.addr+": it has no state yet")
 	netpold(t, "healthcheck", "--server", i.addr).want(t, 1, "", "netpold: --server "+i.addr+": the server is NOT_SERVING; ")
@@ -119,7 +118,8 @@ func TestServeStaleCluster(t *testing.T) {
 		netpold(t, "status", "--server", i.addr).want(t, 0, "(stale)", "")
 	}
 	netpold(t, asked(answers)...).want(t, 1, "  stale:    the server has not heard of the cluster for too long", "")
-	netpold(t, asked(denies)...).want(t, 2, "", "the server refuses to answer from it (--when-stale=deny): nothing was heard of pods (")
+	netpold(t, asked(denies)...).want(t, 2, "",
+		"netpold: the cluster's state is stale, and the server refuses to answer from it (--when-stale=deny): nothing was heard of pods (")
 }
 
 // TestCheckCluster reads a cluster once: that of the flags, or the one that kubectl would ask.

@@ -35,13 +35,12 @@ func (inv *invocation) healthcheckVerb() *cobra.Command {
 		Use:   "healthcheck [flags]",
 		Short: "Exit with 0 when a running netpold serves, and with 1 when it does not",
 		Long: "healthcheck asks the health of a running netpold once (grpc.health.v1), for probes in a container that has nothing else:\n" +
-			"the one at 127.0.0.1:9480, or at --server. It prints nothing when all is well.\n\n" +
-			"  --service ''                          the server as a whole: from the first full state on, until it drains\n" +
-			"  --service netpold.v1.DecisionService  the same, and the state is not stale\n" +
-			"  --service netpold.v1.StatusService    whatever the state is: the process serves, and does not drain\n\n" +
+			"the one at 127.0.0.1:9480, or at --server. It prints nothing when all is well.\n" +
+			"It serves from the first full state on, until it drains, while the state is not stale: use this for readiness, and\n" +
+			"GET /healthz on the admin port to restart.\n\n" +
 			"Exit code: 0 it serves; 1 it does not, or does not answer.",
 		Example: "  netpold healthcheck\n" +
-			"  netpold healthcheck --server 127.0.0.1:9480 --service netpold.v1.StatusService",
+			"  netpold healthcheck --server 127.0.0.1:9480 --service netpold.v1.DecisionService",
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}

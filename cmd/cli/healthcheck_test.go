@@ -15,9 +15,6 @@ func TestHealthcheck(t *testing.T) {
 		netpold(t, "healthcheck", address, "--service", service).want(t, 0, "", "")
 	}
 	netpoldWith(t, []string{"NETPOLD_SERVER=" + instance.Addr()}, "", "healthcheck").want(t, 0, "", "")
-	instance.SetStale(true)
-	netpold(t, "healthcheck", address).want(t, 0, "", "")
-	instance.SetStale(false)
 }
 
 // TestHealthcheckFails: every failure is exit code 1, for 2 means something else to Docker.

@@ -54,7 +54,7 @@ func (inv *invocation) serve(ctx context.Context, _ []string) error {
 	inv.announce(ctx, srv, &settings, &stdin)
 	if _, ready := from.State(); !ready {
 		log.Info("the cluster is being read; no question is answered before it is read whole", "source", from.Status().Source,
-			"max_staleness", inv.config.State.MaxStaleness, "when_stale", settings.WhenStale)
+			"max_staleness", inv.config.State.MaxStaleness.String(), "when_stale", settings.WhenStale)
 	}
 	return serveUntilEnd(ctx, srv, from)
 }

@@ -43,6 +43,8 @@ type apiWatch struct {
 	stop chan struct{}
 	once sync.Once
 	more chan struct{}
+	// after is the version from which the watch goes on.
+	after int
 
 	mu    sync.Mutex
 	queue []watch.Event
@@ -100,6 +102,11 @@ func (w *apiWatch) stopped() bool {
 }
 
 func (w *apiWatch) send(e watch.Event) {
+	if o, ok := e.Object.(object); ok && w.after > 0 && e.Type != watch.Error {
+		if at, err := strconv.Atoi(o.GetResourceVersion()); err != nil || at <= w.after {
+			return
+		}
+	}
 	w.mu.Lock()
 	w.queue = append(w.queue, e)
 	w.mu.Unlock()

@@ -11,7 +11,6 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
@@ -60,6 +59,9 @@ func newClient(config *rest.Config) (*client, error) {
 	config.ContentType = runtime.ContentTypeProtobuf
 	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
 	config.WarningHandler = rest.NoWarnings{}
+	if config.QPS == 0 && config.RateLimiter == nil { // after an outage all resources come back at once
+		config.QPS, config.Burst = 20, 40
+	}
 	if config.UserAgent == "" {
 		config.UserAgent = "netpold"
 	}
@@ -91,7 +93,8 @@ func (c *client) listerWatcher(resource string) (cache.ListerWatcher, error) {
 	if !ok {
 		return nil, fmt.Errorf("resource %q is not mirrored", resource)
 	}
-	return cache.NewListWatchFromClient(c.byPath[kinds()[x].version], resource, metav1.NamespaceAll, fields.Everything()), nil
+	return cache.NewFilteredListWatchFromClient(c.byPath[kinds()[x].version], resource, metav1.NamespaceAll,
+		func(*metav1.ListOptions) {}), nil
 }
 
 // close ends the connections that no call uses.

@@ -297,7 +297,10 @@ func connect(t *testing.T, config string) *live.Source {
 	if err != nil {
 		t.Fatal(err)
 	}
-	source, err := live.New(live.Config{REST: way, MaxStaleness: live.DefaultMaxStaleness})
+	told := &logs{}
+	c := live.Config{REST: way, MaxStaleness: live.DefaultMaxStaleness}
+	told.to(&c)
+	source, err := live.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -308,6 +311,9 @@ func connect(t *testing.T, config string) *live.Source {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
+		}
+		if n := told.count("context canceled"); n > 0 {
+			t.Errorf("its own end is told as a failure %d times", n)
 		}
 	})
 	return source

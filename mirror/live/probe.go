@@ -46,9 +46,11 @@ func (r *resource) probeOnce(ctx context.Context) {
 		if event.Type != watch.Bookmark {
 			return
 		}
-		if m, err := meta.Accessor(event.Object); err == nil {
-			r.source.feed.prove(r.index, from, m.GetResourceVersion())
+		m, err := meta.Accessor(event.Object)
+		if err != nil || r.calls.verify(ctx, from) != nil {
+			return
 		}
+		r.source.feed.prove(r.index, from, m.GetResourceVersion())
 	case <-ctx.Done():
 	}
 }

@@ -31,6 +31,7 @@ type resource struct {
 	told      string         // the failure that was logged last
 	truncated int            // how many first lists by watch in a row ended without their end
 	listOnly  bool           // first lists by watch never end here
+	past      *string        // the cluster that was listed; nil where it is not known
 }
 
 func (s *Source) newResource(x resourceIndex, k kind, lw cache.ListerWatcher, secret secret) *resource {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -15,6 +16,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 )
@@ -30,6 +32,7 @@ type object interface {
 type apiServer struct {
 	mu        sync.Mutex
 	version   int
+	founded   int
 	resources map[string]*apiResource
 }
 
@@ -60,7 +63,14 @@ func newAPIServer() *apiServer {
 	for _, r := range []string{"pods", "namespaces", "networkpolicies", "nodes", "services", "endpointslices"} {
 		s.resources[r] = &apiResource{name: r, objects: map[string]object{}, watches: map[*apiWatch]bool{}}
 	}
+	s.found()
 	return s
+}
+
+// found makes what is in every cluster.
+func (s *apiServer) found() {
+	s.founded++
+	s.apply(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "kube-system", UID: types.UID(fmt.Sprint("cluster-", s.founded))}})
 }
 
 func resourceOf(o runtime.Object) string {
@@ -160,15 +170,20 @@ func (s *apiServer) compact(resource string) {
 	s.breakWatches(resource, apierrors.NewResourceExpired("too old resource version"))
 }
 
-// reset makes the API server one with an empty past: resource versions begin anew.
-func (s *apiServer) reset() {
+// reset makes the API server one with another past: on an empty etcd, or on a restored one that holds the same objects.
+func (s *apiServer) reset(version int, restored bool) {
 	s.mu.Lock()
-	s.version = 10
+	s.version = version
 	for _, r := range s.resources {
-		clear(r.objects)
-		r.history, r.compacted = nil, 0
+		if !restored {
+			clear(r.objects)
+		}
+		r.history, r.compacted = nil, version
 	}
 	s.mu.Unlock()
+	if !restored {
+		s.found()
+	}
 	for name := range s.resources {
 		s.breakWatches(name, nil)
 	}
@@ -239,6 +254,9 @@ func (s *apiServer) list(ctx context.Context, r *apiResource, o metav1.ListOptio
 		return nil, tooLarge(least, s.version)
 	}
 	keys := slices.Sorted(maps.Keys(r.objects))
+	if name, ok := strings.CutPrefix(o.FieldSelector, "metadata.name="); ok {
+		keys = slices.DeleteFunc(keys, func(k string) bool { return k != "/"+name })
+	}
 	next := ""
 	if f.pages > 0 && o.Limit > 0 {
 		from, _ := strconv.Atoi(o.Continue)
@@ -298,12 +316,15 @@ func (s *apiServer) watch(ctx context.Context, r *apiResource, o metav1.ListOpti
 	defer s.mu.Unlock()
 	from, _ := strconv.Atoi(o.ResourceVersion)
 	switch {
-	case from > s.version:
+	case lists && from > s.version:
 		return nil, tooLarge(from, s.version)
 	case !lists && from < r.compacted:
 		return nil, apierrors.NewResourceExpired("too old resource version")
 	}
 	w := newAPIWatch(ctx)
+	if !lists {
+		w.after = from // a version of the future is waited for, in silence
+	}
 	if lists {
 		for _, k := range slices.Sorted(maps.Keys(r.objects)) {
 			w.send(watch.Event{Type: watch.Added, Object: r.objects[k]})

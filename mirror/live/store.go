@@ -36,6 +36,7 @@ func (s *store) Update(o any) error {
 	}
 	news := s.news(i.version)
 	if s.learn(i) {
+		news.objects = len(s.known)
 		news.changes = []engine.Change{{Object: i.object}}
 		news.problems = []problemsOf{{i.name(), i.problems}}
 	}

@@ -51,7 +51,7 @@ func TestNothingBeforeEveryResource(t *testing.T) {
 			}
 			source := start(t, server)
 			for i, r := range order {
-				synctest.Wait()
+				after(10 * time.Second)
 				if _, ok := source.State(); ok || source.Status().Ready {
 					t.Fatalf("%v: a state without %v", order, order[i:])
 				}
@@ -68,7 +68,7 @@ func TestNothingBeforeEveryResource(t *testing.T) {
 			}
 			<-source.Ready()
 			state := settled(t, source)
-			if n := state.Snapshot.Counts(); n.Pods != 3 || n.Policies != 1 || n.Namespaces != 1 || n.Nodes != 1 || state.Snapshot.Revision() != 1 {
+			if n := state.Snapshot.Counts(); n.Pods != 3 || n.Policies != 1 || n.Namespaces != 2 || n.Nodes != 1 || state.Snapshot.Revision() != 1 {
 				t.Fatalf("%v: %+v at revision %d", order, n, state.Snapshot.Revision())
 			}
 			if !allowed(t, state, web, db) || allowed(t, state, job, db) {
@@ -217,34 +217,58 @@ func TestListAgainNeverEmpties(t *testing.T) {
 	}
 }
 
-// TestServerWithoutPast proves that a server which lost its past is followed: its resource versions begin anew.
-func TestServerWithoutPast(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		server := shop()
-		source := start(t, server)
-		old := settled(t, source)
-		server.reset()
-		server.apply(pod("shop", "web", "10.0.0.7", labels("app", "web")))
-		server.apply(pod("shop", "db", db, labels("app", "db")))
-		for _, r := range resources {
-			server.breakWatches(r, nil)
-		}
-		after(2 * time.Minute)
-		now := settled(t, source)
-		if n := now.Snapshot.Counts(); n.Pods != 2 || n.Policies != 0 || n.Namespaces != 0 {
-			t.Errorf("%+v", n)
-		}
-		if now.Token == old.Token {
-			t.Error("the token is that of another past")
-		}
-		token, err := live.TokenFor("networkpolicies", server.apply(allow("shop", "nobody", labels("app", "nobody"))))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if state, err := source.Wait(t.Context(), token); err != nil || allowed(t, state, "10.0.0.7", db) {
-			t.Error("a policy of the new past is not seen", err)
-		}
-	})
+// TestAnotherPast proves that a server which came back with another past is found out, whatever its resource versions are.
+func TestAnotherPast(t *testing.T) {
+	tests := map[string]struct {
+		version  int
+		restored bool
+		churn    int
+		unknown  bool // which cluster it is can not be known at first
+	}{
+		"empty, versions behind":                    {10, false, 0, false},
+		"empty, versions have just passed":          {98, false, 2, false},
+		"empty, versions have passed long ago":      {10, false, 500, false},
+		"which was not known, versions have passed": {10, false, 500, true},
+		"empty, versions begin ahead":               {5000, false, 10, false},
+		"restored, versions behind":                 {50, true, 0, false},
+		"restored, versions bumped as they should":  {1_000_000, true, 0, false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server := shop()
+				if test.unknown {
+					server.fault("namespaces", func(f *faults) { f.list = errors.New("down") })
+				}
+				source := start(t, server)
+				old := settled(t, source)
+				after(10 * time.Second) // watches that end at once are followed by a list anyway
+				server.faultAll(func(f *faults) { f.list, f.watch = refused(), refused() })
+				server.reset(test.version, test.restored)
+				server.apply(pod("shop", "web", "10.0.0.7", labels("app", "web")))
+				server.apply(pod("shop", "db", db, labels("app", "db")))
+				server.remove("pods", "shop/job")
+				server.remove("networkpolicies", "shop/only-web")
+				for range test.churn {
+					server.apply(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}})
+				}
+				after(time.Second)
+				server.faultAll(func(f *faults) { f.list, f.watch = nil, nil })
+				after(2 * time.Minute)
+				now := settled(t, source)
+				if n := now.Snapshot.Counts(); n.Pods != 2 || n.Policies != 0 || !allowed(t, now, "10.0.0.7", db) {
+					t.Errorf("%+v", n)
+				}
+				if now.Token == old.Token {
+					t.Error("the token is that of another past")
+				}
+				token := tokenFor(t, "networkpolicies", server.apply(allow("shop", "nobody", labels("app", "nobody"))))
+				if state, err := source.Wait(t.Context(), token); err != nil || allowed(t, state, "10.0.0.7", db) {
+					t.Error("a policy of the new past is not seen", err)
+				}
+			})
+		})
+	}
 }
 
 // TestAddressReused proves S7: a Pod's address goes to the newest Pod, though the old one's deletion comes later.

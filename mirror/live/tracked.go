@@ -47,6 +47,9 @@ func (t *tracked) IsWatchListSemanticsUnSupported() bool {
 func (t *tracked) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 	bounded, cancel := context.WithTimeoutCause(ctx, answerTimeout, errNoAnswer)
 	defer cancel()
+	if options.Continue == "" {
+		t.remember(bounded)
+	}
 	list, err := t.inner.ListWithContext(bounded, options)
 	if err != nil {
 		return nil, t.failed(ctx, bounded, verbList, err)
@@ -86,7 +89,7 @@ func (t *tracked) WatchWithContext(ctx context.Context, options metav1.ListOptio
 	if lists && !t.resource.mayStream() {
 		return nil, errListPlain
 	}
-	w, cancel, err := t.open(ctx, options)
+	w, cancel, err := t.open(ctx, options, lists)
 	if err != nil {
 		return nil, err
 	}
@@ -98,13 +101,21 @@ func (t *tracked) WatchWithContext(ctx context.Context, options metav1.ListOptio
 }
 
 // open begins a watch that cancel ends. The context governs the whole watch, and its beginning is bounded.
-func (t *tracked) open(ctx context.Context, options metav1.ListOptions) (watch.Interface, context.CancelFunc, error) {
+func (t *tracked) open(ctx context.Context, options metav1.ListOptions, lists bool) (watch.Interface, context.CancelFunc, error) {
 	bounded, cancel := context.WithCancelCause(ctx)
 	late := time.AfterFunc(answerTimeout, func() { cancel(errNoAnswer) })
+	if lists {
+		t.remember(bounded)
+	}
 	w, err := t.inner.WatchWithContext(bounded, options)
 	if !late.Stop() && err == nil {
 		w.Stop()
 		err = errNoAnswer
+	}
+	if err == nil && !lists {
+		if err = t.verify(bounded, options.ResourceVersion); err != nil {
+			w.Stop()
+		}
 	}
 	if err != nil {
 		err = t.failed(ctx, bounded, verbWatch, err)

@@ -10,6 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/netpold/netpold/mirror"
 	"github.com/netpold/netpold/mirror/live"
 )
@@ -94,14 +97,14 @@ func TestWaitEndsWithTheEvent(t *testing.T) {
 		settled(t, source)
 		got := make(chan mirror.State)
 		go func() {
-			state, err := source.Wait(t.Context(), tokenFor(t, "networkpolicies", "107"))
+			state, err := source.Wait(t.Context(), tokenFor(t, "networkpolicies", "108"))
 			if err != nil {
 				t.Error(err)
 			}
 			got <- state
 		}()
 		synctest.Wait()
-		if v := server.apply(allow("shop", "only-web", labels("app", "job"))); v != "107" {
+		if v := server.apply(allow("shop", "only-web", labels("app", "job"))); v != "108" {
 			t.Fatalf("version %s", v)
 		}
 		if state := <-got; allowed(t, state, web, db) || !allowed(t, state, job, db) {
@@ -165,6 +168,28 @@ func TestProbesProveNothingTooMuch(t *testing.T) {
 		_, err := source.Wait(ctx, tokenFor(t, "pods", version))
 		if lag, ok := errors.AsType[*live.LagError](err); !ok || !slices.Equal(lag.Resources, []string{"pods"}) {
 			t.Errorf("%v", err)
+		}
+	})
+}
+
+// TestProbesOfAnotherPast proves that a server which came back with another past, whose versions are ahead, proves nothing.
+func TestProbesOfAnotherPast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := shop()
+		server.fault("pods", func(f *faults) { f.mute = true }) // the main watch hangs
+		source := start(t, server)
+		settled(t, source)
+		server.reset(10, false)
+		for range 300 {
+			server.apply(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}})
+		}
+		if _, err := source.Wait(t.Context(), tokenFor(t, "nodes", "200")); err != nil { // listed again
+			t.Error(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		if state, err := source.Wait(ctx, tokenFor(t, "pods", "200")); err == nil {
+			t.Errorf("%+v", state.Snapshot.Counts())
 		}
 	})
 }

@@ -239,6 +239,7 @@ func TestTokens(t *testing.T) {
 		"no base64":                           {s, "?", mirror.ErrTokenMalformed},
 		"too short":                           {s, first.Token[:20], mirror.ErrTokenMalformed},
 		"of another kind of mirror":           {s, "k" + first.Token[1:], mirror.ErrTokenMalformed},
+		"of a running cluster":                {s, "bAE", mirror.ErrTokenUnknown},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

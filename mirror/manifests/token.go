@@ -30,6 +30,9 @@ func (t token) String() string {
 
 func parseToken(s string) (token, error) {
 	b, err := base64.RawURLEncoding.DecodeString(s)
+	if err == nil && len(b) > 0 && b[0] == 'l' { // as mirror/live marks its own
+		return token{}, fmt.Errorf("%w: it is of a running cluster, and this is a state of manifests; ask without it", mirror.ErrTokenUnknown)
+	}
 	if err != nil || len(b) != tokenSize || b[0] != tokenKind {
 		return token{}, fmt.Errorf("%w %q: give one that a netpold serving manifests gave, unchanged, or none", mirror.ErrTokenMalformed, s)
 	}
