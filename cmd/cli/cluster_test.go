@@ -51,7 +51,10 @@ func TestServeCluster(t *testing.T) {
 	present.want(t, 0, "\n", "")
 	netpold(t, asked(i, "--at-least", strings.TrimSpace(present.stdout))...).want(t, 1, "denied", "")
 	// That of the cluster itself is at least as new.
-	present = netpold(t, "token", "--kubeconfig", api.kubeconfig(t))
+	present = netpold(t, "token", "--kubeconfig", api.kubeconfig(t)) // by short lists, for a sync would be told of
+	if present.stderr != "" {
+		t.Errorf("token of a cluster says %q", present.stderr)
+	}
 	if present.code != 0 {
 		t.Fatalf("token: %s", present.stderr)
 	}
@@ -84,7 +87,7 @@ func TestServeClusterThatMayNotBeRead(t *testing.T) {
 	netpold(t, "status", "--server", i.addr).want(t, 0, remedy, "")
 	netpold(t, "token", "--server", i.addr).want(t, 2, "", "netpold: --server "+i.addr+": it has no state yet")
 	netpold(t, "healthcheck", "--server", i.addr).want(t, 1, "", "netpold: --server "+i.addr+": the server is NOT_SERVING; ")
-	netpold(t, "healthcheck", "--server", i.addr, "--service=netpold.v1.StatusService").want(t, 0, "", "")
+	netpold(t, "healthcheck", "--server", i.addr, "--service=netpold.v1.StatusService").want(t, 1, "", "netpold.v1.StatusService is NOT_SERVING")
 	api.refuse(0, "NetworkPolicy")
 	i.log.await(t, "ready")
 	netpold(t, asked(i)...).want(t, 1, "denied", "")
@@ -113,7 +116,7 @@ func TestServeStaleCluster(t *testing.T) {
 		i.log.awaitText(t, func(text string) bool {
 			return strings.LastIndex(text, "the cluster's state is stale") > strings.LastIndex(text, "the cluster's state is current again")
 		})
-		netpold(t, "healthcheck", "--server", i.addr).want(t, 0, "", "")
+		netpold(t, "healthcheck", "--server", i.addr).want(t, 1, "", "the server is NOT_SERVING")
 		netpold(t, "healthcheck", "--server", i.addr, "--service=netpold.v1.DecisionService").want(t, 1, "", "netpold.v1.DecisionService is NOT_SERVING")
 		netpold(t, "status", "--server", i.addr).want(t, 0, "(stale)", "")
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/netpold/netpold/cmd/config"
+	"github.com/netpold/netpold/mirror/live"
 )
 
 func (inv *invocation) tokenVerb() *cobra.Command {
@@ -130,11 +131,12 @@ func (inv *invocation) serverToken(ctx context.Context) (string, error) {
 
 // clusterToken is the token of a state that holds every change made to the cluster before.
 func (inv *invocation) clusterToken(ctx context.Context, places []place) (string, error) {
-	cluster, closeCluster, err := inv.readCluster(ctx, places)
+	s := &inv.config.State
+	connection, err := live.Connect(s.Kubeconfig, s.Context)
 	if err != nil {
-		return "", err
+		return "", inv.noCluster(places, err)
 	}
-	defer closeCluster()
-	state, _ := cluster.State() // it was read just now
-	return state.Token, nil
+	ctx, cancel := context.WithTimeout(ctx, inv.config.Client.Timeout)
+	defer cancel()
+	return live.PresentToken(ctx, connection)
 }

@@ -1,0 +1,57 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+)
+
+// PresentToken asks an API server where it stands, by a list of one object of each resource. A state that is not older holds
+// every change that was made before the call.
+func PresentToken(ctx context.Context, config *rest.Config) (string, error) {
+	c, err := newClient(config)
+	if err != nil {
+		return "", fmt.Errorf("token of the cluster at %s: %w", config.Host, err)
+	}
+	defer c.close()
+	var at positions
+	var errs []error
+	for i, k := range kinds() {
+		version, err := c.standsAt(ctx, k)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("token of the cluster at %s: %w", config.Host, err))
+		}
+		at[i] = version
+	}
+	if err := errors.Join(errs...); err != nil {
+		return "", err
+	}
+	return at.token(), nil
+}
+
+// standsAt is the resource version at which the API server is with a resource.
+func (c *client) standsAt(ctx context.Context, k kind) (string, error) {
+	lw, err := c.listerWatcher(k.resource)
+	if err != nil {
+		return "", err
+	}
+	list, err := cache.ToListerWatcherWithContext(lw).ListWithContext(ctx, metav1.ListOptions{Limit: 1})
+	if err != nil {
+		r := resource{kind: k, failures: map[verb]error{verbList: err}}
+		return "", errors.New(r.failureLocked())
+	}
+	m, err := meta.ListAccessor(list)
+	if err != nil {
+		return "", fmt.Errorf("%s: the answer is no list: %w", k.qualified(), err)
+	}
+	version := m.GetResourceVersion()
+	if _, ok := compareVersions(version, ""); !ok {
+		return "", fmt.Errorf("%s: resource version %q of the list is none", k.qualified(), version)
+	}
+	return version, nil
+}
