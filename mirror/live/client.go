@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/clientcmd"
@@ -93,8 +94,18 @@ func (c *client) listerWatcher(resource string) (cache.ListerWatcher, error) {
 	if !ok {
 		return nil, fmt.Errorf("resource %q is not mirrored", resource)
 	}
-	return cache.NewFilteredListWatchFromClient(c.byPath[kinds()[x].version], resource, metav1.NamespaceAll,
-		func(*metav1.ListOptions) {}), nil
+	server := c.byPath[kinds()[x].version]
+	ask := func(o metav1.ListOptions) *rest.Request {
+		// client-go would ask again by itself, for minutes and without a word.
+		return server.Get().Resource(resource).VersionedParams(&o, metav1.ParameterCodec).MaxRetries(0)
+	}
+	return &cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return ask(o).Do(ctx).Get() },
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			o.Watch = true
+			return ask(o).Watch(ctx)
+		},
+	}, nil
 }
 
 // close ends the connections that no call uses.

@@ -62,6 +62,9 @@ const (
 	partUnversioned
 	// partMisspelled is written almost as what plays a part: see [spelled].
 	partMisspelled
+	// partUnknown is of a kind that Kubernetes does not have in a group that holds what plays a part: perhaps a policy that
+	// nobody would hear of.
+	partUnknown
 )
 
 // kinds are those that play a part.
@@ -108,6 +111,9 @@ func partOf(h head) part {
 		if isList && h.Items != nil {
 			return partItems
 		}
+		if known := others(version); known != nil && !slices.Contains(known, kind) && !slices.Contains(known, item) {
+			return partUnknown
+		}
 		return partNone
 	case want == version && isList:
 		return partItems
@@ -117,6 +123,29 @@ func partOf(h head) part {
 		return partUnversioned
 	}
 	return partNone
+}
+
+// others are the kinds of an API group that play no part, for the groups of those that do; nil for other groups. The core
+// group's Config is a kubeconfig.
+func others(version string) []string {
+	switch groupOf(version) {
+	case "":
+		if version == "v1" {
+			return []string{
+				"Binding", "ComponentStatus", "Config", "ConfigMap", "Endpoints", "Event", "LimitRange", "PersistentVolume",
+				"PersistentVolumeClaim", "PodTemplate", "ReplicationController", "ResourceQuota", "Secret", "ServiceAccount", "Status",
+			}
+		}
+	case "networking.k8s.io":
+		return []string{"IPAddress", "Ingress", "IngressClass", "ServiceCIDR"}
+	case "discovery.k8s.io":
+		return []string{}
+	case "apps":
+		return []string{"ControllerRevision"}
+	case "batch":
+		return []string{}
+	}
+	return nil
 }
 
 // spelled is the kind and the API version of what plays a part, for a head that tells it in another case, in the plural, or

@@ -142,6 +142,9 @@ func (r *reading) object(at place, raw []byte) {
 		r.ignore(at, h)
 	case partMisspelled:
 		r.misspelled(at, h)
+	case partUnknown:
+		at.namespace = string(h.Metadata.Namespace)
+		r.problem(at, "kind", fmt.Sprintf("Unsupported value: %q: Kubernetes has no such kind in %s: check its spelling", string(h.Kind), string(h.APIVersion)))
 	case partItems:
 		r.items(at, h, raw)
 	case partUnversioned:
