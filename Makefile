@@ -35,6 +35,11 @@ test-race: ## The same under the race detector, which needs a C compiler
 	@command -v $$(go env CC | cut -d' ' -f1) >/dev/null || { echo 'The race detector needs a C compiler: install gcc or clang, or run "make test".' >&2; exit 1; }
 	CGO_ENABLED=1 go test -race ./...
 
+# The first run builds etcd and the API server, which takes minutes.
+.PHONY: test-kube
+test-kube: ## Run the tests against a real API server, which is built on first use
+	go test -C test/kube -count=1 -timeout 60m ./...
+
 .PHONY: check
 check: generate-diff lint test-race ## All that CI runs
 
@@ -62,7 +67,7 @@ lint: lint-go lint-mod lint-proto ## Lint Go, modules and proto; "make fix" mend
 lint-go:
 	@for mod in $(MODULES); do \
 		dir=$$(dirname $$mod); \
-		[ -n "$$($(LS) -- "$$dir/*.go")" ] || continue; \
+		[ -n "$$(go -C $$dir list -e -f '{{range .GoFiles}}x{{end}}{{range .TestGoFiles}}x{{end}}{{range .XTestGoFiles}}x{{end}}' ./... )" ] || continue; \
 		echo "golangci-lint $$dir"; \
 		(cd $$dir && $(TOOL) golangci-lint run --config $(CURDIR)/.golangci.yml ./...) || failed=1; \
 	done; \

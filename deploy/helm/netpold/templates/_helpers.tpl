@@ -1,0 +1,51 @@
+{{- define "netpold.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "netpold.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
+{{- else if contains (include "netpold.name" .) .Release.Name -}}
+{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name (include "netpold.name" .) | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "netpold.selector" -}}
+app.kubernetes.io/name: {{ include "netpold.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "netpold.labels" -}}
+{{ include "netpold.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{- define "netpold.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "netpold.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "netpold.image" -}}
+{{- if .Values.image.digest -}}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* 90% of the memory limit, in whole MiB. */}}
+{{- define "netpold.gomemlimit" -}}
+{{- $limit := .Values.resources.limits.memory -}}
+{{- $mebibytes := trimSuffix "Mi" $limit | float64 -}}
+{{- if hasSuffix "Gi" $limit -}}
+{{- $mebibytes = mulf (trimSuffix "Gi" $limit | float64) 1024 -}}
+{{- end -}}
+{{- printf "%dMiB" (mulf $mebibytes 0.9 | int) -}}
+{{- end -}}

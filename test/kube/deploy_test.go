@@ -1,0 +1,323 @@
+package kube_test
+
+import (
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/netpold/netpold/test/kube/kubetest"
+	"github.com/netpold/netpold/test/kube/render"
+)
+
+const namespace = "netpold"
+
+func chart() string { return filepath.Join(kubetest.Deploy(), "helm", "netpold") }
+
+func kustomized(t *testing.T, folder string) []*unstructured.Unstructured {
+	t.Helper()
+	list, err := render.Kustomize(filepath.Join(kubetest.Deploy(), "kustomize", folder))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+func charted(t *testing.T, values map[string]any) []*unstructured.Unstructured {
+	t.Helper()
+	list, _, err := render.Helm(chart(), namespace, values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// monitored are the values that add all that is optional.
+func monitored() map[string]any {
+	on := map[string]any{"enabled": true}
+	return map[string]any{"monitoring": map[string]any{"serviceMonitor": on, "rules": on, "dashboard": on}}
+}
+
+// byKey are the objects without the labels that tell which of the two made them.
+func byKey(t *testing.T, list []*unstructured.Unstructured) map[string]any {
+	t.Helper()
+	objects := map[string]any{}
+	for _, object := range list {
+		object = object.DeepCopy()
+		labels := object.GetLabels()
+		delete(labels, "helm.sh/chart")
+		delete(labels, "app.kubernetes.io/managed-by")
+		object.SetLabels(labels)
+		key := render.Key(object)
+		if objects[key] != nil {
+			t.Errorf("%s is there twice", key)
+		}
+		objects[key] = plain(object.Object)
+	}
+	return objects
+}
+
+// plain makes every number of one type: the two renderers decode them differently.
+func plain(value any) any {
+	switch value := value.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(value))
+		for k, v := range value {
+			out[k] = plain(v)
+		}
+		return out
+	case []any:
+		out := make([]any, len(value))
+		for i, v := range value {
+			out[i] = plain(v)
+		}
+		return out
+	case int64, float64, int:
+		return fmt.Sprint(value)
+	default:
+		return value
+	}
+}
+
+// TestRenderingsAgree: kustomize and Helm make the same objects.
+func TestRenderingsAgree(t *testing.T) {
+	for folder, test := range map[string]struct {
+		values map[string]any
+		kinds  int
+	}{
+		"base":       {nil, 9},
+		"monitoring": {monitored(), 12},
+	} {
+		t.Run(folder, func(t *testing.T) {
+			kustomize, helm := byKey(t, kustomized(t, folder)), byKey(t, charted(t, test.values))
+			if diff := cmp.Diff(kustomize, helm); diff != "" {
+				t.Errorf("(-kustomize +helm)\n%s", diff)
+			}
+			if len(kustomize) != test.kinds {
+				t.Errorf("%d objects, want %d: %q", len(kustomize), test.kinds, slices.Sorted(maps.Keys(kustomize)))
+			}
+		})
+	}
+}
+
+// variants are values that reach every branch of the chart.
+func variants() map[string]map[string]any {
+	return map[string]map[string]any{
+		"default":   nil,
+		"monitored": monitored(),
+		"tls":       {"tls": map[string]any{"secretName": "cert", "requireClientCertificate": true}},
+		"fixed": {
+			"autoscaling": map[string]any{"enabled": false}, "replicas": 3,
+			"image":             map[string]any{"digest": "sha256:" + strings.Repeat("0", 64), "pullSecrets": []any{map[string]any{"name": "pull"}}},
+			"priorityClassName": "system-cluster-critical",
+			"resources":         map[string]any{"limits": map[string]any{"memory": "1536Mi", "cpu": "2"}},
+		},
+		"everything else": {
+			"nameOverride": "policy", "fullnameOverride": "policy-decisions", "podLabels": map[string]any{"a": "b"}, "podAnnotations": map[string]any{"a": "b"},
+			"serviceAccount": map[string]any{"name": "own", "annotations": map[string]any{"a": "b"}},
+			"service":        map[string]any{"annotations": map[string]any{"a": "b"}},
+			"nodeSelector":   map[string]any{"kubernetes.io/os": "linux"}, "tolerations": []any{map[string]any{"operator": "Exists"}},
+			"affinity":      map[string]any{"podAntiAffinity": map[string]any{"requiredDuringSchedulingIgnoredDuringExecution": []any{map[string]any{"topologyKey": "kubernetes.io/hostname", "labelSelector": map[string]any{}}}}},
+			"networkPolicy": map[string]any{"clients": []any{map[string]any{"podSelector": map[string]any{"matchLabels": map[string]any{"role": "proxy"}}}}, "monitoring": []any{}},
+			"settings":      map[string]any{"log-level": "debug", "max-batch": 500},
+		},
+	}
+}
+
+// TestDeployIsAccepted: the real API server takes every object that is shipped, with strict validation.
+func TestDeployIsAccepted(t *testing.T) {
+	cluster := kubetest.Start(t)
+	ctx := t.Context()
+	cluster.CreateNamespace(ctx, namespace)
+	cluster.DefineMonitoring(ctx)
+	applier := cluster.Applier()
+	accept := func(t *testing.T, list []*unstructured.Unstructured) {
+		t.Helper()
+		for _, object := range list {
+			if err := applier.Apply(ctx, object, true); err != nil {
+				t.Errorf("%v\n%s", err, text(object))
+			}
+		}
+	}
+	for _, folder := range []string{"base", "monitoring"} {
+		t.Run("kustomize "+folder, func(t *testing.T) { accept(t, kustomized(t, folder)) })
+	}
+	for name, values := range variants() {
+		t.Run("helm "+name, func(t *testing.T) { accept(t, charted(t, values)) })
+	}
+	t.Run("strict validation is on", func(t *testing.T) {
+		wrong := deployment(t, kustomized(t, "base")).DeepCopy()
+		if err := unstructured.SetNestedField(wrong.Object, "x", "spec", "template", "spec", "enableServiceLink"); err != nil {
+			t.Fatal(err)
+		}
+		if err := applier.Apply(ctx, wrong, true); err == nil || !strings.Contains(err.Error(), "enableServiceLink") {
+			t.Errorf("a Deployment with an unknown field is taken: %v", err)
+		}
+	})
+	t.Run("Pods are restricted ones", func(t *testing.T) { podsAreRestricted(t, cluster) })
+}
+
+// TestValuesAreChecked: what the chart does not know, and what makes no sense, is refused before it is installed.
+func TestValuesAreChecked(t *testing.T) {
+	for name, test := range map[string]struct {
+		values map[string]any
+		want   string
+	}{
+		"unknown":            {map[string]any{"replicaCount": 3}, "replicaCount"},
+		"unknown, deep":      {map[string]any{"image": map[string]any{"name": "x"}}, "name"},
+		"memory in bytes":    {map[string]any{"resources": map[string]any{"limits": map[string]any{"memory": "1000000000"}}}, "memory"},
+		"the chart's own":    {map[string]any{"settings": map[string]any{"listen": ":1"}}, "listen"},
+		"tag and no number":  {map[string]any{"replicas": "two"}, "replicas"},
+		"digest of no kind":  {map[string]any{"image": map[string]any{"digest": "latest"}}, "digest"},
+		"no API server port": {map[string]any{"networkPolicy": map[string]any{"apiServerPorts": []any{}}}, "apiServerPorts"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := render.Helm(chart(), namespace, test.values)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error is %v, want one about %s", err, test.want)
+			}
+		})
+	}
+}
+
+// TestNotesTellTheRisk: an installation says how to reach it, and what is not secured.
+func TestNotesTellTheRisk(t *testing.T) {
+	for name, test := range map[string]struct {
+		values        map[string]any
+		says, saysNot []string
+	}{
+		"default": {nil, []string{"dns:///netpold-headless.netpold.svc:9480\n", "in plaintext", "Every Pod of the cluster may ask"}, []string{"--tls"}},
+		"tls":     {variants()["tls"], []string{"9480   (TLS)", "--tls"}, []string{"in plaintext"}},
+		"clients": {variants()["everything else"], []string{"policy-decisions-headless"}, []string{"Every Pod"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, notes, err := render.Helm(chart(), namespace, test.values)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range test.says {
+				if !strings.Contains(notes, want) {
+					t.Errorf("the notes do not say %q:\n%s", want, notes)
+				}
+			}
+			for _, not := range test.saysNot {
+				if strings.Contains(notes, not) {
+					t.Errorf("the notes say %q:\n%s", not, notes)
+				}
+			}
+		})
+	}
+}
+
+// TestRoleReadsSixResources: netpold may read what decisions depend on, and nothing else.
+func TestRoleReadsSixResources(t *testing.T) {
+	var role rbacv1.ClusterRole
+	as(t, only(t, kustomized(t, "base"), "ClusterRole"), &role)
+	read := []string{"get", "list", "watch"}
+	want := []rbacv1.PolicyRule{
+		{APIGroups: []string{""}, Resources: []string{"pods", "namespaces", "nodes", "services"}, Verbs: read},
+		{APIGroups: []string{"networking.k8s.io"}, Resources: []string{"networkpolicies"}, Verbs: read},
+		{APIGroups: []string{"discovery.k8s.io"}, Resources: []string{"endpointslices"}, Verbs: read},
+	}
+	if diff := cmp.Diff(want, role.Rules); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestNumbersFit: what must be in proportion is, in every variant.
+func TestNumbersFit(t *testing.T) {
+	for name, values := range variants() {
+		t.Run(name, func(t *testing.T) {
+			var d appsv1.Deployment
+			as(t, deployment(t, charted(t, values)), &d)
+			pod := d.Spec.Template.Spec
+			container := pod.Containers[0]
+			if drain := flag(t, container.Args, "drain-delay") + flag(t, container.Args, "drain-timeout"); time.Duration(*pod.TerminationGracePeriodSeconds)*time.Second <= drain {
+				t.Errorf("terminationGracePeriodSeconds %d is not more than the drain's %v", *pod.TerminationGracePeriodSeconds, drain)
+			}
+			limit := container.Resources.Limits.Memory().Value()
+			var soft resource.Quantity
+			for _, e := range container.Env {
+				if e.Name == "GOMEMLIMIT" {
+					soft = resource.MustParse(strings.TrimSuffix(e.Value, "B")) // Go's MiB are Kubernetes' Mi
+				}
+			}
+			if share := float64(soft.Value()) / float64(limit); share < 0.89 || share > 0.9 {
+				t.Errorf("GOMEMLIMIT %v is %.3f of the limit %d, want 0.9", &soft, share, limit)
+			}
+		})
+	}
+}
+
+// TestArgumentsAreFlags: the netpold that is built takes what the container is started with.
+func TestArgumentsAreFlags(t *testing.T) {
+	for name, values := range variants() {
+		t.Run(name, func(t *testing.T) {
+			var d appsv1.Deployment
+			as(t, deployment(t, charted(t, values)), &d)
+			if output, err := kubetest.Run(t, append(d.Spec.Template.Spec.Containers[0].Args, "--help")...); err != nil {
+				t.Errorf("%v: %s", err, output)
+			}
+		})
+	}
+	if output, err := kubetest.Run(t, "serve", "--no-such-flag", "--help"); err == nil {
+		t.Errorf("an unknown flag is taken: %s", output)
+	}
+}
+
+// flag is the duration of a flag.
+func flag(t *testing.T, args []string, name string) time.Duration {
+	t.Helper()
+	for _, arg := range args {
+		if value, ok := strings.CutPrefix(arg, "--"+name+"="); ok {
+			d, err := time.ParseDuration(value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return d
+		}
+	}
+	t.Fatalf("%s is not set: %s", name, strconv.Quote(strings.Join(args, " ")))
+	return 0
+}
+
+func deployment(t *testing.T, list []*unstructured.Unstructured) *unstructured.Unstructured {
+	t.Helper()
+	return only(t, list, "Deployment")
+}
+
+// only is the one object of a kind.
+func only(t *testing.T, list []*unstructured.Unstructured, kind string) *unstructured.Unstructured {
+	t.Helper()
+	var found *unstructured.Unstructured
+	for _, object := range list {
+		if object.GetKind() == kind {
+			if found != nil {
+				t.Fatalf("more than one %s", kind)
+			}
+			found = object
+		}
+	}
+	if found == nil {
+		t.Fatalf("no %s", kind)
+	}
+	return found
+}
+
+func as(t *testing.T, object *unstructured.Unstructured, typed any) {
+	t.Helper()
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, typed); err != nil {
+		t.Fatal(err)
+	}
+}
