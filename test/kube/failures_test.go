@@ -91,12 +91,12 @@ func direct(t *testing.T, n *kubetest.Netpold) netpoldv1.DecisionServiceClient {
 	return netpoldv1.NewDecisionServiceClient(conn)
 }
 
-// becomesStale waits until the mirror is stale, and shows that the server as a whole is served on from it.
+// becomesStale waits until the mirror is stale, and shows that health says so and that answers go on.
 func becomesStale(t *testing.T, n *kubetest.Netpold, client *netpold.Client) {
 	t.Helper()
 	kubetest.Eventually(t, patience, func(ctx context.Context) error { return staleness(ctx, n, client, true) })
-	if health := healthOf(t.Context(), n, ""); health != healthv1.HealthCheckResponse_SERVING {
-		t.Errorf("the server as a whole is %v while its state is stale and answered from, want SERVING", health)
+	if health := healthOf(t.Context(), n, ""); health != healthv1.HealthCheckResponse_NOT_SERVING {
+		t.Errorf("the server as a whole is %v while its state is stale, want NOT_SERVING", health)
 	}
 	if page, err := n.Page(t.Context(), "/readyz"); err != nil {
 		t.Errorf("not ready while stale: %s %v", page, err)
