@@ -25,45 +25,6 @@ func (s *Snapshot) AllowedUntil(done <-chan struct{}, q Query) (d Decision, err 
 	return s.allowedAny(done, &q)
 }
 
-// betweenAddresses answers for two addresses where the destination is no Service's, without the generality, and the copying,
-// of two parties. It tells whether the question was such a one.
-func (s *state) betweenAddresses(q *Query, d *Decision) bool {
-	src, dst := s.address(q.Src.ip), s.address(q.Dst.ip)
-	var toDst, toSrc peer
-	if dst != nil && dst.pod != nil {
-		toDst.class = s.classes.At(dst.class)
-	}
-	if (toDst.class == nil && s.vips.Len() > 0 || s.shared > 0) && s.vips.Find(q.Dst.ip) != nil {
-		return false
-	}
-	if src != nil && src.pod != nil {
-		toSrc.class = s.classes.At(src.class)
-	}
-	if src != nil && dst != nil && (src.pod == dst.pod || (src.pod == nil || dst.pod == nil) && src.node() == dst.node()) { // perhaps exempt
-		a, b := s.byIP(q.Src.ip), s.byIP(q.Dst.ip)
-		decidePair(&a, &b, q.Protocol, q.Port, s.options, d)
-		d.Families = 0
-		return true
-	}
-	if q.Src.ip.Is4() == q.Dst.ip.Is4() { // S9
-		if !s.options.IPBlockIgnoresPods || dst == nil {
-			toDst.addr = q.Dst.ip
-		}
-		if !s.options.IPBlockIgnoresPods || src == nil {
-			toSrc.addr = q.Src.ip
-		}
-	}
-	d.Egress.Allowed, d.Ingress.Allowed = true, true
-	if toSrc.class != nil {
-		toSrc.class.tiers[egress].walk(q.Protocol, q.Port, &toDst, &d.Egress)
-	}
-	if toDst.class != nil {
-		toDst.class.tiers[ingress].walk(q.Protocol, q.Port, &toSrc, &d.Ingress)
-	}
-	d.conclude()
-	return true
-}
-
 func (s *state) betweenPods(q *Query, d *Decision) error {
 	srcPod, err := s.running(q.Src, false)
 	if err != nil {

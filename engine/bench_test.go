@@ -68,6 +68,21 @@ func ask(b *testing.B, s *engine.Snapshot, n int, query func(i int) engine.Query
 	}
 }
 
+// between asks for the reason alone, of pairs and ports in turn; both have a power of two.
+func between(b *testing.B, s *engine.Snapshot, pairs [][2]netip.Addr, ports []uint16) {
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		pair := &pairs[i&(len(pairs)-1)]
+		reason, err := s.Between(pair[0], pair[1], ports[i&(len(ports)-1)], engine.TCP)
+		if err != nil {
+			b.Fatal(err)
+		}
+		sink = reason.Allowed()
+		i++
+	}
+}
+
 // BenchmarkAllowed measures a decision, by address and by name, beside the two bare look-ups in a Go map that it is
 // compared with, at the same addresses in the same order.
 func BenchmarkAllowed(b *testing.B) {
@@ -95,6 +110,9 @@ func BenchmarkAllowed(b *testing.B) {
 					sink = bare[pair[0]] == bare[pair[1]]
 					i++
 				}
+			})
+			b.Run(fmt.Sprintf("%v/%s/between", size, kind), func(b *testing.B) {
+				between(b, s, ips, []uint16{8080})
 			})
 			b.Run(fmt.Sprintf("%v/%s/ip", size, kind), func(b *testing.B) {
 				ask(b, s, n, func(i int) engine.Query {
@@ -128,16 +146,22 @@ func BenchmarkHeavy(b *testing.B) {
 		held.Apply(changes...)
 	}()
 	rng := rand.New(rand.NewPCG(3, 3))
-	for name, subject := range map[string]*engine.Pod{"heavy": heavy, "ordinary": told.Pods[len(told.Pods)/2]} {
-		b.Run(name, func(b *testing.B) {
-			ports := make([]uint16, 1024)
-			for i := range ports {
-				ports[i] = uint16(1024 + rng.IntN(60000))
-			}
-			dst := engine.ByIP(subject.IPs[0])
+	pairs, ports := make([][2]netip.Addr, 1024), make([]uint16, 1024)
+	for i := range ports {
+		pairs[i][0] = netip.AddrFrom4([4]byte{byte(11 + i%180), byte(i / 4), 7, 7})
+		ports[i] = uint16(1024 + rng.IntN(60000))
+	}
+	for _, of := range []struct {
+		name    string
+		subject *engine.Pod
+	}{{"ordinary", told.Pods[len(told.Pods)/2]}, {"heavy", heavy}} {
+		for i := range pairs {
+			pairs[i][1] = of.subject.IPs[0]
+		}
+		b.Run(of.name+"/between", func(b *testing.B) { between(b, s, pairs, ports) })
+		b.Run(of.name+"/ip", func(b *testing.B) {
 			ask(b, s, len(ports), func(i int) engine.Query {
-				src := netip.AddrFrom4([4]byte{byte(11 + i%180), byte(i / 4), 7, 7})
-				return engine.Query{Src: engine.ByIP(src), Dst: dst, Port: ports[i]}
+				return engine.Query{Src: engine.ByIP(pairs[i][0]), Dst: engine.ByIP(pairs[i][1]), Port: ports[i]}
 			})
 		})
 	}

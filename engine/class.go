@@ -11,13 +11,9 @@ import (
 // and the same named ports. No policy can tell two Pods of a class apart but by their addresses. It is immutable but for the
 // transaction that made it.
 type class struct {
-	// mask has the bits of peers; see [peerSet].
-	mask uint64
-	// peers are the ids of the selectors, of those that some rule names as a peer, that select the class.
-	peers []uint32
-	tiers [directions]tiers
-	// few is where peers are while they are few: beside the rest that a decision reads.
-	few [10]uint32
+	core core
+	// manyPeers are core's, where they are many.
+	manyPeers []uint32
 	// ports are its named ports, sorted.
 	ports []NamedPort
 
@@ -26,6 +22,12 @@ type class struct {
 	// key names the class; tierKeys its tiers.
 	key      string
 	tierKeys [directions]string
+}
+
+func newClass(namespace string, labels []label, ports []NamedPort, key string) *class {
+	c := &class{namespace: namespace, labels: labels, ports: ports, key: key}
+	c.core.class = c
+	return c
 }
 
 // names tells whether the class gives a port this name.
@@ -40,11 +42,11 @@ func (c *class) names(name string, protocol Protocol, port uint16) bool {
 
 // asksAddress tells whether the peer's address takes part in a direction's rules.
 func (c *class) asksAddress(d direction) bool {
-	return c != nil && slices.ContainsFunc(c.tiers[d][:], func(t *tier) bool { return t != nil && t.blocks })
+	return c != nil && slices.ContainsFunc(c.core.tiers[d][:], func(t *tier) bool { return t != nil && t.blocks })
 }
 
 // isolated tells whether some tier has a say for a direction.
-func (c *class) isolated(d direction) bool { return c != nil && c.tiers[d] != tiers{} }
+func (c *class) isolated(d direction) bool { return c != nil && c.core.tiers[d] != tiers{} }
 
 // classRef finds a class by key, and counts its Pods.
 type classRef struct {
@@ -110,9 +112,9 @@ func isolating(policies []*policy, d direction) []*policy {
 
 // hypothetical is the class that a Pod would have. It is part of no snapshot.
 func (s *state) hypothetical(p *LabelledPod) *class {
-	c := &class{namespace: p.Namespace, labels: sortedLabels(p.Labels), ports: sortedPorts(p.Ports)}
+	c := newClass(p.Namespace, sortedLabels(p.Labels), sortedPorts(p.Ports), "")
 	found := s.selectingOf(c.namespace, c.labels)
-	c.setPeers(found.peers)
+	c.core.setPeers(found.peers)
 	for d := range directions {
 		list := isolating(found.policies, d)
 		if len(list) == 0 {
@@ -122,19 +124,9 @@ func (s *state) hypothetical(p *LabelledPod) *class {
 		if !ok { // no Pod has these policies, and ports
 			shared.tier = newTier(d, list, c.ports)
 		}
-		c.tiers[d][networkPolicies] = shared.tier
+		c.core.tiers[d][networkPolicies] = shared.tier
 	}
 	return c
-}
-
-func (c *class) setPeers(ids []uint32) {
-	c.peers, c.mask = ids, 0
-	if len(ids) <= len(c.few) {
-		c.peers = c.few[:copy(c.few[:], ids):len(ids)]
-	}
-	for _, id := range ids {
-		c.mask |= maskOf(id)
-	}
 }
 
 // sharedTier is a tier and how many classes have it.
@@ -150,18 +142,19 @@ func (t *txn) rebuild(id uint32) {
 		return // its last Pod went in this transaction
 	}
 	found := t.selectingOf(old.namespace, old.labels)
-	c := &class{namespace: old.namespace, labels: old.labels, ports: old.ports, key: old.key}
-	c.setPeers(found.peers)
+	c := newClass(old.namespace, old.labels, old.ports, old.key)
+	c.core.setPeers(found.peers)
 	for d := range directions {
 		if list := isolating(found.policies, d); len(list) > 0 {
 			c.tierKeys[d] = tierKey(d, list, c.ports)
-			c.tiers[d][networkPolicies] = t.holdTier(c.tierKeys[d], d, list, c.ports)
+			c.core.tiers[d][networkPolicies] = t.holdTier(c.tierKeys[d], d, list, c.ports)
 		}
 	}
 	for _, key := range old.tierKeys { // after the new ones are held, so that a tier that stays is not built again
 		t.dropTier(key)
 	}
 	t.classes.Set(t.edit, id, c)
+	t.cores.Set(t.edit, id, c.core)
 }
 
 func (t *txn) holdTier(key string, d direction, policies []*policy, ports []NamedPort) *tier {
@@ -192,7 +185,7 @@ func (t *txn) holdClass(namespace string, labels []label, ports []NamedPort) uin
 	ref, ok := t.classIDs.Get(key)
 	if !ok {
 		ref.id = t.classNumbers.take()
-		t.classes.Set(t.edit, ref.id, &class{namespace: namespace, labels: labels, ports: ports, key: key})
+		t.classes.Set(t.edit, ref.id, newClass(namespace, labels, ports, key))
 		placesOf(namespace, labels, func(p posting) { t.classIndex.add(t.edit, p, ref.id) })
 		t.dirty[ref.id] = struct{}{}
 	}
@@ -216,6 +209,7 @@ func (t *txn) dropClass(id uint32) {
 	}
 	var none *class
 	t.classes.Set(t.edit, id, none)
+	t.cores.Set(t.edit, id, core{}) // which holds nothing of the class's any more
 	t.classNumbers.give(t.edit, id)
 }
 

@@ -34,7 +34,10 @@ func (p *party) families() Families {
 
 // asPeer is how the other end's rules see this one in a family; 0 is none.
 func (p *party) asPeer(family Families, o Options) peer {
-	seen := peer{class: p.class}
+	var seen peer
+	if p.class != nil {
+		seen.core = &p.class.core
+	}
 	if family == 0 || o.IPBlockIgnoresPods && p.inCluster {
 		return seen
 	}
@@ -78,13 +81,30 @@ func (ts *tiers) walk(protocol Protocol, port uint16, p *peer, side *Side) {
 	}
 }
 
+// allow is walk, for the two words that [Snapshot.Between] needs.
+func (ts *tiers) allow(protocol Protocol, port uint16, p *peer) (allowed, isolated bool) {
+	for _, t := range ts {
+		if t == nil {
+			continue
+		}
+		rank, says := t.match(protocol, port, p), t.otherwise
+		if rank != noRank {
+			says = t.rules[rank].says
+		}
+		if says != pass {
+			return says == allow, true
+		}
+	}
+	return true, false // S13
+}
+
 // always writes the side of an end whose policies do not count; it still tells whether they isolate it.
 func always(p *party, d direction, side *Side) {
 	side.Allowed = true
 	if p.class == nil {
 		return
 	}
-	for _, t := range p.class.tiers[d] {
+	for _, t := range p.class.core.tiers[d] {
 		if t != nil {
 			side.Isolated, side.Isolating = true, t.policies
 			return
@@ -97,11 +117,11 @@ func decide(src, dst *party, protocol Protocol, port uint16, family Families, o 
 	d.Egress.Allowed, d.Ingress.Allowed = true, true
 	if src.class.isolated(egress) {
 		p := dst.asPeer(family, o)
-		src.class.tiers[egress].walk(protocol, port, &p, &d.Egress)
+		src.class.core.tiers[egress].walk(protocol, port, &p, &d.Egress)
 	}
 	if dst.class.isolated(ingress) {
 		p := src.asPeer(family, o)
-		dst.class.tiers[ingress].walk(protocol, port, &p, &d.Ingress)
+		dst.class.core.tiers[ingress].walk(protocol, port, &p, &d.Ingress)
 	}
 	d.conclude()
 }

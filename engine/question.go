@@ -111,6 +111,9 @@ const (
 	DeniedAtIngress
 )
 
+// Allowed tells whether the reason is one to allow.
+func (r Reason) Allowed() bool { return Self <= r && r <= AllowedByRule }
+
 // Families is a set of address families.
 type Families uint8
 

@@ -32,6 +32,7 @@ func (t *txn) applyService(o *Service, gone bool) {
 			} else {
 				t.vips.Set(t.edit, ip, slices.Delete(slices.Clone(keys), at, at+1))
 			}
+			t.notePlain(ip)
 		}
 	}
 	fresh := &service{slices: old.slices}
@@ -45,6 +46,7 @@ func (t *txn) applyService(o *Service, gone bool) {
 			}
 			at, _ := slices.BinarySearchFunc(keys, key, nameKey.compare)
 			t.vips.Set(t.edit, ip, slices.Insert(slices.Clip(slices.Clone(keys)), at, key))
+			t.notePlain(ip)
 		}
 	}
 	t.storeService(key, fresh)

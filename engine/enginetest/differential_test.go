@@ -108,6 +108,12 @@ func apply(c *engine.Cluster, batch []engine.Change) *engine.Snapshot {
 func compare(s *engine.Snapshot, o *enginetest.Oracle, q enginetest.Question) string {
 	got, gotErr := s.Allowed(q.Query())
 	want, wantErr := o.Allowed(q)
+	if q.Src.IP.IsValid() && q.Dst.IP.IsValid() {
+		reason, err := s.Between(q.Src.IP, q.Dst.IP, q.Port, q.Protocol)
+		if reason != got.Reason || (err == nil) != (gotErr == nil) || reason.Allowed() != got.Allowed {
+			return fmt.Sprintf("Between: %d, %v; Allowed: %d, %v", reason, err, got.Reason, gotErr)
+		}
+	}
 	return enginetest.Diff(got, gotErr, want, wantErr)
 }
 

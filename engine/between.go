@@ -1,0 +1,143 @@
+package engine
+
+import "net/netip"
+
+// Between answers for two addresses with the reason alone, which [Reason.Allowed] turns into the decision: the same as that
+// of [Snapshot.Allowed], in less time. The error is always a [*QueryError]; the reason is Unknown then, which denies.
+func (s *Snapshot) Between(src, dst netip.Addr, port uint16, protocol Protocol) (Reason, error) {
+	from, to, plain := s.plainEnds(src, dst)
+	if !plain {
+		return s.betweenAny(src, dst, port, protocol)
+	}
+	reason := NotIsolated
+	if from != nil && from.tiers[egress] != (tiers{}) {
+		p := s.plainPeer(to, dst)
+		allowed, isolated := from.tiers[egress].allow(protocol, port, &p)
+		if !allowed {
+			return DeniedAtEgress, nil
+		}
+		if isolated {
+			reason = AllowedByRule
+		}
+	}
+	if to != nil && to.tiers[ingress] != (tiers{}) {
+		p := s.plainPeer(from, src)
+		allowed, isolated := to.tiers[ingress].allow(protocol, port, &p)
+		if !allowed {
+			return DeniedAtIngress, nil
+		}
+		if isolated {
+			reason = AllowedByRule
+		}
+	}
+	return reason, nil
+}
+
+//go:noinline
+func (s *Snapshot) betweenAny(src, dst netip.Addr, port uint16, protocol Protocol) (Reason, error) {
+	d, err := s.AllowedUntil(nil, Query{Src: ByIP(src), Dst: ByIP(dst), Port: port, Protocol: protocol})
+	return d.Reason, err
+}
+
+// The values of plain4 are the ids of classes plus one: of the class of the ordinary Pod that owns the address, where
+// nothing but the two Pods' classes and addresses takes part in a decision. Other addresses of the cluster are notPlain: a
+// Node's or a host-network Pod's, a Service's, and those of a Pod with several. What is not in the table is outside.
+const notPlain = 1 << 31
+
+// notePlain keeps plain4 after something about who owns an address changed.
+func (t *txn) notePlain(ip netip.Addr) {
+	if !ip.Is4() {
+		return
+	}
+	a, key := t.address(ip), ipv4Key(ip)
+	service := t.vips.Find(ip) != nil
+	switch {
+	case a == nil && !service:
+		t.plain4.Delete(t.edit, key)
+	case service || a.pod == nil || a.class >= notPlain-1 || several4(a.pod.ips):
+		t.plain4.Set(t.edit, key, notPlain)
+	default:
+		t.plain4.Set(t.edit, key, a.class+1)
+	}
+}
+
+func several4(ips []netip.Addr) bool {
+	n := 0
+	for _, ip := range ips {
+		if ip.Is4() {
+			n++
+		}
+	}
+	return n > 1
+}
+
+// plainEnds are the classes of two addresses, nil for one outside, if both are plain.
+func (s *state) plainEnds(src, dst netip.Addr) (from, to *core, plain bool) {
+	if !src.Is4() || !dst.Is4() || src == dst {
+		return nil, nil, false
+	}
+	a, b := s.plain4.Get(ipv4Key(src)), s.plain4.Get(ipv4Key(dst))
+	if (a|b)&notPlain != 0 {
+		return nil, nil, false
+	}
+	if a != 0 {
+		from = s.cores.At(a - 1)
+	}
+	if b != 0 {
+		to = s.cores.At(b - 1)
+	}
+	return from, to, true
+}
+
+// plainPeer is how the other end's rules see a plain one (S19).
+func (s *state) plainPeer(c *core, ip netip.Addr) peer {
+	if c != nil && s.options.IPBlockIgnoresPods {
+		return peer{core: c}
+	}
+	return peer{core: c, addr: ip}
+}
+
+// betweenAddresses answers for two addresses where the destination is no Service's, without the generality, and the copying,
+// of two parties. It tells whether the question was such a one.
+func (s *state) betweenAddresses(q *Query, d *Decision) bool {
+	from, to, plain := s.plainEnds(q.Src.ip, q.Dst.ip)
+	var toDst, toSrc peer
+	if plain {
+		toDst, toSrc = s.plainPeer(to, q.Dst.ip), s.plainPeer(from, q.Src.ip)
+	} else {
+		src, dst := s.address(q.Src.ip), s.address(q.Dst.ip)
+		if dst != nil && dst.pod != nil {
+			to = s.cores.At(dst.class)
+		}
+		if (to == nil && s.vips.Len() > 0 || s.shared > 0) && s.vips.Find(q.Dst.ip) != nil {
+			return false
+		}
+		if src != nil && src.pod != nil {
+			from = s.cores.At(src.class)
+		}
+		if src != nil && dst != nil && (src.pod == dst.pod || (src.pod == nil || dst.pod == nil) && src.node() == dst.node()) { // perhaps exempt
+			a, b := s.byIP(q.Src.ip), s.byIP(q.Dst.ip)
+			decidePair(&a, &b, q.Protocol, q.Port, s.options, d)
+			d.Families = 0
+			return true
+		}
+		toDst.core, toSrc.core = to, from
+		if q.Src.ip.Is4() == q.Dst.ip.Is4() { // S9
+			if !s.options.IPBlockIgnoresPods || dst == nil {
+				toDst.addr = q.Dst.ip
+			}
+			if !s.options.IPBlockIgnoresPods || src == nil {
+				toSrc.addr = q.Src.ip
+			}
+		}
+	}
+	d.Egress.Allowed, d.Ingress.Allowed = true, true
+	if from != nil {
+		from.tiers[egress].walk(q.Protocol, q.Port, &toDst, &d.Egress)
+	}
+	if to != nil {
+		to.tiers[ingress].walk(q.Protocol, q.Port, &toSrc, &d.Ingress)
+	}
+	d.conclude()
+	return true
+}

@@ -1,0 +1,144 @@
+package engine
+
+import (
+	"cmp"
+	"slices"
+)
+
+// newTier merges the NetworkPolicies that isolate a class for a direction; ports are the class's named ports.
+func newTier(d direction, policies []*policy, ports []NamedPort) *tier {
+	t := &tier{otherwise: deny}
+	b := tierBuilder{tier: t, sets: map[portKey]*peerSetBuilder{}}
+	for _, p := range policies {
+		t.policies = append(t.policies, p.source)
+		for i := range p.rules[d] {
+			r := &p.rules[d][i]
+			b.add(r, d, ports, uint32(len(t.rules)))
+			t.rules = append(t.rules, ruleRef{policy: p.source, rule: uint32(i), says: allow})
+			t.blocks = t.blocks || len(r.blocks) > 0
+		}
+	}
+	b.build()
+	return t
+}
+
+// portKey is a group of ports that rules name alike: a range, or a name.
+type portKey struct {
+	name        string
+	protocol    Protocol
+	first, last uint16
+}
+
+func (k portKey) ports() ports {
+	return ports{first: portOf(k.protocol, k.first), last: portOf(k.protocol, k.last)}
+}
+
+func (k portKey) compare(o portKey) int {
+	return cmp.Or(cmp.Compare(k.protocol, o.protocol), cmp.Compare(k.first, o.first), cmp.Compare(k.last, o.last), cmp.Compare(k.name, o.name))
+}
+
+type tierBuilder struct {
+	tier *tier
+	// all has the rules without ports (S15).
+	all  *peerSetBuilder
+	sets map[portKey]*peerSetBuilder
+}
+
+func (b *tierBuilder) add(r *rule, d direction, ports []NamedPort, rank uint32) {
+	if r.anyPort {
+		if b.all == nil {
+			b.all = newPeerSetBuilder()
+		}
+		b.all.add(r, rank)
+	}
+	for _, p := range r.ports {
+		switch {
+		case p.Name == "" && p.First > 0 && p.First <= p.Last:
+			b.put(portKey{"", p.Protocol, p.First, p.Last}, r, rank)
+		case p.Name != "" && d == egress:
+			b.put(portKey{p.Name, p.Protocol, 0, 0}, r, rank)
+		case p.Name != "":
+			for _, own := range ports {
+				if own.Name == p.Name && own.Protocol == p.Protocol {
+					b.put(portKey{"", p.Protocol, own.Port, own.Port}, r, rank)
+				}
+			}
+		}
+	}
+}
+
+func (b *tierBuilder) put(k portKey, r *rule, rank uint32) {
+	if k.protocol >= protocols {
+		return
+	}
+	if b.sets[k] == nil {
+		b.sets[k] = newPeerSetBuilder()
+	}
+	b.sets[k].add(r, rank)
+}
+
+func (b *tierBuilder) build() {
+	t := b.tier
+	t.ranges, t.selectors = t.fewRanges[:0], t.fewSelectors[:0]
+	more := tierMore{byAddress: b.byAddress()}
+	if b.all != nil {
+		t.every = b.all.build(t)
+		t.hasAny = t.every.first != noRank
+	}
+	keys := make([]portKey, 0, len(b.sets))
+	for k := range b.sets {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, portKey.compare)
+	reach := protocolPort(0)
+	for _, k := range keys {
+		switch set := b.sets[k].build(t); {
+		case set.first == noRank:
+		case k.name != "":
+			more.named, t.hasNamed = append(more.named, namedPortSet{k.name, k.protocol, set}), true
+		default:
+			r := portRange{k.ports(), set}
+			reach = max(reach, r.last)
+			r.reach = reach
+			t.ranges = append(t.ranges, r)
+		}
+	}
+	if t.hasNamed || more.byAddress != nil {
+		t.more = &more
+	}
+}
+
+// byAddress takes the blocks out of the sets, where they are many, to be found by address first: few of them hold any
+// one address, but many may have a port.
+func (b *tierBuilder) byAddress() *addressTable {
+	var entries []portBlock
+	every := ports{last: portOf(protocols, 0)}
+	if b.all != nil {
+		entries = appendBlocks(entries, b.all.blocks, every)
+	}
+	for k, set := range b.sets {
+		if k.name == "" {
+			entries = appendBlocks(entries, set.blocks, k.ports())
+		}
+	}
+	table := newAddressTable(entries)
+	if table == nil {
+		return nil
+	}
+	if b.all != nil {
+		b.all.blocks = nil
+	}
+	for k, set := range b.sets {
+		if k.name == "" {
+			set.blocks = nil
+		}
+	}
+	return table
+}
+
+func appendBlocks(entries []portBlock, list blockList, of ports) []portBlock {
+	for _, block := range list {
+		entries = append(entries, portBlock{of, block})
+	}
+	return entries
+}
