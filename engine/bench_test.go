@@ -2,7 +2,6 @@ package engine_test
 
 import (
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"sync"
@@ -99,10 +98,7 @@ func BenchmarkAllowed(b *testing.B) {
 				n = 1024
 			}
 			order := pairs(kind, len(told.Pods), n)
-			ips := make([][2]netip.Addr, n)
-			for i, o := range order {
-				ips[i] = [2]netip.Addr{told.Pods[o[0]].IPs[0], told.Pods[o[1]].IPs[0]}
-			}
+			ips := addressPairs(told, kind, n)
 			b.Run(fmt.Sprintf("%v/%s/map", size, kind), func(b *testing.B) {
 				i := 0
 				for b.Loop() {
@@ -163,64 +159,6 @@ func BenchmarkHeavy(b *testing.B) {
 			ask(b, s, len(ports), func(i int) engine.Query {
 				return engine.Query{Src: engine.ByIP(pairs[i][0]), Dst: engine.ByIP(pairs[i][1]), Port: ports[i]}
 			})
-		})
-	}
-}
-
-// BenchmarkApply measures changes, up to the published snapshot.
-func BenchmarkApply(b *testing.B) {
-	for _, size := range synthetic.Sizes {
-		told, held := built(size)
-		rng := rand.New(rand.NewPCG(5, 5))
-		order := rng.Perm(len(told.Pods))
-		b.Run(fmt.Sprintf("%v/pod-address", size), func(b *testing.B) { // a Pod of a known class comes anew
-			b.ReportAllocs()
-			for i := 0; b.Loop(); i++ {
-				p := *told.Pods[order[i%len(order)]]
-				p.IPs = []netip.Addr{p.IPs[0], netip.AddrFrom4([4]byte{11, byte(i >> 16), byte(i >> 8), byte(i)})}
-				held.Apply(engine.Change{Object: &p})
-			}
-		})
-		b.Run(fmt.Sprintf("%v/pod-label", size), func(b *testing.B) { // a Pod moves to another class and back
-			b.ReportAllocs()
-			for i := 0; b.Loop(); i++ {
-				p := *told.Pods[order[i/2%len(order)]]
-				if i%2 == 0 {
-					p.Labels = maps.Clone(p.Labels)
-					p.Labels["app.kubernetes.io/name"] = "moved"
-				}
-				held.Apply(engine.Change{Object: &p})
-			}
-		})
-		b.Run(fmt.Sprintf("%v/policy", size), func(b *testing.B) { // a policy's rules change
-			b.ReportAllocs()
-			for i := 0; b.Loop(); i++ {
-				p := *told.Policies[(i*7+len(told.Policies)/2)%len(told.Policies)]
-				p.Ingress = append([]engine.Rule{{Ports: []engine.Port{{First: uint16(1 + i%1000), Last: 2000}}}}, p.Ingress...)
-				held.Apply(engine.Change{Object: &p})
-			}
-		})
-		b.Run(fmt.Sprintf("%v/namespace", size), func(b *testing.B) { // a Namespace's labels change
-			b.ReportAllocs()
-			for i := 0; b.Loop(); i++ {
-				held.Apply(engine.Change{Object: &engine.Namespace{
-					Name: told.Pods[order[i%len(order)]].Namespace, Labels: map[string]string{"stage": fmt.Sprint(i % 2)},
-				}})
-			}
-		})
-		b.Run(fmt.Sprintf("%v/key", size), func(b *testing.B) { // a label key becomes relevant, to all Pods
-			b.ReportAllocs()
-			everywhere := engine.Selector{}
-			for i := 0; b.Loop(); i++ {
-				version := engine.Selector{{Key: "app.kubernetes.io/version", Operator: engine.In, Values: []string{"1.1"}}}
-				if i%2 == 1 {
-					version = engine.Selector{{Key: "nobody-has-this", Operator: engine.Exists}}
-				}
-				held.Apply(engine.Change{Object: &engine.Policy{
-					Namespace: "team-000", Name: "key", IsolatesIngress: true,
-					Ingress: []engine.Rule{{Peers: []engine.Peer{{Namespaces: &everywhere, Pods: &version}}}},
-				}})
-			}
 		})
 	}
 }

@@ -83,7 +83,7 @@ func (s *state) selectingOf(namespace string, podLabels []label) selecting {
 	namespaceLabels := s.labelsOf(namespace)
 	var found selecting
 	candidates(namespace, namespaceLabels, podLabels, func(p posting) {
-		for _, id := range s.selectorIndex.at(p) {
+		for id := range s.selectorIndex.at(p) {
 			sel := s.selectors.At(id)
 			if !sel.selects(namespace, namespaceLabels, podLabels) {
 				continue
@@ -179,12 +179,12 @@ func (t *txn) dropTier(key string) {
 	t.tiers.Set(t.edit, key, shared)
 }
 
-// holdClass gives the id of a Pod's class, which is made where it is the first Pod.
+// holdClass gives the id of a Pod's class, which is made where it is the first Pod. It does not keep labels.
 func (t *txn) holdClass(namespace string, labels []label, ports []NamedPort) uint32 {
 	key := classKey(namespace, labels, ports)
 	ref, ok := t.classIDs.Get(key)
 	if !ok {
-		ref.id = t.classNumbers.take()
+		ref.id, labels = t.classNumbers.take(), slices.Clone(labels)
 		t.classes.Set(t.edit, ref.id, newClass(namespace, labels, ports, key))
 		placesOf(namespace, labels, func(p posting) { t.classIndex.add(t.edit, p, ref.id) })
 		t.dirty[ref.id] = struct{}{}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"iter"
 	"slices"
 
 	"github.com/netpold/netpold/engine/internal/persist"
@@ -29,10 +30,37 @@ const (
 	anyPod
 )
 
-// idSet is a sorted set of ids, changed in place by the edit that owns it.
+// manyIDs is from how many ids on a set is a map, so that adding one copies little of it.
+const manyIDs = 64
+
+// idSet is a set of ids, changed in place by the edit that owns it.
 type idSet struct {
 	owner *persist.Edit
-	ids   []uint32
+	few   []uint32
+	many  persist.Map[uint32, struct{}] // of all, once it has any
+}
+
+func (s *idSet) len() int { return max(len(s.few), s.many.Len()) }
+
+func (s *idSet) add(e *persist.Edit, id uint32) {
+	switch {
+	case s.many.Len() > 0:
+		s.many.Set(e, id, struct{}{})
+	case slices.Contains(s.few, id):
+	case len(s.few) < manyIDs:
+		s.few = append(s.few, id)
+	default:
+		s.many = persist.NewMap[uint32, struct{}](seededMix())
+		for _, id := range append(s.few, id) {
+			s.many.Set(e, id, struct{}{})
+		}
+		s.few = nil
+	}
+}
+
+func (s *idSet) remove(e *persist.Edit, id uint32) {
+	s.many.Delete(e, id)
+	s.few = slices.DeleteFunc(s.few, func(o uint32) bool { return o == id })
 }
 
 // index maps places to ids.
@@ -44,45 +72,58 @@ func newIndex() index {
 	return index{persist.NewMap[posting, *idSet](persist.HashOf[posting]())}
 }
 
-func (x *index) at(p posting) []uint32 {
-	if set := x.postings.Find(p); set != nil {
-		return (*set).ids
+// at yields the ids of a place, in no order that means anything. They must not change meanwhile.
+func (x *index) at(p posting) iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		set := x.postings.Find(p)
+		if set == nil {
+			return
+		}
+		for _, id := range (*set).few {
+			if !yield(id) {
+				return
+			}
+		}
+		for id := range (*set).many.All() {
+			if !yield(id) {
+				return
+			}
+		}
 	}
-	return nil
 }
 
-func (x *index) add(e *persist.Edit, p posting, id uint32) {
+// count is how many ids a place has.
+func (x *index) count(p posting) int {
+	if set := x.postings.Find(p); set != nil {
+		return (*set).len()
+	}
+	return 0
+}
+
+func (x *index) add(e *persist.Edit, p posting, id uint32) { x.own(e, p).add(e, id) }
+
+func (x *index) remove(e *persist.Edit, p posting, id uint32) {
+	if x.postings.Find(p) == nil {
+		return
+	}
+	set := x.own(e, p)
+	if set.remove(e, id); set.len() == 0 {
+		x.postings.Delete(e, p)
+	}
+}
+
+// own returns the set of a place for writing.
+func (x *index) own(e *persist.Edit, p posting) *idSet {
 	set, _ := x.postings.Get(p)
 	if set == nil || set.owner != e {
 		fresh := &idSet{owner: e}
 		if set != nil {
-			fresh.ids = append(make([]uint32, 0, len(set.ids)+1), set.ids...)
+			fresh.few, fresh.many = slices.Clone(set.few), set.many
 		}
 		set = fresh
 		x.postings.Set(e, p, set)
 	}
-	if at, found := slices.BinarySearch(set.ids, id); !found {
-		set.ids = slices.Insert(set.ids, at, id)
-	}
-}
-
-func (x *index) remove(e *persist.Edit, p posting, id uint32) {
-	set, _ := x.postings.Get(p)
-	if set == nil {
-		return
-	}
-	at, found := slices.BinarySearch(set.ids, id)
-	switch {
-	case !found:
-	case len(set.ids) == 1:
-		x.postings.Delete(e, p)
-	case set.owner == e:
-		set.ids = slices.Delete(set.ids, at, at+1)
-	default:
-		fresh := make([]uint32, 0, len(set.ids)-1)
-		fresh = append(append(fresh, set.ids[:at]...), set.ids[at+1:]...)
-		x.postings.Set(e, p, &idSet{owner: e, ids: fresh})
-	}
+	return set
 }
 
 // homesOf chooses where a selector is filed: at the values of one requirement, the one whose places hold the fewest
@@ -105,7 +146,7 @@ func (x *index) homesOf(s *selector) []posting {
 			}
 			held := 0
 			for _, h := range homes {
-				held += len(x.at(h)) + 1
+				held += x.count(h) + 1
 			}
 			if cost < 0 || held < cost {
 				best, cost = homes, held

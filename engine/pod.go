@@ -192,45 +192,53 @@ func (t *txn) removeClaims(p *pod) {
 	t.forgetNode(p.node.Value(), n)
 }
 
-// relevant are the labels that some selector could ask a Pod of the namespace for.
+// relevant are the labels that some selector could ask a Pod of the namespace for, until the next call.
 func (t *txn) relevant(p *pod) []label {
-	var kept []label
+	t.kept = t.kept[:0]
 	for _, l := range p.labels {
-		if t.keys.Find(scopedKey{p.namespace, l.key}) != nil || t.keys.Find(scopedKey{"", l.key}) != nil {
-			kept = append(kept, l)
+		if t.keys.Find(scopedKey{"", l.key}) != nil || t.keys.Find(scopedKey{p.namespace, l.key}) != nil {
+			t.kept = append(t.kept, l)
 		}
 	}
-	return kept
+	return t.kept
 }
 
 // reclassify gives every Pod that is new or changed, or has a label whose key came into or went out of use, its class.
 func (t *txn) reclassify() {
-	scopes := map[string][]string{}
-	for k := range t.changed {
-		scopes[k.scope] = append(scopes[k.scope], k.key)
-	}
-	for scope, keys := range scopes {
-		if scope != "" {
-			if ns, ok := t.namespaces.Get(scope); ok {
-				t.unclassPods(ns, keys)
-			}
-			continue
-		}
-		for _, ns := range t.namespaces.All() {
-			t.unclassPods(ns, keys)
-		}
+	for _, p := range t.podsWithChanged() {
+		t.classify(p)
 	}
 	for key := range t.unclassed {
 		t.classify(t.pod(key.namespace, key.name))
 	}
 }
 
-func (t *txn) unclassPods(ns *namespace, keys []string) {
-	for _, p := range ns.pods.All() {
-		if slices.ContainsFunc(keys, func(k string) bool { _, has := valueOf(p.labels, k); return has }) {
-			t.unclassed[p.key()] = struct{}{}
+// podsWithChanged are the Pods that have a label whose key came into or went out of use, each once.
+func (t *txn) podsWithChanged() (pods []*pod) {
+	scopes := map[string][]string{}
+	for k := range t.changed {
+		scopes[k.scope] = append(scopes[k.scope], k.key)
+	}
+	everywhere := scopes[""]
+	collect := func(ns *namespace, keys []string) {
+		for _, p := range ns.pods.All() {
+			if slices.ContainsFunc(p.labels, func(l label) bool { return slices.Contains(keys, l.key) }) {
+				pods = append(pods, p)
+			}
 		}
 	}
+	if len(everywhere) > 0 {
+		for name, ns := range t.namespaces.All() {
+			collect(ns, slices.Concat(everywhere, scopes[name]))
+		}
+		return pods
+	}
+	for name, keys := range scopes {
+		if ns, ok := t.namespaces.Get(name); ok {
+			collect(ns, keys)
+		}
+	}
+	return pods
 }
 
 func (t *txn) classify(p *pod) {

@@ -96,7 +96,7 @@ func (t *txn) dropSubject(p *policy) {
 // dirtyClasses marks the classes that a selector selects, found by the narrowest way that the index offers.
 func (t *txn) dirtyClasses(s *selector) {
 	mark := func(place posting) {
-		for _, id := range t.classIndex.at(place) {
+		for id := range t.classIndex.at(place) {
 			c := t.classes.At(id)
 			if s.selects(c.namespace, t.labelsOf(c.namespace), c.labels) {
 				t.dirty[id] = struct{}{}
@@ -133,7 +133,7 @@ func narrowest(classes *index, s *selector) (best []posting, ok bool) {
 		}
 		n := 0
 		for _, place := range places {
-			n += len(classes.at(place))
+			n += classes.count(place)
 		}
 		if !ok || n < cost {
 			best, cost, ok = places, n, true

@@ -143,6 +143,8 @@ type txn struct {
 	changed map[scopedKey]struct{}
 	// unclassed Pods are new or changed: they get their class at the end.
 	unclassed map[nameKey]struct{}
+	// kept is room for [txn.relevant].
+	kept []label
 }
 
 func (t *txn) apply(changes []Change) {
@@ -207,7 +209,7 @@ func (t *txn) applyNamespace(o *Namespace, gone bool) {
 	if !slices.Equal(ns.labels, labels) {
 		t.indexNamespace(o.Name, ns.labels, labels)
 		ns.labels = labels
-		for _, id := range t.classIndex.at(posting{of: anyPod, scope: o.Name}) {
+		for id := range t.classIndex.at(posting{of: anyPod, scope: o.Name}) {
 			t.dirty[id] = struct{}{}
 		}
 	}

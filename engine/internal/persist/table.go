@@ -145,17 +145,40 @@ func (t *Table) Delete(e *Edit, k uint32) bool {
 	}
 	h := t.hash(k)
 	b, s := t.own(e, h)
-	old := *b
-	*b = lines{}
-	old.all(func(key, value uint32) {
-		if key != k {
-			b.add(t.hash(key), key, value)
-		}
-	})
+	if l := &b[lineOf(h)]; l.values[lineSlots-1] == 0 {
+		l.remove(k)
+	} else { // others may have gone on past it
+		old := *b
+		*b = lines{}
+		old.all(func(key, value uint32) {
+			if key != k {
+				b.add(t.hash(key), key, value)
+			}
+		})
+	}
 	s.n--
 	t.setState(e, h, s)
 	t.n--
 	return true
+}
+
+// remove takes k out of a line that has it; the last key takes its place.
+func (l *line) remove(k uint32) {
+	last := 0
+	for last+1 < lineSlots && l.values[last+1] != 0 {
+		last++
+	}
+	at := slotOf(l.match(k))
+	l.put(at, l.key(last), l.values[last])
+	l.put(last, 0, 0)
+}
+
+func (l *line) key(slot int) uint32 { return uint32(l.keys[slot%4] >> (slot / 4 * 32)) }
+
+func (l *line) put(slot int, k, v uint32) {
+	half := slot / 4 * 32
+	l.keys[slot%4] = l.keys[slot%4]&^(0xffffffff<<half) | uint64(k)<<half
+	l.values[slot] = v
 }
 
 // slot is where k's value is, or nil.
@@ -176,8 +199,7 @@ func (b *lines) add(h uint64, k, v uint32) {
 		l := &b[i%tableLines]
 		for slot := range l.values {
 			if l.values[slot] == 0 {
-				l.values[slot] = v
-				l.keys[slot%4] |= uint64(k) << (slot / 4 * 32)
+				l.put(slot, k, v)
 				return
 			}
 		}
@@ -188,7 +210,7 @@ func (b *lines) all(yield func(k, v uint32)) {
 	for i := range b {
 		for slot, v := range b[i].values {
 			if v != 0 {
-				yield(uint32(b[i].keys[slot%4]>>(slot/4*32)), v)
+				yield(b[i].key(slot), v)
 			}
 		}
 	}
