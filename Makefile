@@ -35,13 +35,18 @@ test-race: ## The same under the race detector, which needs a C compiler
 	@command -v $$(go env CC | cut -d' ' -f1) >/dev/null || { echo 'The race detector needs a C compiler: install gcc or clang, or run "make test".' >&2; exit 1; }
 	CGO_ENABLED=1 go test -race ./...
 
-# The first run builds etcd and the API server, which takes minutes.
+# The first run builds etcd and the API server, which takes minutes. One package at a time: its servers take the machine as it is.
 .PHONY: test-kube
 test-kube: ## Run the tests against a real API server, which is built on first use
-	go test -C test/kube -count=1 -timeout 60m ./...
+	go test -C test/kube -count=1 -p 1 -timeout 60m ./...
+
+# Beside the benchmarks of other evaluators: that all agree, and where they are known to differ.
+.PHONY: test-peers
+test-peers: ## Run the tests of bench/peers
+	go test -C bench/peers ./...
 
 .PHONY: check
-check: generate-diff lint test-race ## All that CI runs
+check: generate-diff lint test-race test-peers test-kube ## All that CI runs
 
 .PHONY: generate
 generate: ## Write the Go of the .proto files anew
@@ -118,13 +123,21 @@ BENCH ?= .
 BASE ?=
 .PHONY: bench
 bench: ## Run the benchmarks COUNT times (BENCH=regexp selects, BASE=file compares)
-	@dirs=$$($(GREP) -l '^func Benchmark[A-Z]' -- '*_test.go' | xargs -r -n1 dirname | sort -u || true); \
+	@dirs=$$($(GREP) -l '^func Benchmark[A-Z]' -- '*_test.go' ':!bench/peers' | xargs -r -n1 dirname | sort -u || true); \
 	[ -n "$$dirs" ] || { echo 'No benchmarks yet.'; exit 0; }; \
 	mkdir -p bin; \
 	for dir in $$dirs; do \
 		go -C $$dir test -run '^$$' -bench '$(BENCH)' -benchmem -count=$(COUNT) .; \
 	done | tee bin/bench.txt; \
 	$(TOOL) benchstat $(BASE) bin/bench.txt
+
+# In processes of their own, one after another; minutes. PEERS_FLAGS="-sizes 10kPods-1kPolicies" measures less, "-help" lists the flags.
+PEERS_FLAGS ?=
+.PHONY: bench-peers
+bench-peers: ## Print the table of netpold beside other evaluators of NetworkPolicy
+	@mkdir -p bin; \
+	go -C bench/peers build -o $(CURDIR)/bin/bench-peers ./table; \
+	bin/bench-peers $(PEERS_FLAGS)
 
 # go test fuzzes one target at a time.
 FUZZTIME ?= 10s

@@ -5,16 +5,26 @@ import "net/netip"
 // Between answers for two addresses with the reason alone, which [Reason.Allowed] turns into the decision: the same as that
 // of [Snapshot.Allowed], in less time. The error is always a [*QueryError]; the reason is Unknown then, which denies.
 func (s *Snapshot) Between(src, dst netip.Addr, port uint16, protocol Protocol) (Reason, error) {
+	if reason, plain := s.BetweenPlain(src, dst, port, protocol); plain {
+		return reason, nil
+	}
+	return s.betweenAny(src, dst, port, protocol)
+}
+
+// BetweenPlain is [Snapshot.Between] for nearly all pairs of IPv4 addresses: where nothing but two Pods' policies, or those of
+// one and an address outside, takes part. It tells whether the question was such a one; it has no answer to others, which
+// take longer.
+func (s *Snapshot) BetweenPlain(src, dst netip.Addr, port uint16, protocol Protocol) (reason Reason, plain bool) {
 	from, to, plain := s.plainEnds(src, dst)
 	if !plain {
-		return s.betweenAny(src, dst, port, protocol)
+		return Unknown, false
 	}
-	reason := NotIsolated
+	reason = NotIsolated
 	if from != nil && from.tiers[egress] != (tiers{}) {
 		p := s.plainPeer(to, dst)
 		allowed, isolated := from.tiers[egress].allow(protocol, port, &p)
 		if !allowed {
-			return DeniedAtEgress, nil
+			return DeniedAtEgress, true
 		}
 		if isolated {
 			reason = AllowedByRule
@@ -24,13 +34,13 @@ func (s *Snapshot) Between(src, dst netip.Addr, port uint16, protocol Protocol) 
 		p := s.plainPeer(from, src)
 		allowed, isolated := to.tiers[ingress].allow(protocol, port, &p)
 		if !allowed {
-			return DeniedAtIngress, nil
+			return DeniedAtIngress, true
 		}
 		if isolated {
 			reason = AllowedByRule
 		}
 	}
-	return reason, nil
+	return reason, true
 }
 
 //go:noinline

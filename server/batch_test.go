@@ -98,7 +98,7 @@ func TestBatchTooLarge(t *testing.T) {
 	_, err := r.decisions().BatchAllowed(soon(t), batch)
 	want := details{
 		Code: codes.ResourceExhausted, Reason: "BATCH_TOO_LARGE", Metadata: map[string]string{"limit": "2", "actual": "3"},
-		Message: "questions: 3 are more than the 2 that one batch may hold; ask in several batches, or raise the server's --max-batch",
+		Message: "questions: 3 are more than the 2 questions that one batch may hold; ask in several batches, or raise the server's --max-batch",
 	}
 	if diff := cmp.Diff(want, detailsOf(t, status.Convert(err))); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

@@ -1,13 +1,25 @@
 package server_test
 
 import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"math/rand/v2"
+	"net/netip"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	"github.com/netpold/netpold/bench/synthetic"
 	netpold "github.com/netpold/netpold/clients/go"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server"
-	"github.com/netpold/netpold/server/servertest"
 )
 
 // byIP is a question by address, as proxies ask it.
@@ -15,77 +27,244 @@ func byIP() *netpoldv1.AllowedRequest {
 	return &netpoldv1.AllowedRequest{Src: netpold.IP("10.0.1.4"), Dst: netpold.IP("10.0.3.7"), Port: 8080}
 }
 
-func batchOf(n int) *netpoldv1.BatchAllowedRequest {
-	batch := &netpoldv1.BatchAllowedRequest{}
-	for range n {
-		batch.Questions = append(batch.Questions, byIP())
-	}
-	return batch
-}
-
-// BenchmarkAllowed is one question on a small cluster: in the process, and over the loopback with client and server on the
-// same cores, by one caller and by many.
-func BenchmarkAllowed(b *testing.B) {
-	b.Run("in-process", func(b *testing.B) {
-		decisions, question := server.NewDecisions(synced(shop()...), server.Limits{}), byIP()
+// BenchmarkInProcess is the service without a network, on a small cluster: what is not gRPC's.
+func BenchmarkInProcess(b *testing.B) {
+	decisions := server.NewDecisions(synced(shop()...), server.Limits{})
+	b.Run("Allowed", func(b *testing.B) {
+		question := byIP()
 		b.ReportAllocs()
 		for b.Loop() {
 			if _, err := decisions.Allowed(b.Context(), question); err != nil {
 				b.Fatal(err)
 			}
 		}
+		rate(b, 1)
 	})
-	b.Run("loopback", func(b *testing.B) {
-		client, question := servertest.Start(b, shop()...).Client(), byIP()
+	b.Run("BatchAllowed", func(b *testing.B) {
+		batch := &netpoldv1.BatchAllowedRequest{}
+		for range batchSize {
+			batch.Questions = append(batch.Questions, byIP())
+		}
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := client.Allowed(b.Context(), question); err != nil {
+			if _, err := decisions.BatchAllowed(b.Context(), batch); err != nil {
 				b.Fatal(err)
 			}
 		}
+		rate(b, batchSize)
 	})
-	b.Run("loopback-parallel", func(b *testing.B) {
-		client := servertest.Start(b, shop()...).Client()
+	b.Run("StreamAllowed", func(b *testing.B) {
+		s := &script{ctx: b.Context(), batch: large(batchSize), left: b.N, look: func(*netpoldv1.StreamAllowedResponse) {}}
 		b.ReportAllocs()
-		b.SetParallelism(16)
-		b.RunParallel(func(pb *testing.PB) {
-			question := byIP()
-			for pb.Next() {
-				if _, err := client.Allowed(b.Context(), question); err != nil {
-					b.Error(err)
-					return
-				}
-			}
-		})
+		if err := decisions.StreamAllowed(s); err != nil {
+			b.Fatal(err)
+		}
+		rate(b, batchSize)
 	})
 }
 
-// BenchmarkBatchAllowed is a batch on a small cluster; ns/question is what one question costs in it.
-func BenchmarkBatchAllowed(b *testing.B) {
-	for _, size := range []int{1, 100, 1000, 10_000} {
-		b.Run("in-process/"+strconv.Itoa(size), func(b *testing.B) {
-			decisions, batch := server.NewDecisions(synced(shop()...), server.Limits{}), batchOf(size)
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := decisions.BatchAllowed(b.Context(), batch); err != nil {
-					b.Fatal(err)
+// BenchmarkWire is what callers get over the loopback, with client and server on the same cores and, but for the first line,
+// as many callers as keep them busy: questions by IP in random order, to a cluster of 10,000 Pods and 1,000 policies. Empty is
+// a method that does nothing, on the same server and connection: what any call costs. What counts are the ratios between the
+// lines of one run.
+func BenchmarkWire(b *testing.B) {
+	w := wire(b)
+	b.Run("Allowed-one-caller", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			if err := w.allowed(b.Context(), i); err != nil {
+				b.Fatal(err)
+			}
+		}
+		rate(b, 1)
+	})
+	b.Run("Empty", func(b *testing.B) { callers(b, 1, w.empty) })
+	b.Run("Allowed", func(b *testing.B) { callers(b, 1, w.allowed) })
+	for _, size := range []int{100, batchSize} {
+		b.Run("BatchAllowed-"+strconv.Itoa(size), func(b *testing.B) {
+			var batches []*netpoldv1.BatchAllowedRequest
+			for first := 0; first < len(w.requests); first += size {
+				batches = append(batches, &netpoldv1.BatchAllowedRequest{Questions: w.requests[first : first+size]})
+			}
+			callers(b, size, func(ctx context.Context, i int) error {
+				_, err := w.client.BatchAllowed(ctx, batches[i%len(batches)])
+				return err
+			})
+		})
+	}
+	for _, size := range []int{100, batchSize} {
+		b.Run("StreamAllowed-"+strconv.Itoa(size), func(b *testing.B) { w.streams(b, size) })
+	}
+	b.Run("AllowedMany", w.many)
+}
+
+const (
+	asked     = 1 << 17
+	batchSize = 1000
+	// inFlight is how many callers there are for each core.
+	inFlight = 32
+)
+
+// wired are a server and a client of it.
+type wired struct {
+	client    *netpold.Client
+	conn      *grpc.ClientConn
+	questions []netpold.Question
+	// requests are the first of questions, as messages; not so many that the benchmark is about reading them from memory.
+	requests []*netpoldv1.AllowedRequest
+}
+
+func wire(b *testing.B) *wired {
+	b.Helper()
+	told := synthetic.New(synthetic.Sizes[1])
+	source := synced()
+	source.Apply(told.Changes()...)
+	config := server.Defaults()
+	config.Source, config.Listen, config.AdminListen, config.DrainDelay = source, "127.0.0.1:0", "", 0
+	s, err := server.New(config)
+	if err != nil {
+		b.Fatal(err)
+	}
+	server.Register(s, &emptyService, struct{}{})
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	w := &wired{}
+	if w.client, err = netpold.Dial(s.Addr(), netpold.WithInsecure()); err != nil {
+		b.Fatal(err)
+	}
+	// As the client's own, that empty calls go the same way.
+	w.conn, err = grpc.NewClient(s.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(netpoldv1.Codec())))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		err := errors.Join(w.conn.Close(), w.client.Close())
+		stop()
+		if err := errors.Join(err, <-ended); err != nil {
+			b.Error(err)
+		}
+	})
+	rng := rand.New(rand.NewPCG(7, 7))
+	ip := func() netip.Addr { return told.Pods[rng.IntN(len(told.Pods))].IPs[0] }
+	for range asked {
+		w.questions = append(w.questions, netpold.Question{Src: ip(), Dst: ip(), Port: 8080})
+	}
+	for _, q := range w.questions[:8*batchSize] {
+		w.requests = append(w.requests, &netpoldv1.AllowedRequest{
+			Src: netpold.IP(q.Src.String()), Dst: netpold.IP(q.Dst.String()), Port: uint32(q.Port),
+		})
+	}
+	return w
+}
+
+// emptyService has one method, which does nothing.
+var emptyService = grpc.ServiceDesc{
+	ServiceName: "netpold.bench.Empty",
+	HandlerType: (*any)(nil),
+	Methods: []grpc.MethodDesc{{
+		MethodName: "Call",
+		Handler: func(srv any, ctx context.Context, decode func(any) error, through grpc.UnaryServerInterceptor) (any, error) {
+			request := new(emptypb.Empty)
+			if err := decode(request); err != nil {
+				return nil, err
+			}
+			return through(ctx, request, &grpc.UnaryServerInfo{Server: srv, FullMethod: emptyMethod},
+				func(context.Context, any) (any, error) { return new(emptypb.Empty), nil })
+		},
+	}},
+}
+
+const emptyMethod = "/netpold.bench.Empty/Call"
+
+func (w *wired) empty(ctx context.Context, _ int) error {
+	return w.conn.Invoke(ctx, emptyMethod, new(emptypb.Empty), new(emptypb.Empty))
+}
+
+func (w *wired) allowed(ctx context.Context, i int) error {
+	_, err := netpoldv1.NewDecisionServiceClient(w.conn).Allowed(ctx, w.requests[i%len(w.requests)])
+	return err
+}
+
+// callers have calls of so many questions in progress all the time.
+func callers(b *testing.B, questions int, call func(ctx context.Context, i int) error) {
+	b.ReportAllocs()
+	if questions == 1 {
+		b.SetParallelism(inFlight)
+	} else {
+		b.SetParallelism(2)
+	}
+	var from atomic.Int64
+	b.RunParallel(func(pb *testing.PB) {
+		for i := int(from.Add(1009)); pb.Next(); i++ {
+			if err := call(b.Context(), i); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+	rate(b, questions)
+}
+
+// streams are one for each core, with as many batches under way as flow control allows.
+func (w *wired) streams(b *testing.B, size int) {
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		stream, err := w.client.Stream(b.Context())
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		var sending sync.WaitGroup
+		defer sending.Wait()
+		defer stream.Close()
+		sending.Go(func() {
+			for i := 0; pb.Next(); i = (i + size) % (asked - size) {
+				if stream.Send(w.questions[i:i+size]) != nil {
+					return // the other side knows why
 				}
 			}
-			perQuestion(b, size)
+			_ = stream.CloseSend()
 		})
-		b.Run("loopback/"+strconv.Itoa(size), func(b *testing.B) {
-			client, batch := servertest.Start(b, shop()...).Client(), batchOf(size)
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := client.BatchAllowed(b.Context(), batch); err != nil {
-					b.Fatal(err)
-				}
+		for {
+			answers, err := stream.Recv()
+			if errors.Is(err, io.EOF) {
+				return
 			}
-			perQuestion(b, size)
-		})
+			if err != nil || answers.Len() != size {
+				b.Error(answers, err)
+				return
+			}
+		}
+	})
+	rate(b, size)
+}
+
+// many counts questions, not batches.
+func (w *wired) many(b *testing.B) {
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for verdict, err := range w.client.AllowedMany(b.Context(), w.ask(pb)) {
+			if err := errors.Join(err, verdict.Err); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+	rate(b, 1)
+}
+
+func (w *wired) ask(pb *testing.PB) iter.Seq[netpold.Question] {
+	return func(yield func(netpold.Question) bool) {
+		for i := 0; pb.Next() && yield(w.questions[i%asked]); i++ {
+		}
 	}
 }
 
-func perQuestion(b *testing.B, size int) {
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(size), "ns/question")
+// rate reports what operations of so many questions come to.
+func rate(b *testing.B, questions int) {
+	n := float64(b.N) * float64(questions)
+	b.ReportMetric(n/b.Elapsed().Seconds(), "questions/s")
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/n, "ns/question")
 }

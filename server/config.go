@@ -32,14 +32,17 @@ type Config struct {
 	// they are answered, and each response says so.
 	WhenStale WhenStale
 
-	// MaxBatch is the most questions in one BatchAllowed call (--max-batch). Default: 10,000.
+	// MaxBatch is the most questions in one BatchAllowed call, and in one batch of StreamAllowed (--max-batch). Default: 10,000.
 	MaxBatch int
+	// CacheSize is how many decisions about workloads and Services are remembered, at 0.5 KiB and up each; 0 for none
+	// (--cache-size). Default: 16,384.
+	CacheSize int
 	// MaxMessageBytes is the largest request taken, in bytes (--max-message-bytes). Default: 16 MiB.
 	MaxMessageBytes int
 	// MaxStreams is the most calls in progress on one connection (--max-streams). Default: 1,000.
 	MaxStreams uint32
 	// MaxDeadline is the longest that a call may take: callers that give no deadline, or a longer one, get this one
-	// (--max-deadline). It does not bound streams. Default: 30 s.
+	// (--max-deadline). It does not bound streams, only how long each of their batches waits for its at_least. Default: 30 s.
 	MaxDeadline time.Duration
 	// MaxConnectionAge is when a connection is asked to go elsewhere, give or take a tenth, so that clients spread over new
 	// replicas (--max-connection-age). Default: 30 min.
@@ -57,6 +60,11 @@ type Config struct {
 	DrainTimeout time.Duration
 }
 
+const defaultMaxDeadline = 30 * time.Second
+
+// MaxCacheSize is the largest Config.CacheSize: some 10 GiB.
+const MaxCacheSize = 1 << 24
+
 // Defaults is the configuration of a server on the loopback, without TLS. Source has no default.
 func Defaults() Config {
 	return Config{
@@ -66,9 +74,10 @@ func Defaults() Config {
 		AdminListen:           "127.0.0.1:9481",
 		WhenStale:             AnswerWhenStale,
 		MaxBatch:              DefaultMaxBatch,
+		CacheSize:             16384,
 		MaxMessageBytes:       16 << 20,
 		MaxStreams:            1000,
-		MaxDeadline:           30 * time.Second,
+		MaxDeadline:           defaultMaxDeadline,
 		MaxConnectionAge:      30 * time.Minute,
 		MaxConnectionAgeGrace: 30 * time.Second,
 		StreamWorkers:         uint32(runtime.GOMAXPROCS(0)),
@@ -90,6 +99,7 @@ func (c *Config) Validate() error {
 	refuse(c.WhenStale != "" && c.WhenStale != AnswerWhenStale && c.WhenStale != DenyWhenStale,
 		"--when-stale %q: give %s or %s", c.WhenStale, AnswerWhenStale, DenyWhenStale)
 	refuse(c.MaxBatch < 1, "--max-batch %d: give 1 or more; the default is %d", c.MaxBatch, DefaultMaxBatch)
+	refuse(c.CacheSize < 0 || c.CacheSize > MaxCacheSize, "--cache-size %d: give 0 to %d; the default is 16384", c.CacheSize, MaxCacheSize)
 	refuse(c.MaxMessageBytes < 1 || c.MaxMessageBytes > math.MaxInt32,
 		"--max-message-bytes %d: give 1 to %d; the default is %d", c.MaxMessageBytes, math.MaxInt32, 16<<20)
 	refuse(c.MaxStreams < 1, "--max-streams 0: give 1 or more; the default is 1000")

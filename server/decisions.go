@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/netpold/netpold/cache"
 	"github.com/netpold/netpold/engine"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
@@ -13,8 +14,10 @@ const DefaultMaxBatch = 10_000
 
 // Limits bound what one call may ask.
 type Limits struct {
-	// MaxBatch is the most questions in one BatchAllowed call. Default: [DefaultMaxBatch].
+	// MaxBatch is the most questions in one BatchAllowed call, and in one batch of StreamAllowed. Default: [DefaultMaxBatch].
 	MaxBatch int
+	// CacheSize is how many decisions about workloads and Services are remembered ([cache.Cache]). Default: none.
+	CacheSize int
 }
 
 // Decisions is netpold.v1.DecisionService. It needs no network: calling its methods gives the answers, and the errors with
@@ -22,10 +25,15 @@ type Limits struct {
 type Decisions struct {
 	netpoldv1.UnimplementedDecisionServiceServer
 
-	source    Source
+	source Source
+	// decider asks a state's snapshot: cache where there is one, and else the engine straight.
+	decider   cache.Decider
+	cache     *cache.Cache
 	stale     *staleness
 	whenStale WhenStale
 	maxBatch  int
+	// maxWait bounds how long a batch of a stream waits for its at_least; a call has its deadline.
+	maxWait time.Duration
 	// metrics is nil outside of a Server.
 	metrics *metrics
 	// untilDrain gives a context that also ends when the server drains, and its release.
@@ -37,12 +45,19 @@ func NewDecisions(source Source, limits Limits) *Decisions {
 	if limits.MaxBatch <= 0 {
 		limits.MaxBatch = DefaultMaxBatch
 	}
-	return &Decisions{
+	d := &Decisions{
 		source:     source,
+		decider:    cache.Engine{},
 		stale:      newStaleness(source),
 		maxBatch:   limits.MaxBatch,
+		maxWait:    defaultMaxDeadline,
 		untilDrain: func(ctx context.Context) (context.Context, func()) { return ctx, func() {} },
 	}
+	if limits.CacheSize > 0 {
+		d.cache = cache.New(limits.CacheSize)
+		d.decider = d.cache
+	}
+	return d
 }
 
 // Allowed answers one question. Its error is a gRPC status, as the proto's service comment lists them.
@@ -72,7 +87,7 @@ func (d *Decisions) Allowed(ctx context.Context, req *netpoldv1.AllowedRequest) 
 	if len(r.violations) > 0 {
 		return nil, d.failed(invalid(r.violations))
 	}
-	decision, err := on.Snapshot.AllowedUntil(ctx.Done(), query)
+	decision, err := d.decider.AllowedUntil(ctx.Done(), on.Snapshot, query)
 	if err != nil && ctx.Err() != nil {
 		return nil, d.failed(ended(ctx))
 	} else if err != nil {
@@ -93,13 +108,13 @@ func (d *Decisions) BatchAllowed(
 ) (*netpoldv1.BatchAllowedResponse, error) {
 	questions := req.GetQuestions()
 	if len(questions) > d.maxBatch {
-		return nil, d.failed(batchTooLarge(len(questions), d.maxBatch))
+		return nil, d.failed(batchTooLarge("questions", len(questions), d.maxBatch))
 	}
 	on, fail := d.present()
 	if fail != nil {
 		return nil, d.failed(fail)
 	}
-	d.metrics.batch(len(questions))
+	d.metrics.batch(methodBatchAllowed, len(questions))
 	if token := req.GetAtLeast(); token != "" && token != on.Token {
 		newer, fail := d.wait(ctx, token)
 		if fail != nil {
@@ -127,7 +142,7 @@ func (d *Decisions) answers(
 	for i, question := range questions {
 		b := &slab[i]
 		answers[i] = &b.place
-		decision, fail := decide(ctx, place(i), question, on, unmet)
+		decision, fail := d.decide(ctx, place(i), question, on, unmet)
 		if ctx.Err() != nil { // the question may have been given up for it
 			return nil, d.failed(ended(ctx))
 		}
@@ -147,7 +162,7 @@ func (d *Decisions) answers(
 }
 
 // decide answers one question of a batch.
-func decide(
+func (d *Decisions) decide(
 	ctx context.Context, at place, question *netpoldv1.AllowedRequest, on *basis, unmet map[string]*failure,
 ) (engine.Decision, *failure) {
 	r := reading{at: at}
@@ -163,7 +178,7 @@ func decide(
 	if noToken != nil {
 		return engine.Decision{}, noToken.placed(at)
 	}
-	decision, err := on.Snapshot.AllowedUntil(ctx.Done(), query)
+	decision, err := d.decider.AllowedUntil(ctx.Done(), on.Snapshot, query)
 	if err != nil {
 		return engine.Decision{}, unasked(at, question, err)
 	}

@@ -121,36 +121,44 @@ func staleRefused(resources []Resource) *failure {
 	return f
 }
 
-func batchTooLarge(got, limit int) *failure {
+func batchTooLarge(field string, got, limit int) *failure {
 	return &failure{
 		code: codes.ResourceExhausted, reason: reasonBatchTooLarge,
-		message: fmt.Sprintf("questions: %d are more than the %d that one batch may hold; ask in several batches, "+
-			"or raise the server's --max-batch", got, limit),
+		message: fmt.Sprintf("%s: %d are more than the %d questions that one batch may hold; ask in several batches, "+
+			"or raise the server's --max-batch", field, got, limit),
 		metadata: map[string]string{"limit": strconv.Itoa(limit), "actual": strconv.Itoa(got)},
 	}
 }
 
 // unasked is the failure of a question that the engine could not answer.
 func unasked(at place, req *netpoldv1.AllowedRequest, err error) *failure {
+	return refused(err, func(dst bool) (string, string) {
+		name, endpoint := "src", req.GetSrc()
+		if dst {
+			name, endpoint = "dst", req.GetDst()
+		}
+		end := at.path(name)
+		if set := endpointField(endpoint); set != "" {
+			return end, end + "." + set
+		}
+		return end, end
+	})
+}
+
+// refused is an engine's error. place tells the paths of the source or the destination, and of the field in which it was asked.
+func refused(err error, place func(dst bool) (end, field string)) *failure {
 	q, ok := errors.AsType[*engine.QueryError](err)
 	if !ok {
-		return &failure{code: codes.Internal, message: at.path("") + "the engine failed; this is a defect of netpold: " + err.Error()}
+		return &failure{code: codes.Internal, message: "the engine failed; this is a defect of netpold: " + err.Error()}
 	}
-	end, endpoint := "src", req.GetSrc()
-	if q.Dst {
-		end, endpoint = "dst", req.GetDst()
-	}
-	field := at.path(end)
-	if set := endpointField(endpoint); set != "" {
-		field += "." + set
-	}
+	end, field := place(q.Dst)
 	description := q.Subject + " " + q.Detail
 	code, reason := queryCode(q.Code)
 	if code == codes.InvalidArgument {
 		return invalid([]*errdetails.BadRequest_FieldViolation{{Field: field, Description: description}})
 	}
 	return &failure{
-		code: code, reason: reason, message: at.path(end) + ": " + description, metadata: map[string]string{"field": field},
+		code: code, reason: reason, message: end + ": " + description, metadata: map[string]string{"field": field},
 	}
 }
 

@@ -104,3 +104,56 @@ func withoutTokensToCome(batch *netpoldv1.BatchAllowedRequest) *netpoldv1.BatchA
 	}
 	return batch
 }
+
+// FuzzStream reads bytes as a batch of a stream: every question is answered or refused in its place, or the stream ends with an
+// error that says what is wrong; never a panic.
+func FuzzStream(f *testing.F) {
+	for _, batch := range []*netpoldv1.StreamAllowedRequest{
+		{}, twice(), large(9), {Ports: ports(1)}, {Src: srcIPv4("10.0.1.4"), Dst: dstIPv4("10.96.0.11"), Port: 81, Protocol: 9},
+		{
+			Src:  &netpoldv1.StreamAllowedRequest_SrcIpv6{SrcIpv6: column(16, "10.0.1.4", "2001:db8::1:4")},
+			Dst:  &netpoldv1.StreamAllowedRequest_DstIpv6{DstIpv6: column(16, "10.0.3.7", "2001:db8::3:7")},
+			Port: 8080, Protocols: []byte{1, 200},
+		},
+	} {
+		wire, err := proto.Marshal(batch)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(wire)
+	}
+	decisions := server.NewDecisions(synced(shop()...), server.Limits{MaxBatch: 100})
+	f.Fuzz(func(t *testing.T, wire []byte) {
+		batch := &netpoldv1.StreamAllowedRequest{}
+		if proto.Unmarshal(wire, batch) != nil {
+			return
+		}
+		batch.AtLeast = "" // not waited for
+		var got *netpoldv1.StreamAllowedResponse
+		err := decisions.StreamAllowed(&script{ctx: t.Context(), batch: batch, left: 1, look: func(r *netpoldv1.StreamAllowedResponse) {
+			got = proto.CloneOf(r)
+		}})
+		if err != nil {
+			checkOutcome(t, nil, err)
+			return
+		}
+		questions := max(len(batch.GetSrcIpv4())/4, len(batch.GetSrcIpv6())/16)
+		if len(got.GetReasons()) != questions || len(got.GetAllowed()) != (questions+7)/8 {
+			t.Fatalf("%d reasons and %d bytes of verdicts for %d questions", len(got.GetReasons()), len(got.GetAllowed()), questions)
+		}
+		refused := 0
+		for i, reason := range got.GetReasons() {
+			if reason != 0 {
+				continue
+			}
+			if refused == len(got.GetErrors()) || got.GetErrors()[refused].GetIndex() != uint32(i) {
+				t.Fatalf("question %d has neither a reason nor an error: %v", i, got.GetErrors())
+			}
+			checkOutcome(t, nil, status.FromProto(got.GetErrors()[refused].GetError()).Err())
+			refused++
+		}
+		if refused != len(got.GetErrors()) {
+			t.Fatalf("%d errors for %d questions without a reason", len(got.GetErrors()), refused)
+		}
+	})
+}

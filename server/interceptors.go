@@ -11,6 +11,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
+
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
 // interceptors are what every call goes through, outermost first: metrics, so that what the others refuse counts;
@@ -45,10 +47,13 @@ func capDeadline(limit time.Duration) grpc.UnaryServerInterceptor {
 }
 
 // drainStream ends a stream's context when the server drains: grpc's own graceful stop would wait for its client. The
-// stream's client is told UNAVAILABLE, and comes back on another connection.
+// stream's client is told UNAVAILABLE, and comes back on another connection. StreamAllowed sees to it by itself.
 func drainStream(draining context.Context) grpc.StreamServerInterceptor {
 	until := untilDrain(draining)
-	return func(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		if info.FullMethod == netpoldv1.DecisionService_StreamAllowed_FullMethodName {
+			return handler(srv, stream)
+		}
 		ctx, release := until(stream.Context())
 		defer release()
 		err := handler(srv, &streamUntil{ServerStream: stream, ctx: ctx})

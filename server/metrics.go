@@ -16,13 +16,20 @@ const namespace = "netpold"
 
 // The values of the label method.
 const (
-	methodAllowed      = "Allowed"
-	methodBatchAllowed = "BatchAllowed"
+	methodAllowed       = "Allowed"
+	methodBatchAllowed  = "BatchAllowed"
+	methodStreamAllowed = "StreamAllowed"
+)
+
+// The values of the label result.
+const (
+	reloadTaken   = "taken"
+	reloadRefused = "refused"
 )
 
 // metrics are a server's Prometheus metrics. Its methods do nothing on nil.
 //
-// A clock reading costs as much as a decision, so time is taken once a call: of a batch as a whole, not of its questions.
+// A clock reading costs as much as a decision, so time is taken once a call: of a batch as a whole, not of its questions; so are counts.
 type metrics struct {
 	registry *prometheus.Registry
 	grpc     *grpcprom.ServerMetrics
@@ -31,7 +38,7 @@ type metrics struct {
 	decisions  [engine.DeniedAtIngress + 1]prometheus.Counter
 	errors     *prometheus.CounterVec
 	duration   map[string]prometheus.Observer
-	batchSize  prometheus.Histogram
+	batchSize  map[string]prometheus.Observer
 	panics     prometheus.Counter
 	tlsReloads *prometheus.CounterVec
 }
@@ -54,11 +61,6 @@ func newMetrics(source Source, version string) *metrics {
 			Namespace: namespace, Name: "decision_errors_total",
 			Help: "Questions that got an error in place of an answer, by gRPC code and ErrorInfo reason.",
 		}, []string{"code", "reason"}),
-		batchSize: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Namespace: namespace, Name: "batch_size",
-			Help:    "Questions in each BatchAllowed call.",
-			Buckets: []float64{1, 10, 100, 250, 500, 1000, 2500, 5000, 10000, 100000},
-		}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: namespace, Name: "panics_total",
 			Help: "Calls that ended in a panic, answered INTERNAL. Each is a defect, and logged with its stack.",
@@ -73,9 +75,12 @@ func newMetrics(source Source, version string) *metrics {
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
 	})
 	build.Set(1)
+	for _, result := range []string{reloadTaken, reloadRefused} { // from 0 on, or the first could not be seen as a rise
+		m.tlsReloads.WithLabelValues(result)
+	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), m.grpc,
-		build, m.errors, m.batchSize, m.panics, m.tlsReloads, newStateCollector(source),
+		build, m.errors, m.panics, m.tlsReloads, newStateCollector(source),
 	)
 	m.registerDecisions()
 	return m
@@ -89,17 +94,27 @@ func (m *metrics) registerDecisions() {
 	duration := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Namespace: namespace, Name: "decision_duration_seconds",
 		Help: "Time to answer a call from its decoded request to its response, waiting for at_least not included; " +
-			"for BatchAllowed, of the whole batch.",
+			"for BatchAllowed, and each batch of StreamAllowed, of the whole batch.",
 		Buckets: []float64{1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1, 1},
 	}, []string{"method"})
-	m.registry.MustRegister(decisions, duration)
+	batchSize := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Namespace: namespace, Name: "batch_size",
+		Help:    "Questions in each BatchAllowed call, and in each batch of StreamAllowed.",
+		Buckets: []float64{1, 10, 100, 250, 500, 1000, 2500, 5000, 10000, 100000},
+	}, []string{"method"})
+	m.registry.MustRegister(decisions, duration, batchSize)
 	for i := range m.decisions {
 		name, allowed := reasonLabel(engine.Reason(i))
 		m.decisions[i] = decisions.WithLabelValues(strconv.FormatBool(allowed), name)
 	}
 	m.duration = map[string]prometheus.Observer{
-		methodAllowed:      duration.WithLabelValues(methodAllowed),
-		methodBatchAllowed: duration.WithLabelValues(methodBatchAllowed),
+		methodAllowed:       duration.WithLabelValues(methodAllowed),
+		methodBatchAllowed:  duration.WithLabelValues(methodBatchAllowed),
+		methodStreamAllowed: duration.WithLabelValues(methodStreamAllowed),
+	}
+	m.batchSize = map[string]prometheus.Observer{
+		methodBatchAllowed:  batchSize.WithLabelValues(methodBatchAllowed),
+		methodStreamAllowed: batchSize.WithLabelValues(methodStreamAllowed),
 	}
 }
 
@@ -151,17 +166,17 @@ func (m *metrics) took(method string, d time.Duration) {
 	}
 }
 
-func (m *metrics) batch(questions int) {
+func (m *metrics) batch(method string, questions int) {
 	if m != nil {
-		m.batchSize.Observe(float64(questions))
+		m.batchSize[method].Observe(float64(questions))
 	}
 }
 
 // tlsReload counts a change of the TLS files; err is why it was refused.
 func (m *metrics) tlsReload(err error) {
-	result := "taken"
+	result := reloadTaken
 	if err != nil {
-		result = "refused"
+		result = reloadRefused
 	}
 	m.tlsReloads.WithLabelValues(result).Inc()
 }

@@ -3,12 +3,14 @@ package server
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 
 	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/engine/names"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
@@ -108,9 +110,11 @@ func (r *reading) workload(field string, w *netpoldv1.WorkloadRef) engine.Endpoi
 
 const workloadKinds = "Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, CronJob"
 
+// labelled reads a Pod that need not exist, but could: what no Pod can be called has no answer.
 func (r *reading) labelled(field string, p *netpoldv1.LabelledPod) engine.Endpoint {
 	pod := &engine.LabelledPod{Namespace: p.GetNamespace(), Labels: p.GetLabels()}
-	r.name(field, ".labels.namespace", pod.Namespace)
+	r.word(field+".labels.namespace", pod.Namespace, names.Namespace(pod.Namespace))
+	r.podLabels(field, pod.Labels)
 	if p.GetIp() != "" {
 		pod.IP = r.addr(field, ".labels.ip", p.GetIp())
 	}
@@ -119,9 +123,8 @@ func (r *reading) labelled(field string, p *netpoldv1.LabelledPod) engine.Endpoi
 	}
 	for i, np := range p.GetNamedPorts() {
 		at := field + ".labels.named_ports[" + strconv.Itoa(i) + "]"
-		if np.GetName() == "" {
-			r.reject(at+".name", `is required: the port's name, for example "http"`)
-		}
+		// Several containers may use one name, for several numbers or for the same: each counts (S21).
+		r.word(at+".name", np.GetName(), names.Port(np.GetName()))
 		pod.Ports = append(pod.Ports, engine.NamedPort{
 			Name: np.GetName(), Port: r.port(at+".port", np.GetPort()), Protocol: r.protocol(at+".protocol", np.GetProtocol()),
 		})
@@ -130,6 +133,36 @@ func (r *reading) labelled(field string, p *netpoldv1.LabelledPod) engine.Endpoi
 		}
 	}
 	return engine.ByLabels(pod)
+}
+
+// podLabels checks labels, and names those that are wrong in order of their keys.
+func (r *reading) podLabels(field string, labels map[string]string) {
+	var wrong []string
+	for key, value := range labels {
+		if names.LabelKey(key) != "" || names.LabelValue(value) != "" {
+			wrong = append(wrong, key)
+		}
+	}
+	slices.Sort(wrong)
+	for _, key := range wrong {
+		at := field + ".labels.labels[" + quote(key) + "]"
+		r.word(at, key, names.LabelKey(key))
+		r.word(at, labels[key], names.LabelValue(labels[key]))
+		if len(r.violations) == maxViolations {
+			return
+		}
+	}
+}
+
+// word rejects a value for what is wrong with it, unless that is "".
+func (r *reading) word(field, value, wrong string) {
+	switch {
+	case wrong == "":
+	case value == "" && strings.HasPrefix(wrong, "is required"):
+		r.reject(field, "%s", wrong)
+	default:
+		r.reject(field, "%s %s", quote(value), wrong)
+	}
 }
 
 // name checks a namespace or a name. It stays with what every object's name obeys: an unknown one is the engine's to report.

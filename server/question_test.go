@@ -88,6 +88,21 @@ func TestS28WrongQuestionNamesEveryField(t *testing.T) {
 			{"dst.labels.named_ports[1].port", "70000 is not a port; give 1 to 65535"},
 			{"dst.labels.named_ports[1].protocol", "-1 is not a protocol; give PROTOCOL_TCP (1), PROTOCOL_UDP (2) or PROTOCOL_SCTP (3)"},
 		}},
+		"labels that no Pod can have": {&netpoldv1.AllowedRequest{Dst: cart, Port: 1, Src: &netpoldv1.Endpoint{Endpoint: &netpoldv1.Endpoint_Labels{
+			Labels: &netpoldv1.LabelledPod{
+				Namespace: "Shop.x", Labels: map[string]string{"app": "web", "a b": "-", "x/": "", "tier": strings.Repeat("a", 64)},
+				NamedPorts: []*netpoldv1.NamedPort{{Name: "8080", Port: 1}, {Name: "a-name-too-long-", Port: 1}, {Name: "HTTP", Port: 1}},
+			},
+		}}}, []violation{
+			{"src.labels.namespace", `"Shop.x" is not the name of a namespace; it has a-z, 0-9 and "-", and begins and ends with a letter or digit`},
+			{`src.labels.labels["a b"]`, `"a b" is not the key of a label; it has letters, digits, "-", "_" and ".", and begins and ends with a letter or digit`},
+			{`src.labels.labels["a b"]`, `"-" is not the value of a label; it has letters, digits, "-", "_" and ".", and begins and ends with a letter or digit`},
+			{`src.labels.labels["tier"]`, `"` + strings.Repeat("a", 64) + `" is 64 bytes long; a label's value has at most 63`},
+			{`src.labels.labels["x/"]`, `"x/" is not the key of a label; it has letters, digits, "-", "_" and ".", and begins and ends with a letter or digit`},
+			{"src.labels.named_ports[0].name", `"8080" is not the name of a port; it has a-z, 0-9 and single "-" between them, and at least one letter`},
+			{"src.labels.named_ports[1].name", `"a-name-too-long-" is 16 bytes long; a port's name has at most 15`},
+			{"src.labels.named_ports[2].name", `"HTTP" is not the name of a port; it has a-z, 0-9 and single "-" between them, and at least one letter`},
+		}},
 		"at_least beside something else": {&netpoldv1.AllowedRequest{Src: cart, Dst: cart, AtLeast: "nonsense"}, []violation{
 			{"port", "0 is not a port; give 1 to 65535"},
 			{"at_least", "is not a token of netpold; give the token of an earlier response, or leave it out"},
@@ -135,6 +150,40 @@ func TestViolationsAreBounded(t *testing.T) {
 	}
 	if n := len(got.Message); n > 4096 {
 		t.Errorf("a message of %d bytes", n)
+	}
+}
+
+// S21: two containers of a Pod may use one name of a port, for several numbers, protocols, or the same: each counts.
+func TestS21DoubledNamedPorts(t *testing.T) {
+	t.Parallel()
+	decisions := server.NewDecisions(synced(&engine.Policy{
+		Namespace: "shop", Name: "web", IsolatesIngress: true, Ingress: []engine.Rule{{Ports: []engine.Port{{Name: "http"}}}},
+	}), server.Limits{})
+	dst := netpold.Labels("shop", nil)
+	dst.GetLabels().NamedPorts = []*netpoldv1.NamedPort{
+		{Name: "http", Port: 80}, {Name: "http", Port: 8080}, {Name: "http", Port: 80}, {Name: "http", Port: 90, Protocol: netpoldv1.Protocol_PROTOCOL_UDP},
+	}
+	for port, want := range map[uint32]bool{80: true, 8080: true, 90: false, 81: false} {
+		answer, err := decisions.Allowed(t.Context(), &netpoldv1.AllowedRequest{Src: netpold.IP("192.0.2.1"), Dst: dst, Port: port})
+		if err != nil || answer.GetAllowed() != want {
+			t.Errorf("port %d: %v, %v", port, answer, err)
+		}
+	}
+}
+
+// One question with thousands of wrong labels is refused as shortly as one with a few.
+func TestWrongLabelsAreBounded(t *testing.T) {
+	t.Parallel()
+	labels := map[string]string{}
+	for i := range 10_000 {
+		labels[strings.Repeat("?", i)] = "?"
+	}
+	question := ask()
+	question.Dst = netpold.Labels("shop", labels)
+	_, err := server.NewDecisions(synced(), server.Limits{}).Allowed(t.Context(), question)
+	got := detailsOf(t, status.Convert(err))
+	if n := len(got.Violations); n != 16 || len(got.Message) > 8192 {
+		t.Errorf("%d violations in %d bytes", n, len(got.Message))
 	}
 }
 

@@ -94,7 +94,7 @@ func (s *Server) turnHealth(last turn) turn {
 		next.ready = nil
 	default:
 	}
-	setHealth(s.health, next.ready == nil, next.stale)
+	setHealth(s.health, next.ready == nil, next.stale, s.whenStale)
 	if last.ready != nil && next.ready == nil {
 		s.log.Info("ready")
 	}

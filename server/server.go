@@ -128,6 +128,7 @@ func (s *Server) listen(config *Config) error {
 func grpcOptions(config *Config, creds credentials.TransportCredentials) []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.Creds(creds),
+		grpc.ForceServerCodecV2(netpoldv1.Codec()),
 		grpc.MaxRecvMsgSize(config.MaxMessageBytes),
 		grpc.MaxConcurrentStreams(config.MaxStreams),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
@@ -146,9 +147,12 @@ func grpcOptions(config *Config, creds credentials.TransportCredentials) []grpc.
 
 // register offers the services. Reflection is offered in v1, and in v1alpha for older tools.
 func (s *Server) register(config *Config, m *metrics, streams context.Context) {
-	decisions := NewDecisions(config.Source, Limits{MaxBatch: config.MaxBatch})
+	decisions := NewDecisions(config.Source, Limits{MaxBatch: config.MaxBatch, CacheSize: config.CacheSize})
+	if decisions.cache != nil {
+		m.registry.MustRegister(newCacheCollector(decisions.cache))
+	}
 	decisions.metrics, decisions.whenStale = m, config.WhenStale
-	decisions.untilDrain = untilDrain(streams)
+	decisions.untilDrain, decisions.maxWait = untilDrain(streams), config.MaxDeadline
 	netpoldv1.RegisterDecisionServiceServer(s.grpc, decisions)
 	netpoldv1.RegisterStatusServiceServer(s.grpc, &statusService{
 		source: config.Source, version: config.Version, started: time.Now(),

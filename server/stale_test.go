@@ -76,7 +76,7 @@ func TestAnswerWhenStale(t *testing.T) {
 			goStale(t, r, source, notServing)
 			expect(true, "ready: revision 1, which is stale: pods (5m12s), nodes (5m0s)\n")
 			expectHealth(t, r, map[string]healthv1.HealthCheckResponse_ServingStatus{
-				"": notServing, decisionService: notServing, statusService: notServing,
+				"": notServing, decisionService: notServing, statusService: notServing, "readiness": serving,
 			})
 			goStale(t, r, source, serving)
 			expect(false, "ready: revision 1\n")
@@ -110,7 +110,7 @@ func TestDenyWhenStale(t *testing.T) {
 		}
 	}
 	expectHealth(t, r, map[string]healthv1.HealthCheckResponse_ServingStatus{
-		"": notServing, decisionService: notServing, statusService: notServing,
+		"": notServing, decisionService: notServing, statusService: notServing, "readiness": notServing,
 	})
 	const why = "not ready: the state is stale, and nothing is answered from it (--when-stale=deny): pods (5m12s), nodes (5m0s)\n"
 	if code, body := get(t, r, "/readyz"); code != http.StatusServiceUnavailable || body != why {

@@ -240,9 +240,9 @@ func TestTLSReload(t *testing.T) {
 			t.Errorf("%s: %q refused", what, got)
 		}
 	}
-	expect("at first", 1, "", "")
+	expect("at first", 1, "0", "0")
 	write(t, map[string][]byte{files.Cert: second})
-	expect("certificate without its key", 1, "", "1")
+	expect("certificate without its key", 1, "0", "1")
 	write(t, map[string][]byte{files.Key: secondKey})
 	expect("with it", 2, "1", "1")
 	if err := os.Remove(files.Cert); err != nil {

@@ -3,14 +3,19 @@ package test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"io"
+	"math"
+	"net/netip"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -169,6 +174,76 @@ func askGRPC(t *testing.T, c *cluster) []*netpoldv1.BatchAnswer {
 		}
 	}
 	return response.GetAnswers()
+}
+
+// askStream asks the questions by IP in one batch of a stream. What a stream does not say is as it is asked alone, so that the
+// rest of the answer is compared too; every other question has no answer at this door.
+func askStream(t *testing.T, c *cluster) []*netpoldv1.BatchAnswer {
+	t.Helper()
+	conn := serve(t, c.snapshot())
+	var batch netpoldv1.StreamAllowedRequest
+	var src, dst []byte
+	var places []int
+	for i, q := range c.questions {
+		from, err := netip.ParseAddr(q.Request.GetSrc().GetIp())
+		to, errTo := netip.ParseAddr(q.Request.GetDst().GetIp())
+		if err != nil || errTo != nil || from.Zone()+to.Zone()+q.Request.GetAtLeast() != "" ||
+			q.Request.GetPort() > math.MaxUint16 || q.Request.GetProtocol() > math.MaxUint8 {
+			continue
+		}
+		from16, to16 := from.As16(), to.As16()
+		src, dst = append(src, from16[:]...), append(dst, to16[:]...)
+		batch.Ports = binary.BigEndian.AppendUint16(batch.Ports, uint16(q.Request.GetPort())) //nolint:gosec // checked above
+		batch.Protocols = append(batch.Protocols, byte(q.Request.GetProtocol()))              //nolint:gosec // checked above
+		places = append(places, i)
+	}
+	batch.Src = &netpoldv1.StreamAllowedRequest_SrcIpv6{SrcIpv6: src}
+	batch.Dst = &netpoldv1.StreamAllowedRequest_DstIpv6{DstIpv6: dst}
+	response := oneBatch(t, conn, &batch)
+	failures := map[uint32]*spb.Status{}
+	for _, e := range response.GetErrors() {
+		failures[e.GetIndex()] = e.GetError()
+	}
+	answers := make([]*netpoldv1.BatchAnswer, len(c.questions))
+	for at, i := range places {
+		answers[i] = new(netpoldv1.BatchAnswer)
+		if failure := failures[uint32(at)]; failure != nil { //nolint:gosec // an index
+			answers[i].Answer = &netpoldv1.BatchAnswer_Error{Error: failure}
+			continue
+		}
+		alone, err := netpoldv1.NewDecisionServiceClient(conn).Allowed(t.Context(), c.questions[i].Request)
+		if err != nil {
+			t.Errorf("%s\n\tanswered in a stream, and alone %v", c.questions[i].Text, err)
+			alone = new(netpoldv1.AllowedResponse)
+		}
+		if alone.GetRevision() != response.GetRevision() || alone.GetToken() != response.GetToken() {
+			t.Errorf("S25: revision %d and token %q in a stream; alone %v", response.GetRevision(), response.GetToken(), alone)
+		}
+		alone.Allowed = response.GetAllowed()[at/8]&(1<<(at%8)) != 0
+		alone.Reason = netpoldv1.Reason(response.GetReasons()[at])
+		answers[i].Answer = &netpoldv1.BatchAnswer_Response{Response: alone}
+	}
+	return answers
+}
+
+// oneBatch is a stream of one batch.
+func oneBatch(t *testing.T, conn *grpc.ClientConn, batch *netpoldv1.StreamAllowedRequest) *netpoldv1.StreamAllowedResponse {
+	t.Helper()
+	stream, err := netpoldv1.NewDecisionServiceClient(conn).StreamAllowed(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(stream.Send(batch), stream.CloseSend()); err != nil {
+		t.Fatal(err)
+	}
+	response, err := stream.Recv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
+		t.Errorf("the stream ends with %v", err)
+	}
+	return response
 }
 
 // serve starts a server of one snapshot, and connects to it.

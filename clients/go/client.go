@@ -30,6 +30,8 @@ type Client struct {
 //	dns:///netpold.netpold.svc:9480 the same, in full
 //	unix:///run/netpold.sock        a Unix socket
 //
+// The port is required: see [CheckTarget].
+//
 // Exactly one of [WithTLS] and [WithInsecure] is required, so that plaintext is somebody's choice.
 //
 // Decisions are asked of servers that say they are healthy, in turn; when none does, of all, so that an answer from a stale
@@ -39,6 +41,10 @@ func Dial(target string, options ...Option) (*Client, error) {
 	var s settings
 	for _, option := range options {
 		option(&s)
+	}
+	// Options for gRPC may hold resolvers of schemes that only they know.
+	if err := checkTarget(target, len(s.extra) > 0); err != nil {
+		return nil, fmt.Errorf("netpold: dial %q: %w", target, err)
 	}
 	credentials, err := s.credentials()
 	if err != nil {

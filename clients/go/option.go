@@ -8,6 +8,8 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	_ "google.golang.org/grpc/health" // what healthCheckConfig asks for
+
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
 // Option sets up a [Client].
@@ -60,7 +62,7 @@ func (s *settings) dialOptions(creds credentials.TransportCredentials, serviceCo
 	return append([]grpc.DialOption{
 		grpc.WithTransportCredentials(creds),
 		grpc.WithDefaultServiceConfig(serviceConfig),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxResponseBytes)),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxResponseBytes), grpc.ForceCodecV2(netpoldv1.Codec())),
 	}, s.extra...)
 }
 

@@ -10,6 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/netpold/netpold/engine/names"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
@@ -131,6 +132,9 @@ func parseLabels(namespace, words string) (*netpoldv1.Endpoint, error) {
 	if namespace == "" || strings.Contains(namespace, "/") {
 		return nil, errors.New("before the ? belongs the name of a namespace")
 	}
+	if wrong := names.Namespace(namespace); wrong != "" {
+		return nil, fmt.Errorf("%q %s", namespace, wrong)
+	}
 	if words == "" {
 		return Labels(namespace, nil), nil
 	}
@@ -142,6 +146,12 @@ func parseLabels(namespace, words string) (*netpoldv1.Endpoint, error) {
 		}
 		if _, twice := labels[key]; twice {
 			return nil, fmt.Errorf("label %q is given twice", key)
+		}
+		if wrong := names.LabelKey(key); wrong != "" {
+			return nil, fmt.Errorf("label %q: %q %s", label, key, wrong)
+		}
+		if wrong := names.LabelValue(value); wrong != "" {
+			return nil, fmt.Errorf("label %q: %q %s", label, value, wrong)
 		}
 		labels[key] = value
 	}

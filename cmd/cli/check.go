@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/spf13/cobra"
 
@@ -57,6 +58,7 @@ func (inv *invocation) checkVerb() *cobra.Command {
 	}
 	f := c.cmd.Flags()
 	f.Uint32VarP(&c.port, portFlag, "p", 0, "destination `PORT`, 1 to 65535; for a Service, the Service's")
+	config.Between(f, portFlag, 1, math.MaxUint16)
 	f.Var(config.NewChoice(&c.protocol, "tcp", "udp", "sctp"), "protocol", "protocol of the connection")
 	f.StringVarP(&c.file, "file", "f", "", "answer the questions in `FILE`, one line of JSON each; - for standard input")
 	f.StringVar(&c.atLeast, "at-least", "", "do not answer from an older state than that of `TOKEN`; see 'netpold token'")
@@ -129,7 +131,7 @@ func (c *check) run(ctx context.Context, args []string) error {
 	return err
 }
 
-// question is the question in words. Its port is looked at with the rest of it, where it is answered.
+// question is the question in words.
 func (c *check) question(src, dst string) (*netpoldv1.AllowedRequest, error) {
 	from, srcErr := netpold.ParseEndpoint(src)
 	if srcErr != nil {

@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -8,6 +9,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/testing/protocmp"
 
+	"github.com/netpold/netpold/cmd/config"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
@@ -139,8 +141,6 @@ func TestCheckFailsTheSameBothWays(t *testing.T) {
 		"S27 unknown Pod":         {[]string{"shop/nobody", "shop/cart-0", "-p", "1"}, `netpold: src: Pod "shop/nobody" is not known`},
 		"S6 finished Pod":         {[]string{"shop/web-0", "shop/done-0", "-p", "1"}, `netpold: dst: Pod "shop/done-0" has finished`},
 		"S24 no such port":        {[]string{"shop/web-0", "svc/shop/cart", "-p", "81"}, `netpold: dst: Service "shop/cart" `},
-		"S28 port 0":              {[]string{"shop/web-0", "shop/cart-0", "-p", "0"}, `netpold: port: 0 is not a port; give 1 to 65535`},
-		"S28 port above 65535":    {[]string{"shop/web-0", "shop/cart-0", "-p", "65536"}, `netpold: port: 65536 is not a port`},
 		"S28 Service as a source": {[]string{"svc/shop/cart", "shop/web-0", "-p", "1"}, `netpold: src.service: a Service cannot be a source`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -172,6 +172,10 @@ func TestCheckCalledWrongly(t *testing.T) {
 		"no port":                {args: []string{manifests, "a/b", "c/d"}, want: "netpold: the port is missing: give -p PORT" + hint},
 		"port is a name":         {args: []string{manifests, "a/b", "c/d", "-p", "http"}, want: `netpold: --port: "http" is not a port: give a number, 1 to 65535` + hint},
 		"negative port":          {args: []string{manifests, "a/b", "c/d", "-p", "-1"}, want: `netpold: --port: "-1" is not a port`},
+		"S28 port 0":             {args: []string{"--manifests=/nowhere", "a/b", "c/d", "-p", "0"}, want: `netpold: --port: "0" is not a port: give a number, 1 to 65535` + hint},
+		"S28 port above 65535":   {args: []string{"--manifests=/nowhere", "a/b", "c/d", "-p", "65536"}, want: `netpold: --port: "65536" is not a port: give a number, 1 to 65535` + hint},
+		"S28 namespace of words": {args: []string{"--manifests=/nowhere", "Shop?", "c/d", "-p", "1"}, want: `netpold: SRC: endpoint "Shop?": "Shop" is not the name of a namespace; `},
+		"S28 label of words":     {args: []string{"--manifests=/nowhere", "a/b", "shop?a=-", "-p", "1"}, want: `netpold: DST: endpoint "shop?a=-": label "a=-": "-" is not the value of a label; `},
 		"protocol":               {args: []string{manifests, "a/b", "c/d", "-p", "1", "--protocol", "icmp"}, want: `--protocol: "icmp" is none of its values: give tcp, udp or sctp` + hint},
 		"output":                 {args: []string{manifests, "a/b", "c/d", "-p", "1", "-o", "yaml"}, want: `--output: "yaml" is none of its values: give text or json` + hint},
 		"no state":               {args: []string{"a/b", "c/d", "-p", "1"}, want: "netpold: nowhere to take the cluster's state from: give --manifests PATH"},
@@ -252,6 +256,61 @@ func TestUnreachableServer(t *testing.T) {
 		if !strings.Contains(got.stderr, "connection refused") || !strings.Contains(got.stderr, "is netpold serving there") {
 			t.Errorf("error says neither why nor what to do: %s", got.stderr)
 		}
+	}
+}
+
+// TestSenselessFlagsAreRefused: by name, value and remedy, and before the state is read, which is nowhere.
+func TestSenselessFlagsAreRefused(t *testing.T) {
+	const server = ": give HOST:PORT, for example 127.0.0.1:9480 or [::1]:9480, or dns:///HOST:PORT or unix:///PATH"
+	listen := ": give HOST:PORT, for example 127.0.0.1:9480; port 0 takes a free one"
+	check := []string{"check", "--manifests=/nowhere", "a/b", "c/d", "-p", "1"}
+	serve := []string{"serve", "--manifests=/nowhere"}
+	for name, test := range map[string]struct {
+		verb []string
+		flag string
+		want string
+	}{
+		"no timeout":                 {check, "--timeout=0s", `"0s" is not above 0s: give a duration such as 10s`},
+		"negative timeout":           {check, "--timeout=-5s", `"-5s" is not above 0s: give a duration such as 10s`},
+		"timeout of token":           {[]string{"token"}, "--timeout=0", `"0" is not above 0s: give a duration such as 10s`},
+		"timeout of status":          {[]string{"status"}, "--timeout=-1ns", `"-1ns" is not above 0s: give a duration such as 10s`},
+		"timeout of healthcheck":     {[]string{"healthcheck"}, "--timeout=0s", `"0s" is not above 0s: give a duration such as 2s`},
+		"server without a port":      {check, "--server=127.0.0.1", `"127.0.0.1" names no server: missing port in address` + server},
+		"server of status":           {[]string{"status"}, "--server=netpold", `"netpold" names no server: missing port in address` + server},
+		"server of token":            {[]string{"token"}, "--server=dns:///netpold", `"dns:///netpold" names no server: missing port in address` + server},
+		"server of healthcheck":      {[]string{"healthcheck"}, "--server=::1", `"::1" names no server: too many colons in address` + server},
+		"server that is a URL":       {check, "--server=https://x:9480", `"https://x:9480" names no server: "https://" is no way to name a server` + server},
+		"namespace":                  {check, "--namespace=Team A", `"Team A" is not the name of a namespace; it has a-z, 0-9 and "-", and begins and ends with a letter or digit`},
+		"listen without a port":      {serve, "--listen=localhost", `"localhost" is not an address to listen on: missing port in address` + listen},
+		"listen on no port":          {serve, "--listen=localhost:", `"localhost:" is not an address to listen on: "" is no port` + listen},
+		"admin port that is none":    {serve, "--admin-listen=:65536", `":65536" is not an address to listen on: "65536" is no port` + listen},
+		"negative staleness":         {serve, "--max-staleness=-1s", `"-1s" is below 0s: give 0s or more`},
+		"no batch":                   {serve, "--max-batch=0", `"0" is out of range: give 1 or more`},
+		"negative batch":             {serve, "--max-batch=-1", `"-1" is out of range: give 1 or more`},
+		"no message":                 {serve, "--max-message-bytes=0", `"0" is out of range: give 1 to 2147483647`},
+		"message too long":           {serve, "--max-message-bytes=2147483648", `"2147483648" is out of range: give 1 to 2147483647`},
+		"no stream":                  {serve, "--max-streams=0", `"0" is out of range: give 1 to 4294967295`},
+		"workers without number":     {serve, "--stream-workers=4294967295", `"4294967295" is out of range: give 0 to 65536`},
+		"no deadline":                {serve, "--max-deadline=0s", `"0s" is not above 0s: give a duration such as 30s`},
+		"no connection age":          {serve, "--max-connection-age=0s", `"0s" is not above 0s: give a duration such as 30m0s`},
+		"no grace":                   {serve, "--max-connection-age-grace=-1s", `"-1s" is not above 0s: give a duration such as 30s`},
+		"negative delay of draining": {serve, "--drain-delay=-1s", `"-1s" is below 0s: give 0s or more`},
+		"negative time of draining":  {serve, "--drain-timeout=-1s", `"-1s" is below 0s: give 0s or more`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code := 2
+			if test.verb[0] == "healthcheck" {
+				code = 1
+			}
+			flag, value, _ := strings.Cut(test.flag, "=")
+			verb := test.verb[0]
+			netpold(t, append(slices.Clone(test.verb), test.flag)...).want(t, code, "", "netpold: "+flag+": "+test.want+"; see 'netpold "+verb+" --help'\n")
+			variable := config.EnvName(strings.TrimPrefix(flag, "--"))
+			if verb == "healthcheck" && flag == "--timeout" {
+				return // which the environment does not set, for it is that of other calls
+			}
+			netpoldWith(t, []string{variable + "=" + value}, "", test.verb...).want(t, code, "", "netpold: "+variable+": "+test.want+"\n")
+		})
 	}
 }
 

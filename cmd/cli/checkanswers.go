@@ -46,8 +46,11 @@ func (l *lines) ask(ctx context.Context, questions []*netpoldv1.AllowedRequest) 
 			l.atOnce = takesAtMost(err, n)
 			continue
 		case err != nil:
+			// In the words in which a single question says it.
+			failed := status.Convert(err).Proto()
+			failed.Message = l.check.inv.callError(err).Error()
 			for range n {
-				answers = append(answers, &netpoldv1.BatchAnswer{Answer: &netpoldv1.BatchAnswer_Error{Error: status.Convert(err).Proto()}})
+				answers = append(answers, &netpoldv1.BatchAnswer{Answer: &netpoldv1.BatchAnswer_Error{Error: failed}})
 			}
 		default:
 			answers = append(answers, some...)

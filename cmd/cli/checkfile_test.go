@@ -248,7 +248,11 @@ func TestLinesKeepTheirPlacesWithoutAServer(t *testing.T) {
 	closed := serve(t, "--manifests", writeFile(t, "cluster.yaml", cluster))
 	closed.end(t, 0)
 	got := netpoldWith(t, nil, allowedQuestion+"\nx\n"+deniedQuestion+"\n", "check", "--server", closed.addr, "--timeout=20s", "-f", "-")
-	got.want(t, 2, `{"error":{"code":14,`, "netpold: 3 of 3 lines were not answered; the first is line 1: ")
+	sentence := "--server " + closed.addr + ": cannot be asked: "
+	got.want(t, 2, `{"error":{"code":14,"message":"`+sentence, "netpold: 3 of 3 lines were not answered; the first is line 1: "+sentence)
+	if !strings.Contains(got.stdout, ": is netpold serving there, ready, and with TLS or without as here (--tls)?\"") {
+		t.Errorf("the answers do not say what to do:\n%s", got.stdout)
+	}
 	var codes []int
 	for _, a := range parseAnswers(t, got.stdout) {
 		codes = append(codes, a.Error.Code)

@@ -20,9 +20,6 @@ import (
 // instead.
 func (inv *invocation) openCluster(places []place, log *slog.Logger) (*live.Source, error) {
 	s := &inv.config.State
-	if s.MaxStaleness < 0 {
-		return nil, fmt.Errorf("--max-staleness %v: give 0s or more; 0s is for never", s.MaxStaleness)
-	}
 	connection, err := live.Connect(s.Kubeconfig, s.Context)
 	if err != nil {
 		return nil, inv.noCluster(places, err)

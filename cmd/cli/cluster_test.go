@@ -211,8 +211,8 @@ func TestNoCluster(t *testing.T) {
 		"no such context":         {args: []string{"serve", "--kubeconfig", config, "--context=x"}, want: []string{", --context x: ", `context "x" does not exist`}},
 		"kubectl's is broken":     {args: []string{"serve"}, kube: "clusters: x\n", want: []string{"nowhere to take the cluster's state from: ", "; mend that, or give --manifests PATH"}},
 		"two places":              {args: []string{"serve", "--manifests=x", "--kubeconfig=y"}, want: []string{"--manifests and --kubeconfig exclude each other: leave all but one out"}},
-		"two places, of three":    {args: []string{"token", "--server=x", "--context=y"}, want: []string{"--server and --context exclude each other: leave all but one out"}},
-		"negative staleness":      {args: []string{"serve", "--kubeconfig", config, "--max-staleness=-1s"}, want: []string{"--max-staleness -1s: give 0s or more"}},
+		"two places, of three":    {args: []string{"token", "--server=x:1", "--context=y"}, want: []string{"--server and --context exclude each other: leave all but one out"}},
+		"negative staleness":      {args: []string{"serve", "--kubeconfig", config, "--max-staleness=-1s"}, want: []string{"--max-staleness: \"-1s\" is below 0s: give 0s or more"}},
 		"neither answer nor deny": {args: []string{"serve", "--kubeconfig", config, "--when-stale=x"}, want: []string{`--when-stale: "x" is none of its values: give answer or deny`}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/netpold/netpold/cmd/config"
 	"github.com/netpold/netpold/server"
 )
 
@@ -47,6 +48,14 @@ func (inv *invocation) healthcheckVerb() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&service, "service", "", "`NAME` of the service whose health is asked; empty for the server as a whole")
 	f.DurationVar(&timeout, "timeout", timeout, "`DURATION` that the answer may take")
+	config.Positive(f, "timeout")
+	// A server that is told in a way that makes no sense is one that does not answer.
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if _, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+			return unhealthyError{flagError(cmd, err)}
+		}
+		return flagError(cmd, err)
+	})
 	verb := inv.verb(cmd, func(ctx context.Context, _ []string) error {
 		return inv.checkHealth(ctx, service, timeout)
 	}, withoutTimeout(inv.config.ClientFlags()), inv.config.FileFlags())

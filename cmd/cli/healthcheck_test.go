@@ -35,6 +35,7 @@ func TestHealthcheckFails(t *testing.T) {
 		"TLS on one end":  {[]string{address, "--tls"}, "is netpold serving there, and with TLS or without as here (--tls)?\n"},
 		"no CA":           {[]string{address, "--tls-ca=/nowhere/ca"}, "netpold: --tls-ca: open /nowhere/ca: no such file"},
 		"no address":      {[]string{"--server=\x00"}, "give HOST:PORT, for example 127.0.0.1:9480"},
+		"no port":         {[]string{"--server=127.0.0.1"}, `netpold: --server: "127.0.0.1" names no server: missing port in address: give HOST:PORT`},
 		"no settings":     {[]string{address, "--config=/nowhere/c"}, "netpold: --config /nowhere/c: no such file"},
 		"a word":          {[]string{"x"}, `netpold: "x": healthcheck takes no words, only flags`},
 	} {

@@ -24,5 +24,14 @@ func newLogger(w io.Writer, settings config.Log) *slog.Logger {
 	if textLogs(w, settings.Format) {
 		return slog.New(slog.NewTextHandler(w, options))
 	}
+	options.ReplaceAttr = readableDuration
 	return slog.New(slog.NewJSONHandler(w, options))
+}
+
+// readableDuration writes a duration as text logs do, "3s", for as JSON slog writes 3000000000.
+func readableDuration(_ []string, attr slog.Attr) slog.Attr {
+	if attr.Value.Kind() == slog.KindDuration {
+		attr.Value = slog.StringValue(attr.Value.Duration().String())
+	}
+	return attr
 }

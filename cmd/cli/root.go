@@ -201,11 +201,11 @@ func unknownVerb(cmd *cobra.Command, word string) error {
 func flagError(cmd *cobra.Command, err error) error {
 	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 		flag := invalid.GetFlag()
-		wanted := config.Wanted(flag)
+		refusal := config.Refusal(flag, err)
 		if flag.Name == portFlag {
-			wanted = "not a port: give a number, 1 to 65535"
+			refusal = "is not a port: give a number, 1 to 65535"
 		}
-		return usageError(cmd, "--%s: %q is %s", flag.Name, invalid.GetValue(), wanted)
+		return usageError(cmd, "--%s: %q %s", flag.Name, invalid.GetValue(), refusal)
 	}
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok && unknown.GetSpecifiedShortnames() == "" {
 		name := unknown.GetSpecifiedName()

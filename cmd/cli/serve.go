@@ -37,13 +37,17 @@ func (inv *invocation) serveVerb() *cobra.Command {
 
 func (inv *invocation) serve(ctx context.Context, _ []string) error {
 	log := newLogger(inv.stderr, inv.config.Log)
+	settings := inv.config.Server
+	settings.Source = source{} // the source comes last: to read it may take long
+	if err := settings.Validate(); err != nil {
+		return err
+	}
 	// Standard input is kept for the examples: it can be read only once.
 	var stdin bytes.Buffer
 	from, err := inv.openSource(ctx, io.TeeReader(inv.stdin, &stdin), log)
 	if err != nil {
 		return err
 	}
-	settings := inv.config.Server
 	settings.Source, settings.Logger, settings.Version = from, log, readBuild().Version
 	srv, err := server.New(settings)
 	if err != nil {

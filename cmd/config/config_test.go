@@ -60,6 +60,9 @@ func writeFile(t *testing.T, text string) string {
 // others are three values of a flag, none of them its default, as Value.String gives them.
 func others(t *testing.T, flag *pflag.Flag) [3]string {
 	t.Helper()
+	if strings.Contains(flag.Usage, "HOST:PORT") {
+		return [3]string{"one:1", "two:2", "[::3]:3"}
+	}
 	if choice, ok := flag.Value.(*config.Choice); ok {
 		var words []string
 		for i := 0; len(words) < 3; i++ {
@@ -193,6 +196,9 @@ func TestWrongSettingsAreNamed(t *testing.T) {
 		"text for a number":       {file: `max-batch: "many"`, want: []string{`:1: max-batch: "many" is not a whole number: give one, such as 10000`}},
 		"number in quotes":        {file: `max-batch: "5"`, want: []string{`:1: max-batch: "5" is not a whole number`}},
 		"fraction":                {file: `max-batch: 1.5`, want: []string{`:1: max-batch: "1.5" is not a whole number`}},
+		"no time":                 {file: `timeout: 0s`, want: []string{`:1: timeout: "0s" is not above 0s: give a duration such as 10s`}},
+		"out of range":            {file: `max-batch: 0`, want: []string{`:1: max-batch: "0" is out of range: give 1 or more`}},
+		"no port":                 {file: `server: netpold`, want: []string{`:1: server: "netpold" names no server: missing port in address: give HOST:PORT`}},
 		"negative":                {file: `max-streams: -1`, want: []string{`max-streams: "-1" is not a whole number from 0`}},
 		"number for text":         {file: "listen: 9480", want: []string{`:1: listen: 9480 is not a string: put it in quotes`}},
 		"duration without a unit": {file: "max-deadline: 30", want: []string{`max-deadline: "30" is not a duration: give a number with a unit`}},
@@ -289,10 +295,18 @@ func TestVariablesOfKubernetes(t *testing.T) {
 }
 
 func TestUnknownVariableIsAWarning(t *testing.T) {
-	warnings, err := config.New().Load([]string{"NETPOLD_MAX_BACH=1", "PATH=/bin", "NETPOLDX=1"})
-	want := []string{"NETPOLD_MAX_BACH is ignored, for it is no setting: did you mean NETPOLD_MAX_BATCH?"}
-	if diff := cmp.Diff(want, warnings); err != nil || diff != "" {
-		t.Errorf("Load: %v; warnings (-want +got):\n%s", err, diff)
+	for variable, meant := range map[string]string{
+		"MAX_BACH": "MAX_BATCH", "MANIFEST": "MANIFESTS", "LISTNE": "LISTEN", "TLS_KEYS": "TLS_KEY", "ADMINLISTEN": "ADMIN_LISTEN", "LOGLEVEL": "LOG_LEVEL",
+		"FOO": "", "URL": "", "HOST": "", "TOKEN": "", "IMAGE": "", "DEBUG": "", "VERSION": "", "REPLICAS": "", "X": "", "": "", "HOME": "", "LOG": "",
+	} {
+		warnings, err := config.New().Load([]string{"NETPOLD_" + variable + "=1", "PATH=/bin", "NETPOLDX=1"})
+		want := "NETPOLD_" + variable + " is ignored, for it is no setting"
+		if meant != "" {
+			want += ": did you mean NETPOLD_" + meant + "?"
+		}
+		if diff := cmp.Diff([]string{want}, warnings); err != nil || diff != "" {
+			t.Errorf("Load: %v; warnings (-want +got):\n%s", err, diff)
+		}
 	}
 }
 

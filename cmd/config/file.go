@@ -106,7 +106,7 @@ func scalar(flag *pflag.Flag, node *yaml.Node) (string, error) {
 			want = "!!bool"
 		}
 		if tag != want {
-			return "", fmt.Errorf("%q is %s", node.Value, Wanted(flag))
+			return "", fmt.Errorf("%q is %s", node.Value, wanted(flag))
 		}
 	case "string":
 		if tag != "!!str" {
@@ -126,7 +126,7 @@ func (c *Config) keys() func(yield func(string) bool) {
 
 // Nearest is the name that a typing error may have meant; empty when none is near.
 func Nearest(typed string, names func(yield func(string) bool)) string {
-	best, distance := "", len(typed)/3+2
+	best, distance := "", (len(typed)+2)/3+1
 	for _, name := range slices.Sorted(names) {
 		if d := edits(typed, name); d < distance {
 			best, distance = name, d

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -31,6 +32,7 @@ func (c *Config) stateFlags() *pflag.FlagSet {
 	f.StringVar(&s.Namespace, "namespace", "default", "`NAMESPACE` of objects in the manifests that name none")
 	f.BoolVar(&s.IPBlockMatchesPods, "ipblock-matches-pods", true,
 		"whether an ipBlock matches addresses of Pods and Nodes too; with =false it matches only those outside the cluster")
+	limit(f, "namespace", orEmpty(wrongNamespace))
 	return withEnv(f)
 }
 
@@ -44,6 +46,8 @@ func (c *Config) clientFlags() *pflag.FlagSet {
 	f.StringVar(&s.Cert, "tls-client-cert", "", "PEM `FILE` of the client's own certificate, where the server asks for one")
 	f.StringVar(&s.Key, "tls-client-key", "", "PEM `FILE` of its private key")
 	f.StringVar(&s.ServerName, "tls-server-name", "", "`NAME` that the server's certificate must bear (default: the host of --server)")
+	limit(f, "server", orEmpty(wrongServer))
+	Positive(f, "timeout")
 	return withEnv(f)
 }
 
@@ -62,6 +66,8 @@ func (c *Config) serverFlags() *pflag.FlagSet {
 	f.Var(NewChoice((*string)(&s.WhenStale), string(server.AnswerWhenStale), string(server.DenyWhenStale)), "when-stale",
 		"what becomes of questions then: answers that say that they are stale, or errors")
 	f.IntVar(&s.MaxBatch, "max-batch", s.MaxBatch, "most questions (`N`) in one BatchAllowed call")
+	f.IntVar(&s.CacheSize, "cache-size", s.CacheSize,
+		"decisions (`N`) about workloads and Services that are remembered while they hold; 0 for none")
 	f.IntVar(&s.MaxMessageBytes, "max-message-bytes", s.MaxMessageBytes, "largest request taken, in `BYTES`")
 	f.Uint32Var(&s.MaxStreams, "max-streams", s.MaxStreams, "most calls (`N`) in progress on one connection")
 	f.Uint32Var(&s.StreamWorkers, "stream-workers", s.StreamWorkers,
@@ -81,7 +87,25 @@ func (c *Config) serverFlags() *pflag.FlagSet {
 		"how logs are written; auto is text on a terminal and JSON elsewhere")
 	// The default differs between machines: --help says how instead.
 	f.Lookup("stream-workers").DefValue = "0"
+	limitServer(f)
 	return withEnv(f)
+}
+
+// maxStreamWorkers bounds goroutines that are there whether or not there is anything to do.
+const maxStreamWorkers = 65536
+
+// limitServer refuses what makes no sense before anything is read, and names where it is set; what the server itself refuses
+// is more, for it sees settings beside each other.
+func limitServer(f *pflag.FlagSet) {
+	limit(f, "listen", wrongListen)
+	limit(f, "admin-listen", orEmpty(wrongListen))
+	Between(f, "max-batch", 1, math.MaxInt64)
+	Between(f, "cache-size", 0, server.MaxCacheSize)
+	Between(f, "max-message-bytes", 1, math.MaxInt32)
+	Between(f, "max-streams", 1, math.MaxUint32)
+	Between(f, "stream-workers", 0, maxStreamWorkers)
+	Positive(f, "max-deadline", "max-connection-age", "max-connection-age-grace")
+	notNegative(f, "max-staleness", "drain-delay", "drain-timeout")
 }
 
 func newGroup() *pflag.FlagSet {

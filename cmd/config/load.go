@@ -57,8 +57,8 @@ func (c *Config) Load(environ []string) (warnings []string, err error) {
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		if !known[name] {
 			warning := name + " is ignored, for it is no setting"
-			if near := Nearest(name, maps.Keys(known)); near != "" {
-				warning += ": did you mean " + near + "?"
+			if near := Nearest(strings.TrimPrefix(name, envPrefix), withoutPrefix(known)); near != "" {
+				warning += ": did you mean " + envPrefix + near + "?"
 			}
 			warnings = append(warnings, warning)
 		}
@@ -66,11 +66,22 @@ func (c *Config) Load(environ []string) (warnings []string, err error) {
 	return warnings, errors.Join(errs...)
 }
 
+// withoutPrefix are the names of variables without what they all begin with, which would make any two of them seem alike.
+func withoutPrefix(variables map[string]bool) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for name := range variables {
+			if !yield(strings.TrimPrefix(name, envPrefix)) {
+				return
+			}
+		}
+	}
+}
+
 // set gives a flag a value, unless hidden: then the value is only tried.
 func (c *Config) set(flag *pflag.Flag, origin Origin, where, value string, hidden bool) error {
 	before := flag.Value.String()
 	if err := flag.Value.Set(value); err != nil {
-		return fmt.Errorf("%s: %q is %s", where, value, Wanted(flag))
+		return fmt.Errorf("%s: %q %s", where, value, Refusal(flag, err))
 	}
 	if hidden {
 		return flag.Value.Set(before)
@@ -79,8 +90,17 @@ func (c *Config) set(flag *pflag.Flag, origin Origin, where, value string, hidde
 	return nil
 }
 
-// Wanted says of a value that a flag refuses what it is not, and what to give.
-func Wanted(flag *pflag.Flag) string {
+// Refusal says of a value that a flag refuses, after the value itself, what is wrong with it and what to give. err is the
+// error of the flag's Set.
+func Refusal(flag *pflag.Flag, err error) string {
+	if outside, ok := errors.AsType[*limitError](err); ok {
+		return outside.wrong
+	}
+	return "is " + wanted(flag)
+}
+
+// wanted says what a value of another type is not, and what to give.
+func wanted(flag *pflag.Flag) string {
 	if choice, ok := flag.Value.(*Choice); ok {
 		return "none of its values: give " + orList(choice.Words)
 	}

@@ -73,3 +73,14 @@ func (r *resource) remedy(err error) string {
 	}
 	return text
 }
+
+// withoutNumbers is a text without what is another in each failure of a kind: the caller's port, a stream's number, a resource
+// version.
+func withoutNumbers(text string) string {
+	return strings.Map(func(c rune) rune {
+		if '0' <= c && c <= '9' {
+			return -1
+		}
+		return c
+	}, text)
+}

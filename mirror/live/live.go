@@ -56,6 +56,7 @@ type Source struct {
 	maxStaleness time.Duration
 	log          *slog.Logger
 	resources    []*resource
+	made         time.Time
 	client       *client // nil where Config.ListerWatchers is used
 	feed         *feed
 	cluster      *engine.Cluster // of the goroutine that applies
@@ -65,7 +66,7 @@ type Source struct {
 	ready   chan struct{}
 
 	lifeSign  chan struct{} // a proof of life while stale
-	staleHint atomic.Bool   // as stale, without its lock
+	staleHint atomic.Bool   // signs of life are wanted: stale holds, or is being looked at
 	mu        sync.Mutex
 	// Guarded by mu:
 	stale        bool
@@ -90,7 +91,7 @@ func New(c Config) (*Source, error) {
 		return nil, errors.New("mirror of a cluster: give either how to reach the API server, or listers and watchers")
 	}
 	s := &Source{
-		name: c.Name, maxStaleness: c.MaxStaleness, log: c.Logger, feed: newFeed(), cluster: engine.NewCluster(c.Engine),
+		name: c.Name, made: time.Now(), maxStaleness: c.MaxStaleness, log: c.Logger, feed: newFeed(), cluster: engine.NewCluster(c.Engine),
 		ready: make(chan struct{}), lifeSign: make(chan struct{}, 1), staleChanged: make(chan struct{}),
 	}
 	if s.log == nil {

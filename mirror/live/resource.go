@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,14 +24,15 @@ type resource struct {
 	store  *store
 	probes chan struct{}
 
-	proof atomic.Int64 // when the last proof of life came, in nanoseconds of the epoch
+	proof atomic.Int64 // when the last proof of life came, in nanoseconds since the source was made
 
 	mu sync.Mutex
 	// Guarded by mu:
 	failures  map[verb]error // what fails at present
-	told      string         // the failure that was logged last
-	truncated int            // how many first lists by watch in a row ended without their end
-	listOnly  bool           // first lists by watch never end here
+	told      []string       // the failures that were logged since the last success, without their numbers
+	truncated int            // how many lists by watch in a row were cut off
+	endless   int            // how many lists by watch in a row never ended
+	plainOnce bool           // the next list is not to come by watch
 	past      *string        // the cluster that was listed; nil where it is not known
 }
 
@@ -57,24 +59,30 @@ func (r *resource) run(ctx context.Context) {
 
 // alive notes a proof that the API server still tells of this resource.
 func (r *resource) alive() {
-	r.proof.Store(time.Now().UnixNano())
+	r.proof.Store(int64(time.Since(r.source.made)))
 	r.source.signOfLife()
 }
 
-// age is the time since the last proof of life.
+// age is the time since the last proof of life. It does not depend on what the time of day is set to.
 func (r *resource) age() time.Duration {
-	return max(0, time.Since(time.Unix(0, r.proof.Load())))
+	return time.Since(r.source.made) - time.Duration(r.proof.Load())
 }
 
-// failed notes a failure, and tells of it once.
+// maxTold is how many kinds of failures in a row are logged. A failure that comes back in turns with others is logged once.
+const maxTold = 16
+
+// failed notes a failure, and tells of it once, until all is well again.
 func (r *resource) failed(v verb, err error) {
 	r.mu.Lock()
 	r.failures[v] = err
 	text := r.failureLocked()
-	told := r.told == text
-	r.told = text
+	kind := withoutNumbers(text)
+	tell := len(r.told) < maxTold && !slices.Contains(r.told, kind)
+	if tell {
+		r.told = append(r.told, kind)
+	}
 	r.mu.Unlock()
-	if !told {
+	if tell {
 		r.source.log.Warn("cluster can not be followed", "resource", r.qualified(), "error", text)
 	}
 }
@@ -85,9 +93,9 @@ func (r *resource) recovered(verbs ...verb) {
 	for _, v := range verbs {
 		delete(r.failures, v)
 	}
-	over := len(r.failures) == 0 && r.told != ""
+	over := len(r.failures) == 0 && len(r.told) > 0
 	if over {
-		r.told = ""
+		r.told = nil
 	}
 	r.mu.Unlock()
 	if over {
@@ -95,33 +103,41 @@ func (r *resource) recovered(verbs ...verb) {
 	}
 }
 
-// mayStream tells whether the first list may come by watch. It may not where such a list never ends, nor after two in a row
-// that were cut off, once.
+// listsAnew tells of a lost history. It is no failure: what follows is a list, which is taken by its differences.
+func (r *resource) listsAnew(err error) {
+	r.source.log.Info("cluster is listed anew: what happened since is not known", "resource", r.qualified(), "reason", err)
+}
+
+// maxEndless is how many lists by watch in a row may rest without an end before none is asked for any more. One may have been an
+// API server that hung.
+const maxEndless = 2
+
+// mayStream tells whether a list may come by watch. It may not where such lists never end, nor after two in a row that were cut
+// off, once.
 func (r *resource) mayStream() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.truncated >= 2 {
-		r.truncated = 0
-		return false
-	}
-	return !r.listOnly
+	plain := r.plainOnce || r.endless >= maxEndless
+	r.plainOnce = false
+	return !plain
 }
 
-// streamEnded notes how a first list by watch ended.
+// streamEnded notes how a list by watch ended.
 func (r *resource) streamEnded(how streamEnd) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch how {
 	case streamWhole:
-		r.truncated = 0
+		r.truncated, r.endless = 0, 0
 	case streamCut:
-		r.truncated++
-	case streamEndless:
-		if !r.listOnly {
+		if r.truncated++; r.truncated >= 2 {
+			r.truncated, r.plainOnce = 0, true
+		}
+	case streamEndless: // client-go lists plainly by itself
+		if r.endless++; r.endless == maxEndless {
 			r.source.log.Warn("the API server never ends a list that it sends by watch; it is asked for plain lists from now on",
 				"resource", r.qualified())
 		}
-		r.listOnly = true
 	}
 }
 

@@ -130,6 +130,42 @@ func TestStale(t *testing.T) {
 	}
 }
 
+// TestFailuresAreToldOnce proves that failures which come in turns, each with other numbers, are each told once until all is well.
+func TestFailuresAreToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, told := shop(), &logs{}
+		source := start(t, server, told.to)
+		settled(t, source)
+		outage := func() {
+			for i := range 200 {
+				server.fault("pods", func(f *faults) {
+					f.list = fmt.Errorf("stream error: stream ID %d; INTERNAL_ERROR", 2*i+1)
+					f.watch = f.list
+					if i%2 == 0 {
+						f.watch = fmt.Errorf("read tcp 127.0.0.1:%d->127.0.0.1:6443: connection reset by peer", 30_000+i)
+					}
+				})
+				server.breakWatches("pods", nil)
+				after(10 * time.Second)
+			}
+			if e := source.Status().Resources[0].Error; !strings.Contains(e, "ID 399") {
+				t.Errorf("the present failure is %q", e)
+			}
+			server.fault("pods", func(f *faults) { f.list, f.watch = nil, nil })
+			after(time.Minute)
+		}
+		outage()
+		first := told.count("can not be followed")
+		if recovered := told.count("is followed again"); first < 2 || first > 6 || recovered != 1 {
+			t.Errorf("failures are told %d times, their end %d times", first, recovered)
+		}
+		outage()
+		if again := told.count("can not be followed") - first; again < 2 || again > 6 {
+			t.Errorf("the failures of another outage are told %d times", again)
+		}
+	})
+}
+
 func schemaOf(resource string) schema.GroupResource { return schema.GroupResource{Resource: resource} }
 
 // TestNeverStale proves that 0 is never.

@@ -48,12 +48,16 @@ func (s *Source) attend(ctx context.Context) {
 		case <-timer.C:
 		case <-s.lifeSign:
 		}
+		// Signs of life are told from before ages are read: none is lost in between.
+		s.staleHint.Store(true)
 		var oldest time.Duration
 		for _, r := range s.resources {
 			oldest = max(oldest, r.age())
 		}
-		s.setStale(s.tooOld(oldest))
-		if oldest <= s.maxStaleness {
+		stale := s.tooOld(oldest)
+		s.setStale(stale)
+		if !stale {
+			s.staleHint.Store(false)
 			timer.Reset(s.maxStaleness - oldest + time.Millisecond)
 		}
 	}
@@ -66,7 +70,6 @@ func (s *Source) setStale(stale bool) {
 		return
 	}
 	s.stale = stale
-	s.staleHint.Store(stale)
 	close(s.staleChanged)
 	s.staleChanged = make(chan struct{})
 	if !stale {

@@ -16,6 +16,10 @@ import (
 // there is, and never say that it was all.
 const listSilence = 30 * time.Second
 
+// streamBuffer is how many events may wait for the reflector: it and the decoder work side by side, without a switch between them
+// for each event.
+const streamBuffer = 64
+
 // streamEnd is how a list that comes by watch ends.
 type streamEnd uint8
 
@@ -46,7 +50,7 @@ type stream struct {
 func newStream(ctx context.Context, r *resource, inner watch.Interface, cancel context.CancelFunc, lists bool) *stream {
 	s := &stream{
 		resource: r, inner: inner, cancel: cancel, ended: ctx.Done(), lists: lists,
-		out: make(chan watch.Event), stop: make(chan struct{}), cutter: cutter{encoder{secret: r.secret}},
+		out: make(chan watch.Event, streamBuffer), stop: make(chan struct{}), cutter: cutter{encoder{secret: r.secret}},
 	}
 	go s.relay()
 	return s
@@ -68,6 +72,8 @@ func (s *stream) relay() {
 	for {
 		select {
 		case <-s.stop:
+			return
+		case <-s.ended:
 			return
 		case <-silence.C:
 			s.silent()
@@ -100,8 +106,9 @@ func (s *stream) hand(event watch.Event) bool {
 	case s.out <- event:
 		return true
 	case <-s.stop:
-		return false
+	case <-s.ended:
 	}
+	return false
 }
 
 // patience is how long nothing may come. Bookmarks come every minute where the API server knows them. Where it does not,
@@ -151,7 +158,9 @@ func (s *stream) hearError(err error) {
 		return
 	default:
 	}
-	if !apierrors.IsResourceExpired(err) && !apierrors.IsGone(err) {
+	if historyLost(err) {
+		s.resource.listsAnew(err)
+	} else {
 		s.resource.failed(verbWatch, err)
 	}
 }

@@ -127,6 +127,44 @@ func TestHowListsCome(t *testing.T) {
 	}
 }
 
+// TestHangIsForgotten proves that one list by watch which rested without an end is no reason to do without them for ever: plain ones
+// take more memory.
+func TestHangIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, told := shop(), &logs{}
+		server.fault("pods", func(f *faults) { f.endless = true })
+		source := start(t, server, told.to)
+		after(time.Minute)
+		settled(t, source)
+		server.fault("pods", func(f *faults) { f.endless, f.list = false, forbidden("list") })
+		for range 3 {
+			listed := told.count("cluster listed")
+			server.compact("pods")
+			after(10 * time.Second)
+			if told.count("cluster listed") != listed+1 {
+				t.Fatalf("Pods were not listed by watch: %+v", source.Status().Resources[0])
+			}
+		}
+		if told.count("never ends a list") > 0 {
+			t.Error("it is told that lists never end")
+		}
+		server.fault("pods", func(f *faults) { f.endless, f.list = true, nil })
+		server.compact("pods")
+		after(time.Minute)
+		server.compact("pods")
+		after(time.Minute)
+		if n := told.count("never ends a list"); n != 1 {
+			t.Errorf("it is told %d times that lists never end, want once they did not twice in a row", n)
+		}
+		listed := told.count("cluster listed")
+		server.compact("pods")
+		after(10 * time.Second)
+		if told.count("cluster listed") != listed+1 {
+			t.Error("a list by watch is waited for though none ends here")
+		}
+	})
+}
+
 func forbidden(verb string) error {
 	return apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "", fmt.Errorf("User \"netpold\" cannot %s", verb))
 }

@@ -136,13 +136,15 @@ func (t *tracked) failed(ctx, bounded context.Context, v verb, err error) error 
 	if c := t.resource.source.client; c != nil && apierrors.IsUnauthorized(err) {
 		c.renewal.refused()
 	}
-	if !expected(v, err) {
+	switch {
+	case historyLost(err):
+		t.resource.listsAnew(err)
+	case v == verbWatch && apierrors.IsInvalid(err): // its way to ask for a list
+	default:
 		t.resource.failed(v, err)
 	}
 	return err
 }
 
-// expected tells whether an error is only the API server's way to ask for a list.
-func expected(v verb, err error) bool {
-	return apierrors.IsResourceExpired(err) || apierrors.IsGone(err) || v == verbWatch && apierrors.IsInvalid(err)
-}
+// historyLost tells whether the API server cannot say any more what happened since (410).
+func historyLost(err error) bool { return apierrors.IsResourceExpired(err) || apierrors.IsGone(err) }

@@ -23,15 +23,19 @@ func (r *reading) finish() []engine.Object {
 	}
 	for _, s := range r.services {
 		if len(s.Spec.Selector) > 0 && s.Spec.Type != corev1.ServiceTypeExternalName && !r.sliced[identity{"Service", s.Namespace, s.Name}] {
-			r.objects = append(r.objects, slicesOf(s, byNamespace[s.Namespace])...)
+			r.slicesOf(s, byNamespace[s.Namespace])
 		}
 	}
 	return r.objects
 }
 
-// slicesOf are the EndpointSlices that Kubernetes would make of a Service and the Pods of its namespace: Pods whose ports
+// maxMadeEndpoints is how many endpoints are made of all Services together: the Pods of every selector would else be counted
+// once for each Service that has it, which a few lines can make more than any memory holds.
+const maxMadeEndpoints = 1_000_000
+
+// slicesOf adds the EndpointSlices that Kubernetes would make of a Service and the Pods of its namespace: Pods whose ports
 // lead to the same numbers share one (S24). A Pod without an address is named instead.
-func slicesOf(s *corev1.Service, pods []*pod) []engine.Object {
+func (r *reading) slicesOf(s *corev1.Service, pods []*pod) {
 	bySignature := map[string]*engine.EndpointSlice{}
 	var made []engine.Object
 	for _, p := range pods {
@@ -40,6 +44,10 @@ func slicesOf(s *corev1.Service, pods []*pod) []engine.Object {
 		}
 		ports := targets(s, p.Ports)
 		for _, e := range endpointsOf(s, p) {
+			if r.madeEndpoints++; r.madeEndpoints > r.mostEndpoints {
+				r.tooManyEndpoints(s)
+				return
+			}
 			signature := fmt.Sprint(ports, e.Addr.Is6())
 			slice := bySignature[signature]
 			if slice == nil {
@@ -55,7 +63,17 @@ func slicesOf(s *corev1.Service, pods []*pod) []engine.Object {
 			slice.Endpoints = append(slice.Endpoints, e)
 		}
 	}
-	return made
+	r.objects = append(r.objects, made...)
+}
+
+// tooManyEndpoints reports the Service that goes beyond what is made; those after it say the same again, and are left to it.
+func (r *reading) tooManyEndpoints(s *corev1.Service) {
+	if r.madeEndpoints > r.mostEndpoints+1 {
+		return
+	}
+	r.problem(r.seen[identity{"Service", s.Namespace, s.Name}], "spec.selector", fmt.Sprintf(
+		"Too many: all Services without an EndpointSlice together select more than %d endpoints: lower the replicas of what they select, or give the EndpointSlices",
+		r.mostEndpoints))
 }
 
 func selects(selector, labels map[string]string) bool {

@@ -88,3 +88,42 @@ func TestS24EndpointsFromSelectors(t *testing.T) {
 		})
 	}
 }
+
+// TestMadeEndpointsAreBounded: a few lines can not ask for all memory. The bound is lowered here, as a million endpoints take time.
+func TestMadeEndpointsAreBounded(t *testing.T) {
+	if got := newReading("default").mostEndpoints; got != 1_000_000 {
+		t.Errorf("at most %d endpoints", got)
+	}
+	deployment := "{apiVersion: apps/v1, kind: Deployment, metadata: {name: d}, spec: {replicas: 10, template: {metadata: {labels: {app: web}}}}}"
+	service := func(name string) string {
+		return "{apiVersion: v1, kind: Service, metadata: {name: " + name + "}, spec: {selector: {app: web}, ports: [{port: 80}]}}"
+	}
+	const tooMany = `a.yaml, document 4: Service "default/s3": spec.selector: Too many: all Services without an EndpointSlice together select ` +
+		"more than 20 endpoints: lower the replicas of what they select, or give the EndpointSlices"
+	for name, test := range map[string]struct {
+		services []string
+		slices   int
+		problems []string
+	}{
+		"as many as may be": {[]string{service("s1"), service("s2")}, 2, nil},
+		"more, told once":   {[]string{service("s1"), service("s2"), service("s3"), service("s4")}, 2, []string{tooMany}},
+		"those that have slices do not count": {[]string{service("s1"), service("s2"), service("s3"), "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, " +
+			"metadata: {name: x, labels: {kubernetes.io/service-name: s3}}, addressType: IPv4, endpoints: []}"}, 3, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newReading("default")
+			r.mostEndpoints = 20
+			r.file("a.yaml", []byte(docs(append([]string{deployment}, test.services...)...)))
+			if got := len(slicesIn(r.finish())); got != test.slices {
+				t.Errorf("%d slices, want %d", got, test.slices)
+			}
+			var problems []string
+			for _, p := range r.problems {
+				problems = append(problems, p.String())
+			}
+			if diff := cmp.Diff(test.problems, problems); diff != "" {
+				t.Errorf("problems (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -15,7 +15,7 @@ import (
 	"github.com/netpold/netpold/mirror"
 )
 
-// sum is the hash of all files: equal sums are equal states.
+// sum is the hash of all files, and of what can not be read among them: equal sums are equal states.
 type sum [sha256.Size]byte
 
 // file is a manifest: where it is, and its place below the path that was asked for.
@@ -88,7 +88,8 @@ func (l *listing) entry(path, relative string) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		if isManifest(path) && !errors.Is(err, os.ErrNotExist) || isDangling(path) {
+		// A link to nothing may have been one to a directory; a file that was removed since it was listed is no longer there.
+		if _, gone := os.Lstat(path); gone == nil || !errors.Is(gone, os.ErrNotExist) {
 			l.refuse(path, err)
 		}
 	case info.IsDir():
@@ -96,12 +97,6 @@ func (l *listing) entry(path, relative string) {
 	case info.Mode().IsRegular() && isManifest(path) && l.first(path):
 		l.files = append(l.files, file{path, relative})
 	}
-}
-
-// isDangling tells a link to nothing from a file that has gone since it was listed.
-func isDangling(path string) bool {
-	_, err := os.Lstat(path)
-	return err == nil && isManifest(path)
 }
 
 func isManifest(path string) bool {
@@ -126,8 +121,22 @@ func (l *listing) first(path string) bool {
 }
 
 func (l *listing) refuse(path string, err error) {
-	l.problems = append(l.problems, mirror.Problem{File: path, Message: "can not be read: " + reasonOf(err).Error()})
+	l.problems = append(l.problems, unread(path, err))
 }
+
+func unread(path string, err error) mirror.Problem {
+	return mirror.Problem{File: path, Message: "can not be read: " + reasonOf(err).Error() + "; make it readable, or remove it"}
+}
+
+// mark makes entries that can not be read a part of the sum, so that they are noticed when they come, change and go.
+func (l *listing) mark(h hash.Hash) {
+	for _, p := range l.problems {
+		markUnread(h, p)
+	}
+}
+
+// markUnread keeps what can not be read apart from every file: no name begins with a zero.
+func markUnread(h hash.Hash, p mirror.Problem) { mark(h, "\x00"+p.File+"\x00"+p.Message, 0) }
 
 // all reads every file of the options into r, and gives the sum of their bytes and their number.
 func (r *reading) all(ctx context.Context, o Options) (sum, int, error) {
@@ -150,6 +159,7 @@ func (r *reading) all(ctx context.Context, o Options) (sum, int, error) {
 		return sum{}, 0, err
 	}
 	r.problems = append(r.problems, l.problems...)
+	l.mark(h)
 	for _, f := range l.files {
 		if err := ctx.Err(); err != nil {
 			return sum{}, 0, fmt.Errorf("manifests %q: %w", o.Path, err)
@@ -159,7 +169,9 @@ func (r *reading) all(ctx context.Context, o Options) (sum, int, error) {
 			if f.relative == "" {
 				return sum{}, 0, unreadable(f.path, err)
 			}
-			r.problems = append(r.problems, mirror.Problem{File: f.path, Message: "can not be read: " + reasonOf(err).Error()})
+			problem := unread(f.path, err)
+			r.problems = append(r.problems, problem)
+			markUnread(h, problem)
 			continue
 		}
 		mark(h, f.relative, int64(len(data)))
@@ -176,6 +188,7 @@ func fingerprint(path string) (sum, error) {
 		return sum{}, err
 	}
 	h := sha256.New()
+	l.mark(h)
 	for _, f := range l.files {
 		if err := hashFile(h, f); err != nil {
 			return sum{}, err
@@ -187,7 +200,11 @@ func fingerprint(path string) (sum, error) {
 func hashFile(h hash.Hash, f file) error {
 	opened, err := os.Open(f.path)
 	if err != nil {
-		return unreadable(f.path, err)
+		if f.relative == "" {
+			return unreadable(f.path, err)
+		}
+		markUnread(h, unread(f.path, err))
+		return nil
 	}
 	defer func() { _ = opened.Close() }() // nothing was written
 	info, err := opened.Stat()

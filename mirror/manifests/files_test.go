@@ -127,6 +127,40 @@ func TestADanglingLinkIsAProblem(t *testing.T) {
 	}
 }
 
+// TestUnreadableEntriesAreSeen: they change the fingerprint when they come and go, so that they are told at the next look.
+func TestUnreadableEntriesAreSeen(t *testing.T) {
+	for name, target := range map[string]string{
+		"b.yaml": "gone", "loop.json": "loop.json", "team-a": "gone/team-a", // which may have been a directory of policies
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := write(t, map[string]string{"a.yaml": podNamed("a")})
+			was, err := fingerprint(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			link := filepath.Join(dir, name)
+			if err := os.Symlink(target, link); err != nil {
+				t.Fatal(err)
+			}
+			now, err := fingerprint(dir)
+			if err != nil || now == was {
+				t.Errorf("the link is not seen: %v", err)
+			}
+			_, c, err := read(context.Background(), Options{Path: dir})
+			if invalid, ok := errors.AsType[*ProblemsError](err); !ok || len(invalid.Problems) != 1 || invalid.Problems[0].File != link {
+				t.Errorf("error %v", err)
+			}
+			if c.sum != now {
+				t.Error("what is read and what is compared differ: it would be read at every look")
+			}
+			must(t, os.Remove(link))
+			if now, err := fingerprint(dir); err != nil || now != was {
+				t.Errorf("the link is seen after it has gone: %v", err)
+			}
+		})
+	}
+}
+
 func TestProblemsOfEveryFileAreTold(t *testing.T) {
 	dir := write(t, map[string]string{
 		"a.yaml": "{apiVersion: apps/v1, kind: Deployment, metadata: {name: a}, spec: {replicas: -1}}\n---\nx: [", "b.yaml": podNamed("B"), "c.json": "{", "d.yaml": podNamed("d"), "e/f.yaml": podNamed("d"),

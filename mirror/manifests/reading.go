@@ -31,6 +31,8 @@ type reading struct {
 	// templatePods is how many Pods the workloads stand for so far.
 	templatePods int
 	services     []*corev1.Service
+	// madeEndpoints is how many endpoints were made of Services so far, of at most mostEndpoints.
+	madeEndpoints, mostEndpoints int
 	// sliced are the Services that have EndpointSlices.
 	sliced map[identity]bool
 	// sizes are the bytes of each file.
@@ -41,7 +43,10 @@ type reading struct {
 type identity struct{ kind, namespace, name string }
 
 func newReading(namespace string) *reading {
-	return &reading{namespace: namespace, ignored: map[string]int{}, seen: map[identity]place{}, sliced: map[identity]bool{}, sizes: map[string]int{}}
+	return &reading{
+		namespace: namespace, ignored: map[string]int{}, seen: map[identity]place{}, sliced: map[identity]bool{}, sizes: map[string]int{},
+		mostEndpoints: maxMadeEndpoints,
+	}
 }
 
 // place is where an object is.

@@ -175,8 +175,7 @@ func (s *Source) refuse(report Report, err error) {
 		return
 	}
 	for _, p := range problems {
-		s.log.Error("manifests refused, the last good state is served on", "file", p.File, "document", p.Document,
-			"object", p.Kind+" "+p.Namespace+"/"+p.Name, "field", p.Field, "problem", p.Message)
+		s.log.Error("manifests refused, the last good state is served on", attributes(p)...)
 	}
 }
 
@@ -204,10 +203,10 @@ func (s *Source) publish(result Result, c content) {
 
 	if !warned {
 		for _, p := range result.Report.Problems {
-			s.log.Warn("manifests", "file", p.File, "document", p.Document,
-				"object", p.Kind+" "+p.Namespace+"/"+p.Name, "field", p.Field, "problem", p.Message)
+			s.log.Warn("manifests", attributes(p)...)
 		}
 	}
+	s.logRemovedPolicies(changes, result.Report.Counts["networkpolicies"])
 	s.log.Info("manifests taken", "path", s.options.Path, "files", result.Report.Files, "changes", len(changes),
 		"revision", next.Snapshot.Revision())
 }

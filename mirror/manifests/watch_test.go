@@ -3,8 +3,10 @@ package manifests
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -61,6 +63,47 @@ func must(t *testing.T, err error) {
 func renamesOver(t *testing.T, dir string) {
 	put(t, filepath.Join(dir, ".a.yaml.tmp"), docs(podNamed("a"), podNamed("b")))
 	must(t, os.Rename(filepath.Join(dir, ".a.yaml.tmp"), filepath.Join(dir, "a.yaml")))
+}
+
+// TestWatchSeesADanglingLink, at once and not at the next comparison of everything; and again when it has gone.
+func TestWatchSeesADanglingLink(t *testing.T) {
+	dir := write(t, map[string]string{"a.yaml": podNamed("a")})
+	heard := make(heardBy, 10)
+	s := loaded(t, SourceOptions{Options: Options{Path: dir}, Quiet: time.Millisecond, Check: time.Hour, Logger: slog.New(slog.NewTextHandler(heard, nil))})
+	running(t, s)
+	link := filepath.Join(dir, "b.yaml")
+	must(t, os.Symlink("gone", link))
+	heard.await(t, "can not be read: no such file or directory; make it readable, or remove it")
+	if status := s.Status(); len(status.Problems) != 1 || status.Problems[0].File != link || pods(t, s) != 1 {
+		t.Errorf("status %+v", status)
+	}
+	s.published(t, func() { must(t, os.Remove(link)) })
+	if status := s.Status(); len(status.Problems) != 0 {
+		t.Errorf("status %+v", status)
+	}
+}
+
+// heardBy passes on what is logged.
+type heardBy chan string
+
+func (h heardBy) Write(p []byte) (int, error) {
+	h <- string(p)
+	return len(p), nil
+}
+
+func (h heardBy) await(t *testing.T, text string) {
+	t.Helper()
+	deadline := time.After(limit)
+	for {
+		select {
+		case line := <-h:
+			if strings.Contains(line, text) {
+				return
+			}
+		case <-deadline:
+			t.Fatalf("%q is not logged", text)
+		}
+	}
 }
 
 func TestWatchOfAConfigMap(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -87,29 +88,57 @@ func TestTokenIsRenewedOnDisk(t *testing.T) {
 	short := s.Token(t.Context(), namespace, "netpold", -30*time.Second) // good for another 30 s
 	kubetest.WriteToken(t, s.tokenFile, short)
 	n := s.serveReady(t)
-	client := n.Client()
-	w := newWorld(t, s.Client(), 31)
-	churn(t, w, 50, func(string) {})
-	if err := w.ask(t.Context(), client, 50); err != nil {
-		t.Fatal(err)
-	}
-	kubetest.Eventually(t, 2*patience, func(ctx context.Context) error {
+	s.expires(t, n, func(ctx context.Context) error {
 		review := &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: short}}
 		review, err := s.Client().AuthenticationV1().TokenReviews().Create(ctx, review, metav1.CreateOptions{})
 		if err == nil && review.Status.Authenticated {
 			err = errors.New("the token has not expired")
 		}
 		return err
+	}, func() {
+		kubetest.WriteToken(t, s.tokenFile, s.Token(t.Context(), namespace, "netpold", time.Hour))
 	})
-	// Watches that are open do not ask for a token again.
+}
+
+// TestClientCertificateIsRenewedOnDisk: the same of a client certificate, of the very user that the role is granted to.
+func TestClientCertificateIsRenewedOnDisk(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	dir := t.TempDir()
+	files := kubetest.Credentials{CertFile: filepath.Join(dir, "tls.crt"), KeyFile: filepath.Join(dir, "tls.key")}
+	const user, lifetime = "system:serviceaccount:" + namespace + ":netpold", 40 * time.Second
+	s.kubeconfig = s.Kubeconfig(contextName, files)
+	s.WriteCertificate(files, user, lifetime)
+	end := time.Now().Add(lifetime)
+	n := s.serveReady(t)
+	s.expires(t, n, func(context.Context) error {
+		if left := time.Until(end); left > -time.Second {
+			return fmt.Errorf("the certificate is good for another %v", left)
+		}
+		return nil
+	}, func() { s.WriteCertificate(files, user, time.Hour) })
+}
+
+// expires shows a ready replica whose credentials expire: it says so, goes on answering from what it has, and follows the cluster
+// again once they are renewed.
+func (s *site) expires(t *testing.T, n *kubetest.Netpold, expired func(context.Context) error, renew func()) {
+	t.Helper()
+	client := n.Client()
+	w := newWorld(t, s.Client(), 31)
+	churn(t, w, 50, func(string) {})
+	if err := w.ask(t.Context(), client, 50); err != nil {
+		t.Fatal(err)
+	}
+	kubetest.Eventually(t, 2*patience, expired)
+	// Watches that are open are not asked for credentials again.
 	s.KillAPIServer()
 	s.StartAPIServer()
 	kubetest.Eventually(t, patience, func(ctx context.Context) error { return says(ctx, client, "credentials") })
 	if err := w.askAt(t.Context(), client, 50, ""); err != nil {
 		t.Errorf("without credentials: %v", err)
 	}
-	kubetest.WriteToken(t, s.tokenFile, s.Token(t.Context(), namespace, "netpold", time.Hour))
-	kubetest.Eventually(t, 2*time.Minute, func(ctx context.Context) error {
+	renew()
+	kubetest.Eventually(t, 2*patience, func(ctx context.Context) error {
 		st, err := client.Status(ctx)
 		if err != nil {
 			return err

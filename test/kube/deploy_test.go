@@ -1,9 +1,12 @@
 package kube_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -120,8 +124,8 @@ func variants() map[string]map[string]any {
 		"fixed": {
 			"autoscaling": map[string]any{"enabled": false}, "replicas": 3,
 			"image":             map[string]any{"digest": "sha256:" + strings.Repeat("0", 64), "pullSecrets": []any{map[string]any{"name": "pull"}}},
-			"priorityClassName": "system-cluster-critical",
-			"resources":         map[string]any{"limits": map[string]any{"memory": "1536Mi", "cpu": "2"}},
+			"priorityClassName": "system-cluster-critical", "serviceAccount": map[string]any{"create": false, "name": "theirs"},
+			"resources": map[string]any{"limits": map[string]any{"memory": "1536Mi", "cpu": "2"}},
 		},
 		"everything else": {
 			"nameOverride": "policy", "fullnameOverride": "policy-decisions", "podLabels": map[string]any{"a": "b"}, "podAnnotations": map[string]any{"a": "b"},
@@ -130,7 +134,8 @@ func variants() map[string]map[string]any {
 			"nodeSelector":   map[string]any{"kubernetes.io/os": "linux"}, "tolerations": []any{map[string]any{"operator": "Exists"}},
 			"affinity":      map[string]any{"podAntiAffinity": map[string]any{"requiredDuringSchedulingIgnoredDuringExecution": []any{map[string]any{"topologyKey": "kubernetes.io/hostname", "labelSelector": map[string]any{}}}}},
 			"networkPolicy": map[string]any{"clients": []any{map[string]any{"podSelector": map[string]any{"matchLabels": map[string]any{"role": "proxy"}}}}, "monitoring": []any{}},
-			"settings":      map[string]any{"log-level": "debug", "max-batch": 500},
+			// As a number comes out of YAML.
+			"settings": map[string]any{"log-level": "debug", "max-message-bytes": float64(32 << 20), "ipblock-matches-pods": false, "drain-delay": "20s"},
 		},
 	}
 }
@@ -174,13 +179,25 @@ func TestValuesAreChecked(t *testing.T) {
 		values map[string]any
 		want   string
 	}{
-		"unknown":            {map[string]any{"replicaCount": 3}, "replicaCount"},
-		"unknown, deep":      {map[string]any{"image": map[string]any{"name": "x"}}, "name"},
-		"memory in bytes":    {map[string]any{"resources": map[string]any{"limits": map[string]any{"memory": "1000000000"}}}, "memory"},
-		"the chart's own":    {map[string]any{"settings": map[string]any{"listen": ":1"}}, "listen"},
-		"tag and no number":  {map[string]any{"replicas": "two"}, "replicas"},
-		"digest of no kind":  {map[string]any{"image": map[string]any{"digest": "latest"}}, "digest"},
-		"no API server port": {map[string]any{"networkPolicy": map[string]any{"apiServerPorts": []any{}}}, "apiServerPorts"},
+		"unknown":                 {map[string]any{"replicaCount": 3}, "replicaCount"},
+		"unknown, deep":           {map[string]any{"image": map[string]any{"name": "x"}}, "name"},
+		"memory in bytes":         {map[string]any{"resources": map[string]any{"limits": map[string]any{"memory": "1000000000"}}}, "memory"},
+		"the chart's own":         {map[string]any{"settings": map[string]any{"listen": ":1"}}, "listen"},
+		"tag and no number":       {map[string]any{"replicas": "two"}, "replicas"},
+		"digest of no kind":       {map[string]any{"image": map[string]any{"digest": "latest"}}, "digest"},
+		"no API server port":      {map[string]any{"networkPolicy": map[string]any{"apiServerPorts": []any{}}}, "apiServerPorts"},
+		"setting of no such name": {map[string]any{"settings": map[string]any{"max-stalness": "5m"}}, "max-stalness"},
+		"a file of the machine's": {map[string]any{"settings": map[string]any{"kubeconfig": "/root/.kube/config"}}, "kubeconfig"},
+		"time without a unit":     {map[string]any{"settings": map[string]any{"max-staleness": 180}}, "max-staleness"},
+		"drain of unknown length": {map[string]any{"settings": map[string]any{"drain-timeout": "1m"}}, "drain-timeout"},
+		"stale, but how":          {map[string]any{"settings": map[string]any{"when-stale": "allow"}}, "when-stale"},
+		"tag in the repository":   {map[string]any{"image": map[string]any{"repository": "example.com/netpold:v1"}}, "repository"},
+		"nobody may go":           {map[string]any{"podDisruptionBudget": map[string]any{"maxUnavailable": 0}}, "maxUnavailable"},
+		"more least than most":    {map[string]any{"autoscaling": map[string]any{"minReplicas": 7}}, "raise maxReplicas"},
+		"clients' certificates without TLS": {
+			map[string]any{"tls": map[string]any{"requireClientCertificate": true}}, "give tls.secretName",
+		},
+		"everybody's ServiceAccount": {map[string]any{"serviceAccount": map[string]any{"create": false}}, "give serviceAccount.name"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := render.Helm(chart(), namespace, test.values)
@@ -198,7 +215,11 @@ func TestNotesTellTheRisk(t *testing.T) {
 		says, saysNot []string
 	}{
 		"default": {nil, []string{"dns:///netpold-headless.netpold.svc:9480\n", "in plaintext", "Every Pod of the cluster may ask"}, []string{"--tls"}},
-		"tls":     {variants()["tls"], []string{"9480   (TLS)", "--tls"}, []string{"in plaintext"}},
+		"tls":     {variants()["tls"], []string{"9480   (TLS)", "--tls-ca ca.crt --tls-server-name netpold.netpold.svc"}, []string{"in plaintext"}},
+		"open": {
+			map[string]any{"networkPolicy": map[string]any{"enabled": false, "clients": []any{map[string]any{"podSelector": map[string]any{}}}}},
+			[]string{"Every Pod of the cluster may ask"}, nil,
+		},
 		"clients": {variants()["everything else"], []string{"policy-decisions-headless"}, []string{"Every Pod"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -243,8 +264,8 @@ func TestNumbersFit(t *testing.T) {
 			as(t, deployment(t, charted(t, values)), &d)
 			pod := d.Spec.Template.Spec
 			container := pod.Containers[0]
-			if drain := flag(t, container.Args, "drain-delay") + flag(t, container.Args, "drain-timeout"); time.Duration(*pod.TerminationGracePeriodSeconds)*time.Second <= drain {
-				t.Errorf("terminationGracePeriodSeconds %d is not more than the drain's %v", *pod.TerminationGracePeriodSeconds, drain)
+			if drain := flag(t, container.Args, "drain-delay") + flag(t, container.Args, "drain-timeout"); time.Duration(*pod.TerminationGracePeriodSeconds)*time.Second != drain+10*time.Second {
+				t.Errorf("terminationGracePeriodSeconds is %d, want 10 s more than the drain's %v", *pod.TerminationGracePeriodSeconds, drain)
 			}
 			limit := container.Resources.Limits.Memory().Value()
 			var soft resource.Quantity
@@ -257,6 +278,92 @@ func TestNumbersFit(t *testing.T) {
 				t.Errorf("GOMEMLIMIT %v is %.3f of the limit %d, want 0.9", &soft, share, limit)
 			}
 		})
+	}
+}
+
+// TestProbes: a Pod is ready while its questions are answered, from a stale state too; it starts when gRPC serves, where a kubelet can
+// ask; and only a process that hangs is restarted.
+func TestProbes(t *testing.T) {
+	for name, values := range variants() {
+		t.Run(name, func(t *testing.T) {
+			var d appsv1.Deployment
+			as(t, deployment(t, charted(t, values)), &d)
+			container := d.Spec.Template.Spec.Containers[0]
+			_, secured := values["tls"]
+			for _, probe := range []*corev1.Probe{container.StartupProbe, container.ReadinessProbe} {
+				if (probe.GRPC != nil) == secured {
+					t.Errorf("a probe asks gRPC %v, while TLS is %v", probe.GRPC, secured)
+				}
+				if secured && probe.HTTPGet.Path != "/readyz" {
+					t.Errorf("a probe asks %s", probe.HTTPGet.Path)
+				}
+			}
+			if ready := container.ReadinessProbe.GRPC; ready != nil && (ready.Service == nil || *ready.Service != "readiness") {
+				t.Errorf("readiness asks %v, which is not SERVING on a stale replica", ready)
+			}
+			if alive := container.LivenessProbe.HTTPGet; alive == nil || alive.Path != "/healthz" {
+				t.Errorf("liveness asks %v, want /healthz", alive)
+			}
+			for _, probe := range []*corev1.Probe{container.StartupProbe, container.ReadinessProbe, container.LivenessProbe} {
+				port := probe.HTTPGet
+				if port != nil && !slices.ContainsFunc(container.Ports, func(p corev1.ContainerPort) bool { return p.Name == port.Port.StrVal }) {
+					t.Errorf("a probe asks the port %v, which is none", port.Port)
+				}
+				if grpc := probe.GRPC; grpc != nil && !slices.ContainsFunc(container.Ports, func(p corev1.ContainerPort) bool { return p.ContainerPort == grpc.Port }) {
+					t.Errorf("a probe asks the port %d, which is none", grpc.Port)
+				}
+			}
+		})
+	}
+}
+
+// TestReplicasHaveOneMaster: the Deployment says how many replicas there are only where no HorizontalPodAutoscaler does.
+func TestReplicasHaveOneMaster(t *testing.T) {
+	for name, values := range variants() {
+		t.Run(name, func(t *testing.T) {
+			list := charted(t, values)
+			_, says, err := unstructured.NestedFieldNoCopy(deployment(t, list).Object, "spec", "replicas")
+			if err != nil {
+				t.Fatal(err)
+			}
+			scaled := slices.ContainsFunc(list, func(o *unstructured.Unstructured) bool { return o.GetKind() == "HorizontalPodAutoscaler" })
+			if says == scaled {
+				t.Errorf("the Deployment says how many: %v; there is an autoscaler: %v", says, scaled)
+			}
+		})
+	}
+}
+
+// TestSettingsAreThoseOfServe: the chart takes each flag of "netpold serve" that is not its own to set, and no other.
+func TestSettingsAreThoseOfServe(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(chart(), "values.schema.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var schema struct {
+		Properties struct {
+			Settings struct{ Properties map[string]any }
+		}
+	}
+	if err := json.Unmarshal(text, &schema); err != nil {
+		t.Fatal(err)
+	}
+	help, err := kubetest.Run(t, "serve", "--help")
+	if err != nil {
+		t.Fatalf("%v: %s", err, help)
+	}
+	own := []string{
+		"config", "manifests", "kubeconfig", "context", "namespace", "listen", "admin-listen", "tls-cert", "tls-key", "tls-client-ca", "help",
+	}
+	var flags []string
+	for _, found := range regexp.MustCompile(`(?m)^ +(?:-\w, )?--([a-z-]+)`).FindAllStringSubmatch(help, -1) {
+		if !slices.Contains(own, found[1]) {
+			flags = append(flags, found[1])
+		}
+	}
+	slices.Sort(flags)
+	if diff := cmp.Diff(flags, slices.Sorted(maps.Keys(schema.Properties.Settings.Properties))); diff != "" {
+		t.Errorf("settings in deploy/helm/netpold/values.schema.json (-serve --help +schema)\n%s", diff)
 	}
 }
 

@@ -2,6 +2,7 @@ package kube_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -189,6 +190,27 @@ func TestEtcdIsEmptied(t *testing.T) {
 	recovers(t, n, client, fresh)
 }
 
+// listed tells how often netpold has listed Pods after its first list, and how often because the API server did not know any more
+// what had happened since (410).
+func listed(n *kubetest.Netpold) (again, lost int) {
+	for line := range strings.Lines(n.Output()) {
+		var told struct {
+			Msg, Resource string
+			First         bool
+		}
+		if json.Unmarshal([]byte(line), &told) != nil || told.Resource != "pods" {
+			continue
+		}
+		switch {
+		case strings.HasPrefix(told.Msg, "cluster is listed anew"):
+			lost++
+		case told.Msg == "cluster listed" && !told.First:
+			again++
+		}
+	}
+	return again, lost
+}
+
 // TestHistoryIsCompacted: a watch goes on over a compaction; one that was away for longer than the history finds it gone (410), and
 // the list that follows is taken as a difference.
 func TestHistoryIsCompacted(t *testing.T) {
@@ -205,6 +227,9 @@ func TestHistoryIsCompacted(t *testing.T) {
 			t.Fatalf("after a compaction under an open watch: %v", err)
 		}
 	}
+	if again, _ := listed(n); again != 0 {
+		t.Errorf("Pods were listed again %d times, though the watch was never behind", again)
+	}
 	n.Suspend()
 	churn(t, w, 200, func(string) {})
 	s.KillAPIServer()
@@ -214,6 +239,43 @@ func TestHistoryIsCompacted(t *testing.T) {
 	n.Resume()
 	if err := w.ask(t.Context(), client, 200); err != nil {
 		t.Fatalf("after a watch came back to a compacted history: %v", err)
+	}
+	if again, lost := listed(n); again == 0 || lost == 0 {
+		t.Errorf("Pods were listed again %d times, %d for a lost history: the watch did not find it compacted", again, lost)
+	}
+	recovers(t, n, client, w)
+}
+
+// TestHistoryIsCompactedUnderTheAPIServer: etcd forgets what the API server itself has not read, so that its open watches end and
+// cannot go on (410). Deletions that nobody was told of are found by the list that follows.
+func TestHistoryIsCompactedUnderTheAPIServer(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	n := s.serveReady(t)
+	client := n.Client()
+	w := newWorld(t, s.Client(), 16)
+	churn(t, w, 150, func(string) {})
+	if err := w.ask(t.Context(), client, 50); err != nil {
+		t.Fatal(err)
+	}
+	s.APIServer().Suspend()
+	s.RestartEtcd()
+	gone := s.Unstore(t.Context(), "/registry/pods/a/") + s.Unstore(t.Context(), "/registry/networkpolicies/b/")
+	if gone < 2 {
+		t.Fatalf("only %d objects were there to be deleted", gone)
+	}
+	s.Compact(t.Context())
+	s.APIServer().Resume()
+	kubetest.Eventually(t, patience, func(context.Context) error {
+		if again, lost := listed(n); again == 0 || lost == 0 {
+			return fmt.Errorf("Pods were listed again %d times, %d for a lost history", again, lost)
+		}
+		return nil
+	})
+	w.relist()
+	// The first questions come while other resources may still be behind: their token has them wait.
+	if err := w.ask(t.Context(), client, 200); err != nil {
+		t.Fatalf("after etcd was compacted under open watches: %v", err)
 	}
 	recovers(t, n, client, w)
 }

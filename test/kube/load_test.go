@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"google.golang.org/protobuf/proto"
 	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
@@ -19,36 +19,65 @@ import (
 	netpold "github.com/netpold/netpold/clients/go"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/test/kube/kubetest"
+	"github.com/netpold/netpold/test/scenario"
 )
 
 // refuse has the API server answer 429 to everything that netpold asks, until the result is called: one request at a time may come
-// through a level without any share, and that one never ends.
+// through a level without any share, and that one never ends. The API server must grant requests more time than the test takes.
 func (s *site) refuse(t *testing.T) (end func()) {
 	t.Helper()
-	s.allot(t)
+	level := s.allot(t)
 	config := s.Admin()
 	config.BearerToken = kubetest.AccountToken
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
 		t.Fatal(err)
 	}
+	// What is asked before the level is known to the API server would wait in another one, and hold nobody up.
+	kubetest.Eventually(t, patience, func(ctx context.Context) error {
+		code, of, err := levelOf(ctx, client, config.Host)
+		if err == nil && of != level {
+			err = fmt.Errorf("%d from priority level %s, want %s", code, of, level)
+		}
+		return err
+	})
 	ctx, cancel := context.WithCancel(t.Context())
-	var callers sync.WaitGroup
-	for range 2 {
-		callers.Go(func() {
-			for ctx.Err() == nil {
-				occupy(ctx, client, config.Host)
-			}
-		})
-	}
+	var caller sync.WaitGroup
+	caller.Go(func() {
+		for ctx.Err() == nil {
+			occupy(ctx, client, config.Host)
+		}
+	})
+	kubetest.Eventually(t, patience, func(ctx context.Context) error {
+		code, _, err := levelOf(ctx, client, config.Host)
+		if err == nil && code != http.StatusTooManyRequests {
+			err = fmt.Errorf("the API server answers %d, want 429", code)
+		}
+		return err
+	})
 	return func() {
 		t.Helper()
 		cancel()
-		callers.Wait()
+		caller.Wait()
 		if err := s.Client().FlowcontrolV1().FlowSchemas().Delete(t.Context(), "nothing-for-netpold", metav1.DeleteOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+// levelOf asks something small, and tells the answer's code and the UID of the priority level that it was given.
+func levelOf(ctx context.Context, client *http.Client, host string) (code int, level string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, host+"/api/v1/namespaces?limit=1", nil)
+	if err != nil {
+		return 0, "", err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	return resp.StatusCode, resp.Header.Get(flowcontrolv1.ResponseHeaderMatchedPriorityLevelConfigurationUID), resp.Body.Close()
 }
 
 // occupy asks something, and leaves the API server waiting for the end of the question.
@@ -65,8 +94,8 @@ func occupy(ctx context.Context, client *http.Client, host string) {
 	}
 }
 
-// allot gives all that netpold asks to a priority level without any share.
-func (s *site) allot(t *testing.T) {
+// allot gives all that netpold asks to a priority level without any share, and tells its UID.
+func (s *site) allot(t *testing.T) string {
 	t.Helper()
 	flow := s.Client().FlowcontrolV1()
 	level := &flowcontrolv1.PriorityLevelConfiguration{
@@ -93,19 +122,21 @@ func (s *site) allot(t *testing.T) {
 			}},
 		},
 	}
-	if _, err := flow.PriorityLevelConfigurations().Create(t.Context(), level, metav1.CreateOptions{}); err != nil {
+	level, err := flow.PriorityLevelConfigurations().Create(t.Context(), level, metav1.CreateOptions{})
+	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := flow.FlowSchemas().Create(t.Context(), schema, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
+	return string(level.UID)
 }
 
 // TestAPIServerRefuses: while the API server answers 429, a new replica is not ready and says why, and one that is ready goes on;
 // both take part again by themselves.
 func TestAPIServerRefuses(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newSite(t, "--request-timeout=1h")
 	ready := s.serveReady(t, "--max-staleness="+limit.String())
 	w := newWorld(t, s.Client(), 21)
 	churn(t, w, 100, func(string) {})
@@ -135,99 +166,135 @@ func TestAPIServerRefuses(t *testing.T) {
 	recovers(t, ready, ready.Client(), w)
 }
 
-// TestReplicasComeAndGo: with two replicas and a client that goes round, one is killed, comes back, and is drained; not one question
-// fails, and not one is answered wrongly.
+// TestReplicasComeAndGo: with two replicas and a client that goes round, one is killed, comes back, and is drained, while the cluster
+// goes on changing; not one question fails, and not one is answered otherwise than the oracle does. Only the client's own retry policy
+// asks again.
 func TestReplicasComeAndGo(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	w := newWorld(t, s.Client(), 22)
-	churn(t, w, 150, func(string) {})
+	e := &exam{w: newWorld(t, s.Client(), 22)}
+	churn(t, e.w, 150, func(string) {})
 	replicas := []*kubetest.Netpold{s.serveReady(t, "--drain-delay=1s"), s.serveReady(t, "--drain-delay=1s")}
 	client := kubetest.Dial(t, replicas...)
-	questions, want := asked(t, w, client)
+	e.set()
 
 	ctx, stop := context.WithCancel(t.Context())
 	var callers sync.WaitGroup
-	var answers atomic.Int64
 	errs := make(chan error, 4)
 	for i := range cap(errs) {
 		callers.Go(func() {
 			for at := i; ctx.Err() == nil; at++ {
-				k := at % len(questions)
-				if err := again(client, questions[k], want[k]); err != nil {
+				if err := e.ask(client, at); err != nil {
 					errs <- err
 					return
 				}
-				answers.Add(1)
 			}
 		})
 	}
+	defer func() {
+		stop()
+		callers.Wait()
+	}()
 	for round := range 4 {
 		n := replicas[round%2]
-		asksOn(t, &answers, errs)
+		e.goesOn(t, errs)
 		if round < 2 {
 			n.Kill()
-		} else if err := n.Stop(30 * time.Second); err != nil {
+		} else if err := n.Stop(patience); err != nil {
 			t.Errorf("a replica that is told to end: %v", err)
 		}
-		asksOn(t, &answers, errs)
+		e.goesOn(t, errs)
 		n.Start()
 		n.AwaitReady()
 		kubetest.Eventually(t, patience, func(ctx context.Context) error { return answering(ctx, n) })
 	}
+	e.goesOn(t, errs)
 	stop()
 	callers.Wait()
 	close(errs)
 	for err := range errs {
 		t.Error(err)
 	}
-	t.Logf("%d answers", answers.Load())
+	t.Logf("%d answers, of them %d denials", e.answers.Load(), e.denials.Load())
+	if e.denials.Load() == 0 || e.denials.Load() == e.answers.Load() {
+		t.Error("all questions had the same answer")
+	}
 }
 
-// asked are questions with the oracle's answers, as a client got them.
-func asked(t *testing.T, w *world, client *netpold.Client) ([]*netpoldv1.AllowedRequest, []*netpoldv1.AllowedResponse) {
+// exam asks questions whose answers the oracle knows, while the cluster changes from time to time.
+type exam struct {
+	w                *world
+	answers, denials atomic.Int64
+
+	// mu is held for reading while a question is open, and for writing while the cluster changes.
+	mu        sync.RWMutex
+	questions []*netpoldv1.AllowedRequest
+	want      []scenario.Want
+}
+
+// change changes the cluster, and the questions with it.
+func (e *exam) change(t *testing.T) {
 	t.Helper()
-	if err := w.ask(t.Context(), client, 200); err != nil {
-		t.Fatal(err)
-	}
-	var questions []*netpoldv1.AllowedRequest
-	var want []*netpoldv1.AllowedResponse
-	services := w.serviceAddresses()
-	for len(questions) < 100 {
-		q := w.r.Question(services)
-		q.AtLeast = w.token
-		if answer, err := client.Allowed(soon(t), q); err == nil {
-			questions, want = append(questions, q), append(want, stripped(answer))
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	churn(t, e.w, 3, func(string) {})
+	e.setLocked()
+}
+
+func (e *exam) set() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.setLocked()
+}
+
+func (e *exam) setLocked() {
+	services, oracle := e.w.serviceAddresses(), e.w.oracle()
+	e.questions, e.want = nil, nil
+	for len(e.questions) < 100 {
+		q := e.w.r.Question(services)
+		q.AtLeast = e.w.token
+		question, ok := scenario.Question{Request: q}.Engine()
+		if decision, err := oracle.Allowed(question); ok && err == nil {
+			e.questions, e.want = append(e.questions, q), append(e.want, wanted(decision, nil))
 		}
 	}
-	return questions, want
 }
 
-// stripped is an answer without what differs between replicas.
-func stripped(r *netpoldv1.AllowedResponse) *netpoldv1.AllowedResponse {
-	r = proto.Clone(r).(*netpoldv1.AllowedResponse)
-	r.Revision, r.Token = 0, ""
-	return r
-}
-
-// again asks once more, as callers do: with a deadline, and without trying again by itself.
-func again(client *netpold.Client, q *netpoldv1.AllowedRequest, want *netpoldv1.AllowedResponse) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+// ask asks one question as callers do: with a deadline, and without trying again by itself.
+func (e *exam) ask(client *netpold.Client, at int) error {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	q, want := e.questions[at%len(e.questions)], e.want[at%len(e.questions)]
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	answer, err := client.Allowed(ctx, q)
 	if err != nil {
 		return fmt.Errorf("a question failed: %w", err)
 	}
-	if !proto.Equal(stripped(answer), want) {
-		return fmt.Errorf("%v is answered %v, want %v", q, answer, want)
+	got := &netpoldv1.BatchAnswer{Answer: &netpoldv1.BatchAnswer_Response{Response: answer}}
+	if differences := want.Compare(got); len(differences) > 0 {
+		return fmt.Errorf("%v is answered %v: %s", q, answer, strings.Join(differences, "; "))
+	}
+	e.answers.Add(1)
+	if !answer.GetAllowed() {
+		e.denials.Add(1)
 	}
 	return nil
+}
+
+// goesOn changes the cluster and waits until many more questions are answered, again and again, or one is not.
+func (e *exam) goesOn(t *testing.T, errs <-chan error) {
+	t.Helper()
+	for range 5 {
+		e.change(t)
+		asksOn(t, &e.answers, errs)
+	}
 }
 
 // asksOn waits until many more questions are answered, or one is not.
 func asksOn(t *testing.T, answers *atomic.Int64, errs <-chan error) {
 	t.Helper()
-	enough := answers.Load() + 500
+	enough := answers.Load() + 200
 	kubetest.Eventually(t, patience, func(context.Context) error {
 		select {
 		case err := <-errs:

@@ -2,6 +2,7 @@ package kube_test
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -44,6 +45,32 @@ func TestExpressionsNameWhatIsExported(t *testing.T) {
 				return nil
 			})
 		})
+	}
+}
+
+// TestOperationsTellOfAll: docs/operations.md has each of netpold's own metrics in its table, and a section for each alert, to which the
+// alert leads.
+func TestOperationsTellOfAll(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(kubetest.Deploy(), "..", "docs", "operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := string(text)
+	for name := range scrape(t) {
+		name = regexp.MustCompile(`_(bucket|sum|count)$`).ReplaceAllString(name, "")
+		if strings.HasPrefix(name, "netpold_") && !regexp.MustCompile("(?m)^\\|.*`"+name+"[`{]").MatchString(told) {
+			t.Errorf("%s is not in a table", name)
+		}
+	}
+	for _, alert := range alerts(t) {
+		if !strings.Contains(told, "\n### "+alert.name+"\n") || !strings.HasSuffix(alert.runbook, "/docs/operations.md#"+strings.ToLower(alert.name)) {
+			t.Errorf("%s has no section of its own, or does not lead to it but to %s", alert.name, alert.runbook)
+		}
+	}
+	for _, section := range regexp.MustCompile(`(?m)^### (Netpold\w+)$`).FindAllStringSubmatch(told, -1) {
+		if !slices.ContainsFunc(alerts(t), func(e expression) bool { return e.name == section[1] }) {
+			t.Errorf("%s is told of, and is no alert", section[1])
+		}
 	}
 }
 
@@ -139,8 +166,8 @@ func scrape(t *testing.T) series {
 	return exported
 }
 
-// expression is one, with where it stands.
-type expression struct{ name, text string }
+// expression is one, with where it stands; of an alert also where help is.
+type expression struct{ name, text, runbook string }
 
 func alerts(t *testing.T) []expression {
 	t.Helper()
@@ -152,7 +179,8 @@ func alerts(t *testing.T) []expression {
 	for _, group := range groups {
 		for _, rule := range group.(map[string]any)["rules"].([]any) {
 			rule := rule.(map[string]any)
-			list = append(list, expression{rule["alert"].(string), rule["expr"].(string)})
+			annotations := rule["annotations"].(map[string]any)
+			list = append(list, expression{rule["alert"].(string), rule["expr"].(string), annotations["runbook_url"].(string)})
 		}
 	}
 	return list
@@ -189,13 +217,13 @@ func panels(t *testing.T) []expression {
 		}
 		ids[panel.ID] = true
 		for _, target := range panel.Targets {
-			list = append(list, expression{panel.Title, variable.Replace(target.Expr)})
+			list = append(list, expression{name: panel.Title, text: variable.Replace(target.Expr)})
 		}
 	}
 	labelValues := regexp.MustCompile(`^label_values\((.*), *\w+\)$`)
 	for _, v := range dashboard.Templating.List {
 		if found := labelValues.FindStringSubmatch(v.Definition); found != nil {
-			list = append(list, expression{v.Definition, variable.Replace(found[1])})
+			list = append(list, expression{name: v.Definition, text: variable.Replace(found[1])})
 		} else if v.Type == "query" {
 			t.Errorf("variable %q is not understood", v.Definition)
 		}

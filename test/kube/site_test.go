@@ -36,7 +36,7 @@ func newSite(t *testing.T, args ...string) *site {
 	t.Helper()
 	s := &site{Cluster: kubetest.Start(t, args...), tokenFile: filepath.Join(t.TempDir(), "token")}
 	kubetest.WriteToken(t, s.tokenFile, kubetest.AccountToken)
-	s.kubeconfig = s.Kubeconfig(contextName, s.tokenFile)
+	s.kubeconfig = s.Kubeconfig(contextName, kubetest.Credentials{TokenFile: s.tokenFile})
 	s.grant(t, unedited)
 	return s
 }

@@ -1171,6 +1171,339 @@ func (*BatchAnswer_Response) isBatchAnswer_Answer() {}
 
 func (*BatchAnswer_Error) isBatchAnswer_Answer() {}
 
+// StreamAllowedRequest asks questions by IP. A column has the questions' values one after another, without anything between
+// them, and all columns are equally long: at most 10,000 questions (the server's --max-batch). A batch without questions is
+// answered too.
+type StreamAllowedRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who opens each connection, as AllowedRequest.src.ip. Required.
+	//
+	// Types that are valid to be assigned to Src:
+	//
+	//	*StreamAllowedRequest_SrcIpv4
+	//	*StreamAllowedRequest_SrcIpv6
+	Src isStreamAllowedRequest_Src `protobuf_oneof:"src"`
+	// Whom each connection is for, as AllowedRequest.dst.ip. It need not have src's width. Required.
+	//
+	// Types that are valid to be assigned to Dst:
+	//
+	//	*StreamAllowedRequest_DstIpv4
+	//	*StreamAllowedRequest_DstIpv6
+	Dst isStreamAllowedRequest_Dst `protobuf_oneof:"dst"`
+	// The destination port of all questions: either this or ports.
+	Port uint32 `protobuf:"varint,5,opt,name=port,proto3" json:"port,omitempty"`
+	// The destination ports, 2 bytes for each question, in network order: 8080 is 1f 90.
+	Ports []byte `protobuf:"bytes,6,opt,name=ports,proto3" json:"ports,omitempty"`
+	// The protocol of all questions: either this or protocols. Default: TCP.
+	Protocol Protocol `protobuf:"varint,7,opt,name=protocol,proto3,enum=netpold.v1.Protocol" json:"protocol,omitempty"`
+	// The protocols, 1 byte for each question: the number of a value of Protocol.
+	Protocols []byte `protobuf:"bytes,8,opt,name=protocols,proto3" json:"protocols,omitempty"`
+	// As AllowedRequest.at_least, for this batch.
+	AtLeast       string `protobuf:"bytes,9,opt,name=at_least,json=atLeast,proto3" json:"at_least,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamAllowedRequest) Reset() {
+	*x = StreamAllowedRequest{}
+	mi := &file_netpold_v1_decision_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamAllowedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamAllowedRequest) ProtoMessage() {}
+
+func (x *StreamAllowedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_netpold_v1_decision_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamAllowedRequest.ProtoReflect.Descriptor instead.
+func (*StreamAllowedRequest) Descriptor() ([]byte, []int) {
+	return file_netpold_v1_decision_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *StreamAllowedRequest) GetSrc() isStreamAllowedRequest_Src {
+	if x != nil {
+		return x.Src
+	}
+	return nil
+}
+
+func (x *StreamAllowedRequest) GetSrcIpv4() []byte {
+	if x != nil {
+		if x, ok := x.Src.(*StreamAllowedRequest_SrcIpv4); ok {
+			return x.SrcIpv4
+		}
+	}
+	return nil
+}
+
+func (x *StreamAllowedRequest) GetSrcIpv6() []byte {
+	if x != nil {
+		if x, ok := x.Src.(*StreamAllowedRequest_SrcIpv6); ok {
+			return x.SrcIpv6
+		}
+	}
+	return nil
+}
+
+func (x *StreamAllowedRequest) GetDst() isStreamAllowedRequest_Dst {
+	if x != nil {
+		return x.Dst
+	}
+	return nil
+}
+
+func (x *StreamAllowedRequest) GetDstIpv4() []byte {
+	if x != nil {
+		if x, ok := x.Dst.(*StreamAllowedRequest_DstIpv4); ok {
+			return x.DstIpv4
+		}
+	}
+	return nil
+}
+
+func (x *StreamAllowedRequest) GetDstIpv6() []byte {
+	if x != nil {
+		if x, ok := x.Dst.(*StreamAllowedRequest_DstIpv6); ok {
+			return x.DstIpv6
+		}
+	}
+	return nil
+}
+
+func (x *StreamAllowedRequest) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *StreamAllowedRequest) GetPorts() []byte {
+	if x != nil {
+		return x.Ports
+	}
+	return nil
+}
+
+func (x *StreamAllowedRequest) GetProtocol() Protocol {
+	if x != nil {
+		return x.Protocol
+	}
+	return Protocol_PROTOCOL_UNSPECIFIED
+}
+
+func (x *StreamAllowedRequest) GetProtocols() []byte {
+	if x != nil {
+		return x.Protocols
+	}
+	return nil
+}
+
+func (x *StreamAllowedRequest) GetAtLeast() string {
+	if x != nil {
+		return x.AtLeast
+	}
+	return ""
+}
+
+type isStreamAllowedRequest_Src interface {
+	isStreamAllowedRequest_Src()
+}
+
+type StreamAllowedRequest_SrcIpv4 struct {
+	// 4 bytes for each question, in network order: 10.0.1.4 is 0a 00 01 04.
+	SrcIpv4 []byte `protobuf:"bytes,1,opt,name=src_ipv4,json=srcIpv4,proto3,oneof"`
+}
+
+type StreamAllowedRequest_SrcIpv6 struct {
+	// 16 bytes for each question, in network order. To mix families in a batch, write IPv4 addresses as ::ffff:10.0.1.4; that
+	// is the IPv4 address (S9).
+	SrcIpv6 []byte `protobuf:"bytes,2,opt,name=src_ipv6,json=srcIpv6,proto3,oneof"`
+}
+
+func (*StreamAllowedRequest_SrcIpv4) isStreamAllowedRequest_Src() {}
+
+func (*StreamAllowedRequest_SrcIpv6) isStreamAllowedRequest_Src() {}
+
+type isStreamAllowedRequest_Dst interface {
+	isStreamAllowedRequest_Dst()
+}
+
+type StreamAllowedRequest_DstIpv4 struct {
+	// As src_ipv4.
+	DstIpv4 []byte `protobuf:"bytes,3,opt,name=dst_ipv4,json=dstIpv4,proto3,oneof"`
+}
+
+type StreamAllowedRequest_DstIpv6 struct {
+	// As src_ipv6.
+	DstIpv6 []byte `protobuf:"bytes,4,opt,name=dst_ipv6,json=dstIpv6,proto3,oneof"`
+}
+
+func (*StreamAllowedRequest_DstIpv4) isStreamAllowedRequest_Dst() {}
+
+func (*StreamAllowedRequest_DstIpv6) isStreamAllowedRequest_Dst() {}
+
+// StreamAllowedResponse answers a StreamAllowedRequest.
+type StreamAllowedResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One bit for each question, set when it is allowed: question i is bit i%8, from the least significant, of byte i/8. The bits
+	// after the last question are 0, as is that of a question with an error.
+	Allowed []byte `protobuf:"bytes,1,opt,name=allowed,proto3" json:"allowed,omitempty"`
+	// One byte for each question: the number of a value of Reason, and REASON_UNSPECIFIED for a question with an error. Its length is
+	// the number of questions.
+	Reasons []byte `protobuf:"bytes,2,opt,name=reasons,proto3" json:"reasons,omitempty"`
+	// Questions that have no answer, by index.
+	Errors []*QuestionError `protobuf:"bytes,3,rep,name=errors,proto3" json:"errors,omitempty"`
+	// The one snapshot that served all.
+	Revision uint64 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
+	// As AllowedResponse.token.
+	Token string `protobuf:"bytes,5,opt,name=token,proto3" json:"token,omitempty"`
+	// As AllowedResponse.stale.
+	Stale         bool `protobuf:"varint,6,opt,name=stale,proto3" json:"stale,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamAllowedResponse) Reset() {
+	*x = StreamAllowedResponse{}
+	mi := &file_netpold_v1_decision_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamAllowedResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamAllowedResponse) ProtoMessage() {}
+
+func (x *StreamAllowedResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_netpold_v1_decision_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamAllowedResponse.ProtoReflect.Descriptor instead.
+func (*StreamAllowedResponse) Descriptor() ([]byte, []int) {
+	return file_netpold_v1_decision_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *StreamAllowedResponse) GetAllowed() []byte {
+	if x != nil {
+		return x.Allowed
+	}
+	return nil
+}
+
+func (x *StreamAllowedResponse) GetReasons() []byte {
+	if x != nil {
+		return x.Reasons
+	}
+	return nil
+}
+
+func (x *StreamAllowedResponse) GetErrors() []*QuestionError {
+	if x != nil {
+		return x.Errors
+	}
+	return nil
+}
+
+func (x *StreamAllowedResponse) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *StreamAllowedResponse) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *StreamAllowedResponse) GetStale() bool {
+	if x != nil {
+		return x.Stale
+	}
+	return false
+}
+
+// QuestionError is why one question has no answer.
+type QuestionError struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The question's place in its request, from 0.
+	Index uint32 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// What was wrong, as Allowed says it of that question alone: "port", "dst.ip".
+	Error         *status.Status `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QuestionError) Reset() {
+	*x = QuestionError{}
+	mi := &file_netpold_v1_decision_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QuestionError) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QuestionError) ProtoMessage() {}
+
+func (x *QuestionError) ProtoReflect() protoreflect.Message {
+	mi := &file_netpold_v1_decision_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QuestionError.ProtoReflect.Descriptor instead.
+func (*QuestionError) Descriptor() ([]byte, []int) {
+	return file_netpold_v1_decision_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *QuestionError) GetIndex() uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *QuestionError) GetError() *status.Status {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
 var File_netpold_v1_decision_proto protoreflect.FileDescriptor
 
 const file_netpold_v1_decision_proto_rawDesc = "" +
@@ -1248,7 +1581,29 @@ const file_netpold_v1_decision_proto_rawDesc = "" +
 	"\vBatchAnswer\x129\n" +
 	"\bresponse\x18\x01 \x01(\v2\x1b.netpold.v1.AllowedResponseH\x00R\bresponse\x12*\n" +
 	"\x05error\x18\x02 \x01(\v2\x12.google.rpc.StatusH\x00R\x05errorB\b\n" +
-	"\x06answer*[\n" +
+	"\x06answer\"\xad\x02\n" +
+	"\x14StreamAllowedRequest\x12\x1b\n" +
+	"\bsrc_ipv4\x18\x01 \x01(\fH\x00R\asrcIpv4\x12\x1b\n" +
+	"\bsrc_ipv6\x18\x02 \x01(\fH\x00R\asrcIpv6\x12\x1b\n" +
+	"\bdst_ipv4\x18\x03 \x01(\fH\x01R\adstIpv4\x12\x1b\n" +
+	"\bdst_ipv6\x18\x04 \x01(\fH\x01R\adstIpv6\x12\x12\n" +
+	"\x04port\x18\x05 \x01(\rR\x04port\x12\x14\n" +
+	"\x05ports\x18\x06 \x01(\fR\x05ports\x120\n" +
+	"\bprotocol\x18\a \x01(\x0e2\x14.netpold.v1.ProtocolR\bprotocol\x12\x1c\n" +
+	"\tprotocols\x18\b \x01(\fR\tprotocols\x12\x19\n" +
+	"\bat_least\x18\t \x01(\tR\aatLeastB\x05\n" +
+	"\x03srcB\x05\n" +
+	"\x03dst\"\xc6\x01\n" +
+	"\x15StreamAllowedResponse\x12\x18\n" +
+	"\aallowed\x18\x01 \x01(\fR\aallowed\x12\x18\n" +
+	"\areasons\x18\x02 \x01(\fR\areasons\x121\n" +
+	"\x06errors\x18\x03 \x03(\v2\x19.netpold.v1.QuestionErrorR\x06errors\x12\x1a\n" +
+	"\brevision\x18\x04 \x01(\x04R\brevision\x12\x14\n" +
+	"\x05token\x18\x05 \x01(\tR\x05token\x12\x14\n" +
+	"\x05stale\x18\x06 \x01(\bR\x05stale\"O\n" +
+	"\rQuestionError\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\rR\x05index\x12(\n" +
+	"\x05error\x18\x02 \x01(\v2\x12.google.rpc.StatusR\x05error*[\n" +
 	"\bProtocol\x12\x18\n" +
 	"\x14PROTOCOL_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fPROTOCOL_TCP\x10\x01\x12\x10\n" +
@@ -1265,10 +1620,11 @@ const file_netpold_v1_decision_proto_rawDesc = "" +
 	"\x13REASON_NOT_ISOLATED\x10\x03\x12\x1a\n" +
 	"\x16REASON_ALLOWED_BY_RULE\x10\x04\x12\x1b\n" +
 	"\x17REASON_DENIED_AT_EGRESS\x10\x05\x12\x1c\n" +
-	"\x18REASON_DENIED_AT_INGRESS\x10\x062\xa8\x01\n" +
+	"\x18REASON_DENIED_AT_INGRESS\x10\x062\x82\x02\n" +
 	"\x0fDecisionService\x12B\n" +
 	"\aAllowed\x12\x1a.netpold.v1.AllowedRequest\x1a\x1b.netpold.v1.AllowedResponse\x12Q\n" +
-	"\fBatchAllowed\x12\x1f.netpold.v1.BatchAllowedRequest\x1a .netpold.v1.BatchAllowedResponseB7Z5github.com/netpold/netpold/proto/netpold/v1;netpoldv1b\x06proto3"
+	"\fBatchAllowed\x12\x1f.netpold.v1.BatchAllowedRequest\x1a .netpold.v1.BatchAllowedResponse\x12X\n" +
+	"\rStreamAllowed\x12 .netpold.v1.StreamAllowedRequest\x1a!.netpold.v1.StreamAllowedResponse(\x010\x01B7Z5github.com/netpold/netpold/proto/netpold/v1;netpoldv1b\x06proto3"
 
 var (
 	file_netpold_v1_decision_proto_rawDescOnce sync.Once
@@ -1283,25 +1639,28 @@ func file_netpold_v1_decision_proto_rawDescGZIP() []byte {
 }
 
 var file_netpold_v1_decision_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_netpold_v1_decision_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_netpold_v1_decision_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_netpold_v1_decision_proto_goTypes = []any{
-	(Protocol)(0),                // 0: netpold.v1.Protocol
-	(IpFamily)(0),                // 1: netpold.v1.IpFamily
-	(Reason)(0),                  // 2: netpold.v1.Reason
-	(*AllowedRequest)(nil),       // 3: netpold.v1.AllowedRequest
-	(*Endpoint)(nil),             // 4: netpold.v1.Endpoint
-	(*PodRef)(nil),               // 5: netpold.v1.PodRef
-	(*WorkloadRef)(nil),          // 6: netpold.v1.WorkloadRef
-	(*ServiceRef)(nil),           // 7: netpold.v1.ServiceRef
-	(*LabelledPod)(nil),          // 8: netpold.v1.LabelledPod
-	(*NamedPort)(nil),            // 9: netpold.v1.NamedPort
-	(*AllowedResponse)(nil),      // 10: netpold.v1.AllowedResponse
-	(*Side)(nil),                 // 11: netpold.v1.Side
-	(*BatchAllowedRequest)(nil),  // 12: netpold.v1.BatchAllowedRequest
-	(*BatchAllowedResponse)(nil), // 13: netpold.v1.BatchAllowedResponse
-	(*BatchAnswer)(nil),          // 14: netpold.v1.BatchAnswer
-	nil,                          // 15: netpold.v1.LabelledPod.LabelsEntry
-	(*status.Status)(nil),        // 16: google.rpc.Status
+	(Protocol)(0),                 // 0: netpold.v1.Protocol
+	(IpFamily)(0),                 // 1: netpold.v1.IpFamily
+	(Reason)(0),                   // 2: netpold.v1.Reason
+	(*AllowedRequest)(nil),        // 3: netpold.v1.AllowedRequest
+	(*Endpoint)(nil),              // 4: netpold.v1.Endpoint
+	(*PodRef)(nil),                // 5: netpold.v1.PodRef
+	(*WorkloadRef)(nil),           // 6: netpold.v1.WorkloadRef
+	(*ServiceRef)(nil),            // 7: netpold.v1.ServiceRef
+	(*LabelledPod)(nil),           // 8: netpold.v1.LabelledPod
+	(*NamedPort)(nil),             // 9: netpold.v1.NamedPort
+	(*AllowedResponse)(nil),       // 10: netpold.v1.AllowedResponse
+	(*Side)(nil),                  // 11: netpold.v1.Side
+	(*BatchAllowedRequest)(nil),   // 12: netpold.v1.BatchAllowedRequest
+	(*BatchAllowedResponse)(nil),  // 13: netpold.v1.BatchAllowedResponse
+	(*BatchAnswer)(nil),           // 14: netpold.v1.BatchAnswer
+	(*StreamAllowedRequest)(nil),  // 15: netpold.v1.StreamAllowedRequest
+	(*StreamAllowedResponse)(nil), // 16: netpold.v1.StreamAllowedResponse
+	(*QuestionError)(nil),         // 17: netpold.v1.QuestionError
+	nil,                           // 18: netpold.v1.LabelledPod.LabelsEntry
+	(*status.Status)(nil),         // 19: google.rpc.Status
 }
 var file_netpold_v1_decision_proto_depIdxs = []int32{
 	4,  // 0: netpold.v1.AllowedRequest.src:type_name -> netpold.v1.Endpoint
@@ -1311,7 +1670,7 @@ var file_netpold_v1_decision_proto_depIdxs = []int32{
 	6,  // 4: netpold.v1.Endpoint.workload:type_name -> netpold.v1.WorkloadRef
 	7,  // 5: netpold.v1.Endpoint.service:type_name -> netpold.v1.ServiceRef
 	8,  // 6: netpold.v1.Endpoint.labels:type_name -> netpold.v1.LabelledPod
-	15, // 7: netpold.v1.LabelledPod.labels:type_name -> netpold.v1.LabelledPod.LabelsEntry
+	18, // 7: netpold.v1.LabelledPod.labels:type_name -> netpold.v1.LabelledPod.LabelsEntry
 	9,  // 8: netpold.v1.LabelledPod.named_ports:type_name -> netpold.v1.NamedPort
 	0,  // 9: netpold.v1.NamedPort.protocol:type_name -> netpold.v1.Protocol
 	2,  // 10: netpold.v1.AllowedResponse.reason:type_name -> netpold.v1.Reason
@@ -1321,16 +1680,21 @@ var file_netpold_v1_decision_proto_depIdxs = []int32{
 	3,  // 14: netpold.v1.BatchAllowedRequest.questions:type_name -> netpold.v1.AllowedRequest
 	14, // 15: netpold.v1.BatchAllowedResponse.answers:type_name -> netpold.v1.BatchAnswer
 	10, // 16: netpold.v1.BatchAnswer.response:type_name -> netpold.v1.AllowedResponse
-	16, // 17: netpold.v1.BatchAnswer.error:type_name -> google.rpc.Status
-	3,  // 18: netpold.v1.DecisionService.Allowed:input_type -> netpold.v1.AllowedRequest
-	12, // 19: netpold.v1.DecisionService.BatchAllowed:input_type -> netpold.v1.BatchAllowedRequest
-	10, // 20: netpold.v1.DecisionService.Allowed:output_type -> netpold.v1.AllowedResponse
-	13, // 21: netpold.v1.DecisionService.BatchAllowed:output_type -> netpold.v1.BatchAllowedResponse
-	20, // [20:22] is the sub-list for method output_type
-	18, // [18:20] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	19, // 17: netpold.v1.BatchAnswer.error:type_name -> google.rpc.Status
+	0,  // 18: netpold.v1.StreamAllowedRequest.protocol:type_name -> netpold.v1.Protocol
+	17, // 19: netpold.v1.StreamAllowedResponse.errors:type_name -> netpold.v1.QuestionError
+	19, // 20: netpold.v1.QuestionError.error:type_name -> google.rpc.Status
+	3,  // 21: netpold.v1.DecisionService.Allowed:input_type -> netpold.v1.AllowedRequest
+	12, // 22: netpold.v1.DecisionService.BatchAllowed:input_type -> netpold.v1.BatchAllowedRequest
+	15, // 23: netpold.v1.DecisionService.StreamAllowed:input_type -> netpold.v1.StreamAllowedRequest
+	10, // 24: netpold.v1.DecisionService.Allowed:output_type -> netpold.v1.AllowedResponse
+	13, // 25: netpold.v1.DecisionService.BatchAllowed:output_type -> netpold.v1.BatchAllowedResponse
+	16, // 26: netpold.v1.DecisionService.StreamAllowed:output_type -> netpold.v1.StreamAllowedResponse
+	24, // [24:27] is the sub-list for method output_type
+	21, // [21:24] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_netpold_v1_decision_proto_init() }
@@ -1350,13 +1714,19 @@ func file_netpold_v1_decision_proto_init() {
 		(*BatchAnswer_Response)(nil),
 		(*BatchAnswer_Error)(nil),
 	}
+	file_netpold_v1_decision_proto_msgTypes[12].OneofWrappers = []any{
+		(*StreamAllowedRequest_SrcIpv4)(nil),
+		(*StreamAllowedRequest_SrcIpv6)(nil),
+		(*StreamAllowedRequest_DstIpv4)(nil),
+		(*StreamAllowedRequest_DstIpv6)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_netpold_v1_decision_proto_rawDesc), len(file_netpold_v1_decision_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   13,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

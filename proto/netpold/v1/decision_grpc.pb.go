@@ -19,8 +19,9 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	DecisionService_Allowed_FullMethodName      = "/netpold.v1.DecisionService/Allowed"
-	DecisionService_BatchAllowed_FullMethodName = "/netpold.v1.DecisionService/BatchAllowed"
+	DecisionService_Allowed_FullMethodName       = "/netpold.v1.DecisionService/Allowed"
+	DecisionService_BatchAllowed_FullMethodName  = "/netpold.v1.DecisionService/BatchAllowed"
+	DecisionService_StreamAllowed_FullMethodName = "/netpold.v1.DecisionService/StreamAllowed"
 )
 
 // DecisionServiceClient is the client API for DecisionService service.
@@ -44,7 +45,8 @@ const (
 //     state is stale and the server was told to refuse then (--when-stale=deny), with metadata["resources"], as "nodes,pods".
 //   - DEADLINE_EXCEEDED with ErrorInfo: at_least was not reached in time. A little of the deadline is kept back to say so.
 //     metadata["resources"] are the resources that are older than the token, where that is known: "networkpolicies".
-//   - RESOURCE_EXHAUSTED with ErrorInfo: more questions in a batch than the server takes; metadata has "limit" and "actual".
+//   - RESOURCE_EXHAUSTED with ErrorInfo: more questions in a batch, of a stream too, than the server takes; metadata has "limit"
+//     and "actual".
 //     Without: a message larger than the server takes.
 //   - INTERNAL: a defect of netpold.
 //
@@ -52,7 +54,7 @@ const (
 // NO_SERVICE_PORT, NO_READY_ENDPOINT, EXTERNAL_NAME, NOT_SYNCED, SHUTTING_DOWN, STALE, TOKEN_UNKNOWN, TOKEN_NOT_REACHED,
 // BATCH_TOO_LARGE.
 //
-// A call without a deadline, or with a longer one, gets the server's --max-deadline.
+// A call without a deadline, or with a longer one, gets the server's --max-deadline. A stream may last.
 type DecisionServiceClient interface {
 	// Allowed answers one question.
 	//
@@ -67,6 +69,27 @@ type DecisionServiceClient interface {
 	// Example: {"questions":[{"src":{"ip":"10.0.1.4"},"dst":{"ip":"10.0.3.7"},"port":8080},{"src":{"ip":"10.0.1.4"},"dst":{}}]}
 	// answers {"answers":[{"response":{...}},{"error":{"code":3,...}}]}.
 	BatchAllowed(ctx context.Context, in *BatchAllowedRequest, opts ...grpc.CallOption) (*BatchAllowedResponse, error)
+	// StreamAllowed answers batches of questions by IP, for as long as the caller sends them: the way for bulk work. Questions and
+	// answers are packed in columns, so that writing and reading them costs less than deciding.
+	//
+	// There is one response for each request, in the order sent. Send on without waiting for answers, and read them at the same
+	// time: flow control is the only limit, so a caller that does not read is not read from. Each batch is answered from one
+	// snapshot, its own, not older than that of the batch before (S25). Answers are verdict and reason; ask Allowed for policies
+	// and backends.
+	//
+	// A wrong question fails alone, in its own place (StreamAllowedResponse.errors). What is wrong with a batch as a whole ends the
+	// stream, after the answers to all batches before it: columns that do not fit together (INVALID_ARGUMENT, the field named), more
+	// questions than the server's --max-batch, an at_least that is not met in the stream's deadline or the server's --max-deadline,
+	// whichever is first, and everything that makes the other methods fail.
+	//
+	// The stream ends with OK after the caller has half-closed and all is answered. Neither --max-deadline nor silence ends it. At a
+	// drain the batches that the server has taken in are still answered; then it ends with UNAVAILABLE and SHUTTING_DOWN. A
+	// connection older than --max-connection-age is cut after --max-connection-age-grace, and its streams get UNAVAILABLE. Whoever
+	// comes back asks again what was not answered: as many batches are answered as responses were received.
+	//
+	// Example, may 10.0.1.4 open TCP connections to ports 8080 and 9090 of 10.0.3.7:
+	// {"src_ipv4":"CgABBAoAAQQ=","dst_ipv4":"CgADBwoAAwc=","ports":"H5AjgA=="} answers {"allowed":"AQ==","reasons":"BAY=","revision":"7",...}.
+	StreamAllowed(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[StreamAllowedRequest, StreamAllowedResponse], error)
 }
 
 type decisionServiceClient struct {
@@ -97,6 +120,19 @@ func (c *decisionServiceClient) BatchAllowed(ctx context.Context, in *BatchAllow
 	return out, nil
 }
 
+func (c *decisionServiceClient) StreamAllowed(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[StreamAllowedRequest, StreamAllowedResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &DecisionService_ServiceDesc.Streams[0], DecisionService_StreamAllowed_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[StreamAllowedRequest, StreamAllowedResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type DecisionService_StreamAllowedClient = grpc.BidiStreamingClient[StreamAllowedRequest, StreamAllowedResponse]
+
 // DecisionServiceServer is the server API for DecisionService service.
 // All implementations must embed UnimplementedDecisionServiceServer
 // for forward compatibility.
@@ -118,7 +154,8 @@ func (c *decisionServiceClient) BatchAllowed(ctx context.Context, in *BatchAllow
 //     state is stale and the server was told to refuse then (--when-stale=deny), with metadata["resources"], as "nodes,pods".
 //   - DEADLINE_EXCEEDED with ErrorInfo: at_least was not reached in time. A little of the deadline is kept back to say so.
 //     metadata["resources"] are the resources that are older than the token, where that is known: "networkpolicies".
-//   - RESOURCE_EXHAUSTED with ErrorInfo: more questions in a batch than the server takes; metadata has "limit" and "actual".
+//   - RESOURCE_EXHAUSTED with ErrorInfo: more questions in a batch, of a stream too, than the server takes; metadata has "limit"
+//     and "actual".
 //     Without: a message larger than the server takes.
 //   - INTERNAL: a defect of netpold.
 //
@@ -126,7 +163,7 @@ func (c *decisionServiceClient) BatchAllowed(ctx context.Context, in *BatchAllow
 // NO_SERVICE_PORT, NO_READY_ENDPOINT, EXTERNAL_NAME, NOT_SYNCED, SHUTTING_DOWN, STALE, TOKEN_UNKNOWN, TOKEN_NOT_REACHED,
 // BATCH_TOO_LARGE.
 //
-// A call without a deadline, or with a longer one, gets the server's --max-deadline.
+// A call without a deadline, or with a longer one, gets the server's --max-deadline. A stream may last.
 type DecisionServiceServer interface {
 	// Allowed answers one question.
 	//
@@ -141,6 +178,27 @@ type DecisionServiceServer interface {
 	// Example: {"questions":[{"src":{"ip":"10.0.1.4"},"dst":{"ip":"10.0.3.7"},"port":8080},{"src":{"ip":"10.0.1.4"},"dst":{}}]}
 	// answers {"answers":[{"response":{...}},{"error":{"code":3,...}}]}.
 	BatchAllowed(context.Context, *BatchAllowedRequest) (*BatchAllowedResponse, error)
+	// StreamAllowed answers batches of questions by IP, for as long as the caller sends them: the way for bulk work. Questions and
+	// answers are packed in columns, so that writing and reading them costs less than deciding.
+	//
+	// There is one response for each request, in the order sent. Send on without waiting for answers, and read them at the same
+	// time: flow control is the only limit, so a caller that does not read is not read from. Each batch is answered from one
+	// snapshot, its own, not older than that of the batch before (S25). Answers are verdict and reason; ask Allowed for policies
+	// and backends.
+	//
+	// A wrong question fails alone, in its own place (StreamAllowedResponse.errors). What is wrong with a batch as a whole ends the
+	// stream, after the answers to all batches before it: columns that do not fit together (INVALID_ARGUMENT, the field named), more
+	// questions than the server's --max-batch, an at_least that is not met in the stream's deadline or the server's --max-deadline,
+	// whichever is first, and everything that makes the other methods fail.
+	//
+	// The stream ends with OK after the caller has half-closed and all is answered. Neither --max-deadline nor silence ends it. At a
+	// drain the batches that the server has taken in are still answered; then it ends with UNAVAILABLE and SHUTTING_DOWN. A
+	// connection older than --max-connection-age is cut after --max-connection-age-grace, and its streams get UNAVAILABLE. Whoever
+	// comes back asks again what was not answered: as many batches are answered as responses were received.
+	//
+	// Example, may 10.0.1.4 open TCP connections to ports 8080 and 9090 of 10.0.3.7:
+	// {"src_ipv4":"CgABBAoAAQQ=","dst_ipv4":"CgADBwoAAwc=","ports":"H5AjgA=="} answers {"allowed":"AQ==","reasons":"BAY=","revision":"7",...}.
+	StreamAllowed(grpc.BidiStreamingServer[StreamAllowedRequest, StreamAllowedResponse]) error
 	mustEmbedUnimplementedDecisionServiceServer()
 }
 
@@ -156,6 +214,9 @@ func (UnimplementedDecisionServiceServer) Allowed(context.Context, *AllowedReque
 }
 func (UnimplementedDecisionServiceServer) BatchAllowed(context.Context, *BatchAllowedRequest) (*BatchAllowedResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method BatchAllowed not implemented")
+}
+func (UnimplementedDecisionServiceServer) StreamAllowed(grpc.BidiStreamingServer[StreamAllowedRequest, StreamAllowedResponse]) error {
+	return status.Error(codes.Unimplemented, "method StreamAllowed not implemented")
 }
 func (UnimplementedDecisionServiceServer) mustEmbedUnimplementedDecisionServiceServer() {}
 func (UnimplementedDecisionServiceServer) testEmbeddedByValue()                         {}
@@ -214,6 +275,13 @@ func _DecisionService_BatchAllowed_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DecisionService_StreamAllowed_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(DecisionServiceServer).StreamAllowed(&grpc.GenericServerStream[StreamAllowedRequest, StreamAllowedResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type DecisionService_StreamAllowedServer = grpc.BidiStreamingServer[StreamAllowedRequest, StreamAllowedResponse]
+
 // DecisionService_ServiceDesc is the grpc.ServiceDesc for DecisionService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -230,6 +298,13 @@ var DecisionService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _DecisionService_BatchAllowed_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "StreamAllowed",
+			Handler:       _DecisionService_StreamAllowed_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+	},
 	Metadata: "netpold/v1/decision.proto",
 }

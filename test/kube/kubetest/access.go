@@ -98,13 +98,45 @@ func WriteToken(tb testing.TB, path, token string) {
 	}
 }
 
-// Kubeconfig writes a kubeconfig with two contexts: one of the name, whose user has the token in a file, and another, the current
-// one, that leads nowhere.
-func (c *Cluster) Kubeconfig(context, tokenFile string) (path string) {
+// Credentials are files that say who somebody is: a token, or a client certificate with its key.
+type Credentials struct{ TokenFile, CertFile, KeyFile string }
+
+// WriteCertificate puts a client certificate of a user, good for the lifetime, with its key where credentials say, each in one step.
+func (c *Cluster) WriteCertificate(to Credentials, user string, lifetime time.Duration) {
+	c.tb.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		c.tb.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: user},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(lifetime),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, c.ca.cert, key.Public(), c.ca.key)
+	if err != nil {
+		c.tb.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		c.tb.Fatal(err)
+	}
+	writePEM(c.tb, to.KeyFile+".new", "PRIVATE KEY", private)
+	writePEM(c.tb, to.CertFile+".new", "CERTIFICATE", der)
+	for _, path := range []string{to.KeyFile, to.CertFile} {
+		if err := os.Rename(path+".new", path); err != nil {
+			c.tb.Fatal(err)
+		}
+	}
+}
+
+// Kubeconfig writes a kubeconfig with two contexts: one of the name, whose user has the credentials, and another, the current one,
+// that leads nowhere.
+func (c *Cluster) Kubeconfig(context string, of Credentials) (path string) {
 	c.tb.Helper()
 	config := clientcmdapi.NewConfig()
 	config.Clusters["test"] = &clientcmdapi.Cluster{Server: "https://" + c.serveAddr, CertificateAuthority: c.path("apiserver.crt")}
-	config.AuthInfos["netpold"] = &clientcmdapi.AuthInfo{TokenFile: tokenFile}
+	config.AuthInfos["netpold"] = &clientcmdapi.AuthInfo{TokenFile: of.TokenFile, ClientCertificate: of.CertFile, ClientKey: of.KeyFile}
 	config.Contexts[context] = &clientcmdapi.Context{Cluster: "test", AuthInfo: "netpold"}
 	config.Clusters["nowhere"] = &clientcmdapi.Cluster{Server: "https://127.0.0.1:1"}
 	config.Contexts["nowhere"] = &clientcmdapi.Context{Cluster: "nowhere", AuthInfo: "netpold"}

@@ -104,6 +104,13 @@ func (c *Cluster) KillAPIServer() { c.apiserver.Kill() }
 // APIServer is the running API server.
 func (c *Cluster) APIServer() *Process { return c.apiserver }
 
+// RestartEtcd ends etcd as a power cut does, and starts it again with what it had stored.
+func (c *Cluster) RestartEtcd() {
+	c.tb.Helper()
+	c.etcd.Kill()
+	c.startEtcd()
+}
+
 // EmptyEtcd ends both, and starts them again with nothing stored: resource versions begin anew.
 func (c *Cluster) EmptyEtcd() {
 	c.tb.Helper()
@@ -117,10 +124,7 @@ func (c *Cluster) EmptyEtcd() {
 // Compact makes etcd forget everything before now, as the API server does every five minutes.
 func (c *Cluster) Compact(ctx context.Context) {
 	c.tb.Helper()
-	etcd, err := clientv3.New(clientv3.Config{Endpoints: []string{"http://" + c.etcdAddr}, DialTimeout: startTimeout})
-	if err != nil {
-		c.tb.Fatalf("etcd: %v", err)
-	}
+	etcd := c.store()
 	defer etcd.Close() //nolint:errcheck // nothing is lost
 	now, err := etcd.Get(ctx, "compact_rev_key")
 	if err != nil {
@@ -129,6 +133,28 @@ func (c *Cluster) Compact(ctx context.Context) {
 	if _, err := etcd.Compact(ctx, now.Header.Revision, clientv3.WithCompactPhysical()); err != nil {
 		c.tb.Fatalf("compacting etcd: %v", err)
 	}
+}
+
+// Unstore deletes everything below a path of etcd behind the API server's back, and tells how much that was.
+func (c *Cluster) Unstore(ctx context.Context, path string) int64 {
+	c.tb.Helper()
+	etcd := c.store()
+	defer etcd.Close() //nolint:errcheck // nothing is lost
+	gone, err := etcd.Delete(ctx, path, clientv3.WithPrefix())
+	if err != nil {
+		c.tb.Fatalf("deleting %s from etcd: %v", path, err)
+	}
+	return gone.Deleted
+}
+
+// store is a client of etcd.
+func (c *Cluster) store() *clientv3.Client {
+	c.tb.Helper()
+	etcd, err := clientv3.New(clientv3.Config{Endpoints: []string{"http://" + c.etcdAddr}, DialTimeout: startTimeout})
+	if err != nil {
+		c.tb.Fatalf("etcd: %v", err)
+	}
+	return etcd
 }
 
 // Admin is how to reach the API server with all rights, and without a limit on requests.

@@ -111,8 +111,9 @@ func Run(tb testing.TB, args ...string) (output string, err error) {
 	}
 }
 
-// StartReflector lists all Pods with client-go alone, writes how many there were, and waits to be ended.
-func StartReflector(tb testing.TB, kubeconfig, context string) *Process {
+// StartReflector lists with client-go alone all that netpold reads, writes how many objects there were, and waits to be ended.
+// args are further ones of cmd/reflector.
+func StartReflector(tb testing.TB, kubeconfig, context string, args ...string) *Process {
 	tb.Helper()
-	return start(tb, "reflector", reflectorProgram.build(tb), []string{kubeconfig, context}, nil)
+	return start(tb, "reflector", reflectorProgram.build(tb), append([]string{kubeconfig, context}, args...), nil)
 }

@@ -23,10 +23,16 @@ type Process struct {
 	err   error
 }
 
+// How much is kept of what a program writes, and how much of that is logged if the test fails.
+const (
+	keptOutput   = 1 << 20
+	loggedOutput = 8 << 10
+)
+
 // start runs a program until the test ends. What it wrote last is logged if the test fails.
 func start(tb testing.TB, name, path string, args, env []string) *Process {
 	tb.Helper()
-	p := &Process{name: name, cmd: exec.Command(path, args...), output: newTail(8 << 10), ended: make(chan struct{})}
+	p := &Process{name: name, cmd: exec.Command(path, args...), output: newTail(keptOutput), ended: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
 	p.cmd.SysProcAttr = endsWithParent()
@@ -48,7 +54,8 @@ func start(tb testing.TB, name, path string, args, env []string) *Process {
 	tb.Cleanup(func() {
 		p.Kill()
 		if tb.Failed() {
-			tb.Logf("%s %v, %v; the end of what it wrote:\n%s", name, args, p.err, p.Output())
+			text := p.Output()
+			tb.Logf("%s %v, %v; the end of what it wrote:\n%s", name, args, p.err, text[max(0, len(text)-loggedOutput):])
 		}
 	})
 	return p
@@ -82,7 +89,7 @@ func (p *Process) Resume() { p.signal(syscall.SIGCONT) }
 // Ended is closed when the program has ended.
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 
-// Output is the end of what the program wrote.
+// Output is what the program wrote; of very much, the end.
 func (p *Process) Output() string { return p.output.String() }
 
 // PID is the process's id.

@@ -21,10 +21,7 @@ const storeBatch = 100
 // It returns when the API server knows them.
 func (c *Cluster) StorePods(ctx context.Context, n int, pod func(i int) *corev1.Pod) {
 	c.tb.Helper()
-	etcd, err := clientv3.New(clientv3.Config{Endpoints: []string{"http://" + c.etcdAddr}, DialTimeout: startTimeout})
-	if err != nil {
-		c.tb.Fatalf("etcd: %v", err)
-	}
+	etcd := c.store()
 	defer etcd.Close() //nolint:errcheck // nothing is lost
 	encoder := storage(c.tb)
 	for from := 0; from < n; from += storeBatch {

@@ -25,11 +25,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
 {{- define "netpold.serviceAccount" -}}
-{{- if .Values.serviceAccount.create -}}
 {{- default (include "netpold.fullname" .) .Values.serviceAccount.name -}}
-{{- else -}}
-{{- default "default" .Values.serviceAccount.name -}}
-{{- end -}}
 {{- end -}}
 
 {{- define "netpold.image" -}}
@@ -37,6 +33,26 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
 {{- else -}}
 {{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What Kubernetes must wait for a drain, in seconds. */}}
+{{- define "netpold.grace" -}}
+{{- $delay := index .Values.settings "drain-delay" | trimSuffix "s" | int -}}
+{{- $timeout := index .Values.settings "drain-timeout" | trimSuffix "s" | int -}}
+{{- add $delay $timeout 10 -}}
+{{- end -}}
+
+{{/* What the schema cannot say of values. */}}
+{{- define "netpold.check" -}}
+{{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) -}}
+{{- fail "autoscaling.minReplicas is more than autoscaling.maxReplicas: raise maxReplicas" -}}
+{{- end -}}
+{{- if and .Values.tls.requireClientCertificate (not .Values.tls.secretName) -}}
+{{- fail "tls.requireClientCertificate needs TLS: give tls.secretName, a Secret with tls.crt, tls.key and ca.crt" -}}
+{{- end -}}
+{{- if not (or .Values.serviceAccount.create .Values.serviceAccount.name) -}}
+{{- fail "serviceAccount.create is false: give serviceAccount.name, or every Pod of the namespace may read the cluster" -}}
 {{- end -}}
 {{- end -}}
 

@@ -1,15 +1,25 @@
 {{/*
-Startup and liveness ask whether the process is alive, whatever the state of the cluster is. Readiness asks for the health of the
-server as a whole, which serves from the first full sync until the drain, while its state is not stale. A kubelet cannot ask gRPC
-over TLS; then the admin pages say whether questions are answered.
+Startup asks gRPC health, which is SERVING after the first full sync. A restart would not bring it nearer, so that it takes half an
+hour to come to one. A kubelet cannot ask gRPC over TLS; then /readyz tells the same.
+
+Liveness asks whether the process is alive, whatever the state of the cluster is.
+
+Readiness asks whether questions are answered: until the drain; from a stale state too, unless --when-stale=deny. Not the health of
+the server as a whole, which is NOT_SERVING on stale replicas: when all are, it would leave callers without any.
 */}}
 {{- define "netpold.probes" -}}
 startupProbe:
+{{- if .Values.tls.secretName }}
   httpGet:
     port: metrics
-    path: /healthz
+    path: /readyz
+{{- else }}
+  grpc:
+    port: 9480
+{{- end }}
   periodSeconds: 2
-  failureThreshold: 150
+  timeoutSeconds: 3
+  failureThreshold: 900
 livenessProbe:
   httpGet:
     port: metrics
@@ -17,20 +27,17 @@ livenessProbe:
   periodSeconds: 10
   timeoutSeconds: 3
   failureThreshold: 6
-{{- if .Values.tls.secretName }}
 readinessProbe:
+{{- if .Values.tls.secretName }}
   httpGet:
     port: metrics
     path: /readyz
-  periodSeconds: 5
-  timeoutSeconds: 3
-  failureThreshold: 2
 {{- else }}
-readinessProbe:
   grpc:
     port: 9480
+    service: readiness
+{{- end }}
   periodSeconds: 5
   timeoutSeconds: 3
   failureThreshold: 2
-{{- end }}
 {{- end -}}

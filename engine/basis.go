@@ -1,0 +1,239 @@
+package engine
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// Key is a [Query] as a comparable value that is quick to hash. Two questions with one Key are the same question.
+type Key struct {
+	srcNamespace, srcName, srcWorkload string
+	dstNamespace, dstName, dstWorkload string
+	// src and dst are addresses; which end has one is told by its kind.
+	src, dst         [16]byte
+	port             uint16
+	srcKind, dstKind endpointKind
+	protocol         Protocol
+}
+
+// Key is the question's. It has none, and the result is false, where an end is given by labels or is none, or its address
+// has a zone.
+func (q *Query) Key() (Key, bool) {
+	k := Key{
+		srcNamespace: q.Src.namespace, srcName: q.Src.name, srcWorkload: q.Src.workload,
+		dstNamespace: q.Dst.namespace, dstName: q.Dst.name, dstWorkload: q.Dst.workload,
+		port: q.Port, srcKind: q.Src.kind, dstKind: q.Dst.kind, protocol: q.Protocol,
+	}
+	var src, dst bool
+	k.src, src = q.Src.keyed()
+	k.dst, dst = q.Dst.keyed()
+	return k, src && dst
+}
+
+// keyed is the part of an end's key that its names do not tell, and whether it has a key.
+func (e *Endpoint) keyed() (ip [16]byte, ok bool) {
+	switch e.kind {
+	case endpointIP:
+		return e.ip.As16(), e.ip.IsValid() && e.ip.Zone() == ""
+	case endpointPod, endpointWorkload, endpointService:
+		return ip, true
+	case endpointNone, endpointLabels:
+	}
+	return ip, false
+}
+
+// Several tells whether an end of a question stands for several Pods: a workload, or a Service by name or by address.
+// Deciding is then many decisions in one.
+func (s *Snapshot) Several(q *Query) bool {
+	switch q.Dst.kind {
+	case endpointWorkload, endpointService:
+		return true
+	case endpointIP:
+		if s.standsForService(q.Dst.ip) {
+			return true
+		}
+	case endpointNone, endpointPod, endpointLabels:
+	}
+	return q.Src.kind == endpointWorkload
+}
+
+// standsForService tells whether an address is a Service's. A plain one is none (see [plainEnds]), and the decision reads
+// next what says so.
+func (s *state) standsForService(ip netip.Addr) bool {
+	if ip.Is4() && s.plain4.Get(ipv4Key(ip))&notPlain == 0 {
+		return false
+	}
+	return s.vips.Find(ip) != nil
+}
+
+// Basis is what the decision of a question was computed from: by identity, the immutable records that its ends led to. A
+// decision is a function of them and the question alone, so that it is the decision of every [Snapshot] that still has
+// them ([Snapshot.Holds]), whatever else has changed.
+//
+// A Basis is immutable. It keeps the records in memory, 24 bytes and up for each, but no Snapshot.
+type Basis struct {
+	options Options
+	records []record
+}
+
+// record is one step on the way from a question to its decision; the zero record is that there was nothing.
+type record struct {
+	// of is a *pod, *claims, *workload, *service or *EndpointSlice.
+	of any
+	// class is that of a Pod. It stands for all policies that concern the Pod, and for its Namespace's labels: when they
+	// change, it is replaced.
+	class *class
+}
+
+// Basis is what Allowed's decision of the question is computed from. There is none, and the result is false, for a question
+// with an end by labels, or none, and where a Pod by name is not there, has lost an address to another (S7) or, on the host
+// network, has none of its own.
+func (s *Snapshot) Basis(q *Query) (Basis, bool) {
+	var few [16]record
+	t := tracer{state: &s.state, collects: true, records: few[:0]}
+	t.question(q)
+	if t.lost {
+		return Basis{}, false
+	}
+	return Basis{s.options, slices.Clone(t.records)}, true
+}
+
+// Holds tells whether s has all that a decision of the question was computed from, so that it is the decision of s. It
+// follows the question's ends to the Pods that they stand for, and asks no policy.
+func (s *Snapshot) Holds(q *Query, b *Basis) bool {
+	if b.options != s.options {
+		return false
+	}
+	t := tracer{state: &s.state, records: b.records}
+	t.question(q)
+	return !t.lost && t.at == len(b.records)
+}
+
+// tracer follows a question to all that its decision is computed from, always in the same order: each record tells how many
+// follow it, so that two traces are equal only where all ends lead to the same.
+type tracer struct {
+	*state
+	// collects: records are collected, or else compared with.
+	collects bool
+	records  []record
+	at       int
+	// lost: there is no trace, or it is another.
+	lost bool
+}
+
+func (t *tracer) meet(r record) {
+	switch {
+	case t.collects:
+		t.records = append(t.records, r)
+	case t.at < len(t.records) && t.records[t.at] == r:
+		t.at++
+	default:
+		t.lost = true
+	}
+}
+
+func (t *tracer) question(q *Query) {
+	t.end(&q.Src)
+	t.end(&q.Dst)
+	if q.Dst.kind != endpointIP {
+		return
+	}
+	if keys := t.vips.Find(q.Dst.ip); keys != nil {
+		for _, key := range *keys {
+			t.service(key)
+		}
+	}
+}
+
+func (t *tracer) end(e *Endpoint) {
+	switch e.kind {
+	case endpointIP:
+		t.address(e.ip)
+	case endpointPod:
+		t.pod(t.state.pod(e.namespace, e.name))
+	case endpointWorkload:
+		t.workload(workloadKey{e.namespace, e.workload, e.name})
+	case endpointService:
+		t.service(nameKey{e.namespace, e.name})
+	case endpointNone, endpointLabels:
+		t.lost = true
+	}
+}
+
+// address meets whatever owns an address (S5): a Pod, or the claims of which the best is a Node's.
+func (t *tracer) address(ip netip.Addr) {
+	switch a := t.state.address(ip); {
+	case a == nil:
+		t.meet(record{})
+	case a.pod != nil:
+		t.meet(record{a.pod, t.class(a.pod)})
+	default:
+		t.meet(record{of: a.claims})
+	}
+}
+
+func (t *tracer) class(p *pod) *class {
+	if p.class == noClass {
+		return nil
+	}
+	return t.classes.At(p.class)
+}
+
+// pod meets a Pod by name. All addresses that it reports must be its own or, on the host network, no other Pod's: then they
+// are what it is decided by (S7).
+func (t *tracer) pod(p *pod) {
+	if p == nil || p.host && len(p.ips) == 0 {
+		t.lost = true
+		return
+	}
+	t.meet(record{p, t.class(p)})
+	if p.finished {
+		return // has no addresses, and counts nowhere
+	}
+	for _, ip := range p.ips {
+		if a := t.state.address(ip); a == nil || a.pod != p && (a.pod != nil || !p.host) {
+			t.lost = true
+			return
+		}
+	}
+}
+
+// workload meets the workload, which tells which Pods it has, and them.
+func (t *tracer) workload(key workloadKey) {
+	w, _ := t.workloads.Get(key)
+	t.meet(record{of: w})
+	if w == nil {
+		return
+	}
+	for name := range w.pods.All() {
+		if t.lost {
+			return
+		}
+		t.pod(t.state.pod(key.namespace, name))
+	}
+}
+
+// service meets the Service, which tells which slices it has, them, and whatever owns the endpoints that they tell.
+func (t *tracer) service(key nameKey) {
+	svc, _ := t.services.Get(key)
+	t.meet(record{of: svc})
+	if svc == nil {
+		return
+	}
+	for _, name := range svc.slices {
+		slice, _ := t.slices.Get(nameKey{key.namespace, name})
+		t.meet(record{of: slice})
+		for i := range slice.Endpoints {
+			if t.lost {
+				return
+			}
+			if e := &slice.Endpoints[i]; e.Addr.IsValid() {
+				t.address(e.Addr.Unmap())
+			} else if p := t.state.pod(key.namespace, e.Pod); p != nil {
+				t.pod(p)
+			} else {
+				t.meet(record{})
+			}
+		}
+	}
+}

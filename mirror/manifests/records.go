@@ -1,0 +1,54 @@
+package manifests
+
+import (
+	"slices"
+
+	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/mirror"
+)
+
+// attributes are a problem for a log; what is not known of it is left out.
+func attributes(p mirror.Problem) []any {
+	list := []any{"file", p.File}
+	if p.Document > 0 {
+		list = append(list, "document", p.Document)
+	}
+	if object := objectText(p); object != "" {
+		list = append(list, "object", object)
+	}
+	if p.Field != "" {
+		list = append(list, "field", p.Field)
+	}
+	return append(list, "problem", p.Message)
+}
+
+// objectText is the object that a problem is about, as far as it is known: "NetworkPolicy shop/web", "Node node-1", "Pod".
+func objectText(p mirror.Problem) string {
+	switch {
+	case p.Name == "":
+		return p.Kind
+	case p.Namespace == "":
+		return p.Kind + " " + p.Name
+	}
+	return p.Kind + " " + p.Namespace + "/" + p.Name
+}
+
+// maxNamed is how many removed policies a record names.
+const maxNamed = 5
+
+// logRemovedPolicies tells of policies that an edit has removed: what they denied may be allowed from now on, and a file that
+// was left out by mistake looks the same.
+func (s *Source) logRemovedPolicies(changes []engine.Change, remaining int) {
+	var removed []string
+	for _, c := range changes {
+		if p, ok := c.Object.(*engine.Policy); ok && c.Delete {
+			removed = append(removed, p.Namespace+"/"+p.Name)
+		}
+	}
+	if len(removed) == 0 {
+		return
+	}
+	slices.Sort(removed)
+	s.log.Warn("the edit removes policies: what they denied may be allowed now", "path", s.options.Path,
+		"removed", len(removed), "remaining", remaining, "policies", removed[:min(len(removed), maxNamed)])
+}
