@@ -45,8 +45,12 @@ test-kube: ## Run the tests against a real API server, which is built on first u
 test-peers: ## Run the tests of bench/peers
 	go test -C bench/peers ./...
 
+.PHONY: test-load
+test-load: ## Run the tests of bench/load, which drive netpold at a few calls a second
+	go test -C bench/load ./...
+
 .PHONY: check
-check: generate-diff lint test-race test-peers test-kube ## All that CI runs
+check: generate-diff lint test-race test-peers test-load test-kube ## All that CI runs
 
 .PHONY: generate
 generate: ## Write the Go of the .proto files anew
@@ -138,6 +142,13 @@ bench-peers: ## Print the table of netpold beside other evaluators of NetworkPol
 	@mkdir -p bin; \
 	go -C bench/peers build -o $(CURDIR)/bin/bench-peers ./table; \
 	bin/bench-peers $(PEERS_FLAGS)
+
+# Two minutes, on the loopback; nothing else should run beside. LOAD_FLAGS="-size 10kPods-1kPolicies" has a larger cluster, "-help" lists the flags.
+LOAD_FLAGS ?=
+.PHONY: loadtest
+loadtest: build ## Print what a server on this machine bears: calls, latencies, CPU and memory at rising rates
+	@go -C bench/load build -o $(CURDIR)/bin/bench-load .; \
+	bin/bench-load $(LOAD_FLAGS)
 
 # go test fuzzes one target at a time.
 FUZZTIME ?= 10s

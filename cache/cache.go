@@ -34,10 +34,11 @@ func (Engine) AllowedUntil(done <-chan struct{}, s *engine.Snapshot, q engine.Qu
 // Cache is the [Decider] that remembers decisions about workloads and Services. Other questions go to the engine straight:
 // it answers them sooner than they could be looked up. Errors are not remembered.
 //
-// It holds the decisions used last, up to its size. Once it is full, only what is asked a second time within a while gets in,
-// so that questions that are asked but once cost little and push nothing out. An entry takes about 0.5 KiB, and 24 bytes for each Pod that the
-// question's ends stand for; and it keeps in memory the records that it rests on, however old, until it gives way to
-// another. It keeps no snapshot.
+// It holds the decisions used last, up to its size. Once it is full, only what is asked a second time within a while gets
+// in, so that questions that are asked but once cost little and push nothing out.
+//
+// An entry takes about 0.6 KiB, and 24 bytes for each Pod that the question's ends stand for; and it keeps in memory the
+// records that it rests on, however old, until it gives way to another. It keeps no snapshot.
 type Cache struct {
 	seed      maphash.Seed
 	shards    []shard

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"slices"
 	"unique"
@@ -54,7 +55,7 @@ func (s *state) address(ip netip.Addr) *address {
 
 func ipv4Key(ip netip.Addr) uint32 {
 	b := ip.As4()
-	return uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
+	return binary.BigEndian.Uint32(b[:])
 }
 
 func (t *txn) claim(ip netip.Addr, c claim) {

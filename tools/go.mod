@@ -2,8 +2,8 @@
 //
 //	go tool -modfile=tools/go.mod buf lint
 //
-// They are kept out of the root module so that they cannot change the versions that netpold is built with. Two tools do not
-// fit in here either: see gen/go.mod and ghz/go.mod.
+// They are kept out of the root module so that they cannot change the versions that netpold is built with. The generators of
+// Go from .proto do not fit in here either: see gen/go.mod.
 module github.com/netpold/netpold/tools
 
 go 1.26.7

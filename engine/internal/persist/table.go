@@ -64,8 +64,13 @@ func (t *Table) Get(k uint32) uint32 {
 	i := h >> (hashBits - t.depth)
 	b := t.top[i>>fanBits].blocks[i%fanSize]
 	l := &b[lineOf(h)]
-	if v := l.get(k); v != 0 || l.values[lineSlots-1] == 0 {
-		return v
+	if m := l.match(pairOf(k)); m != 0 {
+		if v := l.values[slotOf(m)]; v != 0 {
+			return v
+		}
+	}
+	if l.values[lineSlots-1] == 0 {
+		return 0
 	}
 	return b.next(h, k)
 }
@@ -74,23 +79,21 @@ func (t *Table) Get(k uint32) uint32 {
 func (b *lines) next(h uint64, k uint32) uint32 {
 	for i := lineOf(h) + 1; ; i++ {
 		l := &b[i%tableLines]
-		if v := l.get(k); v != 0 || l.values[lineSlots-1] == 0 {
-			return v
+		if m := l.match(pairOf(k)); m != 0 {
+			return l.values[slotOf(m)]
+		}
+		if l.values[lineSlots-1] == 0 {
+			return 0
 		}
 	}
 }
 
-// get compares all keys at once: a half of a word that is zero after xor borrows from its high bit. What a zero low half
-// reports of its high half may be wrong, but the low half comes first.
-func (l *line) get(k uint32) uint32 {
-	if m := l.match(k); m != 0 {
-		return l.values[slotOf(m)]
-	}
-	return 0
-}
+// pairOf is a key in both halves of a word.
+func pairOf(k uint32) uint64 { return uint64(k) * keyPair }
 
-func (l *line) match(k uint32) uint64 {
-	want := uint64(k) * keyPair
+// match compares all keys at once with that of pairOf: a half of a word that is zero after xor borrows from its high bit. What a
+// zero low half reports of its high half may be wrong, but the low half comes first. It is small enough to be inlined.
+func (l *line) match(want uint64) uint64 {
 	a, b, c, d := l.keys[0]^want, l.keys[1]^want, l.keys[2]^want, l.keys[3]^want
 	return ((a-keyPair)&^a&pairHigh)>>3 | ((b-keyPair)&^b&pairHigh)>>2 | ((c-keyPair)&^c&pairHigh)>>1 | (d-keyPair)&^d&pairHigh
 }
@@ -168,7 +171,7 @@ func (l *line) remove(k uint32) {
 	for last+1 < lineSlots && l.values[last+1] != 0 {
 		last++
 	}
-	at := slotOf(l.match(k))
+	at := slotOf(l.match(pairOf(k)))
 	l.put(at, l.key(last), l.values[last])
 	l.put(last, 0, 0)
 }
@@ -185,7 +188,7 @@ func (l *line) put(slot int, k, v uint32) {
 func (b *lines) slot(h uint64, k uint32) *uint32 {
 	for i := lineOf(h); ; i++ {
 		l := &b[i%tableLines]
-		if m := l.match(k); m != 0 && l.values[slotOf(m)] != 0 {
+		if m := l.match(pairOf(k)); m != 0 && l.values[slotOf(m)] != 0 {
 			return &l.values[slotOf(m)]
 		}
 		if l.values[lineSlots-1] == 0 {
