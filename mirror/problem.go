@@ -24,6 +24,17 @@ type Problem struct {
 	Warning bool
 }
 
+// Object is the object that the problem is about, as far as it is known: "NetworkPolicy shop/web", "Node node-1", "Pod".
+func (p Problem) Object() string {
+	switch {
+	case p.Name == "":
+		return p.Kind
+	case p.Namespace == "":
+		return p.Kind + " " + p.Name
+	}
+	return p.Kind + " " + p.Namespace + "/" + p.Name
+}
+
 // String is the problem in one line:
 //
 //	shop.yaml, document 2: NetworkPolicy "shop/web": spec.egress[0].ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive

@@ -130,7 +130,7 @@ func (s *store) learn(i *item) bool {
 	}
 	s.known[n] = i.digest
 	for _, p := range i.problems {
-		s.resource.source.log.Warn("wrong in the cluster", "object", p.Kind+" "+p.Namespace+"/"+p.Name, "field", p.Field,
+		s.resource.source.log.Warn("wrong in the cluster", "object", p.Object(), "field", p.Field,
 			"problem", p.Message, "read_all_the_same", p.Warning, "resource_version", i.version)
 	}
 	return true

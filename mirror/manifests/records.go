@@ -13,24 +13,13 @@ func attributes(p mirror.Problem) []any {
 	if p.Document > 0 {
 		list = append(list, "document", p.Document)
 	}
-	if object := objectText(p); object != "" {
+	if object := p.Object(); object != "" {
 		list = append(list, "object", object)
 	}
 	if p.Field != "" {
 		list = append(list, "field", p.Field)
 	}
 	return append(list, "problem", p.Message)
-}
-
-// objectText is the object that a problem is about, as far as it is known: "NetworkPolicy shop/web", "Node node-1", "Pod".
-func objectText(p mirror.Problem) string {
-	switch {
-	case p.Name == "":
-		return p.Kind
-	case p.Namespace == "":
-		return p.Kind + " " + p.Name
-	}
-	return p.Kind + " " + p.Namespace + "/" + p.Name
 }
 
 // maxNamed is how many removed policies a record names.

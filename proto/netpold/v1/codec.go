@@ -12,14 +12,23 @@ import (
 // than everything else together. What is not of the usual form is left to the library, message by message.
 //
 // The answers of a batch that was read so share memory. Who keeps one of them for long clones it, with proto.Clone.
-func Codec() encoding.CodecV2 { return codec{encoding.GetCodecV2(proto.Name)} }
+func Codec() encoding.CodecV2 { return codec{encoding.GetCodecV2(proto.Name), mem.NewTieredBufferPool(bufferSizes()...)} }
+
+// bufferSizes are those of the buffers that messages are written to. gRPC's own have nothing between 32 KiB and 1 MiB, so that a
+// thousand batches of some hundred questions on their way would hold a gigabyte.
+func bufferSizes() []int {
+	return []int{4 << 10, 16 << 10, 32 << 10, 64 << 10, 128 << 10, 256 << 10, 512 << 10, 1 << 20}
+}
 
 // codec does what it does faster, and leaves the rest to the library's.
-type codec struct{ encoding.CodecV2 }
+type codec struct {
+	encoding.CodecV2
+	pool mem.BufferPool
+}
 
 // Marshal implements [encoding.CodecV2].
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
-	var e encoder
+	e := encoder{pool: c.pool}
 	switch m := v.(type) {
 	case *AllowedRequest:
 		e.start(boundRequest(m))

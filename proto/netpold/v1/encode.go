@@ -15,8 +15,8 @@ type encoder struct {
 	// wrong says that the library has an error for the message.
 	wrong bool
 
-	pool mem.BufferPool // nil where the buffer is not pooled
-	held *[]byte
+	pool mem.BufferPool
+	held *[]byte // of pool; nil where the message is too small for it
 }
 
 // start makes room for bound bytes.
@@ -25,14 +25,13 @@ func (e *encoder) start(bound int) {
 		e.b = make([]byte, 0, bound)
 		return
 	}
-	e.pool = mem.DefaultBufferPool()
 	e.held = e.pool.Get(bound)
 	e.b = (*e.held)[:0]
 }
 
 // buffer is what was written.
 func (e *encoder) buffer() mem.Buffer {
-	if e.pool == nil {
+	if e.held == nil {
 		return mem.SliceBuffer(e.b)
 	}
 	*e.held = e.b
@@ -40,7 +39,7 @@ func (e *encoder) buffer() mem.Buffer {
 }
 
 func (e *encoder) free() {
-	if e.pool != nil {
+	if e.held != nil {
 		e.pool.Put(e.held)
 	}
 }

@@ -1,0 +1,178 @@
+// Command load drives a netpold of its own on the loopback at rising constant rates, until it cannot keep up, and prints
+// throughput, latency, and the server's CPU and memory as a Markdown table.
+//
+// The load is open: a call is sent when its time has come, whether or not those before it have been answered, so that a
+// slow server shows in the latencies instead of slowing its clients down.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/netpold/netpold/bench/synthetic"
+)
+
+// settings are those of one run.
+type settings struct {
+	// netpold is the program that is driven.
+	netpold string
+	// size is that of the cluster that it serves.
+	size synthetic.Size
+	// step is for how long each rate is kept up.
+	step time.Duration
+	// steps are at most so many for each load.
+	steps int
+	// connections share the calls.
+	connections int
+	// loads are driven one after another.
+	loads []load
+}
+
+// load is one kind of call, and the rate in calls a second that its first step asks for.
+type load struct {
+	// batch is how many questions a call asks; with 0 it is Allowed, which asks one.
+	batch int
+	start float64
+	// stream says that it is StreamAllowed instead, at full speed; it comes last.
+	stream bool
+}
+
+func defaultLoads() []load {
+	return []load{{start: 2000}, {batch: 100, start: 1000}, {batch: 1000, start: 200}}
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The memory is there, and the CPU is the server's.
+	debug.SetGCPercent(400)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "load: %v\n", err)
+		os.Exit(1) //nolint:forbidigo // a program of its own, which has no cmd/netpold to return to
+	}
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	s := settings{loads: defaultLoads()}
+	flags := flag.NewFlagSet("load", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.StringVar(&s.netpold, "netpold", "bin/netpold", "the `program` to drive")
+	size := flags.String("size", synthetic.Sizes[0].String(), "of the cluster that it serves: "+sizeNames())
+	flags.DurationVar(&s.step, "step", 5*time.Second, "for how long each rate is kept up")
+	flags.IntVar(&s.steps, "steps", 8, "most rates for each kind of call, each twice the one before")
+	flags.IntVar(&s.connections, "connections", runtime.NumCPU(), "that share the calls")
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	var err error
+	if s.size, err = sizeNamed(*size); err != nil {
+		return err
+	}
+	if err := s.validate(flags.Args()); err != nil {
+		return err
+	}
+	return drive(ctx, s, stdout, stderr)
+}
+
+func (s *settings) validate(rest []string) error {
+	switch {
+	case len(rest) > 0:
+		return fmt.Errorf("%q is not understood: there are only flags, see -help", rest[0])
+	case s.step < 100*time.Millisecond || s.step > time.Minute:
+		return fmt.Errorf("-step is %v: give 100ms to 1m", s.step)
+	case s.steps < 1 || s.steps > 20:
+		return fmt.Errorf("-steps is %d: give 1 to 20", s.steps)
+	case s.connections < 1 || s.connections > math.MaxUint16:
+		return fmt.Errorf("-connections is %d: give 1 to %d", s.connections, math.MaxUint16)
+	}
+	return nil
+}
+
+func sizeNames() string {
+	var names []string
+	for _, s := range synthetic.Sizes {
+		names = append(names, s.String())
+	}
+	return strings.Join(names, ", ")
+}
+
+func sizeNamed(name string) (synthetic.Size, error) {
+	for _, s := range synthetic.Sizes {
+		if s.String() == name {
+			return s, nil
+		}
+	}
+	return synthetic.Size{}, fmt.Errorf("-size is %q: give one of %s", name, sizeNames())
+}
+
+// drive drives netpold, and writes what was measured, even where an error or ctx ends it early. No server is left when it
+// returns.
+func drive(ctx context.Context, s settings, stdout, stderr io.Writer) (err error) {
+	cluster := synthetic.New(s.size)
+	dir, err := os.MkdirTemp("", "netpold-load-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	file, err := writeManifests(dir, cluster)
+	if err != nil {
+		return err
+	}
+	questions := newQuestions(cluster)
+	var rows []row
+	for _, l := range append(slices.Clone(s.loads), load{stream: true, batch: 1000}) {
+		more, err := driveOne(ctx, s, l, file, cluster, questions, stderr)
+		if rows = append(rows, more...); err != nil {
+			writeTable(stdout, s, rows)
+			return err
+		}
+	}
+	writeTable(stdout, s, rows)
+	return nil
+}
+
+// driveOne drives one load, on a server of its own: what one load leaves in memory is not counted for the next.
+func driveOne(
+	ctx context.Context, s settings, l load, manifests string, cluster *synthetic.Cluster, questions []question, stderr io.Writer,
+) ([]row, error) {
+	srv, err := startServer(ctx, s.netpold, manifests)
+	if err != nil {
+		return nil, err
+	}
+	defer srv.stop()
+	if err := verify(ctx, srv.addr, cluster, questions); err != nil {
+		return nil, errors.Join(srv.ended(), err)
+	}
+	told := func(r row, err error) (row, error) {
+		if err != nil {
+			return r, errors.Join(srv.ended(), err)
+		}
+		fmt.Fprintln(stderr, r.progress())
+		return r, nil
+	}
+	if l.stream {
+		r, err := told(streamStep(ctx, s, srv, l.batch, questions))
+		if err != nil {
+			return nil, err
+		}
+		return []row{r}, nil
+	}
+	return climb(s.steps, l.start, func(rate float64) (row, error) {
+		return told(callStep(ctx, s, srv, l.batch, rate, questions))
+	})
+}
