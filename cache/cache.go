@@ -34,11 +34,10 @@ func (Engine) AllowedUntil(done <-chan struct{}, s *engine.Snapshot, q engine.Qu
 // Cache is the [Decider] that remembers decisions about workloads and Services. Other questions go to the engine straight:
 // it answers them sooner than they could be looked up. Errors are not remembered.
 //
-// It holds the decisions used last, up to its size. Once it is full, only what is asked a second time within a while gets
-// in, so that questions that are asked but once cost little and push nothing out.
-//
-// An entry takes about 0.6 KiB, and 24 bytes for each Pod that the question's ends stand for; and it keeps in memory the
-// records that it rests on, however old, until it gives way to another. It keeps no snapshot.
+// It holds the decisions used last, up to its size. Once it is full, only what is asked a second time within a while gets in,
+// so that questions that are asked but once cost little and push nothing out. A decision takes one of its size, of about 0.6 KiB,
+// and one more for every 24 Pods that the question's ends stand for. Entries keep in memory the records that they rest on, however
+// old, until they give way to others. They keep no snapshot.
 type Cache struct {
 	seed      maphash.Seed
 	shards    []shard
@@ -47,7 +46,7 @@ type Cache struct {
 	every bool
 }
 
-// New is a Cache for up to size decisions; less than 1 counts as 1.
+// New is a Cache for up to size decisions about few Pods; less than 1 counts as 1.
 func New(size int) *Cache {
 	size = max(size, 1)
 	c := &Cache{seed: maphash.MakeSeed(), shards: make([]shard, shardsFor(size))}

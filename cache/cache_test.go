@@ -344,6 +344,41 @@ func TestSize(t *testing.T) {
 	})
 }
 
+// TestRoom: a decision about many Pods takes the room of several, so that memory is bounded whatever is asked.
+func TestRoom(t *testing.T) {
+	cluster := engine.NewCluster(engine.Options{})
+	for n := range 240 {
+		cluster.Apply(engine.Change{Object: &engine.Pod{
+			Namespace: "a", Name: fmt.Sprint("p-", n), IPs: []netip.Addr{netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)})},
+			Workloads: []engine.Workload{{Kind: "Deployment", Name: "all"}},
+		}})
+	}
+	s, c := cluster.Snapshot(), New(60)
+	q := engine.Query{Src: engine.ByPod("a", "p-0"), Dst: engine.ByWorkload("a", engine.Workload{Kind: "Deployment", Name: "all"})}
+	basis, ok := s.Basis(&q)
+	if !ok || basis.Records() < 240 {
+		t.Fatalf("the basis has %d records, want each Pod's", basis.Records())
+	}
+	most := 60 / (1 + basis.Records()/recordsPerRoom)
+	for port := range uint16(40) {
+		q.Port = 1 + port
+		mustAsk(t, c, s, q)
+		mustAsk(t, c, s, q)
+		if got := c.Stats(); got.Entries > most {
+			t.Fatalf("%d entries, want %d at most", got.Entries, most)
+		}
+	}
+	if got := c.Stats(); got.Entries != most || got.Evictions == 0 {
+		t.Errorf("stats are %+v, want %d entries, that others gave way to", got, most)
+	}
+	c = New(5) // which it does not fit in
+	mustAsk(t, c, s, q)
+	mustAsk(t, c, s, q)
+	if got := c.Stats(); got.Entries != 0 || got.Hits != 0 {
+		t.Errorf("stats are %+v, want nothing remembered", got)
+	}
+}
+
 func mustAskTwice(t *testing.T, c *Cache, s *engine.Snapshot) uint64 {
 	t.Helper()
 	mustAsk(t, c, s, toService())

@@ -20,13 +20,21 @@ const (
 
 func shardsFor(size int) int { return min(max(size/leastPerShard, 1), mostShards) }
 
+// recordsPerRoom is how many records of a basis take as much memory as the rest of an entry.
+const recordsPerRoom = 24
+
+// room is how much of a cache's size an entry takes.
+func (e *entry) room() int { return 1 + e.basis.Records()/recordsPerRoom }
+
 // shard is the part of the entries whose keys have hashes of one remainder.
 type shard struct {
 	size int
 
 	// Guarded by mu.
-	mu  sync.Mutex
-	lru *simplelru.LRU[engine.Key, *entry]
+	mu sync.Mutex
+	// taken is the room that the entries take, size at most.
+	taken int
+	lru   *simplelru.LRU[engine.Key, *entry]
 	// seen are parts of the hashes of questions that found no room, each where its hash says until another takes its place.
 	seen []uint32
 
@@ -35,7 +43,7 @@ type shard struct {
 
 func (s *shard) init(size int) {
 	s.size, s.seen = size, make([]uint32, seenPerEntry*size)
-	s.lru, _ = simplelru.NewLRU[engine.Key, *entry](size, nil) // its one error is a size below 1
+	s.lru, _ = simplelru.NewLRU(size, func(_ engine.Key, e *entry) { s.taken -= e.room() }) // its one error is a size below 1
 }
 
 // get is the entry of a key, or nil; and whether one for the key should be put. hash is the key's.
@@ -43,7 +51,7 @@ func (s *shard) get(k *engine.Key, hash uint64) (e *entry, remember bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e, ok := s.lru.Get(*k)
-	if ok || s.lru.Len() < s.size {
+	if ok || s.taken < s.size {
 		return e, true
 	}
 	// The low bits of the hash chose the shard.
@@ -53,13 +61,21 @@ func (s *shard) get(k *engine.Key, hash uint64) (e *entry, remember bool) {
 	return nil, remember
 }
 
+// put remembers an entry, unless it takes more room than there is.
 func (s *shard) put(k engine.Key, e *entry) {
+	need := e.room()
+	if need > s.size {
+		return
+	}
 	s.mu.Lock()
-	evicted := s.lru.Add(k, e)
-	s.mu.Unlock()
-	if evicted {
+	defer s.mu.Unlock()
+	s.lru.Remove(k) // the one that it replaces
+	for s.taken+need > s.size {
+		s.lru.RemoveOldest()
 		s.evictions.Add(1)
 	}
+	s.lru.Add(k, e)
+	s.taken += need
 }
 
 // drop forgets e, unless another is in its place.

@@ -18,10 +18,10 @@ type addressTable struct {
 	table bart.Table[[]portRank]
 }
 
-// portRank is a range of ports and the rank of a rule that has it.
+// portRank is that from a port on, up to that of the next, the first rule that has it is of a rank; noRank for none.
 type portRank struct {
-	ports
-	rank uint32
+	first protocolPort
+	rank  uint32
 }
 
 // portBlock is a block that a rule allows for a range of ports.
@@ -44,15 +44,18 @@ func (a *addressTable) match(at protocolPort, p *peer, limit uint32) uint32 {
 
 func (a *addressTable) matchAddress(at protocolPort, addr netip.Addr, limit uint32) uint32 {
 	list, _ := a.table.Lookup(addr)
+	n := 0
 	if len(list) > fewRanges {
-		list = list[:sort.Search(len(list), func(i int) bool { return list[i].first > at })]
-	}
-	for i := len(list) - 1; i >= 0 && list[i].reach >= at; i-- {
-		if r := &list[i]; at <= r.last && r.first <= at {
-			limit = min(limit, r.rank)
+		n = sort.Search(len(list), func(i int) bool { return list[i].first > at })
+	} else {
+		for n < len(list) && list[n].first <= at {
+			n++
 		}
 	}
-	return limit
+	if n == 0 {
+		return limit
+	}
+	return min(limit, list[n-1].rank)
 }
 
 // newAddressTable returns nil where the blocks are few, or lie in each other so deeply that a list for each prefix would be
@@ -96,7 +99,10 @@ func newAddressTable(entries []portBlock) *addressTable {
 		above, _ := held.LookupPrefix(p)
 		e, _ := at.Get(p)
 		here := slices.Concat(above, e.cidr)
-		here = slices.DeleteFunc(here, func(i int) bool { return slices.Contains(e.except, i) })
+		here = slices.DeleteFunc(here, func(i int) bool {
+			_, out := slices.BinarySearch(e.except, i)
+			return out
+		})
 		if room -= len(here); room < 0 {
 			return nil
 		}
@@ -106,20 +112,43 @@ func newAddressTable(entries []portBlock) *addressTable {
 	return table
 }
 
-// portRanks are the ranges and ranks of some entries, by first port.
+// portRanks are the lowest ranks of some entries, port by port, with no two neighbours alike.
 func portRanks(entries []portBlock, indexes []int) []portRank {
-	list := make([]portRank, len(indexes))
-	for i, at := range indexes {
-		list[i] = portRank{entries[at].ports, entries[at].rank}
+	byRank := slices.Clone(indexes)
+	slices.SortFunc(byRank, func(a, b int) int { return cmp.Compare(entries[a].rank, entries[b].rank) })
+	bounds := make([]protocolPort, 0, 2*len(byRank))
+	for _, i := range byRank {
+		bounds = append(bounds, entries[i].first, entries[i].last+1)
 	}
-	slices.SortFunc(list, func(a, b portRank) int {
-		return cmp.Or(cmp.Compare(a.first, b.first), cmp.Compare(a.last, b.last), cmp.Compare(a.rank, b.rank))
-	})
-	list = slices.CompactFunc(list, func(a, b portRank) bool { return a.first == b.first && a.last == b.last }) // the lowest rank stays
-	reach := protocolPort(0)
-	for i := range list {
-		reach = max(reach, list[i].last)
-		list[i].reach = reach
+	slices.Sort(bounds)
+	bounds = slices.Compact(bounds)
+	// Each stretch between two bounds gets the first rank that has it; free leads from a stretch to the next that has none yet.
+	ranks, free := make([]uint32, len(bounds)), make([]int, len(bounds)+1)
+	for i := range free {
+		free[i] = i
+	}
+	next := func(i int) int {
+		for free[i] != i {
+			free[i] = free[free[i]]
+			i = free[i]
+		}
+		return i
+	}
+	for i := range ranks {
+		ranks[i] = noRank
+	}
+	for _, i := range byRank {
+		from, _ := slices.BinarySearch(bounds, entries[i].first)
+		to, _ := slices.BinarySearch(bounds, entries[i].last+1)
+		for at := next(from); at < to; at = next(at) {
+			ranks[at], free[at] = entries[i].rank, at+1
+		}
+	}
+	list := make([]portRank, 0, len(bounds))
+	for i, rank := range ranks {
+		if n := len(list); n == 0 || list[n-1].rank != rank {
+			list = append(list, portRank{bounds[i], rank})
+		}
 	}
 	return list
 }

@@ -76,6 +76,9 @@ type Basis struct {
 	records []record
 }
 
+// Records is how many records it holds, of 24 bytes each.
+func (b *Basis) Records() int { return len(b.records) }
+
 // record is one step on the way from a question to its decision; the zero record is that there was nothing.
 type record struct {
 	// of is a *pod, *claims, *workload, *service or *EndpointSlice.

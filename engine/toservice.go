@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // asService is the Service that the destination is, or nil.
@@ -36,18 +37,21 @@ func (s *state) asService(q *Query) (*Service, error) {
 	return o, nil
 }
 
+// fewPorts is how many ports of a Service an error names.
+const fewPorts = 16
+
 func (o *Service) portList() string {
 	if len(o.Ports) == 0 {
 		return ": it has none"
 	}
-	text := ": it has "
-	for i, p := range o.Ports {
-		if i > 0 {
-			text += ", "
-		}
-		text += strconv.Itoa(int(p.Port)) + "/" + p.Protocol.String()
+	var list []string
+	for _, p := range o.Ports[:min(len(o.Ports), fewPorts)] {
+		list = append(list, strconv.Itoa(int(p.Port))+"/"+p.Protocol.String())
 	}
-	return text
+	if more := len(o.Ports) - fewPorts; more > 0 {
+		list = append(list, strconv.Itoa(more)+" more")
+	}
+	return ": it has " + strings.Join(list, ", ")
 }
 
 // toService answers for each source by itself: allowed when all are (S27).

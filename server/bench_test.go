@@ -135,7 +135,7 @@ func wire(b *testing.B) *wired {
 	}
 	// As the client's own, that empty calls go the same way.
 	w.conn, err = grpc.NewClient(s.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(netpoldv1.Codec())))
+		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(netpoldv1.Codec(0))))
 	if err != nil {
 		b.Fatal(err)
 	}

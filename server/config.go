@@ -34,7 +34,7 @@ type Config struct {
 
 	// MaxBatch is the most questions in one BatchAllowed call, and in one batch of StreamAllowed (--max-batch). Default: 10,000.
 	MaxBatch int
-	// CacheSize is how many decisions about workloads and Services are remembered, at 0.6 KiB and up each; 0 for none
+	// CacheSize is how many decisions about workloads and Services are remembered, at 0.6 KiB each, those about many Pods counting for several; 0 for none
 	// (--cache-size). Default: 16,384.
 	CacheSize int
 	// MaxMessageBytes is the largest request taken, in bytes (--max-message-bytes). Default: 16 MiB.

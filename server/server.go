@@ -128,7 +128,7 @@ func (s *Server) listen(config *Config) error {
 func grpcOptions(config *Config, creds credentials.TransportCredentials) []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.Creds(creds),
-		grpc.ForceServerCodecV2(netpoldv1.Codec()),
+		grpc.ForceServerCodecV2(netpoldv1.Codec(config.MaxBatch)),
 		grpc.MaxRecvMsgSize(config.MaxMessageBytes),
 		grpc.MaxConcurrentStreams(config.MaxStreams),
 		grpc.MaxHeaderListSize(maxHeaderBytes),

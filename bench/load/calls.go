@@ -87,7 +87,7 @@ func requestsOf(questions []question, batch int) (method string, requests [][]by
 		}
 	}
 	for _, m := range messages {
-		wire, err := netpoldv1.Codec().Marshal(m)
+		wire, err := netpoldv1.Codec(0).Marshal(m)
 		if err != nil {
 			return "", nil, err
 		}

@@ -41,8 +41,10 @@ func loadNetpold(o *Objects) (Engine, error) {
 }
 
 func (n *netpold) Allowed(q Question) (bool, error) {
-	protocol := engine.TCP
+	var protocol engine.Protocol
 	switch q.Protocol {
+	case corev1.ProtocolTCP:
+		protocol = engine.TCP
 	case corev1.ProtocolUDP:
 		protocol = engine.UDP
 	case corev1.ProtocolSCTP:

@@ -62,7 +62,7 @@ func (s *settings) dialOptions(creds credentials.TransportCredentials, serviceCo
 	return append([]grpc.DialOption{
 		grpc.WithTransportCredentials(creds),
 		grpc.WithDefaultServiceConfig(serviceConfig),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxResponseBytes), grpc.ForceCodecV2(netpoldv1.Codec())),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxResponseBytes), grpc.ForceCodecV2(netpoldv1.Codec(0))),
 	}, s.extra...)
 }
 

@@ -37,8 +37,8 @@ type asked struct {
 	wrong unsaid
 }
 
-// Stream opens a stream, which lasts until ctx ends at the latest. It does not wait for the server: the first Recv tells what
-// is wrong with it.
+// Stream opens a stream, which lasts until ctx ends at the latest. It waits for a connection to a server, as every call does, and
+// not for the server's answer: the first Recv tells what is wrong with that.
 func (c *Client) Stream(ctx context.Context, options ...grpc.CallOption) (*Stream, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	s := &Stream{cancel: cancel}
@@ -117,9 +117,10 @@ const batchSize = 1000
 // A question of its own that is wrong has Verdict.Err, and the others go on. An error of the iteration is its last element: the
 // stream has broken. It is not taken up again by itself; see [Stream].
 //
-// questions is run in a goroutine of its own, which is waited for when the loop ends: an iterator that can block has to heed
-// ctx. A batch is sent when it is full or questions is at its end, so that the last questions of an iterator that pauses wait
-// with it.
+// questions is run in a goroutine of its own. When the loop ends early, the goroutine ends with the next question, which nobody is
+// asked; the loop does not wait for it, since an iterator that blocks may do so for long. Such a one should heed a context that the
+// caller cancels after the loop. A batch is sent when it is full or questions is at its end, so that the last questions of an
+// iterator that pauses wait with it.
 func (c *Client) AllowedMany(
 	ctx context.Context, questions iter.Seq[Question], options ...grpc.CallOption,
 ) iter.Seq2[Verdict, error] {
@@ -129,10 +130,8 @@ func (c *Client) AllowedMany(
 			yield(Verdict{}, err)
 			return
 		}
-		var sending sync.WaitGroup
-		sending.Go(func() { stream.sendAll(questions) })
-		defer sending.Wait()
 		defer stream.Close()
+		go stream.sendAll(questions)
 		for {
 			answers, err := stream.Recv()
 			if errors.Is(err, io.EOF) {
@@ -154,6 +153,9 @@ func (c *Client) AllowedMany(
 func (s *Stream) sendAll(questions iter.Seq[Question]) {
 	batch := make([]Question, 0, batchSize)
 	for question := range questions {
+		if s.stream.Context().Err() != nil {
+			return
+		}
 		if batch = append(batch, question); len(batch) < batchSize {
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math"
 	"net"
 	"net/netip"
@@ -173,15 +174,15 @@ func TestAllowedMany(t *testing.T) {
 func TestAllowedManyLeftEarly(t *testing.T) {
 	t.Parallel()
 	client := servertest.Start(t, shop()...).Client()
-	running := false
-	endless := func(yield func(netpold.Question) bool) {
-		running = true
-		for yield(toCart(8080)) {
+	endless := func(ended chan<- struct{}) iter.Seq[netpold.Question] {
+		return func(yield func(netpold.Question) bool) {
+			defer close(ended)
+			for yield(toCart(8080)) {
+			}
 		}
-		running = false
 	}
-	seen := 0
-	for _, err := range client.AllowedMany(soon(t), endless) {
+	seen, ended := 0, make(chan struct{})
+	for _, err := range client.AllowedMany(soon(t), endless(ended)) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -189,18 +190,49 @@ func TestAllowedManyLeftEarly(t *testing.T) {
 			break
 		}
 	}
-	if running {
-		t.Error("the questions are still run")
-	}
+	wait(t, ended)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var last error
-	for _, last = range client.AllowedMany(ctx, endless) {
+	ended = make(chan struct{})
+	for _, last = range client.AllowedMany(ctx, endless(ended)) {
 		cancel()
 	}
 	_ = errorOf(t, last, context.Canceled)
-	if running {
-		t.Error("the questions are still run")
+	wait(t, ended)
+}
+
+// TestAllowedManyOfQuestionsThatBlock: the loop ends, though the questions do not go on.
+func TestAllowedManyOfQuestionsThatBlock(t *testing.T) {
+	t.Parallel()
+	client := servertest.Start(t, shop()...).Client()
+	more, ended := make(chan struct{}), make(chan struct{})
+	for _, err := range client.AllowedMany(soon(t), func(yield func(netpold.Question) bool) {
+		defer close(ended)
+		for range 1500 {
+			if !yield(toCart(8080)) {
+				return
+			}
+		}
+		<-more
+		for yield(toCart(8080)) {
+		}
+	}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		break
+	}
+	close(more)
+	wait(t, ended)
+}
+
+func wait(t *testing.T, ended <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-ended:
+	case <-soon(t).Done():
+		t.Fatal("the questions are still run")
 	}
 }
 

@@ -118,7 +118,7 @@ func healthError(address, service string, timeout time.Duration, err error) erro
 	switch status.Code(err) {
 	case codes.NotFound:
 		return fmt.Errorf("--service %s: the server has no such service: give %s, or leave it out", service,
-			strings.Join([]string{"netpold.v1.DecisionService", "netpold.v1.StatusService"}, ", "))
+			strings.Join([]string{"readiness", "netpold.v1.DecisionService", "netpold.v1.StatusService"}, ", "))
 	case codes.DeadlineExceeded:
 		return fmt.Errorf("--server %s: no answer within %v: %s", address, timeout, cause)
 	case codes.Unavailable:

@@ -29,7 +29,7 @@ func TestHealthcheckFails(t *testing.T) {
 		args []string
 		want string
 	}{
-		"unknown service": {[]string{address, "--service=x"}, "netpold: --service x: the server has no such service: give netpold.v1.DecisionService, netpold.v1.StatusService, or leave it out\n"},
+		"unknown service": {[]string{address, "--service=x"}, "netpold: --service x: the server has no such service: give readiness, netpold.v1.DecisionService, netpold.v1.StatusService, or leave it out\n"},
 		"nobody there":    {[]string{"--server=127.0.0.1:1"}, "netpold: --server 127.0.0.1:1: cannot be asked: "},
 		"no answer":       {[]string{"--server=" + mute.Addr().String(), "--timeout=50ms"}, "netpold: --server " + mute.Addr().String() + ": no answer within 50ms: "},
 		"TLS on one end":  {[]string{address, "--tls"}, "is netpold serving there, and with TLS or without as here (--tls)?\n"},

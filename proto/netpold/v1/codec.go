@@ -12,7 +12,12 @@ import (
 // than everything else together. What is not of the usual form is left to the library, message by message.
 //
 // The answers of a batch that was read so share memory. Who keeps one of them for long clones it, with proto.Clone.
-func Codec() encoding.CodecV2 { return codec{encoding.GetCodecV2(proto.Name), mem.NewTieredBufferPool(bufferSizes()...)} }
+//
+// Of a BatchAllowedRequest with more than maxBatch questions it reads just how many they are: they are nil. So a server that
+// refuses such a batch does not hold what may take a hundred times the memory of the message. 0 is no limit.
+func Codec(maxBatch int) encoding.CodecV2 {
+	return codec{encoding.GetCodecV2(proto.Name), mem.NewTieredBufferPool(bufferSizes()...), maxBatch}
+}
 
 // bufferSizes are those of the buffers that messages are written to. gRPC's own have nothing between 32 KiB and 1 MiB, so that a
 // thousand batches of some hundred questions on their way would hold a gigabyte.
@@ -23,7 +28,8 @@ func bufferSizes() []int {
 // codec does what it does faster, and leaves the rest to the library's.
 type codec struct {
 	encoding.CodecV2
-	pool mem.BufferPool
+	pool     mem.BufferPool
+	maxBatch int
 }
 
 // Marshal implements [encoding.CodecV2].
@@ -67,7 +73,7 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	case *AllowedResponse:
 		read = m.read
 	case *BatchAllowedRequest:
-		read = m.read
+		read = func(wire string) bool { return m.read(wire, c.maxBatch) }
 	case *BatchAllowedResponse:
 		read = m.read
 	default:

@@ -88,7 +88,7 @@ func fresh(m proto.Message) proto.Message {
 func TestCodecIsProtobuf(t *testing.T) {
 	t.Parallel()
 	for _, m := range messages() {
-		written, err := netpoldv1.Codec().Marshal(m)
+		written, err := netpoldv1.Codec(0).Marshal(m)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,13 +107,13 @@ func TestCodecIsProtobuf(t *testing.T) {
 		for _, cut := range []int{0, len(byLibrary) / 2} { // in one part and in two
 			data := mem.BufferSlice{mem.SliceBuffer(byLibrary[:cut]), mem.SliceBuffer(byLibrary[cut:])}
 			got := fresh(m)
-			if err := netpoldv1.Codec().Unmarshal(data, got); err != nil || !proto.Equal(got, want) {
+			if err := netpoldv1.Codec(0).Unmarshal(data, got); err != nil || !proto.Equal(got, want) {
 				t.Errorf("%v is read as %v, %v", want, got, err)
 			}
 		}
 		written.Free()
 	}
-	if name := netpoldv1.Codec().Name(); name != "proto" {
+	if name := netpoldv1.Codec(0).Name(); name != "proto" {
 		t.Errorf("the codec's name is %q", name)
 	}
 }
@@ -128,7 +128,7 @@ func TestCodecRefusesWhatIsNotUTF8(t *testing.T) {
 		&netpoldv1.AllowedResponse{Egress: &netpoldv1.Side{IsolatedBy: []string{"\xff"}}},
 	} {
 		_, want := proto.Marshal(m)
-		if _, err := netpoldv1.Codec().Marshal(m); err == nil || want == nil || err.Error() != want.Error() {
+		if _, err := netpoldv1.Codec(0).Marshal(m); err == nil || want == nil || err.Error() != want.Error() {
 			t.Errorf("%v: %v, want %v", m, err, want)
 		}
 	}
@@ -152,7 +152,7 @@ func FuzzCodec(f *testing.F) {
 		} {
 			want, got := fresh(m), fresh(m)
 			errWant := proto.Unmarshal(wire, want)
-			err := netpoldv1.Codec().Unmarshal(mem.BufferSlice{mem.SliceBuffer(wire)}, got)
+			err := netpoldv1.Codec(0).Unmarshal(mem.BufferSlice{mem.SliceBuffer(wire)}, got)
 			if (err == nil) != (errWant == nil) {
 				t.Fatalf("%T: %v, the library %v", m, err, errWant)
 			}
@@ -162,7 +162,7 @@ func FuzzCodec(f *testing.F) {
 			if !proto.Equal(got, want) {
 				t.Fatalf("read as\n%v, by the library\n%v", got, want)
 			}
-			written, err := netpoldv1.Codec().Marshal(got)
+			written, err := netpoldv1.Codec(0).Marshal(got)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -166,9 +166,14 @@ func count(wire string, list byte) (n int) {
 	}
 }
 
-func (m *BatchAllowedRequest) read(wire string) bool {
+// read reads no question of a batch of more than most, where that is not 0: it tells only how many they are.
+func (m *BatchAllowedRequest) read(wire string, most int) bool {
 	m.Reset()
 	n := count(wire, bytes1)
+	if most > 0 && n > most {
+		m.Questions = make([]*AllowedRequest, n)
+		return true
+	}
 	m.Questions = make([]*AllowedRequest, 0, n)
 	slab, free := make([]AllowedRequest, n), &ends{each: min(2*n, 512)}
 	d := decode(wire)
