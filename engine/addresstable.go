@@ -68,36 +68,12 @@ func newAddressTable(entries []portBlock) *addressTable {
 	if len(entries) < manyBlocks {
 		return nil
 	}
-	var at bart.Table[*blocksAt]
-	where := func(p netip.Prefix) *blocksAt {
-		e, ok := at.Get(p)
-		if !ok {
-			e = &blocksAt{}
-			at.Insert(p, e)
-		}
-		return e
-	}
-	for i, entry := range entries {
-		if entry.block.empty() {
-			continue // so that what is excepted from a block is always below its CIDR
-		}
-		e := where(entry.block.CIDR.Masked())
-		e.cidr = append(e.cidr, i)
-		for _, p := range entry.block.Except {
-			e := where(p.Masked())
-			e.except = append(e.except, i)
-		}
-	}
-	order := make([]netip.Prefix, 0, at.Size())
-	for p := range at.All() {
-		order = append(order, p)
-	}
-	slices.SortFunc(order, func(a, b netip.Prefix) int { return cmp.Compare(a.Bits(), b.Bits()) })
+	prefixes := newBlockPrefixes(len(entries), func(i int) *IPBlock { return entries[i].block })
 	var held bart.Table[[]int]
 	table, room := &addressTable{}, 8*len(entries)
-	for _, p := range order {
+	for _, p := range prefixes.order {
 		above, _ := held.LookupPrefix(p)
-		e, _ := at.Get(p)
+		e, _ := prefixes.at.Get(p)
 		here := slices.Concat(above, e.cidr)
 		here = slices.DeleteFunc(here, func(i int) bool {
 			_, out := slices.BinarySearch(e.except, i)

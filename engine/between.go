@@ -22,21 +22,21 @@ func (s *Snapshot) BetweenPlain(src, dst netip.Addr, port uint16, protocol Proto
 	reason = NotIsolated
 	if from != nil && from.tiers[egress] != (tiers{}) {
 		p := s.plainPeer(to, dst)
-		allowed, isolated := from.tiers[egress].allow(protocol, port, &p)
-		if !allowed {
+		by, _, says := from.tiers[egress].ask(protocol, port, &p)
+		if says != allow {
 			return DeniedAtEgress, true
 		}
-		if isolated {
+		if by != nil {
 			reason = AllowedByRule
 		}
 	}
 	if to != nil && to.tiers[ingress] != (tiers{}) {
 		p := s.plainPeer(from, src)
-		allowed, isolated := to.tiers[ingress].allow(protocol, port, &p)
-		if !allowed {
+		by, _, says := to.tiers[ingress].ask(protocol, port, &p)
+		if says != allow {
 			return DeniedAtIngress, true
 		}
-		if isolated {
+		if by != nil {
 			reason = AllowedByRule
 		}
 	}

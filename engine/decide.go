@@ -59,30 +59,9 @@ func (p *party) asPeer(family Families, o Options) peer {
 	return seen
 }
 
-// walk asks a class's tiers in order until one says allow or deny, and writes what it said.
-func (ts *tiers) walk(protocol Protocol, port uint16, p *peer, side *Side) {
-	side.Allowed = true // S13
-	for _, t := range ts {
-		if t == nil {
-			continue
-		}
-		rank, says := t.match(protocol, port, p), t.otherwise
-		if rank != noRank {
-			says = t.rules[rank].says
-		}
-		if says == pass {
-			continue
-		}
-		side.Allowed, side.Isolated, side.Isolating = says == allow, true, t.policies
-		if rank != noRank {
-			side.Policy, side.Rule = t.rules[rank].policy, int(t.rules[rank].rule)
-		}
-		return
-	}
-}
-
-// allow is walk, for the two words that [Snapshot.Between] needs.
-func (ts *tiers) allow(protocol Protocol, port uint16, p *peer) (allowed, isolated bool) {
+// ask asks a class's tiers in order until one says allow or deny. It tells which did and by the rule of which rank, noRank where
+// none matched; no tier where none of them had a say (S13).
+func (ts *tiers) ask(protocol Protocol, port uint16, p *peer) (by *tier, rank uint32, says verdict) {
 	for _, t := range ts {
 		if t == nil {
 			continue
@@ -92,10 +71,23 @@ func (ts *tiers) allow(protocol Protocol, port uint16, p *peer) (allowed, isolat
 			says = t.rules[rank].says
 		}
 		if says != pass {
-			return says == allow, true
+			return t, rank, says
 		}
 	}
-	return true, false // S13
+	return nil, noRank, allow
+}
+
+// walk writes what the tiers say.
+func (ts *tiers) walk(protocol Protocol, port uint16, p *peer, side *Side) {
+	t, rank, says := ts.ask(protocol, port, p)
+	side.Allowed = says == allow
+	if t == nil {
+		return
+	}
+	side.Isolated, side.Isolating = true, t.policies
+	if rank != noRank {
+		side.Policy, side.Rule = t.rules[rank].policy, int(t.rules[rank].rule)
+	}
 }
 
 // always writes the side of an end whose policies do not count; it still tells whether they isolate it.

@@ -37,9 +37,8 @@ type tier struct {
 	ranges []portRange
 	// otherwise is the tier's last word: deny for NetworkPolicy (S12, S14).
 	otherwise verdict
-	// hasAny says that there are rules of every port, hasNamed that more.named is not empty, blocks that the peer's address
-	// takes part.
-	hasAny, hasNamed, blocks bool
+	// blocks says that the peer's address takes part.
+	blocks bool
 
 	// policies are those that apply, by name.
 	policies []*Policy
@@ -83,6 +82,10 @@ func portOf(protocol Protocol, port uint16) protocolPort {
 	return protocolPort(protocol)<<16 | protocolPort(port)
 }
 
+func (p protocolPort) protocol() Protocol { return Protocol(p >> 16) }
+
+func (p protocolPort) port() uint16 { return uint16(p) }
+
 // ports is a range of ports of a protocol.
 type ports struct {
 	first, last protocolPort
@@ -101,7 +104,7 @@ const fewRanges = 8
 // match is the rank of the first rule that has this peer and port.
 func (t *tier) match(protocol Protocol, port uint16, p *peer) uint32 {
 	best := noRank
-	if t.hasAny {
+	if t.every.first < best {
 		best = t.every.match(t, p, best)
 	}
 	at := portOf(protocol, port)
@@ -114,23 +117,26 @@ func (t *tier) match(protocol Protocol, port uint16, p *peer) uint32 {
 			best = r.set.match(t, p, best)
 		}
 	}
-	if t.hasNamed && p.core != nil {
-		best = t.matchNamed(protocol, port, p, best)
-	}
-	if t.more != nil && t.more.byAddress != nil {
-		best = t.more.byAddress.match(at, p, best)
+	if t.more != nil {
+		best = t.more.match(t, at, p, best)
 	}
 	return best
 }
 
-func (t *tier) matchNamed(protocol Protocol, port uint16, p *peer, best uint32) uint32 {
-	for i := range t.more.named {
-		n := &t.more.named[i]
-		if n.protocol == protocol && n.set.first < best && p.core.class.names(n.name, protocol, port) {
-			best = n.set.match(t, p, best)
+// match is the rank, below limit, of the first rule that has this peer and port; or else limit.
+func (m *tierMore) match(t *tier, at protocolPort, p *peer, limit uint32) uint32 {
+	if p.core != nil {
+		for i := range m.named {
+			n := &m.named[i]
+			if n.protocol == at.protocol() && n.set.first < limit && p.core.class.names(n.name, n.protocol, at.port()) {
+				limit = n.set.match(t, p, limit)
+			}
 		}
 	}
-	return best
+	if m.byAddress != nil {
+		limit = m.byAddress.match(at, p, limit)
+	}
+	return limit
 }
 
 // tierKey names a tier by all that it is built from.

@@ -81,9 +81,9 @@ func (b *tierBuilder) build() {
 	t := b.tier
 	t.ranges, t.selectors = t.fewRanges[:0], t.fewSelectors[:0]
 	more := tierMore{byAddress: b.byAddress()}
+	t.every = peerSet{first: noRank, any: noRank}
 	if b.all != nil {
 		t.every = b.all.build(t)
-		t.hasAny = t.every.first != noRank
 	}
 	keys := make([]portKey, 0, len(b.sets))
 	for k := range b.sets {
@@ -95,7 +95,7 @@ func (b *tierBuilder) build() {
 		switch set := b.sets[k].build(t); {
 		case set.first == noRank:
 		case k.name != "":
-			more.named, t.hasNamed = append(more.named, namedPortSet{k.name, k.protocol, set}), true
+			more.named = append(more.named, namedPortSet{k.name, k.protocol, set})
 		default:
 			r := portRange{k.ports(), set}
 			reach = max(reach, r.last)
@@ -103,7 +103,7 @@ func (b *tierBuilder) build() {
 			t.ranges = append(t.ranges, r)
 		}
 	}
-	if t.hasNamed || more.byAddress != nil {
+	if more.named != nil || more.byAddress != nil {
 		t.more = &more
 	}
 }

@@ -300,23 +300,12 @@ func connect(t *testing.T, config string) *live.Source {
 	told := &logs{}
 	c := live.Config{REST: way, MaxStaleness: live.DefaultMaxStaleness}
 	told.to(&c)
-	source, err := live.New(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- source.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
+	t.Cleanup(func() { // after the source has ended
 		if n := told.count("context canceled"); n > 0 {
 			t.Errorf("its own end is told as a failure %d times", n)
 		}
 	})
-	return source
+	return running(t, c)
 }
 
 func TestConnect(t *testing.T) {

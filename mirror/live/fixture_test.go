@@ -44,6 +44,12 @@ func start(t *testing.T, s *apiServer, change ...func(*live.Config)) *live.Sourc
 	for _, f := range change {
 		f(&c)
 	}
+	return running(t, c)
+}
+
+// running runs a source until the test ends.
+func running(t *testing.T, c live.Config) *live.Source {
+	t.Helper()
 	source, err := live.New(c)
 	if err != nil {
 		t.Fatal(err)
