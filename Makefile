@@ -52,21 +52,29 @@ test-load: ## Run the tests of bench/load, which drive netpold at a few calls a 
 .PHONY: check
 check: generate-diff lint test-race test-peers test-load test-kube ## All that CI runs
 
-.PHONY: generate
-generate: ## Write the Go of the .proto files anew
-	@tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; \
+# What is generated: Go from the .proto files, the kustomize bases from the Helm chart, the chart's settings from the flags.
+GENERATED := proto/*.pb.go deploy/kustomize/* deploy/helm/netpold/values.schema.json
+define write-generated
 	$(TOOL) buf generate -o "$$tmp"; \
+	go -C test/kube run ./cmd/generate $(CURDIR) "$$tmp"
+endef
+
+.PHONY: generate
+generate: ## Write the generated files anew: Go of the .proto files, kustomize bases, settings of the chart
+	@tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; \
+	$(write-generated); \
 	find proto -name '*.pb.go' -delete; \
-	cp -R "$$tmp"/proto/. proto/
+	rm -rf deploy/kustomize; \
+	cp -R "$$tmp"/. .
 
 # Compares with a fresh copy outside the tree, so it neither changes the tree nor asks it to be committed.
 .PHONY: generate-diff
 generate-diff: ## Fail when generated files are not what "make generate" writes
-	@tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; \
-	$(TOOL) buf generate -o "$$tmp"; \
-	mkdir -p "$$tmp/now/proto"; \
-	find proto -name '*.pb.go' | tar -cf - -T - | tar -xf - -C "$$tmp/now"; \
-	diff -ru "$$tmp/now/proto" "$$tmp/proto" || { echo 'Generated files are out of date: run "make generate" and commit what it changes.' >&2; exit 1; }
+	@tmp=$$(mktemp -d); now=$$(mktemp -d); trap 'rm -rf "$$tmp" "$$now"' EXIT; \
+	$(write-generated); \
+	find $(wildcard proto deploy/kustomize deploy/helm/netpold) -type f \( $(foreach path,$(GENERATED),-path '$(path)' -o) -false \) \
+		| tar -cf - -T - | tar -xf - -C "$$now"; \
+	diff -ru "$$now" "$$tmp" || { echo 'Generated files are out of date: run "make generate" and commit what it changes.' >&2; exit 1; }
 
 .PHONY: lint
 lint: lint-go lint-mod lint-proto ## Lint Go, modules and proto; "make fix" mends what can be mended

@@ -19,6 +19,8 @@ type limited struct {
 	pflag.Value
 	// wrong says of a text that its type takes what is wrong with it, and what to give; "" for nothing.
 	wrong func(text string) string
+	// least and most are the bounds of a whole number; nil for none.
+	least, most *int64
 }
 
 // Set takes a value within the limits.
@@ -42,9 +44,11 @@ type limitError struct {
 // Error is what is wrong.
 func (e *limitError) Error() string { return e.wrong }
 
-func limit(f *pflag.FlagSet, name string, wrong func(text string) string) {
+func limit(f *pflag.FlagSet, name string, wrong func(text string) string) *limited {
 	flag := f.Lookup(name)
-	flag.Value = &limited{flag.Value, wrong}
+	l := &limited{Value: flag.Value, wrong: wrong}
+	flag.Value = l
+	return l
 }
 
 // Positive makes durations refuse what is not above 0.
@@ -74,7 +78,7 @@ func notNegative(f *pflag.FlagSet, flags ...string) {
 
 // Between makes a whole number refuse what is outside of least and most.
 func Between(f *pflag.FlagSet, name string, least, most int64) {
-	limit(f, name, func(text string) string {
+	l := limit(f, name, func(text string) string {
 		if n, err := strconv.ParseInt(text, 0, 64); err == nil && least <= n && n <= most {
 			return ""
 		}
@@ -83,6 +87,7 @@ func Between(f *pflag.FlagSet, name string, least, most int64) {
 		}
 		return fmt.Sprintf("is out of range: give %d to %d", least, most)
 	})
+	l.least, l.most = &least, &most
 }
 
 // wrongListen looks at the address of a listener.

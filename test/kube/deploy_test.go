@@ -1,12 +1,9 @@
 package kube_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -331,39 +328,6 @@ func TestReplicasHaveOneMaster(t *testing.T) {
 				t.Errorf("the Deployment says how many: %v; there is an autoscaler: %v", says, scaled)
 			}
 		})
-	}
-}
-
-// TestSettingsAreThoseOfServe: the chart takes each flag of "netpold serve" that is not its own to set, and no other.
-func TestSettingsAreThoseOfServe(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(chart(), "values.schema.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var schema struct {
-		Properties struct {
-			Settings struct{ Properties map[string]any }
-		}
-	}
-	if err := json.Unmarshal(text, &schema); err != nil {
-		t.Fatal(err)
-	}
-	help, err := kubetest.Run(t, "serve", "--help")
-	if err != nil {
-		t.Fatalf("%v: %s", err, help)
-	}
-	own := []string{
-		"config", "manifests", "kubeconfig", "context", "namespace", "listen", "admin-listen", "tls-cert", "tls-key", "tls-client-ca", "help",
-	}
-	var flags []string
-	for _, found := range regexp.MustCompile(`(?m)^ +(?:-\w, )?--([a-z-]+)`).FindAllStringSubmatch(help, -1) {
-		if !slices.Contains(own, found[1]) {
-			flags = append(flags, found[1])
-		}
-	}
-	slices.Sort(flags)
-	if diff := cmp.Diff(flags, slices.Sorted(maps.Keys(schema.Properties.Settings.Properties))); diff != "" {
-		t.Errorf("settings in deploy/helm/netpold/values.schema.json (-serve --help +schema)\n%s", diff)
 	}
 }
 

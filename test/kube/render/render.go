@@ -38,20 +38,34 @@ func Kustomize(dir string) ([]*unstructured.Unstructured, error) {
 	return objects(text)
 }
 
-// Helm renders a chart as a release called netpold in a namespace, with values over its own. notes is what it tells the user.
-func Helm(dir, namespace string, values map[string]any) (list []*unstructured.Unstructured, notes string, err error) {
+// HelmFiles renders a chart as a release called netpold in a namespace, with values over its own. The text of each file is
+// under its name in the chart, comments included.
+func HelmFiles(dir, namespace string, values map[string]any) (map[string]string, error) {
 	chart, err := loader.LoadDir(dir)
 	if err != nil {
-		return nil, "", fmt.Errorf("helm %s: %w", dir, err)
+		return nil, fmt.Errorf("helm %s: %w", dir, err)
 	}
 	release := common.ReleaseOptions{Name: "netpold", Namespace: namespace, Revision: 1, IsInstall: true}
 	merged, err := util.ToRenderValues(chart, values, release, common.DefaultCapabilities)
 	if err != nil {
-		return nil, "", fmt.Errorf("helm %s: %w", dir, err)
+		return nil, fmt.Errorf("helm %s: %w", dir, err)
 	}
-	files, err := engine.Engine{Strict: true}.RenderWithContext(context.Background(), chart, merged)
+	rendered, err := engine.Engine{Strict: true}.RenderWithContext(context.Background(), chart, merged)
 	if err != nil {
-		return nil, "", fmt.Errorf("helm %s: %w", dir, err)
+		return nil, fmt.Errorf("helm %s: %w", dir, err)
+	}
+	files := make(map[string]string, len(rendered))
+	for name, text := range rendered {
+		files[strings.TrimPrefix(name, chart.Name()+"/")] = text
+	}
+	return files, nil
+}
+
+// Helm renders a chart as [HelmFiles] does, and reads the objects. notes is what the chart tells the user.
+func Helm(dir, namespace string, values map[string]any) (list []*unstructured.Unstructured, notes string, err error) {
+	files, err := HelmFiles(dir, namespace, values)
+	if err != nil {
+		return nil, "", err
 	}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if filepath.Base(name) == Notes {

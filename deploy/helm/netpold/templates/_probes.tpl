@@ -1,13 +1,6 @@
-{{/*
-Startup asks gRPC health, which is SERVING after the first full sync. A restart would not bring it nearer, so that it takes half an
-hour to come to one. A kubelet cannot ask gRPC over TLS; then /readyz tells the same.
-
-Liveness asks whether the process is alive, whatever the state of the cluster is.
-
-Readiness asks whether questions are answered: until the drain; from a stale state too, unless --when-stale=deny. Not the health of
-the server as a whole, which is NOT_SERVING on stale replicas: when all are, it would leave callers without any.
-*/}}
 {{- define "netpold.probes" -}}
+# gRPC health is SERVING after the first full sync. A restart would not bring it nearer, so half an hour may pass before one.
+# A kubelet cannot ask gRPC over TLS; /readyz says the same.
 startupProbe:
 {{- if .Values.tls.secretName }}
   httpGet:
@@ -20,6 +13,7 @@ startupProbe:
   periodSeconds: 2
   timeoutSeconds: 3
   failureThreshold: 900
+# Whether the process is alive, whatever the state of the cluster is.
 livenessProbe:
   httpGet:
     port: metrics
@@ -27,6 +21,8 @@ livenessProbe:
   periodSeconds: 10
   timeoutSeconds: 3
   failureThreshold: 6
+# Whether questions are answered: until the drain, and from a stale state too unless --when-stale=deny. The health of the
+# server as a whole is NOT_SERVING on stale replicas: when all are stale, callers would be left without any.
 readinessProbe:
 {{- if .Values.tls.secretName }}
   httpGet:
