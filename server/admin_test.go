@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/netpold/netpold/server"
+	"github.com/netpold/netpold/mirror"
 	"github.com/netpold/netpold/server/servertest"
 )
 
@@ -21,7 +21,7 @@ func TestS26Readyz(t *testing.T) {
 	}
 	expect("/healthz", http.StatusOK, "ok\n")
 	expect("/readyz", http.StatusServiceUnavailable, "not ready: the first full sync is not complete\n")
-	source.SetStatus(server.Status{Resources: []server.Resource{
+	source.SetStatus(mirror.Status{Resources: []mirror.Resource{
 		{Name: "pods"}, {Name: "namespaces", Synced: true}, {Name: "nodes", Error: "forbidden: grant list on nodes"},
 	}})
 	expect("/readyz", http.StatusServiceUnavailable,

@@ -11,6 +11,7 @@ import (
 
 	netpold "github.com/netpold/netpold/clients/go"
 	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server"
 	"github.com/netpold/netpold/server/servertest"
@@ -111,7 +112,7 @@ type flipping struct {
 	looks chan struct{}
 }
 
-func (f *flipping) State() (server.State, bool) {
+func (f *flipping) State() (mirror.State, bool) {
 	f.looks <- struct{}{}
 	defer func() { <-f.looks }()
 	state, _ := f.Source.State()

@@ -7,13 +7,15 @@ import (
 	"math"
 	"runtime"
 	"time"
+
+	"github.com/netpold/netpold/mirror"
 )
 
 // Config is how a [Server] is set up. Start from [Defaults] and change what should differ: [New] takes every value as it is
 // and refuses those that make no sense. The flag that sets a field is given in parentheses.
 type Config struct {
 	// Source is where the cluster's state comes from. Required.
-	Source Source
+	Source mirror.Source
 	// Logger takes the server's records. Default: none are kept.
 	Logger *slog.Logger
 	// Version is what GetStatus and the metric netpold_build_info show. Default: "dev".
@@ -28,7 +30,7 @@ type Config struct {
 	// TLS secures the gRPC port. Default: plaintext.
 	TLS TLSFiles
 
-	// WhenStale is what becomes of questions while [Source.Stale] says that the state may be too old (--when-stale). Default:
+	// WhenStale is what becomes of questions while [mirror.Source.Stale] says that the state may be too old (--when-stale). Default:
 	// they are answered, and each response says so.
 	WhenStale WhenStale
 

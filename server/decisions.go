@@ -6,6 +6,7 @@ import (
 
 	"github.com/netpold/netpold/cache"
 	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
@@ -25,7 +26,7 @@ type Limits struct {
 type Decisions struct {
 	netpoldv1.UnimplementedDecisionServiceServer
 
-	source Source
+	source mirror.Source
 	// decider asks a state's snapshot: cache where there is one, and else the engine straight.
 	decider   cache.Decider
 	cache     *cache.Cache
@@ -41,7 +42,7 @@ type Decisions struct {
 }
 
 // NewDecisions answers from source's states.
-func NewDecisions(source Source, limits Limits) *Decisions {
+func NewDecisions(source mirror.Source, limits Limits) *Decisions {
 	if limits.MaxBatch <= 0 {
 		limits.MaxBatch = DefaultMaxBatch
 	}

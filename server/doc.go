@@ -12,7 +12,7 @@
 //	                                                                 ▼
 //	                                                               bytes
 //
-// The package knows nothing of where the cluster's state comes from: it declares what it needs of it as [Source].
+// The package knows nothing of where the cluster's state comes from: it needs a [mirror.Source].
 // [Decisions] is the service itself and works without a network; [Server] adds the ports, TLS, health, reflection, metrics,
 // the admin pages and an orderly end.
 package server

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
@@ -108,7 +109,7 @@ func shuttingDown() *failure {
 }
 
 // staleRefused is the answer to everything while the resources are stale, where that is what was asked for.
-func staleRefused(resources []Resource) *failure {
+func staleRefused(resources []mirror.Resource) *failure {
 	f := &failure{code: codes.Unavailable, reason: reasonStale}
 	names := staleNames(resources)
 	what := "some resource"

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	netpold "github.com/netpold/netpold/clients/go"
+	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server"
 	"github.com/netpold/netpold/server/servertest"
@@ -25,7 +26,7 @@ type panicking struct {
 	now chan struct{}
 }
 
-func (p *panicking) State() (server.State, bool) {
+func (p *panicking) State() (mirror.State, bool) {
 	select {
 	case <-p.now:
 		panic("the engine met the impossible")

@@ -15,6 +15,7 @@ import (
 
 	netpold "github.com/netpold/netpold/clients/go"
 	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server"
 	"github.com/netpold/netpold/server/servertest"
@@ -35,13 +36,13 @@ type running struct {
 }
 
 // start serves source on free ports of the loopback until the test ends. change changes the configuration; nil for no change.
-func start(t *testing.T, source server.Source, change func(*server.Config)) *running {
+func start(t *testing.T, source mirror.Source, change func(*server.Config)) *running {
 	t.Helper()
 	return startWith(t, source, change, nil)
 }
 
 // startWith is start with a look at the server before it runs.
-func startWith(t *testing.T, source server.Source, change func(*server.Config), before func(*server.Server)) *running {
+func startWith(t *testing.T, source mirror.Source, change func(*server.Config), before func(*server.Server)) *running {
 	t.Helper()
 	config := server.Defaults()
 	config.Source = source

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/mirror"
 )
 
 const namespace = "netpold"
@@ -53,7 +54,7 @@ func (c *decisionCounts) add(reason engine.Reason) {
 }
 
 // newMetrics registers everything that is counted, beside what is read from source at each scrape.
-func newMetrics(source Source, version string) *metrics {
+func newMetrics(source mirror.Source, version string) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		grpc:     grpcprom.NewServerMetrics(grpcprom.WithServerHandlingTimeHistogram()),

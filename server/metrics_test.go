@@ -9,8 +9,8 @@ import (
 	"time"
 
 	netpold "github.com/netpold/netpold/clients/go"
+	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
-	"github.com/netpold/netpold/server"
 	"github.com/netpold/netpold/server/servertest"
 )
 
@@ -99,12 +99,12 @@ func TestMetricsOfTheState(t *testing.T) {
 		}
 	}
 	source.Apply(upserts(shop())...)
-	source.SetStatus(server.Status{
-		Resources: []server.Resource{
+	source.SetStatus(mirror.Status{
+		Resources: []mirror.Resource{
 			{Name: "pods", Synced: true, Objects: 4, Age: 1500 * time.Millisecond},
 			{Name: "nodes", Stale: true},
 		},
-		Problems:     []server.Problem{{Message: "a"}, {Message: "b"}, {Message: "c", Warning: true}},
+		Problems:     []mirror.Problem{{Message: "a"}, {Message: "b"}, {Message: "c", Warning: true}},
 		IgnoredKinds: map[string]int{"ConfigMap": 3},
 	})
 	after := metricsOf(t, r)

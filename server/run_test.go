@@ -15,6 +15,7 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server"
 	"github.com/netpold/netpold/server/servertest"
@@ -50,7 +51,7 @@ func newGated() *gated {
 	}
 }
 
-func (g *gated) State() (server.State, bool) {
+func (g *gated) State() (mirror.State, bool) {
 	select {
 	case <-g.shut:
 		g.waiting <- struct{}{}
@@ -62,11 +63,11 @@ func (g *gated) State() (server.State, bool) {
 
 // waitingSource tells when a call begins to wait for its token.
 type waitingSource struct {
-	server.Source
+	mirror.Source
 	waits chan context.Context
 }
 
-func (w *waitingSource) Wait(ctx context.Context, token string) (server.State, error) {
+func (w *waitingSource) Wait(ctx context.Context, token string) (mirror.State, error) {
 	w.waits <- ctx
 	return w.Source.Wait(ctx, token)
 }

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
+	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
@@ -33,10 +34,10 @@ const (
 	maxHeaderBytes   = 64 << 10
 )
 
-// Server serves the questions of one [Source] on one gRPC port, and the admin pages on another. Its methods are safe for
+// Server serves the questions of one [mirror.Source] on one gRPC port, and the admin pages on another. Its methods are safe for
 // concurrent use. It serves once: after [Server.Run] has returned it is of no further use.
 type Server struct {
-	source    Source
+	source    mirror.Source
 	log       *slog.Logger
 	drain     drainTimes
 	whenStale WhenStale

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/netpold/netpold/mirror"
 )
 
 // WhenStale is what becomes of questions while the cluster's state is stale.
@@ -20,7 +22,7 @@ const (
 
 // basis is what answers rest on: a state, and whether it is stale.
 type basis struct {
-	State
+	mirror.State
 	stale bool
 }
 
@@ -34,7 +36,7 @@ func (d *Decisions) present() (basis, *failure) {
 }
 
 // on makes a state the basis of answers, unless stale ones are refused.
-func (d *Decisions) on(state State) (basis, *failure) {
+func (d *Decisions) on(state mirror.State) (basis, *failure) {
 	stale := d.stale.now()
 	if stale && d.whenStale == DenyWhenStale {
 		return basis{}, staleRefused(d.source.Status().Resources)
@@ -42,10 +44,10 @@ func (d *Decisions) on(state State) (basis, *failure) {
 	return basis{State: state, stale: stale}, nil
 }
 
-// staleness remembers [Source.Stale] between its changes: a question pays for a load and a look at an open channel. It is safe
+// staleness remembers [mirror.Source.Stale] between its changes: a question pays for a load and a look at an open channel. It is safe
 // for concurrent use.
 type staleness struct {
-	source Source
+	source mirror.Source
 	last   atomic.Pointer[staleAnswer]
 }
 
@@ -55,7 +57,7 @@ type staleAnswer struct {
 	changed <-chan struct{}
 }
 
-func newStaleness(source Source) *staleness {
+func newStaleness(source mirror.Source) *staleness {
 	s := &staleness{source: source}
 	s.ask()
 	return s
@@ -79,7 +81,7 @@ func (s *staleness) ask() bool {
 	return stale
 }
 
-func staleNames(resources []Resource) []string {
+func staleNames(resources []mirror.Resource) []string {
 	var names []string
 	for _, r := range resources {
 		if r.Stale {
@@ -90,7 +92,7 @@ func staleNames(resources []Resource) []string {
 }
 
 // staleText names what is stale, and for how long nothing was heard of it: "pods (5m12s), nodes (5m12s)".
-func staleText(resources []Resource) string {
+func staleText(resources []mirror.Resource) string {
 	var parts []string
 	for _, r := range resources {
 		if r.Stale {

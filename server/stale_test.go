@@ -11,14 +11,15 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server"
 	"github.com/netpold/netpold/server/servertest"
 )
 
 // silent is the status of a source of which two resources were not heard for long.
-func silent() server.Status {
-	return server.Status{Resources: []server.Resource{
+func silent() mirror.Status {
+	return mirror.Status{Resources: []mirror.Resource{
 		{Name: "pods", Synced: true, Age: 312 * time.Second, Stale: true},
 		{Name: "namespaces", Synced: true, Age: time.Second},
 		{Name: "nodes", Synced: true, Age: 5 * time.Minute, Stale: true},

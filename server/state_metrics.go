@@ -4,18 +4,20 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/netpold/netpold/mirror"
 )
 
 // stateCollector reads the gauges of the cluster's state at each scrape, all from one state and one status.
 type stateCollector struct {
-	source Source
+	source mirror.Source
 
 	ready, revision, age, objects, classes, selectors           *prometheus.Desc
 	resourceSynced, resourceStale, resourceObjects, resourceAge *prometheus.Desc
 	problems, ignored                                           *prometheus.Desc
 }
 
-func newStateCollector(source Source) *stateCollector {
+func newStateCollector(source mirror.Source) *stateCollector {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc(prometheus.BuildFQName(namespace, "", name), help, labels, nil)
 	}

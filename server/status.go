@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
@@ -15,7 +16,7 @@ import (
 type statusService struct {
 	netpoldv1.UnimplementedStatusServiceServer
 
-	source  Source
+	source  mirror.Source
 	version string
 	started time.Time
 }
@@ -62,7 +63,7 @@ func protoCounts(n engine.Counts) *netpoldv1.ObjectCounts {
 	}
 }
 
-func protoResources(resources []Resource) []*netpoldv1.ResourceStatus {
+func protoResources(resources []mirror.Resource) []*netpoldv1.ResourceStatus {
 	out := make([]*netpoldv1.ResourceStatus, len(resources))
 	for i, r := range resources {
 		out[i] = &netpoldv1.ResourceStatus{
@@ -72,7 +73,7 @@ func protoResources(resources []Resource) []*netpoldv1.ResourceStatus {
 	return out
 }
 
-func protoProblems(problems []Problem) []*netpoldv1.Problem {
+func protoProblems(problems []mirror.Problem) []*netpoldv1.Problem {
 	out := make([]*netpoldv1.Problem, len(problems))
 	for i := range problems {
 		p := &problems[i]

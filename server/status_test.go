@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server"
 	"github.com/netpold/netpold/server/servertest"
@@ -17,13 +18,13 @@ import (
 func TestGetStatus(t *testing.T) {
 	t.Parallel()
 	source := servertest.NewSource()
-	source.SetStatus(server.Status{
+	source.SetStatus(mirror.Status{
 		Source: "manifests examples/shop",
-		Resources: []server.Resource{
+		Resources: []mirror.Resource{
 			{Name: "pods", Objects: 3, Age: time.Minute, Stale: true, Error: "forbidden: grant list on pods"},
 			{Name: "nodes", Synced: true},
 		},
-		Problems: []server.Problem{{
+		Problems: []mirror.Problem{{
 			File: "a.yaml", Document: 2, Kind: "NetworkPolicy", Namespace: "shop", Name: "cart",
 			Field: "spec.ingress[0].from[0].ipBlock.cidr", Message: "10.0.0.1/8 has host bits", Warning: true,
 		}},

@@ -9,12 +9,13 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 
+	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
 const malformedToken = "is not a token of netpold; give the token of an earlier response, or leave it out"
 
-// errMalformed stands for [ErrTokenMalformed] until its place in the request is known; it is never sent.
+// errMalformed stands for [mirror.ErrTokenMalformed] until its place in the request is known; it is never sent.
 var errMalformed = &failure{code: codes.InvalidArgument, reason: reasonInvalidQuestion, message: malformedToken}
 
 // maxAnswerTime is the most of a deadline that is kept back from waiting, for answering.
@@ -34,9 +35,9 @@ func (d *Decisions) wait(ctx context.Context, token string) (basis, *failure) {
 	switch {
 	case err == nil:
 		return d.on(state)
-	case errors.Is(err, ErrTokenMalformed):
+	case errors.Is(err, mirror.ErrTokenMalformed):
 		return basis{}, errMalformed
-	case errors.Is(err, ErrTokenUnknown):
+	case errors.Is(err, mirror.ErrTokenUnknown):
 		return basis{}, &failure{
 			code: codes.FailedPrecondition, reason: reasonTokenUnknown,
 			message: "the token is of another source of the cluster's state, and will never be reached here; " +
@@ -57,9 +58,8 @@ func (d *Decisions) wait(ctx context.Context, token string) (basis, *failure) {
 func notReached(err error) *failure {
 	f := &failure{code: codes.DeadlineExceeded, reason: reasonTokenNotReached}
 	older := "the server's snapshot is"
-	var lag interface{ Lagging() []string }
-	if errors.As(err, &lag) && len(lag.Lagging()) > 0 {
-		names := lag.Lagging()
+	if lag, ok := errors.AsType[*mirror.LagError](err); ok && len(lag.Resources) > 0 {
+		names := lag.Resources
 		f.metadata = map[string]string{"resources": strings.Join(names, ",")}
 		older = "of the server's snapshot, " + strings.Join(names, ", ") + " is"
 		if len(names) > 1 {

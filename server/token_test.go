@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server"
 	"github.com/netpold/netpold/server/servertest"
@@ -205,19 +206,10 @@ type laggard struct {
 	resources []string
 }
 
-func (l laggard) Wait(ctx context.Context, _ string) (server.State, error) {
+func (l laggard) Wait(ctx context.Context, _ string) (mirror.State, error) {
 	<-ctx.Done()
-	return server.State{}, &lagError{l.resources, ctx.Err()}
+	return mirror.State{}, &mirror.LagError{Resources: l.resources, Cause: ctx.Err()}
 }
-
-type lagError struct {
-	resources []string
-	cause     error
-}
-
-func (e *lagError) Error() string     { return "too old: " + e.cause.Error() }
-func (e *lagError) Unwrap() error     { return e.cause }
-func (e *lagError) Lagging() []string { return e.resources }
 
 // A token that is not reached in time comes with what it was waited for, where the source tells.
 func TestAtLeastNamesWhatLags(t *testing.T) {
@@ -267,8 +259,8 @@ func TestAtLeastOfALaggardWhoseCallerGivesUp(t *testing.T) {
 // broken is a source that breaks its promise.
 type broken struct{ *servertest.Source }
 
-func (broken) Wait(context.Context, string) (server.State, error) {
-	return server.State{}, errors.New("out of order")
+func (broken) Wait(context.Context, string) (mirror.State, error) {
+	return mirror.State{}, errors.New("out of order")
 }
 
 // What a source may not do is an error, never an answer from an older snapshot.

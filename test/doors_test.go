@@ -26,6 +26,7 @@ import (
 	"github.com/netpold/netpold/cmd/cli"
 	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/engine/enginetest"
+	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server"
 	"github.com/netpold/netpold/test/scenario"
@@ -250,7 +251,7 @@ func oneBatch(t *testing.T, conn *grpc.ClientConn, batch *netpoldv1.StreamAllowe
 func serve(t *testing.T, snapshot *engine.Snapshot) *grpc.ClientConn {
 	t.Helper()
 	config := server.Defaults()
-	config.Source = still{server.State{Snapshot: snapshot, Token: "still:1", Published: time.Now()}}
+	config.Source = still{mirror.State{Snapshot: snapshot, Token: "still:1", Published: time.Now()}}
 	config.Listen, config.AdminListen, config.DrainDelay = "127.0.0.1:0", "", 0
 	s, err := server.New(config)
 	if err != nil {
@@ -274,9 +275,9 @@ func serve(t *testing.T, snapshot *engine.Snapshot) *grpc.ClientConn {
 }
 
 // still is a source whose state never changes.
-type still struct{ state server.State }
+type still struct{ state mirror.State }
 
-func (s still) State() (server.State, bool) { return s.state, true }
+func (s still) State() (mirror.State, bool) { return s.state, true }
 
 func (s still) Ready() <-chan struct{} {
 	ready := make(chan struct{})
@@ -284,11 +285,11 @@ func (s still) Ready() <-chan struct{} {
 	return ready
 }
 
-func (s still) Wait(context.Context, string) (server.State, error) { return s.state, nil }
+func (s still) Wait(context.Context, string) (mirror.State, error) { return s.state, nil }
 
 func (s still) Stale() (bool, <-chan struct{}) { return false, nil }
 
-func (s still) Status() server.Status { return server.Status{Source: "scenario", Ready: true} }
+func (s still) Status() mirror.Status { return mirror.Status{Source: "scenario", Ready: true} }
 
 // askCommand runs the command on the manifests: `check -f -` with all questions, and `check SRC DST -p PORT` with the first that
 // has words.

@@ -63,7 +63,7 @@ func (inv *invocation) askCluster(ctx context.Context, places []place) (asker, f
 	for _, problem := range cluster.Status().Problems {
 		fmt.Fprintf(inv.stderr, "netpold: %s\n", problem)
 	}
-	return server.NewDecisions(clusterSource(cluster), server.Limits{}), closeCluster, nil
+	return server.NewDecisions(cluster, server.Limits{}), closeCluster, nil
 }
 
 // readCluster reads a cluster whole, and follows it until it is closed.

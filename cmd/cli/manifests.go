@@ -25,7 +25,7 @@ func (inv *invocation) askManifests(ctx context.Context) (asker, error) {
 	if ignored := files.Status().IgnoredKinds; len(ignored) > 0 {
 		fmt.Fprintf(inv.stderr, "netpold: these kinds play no part: %s\n", kindsText(ignored))
 	}
-	return server.NewDecisions(filesSource(files), server.Limits{}), nil
+	return server.NewDecisions(files, server.Limits{}), nil
 }
 
 func (inv *invocation) manifestOptions(stdin io.Reader) manifests.Options {

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/netpold/netpold/mirror"
 	"github.com/netpold/netpold/mirror/manifests"
 	"github.com/netpold/netpold/server"
 )
@@ -38,7 +39,7 @@ func (inv *invocation) serveVerb() *cobra.Command {
 func (inv *invocation) serve(ctx context.Context, _ []string) error {
 	log := newLogger(inv.stderr, inv.config.Log)
 	settings := inv.config.Server
-	settings.Source = source{} // the source comes last: to read it may take long
+	settings.Source = unopened{} // the source comes last: to read it may take long
 	if err := settings.Validate(); err != nil {
 		return err
 	}
@@ -63,24 +64,34 @@ func (inv *invocation) serve(ctx context.Context, _ []string) error {
 	return serveUntilEnd(ctx, srv, from)
 }
 
+// followed is a source that keeps up with what it mirrors.
+type followed interface {
+	mirror.Source
+	// Run follows the state until ctx ends.
+	Run(ctx context.Context) error
+}
+
+// unopened stands for the source while the other settings are checked.
+type unopened struct{ mirror.Source }
+
 // openSource opens what is served: manifests, which are read now, or a cluster.
-func (inv *invocation) openSource(ctx context.Context, stdin io.Reader, log *slog.Logger) (source, error) {
+func (inv *invocation) openSource(ctx context.Context, stdin io.Reader, log *slog.Logger) (followed, error) {
 	places := []place{fromManifests, fromCluster}
 	switch from, err := inv.stateFrom(places...); {
 	case err != nil:
-		return source{}, err
+		return nil, err
 	case from == fromManifests:
 		files, err := inv.openManifests(ctx, stdin, log)
 		if err != nil {
-			return source{}, err
+			return nil, err
 		}
-		return filesSource(files), nil
+		return files, nil
 	default:
 		cluster, err := inv.openCluster(places, log)
 		if err != nil {
-			return source{}, err
+			return nil, err
 		}
-		return clusterSource(cluster), nil
+		return cluster, nil
 	}
 }
 
@@ -97,7 +108,7 @@ func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // serveUntilEnd serves until ctx ends and calls are drained; the state is followed until then. The first part to fail ends both.
-func serveUntilEnd(ctx context.Context, srv *server.Server, from source) error {
+func serveUntilEnd(ctx context.Context, srv *server.Server, from followed) error {
 	following, stopFollowing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopFollowing()
 	serving, stopServing := context.WithCancel(ctx)

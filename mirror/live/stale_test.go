@@ -213,7 +213,7 @@ func TestNotMirrored(t *testing.T) {
 					t.Error("ready")
 				}
 				for _, r := range status.Resources {
-					if r.Resource != test.resource {
+					if r.Name != test.resource {
 						if r.Error != "" || !r.Synced || r.Stale {
 							t.Errorf("%+v", r)
 						}

@@ -19,7 +19,7 @@ func (s *Source) Status() mirror.Status {
 		failure := r.failureLocked()
 		r.mu.Unlock()
 		status.Resources = append(status.Resources, mirror.Resource{
-			Resource: r.resource, Synced: listed, Objects: objects, Age: age, Stale: s.tooOld(age), Error: failure,
+			Name: r.resource, Synced: listed, Objects: objects, Age: age, Stale: s.tooOld(age), Error: failure,
 		})
 	}
 	return status

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/mirror"
 	"github.com/netpold/netpold/mirror/live"
 )
 
@@ -58,7 +59,7 @@ func TestNothingBeforeEveryResource(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				cancel()
 				_, err := source.Wait(ctx, "")
-				lag, ok := errors.AsType[*live.LagError](err)
+				lag, ok := errors.AsType[*mirror.LagError](err)
 				missing := slices.Clone(order[i:])
 				slices.SortFunc(missing, func(a, b string) int { return slices.Index(resources, a) - slices.Index(resources, b) })
 				if !ok || !slices.Equal(lag.Resources, missing) || !errors.Is(err, context.Canceled) {

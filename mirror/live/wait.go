@@ -2,7 +2,6 @@ package live
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/netpold/netpold/mirror"
@@ -11,24 +10,8 @@ import (
 // probeAfter is how long a caller waits before the API server is asked whether anything changed: most news comes by then.
 const probeAfter = 250 * time.Millisecond
 
-// LagError says which resources are older than a token, or not listed yet, when the context of [Source.Wait] ended. It wraps
-// the context's error.
-type LagError struct {
-	// Resources are plural and in lower case: "networkpolicies".
-	Resources []string
-	cause     error
-}
-
-// Error names the resources.
-func (e *LagError) Error() string {
-	return "the state of " + strings.Join(e.Resources, ", ") + " is older than the token: " + e.cause.Error()
-}
-
-// Unwrap is the context's error.
-func (e *LagError) Unwrap() error { return e.cause }
-
 // Wait returns the first state that is not older than the one that the token names, in no resource; any for the empty token.
-// Its error is [mirror.ErrTokenMalformed], [mirror.ErrTokenUnknown] or, when it would have had to wait on, a [LagError].
+// Its error is [mirror.ErrTokenMalformed], [mirror.ErrTokenUnknown] or, when it would have had to wait on, a [mirror.LagError].
 //
 // Where nothing changes, nothing comes that would prove it, but for a bookmark every minute: Wait asks for one.
 func (s *Source) Wait(ctx context.Context, token string) (mirror.State, error) {
@@ -52,7 +35,7 @@ func (s *Source) Wait(ctx context.Context, token string) (mirror.State, error) {
 			}
 			ask.Reset(4 * probeAfter)
 		case <-ctx.Done():
-			return mirror.State{}, &LagError{Resources: s.lagging(p, lagging), cause: ctx.Err()}
+			return mirror.State{}, &mirror.LagError{Resources: s.lagging(p, lagging), Cause: ctx.Err()}
 		}
 	}
 }

@@ -35,7 +35,7 @@ func lagging(t *testing.T, s *live.Source, token string) []string {
 	if err == nil {
 		return nil
 	}
-	lag, ok := errors.AsType[*live.LagError](err)
+	lag, ok := errors.AsType[*mirror.LagError](err)
 	if !ok || !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("%v is no lag", err)
 	}
@@ -166,7 +166,7 @@ func TestProbesProveNothingTooMuch(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		_, err := source.Wait(ctx, tokenFor(t, "pods", version))
-		if lag, ok := errors.AsType[*live.LagError](err); !ok || !slices.Equal(lag.Resources, []string{"pods"}) {
+		if lag, ok := errors.AsType[*mirror.LagError](err); !ok || !slices.Equal(lag.Resources, []string{"pods"}) {
 			t.Errorf("%v", err)
 		}
 	})

@@ -53,6 +53,7 @@ type Source struct {
 	tried sum
 
 	present atomic.Pointer[published]
+	ready   chan struct{} // closed at the first publication
 
 	mu sync.Mutex
 	// Guarded by mu:
@@ -84,7 +85,10 @@ func NewSource(o SourceOptions) (*Source, error) {
 	if o.Check == 0 {
 		o.Check = 30 * time.Second
 	}
-	s := &Source{options: o, log: o.Logger, cluster: engine.NewCluster(o.Engine), changed: make(chan struct{})}
+	s := &Source{
+		options: o, log: o.Logger, cluster: engine.NewCluster(o.Engine),
+		changed: make(chan struct{}), ready: make(chan struct{}),
+	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -197,6 +201,9 @@ func (s *Source) publish(result Result, c content) {
 	warned := s.refused == nil && slices.Equal(s.report.Problems, result.Report.Problems)
 	s.report, s.refused, s.failure, s.verified = result.Report, nil, "", time.Now()
 	s.present.Store(next)
+	if was == nil {
+		close(s.ready)
+	}
 	close(s.changed)
 	s.changed = make(chan struct{})
 	s.mu.Unlock()
@@ -228,6 +235,13 @@ func (s *Source) State() (mirror.State, bool) {
 	}
 	return p.State, true
 }
+
+// Ready implements [mirror.Source].
+func (s *Source) Ready() <-chan struct{} { return s.ready }
+
+// Stale implements [mirror.Source]. Files are never stale: reading them again would not help. [Source.Status] says what is
+// wrong with them.
+func (s *Source) Stale() (stale bool, changed <-chan struct{}) { return false, nil }
 
 // Wait returns the first state that is not older than the one that the token names; any for the empty token. The error is
 // [mirror.ErrTokenMalformed], [mirror.ErrTokenUnknown], or the context's.
@@ -273,7 +287,7 @@ func (s *Source) Status() mirror.Status {
 		status.Problems = slices.Clone(s.refused)
 	}
 	for _, name := range resources() {
-		r := mirror.Resource{Resource: name, Synced: status.Ready, Objects: s.report.Counts[name], Error: s.failure}
+		r := mirror.Resource{Name: name, Synced: status.Ready, Objects: s.report.Counts[name], Error: s.failure}
 		if s.watches && !s.verified.IsZero() {
 			r.Age = time.Since(s.verified)
 			r.Stale = r.Age > 3*s.options.Check

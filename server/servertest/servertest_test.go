@@ -14,8 +14,8 @@ import (
 
 	netpold "github.com/netpold/netpold/clients/go"
 	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
-	"github.com/netpold/netpold/server"
 	"github.com/netpold/netpold/server/servertest"
 )
 
@@ -51,7 +51,7 @@ func TestStart(t *testing.T) {
 	}
 }
 
-// Source keeps the promises of server.Source.
+// Source keeps the promises of mirror.Source.
 func TestSource(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -59,7 +59,7 @@ func TestSource(t *testing.T) {
 		if state, ok := source.State(); ok || source.Status().Ready {
 			t.Errorf("before the first Apply: %v", state)
 		}
-		waited := make(chan server.State, 1)
+		waited := make(chan mirror.State, 1)
 		go func() {
 			state, err := source.Wait(t.Context(), "servertest:2")
 			if err != nil {
@@ -81,7 +81,7 @@ func TestSource(t *testing.T) {
 		cancel()
 		for token, want := range map[string]error{
 			"servertest:1": nil, "servertest:2": nil, "servertest:3": context.Canceled,
-			"other:1": server.ErrTokenUnknown, "": server.ErrTokenMalformed, "servertest": server.ErrTokenMalformed, "servertest:-1": server.ErrTokenMalformed,
+			"other:1": mirror.ErrTokenUnknown, "": mirror.ErrTokenMalformed, "servertest": mirror.ErrTokenMalformed, "servertest:-1": mirror.ErrTokenMalformed,
 		} {
 			state, err := source.Wait(ended, token)
 			if !errors.Is(err, want) || (want == nil && state != second) {

@@ -8,13 +8,13 @@ import (
 	"time"
 
 	"github.com/netpold/netpold/engine"
-	"github.com/netpold/netpold/server"
+	"github.com/netpold/netpold/mirror"
 )
 
 // tokenPrefix tells the tokens of a [Source] from those of others.
 const tokenPrefix = "servertest"
 
-// Source is a [server.Source] whose cluster a test changes by hand. Its tokens are "servertest:" and the revision; a token with
+// Source is a [mirror.Source] whose cluster a test changes by hand. Its tokens are "servertest:" and the revision; a token with
 // another word before the colon is of another source, and one without a colon and a number is malformed.
 type Source struct {
 	cluster *engine.Cluster
@@ -22,9 +22,9 @@ type Source struct {
 
 	// mu guards the rest, and is held while the cluster changes, so that states come in the order of their revisions.
 	mu      sync.Mutex
-	state   server.State
+	state   mirror.State
 	changed chan struct{}
-	status  server.Status
+	status  mirror.Status
 	stale   bool
 	// turned is closed when stale changes.
 	turned chan struct{}
@@ -37,16 +37,16 @@ func NewSource() *Source {
 		ready:   make(chan struct{}),
 		changed: make(chan struct{}),
 		turned:  make(chan struct{}),
-		status:  server.Status{Source: tokenPrefix},
+		status:  mirror.Status{Source: tokenPrefix},
 	}
 }
 
 // Apply publishes the cluster with the changes made, as one state.
-func (s *Source) Apply(changes ...engine.Change) server.State {
+func (s *Source) Apply(changes ...engine.Change) mirror.State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	snapshot := s.cluster.Apply(changes...)
-	s.state = server.State{
+	s.state = mirror.State{
 		Snapshot:  snapshot,
 		Token:     tokenPrefix + ":" + strconv.FormatUint(snapshot.Revision(), 10),
 		Published: time.Now(),
@@ -61,7 +61,7 @@ func (s *Source) Apply(changes ...engine.Change) server.State {
 }
 
 // SetStatus sets what Status tells; Ready stays the source's own.
-func (s *Source) SetStatus(status server.Status) {
+func (s *Source) SetStatus(status mirror.Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	status.Ready = s.status.Ready
@@ -80,39 +80,39 @@ func (s *Source) SetStale(stale bool) {
 	s.turned = make(chan struct{})
 }
 
-// Stale implements [server.Source].
+// Stale implements [mirror.Source].
 func (s *Source) Stale() (stale bool, changed <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.stale, s.turned
 }
 
-// State implements [server.Source].
-func (s *Source) State() (server.State, bool) {
+// State implements [mirror.Source].
+func (s *Source) State() (mirror.State, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.state, s.status.Ready
 }
 
-// Ready implements [server.Source].
+// Ready implements [mirror.Source].
 func (s *Source) Ready() <-chan struct{} { return s.ready }
 
-// Status implements [server.Source].
-func (s *Source) Status() server.Status {
+// Status implements [mirror.Source].
+func (s *Source) Status() mirror.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.status
 }
 
-// Wait implements [server.Source].
-func (s *Source) Wait(ctx context.Context, token string) (server.State, error) {
+// Wait implements [mirror.Source].
+func (s *Source) Wait(ctx context.Context, token string) (mirror.State, error) {
 	prefix, number, _ := strings.Cut(token, ":")
 	revision, err := strconv.ParseUint(number, 10, 64)
 	if err != nil {
-		return server.State{}, server.ErrTokenMalformed
+		return mirror.State{}, mirror.ErrTokenMalformed
 	}
 	if prefix != tokenPrefix {
-		return server.State{}, server.ErrTokenUnknown
+		return mirror.State{}, mirror.ErrTokenUnknown
 	}
 	for {
 		s.mu.Lock()
@@ -124,7 +124,7 @@ func (s *Source) Wait(ctx context.Context, token string) (server.State, error) {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return server.State{}, ctx.Err()
+			return mirror.State{}, ctx.Err()
 		}
 	}
 }

@@ -1,0 +1,30 @@
+package mirror
+
+import (
+	"errors"
+	"strings"
+)
+
+// The errors of [Source.Wait].
+var (
+	// ErrTokenMalformed means that no source ever returned such a token.
+	ErrTokenMalformed = errors.New("malformed token")
+	// ErrTokenUnknown means that the token names a state of another source. Waiting for it would never end.
+	ErrTokenUnknown = errors.New("unknown token")
+)
+
+// LagError names the resources that were older than a token, or not listed yet, when the context of [Source.Wait] ended.
+type LagError struct {
+	// Resources are plural and in lower case. Example: "networkpolicies".
+	Resources []string
+	// Cause is the context's error.
+	Cause error
+}
+
+// Error names the resources.
+func (e *LagError) Error() string {
+	return "the state of " + strings.Join(e.Resources, ", ") + " is older than the token: " + e.Cause.Error()
+}
+
+// Unwrap returns the context's error.
+func (e *LagError) Unwrap() error { return e.Cause }

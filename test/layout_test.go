@@ -1,0 +1,74 @@
+package test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/netpold/netpold/"
+
+// goPackage is what `go list` says of a package.
+type goPackage struct {
+	ImportPath string
+	Standard   bool
+	Imports    []string
+}
+
+// goList returns the packages that `go list` prints.
+func goList(t *testing.T, args ...string) []goPackage {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list", "-json=ImportPath,Standard,Imports"}, args...)...)
+	cmd.Dir = ".."
+	cmd.Stderr = t.Output()
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var packages []goPackage
+	decoder := json.NewDecoder(strings.NewReader(string(out)))
+	for {
+		var p goPackage
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			return packages
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, p)
+	}
+}
+
+// The server needs nothing of Kubernetes, at any depth: of mirror/ it takes the root package alone.
+func TestServerIsFreeOfKubernetes(t *testing.T) {
+	t.Parallel()
+	deps := goList(t, "-deps", "./server/...")
+	if !slices.ContainsFunc(deps, func(p goPackage) bool { return p.ImportPath == module+"mirror" }) {
+		t.Error("the server does not depend on mirror: is this the right list?")
+	}
+	for _, p := range deps {
+		if strings.HasPrefix(p.ImportPath, "k8s.io/") || strings.HasPrefix(p.ImportPath, "sigs.k8s.io/") ||
+			strings.HasPrefix(p.ImportPath, module+"mirror/") {
+			t.Errorf("server/ depends on %s", p.ImportPath)
+		}
+	}
+}
+
+// The engine is pure: at any depth it depends on itself, the standard library, and the table of prefixes.
+func TestEngineIsPure(t *testing.T) {
+	t.Parallel()
+	for _, p := range goList(t, "-deps", "./engine") {
+		own := p.ImportPath == module+"engine" || strings.HasPrefix(p.ImportPath, module+"engine/")
+		if !p.Standard && !own && !strings.HasPrefix(p.ImportPath, "github.com/gaissmai/bart") {
+			t.Errorf("engine depends on %s", p.ImportPath)
+		}
+		for _, banned := range []string{"net/http", "log", "log/slog", "os/exec"} {
+			if own && slices.Contains(p.Imports, banned) {
+				t.Errorf("%s imports %s", p.ImportPath, banned)
+			}
+		}
+	}
+}
