@@ -22,6 +22,10 @@ help: ## Show this list
 run: ## Serve the example cluster of examples/shop
 	go run ./cmd/netpold serve --manifests examples/shop --log-format text
 
+.PHONY: kind
+kind: ## Install netpold in a kind cluster and ask it two questions; needs docker, kind, kubectl and helm
+	@examples/kind/run.sh
+
 .PHONY: build
 build: ## Build bin/netpold, static; its version is the commit's, as the go command stamps it
 	CGO_ENABLED=0 go build -trimpath -buildvcs=auto -o bin/netpold ./cmd/netpold
