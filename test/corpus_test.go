@@ -19,7 +19,7 @@ func TestOnlineBoutique(t *testing.T) {
 	if _, err := os.Stat(dir); err != nil {
 		t.Skip("the corpus is not beside the repository")
 	}
-	read, err := manifests.Read(t.Context(), manifests.Options{Path: dir, Namespace: "default"})
+	read, err := manifests.Read(t.Context(), manifests.Options{Paths: []string{dir}, Namespace: "default"})
 	if err != nil {
 		t.Fatal(err)
 	}

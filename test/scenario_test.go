@@ -43,7 +43,7 @@ func TestScenarios(t *testing.T) {
 	for _, s := range scenarios(t) {
 		t.Run(s.Name, func(t *testing.T) {
 			dir := write(t, s.Manifests)
-			result, err := manifests.Read(t.Context(), manifests.Options{Path: dir, Namespace: s.Flags.Namespace})
+			result, err := manifests.Read(t.Context(), manifests.Options{Paths: []string{dir}, Namespace: s.Flags.Namespace})
 			if len(s.Problems) > 0 {
 				refused(t, s, dir, err)
 				return
@@ -72,7 +72,7 @@ func TestExampleShop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	result, err := manifests.Read(t.Context(), manifests.Options{Path: dir})
+	result, err := manifests.Read(t.Context(), manifests.Options{Paths: []string{dir}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 
 	"github.com/spf13/cobra"
 
@@ -13,7 +12,7 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
-// portFlag is the flag that says the port in full.
+// portFlag is the name of the flag -p.
 const portFlag = "port"
 
 // check is one run of the verb check.
@@ -57,8 +56,7 @@ func (inv *invocation) checkVerb() *cobra.Command {
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	f := c.cmd.Flags()
-	f.Uint32VarP(&c.port, portFlag, "p", 0, "destination `PORT`, 1 to 65535; for a Service, the Service's")
-	config.Between(f, portFlag, 1, math.MaxUint16)
+	f.VarP(config.NewPort(&c.port), portFlag, "p", "destination `PORT`, 1 to 65535; for a Service, the Service's")
 	f.Var(config.NewChoice(&c.protocol, "tcp", "udp", "sctp"), "protocol", "protocol of the connection")
 	f.StringVarP(&c.file, "file", "f", "", "answer the questions in `FILE`, one line of JSON each; - for standard input")
 	f.StringVar(&c.atLeast, "at-least", "", "do not answer from an older state than that of `TOKEN`; see 'netpold token'")

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -54,7 +55,7 @@ type line struct {
 
 // answerFile is check -f.
 func (c *check) answerFile(ctx context.Context) error {
-	if c.file == "-" && c.inv.config.State.Manifests == "-" {
+	if c.file == "-" && slices.Contains(c.inv.config.State.Manifests, "-") {
 		return usageError(c.cmd, "--manifests - and -f - exclude each other: standard input can be read once")
 	}
 	in := c.inv.stdin

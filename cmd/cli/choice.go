@@ -19,6 +19,9 @@ const (
 
 // stateFrom chooses one of the places, by what is set closest to the command line; the cluster where nothing is set.
 func (inv *invocation) stateFrom(places ...place) (place, error) {
+	if err := inv.emptyFlag(places...); err != nil {
+		return 0, err
+	}
 	chosen, closest, flags := fromCluster, config.FromDefault, []string(nil)
 	for _, p := range places {
 		switch flag, origin := inv.chooses(p); {
@@ -34,24 +37,41 @@ func (inv *invocation) stateFrom(places ...place) (place, error) {
 	return chosen, nil
 }
 
-// chooses tells which setting chooses a place, and how close to the command line it is set.
+// chooses returns the setting that chooses a place, and how close to the command line it is set. A setting that is empty
+// chooses nothing.
 func (inv *invocation) chooses(p place) (flag string, origin config.Origin) {
-	c := inv.config
-	values := map[string]string{}
-	switch p {
-	case fromManifests:
-		values["manifests"] = c.State.Manifests
-	case fromServer:
-		values["server"] = c.Client.Server
-	case fromCluster:
-		values["kubeconfig"], values["context"] = c.State.Kubeconfig, c.State.Context
-	}
-	for name, value := range values {
-		if set := c.Origin(name); value != "" && (set > origin || set == origin && name > flag) {
+	for name, isSet := range inv.choosing(p) {
+		if set := inv.config.Origin(name); isSet && (set > origin || set == origin && name > flag) {
 			flag, origin = name, set
 		}
 	}
 	return flag, origin
+}
+
+// choosing returns the settings that choose a place, and whether each has a value.
+func (inv *invocation) choosing(p place) map[string]bool {
+	c := inv.config
+	switch p {
+	case fromManifests:
+		return map[string]bool{"manifests": len(c.State.Manifests) > 0}
+	case fromServer:
+		return map[string]bool{"server": c.Client.Server != ""}
+	default:
+		return map[string]bool{"kubeconfig": c.State.Kubeconfig != "", "context": c.State.Context != ""}
+	}
+}
+
+// emptyFlag returns an error when the command line gives one of the choosing flags an empty value, as "--server $UNSET"
+// does: the answer would be about another cluster.
+func (inv *invocation) emptyFlag(places ...place) error {
+	for _, p := range places {
+		for name, isSet := range inv.choosing(p) {
+			if !isSet && inv.config.Origin(name) == config.FromFlag {
+				return fmt.Errorf("--%s: its value is empty: give one, or leave the flag out", name)
+			}
+		}
+	}
+	return nil
 }
 
 // choicesText lists how to say where the state comes from.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -173,9 +174,8 @@ type instance struct {
 // serve runs "netpold serve" on free ports until the test ends, and waits until it listens.
 func serve(t *testing.T, args ...string) *instance {
 	t.Helper()
-	i := startRun(t, append([]string{
-		"serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--drain-delay=0s", "--log-format=json",
-	}, args...)...)
+	i := startRun(t, append([]string{"serve"}, withDefaults(args,
+		"--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--drain-delay=0s", "--log-format=json")...)...)
 	t.Cleanup(func() { i.end(t, 0) })
 	started := regexp.MustCompile(`"serving","addr":"(.+)","admin_addr":"(.*)"|msg=serving addr=(\S+) admin_addr=(\S*)`)
 	i.log.awaitText(t, func(text string) bool {
@@ -186,6 +186,18 @@ func serve(t *testing.T, args ...string) *instance {
 		return match != nil
 	})
 	return i
+}
+
+// withDefaults adds each default whose flag is not among args: a flag may be given once.
+func withDefaults(args []string, defaults ...string) []string {
+	for _, flag := range defaults {
+		name, _, _ := strings.Cut(flag, "=")
+		given := func(arg string) bool { return arg == name || strings.HasPrefix(arg, name+"=") }
+		if !slices.ContainsFunc(args, given) {
+			args = append(slices.Clip(args), flag)
+		}
+	}
+	return args
 }
 
 // startRun runs the command until its end is asked for.

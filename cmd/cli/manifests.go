@@ -30,7 +30,7 @@ func (inv *invocation) askManifests(ctx context.Context) (asker, error) {
 
 func (inv *invocation) manifestOptions(stdin io.Reader) manifests.Options {
 	s := &inv.config.State
-	return manifests.Options{Path: s.Manifests, Stdin: stdin, Namespace: s.Namespace}
+	return manifests.Options{Paths: s.Manifests, Stdin: stdin, Namespace: s.Namespace}
 }
 
 // openManifests reads the manifests, and fails on any problem in them.
@@ -49,13 +49,14 @@ func (inv *invocation) openManifests(ctx context.Context, stdin io.Reader, log *
 	return files, nil
 }
 
-// manifestsError prints every problem of the manifests, and is what they come to.
+// manifestsError prints every problem of the manifests, and returns the error that sums them up.
 func (inv *invocation) manifestsError(err error) error {
-	path := inv.config.State.Manifests
 	problems, ok := errors.AsType[*manifests.ProblemsError](err)
 	if !ok {
-		// The error names the path in its own way.
-		return fmt.Errorf("--manifests %s: %s", path, strings.TrimPrefix(err.Error(), fmt.Sprintf("manifests %q: ", path)))
+		if wrong, ok := errors.AsType[*manifests.PathError](err); ok {
+			return fmt.Errorf("--manifests %s: %w", wrong.Path, wrong.Err)
+		}
+		return fmt.Errorf("--manifests %s: %w", strings.Join(inv.config.State.Manifests, ", "), err)
 	}
 	for _, problem := range problems.Problems {
 		fmt.Fprintln(inv.stderr, problem)
@@ -64,5 +65,6 @@ func (inv *invocation) manifestsError(err error) error {
 	if n := len(problems.Problems); n > 1 {
 		count = fmt.Sprintf("%d problems", n)
 	}
-	return fmt.Errorf("--manifests %s: %s: mend what is listed above; nothing is answered from part of a cluster", path, count)
+	return fmt.Errorf("--manifests %s: %s: mend what is listed above; nothing is answered from part of a cluster",
+		strings.Join(inv.config.State.Manifests, ", "), count)
 }

@@ -158,6 +158,7 @@ func (inv *invocation) verb(cmd *cobra.Command, run func(context.Context, []stri
 	for _, group := range groups {
 		cmd.Flags().AddFlagSet(group)
 	}
+	config.RefuseRepeats(cmd.Flags())
 	completeChoices(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(groups) == 0 {
@@ -178,7 +179,7 @@ func (inv *invocation) verb(cmd *cobra.Command, run func(context.Context, []stri
 // completeChoices lets shells complete the values of flags that take one of a few words.
 func completeChoices(cmd *cobra.Command) {
 	cmd.Flags().VisitAll(func(flag *pflag.Flag) {
-		if choice, ok := flag.Value.(*config.Choice); ok {
+		if choice, ok := config.ValueOf(flag).(*config.Choice); ok {
 			// It fails for flags that do not exist, and those that have one already.
 			_ = cmd.RegisterFlagCompletionFunc(flag.Name, cobra.FixedCompletions(choice.Words, cobra.ShellCompDirectiveNoFileComp))
 		}
@@ -201,11 +202,7 @@ func unknownVerb(cmd *cobra.Command, word string) error {
 func flagError(cmd *cobra.Command, err error) error {
 	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 		flag := invalid.GetFlag()
-		refusal := config.Refusal(flag, err)
-		if flag.Name == portFlag {
-			refusal = "is not a port: give a number, 1 to 65535"
-		}
-		return usageError(cmd, "--%s: %q %s", flag.Name, invalid.GetValue(), refusal)
+		return usageError(cmd, "--%s: %q %s", flag.Name, invalid.GetValue(), config.Refusal(flag, err))
 	}
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok && unknown.GetSpecifiedShortnames() == "" {
 		name := unknown.GetSpecifiedName()

@@ -24,7 +24,8 @@ func (inv *invocation) serveVerb() *cobra.Command {
 		Short: "Serve decisions over gRPC",
 		Long: "serve answers questions over gRPC about a running cluster, and keeps up with it: that of --kubeconfig and --context, else of\n" +
 			"KUBECONFIG or ~/.kube/config, else the one that it runs in. Nothing is answered before the cluster is read whole.\n\n" +
-			"With --manifests it keeps up with files instead: an edit is taken whole or, if it has problems, not at all.\n\n" +
+			"With --manifests it keeps up with files instead: an edit is taken whole or, if it has problems, not at all.\n" +
+			"Several --manifests are read as one.\n\n" +
 			"On SIGTERM or SIGINT it drains; a second one ends it at once.",
 		Example: "  netpold serve --listen 0.0.0.0:9480\n" +
 			"  netpold serve --context staging --max-staleness 5m\n" +

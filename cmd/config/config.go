@@ -35,8 +35,8 @@ type Config struct {
 
 // State is where the cluster's state comes from: manifests, or else a running cluster.
 type State struct {
-	// Manifests is a file or directory, or "-" for standard input; empty for none.
-	Manifests string
+	// Manifests are files and directories, and "-" for standard input, read as one; none when empty.
+	Manifests []string
 	// Kubeconfig tells how to reach a cluster; empty for that of KUBECONFIG, of ~/.kube/config, or of the Pod that this runs in.
 	Kubeconfig string
 	// Context is the one of Kubeconfig; empty for its current one.

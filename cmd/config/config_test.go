@@ -63,7 +63,7 @@ func others(t *testing.T, flag *pflag.Flag) [3]string {
 	if strings.Contains(flag.Usage, "HOST:PORT") {
 		return [3]string{"one:1", "two:2", "[::3]:3"}
 	}
-	if choice, ok := flag.Value.(*config.Choice); ok {
+	if choice, ok := config.ValueOf(flag).(*config.Choice); ok {
 		var words []string
 		for i := 0; len(words) < 3; i++ {
 			if word := choice.Words[i%len(choice.Words)]; word != flag.DefValue {
@@ -73,7 +73,7 @@ func others(t *testing.T, flag *pflag.Flag) [3]string {
 		return [3]string(words)
 	}
 	switch kind := flag.Value.Type(); kind {
-	case "string":
+	case "string", "path":
 		return [3]string{"one", "two", "three"}
 	case "int", "uint32":
 		return [3]string{"101", "102", "103"}
@@ -149,6 +149,35 @@ func TestFlagEnvironmentAndFileAgree(t *testing.T) {
 	}
 }
 
+// TestSeveralPaths: a flag may be repeated, a variable has separators, and a file a list. One origin wins whole.
+func TestSeveralPaths(t *testing.T) {
+	file := writeFile(t, "manifests: [one:1, two]\n")
+	single := writeFile(t, "manifests: one:1\n")
+	for name, test := range map[string]struct {
+		args, env, want []string
+	}{
+		"flags":          {args: []string{"--manifests=a,b", "--manifests", "c:d"}, want: []string{"a,b", "c:d"}},
+		"same path":      {args: []string{"--manifests=a", "--manifests=a"}, want: []string{"a", "a"}},
+		"env":            {env: []string{"NETPOLD_MANIFESTS=a:/b,c"}, want: []string{"a", "/b,c"}},
+		"empty env":      {env: []string{"NETPOLD_MANIFESTS="}},
+		"file":           {args: []string{"--config", file}, want: []string{"one:1", "two"}},
+		"file, one":      {args: []string{"--config", single}, want: []string{"one:1"}},
+		"env over file":  {args: []string{"--config", file}, env: []string{"NETPOLD_MANIFESTS=a"}, want: []string{"a"}},
+		"flag over both": {args: []string{"--config", file, "--manifests=x"}, env: []string{"NETPOLD_MANIFESTS=a"}, want: []string{"x"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := config.New()
+			parse(t, c, test.args...)
+			if _, err := c.Load(test.env); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, c.State.Manifests); diff != "" {
+				t.Errorf("paths (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 // TestDefaults: a Config that nothing was done to has the defaults of the server, and valid ones.
 func TestDefaults(t *testing.T) {
 	c := config.New()
@@ -204,6 +233,11 @@ func TestWrongSettingsAreNamed(t *testing.T) {
 		"duration without a unit": {file: "max-deadline: 30", want: []string{`max-deadline: "30" is not a duration: give a number with a unit`}},
 		"text for a truth value":  {file: "tls: maybe", want: []string{`tls: "maybe" is not a truth value: give true or false`}},
 		"none of the words":       {file: "log-level: loud", want: []string{`log-level: "loud" is none of its values: give debug, info, warn or error`}},
+		"an empty path":           {file: `manifests: ""`, want: []string{`:1: manifests: "" is no path: give a file, a directory, or - for`}},
+		"an empty path in a list": {file: `manifests: [a, ""]`, want: []string{`:1: manifests: "" is no path`}},
+		"an empty list":           {file: `manifests: []`, want: []string{`:1: manifests: an empty list: give a path, or leave the key out`}},
+		"no path in a list":       {file: `manifests: [a, 7]`, want: []string{`:1: manifests: item 2: 7 is not a string: put it in quotes`}},
+		"a path too many":         {env: []string{"NETPOLD_MANIFESTS=a::b"}, want: []string{`NETPOLD_MANIFESTS: "" is no path`}},
 		"list":                    {file: "listen: [a, b]", want: []string{`:1: listen: a list or mapping: give one value`}},
 		"no value":                {file: "listen:", want: []string{`:1: listen: no value: give one, or leave the key out`}},
 		"twice":                   {file: "listen: a:1\nlisten: b:1", want: []string{`:2: listen is given twice`}},

@@ -17,7 +17,8 @@ import (
 type fileValue struct {
 	// where is "netpold.yaml:3: max-batch".
 	where string
-	text  string
+	// texts is one value, or the paths of a list.
+	texts []string
 }
 
 // readFile reads the config file. The values that it returns beside an error are those that are right.
@@ -49,12 +50,12 @@ func (c *Config) readFile() (map[string]fileValue, error) {
 		case twice:
 			errs = append(errs, fmt.Errorf("%s is given twice: leave one out", where))
 		default:
-			text, err := scalar(flag, value)
+			texts, err := textsOf(flag, value)
 			if err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", where, err))
 				continue
 			}
-			values[key.Value] = fileValue{where: where, text: text}
+			values[key.Value] = fileValue{where: where, texts: texts}
 		}
 	}
 	return values, errors.Join(errs...)
@@ -87,6 +88,29 @@ func notYAML(err error) error {
 	return fmt.Errorf("not YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
 }
 
+// textsOf returns a value as text if it is of the flag's type. Several paths may be given as a list.
+func textsOf(flag *pflag.Flag, node *yaml.Node) ([]string, error) {
+	if node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
+	if _, several := flag.Value.(*Paths); !several || node.Kind != yaml.SequenceNode {
+		text, err := scalar(flag, node)
+		return []string{text}, err
+	}
+	var texts []string
+	for _, item := range node.Content {
+		text, err := scalar(flag, item)
+		if err != nil {
+			return nil, fmt.Errorf("item %d: %w", len(texts)+1, err)
+		}
+		texts = append(texts, text)
+	}
+	if len(texts) == 0 {
+		return nil, errors.New("an empty list: give a path, or leave the key out")
+	}
+	return texts, nil
+}
+
 // scalar is a value as text, if it is of the flag's type.
 func scalar(flag *pflag.Flag, node *yaml.Node) (string, error) {
 	if node.Kind == yaml.AliasNode {
@@ -108,7 +132,7 @@ func scalar(flag *pflag.Flag, node *yaml.Node) (string, error) {
 		if tag != want {
 			return "", fmt.Errorf("%q is %s", node.Value, wanted(flag))
 		}
-	case "string":
+	case "string", "path":
 		if tag != "!!str" {
 			return "", fmt.Errorf("%s is not a string: put it in quotes", node.Value)
 		}

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"math"
 	"strings"
 	"time"
@@ -24,8 +23,9 @@ func (c *Config) fileFlags() *pflag.FlagSet {
 func (c *Config) stateFlags() *pflag.FlagSet {
 	f := newGroup()
 	s := &c.State
-	f.StringVar(&s.Manifests, "manifests", "",
-		"take the cluster's state from `PATH`: a YAML or JSON file, a directory of them, or - for standard input")
+	f.Var(NewPaths(&s.Manifests), "manifests",
+		"take the cluster's state from `PATH`: a YAML or JSON file, a directory of them, or - for standard input; "+
+			"give it several times to read all as one")
 	f.StringVar(&s.Kubeconfig, "kubeconfig", "",
 		"take it from the cluster that `FILE` tells how to reach (default: KUBECONFIG, ~/.kube/config, or the cluster that this runs in)")
 	f.StringVar(&s.Context, "context", "", "`NAME` of the context in the kubeconfig (default: its current one)")
@@ -123,36 +123,4 @@ func withEnv(f *pflag.FlagSet) *pflag.FlagSet {
 // EnvName is the environment variable of a flag.
 func EnvName(flag string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
-}
-
-// Choice is a flag's value out of a few words. Capitals do not matter.
-type Choice struct {
-	value *string
-	// Words are what may be chosen.
-	Words []string
-}
-
-// NewChoice sets *value, whose default is what it holds; or the first word.
-func NewChoice(value *string, words ...string) *Choice {
-	if *value == "" {
-		*value = words[0]
-	}
-	return &Choice{value: value, Words: words}
-}
-
-// String is the word that is chosen.
-func (c *Choice) String() string { return *c.value }
-
-// Type is what help shows for the value.
-func (c *Choice) Type() string { return strings.Join(c.Words, "|") }
-
-// Set chooses a word.
-func (c *Choice) Set(s string) error {
-	for _, word := range c.Words {
-		if strings.EqualFold(s, word) {
-			*c.value = word
-			return nil
-		}
-	}
-	return fmt.Errorf("not one of %s", strings.Join(c.Words, ", "))
 }

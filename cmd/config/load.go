@@ -48,10 +48,14 @@ func (c *Config) Load(environ []string) (warnings []string, err error) {
 		// What a flag has set is not set again, but what it hides must be right too: it counts on the next run.
 		own := flag.Changed
 		if value, ok := file[flag.Name]; ok {
-			errs = append(errs, c.set(flag, FromFile, value.where, value.text, own))
+			errs = append(errs, c.set(flag, FromFile, value.where, value.texts, own))
 		}
 		if value, ok := env[variable]; ok {
-			errs = append(errs, c.set(flag, FromEnv, variable, value, own))
+			texts := []string{value}
+			if _, several := flag.Value.(*Paths); several {
+				texts = splitPaths(value)
+			}
+			errs = append(errs, c.set(flag, FromEnv, variable, texts, own))
 		}
 	})
 	for _, name := range slices.Sorted(maps.Keys(env)) {
@@ -77,17 +81,32 @@ func withoutPrefix(variables map[string]bool) func(yield func(string) bool) {
 	}
 }
 
-// set gives a flag a value, unless hidden: then the value is only tried.
-func (c *Config) set(flag *pflag.Flag, origin Origin, where, value string, hidden bool) error {
-	before := flag.Value.String()
-	if err := flag.Value.Set(value); err != nil {
+// set gives a flag a value, or the paths of several. If hidden, they are only tried.
+func (c *Config) set(flag *pflag.Flag, origin Origin, where string, texts []string, hidden bool) error {
+	undo, err := setValue(flag, texts)
+	if err != nil {
+		value := texts[0]
+		if _, several := flag.Value.(*Paths); several {
+			value = "" // the one path that is refused
+		}
 		return fmt.Errorf("%s: %q %s", where, value, Refusal(flag, err))
 	}
 	if hidden {
-		return flag.Value.Set(before)
+		return undo()
 	}
 	c.origins[flag.Name] = origin
 	return nil
+}
+
+// setValue sets a flag, and returns how to undo it.
+func setValue(flag *pflag.Flag, texts []string) (undo func() error, err error) {
+	if paths, ok := flag.Value.(*Paths); ok {
+		before := paths.list()
+		return func() error { return paths.replace(before) }, paths.replace(texts)
+	}
+	value := settable(flag)
+	before := value.String()
+	return func() error { return value.Set(before) }, value.Set(texts[0])
 }
 
 // Refusal says of a value that a flag refuses, after the value itself, what is wrong with it and what to give. err is the
@@ -101,8 +120,11 @@ func Refusal(flag *pflag.Flag, err error) string {
 
 // wanted says what a value of another type is not, and what to give.
 func wanted(flag *pflag.Flag) string {
-	if choice, ok := flag.Value.(*Choice); ok {
-		return "none of its values: give " + orList(choice.Words)
+	switch value := ValueOf(flag).(type) {
+	case *Choice:
+		return "none of its values: give " + orList(value.Words)
+	case *Port:
+		return "not a port: give a number, 1 to 65535"
 	}
 	switch flag.Value.Type() {
 	case "bool":

@@ -19,7 +19,11 @@ import (
 type sum [sha256.Size]byte
 
 // file is a manifest: where it is, and its place below the path that was asked for.
-type file struct{ path, relative string }
+type file struct {
+	path, relative string
+	// once says that it can be read only once; see [streams].
+	once bool
+}
 
 // listing is what is below a path.
 type listing struct {
@@ -31,22 +35,40 @@ type listing struct {
 	visited  map[string]bool
 }
 
-// list finds the manifests below a path. A path that is no directory is a manifest whatever its name.
-func list(path string) (*listing, error) {
+// list finds the manifests below all paths. A file that several paths lead to is listed once.
+func list(paths []string) (*listing, error) {
+	l := &listing{visited: map[string]bool{}}
+	for _, path := range paths {
+		if err := l.add(path); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// add finds the manifests below one path. A path that is no directory is a manifest whatever its name.
+func (l *listing) add(path string) error {
+	if path == stdinPath {
+		if l.first(path) {
+			l.files = append(l.files, file{path: path, once: true})
+		}
+		return nil
+	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, unreadable(path, err)
+		return unreadable(path, err)
 	}
-	l := &listing{visited: map[string]bool{}}
 	if !info.IsDir() {
-		l.files = []file{{path: path}}
-		return l, nil
+		if l.first(path) {
+			l.files = append(l.files, file{path: path, once: !info.Mode().IsRegular()})
+		}
+		return nil
 	}
 	if _, err := os.ReadDir(path); err != nil {
-		return nil, unreadable(path, err)
+		return unreadable(path, err)
 	}
 	l.dir(path, "")
-	return l, nil
+	return nil
 }
 
 func unreadable(path string, err error) error {
@@ -54,7 +76,7 @@ func unreadable(path string, err error) error {
 	if errors.Is(err, os.ErrNotExist) {
 		remedy = `name a file or directory that exists, or "-" for standard input`
 	}
-	return fmt.Errorf("manifests %q: %w: %s", path, reasonOf(err), remedy)
+	return &PathError{path, fmt.Errorf("%w: %s", reasonOf(err), remedy)}
 }
 
 // reasonOf is an error of the file system without the path, which is told already.
@@ -95,7 +117,7 @@ func (l *listing) entry(path, relative string) {
 	case info.IsDir():
 		l.dir(path, relative)
 	case info.Mode().IsRegular() && isManifest(path) && l.first(path):
-		l.files = append(l.files, file{path, relative})
+		l.files = append(l.files, file{path: path, relative: relative})
 	}
 }
 
@@ -139,22 +161,9 @@ func (l *listing) mark(h hash.Hash) {
 func markUnread(h hash.Hash, p mirror.Problem) { mark(h, "\x00"+p.File+"\x00"+p.Message, 0) }
 
 // all reads every file of the options into r, and gives the sum of their bytes and their number.
-func (r *reading) all(ctx context.Context, o Options) (sum, int, error) {
+func (r *reading) all(ctx context.Context, o Options, streams *streams) (sum, int, error) {
 	h := sha256.New()
-	if o.Path == "-" {
-		if o.Stdin == nil {
-			return sum{}, 0, errors.New(`manifests "-": there is no standard input`)
-		}
-		data, err := readAll(ctx, o.Stdin)
-		if err != nil {
-			return sum{}, 0, fmt.Errorf("manifests %q: standard input: %w", o.Path, err)
-		}
-		mark(h, "", int64(len(data)))
-		h.Write(data)
-		r.file("stdin", data)
-		return sum(h.Sum(nil)), 1, nil
-	}
-	l, err := list(o.Path)
+	l, err := list(o.Paths)
 	if err != nil {
 		return sum{}, 0, err
 	}
@@ -162,12 +171,12 @@ func (r *reading) all(ctx context.Context, o Options) (sum, int, error) {
 	l.mark(h)
 	for _, f := range l.files {
 		if err := ctx.Err(); err != nil {
-			return sum{}, 0, fmt.Errorf("manifests %q: %w", o.Path, err)
+			return sum{}, 0, &PathError{f.path, err}
 		}
-		data, err := os.ReadFile(f.path)
+		data, err := streams.content(ctx, f)
 		if err != nil {
 			if f.relative == "" {
-				return sum{}, 0, unreadable(f.path, err)
+				return sum{}, 0, err
 			}
 			problem := unread(f.path, err)
 			r.problems = append(r.problems, problem)
@@ -176,21 +185,32 @@ func (r *reading) all(ctx context.Context, o Options) (sum, int, error) {
 		}
 		mark(h, f.relative, int64(len(data)))
 		h.Write(data)
-		r.file(f.path, data)
+		name := f.path
+		if name == stdinPath {
+			name = "stdin"
+		}
+		r.file(name, data)
 	}
 	return sum(h.Sum(nil)), len(l.files), nil
 }
 
-// fingerprint is the sum that a reading of the path would give, without reading it into memory.
-func fingerprint(path string) (sum, error) {
-	l, err := list(path)
+// fingerprint is the sum that a reading of the paths would give, without reading it into memory.
+func fingerprint(paths []string, streams *streams) (sum, error) {
+	l, err := list(paths)
 	if err != nil {
 		return sum{}, err
 	}
 	h := sha256.New()
 	l.mark(h)
 	for _, f := range l.files {
-		if err := hashFile(h, f); err != nil {
+		if f.once {
+			data, ok := streams.kept[f.path]
+			if !ok {
+				return sum{}, &PathError{f.path, errGone}
+			}
+			mark(h, f.relative, int64(len(data)))
+			h.Write(data)
+		} else if err := hashFile(h, f); err != nil {
 			return sum{}, err
 		}
 	}
@@ -223,24 +243,4 @@ func mark(h hash.Hash, name string, size int64) {
 	b := binary.AppendUvarint(nil, uint64(len(name)))
 	b = append(b, name...)
 	h.Write(binary.AppendUvarint(b, uint64(size)))
-}
-
-// readAll reads until the end or until the context ends. What is read from a terminal can not be interrupted: the goroutine
-// then stays until the input ends.
-func readAll(ctx context.Context, from io.Reader) ([]byte, error) {
-	type input struct {
-		data []byte
-		err  error
-	}
-	done := make(chan input, 1)
-	go func() {
-		data, err := io.ReadAll(from)
-		done <- input{data, err}
-	}()
-	select {
-	case in := <-done:
-		return in.data, in.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }

@@ -18,7 +18,7 @@ func podNamed(name string) string { return strings.ReplaceAll(podText, "NAME", n
 
 func readPath(t *testing.T, path string) (Result, error) {
 	t.Helper()
-	return Read(context.Background(), Options{Path: path})
+	return Read(context.Background(), Options{Paths: []string{path}})
 }
 
 func TestDirectory(t *testing.T) {
@@ -107,10 +107,10 @@ func TestPathsThatCanNotBeRead(t *testing.T) {
 			}
 		})
 	}
-	if _, err := Read(context.Background(), Options{Path: "-", Stdin: strings.NewReader("")}); !errors.Is(err, ErrNoObjects) {
+	if _, err := Read(context.Background(), Options{Paths: []string{"-"}, Stdin: strings.NewReader("")}); !errors.Is(err, ErrNoObjects) {
 		t.Errorf("empty standard input: %v", err)
 	}
-	if _, err := Read(context.Background(), Options{Path: "-"}); err == nil {
+	if _, err := Read(context.Background(), Options{Paths: []string{"-"}}); err == nil {
 		t.Error("no standard input: no error")
 	}
 }
@@ -134,7 +134,7 @@ func TestUnreadableEntriesAreSeen(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := write(t, map[string]string{"a.yaml": podNamed("a")})
-			was, err := fingerprint(dir)
+			was, err := fingerprint([]string{dir}, newStreams(nil))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -142,11 +142,11 @@ func TestUnreadableEntriesAreSeen(t *testing.T) {
 			if err := os.Symlink(target, link); err != nil {
 				t.Fatal(err)
 			}
-			now, err := fingerprint(dir)
+			now, err := fingerprint([]string{dir}, newStreams(nil))
 			if err != nil || now == was {
 				t.Errorf("the link is not seen: %v", err)
 			}
-			_, c, err := read(context.Background(), Options{Path: dir})
+			_, c, err := read(context.Background(), Options{Paths: []string{dir}}, newStreams(nil))
 			if invalid, ok := errors.AsType[*ProblemsError](err); !ok || len(invalid.Problems) != 1 || invalid.Problems[0].File != link {
 				t.Errorf("error %v", err)
 			}
@@ -154,7 +154,7 @@ func TestUnreadableEntriesAreSeen(t *testing.T) {
 				t.Error("what is read and what is compared differ: it would be read at every look")
 			}
 			must(t, os.Remove(link))
-			if now, err := fingerprint(dir); err != nil || now != was {
+			if now, err := fingerprint([]string{dir}, newStreams(nil)); err != nil || now != was {
 				t.Errorf("the link is seen after it has gone: %v", err)
 			}
 		})
@@ -185,11 +185,11 @@ func TestProblemsOfEveryFileAreTold(t *testing.T) {
 // TestFingerprint: what is read and what is compared are the same bytes.
 func TestFingerprint(t *testing.T) {
 	dir := write(t, map[string]string{"a.yaml": podNamed("a"), "sub/b.yaml": podNamed("b")})
-	_, c, err := read(context.Background(), Options{Path: dir})
+	_, c, err := read(context.Background(), Options{Paths: []string{dir}}, newStreams(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
-	was, err := fingerprint(dir)
+	was, err := fingerprint([]string{dir}, newStreams(nil))
 	if err != nil || was != c.sum {
 		t.Fatalf("%x, read %x: %v", was, c.sum, err)
 	}
@@ -203,14 +203,55 @@ func TestFingerprint(t *testing.T) {
 		},
 	} {
 		edit()
-		now, err := fingerprint(dir)
+		now, err := fingerprint([]string{dir}, newStreams(nil))
 		if err != nil || now == was {
 			t.Errorf("an edit is not seen: %v", err)
 		}
 		was = now
 	}
 	put(t, filepath.Join(dir, "notes.txt"), "x")
-	if now, err := fingerprint(dir); err != nil || now != was {
+	if now, err := fingerprint([]string{dir}, newStreams(nil)); err != nil || now != was {
 		t.Errorf("another file is seen: %v", err)
+	}
+}
+
+// TestPathsAreReadAsOne: an object in two of them is a duplicate, and a file that two of them lead to is read once.
+func TestPathsAreReadAsOne(t *testing.T) {
+	dir := write(t, map[string]string{
+		"one/a.yaml": podNamed("a"), "two/b.yaml": podNamed("b"), "three.txt": podNamed("c"), "again.yaml": podNamed("a"),
+	})
+	paths := func(names ...string) []string {
+		for i, name := range names {
+			if name != stdinPath {
+				names[i] = filepath.Join(dir, name)
+			}
+		}
+		return names
+	}
+	for name, test := range map[string]struct {
+		paths []string
+		pods  []string
+		files int
+	}{
+		"one":                      {paths("one"), []string{"pods default/a"}, 1},
+		"directories":              {paths("one", "two"), []string{"pods default/a", "pods default/b"}, 2},
+		"a directory and its file": {paths("one", "one/a.yaml", "one"), []string{"pods default/a"}, 1},
+		"a file of any name":       {paths("three.txt", "two"), []string{"pods default/b", "pods default/c"}, 2},
+		"standard input":           {paths("two", "-", "-"), []string{"pods default/b", "pods default/in"}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := Read(context.Background(), Options{Paths: test.paths, Stdin: strings.NewReader(podNamed("in"))})
+			if diff := cmp.Diff(test.pods, names(got.Objects)); err != nil || diff != "" || got.Report.Files != test.files {
+				t.Errorf("%v, %d files, objects (-want +got):\n%s", err, got.Report.Files, diff)
+			}
+		})
+	}
+	_, err := Read(context.Background(), Options{Paths: paths("one", "again.yaml")})
+	if err == nil || !strings.Contains(err.Error(), "again.yaml, document 1: Pod \"default/a\": metadata.name: Duplicate value") {
+		t.Errorf("a Pod in two paths: %v", err)
+	}
+	_, err = Read(context.Background(), Options{Paths: paths("one", "none")})
+	if wrong, ok := errors.AsType[*PathError](err); !ok || wrong.Path != filepath.Join(dir, "none") {
+		t.Errorf("a path that is missing: %v", err)
 	}
 }

@@ -32,7 +32,7 @@ func FuzzManifests(f *testing.F) {
 		if _, is16 := byteOrder([]byte(text)); !is16 { // in which what is appended would have to be written too
 			nothingIsLost(t, text)
 		}
-		got, err := Read(context.Background(), Options{Path: "-", Stdin: strings.NewReader(text)})
+		got, err := Read(context.Background(), Options{Paths: []string{"-"}, Stdin: strings.NewReader(text)})
 		if err != nil {
 			invalid, ok := errors.AsType[*ProblemsError](err)
 			if got.Objects != nil || !ok && !errors.Is(err, ErrNoObjects) {
@@ -61,8 +61,8 @@ func FuzzManifests(f *testing.F) {
 // nothingIsLost: a valid document behind a text adds an object, or there is a problem. It never takes away what there was.
 func nothingIsLost(t *testing.T, text string) {
 	const policy = `{"apiVersion":"networking.k8s.io/v1","kind":"NetworkPolicy","metadata":{"name":"appended","namespace":"appended"},"spec":{"podSelector":{}}}`
-	before, errBefore := Read(context.Background(), Options{Path: "-", Stdin: strings.NewReader(text)})
-	after, errAfter := Read(context.Background(), Options{Path: "-", Stdin: strings.NewReader(text + "\n---\n" + policy)})
+	before, errBefore := Read(context.Background(), Options{Paths: []string{"-"}, Stdin: strings.NewReader(text)})
+	after, errAfter := Read(context.Background(), Options{Paths: []string{"-"}, Stdin: strings.NewReader(text + "\n---\n" + policy)})
 	if _, ok := errors.AsType[*ProblemsError](errAfter); ok {
 		return
 	}

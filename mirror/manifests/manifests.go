@@ -24,13 +24,31 @@ import (
 
 // Options tell what to read.
 type Options struct {
-	// Path is a file, a directory that is read recursively (*.yaml, *.yml and *.json, without hidden ones), or "-" for Stdin.
-	Path string
-	// Stdin is read where Path is "-".
+	// Paths are read as one. Each is a file, a directory that is read recursively (*.yaml, *.yml and *.json, without hidden
+	// ones), or "-" for Stdin. A file that several of them lead to is read once.
+	Paths []string
+	// Stdin is read for the path "-".
 	Stdin io.Reader
 	// Namespace is that of objects without one; "default" where it is empty.
 	Namespace string
 }
+
+// paths names all paths, for messages.
+func (o *Options) paths() string { return strings.Join(o.Paths, ", ") }
+
+// A PathError is a path that cannot be read, or in which nothing is.
+type PathError struct {
+	// Path is the path, or all of them with commas between.
+	Path string
+	// Err says what is wrong, and what to do.
+	Err error
+}
+
+// Error returns the path and what is wrong with it.
+func (e *PathError) Error() string { return fmt.Sprintf("manifests %q: %v", e.Path, e.Err) }
+
+// Unwrap returns Err.
+func (e *PathError) Unwrap() error { return e.Err }
 
 // Result is a cluster as the files describe it.
 type Result struct {
@@ -73,10 +91,12 @@ func (e *ProblemsError) Error() string {
 // ErrNoObjects says that there is nothing in the files that plays a part in decisions.
 var ErrNoObjects = errors.New("no object that plays a part in decisions")
 
-// Read reads the files once. The error is a [*ProblemsError], [ErrNoObjects], or tells why the path can not be read; the
-// Result has the Report all the same.
+// Read reads the files once. The error is a [*ProblemsError], or a [*PathError], which may be of [ErrNoObjects]. The Result
+// has the Report all the same.
 func Read(ctx context.Context, o Options) (Result, error) {
-	result, _, err := read(ctx, o)
+	streams := newStreams(o.Stdin)
+	streams.forget = true
+	result, _, err := read(ctx, o, streams)
 	return result, err
 }
 
@@ -87,12 +107,12 @@ type content struct {
 }
 
 // read is Read, and tells what was read.
-func read(ctx context.Context, o Options) (Result, content, error) {
+func read(ctx context.Context, o Options, streams *streams) (Result, content, error) {
 	if o.Namespace == "" {
 		o.Namespace = "default"
 	}
 	r := newReading(o.Namespace)
-	s, files, err := r.all(ctx, o)
+	s, files, err := r.all(ctx, o, streams)
 	if err != nil {
 		return Result{}, content{}, err
 	}
@@ -112,7 +132,7 @@ func read(ctx context.Context, o Options) (Result, content, error) {
 		return result, c, &ProblemsError{Problems: fatal}
 	}
 	if len(objects) == 0 {
-		return result, c, fmt.Errorf("manifests %q: %w; %s", o.Path, ErrNoObjects, result.Report.emptiness())
+		return result, c, &PathError{o.paths(), fmt.Errorf("%w; %s", ErrNoObjects, result.Report.emptiness())}
 	}
 	result.Objects = objects
 	return result, c, nil

@@ -41,7 +41,7 @@ func put(t *testing.T, path, text string) {
 // readText reads a text as standard input.
 func readText(t *testing.T, text string) (Result, error) {
 	t.Helper()
-	return Read(context.Background(), Options{Path: "-", Stdin: strings.NewReader(text)})
+	return Read(context.Background(), Options{Paths: []string{"-"}, Stdin: strings.NewReader(text)})
 }
 
 // names are the objects as resource namespace/name, in order.
@@ -263,7 +263,7 @@ func TestS23WarningsDoNotStop(t *testing.T) {
 
 func TestNamespaceOfObjectsWithoutOne(t *testing.T) {
 	const text = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n---\napiVersion: v1\nkind: Node\nmetadata: {name: n1, namespace: odd}"
-	got, err := Read(context.Background(), Options{Path: "-", Stdin: strings.NewReader(text), Namespace: "shop"})
+	got, err := Read(context.Background(), Options{Paths: []string{"-"}, Stdin: strings.NewReader(text), Namespace: "shop"})
 	if err != nil {
 		t.Fatal(err)
 	}

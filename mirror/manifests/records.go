@@ -38,6 +38,6 @@ func (s *Source) logRemovedPolicies(changes []engine.Change, remaining int) {
 		return
 	}
 	slices.Sort(removed)
-	s.log.Warn("the edit removes policies: what they denied may be allowed now", "path", s.options.Path,
+	s.log.Warn("the edit removes policies: what they denied may be allowed now", "path", s.options.paths(),
 		"removed", len(removed), "remaining", remaining, "policies", removed[:min(len(removed), maxNamed)])
 }

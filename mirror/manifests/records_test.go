@@ -45,7 +45,7 @@ func TestRemovedPoliciesAreTold(t *testing.T) {
 		seven = append(seven, policyNamed(fmt.Sprint("p", i)))
 	}
 	dir := write(t, map[string]string{"a.yaml": podNamed("a"), "p.yaml": docs(seven...), "q.yaml": docs(policyNamed("q"), policyNamed("r"))})
-	s := loaded(t, SourceOptions{Options: Options{Path: dir}, Logger: slog.New(slog.NewJSONHandler(&log, nil))})
+	s := loaded(t, SourceOptions{Options: Options{Paths: []string{dir}}, Logger: slog.New(slog.NewJSONHandler(&log, nil))})
 	for _, step := range []struct {
 		file, text string
 		want       map[string]any
@@ -75,7 +75,7 @@ func TestRemovedPoliciesAreTold(t *testing.T) {
 func TestProblemsInLogsAreWhole(t *testing.T) {
 	var log bytes.Buffer
 	dir := write(t, map[string]string{"a.yaml": podNamed("a")})
-	s := loaded(t, SourceOptions{Options: Options{Path: dir}, Logger: slog.New(slog.NewJSONHandler(&log, nil))})
+	s := loaded(t, SourceOptions{Options: Options{Paths: []string{dir}}, Logger: slog.New(slog.NewJSONHandler(&log, nil))})
 	put(t, filepath.Join(dir, "a.yaml"), docs(podNamed("A"), "x: 1", "{apiVersion: v1, kind: Node, metadata: {name: Node-A}}", "{apiVersion: v1, kind: Pod}"))
 	put(t, filepath.Join(dir, "b.json"), "{")
 	if err := s.Load(context.Background()); err == nil {

@@ -39,9 +39,9 @@ type SourceOptions struct {
 // [Source.Load] and [Source.Run] are for one goroutine, the first before the second. The other methods are for any.
 type Source struct {
 	options SourceOptions
-	// path is Options.Path from the root, so that a watch does not depend on the working directory.
-	path     string
-	watches  bool
+	// watched are the paths that can change, from the root.
+	watched  []string
+	streams  *streams
 	instance [8]byte
 	log      *slog.Logger
 
@@ -71,13 +71,13 @@ type published struct {
 }
 
 // NewSource returns a source that has read nothing yet. Standard input, and a path that is neither a file nor a directory,
-// is read once and not watched.
+// is read once and not watched; what it held is kept for as long as other paths are.
 func NewSource(o SourceOptions) (*Source, error) {
-	if o.Path == "" {
+	if len(o.Paths) == 0 || slices.Contains(o.Paths, "") {
 		return nil, errors.New(`manifests: no path is given; name a file, a directory, or "-" for standard input`)
 	}
 	if o.Quiet < 0 || o.Check < 0 {
-		return nil, fmt.Errorf("manifests %q: quiet %v and check %v must not be negative", o.Path, o.Quiet, o.Check)
+		return nil, fmt.Errorf("manifests %q: quiet %v and check %v must not be negative", o.paths(), o.Quiet, o.Check)
 	}
 	if o.Quiet == 0 {
 		o.Quiet = 100 * time.Millisecond
@@ -93,19 +93,23 @@ func NewSource(o SourceOptions) (*Source, error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	if _, err := rand.Read(s.instance[:]); err != nil {
-		return nil, fmt.Errorf("manifests %q: random name of this process: %w", o.Path, err)
+		return nil, fmt.Errorf("manifests %q: random name of this process: %w", o.paths(), err)
 	}
-	if o.Path == "-" {
-		return s, nil
+	s.streams = newStreams(o.Stdin)
+	for _, path := range o.Paths {
+		if path == stdinPath {
+			continue
+		}
+		if info, err := os.Stat(path); err == nil && !info.IsDir() && !info.Mode().IsRegular() {
+			continue
+		}
+		absolute, err := filepath.Abs(path)
+		if err != nil {
+			return nil, &PathError{path, err}
+		}
+		s.watched = append(s.watched, absolute)
 	}
-	path, err := filepath.Abs(o.Path)
-	if err != nil {
-		return nil, fmt.Errorf("manifests %q: %w", o.Path, err)
-	}
-	s.path = path
-	if info, err := os.Stat(path); err != nil || info.IsDir() || info.Mode().IsRegular() {
-		s.watches = true
-	}
+	s.streams.forget = len(s.watched) == 0
 	return s, nil
 }
 
@@ -116,7 +120,7 @@ func (s *Source) Load(ctx context.Context) error {
 			return err
 		}
 	}
-	return fmt.Errorf("manifests %q: %w", s.options.Path, errMoving)
+	return &PathError{s.options.paths(), errMoving}
 }
 
 // errMoving says that the files changed while they were read.
@@ -124,12 +128,12 @@ var errMoving = errors.New("the files are being changed; try again when that is 
 
 // load reads the files, and takes them whole or not at all.
 func (s *Source) load(ctx context.Context) error {
-	result, content, err := read(ctx, s.options.Options)
+	result, content, err := read(ctx, s.options.Options, s.streams)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if s.watches {
-		if now, ferr := fingerprint(s.path); ferr == nil && content.sizes != nil && now != content.sum {
+	if len(s.watched) > 0 {
+		if now, ferr := fingerprint(s.options.Paths, s.streams); ferr == nil && content.sizes != nil && now != content.sum {
 			return errMoving
 		}
 	}
@@ -164,7 +168,7 @@ func (s *Source) refuse(report Report, err error) {
 	problems, failure := report.Problems, ""
 	if invalid, ok := errors.AsType[*ProblemsError](err); !ok {
 		failure = err.Error()
-		problems = []mirror.Problem{{File: s.options.Path, Message: err.Error()}}
+		problems = []mirror.Problem{{File: s.options.paths(), Message: err.Error()}}
 	} else if len(problems) == 0 {
 		problems = invalid.Problems
 	}
@@ -214,7 +218,7 @@ func (s *Source) publish(result Result, c content) {
 		}
 	}
 	s.logRemovedPolicies(changes, result.Report.Counts["networkpolicies"])
-	s.log.Info("manifests taken", "path", s.options.Path, "files", result.Report.Files, "changes", len(changes),
+	s.log.Info("manifests taken", "path", s.options.paths(), "files", result.Report.Files, "changes", len(changes),
 		"revision", next.Snapshot.Revision())
 }
 
@@ -278,7 +282,7 @@ func (s *Source) Status() mirror.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	status := mirror.Status{
-		Source:       "manifests " + s.options.Path,
+		Source:       "manifests " + s.options.paths(),
 		Ready:        s.present.Load() != nil,
 		Problems:     slices.Clone(s.report.Problems),
 		IgnoredKinds: maps.Clone(s.report.Ignored),
@@ -288,7 +292,7 @@ func (s *Source) Status() mirror.Status {
 	}
 	for _, name := range resources() {
 		r := mirror.Resource{Name: name, Synced: status.Ready, Objects: s.report.Counts[name], Error: s.failure}
-		if s.watches && !s.verified.IsZero() {
+		if len(s.watched) > 0 && !s.verified.IsZero() {
 			r.Age = time.Since(s.verified)
 			r.Stale = r.Age > 3*s.options.Check
 		}

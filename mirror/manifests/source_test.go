@@ -81,7 +81,7 @@ func (s *Source) published(t *testing.T, edit func()) mirror.State {
 
 func TestS26NothingBeforeTheFirstRead(t *testing.T) {
 	dir := write(t, map[string]string{"a.yaml": podNamed("a")})
-	s := newSource(t, SourceOptions{Options: Options{Path: dir}})
+	s := newSource(t, SourceOptions{Options: Options{Paths: []string{dir}}})
 	if _, ok := s.State(); ok || s.Status().Ready {
 		t.Fatal("there is a state before the first read")
 	}
@@ -110,7 +110,7 @@ func TestS26NothingBeforeTheFirstRead(t *testing.T) {
 func TestLoadFailsWithoutAState(t *testing.T) {
 	for name, text := range map[string]string{"problems": podNamed("A"), "nothing": ""} {
 		t.Run(name, func(t *testing.T) {
-			s := newSource(t, SourceOptions{Options: Options{Path: write(t, map[string]string{"a.yaml": text})}})
+			s := newSource(t, SourceOptions{Options: Options{Paths: []string{write(t, map[string]string{"a.yaml": text})}}})
 			if err := s.Load(context.Background()); err == nil {
 				t.Error("no error")
 			}
@@ -124,7 +124,7 @@ func TestLoadFailsWithoutAState(t *testing.T) {
 func TestEditsAreTakenWholeOrNotAtAll(t *testing.T) {
 	var log bytes.Buffer
 	dir := write(t, map[string]string{"a.yaml": podNamed("a"), "c.yaml": "apiVersion: v1\nkind: ConfigMap\n"})
-	s := loaded(t, SourceOptions{Options: Options{Path: dir}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	s := loaded(t, SourceOptions{Options: Options{Paths: []string{dir}}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	first, _ := s.State()
 
 	put(t, filepath.Join(dir, "b.yaml"), podNamed("b"))
@@ -160,7 +160,7 @@ func TestEditsAreTakenWholeOrNotAtAll(t *testing.T) {
 
 func TestAnEmptiedFileIsNoDeletion(t *testing.T) {
 	dir := write(t, map[string]string{"a.yaml": podNamed("a"), "b.yaml": podNamed("b"), "c.yaml": ""})
-	s := loaded(t, SourceOptions{Options: Options{Path: dir}})
+	s := loaded(t, SourceOptions{Options: Options{Paths: []string{dir}}})
 	put(t, filepath.Join(dir, "a.yaml"), "")
 	invalid, ok := errors.AsType[*ProblemsError](s.Load(context.Background()))
 	if !ok || len(invalid.Problems) != 1 || invalid.Problems[0].File != filepath.Join(dir, "a.yaml") || pods(t, s) != 2 {
@@ -179,7 +179,7 @@ func TestAnEmptiedFileIsNoDeletion(t *testing.T) {
 
 func TestAVanishedPathKeepsTheState(t *testing.T) {
 	dir := write(t, map[string]string{"m/a.yaml": podNamed("a")})
-	s := loaded(t, SourceOptions{Options: Options{Path: filepath.Join(dir, "m")}})
+	s := loaded(t, SourceOptions{Options: Options{Paths: []string{filepath.Join(dir, "m")}}})
 	if err := os.RemoveAll(filepath.Join(dir, "m")); err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +193,7 @@ func TestAVanishedPathKeepsTheState(t *testing.T) {
 
 func TestTheSameObjectsAreTheSameSnapshot(t *testing.T) {
 	dir := write(t, map[string]string{"a.yaml": podNamed("a")})
-	s := loaded(t, SourceOptions{Options: Options{Path: dir}})
+	s := loaded(t, SourceOptions{Options: Options{Paths: []string{dir}}})
 	first, _ := s.State()
 	put(t, filepath.Join(dir, "a.yaml"), "# the same\n"+podNamed("a"))
 	if err := s.Load(context.Background()); err != nil {
@@ -208,8 +208,8 @@ func TestTheSameObjectsAreTheSameSnapshot(t *testing.T) {
 func TestTokens(t *testing.T) {
 	files := map[string]string{"a.yaml": podNamed("a")}
 	dir := write(t, files)
-	s, replica := loaded(t, SourceOptions{Options: Options{Path: dir}}), loaded(t, SourceOptions{Options: Options{Path: write(t, files)}})
-	other := loaded(t, SourceOptions{Options: Options{Path: dir, Namespace: "shop"}})
+	s, replica := loaded(t, SourceOptions{Options: Options{Paths: []string{dir}}}), loaded(t, SourceOptions{Options: Options{Paths: []string{write(t, files)}}})
+	other := loaded(t, SourceOptions{Options: Options{Paths: []string{dir}, Namespace: "shop"}})
 	first, _ := s.State()
 	put(t, filepath.Join(dir, "a.yaml"), podNamed("b"))
 	if err := s.Load(context.Background()); err != nil {
@@ -255,7 +255,7 @@ func TestTokens(t *testing.T) {
 }
 
 func TestStdinIsReadOnce(t *testing.T) {
-	s := loaded(t, SourceOptions{Options: Options{Path: "-", Stdin: strings.NewReader(podNamed("a"))}})
+	s := loaded(t, SourceOptions{Options: Options{Paths: []string{"-"}, Stdin: strings.NewReader(podNamed("a"))}})
 	running(t, s)
 	if status := s.Status(); pods(t, s) != 1 || status.Source != "manifests -" || status.Resources[0].Age != 0 {
 		t.Errorf("status %+v", status)
@@ -271,15 +271,26 @@ func TestReadingStopsWithItsContext(t *testing.T) {
 	defer w.Close()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := Read(ctx, Options{Path: "-", Stdin: r}); !errors.Is(err, context.Canceled) {
+	if _, err := Read(ctx, Options{Paths: []string{"-"}, Stdin: r}); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 }
 
 func TestOptionsThatAreWrong(t *testing.T) {
-	for name, o := range map[string]SourceOptions{"no path": {}, "quiet": {Options: Options{Path: "x"}, Quiet: -1}, "check": {Options: Options{Path: "x"}, Check: -1}} {
+	for name, o := range map[string]SourceOptions{"no path": {}, "quiet": {Options: Options{Paths: []string{"x"}}, Quiet: -1}, "check": {Options: Options{Paths: []string{"x"}}, Check: -1}} {
 		if _, err := NewSource(o); err == nil {
 			t.Errorf("%s: no error", name)
 		}
+	}
+}
+
+// TestARelativePath: what is wrong below it is told, and is not taken for a change.
+func TestARelativePath(t *testing.T) {
+	dir := write(t, map[string]string{"m/a.yaml": podNamed("a")})
+	must(t, os.Symlink("gone", filepath.Join(dir, "m", "b.yaml")))
+	t.Chdir(dir)
+	s := newSource(t, SourceOptions{Options: Options{Paths: []string{"m"}}})
+	if _, ok := errors.AsType[*ProblemsError](s.Load(context.Background())); !ok {
+		t.Errorf("status %+v", s.Status())
 	}
 }

@@ -13,7 +13,7 @@ import (
 // Run watches the files until the context ends, and publishes their edits. What the system does not tell of, as with mounted
 // volumes, is found by comparing the files from time to time.
 func (s *Source) Run(ctx context.Context) error {
-	if !s.watches {
+	if len(s.watched) == 0 {
 		<-ctx.Done()
 		return nil
 	}
@@ -92,7 +92,7 @@ func (w *watch) concerns(path string) bool {
 func (w *watch) compare(ctx context.Context) error {
 	w.follow()
 	s := w.source
-	if now, err := fingerprint(s.path); err == nil && now == s.tried {
+	if now, err := fingerprint(s.options.Paths, s.streams); err == nil && now == s.tried {
 		s.mu.Lock()
 		s.verified = time.Now()
 		s.mu.Unlock()
@@ -106,16 +106,20 @@ func (w *watch) follow() {
 	if w.notify == nil {
 		return
 	}
-	w.dirs, w.names = map[string]bool{}, map[string]bool{w.source.path: true}
-	parents := map[string]bool{filepath.Dir(w.source.path): true}
-	if l, err := list(w.source.path); err == nil {
-		for _, d := range l.dirs {
-			w.dirs[d] = true
+	w.dirs, w.names = map[string]bool{}, map[string]bool{}
+	parents := map[string]bool{}
+	for _, path := range w.source.watched {
+		w.names[path] = true
+		parents[filepath.Dir(path)] = true
+		if l, err := list([]string{path}); err == nil {
+			for _, d := range l.dirs {
+				w.dirs[d] = true
+			}
 		}
-	}
-	if resolved, err := filepath.EvalSymlinks(w.source.path); err == nil {
-		w.names[resolved] = true
-		parents[filepath.Dir(resolved)] = true
+		if resolved, err := filepath.EvalSymlinks(path); err == nil {
+			w.names[resolved] = true
+			parents[filepath.Dir(resolved)] = true
+		}
 	}
 	for _, d := range w.notify.WatchList() {
 		if err := w.notify.Remove(d); err != nil && !errors.Is(err, fsnotify.ErrNonExistentWatch) {

@@ -44,7 +44,7 @@ func TestWatch(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			dir := write(t, map[string]string{"a.yaml": podNamed("a"), "sub/s.yaml": podNamed("s")})
-			s := loaded(t, SourceOptions{Options: Options{Path: filepath.Join(dir, test.path)}, Quiet: time.Millisecond, Check: time.Hour})
+			s := loaded(t, SourceOptions{Options: Options{Paths: []string{filepath.Join(dir, test.path)}}, Quiet: time.Millisecond, Check: time.Hour})
 			running(t, s)
 			for state := s.published(t, func() { test.edit(t, dir) }); state.Snapshot.Counts().Pods != test.pods; {
 				state = s.published(t, func() {}) // part of the edit came first
@@ -69,7 +69,7 @@ func renamesOver(t *testing.T, dir string) {
 func TestWatchSeesADanglingLink(t *testing.T) {
 	dir := write(t, map[string]string{"a.yaml": podNamed("a")})
 	heard := make(heardBy, 10)
-	s := loaded(t, SourceOptions{Options: Options{Path: dir}, Quiet: time.Millisecond, Check: time.Hour, Logger: slog.New(slog.NewTextHandler(heard, nil))})
+	s := loaded(t, SourceOptions{Options: Options{Paths: []string{dir}}, Quiet: time.Millisecond, Check: time.Hour, Logger: slog.New(slog.NewTextHandler(heard, nil))})
 	running(t, s)
 	link := filepath.Join(dir, "b.yaml")
 	must(t, os.Symlink("gone", link))
@@ -111,7 +111,7 @@ func TestWatchOfAConfigMap(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			mount(t, dir, "..1", map[string]string{"a.yaml": podNamed("a")})
-			s := loaded(t, SourceOptions{Options: Options{Path: filepath.Join(dir, below)}, Quiet: time.Millisecond, Check: time.Hour})
+			s := loaded(t, SourceOptions{Options: Options{Paths: []string{filepath.Join(dir, below)}}, Quiet: time.Millisecond, Check: time.Hour})
 			running(t, s)
 			for i, version := range []string{"..2", "..3"} { // the second swap finds the watches of the first
 				state := s.published(t, func() {
@@ -129,7 +129,7 @@ func TestWatchOfAConfigMap(t *testing.T) {
 func TestComparison(t *testing.T) {
 	dir := write(t, map[string]string{"a.yaml": podNamed("a")})
 	synctest.Test(t, func(t *testing.T) {
-		s := loaded(t, SourceOptions{Options: Options{Path: dir}, Quiet: time.Second, Check: time.Minute})
+		s := loaded(t, SourceOptions{Options: Options{Paths: []string{dir}}, Quiet: time.Second, Check: time.Minute})
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
 		events, errs := make(chan fsnotify.Event), make(chan error)
@@ -194,4 +194,29 @@ func TestComparison(t *testing.T) {
 		cancel()
 		synctest.Wait()
 	})
+}
+
+// TestWatchOfSeveralPaths: an edit below any of them is seen, and what can be read only once stays.
+func TestWatchOfSeveralPaths(t *testing.T) {
+	dir := write(t, map[string]string{"one/a.yaml": podNamed("a"), "two/b.yaml": podNamed("b")})
+	s := loaded(t, SourceOptions{
+		Options: Options{
+			Paths: []string{filepath.Join(dir, "one"), "-", filepath.Join(dir, "two", "b.yaml")}, Stdin: strings.NewReader(podNamed("in")),
+		},
+		Quiet: time.Millisecond, Check: time.Hour,
+	})
+	running(t, s)
+	for i, file := range []string{"one/c.yaml", "two/b.yaml", "one/d.yaml"} {
+		text := podNamed(strings.ReplaceAll(file[:5], "/", "-"))
+		if file == "two/b.yaml" {
+			text = docs(podNamed("b"), podNamed("e"))
+		}
+		state := s.published(t, func() { put(t, filepath.Join(dir, file), text) })
+		if got := state.Snapshot.Counts().Pods; got != 4+i {
+			t.Errorf("%s: %d Pods, want %d", file, got, 4+i)
+		}
+	}
+	if got := s.Status().Source; got != "manifests "+filepath.Join(dir, "one")+", -, "+filepath.Join(dir, "two", "b.yaml") {
+		t.Errorf("source is %q", got)
+	}
 }

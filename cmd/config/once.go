@@ -1,0 +1,65 @@
+package config
+
+import (
+	"fmt"
+
+	"github.com/spf13/pflag"
+)
+
+// A once is the value of a flag that takes one value. On the command line a second, different value is an error: the last
+// one would win without a word.
+type once struct {
+	pflag.Value
+	// given says that the command line has set it, to the text first.
+	given bool
+	first string
+}
+
+// Set takes the value of the command line.
+func (o *once) Set(text string) error {
+	before := o.String()
+	if err := o.Value.Set(text); err != nil {
+		return err
+	}
+	if o.given && o.String() != before {
+		return &limitError{fmt.Sprintf("is a second value beside %q: give one", o.first)}
+	}
+	if !o.given {
+		o.given, o.first = true, text
+	}
+	return nil
+}
+
+// RefuseRepeats makes every flag that takes one value refuse a second one on the command line.
+func RefuseRepeats(f *pflag.FlagSet) {
+	f.VisitAll(func(flag *pflag.Flag) {
+		switch flag.Value.(type) {
+		case *Paths, *once:
+		default:
+			flag.Value = &once{Value: flag.Value}
+		}
+	})
+}
+
+// ValueOf returns the value of a flag, without what was put around it to refuse some texts.
+func ValueOf(flag *pflag.Flag) pflag.Value {
+	value := flag.Value
+	for {
+		switch outer := value.(type) {
+		case *once:
+			value = outer.Value
+		case *limited:
+			value = outer.Value
+		default:
+			return value
+		}
+	}
+}
+
+// settable returns the value of a flag as the environment and the file set it: they may set what the command line has set.
+func settable(flag *pflag.Flag) pflag.Value {
+	if o, ok := flag.Value.(*once); ok {
+		return o.Value
+	}
+	return flag.Value
+}
