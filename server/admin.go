@@ -10,6 +10,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/netpold/netpold/server/internal/current"
 )
 
 const adminIndex = `netpold
@@ -72,9 +74,9 @@ func (s *Server) ready() (bool, string) {
 	switch stale, _ := s.source.Stale(); {
 	case ok && stale && s.whenStale == DenyWhenStale:
 		return false, "not ready: the state is stale, and nothing is answered from it (--when-stale=deny): " +
-			staleText(s.source.Status().Resources)
+			current.StaleText(s.source.Status().Resources)
 	case ok && stale:
-		return true, fmt.Sprintf("ready: revision %d, which is stale: %s", state.Snapshot.Revision(), staleText(s.source.Status().Resources))
+		return true, fmt.Sprintf("ready: revision %d, which is stale: %s", state.Snapshot.Revision(), current.StaleText(s.source.Status().Resources))
 	case ok:
 		return true, fmt.Sprintf("ready: revision %d", state.Snapshot.Revision())
 	}

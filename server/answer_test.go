@@ -10,7 +10,7 @@ import (
 	netpold "github.com/netpold/netpold/clients/go"
 	"github.com/netpold/netpold/engine"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
-	"github.com/netpold/netpold/server"
+	"github.com/netpold/netpold/server/decisions"
 )
 
 // The whole response, over the wire: verdict, reason, both sides, families, what it rests on.
@@ -80,7 +80,7 @@ func TestIsolatedByIsBounded(t *testing.T) {
 	}
 	question := byIP()
 	question.Port = 1
-	got, err := server.NewDecisions(synced(objects...), server.Limits{}).Allowed(t.Context(), question)
+	got, err := decisions.New(synced(objects...), decisions.Options{}).Allowed(t.Context(), question)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server"
+	"github.com/netpold/netpold/server/decisions"
 	"github.com/netpold/netpold/server/servertest"
 )
 
@@ -158,16 +159,16 @@ func TestS25OneSnapshotPerBatch(t *testing.T) {
 // A batch whose caller has gone is not computed to its end.
 func TestBatchHeedsItsContext(t *testing.T) {
 	t.Parallel()
-	decisions := server.NewDecisions(synced(shop()...), server.Limits{})
+	service := decisions.New(synced(shop()...), decisions.Options{})
 	batch := &netpoldv1.BatchAllowedRequest{Questions: []*netpoldv1.AllowedRequest{ask()}}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := decisions.BatchAllowed(ctx, batch); status.Code(err) != codes.Canceled {
+	if _, err := service.BatchAllowed(ctx, batch); status.Code(err) != codes.Canceled {
 		t.Errorf("cancelled: %v", err)
 	}
 	ctx, cancel = context.WithDeadline(t.Context(), time.Unix(0, 0))
 	defer cancel()
-	if _, err := decisions.BatchAllowed(ctx, batch); status.Code(err) != codes.DeadlineExceeded {
+	if _, err := service.BatchAllowed(ctx, batch); status.Code(err) != codes.DeadlineExceeded {
 		t.Errorf("past its deadline: %v", err)
 	}
 }

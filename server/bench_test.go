@@ -20,6 +20,7 @@ import (
 	netpold "github.com/netpold/netpold/clients/go"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server"
+	"github.com/netpold/netpold/server/decisions"
 )
 
 // byIP is a question by address, as proxies ask it.
@@ -29,12 +30,12 @@ func byIP() *netpoldv1.AllowedRequest {
 
 // BenchmarkInProcess is the service without a network, on a small cluster: what is not gRPC's.
 func BenchmarkInProcess(b *testing.B) {
-	decisions := server.NewDecisions(synced(shop()...), server.Limits{})
+	service := decisions.New(synced(shop()...), decisions.Options{})
 	b.Run("Allowed", func(b *testing.B) {
 		question := byIP()
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := decisions.Allowed(b.Context(), question); err != nil {
+			if _, err := service.Allowed(b.Context(), question); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -47,7 +48,7 @@ func BenchmarkInProcess(b *testing.B) {
 		}
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := decisions.BatchAllowed(b.Context(), batch); err != nil {
+			if _, err := service.BatchAllowed(b.Context(), batch); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -56,7 +57,7 @@ func BenchmarkInProcess(b *testing.B) {
 	b.Run("StreamAllowed", func(b *testing.B) {
 		s := &script{ctx: b.Context(), batch: large(batchSize), left: b.N, look: func(*netpoldv1.StreamAllowedResponse) {}}
 		b.ReportAllocs()
-		if err := decisions.StreamAllowed(s); err != nil {
+		if err := service.StreamAllowed(s); err != nil {
 			b.Fatal(err)
 		}
 		rate(b, batchSize)

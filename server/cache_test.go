@@ -8,10 +8,12 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
+	"github.com/netpold/netpold/cache"
 	netpold "github.com/netpold/netpold/clients/go"
 	"github.com/netpold/netpold/engine"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server"
+	"github.com/netpold/netpold/server/decisions"
 )
 
 // aboutCart are questions whose answers the cache remembers.
@@ -28,8 +30,8 @@ func aboutCart() []*netpoldv1.AllowedRequest {
 func TestCachedAnswers(t *testing.T) {
 	t.Parallel()
 	source := synced(shop()...)
-	plain := server.NewDecisions(source, server.Limits{})
-	cached := server.NewDecisions(source, server.Limits{CacheSize: 100})
+	plain := decisions.New(source, decisions.Options{})
+	cached := decisions.New(source, decisions.Options{Cache: cache.New(100)})
 	for _, change := range []engine.Change{
 		{Object: &engine.Namespace{Name: "elsewhere"}},
 		{Object: allowCart(), Delete: true},

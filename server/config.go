@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/netpold/netpold/mirror"
+	"github.com/netpold/netpold/server/decisions"
 )
 
 // Config is how a [Server] is set up. Start from [Defaults] and change what should differ: [New] takes every value as it is
@@ -62,8 +63,6 @@ type Config struct {
 	DrainTimeout time.Duration
 }
 
-const defaultMaxDeadline = 30 * time.Second
-
 // MaxCacheSize is the largest Config.CacheSize: some 10 GiB.
 const MaxCacheSize = 1 << 24
 
@@ -75,11 +74,11 @@ func Defaults() Config {
 		Listen:                "127.0.0.1:9480",
 		AdminListen:           "127.0.0.1:9481",
 		WhenStale:             AnswerWhenStale,
-		MaxBatch:              DefaultMaxBatch,
+		MaxBatch:              decisions.DefaultMaxBatch,
 		CacheSize:             16384,
 		MaxMessageBytes:       16 << 20,
 		MaxStreams:            1000,
-		MaxDeadline:           defaultMaxDeadline,
+		MaxDeadline:           30 * time.Second,
 		MaxConnectionAge:      30 * time.Minute,
 		MaxConnectionAgeGrace: 30 * time.Second,
 		StreamWorkers:         uint32(runtime.GOMAXPROCS(0)),
@@ -100,7 +99,7 @@ func (c *Config) Validate() error {
 	refuse(c.Listen == "", `--listen "": give HOST:PORT, for example 127.0.0.1:9480; port 0 takes a free one`)
 	refuse(c.WhenStale != "" && c.WhenStale != AnswerWhenStale && c.WhenStale != DenyWhenStale,
 		"--when-stale %q: give %s or %s", c.WhenStale, AnswerWhenStale, DenyWhenStale)
-	refuse(c.MaxBatch < 1, "--max-batch %d: give 1 or more; the default is %d", c.MaxBatch, DefaultMaxBatch)
+	refuse(c.MaxBatch < 1, "--max-batch %d: give 1 or more; the default is %d", c.MaxBatch, decisions.DefaultMaxBatch)
 	refuse(c.CacheSize < 0 || c.CacheSize > MaxCacheSize, "--cache-size %d: give 0 to %d; the default is 16384", c.CacheSize, MaxCacheSize)
 	refuse(c.MaxMessageBytes < 1 || c.MaxMessageBytes > math.MaxInt32,
 		"--max-message-bytes %d: give 1 to %d; the default is %d", c.MaxMessageBytes, math.MaxInt32, 16<<20)

@@ -1,18 +1,13 @@
-// Package server answers netpold's questions over gRPC.
+// Package server is one process that answers netpold's questions: ports, TLS, limits, health, metrics, the admin pages and
+// an orderly end.
 //
-// A call's way, from the wire to the engine and back:
+// It offers its callers doors, each a package of its own:
 //
-//	bytes ── gRPC limits ── metrics ── recovery ── deadline ── log ──┐
-//	                                                                 ▼
-//	       Source.State (once a call: S25) ◄──────────────── Decisions.Allowed
-//	                                                                 │ question.go: proto ─► engine.Query, or BadRequest (S28)
-//	                                                                 ▼
-//	                                                     engine.Snapshot.Allowed
-//	                                                                 │ answer.go, failure.go: Decision or error ─► proto
-//	                                                                 ▼
-//	                                                               bytes
+//	decisions/   DecisionService and StatusService of netpold.v1
 //
-// The package knows nothing of where the cluster's state comes from: it needs a [mirror.Source].
-// [Decisions] is the service itself and works without a network; [Server] adds the ports, TLS, health, reflection, metrics,
-// the admin pages and an orderly end.
+// Doors never import each other. What they share is in internal/: current gives them the state to answer from, wire
+// translates between protobuf and the engine, and metrics counts.
+//
+// A call passes the limits of gRPC, then the interceptors (metrics, recovery, deadline, log), then its door. The package
+// knows nothing of where the cluster's state comes from: it needs a [mirror.Source].
 package server

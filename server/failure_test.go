@@ -10,7 +10,7 @@ import (
 
 	netpold "github.com/netpold/netpold/clients/go"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
-	"github.com/netpold/netpold/server"
+	"github.com/netpold/netpold/server/decisions"
 	"github.com/netpold/netpold/server/servertest"
 )
 
@@ -111,13 +111,13 @@ func TestS26UnavailableBeforeTheFirstSync(t *testing.T) {
 // A Decisions without limits has the defaults.
 func TestNewDecisionsDefaults(t *testing.T) {
 	t.Parallel()
-	decisions := server.NewDecisions(synced(shop()...), server.Limits{})
-	batch := &netpoldv1.BatchAllowedRequest{Questions: make([]*netpoldv1.AllowedRequest, server.DefaultMaxBatch)}
-	if _, err := decisions.BatchAllowed(t.Context(), batch); err != nil {
+	service := decisions.New(synced(shop()...), decisions.Options{})
+	batch := &netpoldv1.BatchAllowedRequest{Questions: make([]*netpoldv1.AllowedRequest, decisions.DefaultMaxBatch)}
+	if _, err := service.BatchAllowed(t.Context(), batch); err != nil {
 		t.Error(err)
 	}
 	batch.Questions = append(batch.Questions, nil)
-	if _, err := decisions.BatchAllowed(t.Context(), batch); status.Code(err) != codes.ResourceExhausted {
+	if _, err := service.BatchAllowed(t.Context(), batch); status.Code(err) != codes.ResourceExhausted {
 		t.Error(err)
 	}
 }

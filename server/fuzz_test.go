@@ -11,7 +11,7 @@ import (
 
 	netpold "github.com/netpold/netpold/clients/go"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
-	"github.com/netpold/netpold/server"
+	"github.com/netpold/netpold/server/decisions"
 )
 
 // FuzzRequest reads bytes as a question and as a batch: whatever they are, there is an answer or an error that says what is
@@ -38,21 +38,21 @@ func FuzzRequest(f *testing.F) {
 			f.Add(wire)
 		}
 	}
-	decisions := server.NewDecisions(synced(shop()...), server.Limits{MaxBatch: 100})
+	service := decisions.New(synced(shop()...), decisions.Options{MaxBatch: 100})
 	f.Fuzz(func(t *testing.T, wire []byte) {
 		// It has ended: tokens to come are not waited for.
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		question := &netpoldv1.AllowedRequest{}
 		if proto.Unmarshal(wire, question) == nil {
-			response, err := decisions.Allowed(ctx, question)
+			response, err := service.Allowed(ctx, question)
 			checkOutcome(t, response, err)
 		}
 		batch := &netpoldv1.BatchAllowedRequest{}
 		if proto.Unmarshal(wire, batch) != nil {
 			return
 		}
-		response, err := decisions.BatchAllowed(t.Context(), withoutTokensToCome(batch))
+		response, err := service.BatchAllowed(t.Context(), withoutTokensToCome(batch))
 		if err != nil {
 			checkOutcome(t, nil, err)
 			return
@@ -122,7 +122,7 @@ func FuzzStream(f *testing.F) {
 		}
 		f.Add(wire)
 	}
-	decisions := server.NewDecisions(synced(shop()...), server.Limits{MaxBatch: 100})
+	service := decisions.New(synced(shop()...), decisions.Options{MaxBatch: 100})
 	f.Fuzz(func(t *testing.T, wire []byte) {
 		batch := &netpoldv1.StreamAllowedRequest{}
 		if proto.Unmarshal(wire, batch) != nil {
@@ -130,7 +130,7 @@ func FuzzStream(f *testing.F) {
 		}
 		batch.AtLeast = "" // not waited for
 		var got *netpoldv1.StreamAllowedResponse
-		err := decisions.StreamAllowed(&script{ctx: t.Context(), batch: batch, left: 1, look: func(r *netpoldv1.StreamAllowedResponse) {
+		err := service.StreamAllowed(&script{ctx: t.Context(), batch: batch, left: 1, look: func(r *netpoldv1.StreamAllowedResponse) {
 			got = proto.CloneOf(r)
 		}})
 		if err != nil {

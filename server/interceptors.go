@@ -13,23 +13,25 @@ import (
 	"google.golang.org/grpc/status"
 
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+	"github.com/netpold/netpold/server/internal/current"
+	"github.com/netpold/netpold/server/internal/metrics"
 )
 
 // interceptors are what every call goes through, outermost first: metrics, so that what the others refuse counts;
 // recovery; the cap on the deadline, or for streams the drain; the log of errors.
-func interceptors(m *metrics, log *slog.Logger, maxDeadline time.Duration, draining context.Context) []grpc.ServerOption {
+func interceptors(m *metrics.Metrics, log *slog.Logger, maxDeadline time.Duration, draining context.Context) []grpc.ServerOption {
 	recovered := recovery.WithRecoveryHandlerContext(func(ctx context.Context, p any) error {
-		m.panics.Inc()
+		m.Panics.Inc()
 		method, _ := grpc.Method(ctx)
 		log.ErrorContext(ctx, "call panicked", "method", method, "panic", p, "stack", string(debug.Stack()))
 		return status.Error(codes.Internal, "internal error; this is a defect of netpold: its log has the stack")
 	})
 	return []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(
-			m.grpc.UnaryServerInterceptor(), recovery.UnaryServerInterceptor(recovered), capDeadline(maxDeadline), logUnary(log),
+			m.GRPC.UnaryServerInterceptor(), recovery.UnaryServerInterceptor(recovered), capDeadline(maxDeadline), logUnary(log),
 		),
 		grpc.ChainStreamInterceptor(
-			m.grpc.StreamServerInterceptor(), recovery.StreamServerInterceptor(recovered), drainStream(draining), logStream(log),
+			m.GRPC.StreamServerInterceptor(), recovery.StreamServerInterceptor(recovered), drainStream(draining), logStream(log),
 		),
 	}
 }
@@ -49,7 +51,7 @@ func capDeadline(limit time.Duration) grpc.UnaryServerInterceptor {
 // drainStream ends a stream's context when the server drains: grpc's own graceful stop would wait for its client. The
 // stream's client is told UNAVAILABLE, and comes back on another connection. StreamAllowed sees to it by itself.
 func drainStream(draining context.Context) grpc.StreamServerInterceptor {
-	until := untilDrain(draining)
+	until := current.UntilDrain(draining)
 	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 		if info.FullMethod == netpoldv1.DecisionService_StreamAllowed_FullMethodName {
 			return handler(srv, stream)
@@ -58,21 +60,9 @@ func drainStream(draining context.Context) grpc.StreamServerInterceptor {
 		defer release()
 		err := handler(srv, &streamUntil{ServerStream: stream, ctx: ctx})
 		if err != nil && stream.Context().Err() == nil && draining.Err() != nil {
-			return shuttingDown().err()
+			return current.ShuttingDown().Err()
 		}
 		return err
-	}
-}
-
-// untilDrain gives contexts that also end, with the cause [errShuttingDown], when draining does.
-func untilDrain(draining context.Context) func(context.Context) (context.Context, func()) {
-	return func(ctx context.Context) (context.Context, func()) {
-		ctx, cancel := context.WithCancelCause(ctx)
-		stop := context.AfterFunc(draining, func() { cancel(errShuttingDown) })
-		return ctx, func() {
-			stop()
-			cancel(nil)
-		}
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server"
+	"github.com/netpold/netpold/server/decisions"
 	"github.com/netpold/netpold/server/servertest"
 )
 
@@ -127,7 +128,7 @@ func TestLargestBatchFits(t *testing.T) {
 		"app.kubernetes.io/version": "v1.2.3", "pod-template-hash": "7d9f8c6b5d", "app": "frontend",
 	})
 	batch := &netpoldv1.BatchAllowedRequest{}
-	for range server.DefaultMaxBatch {
+	for range decisions.DefaultMaxBatch {
 		batch.Questions = append(batch.Questions, question)
 	}
 	client, err := netpold.Dial(r.Addr(), netpold.WithInsecure())
@@ -139,7 +140,7 @@ func TestLargestBatchFits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := len(response.GetAnswers()); n != server.DefaultMaxBatch {
+	if n := len(response.GetAnswers()); n != decisions.DefaultMaxBatch {
 		t.Errorf("%d answers", n)
 	}
 }

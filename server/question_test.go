@@ -13,13 +13,13 @@ import (
 	netpold "github.com/netpold/netpold/clients/go"
 	"github.com/netpold/netpold/engine"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
-	"github.com/netpold/netpold/server"
+	"github.com/netpold/netpold/server/decisions"
 )
 
 // S28: every wrong field of a question is named at once, with its value and what it should be.
 func TestS28WrongQuestionNamesEveryField(t *testing.T) {
 	t.Parallel()
-	decisions := server.NewDecisions(synced(shop()...), server.Limits{})
+	service := decisions.New(synced(shop()...), decisions.Options{})
 	cart := netpold.Pod("shop", "cart-0")
 	for name, test := range map[string]struct {
 		question *netpoldv1.AllowedRequest
@@ -117,7 +117,7 @@ func TestS28WrongQuestionNamesEveryField(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := decisions.Allowed(t.Context(), test.question)
+			_, err := service.Allowed(t.Context(), test.question)
 			got := detailsOf(t, status.Convert(err))
 			want := details{Code: codes.InvalidArgument, Reason: "INVALID_QUESTION", Message: messageOf(test.want), Violations: test.want}
 			if diff := cmp.Diff(want, got); diff != "" {
@@ -138,12 +138,12 @@ func messageOf(violations []violation) string {
 // One question cannot make the server write a book.
 func TestViolationsAreBounded(t *testing.T) {
 	t.Parallel()
-	decisions := server.NewDecisions(synced(), server.Limits{})
+	service := decisions.New(synced(), decisions.Options{})
 	question := ask()
 	question.Dst = &netpoldv1.Endpoint{Endpoint: &netpoldv1.Endpoint_Labels{Labels: &netpoldv1.LabelledPod{
 		NamedPorts: make([]*netpoldv1.NamedPort, 10_000), Ip: strings.Repeat("\xff", 1<<20),
 	}}}
-	_, err := decisions.Allowed(t.Context(), question)
+	_, err := service.Allowed(t.Context(), question)
 	got := detailsOf(t, status.Convert(err))
 	if n := len(got.Violations); n != 16 {
 		t.Errorf("%d violations", n)
@@ -156,15 +156,15 @@ func TestViolationsAreBounded(t *testing.T) {
 // S21: two containers of a Pod may use one name of a port, for several numbers, protocols, or the same: each counts.
 func TestS21DoubledNamedPorts(t *testing.T) {
 	t.Parallel()
-	decisions := server.NewDecisions(synced(&engine.Policy{
+	service := decisions.New(synced(&engine.Policy{
 		Namespace: "shop", Name: "web", IsolatesIngress: true, Ingress: []engine.Rule{{Ports: []engine.Port{{Name: "http"}}}},
-	}), server.Limits{})
+	}), decisions.Options{})
 	dst := netpold.Labels("shop", nil)
 	dst.GetLabels().NamedPorts = []*netpoldv1.NamedPort{
 		{Name: "http", Port: 80}, {Name: "http", Port: 8080}, {Name: "http", Port: 80}, {Name: "http", Port: 90, Protocol: netpoldv1.Protocol_PROTOCOL_UDP},
 	}
 	for port, want := range map[uint32]bool{80: true, 8080: true, 90: false, 81: false} {
-		answer, err := decisions.Allowed(t.Context(), &netpoldv1.AllowedRequest{Src: netpold.IP("192.0.2.1"), Dst: dst, Port: port})
+		answer, err := service.Allowed(t.Context(), &netpoldv1.AllowedRequest{Src: netpold.IP("192.0.2.1"), Dst: dst, Port: port})
 		if err != nil || answer.GetAllowed() != want {
 			t.Errorf("port %d: %v, %v", port, answer, err)
 		}
@@ -180,7 +180,7 @@ func TestWrongLabelsAreBounded(t *testing.T) {
 	}
 	question := ask()
 	question.Dst = netpold.Labels("shop", labels)
-	_, err := server.NewDecisions(synced(), server.Limits{}).Allowed(t.Context(), question)
+	_, err := decisions.New(synced(), decisions.Options{}).Allowed(t.Context(), question)
 	got := detailsOf(t, status.Convert(err))
 	if n := len(got.Violations); n != 16 || len(got.Message) > 8192 {
 		t.Errorf("%d violations in %d bytes", n, len(got.Message))
@@ -190,7 +190,7 @@ func TestWrongLabelsAreBounded(t *testing.T) {
 // S9, S22: IPv4-mapped addresses are the IPv4 address, and a question without a protocol means TCP.
 func TestS9S22ReadingOfGoodQuestions(t *testing.T) {
 	t.Parallel()
-	decisions := server.NewDecisions(synced(shop()...), server.Limits{})
+	service := decisions.New(synced(shop()...), decisions.Options{})
 	for name, test := range map[string]struct {
 		change func(*netpoldv1.AllowedRequest)
 		want   bool
@@ -217,7 +217,7 @@ func TestS9S22ReadingOfGoodQuestions(t *testing.T) {
 			t.Parallel()
 			question := ask()
 			test.change(question)
-			answer, err := decisions.Allowed(t.Context(), question)
+			answer, err := service.Allowed(t.Context(), question)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -232,13 +232,13 @@ func TestS9S22ReadingOfGoodQuestions(t *testing.T) {
 func TestS9S19AddressOfALabelledPod(t *testing.T) {
 	t.Parallel()
 	block := &engine.IPBlock{CIDR: netip.MustParsePrefix("10.9.0.0/16")}
-	decisions := server.NewDecisions(synced(pod("cart-0", "cart", "10.0.3.7"), &engine.Policy{
+	service := decisions.New(synced(pod("cart-0", "cart", "10.0.3.7"), &engine.Policy{
 		Namespace: "shop", Name: "block", IsolatesIngress: true, Ingress: []engine.Rule{{Peers: []engine.Peer{{Block: block}}}},
-	}), server.Limits{})
+	}), decisions.Options{})
 	for ip, want := range map[string]bool{"10.9.9.9": true, "::ffff:10.9.9.9": true, "10.8.9.9": false, "::a09:909": false, "": false} {
 		source := netpold.Labels("shop", nil)
 		source.GetLabels().Ip = ip
-		answer, err := decisions.Allowed(t.Context(), &netpoldv1.AllowedRequest{Src: source, Dst: netpold.IP("10.0.3.7"), Port: 80})
+		answer, err := service.Allowed(t.Context(), &netpoldv1.AllowedRequest{Src: source, Dst: netpold.IP("10.0.3.7"), Port: 80})
 		if err != nil || answer.GetAllowed() != want {
 			t.Errorf("%q: %v, %v", ip, answer, err)
 		}

@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"google.golang.org/grpc"
+
+	"github.com/netpold/netpold/server/internal/current"
 )
 
 // Run serves until ctx ends, and then drains, in this order:
@@ -101,7 +103,7 @@ func (s *Server) turnHealth(last turn) turn {
 	switch {
 	case next.stale && !last.stale:
 		s.log.Warn("the cluster's state is stale: the health of DecisionService is NOT_SERVING", "when_stale", s.whenStale,
-			"resources", staleText(s.source.Status().Resources))
+			"resources", current.StaleText(s.source.Status().Resources))
 	case last.stale && !next.stale:
 		s.log.Info("the cluster's state is current again")
 	}
@@ -119,7 +121,7 @@ func (s *Server) drainCalls() {
 		case <-s.stopped:
 		}
 	}
-	s.endStreams(errShuttingDown)
+	s.endStreams(current.ErrShuttingDown)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

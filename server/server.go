@@ -19,8 +19,12 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
+	"github.com/netpold/netpold/cache"
 	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+	"github.com/netpold/netpold/server/decisions"
+	"github.com/netpold/netpold/server/internal/current"
+	"github.com/netpold/netpold/server/internal/metrics"
 )
 
 // Limits of connections that nobody has asked to set.
@@ -71,7 +75,7 @@ func New(config Config) (*Server, error) {
 	if config.Version == "" {
 		config.Version = "dev"
 	}
-	m := newMetrics(config.Source, config.Version)
+	m := metrics.New(config.Source, config.Version)
 	creds, err := transport(&config, m)
 	if err != nil {
 		return nil, err
@@ -94,16 +98,16 @@ func New(config Config) (*Server, error) {
 	s.grpc = grpc.NewServer(append(grpcOptions(&config, creds), interceptors(m, s.log, config.MaxDeadline, streams)...)...)
 	s.register(&config, m, streams)
 	if s.adminListener != nil {
-		s.admin = newAdmin(m.registry, s.log, s.ready)
+		s.admin = newAdmin(m.Registry, s.log, s.ready)
 	}
 	return s, nil
 }
 
-func transport(config *Config, m *metrics) (credentials.TransportCredentials, error) {
+func transport(config *Config, m *metrics.Metrics) (credentials.TransportCredentials, error) {
 	if !config.TLS.enabled() {
 		return insecure.NewCredentials(), nil
 	}
-	reloader, err := newTLSReloader(config.TLS, config.Logger, m.tlsReload)
+	reloader, err := newTLSReloader(config.TLS, config.Logger, m.TLSReload)
 	if err != nil {
 		return nil, err
 	}
@@ -147,20 +151,23 @@ func grpcOptions(config *Config, creds credentials.TransportCredentials) []grpc.
 }
 
 // register offers the services. Reflection is offered in v1, and in v1alpha for older tools.
-func (s *Server) register(config *Config, m *metrics, streams context.Context) {
-	decisions := NewDecisions(config.Source, Limits{MaxBatch: config.MaxBatch, CacheSize: config.CacheSize})
-	if decisions.cache != nil {
-		m.registry.MustRegister(newCacheCollector(decisions.cache))
+func (s *Server) register(config *Config, m *metrics.Metrics, streams context.Context) {
+	options := decisions.Options{
+		MaxBatch:    config.MaxBatch,
+		MaxWait:     config.MaxDeadline,
+		RefuseStale: config.WhenStale == DenyWhenStale,
+		UntilDrain:  current.UntilDrain(streams),
+		Metrics:     m,
 	}
-	decisions.metrics, decisions.whenStale = m, config.WhenStale
-	decisions.untilDrain, decisions.maxWait = untilDrain(streams), config.MaxDeadline
-	netpoldv1.RegisterDecisionServiceServer(s.grpc, decisions)
-	netpoldv1.RegisterStatusServiceServer(s.grpc, &statusService{
-		source: config.Source, version: config.Version, started: time.Now(),
-	})
+	if config.CacheSize > 0 {
+		options.Cache = cache.New(config.CacheSize)
+		m.RegisterCache(options.Cache)
+	}
+	netpoldv1.RegisterDecisionServiceServer(s.grpc, decisions.New(config.Source, options))
+	netpoldv1.RegisterStatusServiceServer(s.grpc, decisions.NewStatus(config.Source, config.Version))
 	healthv1.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
-	m.grpc.InitializeMetrics(s.grpc)
+	m.GRPC.InitializeMetrics(s.grpc)
 }
 
 // Addr is the gRPC address, with the port that was taken.
@@ -181,7 +188,7 @@ func (s *Server) Stop() {
 		s.draining.Store(true)
 		s.health.Shutdown()
 		close(s.stopped)
-		s.endStreams(errShuttingDown)
+		s.endStreams(current.ErrShuttingDown)
 		s.grpc.Stop()
 		s.close(s.grpcListener)
 		if s.admin != nil {

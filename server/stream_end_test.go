@@ -19,6 +19,7 @@ import (
 
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server"
+	"github.com/netpold/netpold/server/decisions"
 )
 
 // At a drain the batch in hand is answered, and then the stream ends; one that waits for questions ends at once. Nobody waits
@@ -150,7 +151,7 @@ func TestASlowReaderSlowsOnlyItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		listener := bufconn.Listen(1 << 16)
 		s := grpc.NewServer()
-		netpoldv1.RegisterDecisionServiceServer(s, server.NewDecisions(synced(shop()...), server.Limits{}))
+		netpoldv1.RegisterDecisionServiceServer(s, decisions.New(synced(shop()...), decisions.Options{}))
 		served := make(chan error, 1)
 		go func() { served <- s.Serve(listener) }()
 		conn, err := grpc.NewClient("passthrough:///bufconn", grpc.WithTransportCredentials(insecure.NewCredentials()),
@@ -263,7 +264,7 @@ func (s *script) Send(m *netpoldv1.StreamAllowedResponse) error { return s.SendM
 
 // No question allocates, and no batch after the first, save what its token's text costs.
 func TestAStreamsMemoryIsThatOfOneBatch(t *testing.T) {
-	decisions := server.NewDecisions(synced(shop()...), server.Limits{})
+	service := decisions.New(synced(shop()...), decisions.Options{})
 	mallocs := func(questions, batches int) uint64 {
 		answered := 0
 		s := &script{ctx: t.Context(), batch: large(questions), left: batches, look: func(r *netpoldv1.StreamAllowedResponse) {
@@ -271,7 +272,7 @@ func TestAStreamsMemoryIsThatOfOneBatch(t *testing.T) {
 		}}
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		err := decisions.StreamAllowed(s)
+		err := service.StreamAllowed(s)
 		runtime.ReadMemStats(&after)
 		if err != nil || answered != questions*batches {
 			t.Fatalf("%d answers, %v", answered, err)

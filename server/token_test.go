@@ -14,7 +14,7 @@ import (
 	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
-	"github.com/netpold/netpold/server"
+	"github.com/netpold/netpold/server/decisions"
 	"github.com/netpold/netpold/server/servertest"
 )
 
@@ -46,17 +46,17 @@ func isolate() engine.Change {
 // A question with a token waits for the snapshot that the token names, and rests on it.
 func TestAtLeastWaits(t *testing.T) {
 	t.Parallel()
-	for name, call := range map[string]func(context.Context, *server.Decisions) (*netpoldv1.AllowedResponse, error){
-		"Allowed": func(ctx context.Context, d *server.Decisions) (*netpoldv1.AllowedResponse, error) {
+	for name, call := range map[string]func(context.Context, *decisions.Service) (*netpoldv1.AllowedResponse, error){
+		"Allowed": func(ctx context.Context, d *decisions.Service) (*netpoldv1.AllowedResponse, error) {
 			return d.Allowed(ctx, atLeast("servertest:2"))
 		},
-		"BatchAllowed": func(ctx context.Context, d *server.Decisions) (*netpoldv1.AllowedResponse, error) {
+		"BatchAllowed": func(ctx context.Context, d *decisions.Service) (*netpoldv1.AllowedResponse, error) {
 			response, err := d.BatchAllowed(ctx, &netpoldv1.BatchAllowedRequest{
 				Questions: []*netpoldv1.AllowedRequest{ask()}, AtLeast: "servertest:2",
 			})
 			return response.GetAnswers()[0].GetResponse(), err
 		},
-		"BatchAllowed, a question's own": func(ctx context.Context, d *server.Decisions) (*netpoldv1.AllowedResponse, error) {
+		"BatchAllowed, a question's own": func(ctx context.Context, d *decisions.Service) (*netpoldv1.AllowedResponse, error) {
 			response, err := d.BatchAllowed(ctx, &netpoldv1.BatchAllowedRequest{
 				Questions: []*netpoldv1.AllowedRequest{ask(), atLeast("servertest:2")},
 			})
@@ -68,10 +68,10 @@ func TestAtLeastWaits(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				source := synced(shop()...)
-				decisions := server.NewDecisions(source, server.Limits{})
+				service := decisions.New(source, decisions.Options{})
 				answered := make(chan *netpoldv1.AllowedResponse, 1)
 				go func() {
-					response, err := call(t.Context(), decisions)
+					response, err := call(t.Context(), service)
 					if err != nil {
 						t.Error(err)
 					}
@@ -94,9 +94,9 @@ func TestAtLeastThatIsThereAlready(t *testing.T) {
 	t.Parallel()
 	source := synced(shop()...)
 	source.Apply(isolate())
-	decisions := server.NewDecisions(source, server.Limits{})
+	service := decisions.New(source, decisions.Options{})
 	for _, token := range []string{"", "servertest:1", "servertest:2"} {
-		got, err := decisions.Allowed(t.Context(), atLeast(token))
+		got, err := service.Allowed(t.Context(), atLeast(token))
 		if err != nil || got.GetRevision() != 2 {
 			t.Errorf("%q: %v, %v", token, got, err)
 		}
@@ -117,10 +117,10 @@ func TestAtLeastFailures(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				decisions := server.NewDecisions(synced(shop()...), server.Limits{})
+				service := decisions.New(synced(shop()...), decisions.Options{})
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 				defer cancel()
-				_, err := decisions.Allowed(ctx, atLeast(test.token))
+				_, err := service.Allowed(ctx, atLeast(test.token))
 				if diff := cmp.Diff(test.want, detailsOf(t, status.Convert(err))); diff != "" {
 					t.Errorf("Allowed: -want +got:\n%s", diff)
 				}
@@ -130,7 +130,7 @@ func TestAtLeastFailures(t *testing.T) {
 				}
 				ctx, cancel = context.WithTimeout(t.Context(), 10*time.Second)
 				defer cancel()
-				_, err = decisions.BatchAllowed(ctx, &netpoldv1.BatchAllowedRequest{
+				_, err = service.BatchAllowed(ctx, &netpoldv1.BatchAllowedRequest{
 					Questions: []*netpoldv1.AllowedRequest{ask()}, AtLeast: test.token,
 				})
 				if diff := cmp.Diff(test.want, detailsOf(t, status.Convert(err))); diff != "" {
@@ -145,10 +145,10 @@ func TestAtLeastFailures(t *testing.T) {
 func TestAtLeastFailsAloneInABatch(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		decisions := server.NewDecisions(synced(shop()...), server.Limits{})
+		service := decisions.New(synced(shop()...), decisions.Options{})
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		response, err := decisions.BatchAllowed(ctx, &netpoldv1.BatchAllowedRequest{Questions: []*netpoldv1.AllowedRequest{
+		response, err := service.BatchAllowed(ctx, &netpoldv1.BatchAllowedRequest{Questions: []*netpoldv1.AllowedRequest{
 			ask(), atLeast("servertest:2"), atLeast("other:1"), atLeast("nonsense"), atLeast("servertest:1"), atLeast("servertest:2"),
 		}})
 		if err != nil {
@@ -184,11 +184,11 @@ func TestAtLeastFailsAloneInABatch(t *testing.T) {
 func TestAtLeastOfACallerThatGivesUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		decisions := server.NewDecisions(synced(shop()...), server.Limits{})
+		service := decisions.New(synced(shop()...), decisions.Options{})
 		ctx, cancel := context.WithCancel(t.Context())
 		failed := make(chan error, 1)
 		go func() {
-			_, err := decisions.Allowed(ctx, atLeast("servertest:2"))
+			_, err := service.Allowed(ctx, atLeast("servertest:2"))
 			failed <- err
 		}()
 		synctest.Wait()
@@ -232,10 +232,10 @@ func TestAtLeastNamesWhatLags(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				decisions := server.NewDecisions(laggard{synced(shop()...), test.resources}, server.Limits{})
+				service := decisions.New(laggard{synced(shop()...), test.resources}, decisions.Options{})
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 				defer cancel()
-				_, err := decisions.Allowed(ctx, atLeast("servertest:2"))
+				_, err := service.Allowed(ctx, atLeast("servertest:2"))
 				test.want.Code, test.want.Reason = codes.DeadlineExceeded, "TOKEN_NOT_REACHED"
 				if diff := cmp.Diff(test.want, detailsOf(t, status.Convert(err))); diff != "" {
 					t.Errorf("-want +got:\n%s", diff)
@@ -248,10 +248,10 @@ func TestAtLeastNamesWhatLags(t *testing.T) {
 // What lags of a caller that gives up is nobody's business.
 func TestAtLeastOfALaggardWhoseCallerGivesUp(t *testing.T) {
 	t.Parallel()
-	decisions := server.NewDecisions(laggard{synced(shop()...), []string{"pods"}}, server.Limits{})
+	service := decisions.New(laggard{synced(shop()...), []string{"pods"}}, decisions.Options{})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := decisions.Allowed(ctx, atLeast("servertest:2")); status.Code(err) != codes.Canceled {
+	if _, err := service.Allowed(ctx, atLeast("servertest:2")); status.Code(err) != codes.Canceled {
 		t.Error(err)
 	}
 }
@@ -266,8 +266,8 @@ func (broken) Wait(context.Context, string) (mirror.State, error) {
 // What a source may not do is an error, never an answer from an older snapshot.
 func TestAtLeastOfABrokenSource(t *testing.T) {
 	t.Parallel()
-	decisions := server.NewDecisions(broken{synced(shop()...)}, server.Limits{})
-	_, err := decisions.Allowed(t.Context(), atLeast("servertest:2"))
+	service := decisions.New(broken{synced(shop()...)}, decisions.Options{})
+	_, err := service.Allowed(t.Context(), atLeast("servertest:2"))
 	if status.Code(err) != codes.Internal {
 		t.Error(err)
 	}

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,15 +16,15 @@ const module = "github.com/netpold/netpold/"
 
 // goPackage is what `go list` says of a package.
 type goPackage struct {
-	ImportPath string
-	Standard   bool
-	Imports    []string
+	ImportPath, Dir string
+	Standard        bool
+	Imports         []string
 }
 
 // goList returns the packages that `go list` prints.
 func goList(t *testing.T, args ...string) []goPackage {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list", "-json=ImportPath,Standard,Imports"}, args...)...)
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list", "-json=ImportPath,Dir,Standard,Imports"}, args...)...)
 	cmd.Dir = ".."
 	cmd.Stderr = t.Output()
 	out, err := cmd.Output()
@@ -39,6 +41,24 @@ func goList(t *testing.T, args ...string) []goPackage {
 			t.Fatal(err)
 		}
 		packages = append(packages, p)
+		noteFiles(t, &p)
+	}
+}
+
+// noteFiles reads the names and times of our own files, so that the result is not remembered when one changes.
+func noteFiles(t *testing.T, p *goPackage) {
+	t.Helper()
+	if !strings.HasPrefix(p.ImportPath, module) {
+		return
+	}
+	files, err := os.ReadDir(p.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if _, err := os.Stat(filepath.Join(p.Dir, file.Name())); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -54,6 +74,30 @@ func TestServerIsFreeOfKubernetes(t *testing.T) {
 			strings.HasPrefix(p.ImportPath, module+"mirror/") {
 			t.Errorf("server/ depends on %s", p.ImportPath)
 		}
+	}
+}
+
+// Doors of the server, and what they share, do not import each other's packages: only server/internal/ is shared.
+func TestDoorsDoNotImportEachOther(t *testing.T) {
+	t.Parallel()
+	doors := 0
+	for _, p := range goList(t, "./server/...") {
+		inside, below := strings.CutPrefix(p.ImportPath, module+"server/")
+		if !below || inside == "servertest" {
+			continue
+		}
+		doors++
+		door, _, _ := strings.Cut(inside, "/")
+		for _, imported := range p.Imports {
+			if !strings.HasPrefix(imported+"/", module+"server/") || strings.HasPrefix(imported, module+"server/internal/") ||
+				strings.HasPrefix(imported+"/", module+"server/"+door+"/") {
+				continue
+			}
+			t.Errorf("%s imports %s", p.ImportPath, imported)
+		}
+	}
+	if doors < 4 {
+		t.Errorf("%d packages below server/: is this the right list?", doors)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/mirror"
 	"github.com/netpold/netpold/mirror/live"
-	"github.com/netpold/netpold/server"
+	"github.com/netpold/netpold/server/decisions"
 )
 
 // openCluster makes the mirror of a running cluster, which is not read yet. places are where the state could have come from
@@ -63,7 +63,7 @@ func (inv *invocation) askCluster(ctx context.Context, places []place) (asker, f
 	for _, problem := range cluster.Status().Problems {
 		fmt.Fprintf(inv.stderr, "netpold: %s\n", problem)
 	}
-	return server.NewDecisions(cluster, server.Limits{}), closeCluster, nil
+	return decisions.New(cluster, decisions.Options{}), closeCluster, nil
 }
 
 // readCluster reads a cluster whole, and follows it until it is closed.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/mirror/manifests"
-	"github.com/netpold/netpold/server"
+	"github.com/netpold/netpold/server/decisions"
 )
 
 // askManifests answers from manifests that are read once, in this process.
@@ -25,7 +25,7 @@ func (inv *invocation) askManifests(ctx context.Context) (asker, error) {
 	if ignored := files.Status().IgnoredKinds; len(ignored) > 0 {
 		fmt.Fprintf(inv.stderr, "netpold: these kinds play no part: %s\n", kindsText(ignored))
 	}
-	return server.NewDecisions(files, server.Limits{}), nil
+	return decisions.New(files, decisions.Options{}), nil
 }
 
 func (inv *invocation) manifestOptions(stdin io.Reader) manifests.Options {

@@ -16,6 +16,7 @@ import (
 	"github.com/netpold/netpold/mirror"
 	"github.com/netpold/netpold/mirror/manifests"
 	"github.com/netpold/netpold/server"
+	"github.com/netpold/netpold/server/decisions"
 )
 
 func (inv *invocation) serveVerb() *cobra.Command {
@@ -147,7 +148,7 @@ func (inv *invocation) announce(ctx context.Context, srv *server.Server, setting
 	if ok && state.Snapshot.Counts().Pods <= maxExamplePods && !a.secured {
 		// Files that have just been edited may have problems now: then there are no examples.
 		if cluster, err := manifests.Read(ctx, inv.manifestOptions(stdin)); err == nil {
-			a.allowed, a.denied = findExamples(ctx, cluster.Objects, server.NewDecisions(settings.Source, server.Limits{}))
+			a.allowed, a.denied = findExamples(ctx, cluster.Objects, decisions.New(settings.Source, decisions.Options{}))
 		}
 	}
 	fmt.Fprint(inv.stderr, a.text())

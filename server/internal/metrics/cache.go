@@ -1,4 +1,4 @@
-package server
+package metrics
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
@@ -6,12 +6,15 @@ import (
 	"github.com/netpold/netpold/cache"
 )
 
-// cacheCollector reads what the cache has done at each scrape.
+// cacheCollector reads the statistics of the cache at each scrape.
 type cacheCollector struct {
 	cache *cache.Cache
 
 	hits, misses, evictions, entries *prometheus.Desc
 }
+
+// RegisterCache adds the metrics of a cache.
+func (m *Metrics) RegisterCache(c *cache.Cache) { m.Registry.MustRegister(newCacheCollector(c)) }
 
 func newCacheCollector(c *cache.Cache) *cacheCollector {
 	desc := func(name, help string) *prometheus.Desc {

@@ -1,4 +1,4 @@
-package server
+package metrics
 
 import (
 	"time"
@@ -8,7 +8,7 @@ import (
 	"github.com/netpold/netpold/mirror"
 )
 
-// stateCollector reads the gauges of the cluster's state at each scrape, all from one state and one status.
+// stateCollector reads the state and the status of the source once at each scrape.
 type stateCollector struct {
 	source mirror.Source
 

@@ -1,4 +1,4 @@
-package server
+package metrics
 
 import (
 	"runtime"
@@ -11,15 +11,16 @@ import (
 
 	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/mirror"
+	"github.com/netpold/netpold/server/internal/wire"
 )
 
 const namespace = "netpold"
 
 // The values of the label method.
 const (
-	methodAllowed       = "Allowed"
-	methodBatchAllowed  = "BatchAllowed"
-	methodStreamAllowed = "StreamAllowed"
+	Allowed       = "Allowed"
+	BatchAllowed  = "BatchAllowed"
+	StreamAllowed = "StreamAllowed"
 )
 
 // The values of the label result.
@@ -28,41 +29,45 @@ const (
 	reloadRefused = "refused"
 )
 
-// metrics are a server's Prometheus metrics. Its methods do nothing on nil.
+// Metrics are the Prometheus metrics of a server. Counting on a nil *Metrics does nothing.
 //
-// A clock reading costs as much as a decision, so time is taken once a call: of a batch as a whole, not of its questions; so are counts.
-type metrics struct {
-	registry *prometheus.Registry
-	grpc     *grpcprom.ServerMetrics
+// Reading the clock costs as much as a decision. So a batch is measured and counted once, not once a question.
+type Metrics struct {
+	// Registry has everything that is counted.
+	Registry *prometheus.Registry
+	// GRPC counts calls.
+	GRPC *grpcprom.ServerMetrics
+	// Panics counts calls that panicked.
+	Panics prometheus.Counter
 
 	// decisions has a counter for each engine.Reason, by its number.
 	decisions  [engine.DeniedAtIngress + 1]prometheus.Counter
 	errors     *prometheus.CounterVec
 	duration   map[string]prometheus.Observer
 	batchSize  map[string]prometheus.Observer
-	panics     prometheus.Counter
 	tlsReloads *prometheus.CounterVec
 }
 
-// decisionCounts counts decisions by engine.Reason.
-type decisionCounts [engine.DeniedAtIngress + 1]int
+// DecisionCounts counts decisions by engine.Reason.
+type DecisionCounts [engine.DeniedAtIngress + 1]int
 
-func (c *decisionCounts) add(reason engine.Reason) {
+// Add counts one decision.
+func (c *DecisionCounts) Add(reason engine.Reason) {
 	if int(reason) < len(c) {
 		c[reason]++
 	}
 }
 
-// newMetrics registers everything that is counted, beside what is read from source at each scrape.
-func newMetrics(source mirror.Source, version string) *metrics {
-	m := &metrics{
-		registry: prometheus.NewRegistry(),
-		grpc:     grpcprom.NewServerMetrics(grpcprom.WithServerHandlingTimeHistogram()),
+// New registers everything that is counted, and a collector that reads the status of source at each scrape.
+func New(source mirror.Source, version string) *Metrics {
+	m := &Metrics{
+		Registry: prometheus.NewRegistry(),
+		GRPC:     grpcprom.NewServerMetrics(grpcprom.WithServerHandlingTimeHistogram()),
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "decision_errors_total",
 			Help: "Questions that got an error in place of an answer, by gRPC code and ErrorInfo reason.",
 		}, []string{"code", "reason"}),
-		panics: prometheus.NewCounter(prometheus.CounterOpts{
+		Panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: namespace, Name: "panics_total",
 			Help: "Calls that ended in a panic, answered INTERNAL. Each is a defect, and logged with its stack.",
 		}),
@@ -76,19 +81,19 @@ func newMetrics(source mirror.Source, version string) *metrics {
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
 	})
 	build.Set(1)
-	for _, result := range []string{reloadTaken, reloadRefused} { // from 0 on, or the first could not be seen as a rise
+	for _, result := range []string{reloadTaken, reloadRefused} { // start at 0: otherwise the first one is not seen as an increase
 		m.tlsReloads.WithLabelValues(result)
 	}
-	m.registry.MustRegister(
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), m.grpc,
-		build, m.errors, m.panics, m.tlsReloads, newStateCollector(source),
+	m.Registry.MustRegister(
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), m.GRPC,
+		build, m.errors, m.Panics, m.tlsReloads, newStateCollector(source),
 	)
 	m.registerDecisions()
 	return m
 }
 
-// registerDecisions makes one counter for each reason and observer for each method, so that a call looks none up.
-func (m *metrics) registerDecisions() {
+// registerDecisions makes a counter for each reason and an observer for each method, so that calls look nothing up.
+func (m *Metrics) registerDecisions() {
 	decisions := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: namespace, Name: "decisions_total", Help: "Decisions, by verdict and by the rule that decided.",
 	}, []string{"allowed", "reason"})
@@ -103,23 +108,23 @@ func (m *metrics) registerDecisions() {
 		Help:    "Questions in each BatchAllowed call, and in each batch of StreamAllowed.",
 		Buckets: []float64{1, 10, 100, 250, 500, 1000, 2500, 5000, 10000, 100000},
 	}, []string{"method"})
-	m.registry.MustRegister(decisions, duration, batchSize)
+	m.Registry.MustRegister(decisions, duration, batchSize)
 	for i := range m.decisions {
 		name, allowed := reasonLabel(engine.Reason(i))
 		m.decisions[i] = decisions.WithLabelValues(strconv.FormatBool(allowed), name)
 	}
 	m.duration = map[string]prometheus.Observer{
-		methodAllowed:       duration.WithLabelValues(methodAllowed),
-		methodBatchAllowed:  duration.WithLabelValues(methodBatchAllowed),
-		methodStreamAllowed: duration.WithLabelValues(methodStreamAllowed),
+		Allowed:       duration.WithLabelValues(Allowed),
+		BatchAllowed:  duration.WithLabelValues(BatchAllowed),
+		StreamAllowed: duration.WithLabelValues(StreamAllowed),
 	}
 	m.batchSize = map[string]prometheus.Observer{
-		methodBatchAllowed:  batchSize.WithLabelValues(methodBatchAllowed),
-		methodStreamAllowed: batchSize.WithLabelValues(methodStreamAllowed),
+		BatchAllowed:  batchSize.WithLabelValues(BatchAllowed),
+		StreamAllowed: batchSize.WithLabelValues(StreamAllowed),
 	}
 }
 
-// reasonLabel is the value of the label reason, and whether that reason allows.
+// reasonLabel returns the value of the label reason, and whether that reason allows.
 func reasonLabel(reason engine.Reason) (name string, allowed bool) {
 	switch reason {
 	case engine.Self:
@@ -141,40 +146,45 @@ func reasonLabel(reason engine.Reason) (name string, allowed bool) {
 	}
 }
 
-func (m *metrics) decided(reason engine.Reason, n int) {
+// Decided counts n decisions of one reason.
+func (m *Metrics) Decided(reason engine.Reason, n int) {
 	if m != nil && int(reason) < len(m.decisions) {
 		m.decisions[reason].Add(float64(n))
 	}
 }
 
-func (m *metrics) decidedMany(counts *decisionCounts) {
+// DecidedMany counts the decisions of a batch.
+func (m *Metrics) DecidedMany(counts *DecisionCounts) {
 	for reason, n := range counts {
 		if n > 0 {
-			m.decided(engine.Reason(reason), n)
+			m.Decided(engine.Reason(reason), n)
 		}
 	}
 }
 
-func (m *metrics) failed(f *failure) {
+// Failed counts a question or a call that got an error.
+func (m *Metrics) Failed(f *wire.Failure) {
 	if m != nil {
-		m.errors.WithLabelValues(f.code.String(), f.reason).Inc()
+		m.errors.WithLabelValues(f.Code.String(), f.Reason).Inc()
 	}
 }
 
-func (m *metrics) took(method string, d time.Duration) {
+// Took records how long a call of method took to answer.
+func (m *Metrics) Took(method string, d time.Duration) {
 	if m != nil {
 		m.duration[method].Observe(d.Seconds())
 	}
 }
 
-func (m *metrics) batch(method string, questions int) {
+// Batch records the size of a batch.
+func (m *Metrics) Batch(method string, questions int) {
 	if m != nil {
 		m.batchSize[method].Observe(float64(questions))
 	}
 }
 
-// tlsReload counts a change of the TLS files; err is why it was refused.
-func (m *metrics) tlsReload(err error) {
+// TLSReload counts a change of the TLS files. err is why it was refused; nil if it was taken.
+func (m *Metrics) TLSReload(err error) {
 	result := reloadTaken
 	if err != nil {
 		result = reloadRefused

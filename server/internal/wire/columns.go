@@ -1,4 +1,4 @@
-package server
+package wire
 
 import (
 	"encoding/binary"
@@ -8,17 +8,17 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
-// columns are the n questions of a batch by IP. They refer to the request's memory.
-type columns struct {
-	n        int
+// Columns are the N questions of a batch of StreamAllowed. They refer to the request's memory.
+type Columns struct {
+	N        int
 	src, dst addresses
-	// ports and protocols are nil where one value serves all.
+	// ports and protocols are nil if all questions have the same.
 	ports, protocols []byte
 	port             uint16
 	protocol         engine.Protocol
 }
 
-// addresses are a column of them.
+// addresses is a column of packed addresses.
 type addresses struct {
 	field  string
 	packed []byte
@@ -28,7 +28,7 @@ type addresses struct {
 
 func (a *addresses) len() int { return len(a.packed) / a.width }
 
-// at is the address of question i; an IPv4-mapped one is the IPv4 address (S9).
+// at returns the address of question i. An IPv4-mapped one becomes the IPv4 address (S9).
 func (a *addresses) at(i int) netip.Addr {
 	if a.width == net4 {
 		return netip.AddrFrom4([net4]byte(a.packed[i*net4:]))
@@ -43,11 +43,11 @@ const (
 	portWidth = 2
 )
 
-// readColumns checks what is true of the batch as a whole: that it is not too large, and that the columns fit together. What
-// is wrong with one question is found by [columns.question].
-func readColumns(req *netpoldv1.StreamAllowedRequest, limit int) (columns, *failure) {
-	var c columns
-	r := reading{at: alone}
+// ReadColumns checks the batch as a whole: that it has at most limit questions, and that the columns have the same length.
+// [Columns.Question] checks the single questions.
+func ReadColumns(req *netpoldv1.StreamAllowedRequest, limit int) (Columns, *Failure) {
+	var c Columns
+	r := RequestReader{Index: Alone}
 	switch src := req.GetSrc().(type) {
 	case *netpoldv1.StreamAllowedRequest_SrcIpv4:
 		c.src = addresses{"src_ipv4", src.SrcIpv4, net4}
@@ -64,28 +64,28 @@ func readColumns(req *netpoldv1.StreamAllowedRequest, limit int) (columns, *fail
 	default:
 		c.dst = addresses{"dst", nil, net4}
 	}
-	c.n = max(c.src.len(), c.dst.len())
-	if c.n > limit {
-		return columns{}, batchTooLarge(longer(&c).field, c.n, limit)
+	c.N = max(c.src.len(), c.dst.len())
+	if c.N > limit {
+		return Columns{}, BatchTooLarge(longer(&c).field, c.N, limit)
 	}
-	r.addresses(&c.src, c.n)
-	r.addresses(&c.dst, c.n)
+	r.addresses(&c.src, c.N)
+	r.addresses(&c.dst, c.N)
 	r.ports(req, &c)
 	r.protocols(req, &c)
-	if len(r.violations) > 0 {
-		return columns{}, invalid(r.violations)
+	if len(r.Violations) > 0 {
+		return Columns{}, Invalid(r.Violations)
 	}
 	return c, nil
 }
 
-func longer(c *columns) *addresses {
+func longer(c *Columns) *addresses {
 	if c.dst.len() > c.src.len() {
 		return &c.dst
 	}
 	return &c.src
 }
 
-func (r *reading) addresses(a *addresses, n int) {
+func (r *RequestReader) addresses(a *addresses, n int) {
 	switch {
 	case len(a.packed) == 0 && n > 0:
 		r.reject(a.field, "is required: the column has no address, of %d questions", n)
@@ -94,21 +94,21 @@ func (r *reading) addresses(a *addresses, n int) {
 	}
 }
 
-func (r *reading) ports(req *netpoldv1.StreamAllowedRequest, c *columns) {
+func (r *RequestReader) ports(req *netpoldv1.StreamAllowedRequest, c *Columns) {
 	switch {
 	case len(req.GetPorts()) > 0 && req.GetPort() != 0:
 		r.reject("port", "%d is given beside ports; give one of them", req.GetPort())
 	case len(req.GetPorts()) > 0:
 		c.ports = req.GetPorts()
-		r.length("ports", len(c.ports), c.n, portWidth)
-	case c.n > 0 && req.GetPort() == 0:
+		r.length("ports", len(c.ports), c.N, portWidth)
+	case c.N > 0 && req.GetPort() == 0:
 		r.reject("port", "is required: give the port of all questions, 1 to 65535, or one for each in ports")
 	case req.GetPort() != 0:
 		c.port = r.port("port", req.GetPort())
 	}
 }
 
-func (r *reading) protocols(req *netpoldv1.StreamAllowedRequest, c *columns) {
+func (r *RequestReader) protocols(req *netpoldv1.StreamAllowedRequest, c *Columns) {
 	if len(req.GetProtocols()) == 0 {
 		c.protocol = r.protocol("protocol", req.GetProtocol())
 		return
@@ -117,29 +117,29 @@ func (r *reading) protocols(req *netpoldv1.StreamAllowedRequest, c *columns) {
 		r.reject("protocol", "%v is given beside protocols; give one of them", req.GetProtocol())
 	}
 	c.protocols = req.GetProtocols()
-	r.length("protocols", len(c.protocols), c.n, 1)
+	r.length("protocols", len(c.protocols), c.N, 1)
 }
 
-func (r *reading) length(field string, got, n, width int) {
+func (r *RequestReader) length(field string, got, n, width int) {
 	if got != n*width {
 		r.reject(field, "is %d bytes long; %d questions need %d, %d for each", got, n, n*width, width)
 	}
 }
 
-// byIP is one question of a batch.
-type byIP struct {
-	src, dst netip.Addr
-	port     uint16
-	protocol engine.Protocol
+// IPQuery is one question of [Columns].
+type IPQuery struct {
+	Src, Dst netip.Addr
+	Port     uint16
+	Protocol engine.Protocol
 }
 
-// query is the question as the engine asks it of anybody.
-func (q *byIP) query() engine.Query {
-	return engine.Query{Src: engine.ByIP(q.src), Dst: engine.ByIP(q.dst), Port: q.port, Protocol: q.protocol}
+// Query returns the question in the form that can ask about anything.
+func (q *IPQuery) Query() engine.Query {
+	return engine.Query{Src: engine.ByIP(q.Src), Dst: engine.ByIP(q.Dst), Port: q.Port, Protocol: q.Protocol}
 }
 
-// question is question i, or what is wrong with it, as if it had been asked alone (S28).
-func (c *columns) question(i int) (byIP, *failure) {
+// Question returns question i, or the failure that it would have alone (S28).
+func (c *Columns) Question(i int) (IPQuery, *Failure) {
 	port, protocol := c.port, c.protocol
 	if c.ports != nil {
 		port = binary.BigEndian.Uint16(c.ports[i*portWidth:])
@@ -148,12 +148,12 @@ func (c *columns) question(i int) (byIP, *failure) {
 		protocol = engineProtocol(c.protocols[i])
 	}
 	if port == 0 || protocol == noProtocol {
-		return byIP{}, c.invalid(i, port)
+		return IPQuery{}, c.invalid(i, port)
 	}
-	return byIP{src: c.src.at(i), dst: c.dst.at(i), port: port, protocol: protocol}, nil
+	return IPQuery{Src: c.src.at(i), Dst: c.dst.at(i), Port: port, Protocol: protocol}, nil
 }
 
-// noProtocol is what [engineProtocol] makes of a number that is none.
+// noProtocol is what [engineProtocol] returns for a number that is not a protocol's.
 const noProtocol = engine.Protocol(255)
 
 func engineProtocol(value byte) engine.Protocol {
@@ -169,18 +169,18 @@ func engineProtocol(value byte) engine.Protocol {
 	}
 }
 
-func (c *columns) invalid(i int, port uint16) *failure {
-	r := reading{at: alone}
+func (c *Columns) invalid(i int, port uint16) *Failure {
+	r := RequestReader{Index: Alone}
 	r.port("port", uint32(port))
 	if c.protocols != nil {
 		r.protocol("protocol", netpoldv1.Protocol(c.protocols[i]))
 	}
-	return invalid(r.violations)
+	return Invalid(r.Violations)
 }
 
-// unaskedByIP is the failure of a question that the engine could not answer, as if it had been asked alone.
-func unaskedByIP(err error) *failure {
-	return refused(err, func(dst bool) (end, field string) {
+// EngineErrorByIP returns the failure of a question of a stream that the engine could not answer, as if it were alone.
+func EngineErrorByIP(err error) *Failure {
+	return engineError(err, func(dst bool) (endpoint, field string) {
 		if dst {
 			return "dst", "dst.ip"
 		}

@@ -1,4 +1,4 @@
-package server
+package wire
 
 import (
 	"fmt"
@@ -15,49 +15,33 @@ import (
 )
 
 const (
-	// maxViolations bounds what one wrong question can make the server say.
+	// maxViolations bounds the size of the error for one wrong question.
 	maxViolations = 16
-	// maxName is the longest name that Kubernetes gives an object, in bytes.
+	// maxName is the longest name of a Kubernetes object, in bytes.
 	maxName = 253
-	// maxQuoted bounds, in bytes, how much of a wrong value is said back.
+	// maxQuoted is how much of a wrong value an error repeats, in bytes.
 	maxQuoted = 80
 )
 
-// place is where a question stands in its call: its index in a batch, or [alone].
-type place int
-
-const alone place = -1
-
-// path is the path of a field of the question, from the request's root: "questions[3].dst.ip". Of the question itself for "".
-func (p place) path(field string) string {
-	if p == alone {
-		return field
-	}
-	question := "questions[" + strconv.Itoa(int(p)) + "]"
-	if field == "" {
-		return question
-	}
-	return question + "." + field
+// RequestReader turns a request into a question to the engine, and collects the violations (S28). It allocates only for
+// violations and for labelled Pods.
+type RequestReader struct {
+	// Index is the question's; the zero value is the first of a batch.
+	Index      QuestionIndex
+	Violations []*errdetails.BadRequest_FieldViolation
 }
 
-// reading turns a request into an engine's question, and gathers all that is wrong with it (S28). It allocates only where
-// something is wrong, except for labelled Pods.
-type reading struct {
-	at         place
-	violations []*errdetails.BadRequest_FieldViolation
-}
-
-// reject records what is wrong with a field, and what it should be.
-func (r *reading) reject(field, format string, args ...any) {
-	if len(r.violations) < maxViolations {
-		r.violations = append(r.violations, &errdetails.BadRequest_FieldViolation{
-			Field: r.at.path(field), Description: fmt.Sprintf(format, args...),
+// reject adds a violation: what is wrong with a field, and what it should be.
+func (r *RequestReader) reject(field, format string, args ...any) {
+	if len(r.Violations) < maxViolations {
+		r.Violations = append(r.Violations, &errdetails.BadRequest_FieldViolation{
+			Field: r.Index.Path(field), Description: fmt.Sprintf(format, args...),
 		})
 	}
 }
 
-// query reads the whole question. The result counts only where there are no violations.
-func (r *reading) query(req *netpoldv1.AllowedRequest) engine.Query {
+// Query reads the whole question. The result is valid only if there are no violations.
+func (r *RequestReader) Query(req *netpoldv1.AllowedRequest) engine.Query {
 	return engine.Query{
 		Src:      r.endpoint("src", req.GetSrc()),
 		Dst:      r.endpoint("dst", req.GetDst()),
@@ -66,7 +50,7 @@ func (r *reading) query(req *netpoldv1.AllowedRequest) engine.Query {
 	}
 }
 
-func (r *reading) endpoint(field string, endpoint *netpoldv1.Endpoint) engine.Endpoint {
+func (r *RequestReader) endpoint(field string, endpoint *netpoldv1.Endpoint) engine.Endpoint {
 	switch e := endpoint.GetEndpoint().(type) {
 	case *netpoldv1.Endpoint_Ip:
 		return engine.ByIP(r.addr(field, ".ip", e.Ip))
@@ -95,7 +79,7 @@ func (r *reading) endpoint(field string, endpoint *netpoldv1.Endpoint) engine.En
 	}
 }
 
-func (r *reading) workload(field string, w *netpoldv1.WorkloadRef) engine.Endpoint {
+func (r *RequestReader) workload(field string, w *netpoldv1.WorkloadRef) engine.Endpoint {
 	r.name(field, ".workload.namespace", w.GetNamespace())
 	r.name(field, ".workload.name", w.GetName())
 	switch w.GetKind() {
@@ -110,8 +94,8 @@ func (r *reading) workload(field string, w *netpoldv1.WorkloadRef) engine.Endpoi
 
 const workloadKinds = "Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, CronJob"
 
-// labelled reads a Pod that need not exist, but could: what no Pod can be called has no answer.
-func (r *reading) labelled(field string, p *netpoldv1.LabelledPod) engine.Endpoint {
+// labelled reads a Pod that need not exist. It rejects names and labels that no Pod can have.
+func (r *RequestReader) labelled(field string, p *netpoldv1.LabelledPod) engine.Endpoint {
 	pod := &engine.LabelledPod{Namespace: p.GetNamespace(), Labels: p.GetLabels()}
 	r.word(field+".labels.namespace", pod.Namespace, names.Namespace(pod.Namespace))
 	r.podLabels(field, pod.Labels)
@@ -123,20 +107,20 @@ func (r *reading) labelled(field string, p *netpoldv1.LabelledPod) engine.Endpoi
 	}
 	for i, np := range p.GetNamedPorts() {
 		at := field + ".labels.named_ports[" + strconv.Itoa(i) + "]"
-		// Several containers may use one name, for several numbers or for the same: each counts (S21).
+		// Several containers may use the same name, for one number or for several: every entry counts (S21).
 		r.word(at+".name", np.GetName(), names.Port(np.GetName()))
 		pod.Ports = append(pod.Ports, engine.NamedPort{
 			Name: np.GetName(), Port: r.port(at+".port", np.GetPort()), Protocol: r.protocol(at+".protocol", np.GetProtocol()),
 		})
-		if len(r.violations) == maxViolations {
+		if len(r.Violations) == maxViolations {
 			break
 		}
 	}
 	return engine.ByLabels(pod)
 }
 
-// podLabels checks labels, and names those that are wrong in order of their keys.
-func (r *reading) podLabels(field string, labels map[string]string) {
+// podLabels rejects labels that Kubernetes does not allow, in order of their keys.
+func (r *RequestReader) podLabels(field string, labels map[string]string) {
 	var wrong []string
 	for key, value := range labels {
 		if names.LabelKey(key) != "" || names.LabelValue(value) != "" {
@@ -148,14 +132,14 @@ func (r *reading) podLabels(field string, labels map[string]string) {
 		at := field + ".labels.labels[" + quote(key) + "]"
 		r.word(at, key, names.LabelKey(key))
 		r.word(at, labels[key], names.LabelValue(labels[key]))
-		if len(r.violations) == maxViolations {
+		if len(r.Violations) == maxViolations {
 			return
 		}
 	}
 }
 
-// word rejects a value for what is wrong with it, unless that is "".
-func (r *reading) word(field, value, wrong string) {
+// word rejects value unless wrong, which says what is wrong with it, is empty.
+func (r *RequestReader) word(field, value, wrong string) {
 	switch {
 	case wrong == "":
 	case value == "" && strings.HasPrefix(wrong, "is required"):
@@ -165,8 +149,8 @@ func (r *reading) word(field, value, wrong string) {
 	}
 }
 
-// name checks a namespace or a name. It stays with what every object's name obeys: an unknown one is the engine's to report.
-func (r *reading) name(field, sub, value string) {
+// name rejects what no object of any kind can be called. The engine reports names that no object has.
+func (r *RequestReader) name(field, sub, value string) {
 	switch {
 	case value == "":
 		r.reject(field+sub, "is required")
@@ -175,8 +159,8 @@ func (r *reading) name(field, sub, value string) {
 	}
 }
 
-// addr reads an address and unmaps it (S9).
-func (r *reading) addr(field, sub, value string) netip.Addr {
+// addr reads an address. An IPv4-mapped one becomes the IPv4 address (S9).
+func (r *RequestReader) addr(field, sub, value string) netip.Addr {
 	addr, err := netip.ParseAddr(value)
 	if err != nil {
 		r.reject(field+sub, "%s is not an IPv4 or IPv6 address%s", quote(value), addrRemedy(value))
@@ -188,7 +172,7 @@ func (r *reading) addr(field, sub, value string) netip.Addr {
 	return addr.Unmap()
 }
 
-// addrRemedy guesses what was meant by what is no address.
+// addrRemedy returns the remedy for a value that is not an address, by what it looks like.
 func addrRemedy(value string) string {
 	if _, err := netip.ParsePrefix(value); err == nil {
 		return " but a range; ask about one address of it"
@@ -202,7 +186,7 @@ func addrRemedy(value string) string {
 	return `; write it like "10.0.3.7" or "2001:db8::7"`
 }
 
-func (r *reading) port(field string, port uint32) uint16 {
+func (r *RequestReader) port(field string, port uint32) uint16 {
 	if port < 1 || port > 65535 {
 		r.reject(field, "%d is not a port; give 1 to 65535", port)
 		return 0
@@ -210,7 +194,7 @@ func (r *reading) port(field string, port uint32) uint16 {
 	return uint16(port)
 }
 
-func (r *reading) protocol(field string, protocol netpoldv1.Protocol) engine.Protocol {
+func (r *RequestReader) protocol(field string, protocol netpoldv1.Protocol) engine.Protocol {
 	switch protocol {
 	case netpoldv1.Protocol_PROTOCOL_UNSPECIFIED, netpoldv1.Protocol_PROTOCOL_TCP:
 		return engine.TCP
@@ -224,7 +208,7 @@ func (r *reading) protocol(field string, protocol netpoldv1.Protocol) engine.Pro
 	}
 }
 
-// endpointField is the field of the oneof that is set, or "".
+// endpointField returns the name of the oneof field that is set, or "" if there is none.
 func endpointField(endpoint *netpoldv1.Endpoint) string {
 	switch endpoint.GetEndpoint().(type) {
 	case *netpoldv1.Endpoint_Ip:
@@ -242,7 +226,7 @@ func endpointField(endpoint *netpoldv1.Endpoint) string {
 	}
 }
 
-// quote is a wrong value as it is said back: quoted, and cut where it is long.
+// quote returns a wrong value as errors repeat it: in quotes, and cut if it is long.
 func quote(value string) string {
 	if len(value) > maxQuoted {
 		return strconv.Quote(strings.ToValidUTF8(value[:maxQuoted], "")) + "..."

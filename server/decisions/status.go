@@ -1,4 +1,4 @@
-package server
+package decisions
 
 import (
 	"context"
@@ -12,8 +12,8 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
-// statusService is netpold.v1.StatusService.
-type statusService struct {
+// Status is netpold.v1.StatusService. It is safe for concurrent use.
+type Status struct {
 	netpoldv1.UnimplementedStatusServiceServer
 
 	source  mirror.Source
@@ -21,8 +21,13 @@ type statusService struct {
 	started time.Time
 }
 
-// GetStatus tells what the server knows and how fresh it is, before the first full sync too.
-func (s *statusService) GetStatus(
+// NewStatus returns a service that shows the status of source. It shows the version, and now as the time of the start.
+func NewStatus(source mirror.Source, version string) *Status {
+	return &Status{source: source, version: version, started: time.Now()}
+}
+
+// GetStatus returns what the server knows and how fresh it is. It also answers before the first full sync.
+func (s *Status) GetStatus(
 	context.Context, *netpoldv1.GetStatusRequest,
 ) (*netpoldv1.GetStatusResponse, error) {
 	status := s.source.Status()
@@ -85,5 +90,5 @@ func protoProblems(problems []mirror.Problem) []*netpoldv1.Problem {
 	return out
 }
 
-// count is a number of things as the wire has it.
+// count returns a number of things as the wire has it.
 func count(n int) uint32 { return uint32(n) }

@@ -1,42 +1,31 @@
-package server
+package wire
 
 import (
 	"github.com/netpold/netpold/engine"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
-// maxIsolatedBy is how many isolating policies an answer names: enough for people, and too few to make a batch of answers
-// large.
+// maxIsolatedBy is how many isolating policies an answer names. People read no more, and answers of a batch stay small.
 const maxIsolatedBy = 16
 
-// answer holds a response and all that it refers to, so that one allocation serves a call, and another a whole batch.
-type answer struct {
-	response        netpoldv1.AllowedResponse
+// Answer holds a response and everything that it points to, so that an answer takes one allocation, and so does a batch.
+type Answer struct {
+	Response        netpoldv1.AllowedResponse
 	egress, ingress netpoldv1.Side
-	// rules and families are what the optional field and the repeated field point into.
+	// The optional rule index and the repeated families point into these.
 	egressRule, ingressRule uint32
 	families                [2]netpoldv1.IpFamily
 }
 
-// batchAnswer is an answer in its place in a batch.
-type batchAnswer struct {
-	answer
-	place    netpoldv1.BatchAnswer
-	response netpoldv1.BatchAnswer_Response
-}
-
-// fill writes a decision, and what it rests on (S25).
-func (a *answer) fill(d *engine.Decision, on *basis) *netpoldv1.AllowedResponse {
+// Fill writes a decision. The revision, the token and staleness (S25) are the caller's to fill.
+func (a *Answer) Fill(d *engine.Decision) *netpoldv1.AllowedResponse {
 	fillSide(&a.egress, &d.Egress, &a.egressRule)
 	fillSide(&a.ingress, &d.Ingress, &a.ingressRule)
-	r := &a.response
+	r := &a.Response
 	r.Allowed = d.Allowed
-	r.Reason = protoReason(d.Reason)
+	r.Reason = ProtoReason(d.Reason)
 	r.Egress, r.Ingress = &a.egress, &a.ingress
 	r.Families = protoFamilies(a.families[:0], d.Families)
-	r.Revision = on.Snapshot.Revision()
-	r.Token = on.Token
-	r.Stale = on.stale
 	r.BackendsAllowed, r.BackendsTotal = d.BackendsAllowed, d.BackendsTotal
 	return r
 }
@@ -70,7 +59,8 @@ func protoFamilies(to []netpoldv1.IpFamily, families engine.Families) []netpoldv
 	return to
 }
 
-func protoReason(reason engine.Reason) netpoldv1.Reason {
+// ProtoReason returns the wire's word for a reason.
+func ProtoReason(reason engine.Reason) netpoldv1.Reason {
 	switch reason {
 	case engine.Self:
 		return netpoldv1.Reason_REASON_SELF

@@ -1,0 +1,134 @@
+package decisions
+
+import (
+	"context"
+	"time"
+
+	"github.com/netpold/netpold/engine"
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+	"github.com/netpold/netpold/server/internal/current"
+	"github.com/netpold/netpold/server/internal/metrics"
+	"github.com/netpold/netpold/server/internal/wire"
+)
+
+// BatchAllowed answers many questions from one snapshot (S25), in the order asked. A question that has no answer gets its own
+// error (S28).
+//
+// The snapshot satisfies the at_least of the batch, or the call fails. It also satisfies the at_least of every question that
+// can be satisfied within the call's deadline; the other questions fail alone.
+func (s *Service) BatchAllowed(
+	ctx context.Context, req *netpoldv1.BatchAllowedRequest,
+) (*netpoldv1.BatchAllowedResponse, error) {
+	questions := req.GetQuestions()
+	if len(questions) > s.maxBatch {
+		return nil, s.failed(wire.BatchTooLarge("questions", len(questions), s.maxBatch))
+	}
+	state, fail := s.state.Present()
+	if fail != nil {
+		return nil, s.failed(fail)
+	}
+	s.metrics.Batch(metrics.BatchAllowed, len(questions))
+	if token := req.GetAtLeast(); token != "" && token != state.Token {
+		newer, fail := s.state.Wait(ctx, token)
+		if fail != nil {
+			return nil, s.failed(fail.AtLeast(wire.Alone))
+		}
+		state = newer
+	}
+	state, unmet := s.waitEach(ctx, questions, state)
+	started := time.Now()
+	response, err := s.answers(ctx, questions, &state, unmet)
+	if err != nil {
+		return nil, err
+	}
+	s.metrics.Took(metrics.BatchAllowed, time.Since(started))
+	return response, nil
+}
+
+// waitEach waits for the tokens of the questions. It returns a state that is not older than from, nor than any token that can
+// be reached. The map has the other tokens, and why they cannot be reached.
+func (s *Service) waitEach(
+	ctx context.Context, questions []*netpoldv1.AllowedRequest, from current.State,
+) (current.State, map[string]*wire.Failure) {
+	var unmet map[string]*wire.Failure
+	seen := map[string]bool{"": true, from.Token: true}
+	newest := from
+	for _, question := range questions {
+		token := question.GetAtLeast()
+		if seen[token] {
+			continue
+		}
+		seen[token] = true
+		state, fail := s.state.Wait(ctx, token)
+		if fail == nil {
+			newest = current.Newer(newest, state)
+			continue
+		}
+		if unmet == nil {
+			unmet = make(map[string]*wire.Failure)
+		}
+		unmet[token] = fail
+	}
+	return newest, unmet
+}
+
+// batchAnswer is an answer and what wraps it in a batch.
+type batchAnswer struct {
+	wire.Answer
+	wrapper netpoldv1.BatchAnswer
+	oneof   netpoldv1.BatchAnswer_Response
+}
+
+// answers answers a batch from one state. unmet are the tokens that cannot be reached, and why.
+func (s *Service) answers(
+	ctx context.Context, questions []*netpoldv1.AllowedRequest, state *current.State, unmet map[string]*wire.Failure,
+) (*netpoldv1.BatchAllowedResponse, error) {
+	slab := make([]batchAnswer, len(questions))
+	answers := make([]*netpoldv1.BatchAnswer, len(questions))
+	var decided metrics.DecisionCounts
+	for i, question := range questions {
+		b := &slab[i]
+		answers[i] = &b.wrapper
+		decision, fail := s.decide(ctx, wire.QuestionIndex(i), question, state, unmet)
+		if ctx.Err() != nil { // the question may have failed because of it
+			return nil, s.failed(current.Ended(ctx))
+		}
+		if fail != nil {
+			s.metrics.Failed(fail)
+			b.wrapper.Answer = &netpoldv1.BatchAnswer_Error{Error: fail.Proto()}
+			continue
+		}
+		decided.Add(decision.Reason)
+		b.oneof.Response = fill(&b.Answer, &decision, state)
+		b.wrapper.Answer = &b.oneof
+	}
+	s.metrics.DecidedMany(&decided)
+	return &netpoldv1.BatchAllowedResponse{
+		Answers: answers, Revision: state.Snapshot.Revision(), Token: state.Token, Stale: state.Stale,
+	}, nil
+}
+
+// decide answers one question of a batch.
+func (s *Service) decide(
+	ctx context.Context, index wire.QuestionIndex, question *netpoldv1.AllowedRequest, state *current.State,
+	unmet map[string]*wire.Failure,
+) (engine.Decision, *wire.Failure) {
+	r := wire.RequestReader{Index: index}
+	query := r.Query(question)
+	// An empty token is never unmet.
+	fail := unmet[question.GetAtLeast()]
+	if fail == wire.MalformedToken {
+		r.RejectToken()
+	}
+	if len(r.Violations) > 0 {
+		return engine.Decision{}, wire.Invalid(r.Violations)
+	}
+	if fail != nil {
+		return engine.Decision{}, fail.AtLeast(index)
+	}
+	decision, err := s.decider.AllowedUntil(ctx.Done(), state.Snapshot, query)
+	if err != nil {
+		return engine.Decision{}, wire.EngineError(index, question, err)
+	}
+	return decision, nil
+}

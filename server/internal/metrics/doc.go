@@ -1,0 +1,2 @@
+// Package metrics holds everything that a server counts.
+package metrics

@@ -1,0 +1,155 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/netpold/netpold/engine"
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+)
+
+// domain is google.rpc.ErrorInfo.domain of every error.
+const domain = "netpold"
+
+// The values of google.rpc.ErrorInfo.reason. Clients match on them: none is ever renamed or reused.
+const (
+	ReasonInvalidQuestion  = "INVALID_QUESTION"
+	ReasonNotFound         = "NOT_FOUND"
+	ReasonPodFinished      = "POD_FINISHED"
+	ReasonWorkloadFinished = "WORKLOAD_FINISHED"
+	ReasonNoServicePort    = "NO_SERVICE_PORT"
+	ReasonNoReadyEndpoint  = "NO_READY_ENDPOINT"
+	ReasonExternalName     = "EXTERNAL_NAME"
+	ReasonNotSynced        = "NOT_SYNCED"
+	ReasonShuttingDown     = "SHUTTING_DOWN"
+	ReasonStale            = "STALE"
+	ReasonTokenUnknown     = "TOKEN_UNKNOWN"
+	ReasonTokenNotReached  = "TOKEN_NOT_REACHED"
+	ReasonBatchTooLarge    = "BATCH_TOO_LARGE"
+)
+
+// retryDelay is how long UNAVAILABLE tells the client to wait.
+const retryDelay = time.Second
+
+// Failure is why a question, or a whole call, has no answer. It becomes a google.rpc.Status.
+type Failure struct {
+	Code codes.Code
+	// Reason is one of the Reason constants. It is empty if the code says it all, as when a caller gives up.
+	Reason     string
+	Message    string
+	Metadata   map[string]string
+	Violations []*errdetails.BadRequest_FieldViolation
+}
+
+// Proto returns the google.rpc.Status with its details.
+func (f *Failure) Proto() *spb.Status {
+	st := &spb.Status{Code: int32(f.Code), Message: f.Message}
+	attach := func(detail proto.Message) {
+		packed, err := anypb.New(detail)
+		if err != nil {
+			st.Message += " (a detail is missing: " + err.Error() + ")"
+			return
+		}
+		st.Details = append(st.Details, packed)
+	}
+	if f.Reason != "" {
+		attach(&errdetails.ErrorInfo{Reason: f.Reason, Domain: domain, Metadata: f.Metadata})
+	}
+	if len(f.Violations) > 0 {
+		attach(&errdetails.BadRequest{FieldViolations: f.Violations})
+	}
+	if f.Code == codes.Unavailable {
+		attach(&errdetails.RetryInfo{RetryDelay: durationpb.New(retryDelay)})
+	}
+	return st
+}
+
+// Err returns the failure as the error of a call.
+func (f *Failure) Err() error { return status.ErrorProto(f.Proto()) }
+
+// Invalid rejects a question and names every violation (S28).
+func Invalid(violations []*errdetails.BadRequest_FieldViolation) *Failure {
+	lines := make([]string, len(violations))
+	for i, v := range violations {
+		lines[i] = v.GetField() + ": " + v.GetDescription()
+	}
+	return &Failure{
+		Code: codes.InvalidArgument, Reason: ReasonInvalidQuestion, Message: strings.Join(lines, "; "), Violations: violations,
+	}
+}
+
+// BatchTooLarge refuses a batch of more questions than the limit.
+func BatchTooLarge(field string, got, limit int) *Failure {
+	return &Failure{
+		Code: codes.ResourceExhausted, Reason: ReasonBatchTooLarge,
+		Message: fmt.Sprintf("%s: %d are more than the %d questions that one batch may hold; ask in several batches, "+
+			"or raise the server's --max-batch", field, got, limit),
+		Metadata: map[string]string{"limit": strconv.Itoa(limit), "actual": strconv.Itoa(got)},
+	}
+}
+
+// EngineError returns the failure of a question that the engine could not answer.
+func EngineError(index QuestionIndex, req *netpoldv1.AllowedRequest, err error) *Failure {
+	return engineError(err, func(dst bool) (string, string) {
+		name, endpoint := "src", req.GetSrc()
+		if dst {
+			name, endpoint = "dst", req.GetDst()
+		}
+		path := index.Path(name)
+		if set := endpointField(endpoint); set != "" {
+			return path, path + "." + set
+		}
+		return path, path
+	})
+}
+
+// engineError returns the failure for an error of the engine. locate returns the path of the endpoint that the error is
+// about, and of the field that was set in it.
+func engineError(err error, locate func(dst bool) (endpoint, field string)) *Failure {
+	q, ok := errors.AsType[*engine.QueryError](err)
+	if !ok {
+		return &Failure{Code: codes.Internal, Message: "the engine failed; this is a defect of netpold: " + err.Error()}
+	}
+	endpoint, field := locate(q.Dst)
+	description := q.Subject + " " + q.Detail
+	code, reason := queryCode(q.Code)
+	if code == codes.InvalidArgument {
+		return Invalid([]*errdetails.BadRequest_FieldViolation{{Field: field, Description: description}})
+	}
+	return &Failure{
+		Code: code, Reason: reason, Message: endpoint + ": " + description, Metadata: map[string]string{"field": field},
+	}
+}
+
+// queryCode returns the gRPC code and the reason for an error code of the engine.
+func queryCode(code engine.ErrorCode) (codes.Code, string) {
+	switch code {
+	case engine.NotFound:
+		return codes.NotFound, ReasonNotFound
+	case engine.PodFinished:
+		return codes.NotFound, ReasonPodFinished
+	case engine.WorkloadFinished:
+		return codes.FailedPrecondition, ReasonWorkloadFinished
+	case engine.NoServicePort:
+		return codes.FailedPrecondition, ReasonNoServicePort
+	case engine.NoReadyEndpoint:
+		return codes.FailedPrecondition, ReasonNoReadyEndpoint
+	case engine.ExternalName:
+		return codes.FailedPrecondition, ReasonExternalName
+	case engine.InvalidQuestion:
+		return codes.InvalidArgument, ReasonInvalidQuestion
+	default:
+		return codes.InvalidArgument, ReasonInvalidQuestion
+	}
+}
