@@ -61,7 +61,7 @@ func main() {
 	stop()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "load: %v\n", err)
-		os.Exit(1) //nolint:forbidigo // a program of its own, which has no cmd/netpold to return to
+		os.Exit(1)
 	}
 }
 
