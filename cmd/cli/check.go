@@ -61,6 +61,7 @@ func (inv *invocation) checkVerb() *cobra.Command {
 	f.StringVarP(&c.file, "file", "f", "", "answer the questions in `FILE`, one line of JSON each; - for standard input")
 	f.StringVar(&c.atLeast, "at-least", "", "do not answer from an older state than that of `TOKEN`; see 'netpold token'")
 	addOutput(f, &c.output)
+	inv.addQuiet(c.cmd)
 	return inv.verb(c.cmd, c.run, inv.config.StateFlags(), inv.config.ClientFlags(), inv.config.FileFlags())
 }
 

@@ -60,9 +60,7 @@ func (inv *invocation) askCluster(ctx context.Context, places []place) (asker, f
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, problem := range cluster.Status().Problems {
-		fmt.Fprintf(inv.stderr, "netpold: %s\n", problem)
-	}
+	inv.printProblems(cluster.Status().Problems)
 	return decisions.New(cluster, decisions.Options{}), closeCluster, nil
 }
 
@@ -72,7 +70,7 @@ func (inv *invocation) readCluster(ctx context.Context, places []place) (*live.S
 	if err != nil {
 		return nil, nil, err
 	}
-	fmt.Fprintf(inv.stderr, "netpold: reading %s\n", cluster.Status().Source)
+	inv.notice("reading %s", cluster.Status().Source)
 	ctx, cancel := context.WithCancel(ctx)
 	var following errgroup.Group
 	following.Go(func() error { return cluster.Run(ctx) })

@@ -19,11 +19,9 @@ func (inv *invocation) askManifests(ctx context.Context) (asker, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, problem := range files.Status().Problems {
-		fmt.Fprintf(inv.stderr, "netpold: %s\n", problem)
-	}
+	inv.printProblems(files.Status().Problems)
 	if ignored := files.Status().IgnoredKinds; len(ignored) > 0 {
-		fmt.Fprintf(inv.stderr, "netpold: these kinds play no part: %s\n", kindsText(ignored))
+		inv.notice("these kinds play no part: %s", kindsText(ignored))
 	}
 	return decisions.New(files, decisions.Options{}), nil
 }

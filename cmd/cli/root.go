@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/netpold/netpold/cmd/config"
+	"github.com/netpold/netpold/mirror"
 )
 
 // The exit codes.
@@ -59,6 +60,31 @@ type invocation struct {
 	stdout, stderr io.Writer
 	environ        []string
 	config         *config.Config
+	// quiet is --quiet: no notice is printed.
+	quiet bool
+}
+
+// notice prints what the caller should know besides the answer. With --quiet it prints nothing.
+func (inv *invocation) notice(format string, args ...any) {
+	if !inv.quiet {
+		fmt.Fprintf(inv.stderr, "netpold: "+format+"\n", args...)
+	}
+}
+
+// printProblems prints what is wrong in the objects that an answer rests on. --quiet hides warnings only.
+func (inv *invocation) printProblems(problems []mirror.Problem) {
+	for _, problem := range problems {
+		if problem.Warning {
+			inv.notice("%s", problem)
+		} else {
+			fmt.Fprintf(inv.stderr, "netpold: %s\n", problem)
+		}
+	}
+}
+
+// addQuiet adds -q, which is no setting: a variable that is set somewhere must not hide a warning.
+func (inv *invocation) addQuiet(cmd *cobra.Command) {
+	cmd.Flags().BoolVarP(&inv.quiet, "quiet", "q", false, "print no notices (warnings and notes) on standard error, only errors")
 }
 
 // complain prints an error, each of several joined ones on a line of its own.
@@ -166,7 +192,7 @@ func (inv *invocation) verb(cmd *cobra.Command, run func(context.Context, []stri
 		}
 		warnings, err := inv.config.Load(inv.environ)
 		for _, warning := range warnings {
-			fmt.Fprintf(inv.stderr, "netpold: warning: %s\n", warning)
+			inv.notice("warning: %s", warning)
 		}
 		if err != nil {
 			return err

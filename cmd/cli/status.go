@@ -27,6 +27,7 @@ func (inv *invocation) statusVerb() *cobra.Command {
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	addOutput(cmd.Flags(), &output)
+	inv.addQuiet(cmd)
 	return inv.verb(cmd, func(ctx context.Context, _ []string) error {
 		if inv.config.Client.Server == "" {
 			return errors.New("no server to ask: give --server HOST:PORT, for example --server 127.0.0.1:9480")

@@ -31,6 +31,7 @@ func (inv *invocation) tokenVerb() *cobra.Command {
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "print the token of the objects in `FILE`; - for standard input")
+	inv.addQuiet(cmd)
 	return inv.verb(cmd, func(ctx context.Context, _ []string) error {
 		var token string
 		var err error
