@@ -9,7 +9,7 @@ import (
 //
 // An Object given to [Cluster.Apply] belongs to the engine from then on: the caller must not change it, nor what it refers to.
 type Object interface {
-	key() objectKey
+	key() ObjectKey
 }
 
 // Change is one object that came, changed or went.
@@ -211,14 +211,18 @@ const (
 	kindCount
 )
 
-type objectKey struct {
+// ObjectKey names one object among all objects of a cluster. It is comparable.
+type ObjectKey struct {
 	kind            kind
-	namespace, name string
+	Namespace, Name string
 }
 
-func (p *Pod) key() objectKey           { return objectKey{kindPod, p.Namespace, p.Name} }
-func (n *Namespace) key() objectKey     { return objectKey{kindNamespace, "", n.Name} }
-func (n *Node) key() objectKey          { return objectKey{kindNode, "", n.Name} }
-func (p *Policy) key() objectKey        { return objectKey{kindPolicy, p.Namespace, p.Name} }
-func (s *Service) key() objectKey       { return objectKey{kindService, s.Namespace, s.Name} }
-func (s *EndpointSlice) key() objectKey { return objectKey{kindSlice, s.Namespace, s.Name} }
+// KeyOf returns the key of o. The keys of two objects are equal if they are of one kind, namespace and name.
+func KeyOf(o Object) ObjectKey { return o.key() }
+
+func (p *Pod) key() ObjectKey           { return ObjectKey{kindPod, p.Namespace, p.Name} }
+func (n *Namespace) key() ObjectKey     { return ObjectKey{kindNamespace, "", n.Name} }
+func (n *Node) key() ObjectKey          { return ObjectKey{kindNode, "", n.Name} }
+func (p *Policy) key() ObjectKey        { return ObjectKey{kindPolicy, p.Namespace, p.Name} }
+func (s *Service) key() ObjectKey       { return ObjectKey{kindService, s.Namespace, s.Name} }
+func (s *EndpointSlice) key() ObjectKey { return ObjectKey{kindSlice, s.Namespace, s.Name} }
