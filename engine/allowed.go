@@ -40,9 +40,12 @@ func (s *state) betweenPods(q *Query, d *Decision) error {
 }
 
 // byIP is whatever owns an address (S5).
-func (s *state) byIP(ip netip.Addr) party {
+func (s *state) byIP(ip netip.Addr) party { return s.partyOf(ip, s.address(ip)) }
+
+// partyOf returns the party of an address and its owner, which is nil for nobody in the cluster.
+func (s *state) partyOf(ip netip.Addr, a *address) party {
 	p := party{byIP: true, addr: ip}
-	if a := s.address(ip); a != nil {
+	if a != nil {
 		p.inCluster, p.isNode, p.node = true, a.pod == nil, a.node()
 		if a.pod != nil {
 			p.pod, p.class = a.pod, s.classes.At(a.class)

@@ -170,7 +170,8 @@ type EndpointSlice struct {
 type SliceEndpoint struct {
 	// Addr is the endpoint's address; whatever owns it is the endpoint.
 	Addr netip.Addr
-	// Pod names the Pod of the slice's namespace that is the endpoint where Addr is not valid.
+	// Pod names the Pod that the slice says the endpoint is: by its name in the slice's namespace, or as "namespace/name" in
+	// another. It is the endpoint where Addr is not valid. Where nothing owns Addr, the endpoint does not count.
 	Pod string
 	// Ready endpoints are chosen; when there is none, those that are Terminating and still Serving.
 	Ready, Serving, Terminating bool

@@ -131,12 +131,15 @@ func (s *state) serviceAt(ip netip.Addr, port uint16, protocol Protocol) (*Servi
 // backend is one endpoint of a Service and the port that it is asked on.
 type backend struct {
 	addr netip.Addr
-	pod  string // where addr is not valid
-	port uint16
+	// owner is who has addr; nil for nobody in the cluster.
+	owner *address
+	pod   string // where addr is not valid
+	port  uint16
 }
 
 // backends are the endpoints in one family that a question to a Service's port could reach: those that are ready, or where
-// none is, those that still serve while terminating (S24).
+// none is, those that still serve while terminating (S24). An address that nothing owns, and that a slice says is a Pod's, is
+// no backend.
 func (s *state) backends(o *Service, port uint16, protocol Protocol, family Families) []backend {
 	svc, _ := s.services.Get(nameKey{o.Namespace, o.Name})
 	var ready, terminating []backend
@@ -145,14 +148,21 @@ func (s *state) backends(o *Service, port uint16, protocol Protocol, family Fami
 		for _, target := range targets(o, slice, port, protocol) {
 			for i := range slice.Endpoints {
 				e := &slice.Endpoints[i]
-				b := backend{e.Addr.Unmap(), e.Pod, target}
+				if !e.Ready && !(e.Serving && e.Terminating) {
+					continue
+				}
+				b := backend{addr: e.Addr.Unmap(), pod: e.Pod, port: target}
 				if !s.inFamily(o.Namespace, b, family) {
 					continue
 				}
-				switch {
-				case e.Ready:
+				if b.addr.IsValid() {
+					if b.owner = s.address(b.addr); b.owner == nil && e.Pod != "" {
+						continue // the Pod is not there
+					}
+				}
+				if e.Ready {
 					ready = append(ready, b)
-				case e.Serving && e.Terminating:
+				} else {
 					terminating = append(terminating, b)
 				}
 			}

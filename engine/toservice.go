@@ -86,6 +86,9 @@ func (s *state) toService(done <-chan struct{}, src []party, o *Service, q *Quer
 			return Decision{}, abandoned
 		}
 		t := toEnds(&src[i], &ends, have, q, s.options)
+		if addressed == 0 && q.Dst.kind != endpointIP && src[i].families() == 0 {
+			t.families = 0 // neither end has an address (S9)
+		}
 		all.join(&t)
 	}
 	if q.Src.kind == endpointIP && q.Dst.kind == endpointIP {
@@ -154,7 +157,7 @@ func (s *state) serviceEnds(o *Service, q *Query, family Families) []serviceEnd 
 	for _, b := range list {
 		e := serviceEnd{port: b.port}
 		if b.addr.IsValid() {
-			e.party, e.in = s.byIP(b.addr), []netip.Addr{b.addr}
+			e.party, e.in = s.partyOf(b.addr, b.owner), []netip.Addr{b.addr}
 		} else {
 			e.party = s.byPod(s.pod(o.Namespace, b.pod))
 			for _, ip := range e.addrs {

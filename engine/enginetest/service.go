@@ -114,10 +114,12 @@ func targets(s *engine.Service, slice *engine.EndpointSlice, q Question) []uint1
 	return ports
 }
 
-// endpoint is whatever owns the endpoint's address, or the Pod that it names.
+// endpoint returns whatever owns the endpoint's address, or the Pod that it names. An address that nothing owns, and of which
+// the slice says that it is a Pod's, is no endpoint.
 func (o *Oracle) endpoint(namespace string, x engine.SliceEndpoint) (end, bool) {
 	if x.Addr.IsValid() {
-		return o.byAddr(x.Addr), true
+		e := o.byAddr(x.Addr)
+		return e, e.inCluster || x.Pod == ""
 	}
 	for _, p := range o.running() {
 		if p.Namespace == namespace && p.Name == x.Pod {
@@ -195,7 +197,10 @@ func (o *Oracle) fromOne(s end, dst group, served []engine.Families, q Question)
 		}
 		return all(pairs)
 	})
-	if foreign {
+	addressed := slices.ContainsFunc(served, func(f engine.Families) bool {
+		return slices.ContainsFunc(o.endpoints(dst.service, q, f), func(e end) bool { return len(e.addrs) > 0 })
+	})
+	if foreign || len(s.addrs) == 0 && !dst.vip.IsValid() && !addressed { // neither end has an address (S9)
 		out.Families = 0
 	}
 	return out

@@ -92,12 +92,24 @@ func EndpointSlice(s *discoveryv1.EndpointSlice) (*engine.EndpointSlice, []mirro
 		ready := value(e.Conditions.Ready, true)
 		slice.Endpoints = append(slice.Endpoints, engine.SliceEndpoint{
 			Addr:        addr,
+			Pod:         podOf(s.Namespace, e.TargetRef),
 			Ready:       ready,
 			Serving:     value(e.Conditions.Serving, true),
 			Terminating: value(e.Conditions.Terminating, false),
 		})
 	}
 	return slice, f.list
+}
+
+// podOf names the Pod that an endpoint of a namespace refers to, as [engine.SliceEndpoint] has it; empty for none.
+func podOf(namespace string, ref *corev1.ObjectReference) string {
+	switch {
+	case ref == nil || ref.Kind != "Pod" || ref.Name == "":
+		return ""
+	case ref.Namespace == "" || ref.Namespace == namespace:
+		return ref.Name
+	}
+	return ref.Namespace + "/" + ref.Name
 }
 
 // value is what p points to, or the default.
