@@ -10,7 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/netpold/netpold/engine/names"
+	"github.com/netpold/netpold/proto/names"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	netpold "github.com/netpold/netpold/clients/go"
-	"github.com/netpold/netpold/engine/names"
+	"github.com/netpold/netpold/proto/names"
 )
 
 // limited is a flag's value that refuses more than its type does. What it refuses leaves it as it was.

@@ -6,7 +6,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation"
 
-	"github.com/netpold/netpold/engine/names"
+	"github.com/netpold/netpold/proto/names"
 )
 
 // nameSeeds lie on both sides of every bound of names.

@@ -10,7 +10,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 
 	"github.com/netpold/netpold/engine"
-	"github.com/netpold/netpold/engine/names"
+	"github.com/netpold/netpold/proto/names"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/netpold/netpold/engine/names"
+	"github.com/netpold/netpold/proto/names"
 )
 
 // TestNames holds the bounds; that they are those of Kubernetes is compared in mirror/convert, which may import it.
