@@ -31,6 +31,7 @@ func requests() []*netpoldv1.AllowedRequest {
 		{Src: pod("a"), Dst: ip("10.0.3.7"), Protocol: -1},
 		{Src: ip(strings.Repeat("1", 127)), Dst: ip(strings.Repeat("2", 300))},
 		{Src: ip(strings.Repeat("1", 20_000))},
+		{Src: ip("10.0.1.4"), Details: true},
 		unknown,
 	}
 }
@@ -48,6 +49,12 @@ func responses() []*netpoldv1.AllowedResponse {
 			Ingress:  &netpoldv1.Side{Allowed: true, Isolated: true, Policy: "shop/cart", RuleIndex: proto.Uint32(0)},
 			Families: families, Revision: 1 << 63, Token: "t", BackendsAllowed: 1, BackendsTotal: 300, Stale: true,
 		},
+		{
+			Allowed: true, Src: &netpoldv1.Resolved{Kind: 1, Namespace: "shop", Workload: &netpoldv1.WorkloadRef{Kind: "Job"}},
+			Dst: &netpoldv1.Resolved{Ip: "10.0.3.7", IpFamily: 1}, Port: 8080, Protocol: netpoldv1.Protocol_PROTOCOL_TCP,
+			Notes: []*netpoldv1.Note{{Code: "HOST_NETWORK", Message: "m"}, {}},
+		},
+		{Port: 1}, {Protocol: 1}, {Notes: []*netpoldv1.Note{{}}},
 		{Reason: -3, Egress: denied, Ingress: denied, Families: append(families, 9, -1)},
 	}
 }

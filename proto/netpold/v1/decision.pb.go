@@ -201,6 +201,71 @@ func (Reason) EnumDescriptor() ([]byte, []int) {
 	return file_netpold_v1_decision_proto_rawDescGZIP(), []int{2}
 }
 
+// ResolvedKind is what one end of a question turned out to be.
+type ResolvedKind int32
+
+const (
+	// Never answered.
+	ResolvedKind_RESOLVED_KIND_UNSPECIFIED ResolvedKind = 0
+	// A Pod in the cluster's Pod network: policies can select it.
+	ResolvedKind_RESOLVED_KIND_POD ResolvedKind = 1
+	// A Pod in its Node's network: it has the Node's identity, and no policy can select it (S4).
+	ResolvedKind_RESOLVED_KIND_HOST_NETWORK_POD ResolvedKind = 2
+	// A Node, asked by one of its addresses.
+	ResolvedKind_RESOLVED_KIND_NODE ResolvedKind = 3
+	// An address that no object of the cluster has: only an ipBlock can match it (S8).
+	ResolvedKind_RESOLVED_KIND_EXTERNAL ResolvedKind = 4
+	// A LabelledPod: it need not exist.
+	ResolvedKind_RESOLVED_KIND_HYPOTHETICAL ResolvedKind = 5
+)
+
+// Enum value maps for ResolvedKind.
+var (
+	ResolvedKind_name = map[int32]string{
+		0: "RESOLVED_KIND_UNSPECIFIED",
+		1: "RESOLVED_KIND_POD",
+		2: "RESOLVED_KIND_HOST_NETWORK_POD",
+		3: "RESOLVED_KIND_NODE",
+		4: "RESOLVED_KIND_EXTERNAL",
+		5: "RESOLVED_KIND_HYPOTHETICAL",
+	}
+	ResolvedKind_value = map[string]int32{
+		"RESOLVED_KIND_UNSPECIFIED":      0,
+		"RESOLVED_KIND_POD":              1,
+		"RESOLVED_KIND_HOST_NETWORK_POD": 2,
+		"RESOLVED_KIND_NODE":             3,
+		"RESOLVED_KIND_EXTERNAL":         4,
+		"RESOLVED_KIND_HYPOTHETICAL":     5,
+	}
+)
+
+func (x ResolvedKind) Enum() *ResolvedKind {
+	p := new(ResolvedKind)
+	*p = x
+	return p
+}
+
+func (x ResolvedKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ResolvedKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_netpold_v1_decision_proto_enumTypes[3].Descriptor()
+}
+
+func (ResolvedKind) Type() protoreflect.EnumType {
+	return &file_netpold_v1_decision_proto_enumTypes[3]
+}
+
+func (x ResolvedKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ResolvedKind.Descriptor instead.
+func (ResolvedKind) EnumDescriptor() ([]byte, []int) {
+	return file_netpold_v1_decision_proto_rawDescGZIP(), []int{3}
+}
+
 // AllowedRequest asks: may a new connection be opened from src to dst on destination port `port`?
 type AllowedRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -215,7 +280,10 @@ type AllowedRequest struct {
 	// A token from an earlier response, or from `netpold token`: do not answer from an older snapshot; wait for it within the
 	// call's deadline. Default: answer from the present snapshot. In a batch, set it on BatchAllowedRequest. A question's own is waited for too,
 	// and moves the one snapshot of the whole batch; when it cannot be met, that question fails alone.
-	AtLeast       string `protobuf:"bytes,5,opt,name=at_least,json=atLeast,proto3" json:"at_least,omitempty"`
+	AtLeast string `protobuf:"bytes,5,opt,name=at_least,json=atLeast,proto3" json:"at_least,omitempty"`
+	// Also fill src, dst, port, protocol and notes of the response: for people, logs and tools. Default: leave them empty, as a
+	// proxy should, since they cost time. They never change the decision.
+	Details       bool `protobuf:"varint,6,opt,name=details,proto3" json:"details,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -283,6 +351,13 @@ func (x *AllowedRequest) GetAtLeast() string {
 		return x.AtLeast
 	}
 	return ""
+}
+
+func (x *AllowedRequest) GetDetails() bool {
+	if x != nil {
+		return x.Details
+	}
+	return false
 }
 
 // Endpoint is one end of a connection. Exactly one field is set.
@@ -759,7 +834,17 @@ type AllowedResponse struct {
 	BackendsTotal uint32 `protobuf:"varint,9,opt,name=backends_total,json=backendsTotal,proto3" json:"backends_total,omitempty"`
 	// Nothing was heard of some resource of a live cluster for longer than the server's --max-staleness: the decision is right
 	// for the snapshot, which may be older than the cluster by more than that. StatusService/GetStatus tells which resource.
-	Stale         bool `protobuf:"varint,10,opt,name=stale,proto3" json:"stale,omitempty"`
+	Stale bool `protobuf:"varint,10,opt,name=stale,proto3" json:"stale,omitempty"`
+	// With details: what the source turned out to be, of the pair that `reason` is about.
+	Src *Resolved `protobuf:"bytes,11,opt,name=src,proto3" json:"src,omitempty"`
+	// With details: what the destination turned out to be, of the pair that `reason` is about. Behind a Service, the endpoint.
+	Dst *Resolved `protobuf:"bytes,12,opt,name=dst,proto3" json:"dst,omitempty"`
+	// With details: the destination port as decided on that pair. Behind a Service, the endpoint's port.
+	Port uint32 `protobuf:"varint,13,opt,name=port,proto3" json:"port,omitempty"`
+	// With details: the protocol as decided. A caller that misspelled it, so that its encoder sent nothing, sees PROTOCOL_TCP here.
+	Protocol Protocol `protobuf:"varint,14,opt,name=protocol,proto3,enum=netpold.v1.Protocol" json:"protocol,omitempty"`
+	// With details: what the caller may not know about the question or the state. A note never changes the decision.
+	Notes         []*Note `protobuf:"bytes,15,rep,name=notes,proto3" json:"notes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -864,6 +949,220 @@ func (x *AllowedResponse) GetStale() bool {
 	return false
 }
 
+func (x *AllowedResponse) GetSrc() *Resolved {
+	if x != nil {
+		return x.Src
+	}
+	return nil
+}
+
+func (x *AllowedResponse) GetDst() *Resolved {
+	if x != nil {
+		return x.Dst
+	}
+	return nil
+}
+
+func (x *AllowedResponse) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *AllowedResponse) GetProtocol() Protocol {
+	if x != nil {
+		return x.Protocol
+	}
+	return Protocol_PROTOCOL_UNSPECIFIED
+}
+
+func (x *AllowedResponse) GetNotes() []*Note {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
+}
+
+// Resolved is what one end of a question turned out to be. Fields that do not apply are empty.
+type Resolved struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which of the other fields may be set.
+	Kind ResolvedKind `protobuf:"varint,1,opt,name=kind,proto3,enum=netpold.v1.ResolvedKind" json:"kind,omitempty"`
+	// The Pod's namespace, or that of a LabelledPod.
+	Namespace string `protobuf:"bytes,2,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// The Pod's name.
+	Name string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	// The workload that the Pod belongs to, when it has one. Its namespace is the Pod's.
+	Workload *WorkloadRef `protobuf:"bytes,4,opt,name=workload,proto3" json:"workload,omitempty"`
+	// The Service that the destination was asked through, by name or by one of its addresses.
+	Service *ServiceRef `protobuf:"bytes,5,opt,name=service,proto3" json:"service,omitempty"`
+	// The Node's name: of NODE itself, and the one that a Pod runs on.
+	Node string `protobuf:"bytes,6,opt,name=node,proto3" json:"node,omitempty"`
+	// The address that the pair was decided with. Empty when the decision did not need one, as of a Pod asked by name that no
+	// ipBlock concerns.
+	Ip string `protobuf:"bytes,7,opt,name=ip,proto3" json:"ip,omitempty"`
+	// The address family that the pair was decided in (S9). Unspecified when no address took part.
+	IpFamily      IpFamily `protobuf:"varint,8,opt,name=ip_family,json=ipFamily,proto3,enum=netpold.v1.IpFamily" json:"ip_family,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Resolved) Reset() {
+	*x = Resolved{}
+	mi := &file_netpold_v1_decision_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Resolved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Resolved) ProtoMessage() {}
+
+func (x *Resolved) ProtoReflect() protoreflect.Message {
+	mi := &file_netpold_v1_decision_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Resolved.ProtoReflect.Descriptor instead.
+func (*Resolved) Descriptor() ([]byte, []int) {
+	return file_netpold_v1_decision_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Resolved) GetKind() ResolvedKind {
+	if x != nil {
+		return x.Kind
+	}
+	return ResolvedKind_RESOLVED_KIND_UNSPECIFIED
+}
+
+func (x *Resolved) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *Resolved) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Resolved) GetWorkload() *WorkloadRef {
+	if x != nil {
+		return x.Workload
+	}
+	return nil
+}
+
+func (x *Resolved) GetService() *ServiceRef {
+	if x != nil {
+		return x.Service
+	}
+	return nil
+}
+
+func (x *Resolved) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Resolved) GetIp() string {
+	if x != nil {
+		return x.Ip
+	}
+	return ""
+}
+
+func (x *Resolved) GetIpFamily() IpFamily {
+	if x != nil {
+		return x.IpFamily
+	}
+	return IpFamily_IP_FAMILY_UNSPECIFIED
+}
+
+// Note is something that the asker may not know. It never changes a decision.
+type Note struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// For machines; a code keeps its meaning, and new ones may be added. Of the whole state, in GetStatusResponse.notes too:
+	//   - NO_POLICIES: no policy of any kind was read, so that everything is allowed.
+	//   - UNMODELLED_POLICIES: objects of kinds that decide traffic in this cluster and that netpold does not model; answers may
+	//     differ from what the cluster does.
+	//   - POLICY_SELECTS_NOTHING: policies that select no Pod.
+	//   - PARTIAL_VIEW: the state is that of one namespace only.
+	//
+	// Of one question:
+	//   - OUTSIDE_CLUSTER: an address that no object has.
+	//   - EMPTY_NAMESPACE: a LabelledPod in a namespace without objects.
+	//   - HOST_NETWORK: an end in its Node's network, which no policy can select (S4).
+	//   - PORT_NAME_MISSING: a policy that decides names a port that the LabelledPod lacks.
+	//   - REVERSE_ALLOWED: denied, while dst may open the same connection to src.
+	//   - NODE_PORT: asked by a Node's address; the port is a Service's node port, and the message has the question to ask.
+	//   - HOST_PORT: asked by a Node's address; the port is a Pod's host port, and the message has the question to ask.
+	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	// For people, in English: one sentence or two, with names, counts and what to do. Its wording may change.
+	Message       string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Note) Reset() {
+	*x = Note{}
+	mi := &file_netpold_v1_decision_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Note) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Note) ProtoMessage() {}
+
+func (x *Note) ProtoReflect() protoreflect.Message {
+	mi := &file_netpold_v1_decision_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Note.ProtoReflect.Descriptor instead.
+func (*Note) Descriptor() ([]byte, []int) {
+	return file_netpold_v1_decision_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Note) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *Note) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 // Side is the decision of one end of the connection: egress of the source, ingress of the destination.
 type Side struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -886,7 +1185,7 @@ type Side struct {
 
 func (x *Side) Reset() {
 	*x = Side{}
-	mi := &file_netpold_v1_decision_proto_msgTypes[8]
+	mi := &file_netpold_v1_decision_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -898,7 +1197,7 @@ func (x *Side) String() string {
 func (*Side) ProtoMessage() {}
 
 func (x *Side) ProtoReflect() protoreflect.Message {
-	mi := &file_netpold_v1_decision_proto_msgTypes[8]
+	mi := &file_netpold_v1_decision_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -911,7 +1210,7 @@ func (x *Side) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Side.ProtoReflect.Descriptor instead.
 func (*Side) Descriptor() ([]byte, []int) {
-	return file_netpold_v1_decision_proto_rawDescGZIP(), []int{8}
+	return file_netpold_v1_decision_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Side) GetAllowed() bool {
@@ -969,7 +1268,7 @@ type BatchAllowedRequest struct {
 
 func (x *BatchAllowedRequest) Reset() {
 	*x = BatchAllowedRequest{}
-	mi := &file_netpold_v1_decision_proto_msgTypes[9]
+	mi := &file_netpold_v1_decision_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -981,7 +1280,7 @@ func (x *BatchAllowedRequest) String() string {
 func (*BatchAllowedRequest) ProtoMessage() {}
 
 func (x *BatchAllowedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_netpold_v1_decision_proto_msgTypes[9]
+	mi := &file_netpold_v1_decision_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -994,7 +1293,7 @@ func (x *BatchAllowedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchAllowedRequest.ProtoReflect.Descriptor instead.
 func (*BatchAllowedRequest) Descriptor() ([]byte, []int) {
-	return file_netpold_v1_decision_proto_rawDescGZIP(), []int{9}
+	return file_netpold_v1_decision_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *BatchAllowedRequest) GetQuestions() []*AllowedRequest {
@@ -1028,7 +1327,7 @@ type BatchAllowedResponse struct {
 
 func (x *BatchAllowedResponse) Reset() {
 	*x = BatchAllowedResponse{}
-	mi := &file_netpold_v1_decision_proto_msgTypes[10]
+	mi := &file_netpold_v1_decision_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1040,7 +1339,7 @@ func (x *BatchAllowedResponse) String() string {
 func (*BatchAllowedResponse) ProtoMessage() {}
 
 func (x *BatchAllowedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_netpold_v1_decision_proto_msgTypes[10]
+	mi := &file_netpold_v1_decision_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1053,7 +1352,7 @@ func (x *BatchAllowedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchAllowedResponse.ProtoReflect.Descriptor instead.
 func (*BatchAllowedResponse) Descriptor() ([]byte, []int) {
-	return file_netpold_v1_decision_proto_rawDescGZIP(), []int{10}
+	return file_netpold_v1_decision_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *BatchAllowedResponse) GetAnswers() []*BatchAnswer {
@@ -1100,7 +1399,7 @@ type BatchAnswer struct {
 
 func (x *BatchAnswer) Reset() {
 	*x = BatchAnswer{}
-	mi := &file_netpold_v1_decision_proto_msgTypes[11]
+	mi := &file_netpold_v1_decision_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1112,7 +1411,7 @@ func (x *BatchAnswer) String() string {
 func (*BatchAnswer) ProtoMessage() {}
 
 func (x *BatchAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_netpold_v1_decision_proto_msgTypes[11]
+	mi := &file_netpold_v1_decision_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1125,7 +1424,7 @@ func (x *BatchAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchAnswer.ProtoReflect.Descriptor instead.
 func (*BatchAnswer) Descriptor() ([]byte, []int) {
-	return file_netpold_v1_decision_proto_rawDescGZIP(), []int{11}
+	return file_netpold_v1_decision_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *BatchAnswer) GetAnswer() isBatchAnswer_Answer {
@@ -1206,7 +1505,7 @@ type StreamAllowedRequest struct {
 
 func (x *StreamAllowedRequest) Reset() {
 	*x = StreamAllowedRequest{}
-	mi := &file_netpold_v1_decision_proto_msgTypes[12]
+	mi := &file_netpold_v1_decision_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1218,7 +1517,7 @@ func (x *StreamAllowedRequest) String() string {
 func (*StreamAllowedRequest) ProtoMessage() {}
 
 func (x *StreamAllowedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_netpold_v1_decision_proto_msgTypes[12]
+	mi := &file_netpold_v1_decision_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1231,7 +1530,7 @@ func (x *StreamAllowedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamAllowedRequest.ProtoReflect.Descriptor instead.
 func (*StreamAllowedRequest) Descriptor() ([]byte, []int) {
-	return file_netpold_v1_decision_proto_rawDescGZIP(), []int{12}
+	return file_netpold_v1_decision_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *StreamAllowedRequest) GetSrc() isStreamAllowedRequest_Src {
@@ -1379,7 +1678,7 @@ type StreamAllowedResponse struct {
 
 func (x *StreamAllowedResponse) Reset() {
 	*x = StreamAllowedResponse{}
-	mi := &file_netpold_v1_decision_proto_msgTypes[13]
+	mi := &file_netpold_v1_decision_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1391,7 +1690,7 @@ func (x *StreamAllowedResponse) String() string {
 func (*StreamAllowedResponse) ProtoMessage() {}
 
 func (x *StreamAllowedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_netpold_v1_decision_proto_msgTypes[13]
+	mi := &file_netpold_v1_decision_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1404,7 +1703,7 @@ func (x *StreamAllowedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamAllowedResponse.ProtoReflect.Descriptor instead.
 func (*StreamAllowedResponse) Descriptor() ([]byte, []int) {
-	return file_netpold_v1_decision_proto_rawDescGZIP(), []int{13}
+	return file_netpold_v1_decision_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *StreamAllowedResponse) GetAllowed() []byte {
@@ -1462,7 +1761,7 @@ type QuestionError struct {
 
 func (x *QuestionError) Reset() {
 	*x = QuestionError{}
-	mi := &file_netpold_v1_decision_proto_msgTypes[14]
+	mi := &file_netpold_v1_decision_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1474,7 +1773,7 @@ func (x *QuestionError) String() string {
 func (*QuestionError) ProtoMessage() {}
 
 func (x *QuestionError) ProtoReflect() protoreflect.Message {
-	mi := &file_netpold_v1_decision_proto_msgTypes[14]
+	mi := &file_netpold_v1_decision_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1487,7 +1786,7 @@ func (x *QuestionError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuestionError.ProtoReflect.Descriptor instead.
 func (*QuestionError) Descriptor() ([]byte, []int) {
-	return file_netpold_v1_decision_proto_rawDescGZIP(), []int{14}
+	return file_netpold_v1_decision_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *QuestionError) GetIndex() uint32 {
@@ -1509,13 +1808,14 @@ var File_netpold_v1_decision_proto protoreflect.FileDescriptor
 const file_netpold_v1_decision_proto_rawDesc = "" +
 	"\n" +
 	"\x19netpold/v1/decision.proto\x12\n" +
-	"netpold.v1\x1a\x17google/rpc/status.proto\"\xc1\x01\n" +
+	"netpold.v1\x1a\x17google/rpc/status.proto\"\xdb\x01\n" +
 	"\x0eAllowedRequest\x12&\n" +
 	"\x03src\x18\x01 \x01(\v2\x14.netpold.v1.EndpointR\x03src\x12&\n" +
 	"\x03dst\x18\x02 \x01(\v2\x14.netpold.v1.EndpointR\x03dst\x12\x12\n" +
 	"\x04port\x18\x03 \x01(\rR\x04port\x120\n" +
 	"\bprotocol\x18\x04 \x01(\x0e2\x14.netpold.v1.ProtocolR\bprotocol\x12\x19\n" +
-	"\bat_least\x18\x05 \x01(\tR\aatLeast\"\xee\x01\n" +
+	"\bat_least\x18\x05 \x01(\tR\aatLeast\x12\x18\n" +
+	"\adetails\x18\x06 \x01(\bR\adetails\"\xee\x01\n" +
 	"\bEndpoint\x12\x10\n" +
 	"\x02ip\x18\x01 \x01(\tH\x00R\x02ip\x12&\n" +
 	"\x03pod\x18\x02 \x01(\v2\x12.netpold.v1.PodRefH\x00R\x03pod\x125\n" +
@@ -1547,7 +1847,7 @@ const file_netpold_v1_decision_proto_rawDesc = "" +
 	"\tNamedPort\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04port\x18\x02 \x01(\rR\x04port\x120\n" +
-	"\bprotocol\x18\x03 \x01(\x0e2\x14.netpold.v1.ProtocolR\bprotocol\"\xf9\x02\n" +
+	"\bprotocol\x18\x03 \x01(\x0e2\x14.netpold.v1.ProtocolR\bprotocol\"\xb7\x04\n" +
 	"\x0fAllowedResponse\x12\x18\n" +
 	"\aallowed\x18\x01 \x01(\bR\aallowed\x12*\n" +
 	"\x06reason\x18\x02 \x01(\x0e2\x12.netpold.v1.ReasonR\x06reason\x12(\n" +
@@ -1559,7 +1859,24 @@ const file_netpold_v1_decision_proto_rawDesc = "" +
 	"\x10backends_allowed\x18\b \x01(\rR\x0fbackendsAllowed\x12%\n" +
 	"\x0ebackends_total\x18\t \x01(\rR\rbackendsTotal\x12\x14\n" +
 	"\x05stale\x18\n" +
-	" \x01(\bR\x05stale\"\xd4\x01\n" +
+	" \x01(\bR\x05stale\x12&\n" +
+	"\x03src\x18\v \x01(\v2\x14.netpold.v1.ResolvedR\x03src\x12&\n" +
+	"\x03dst\x18\f \x01(\v2\x14.netpold.v1.ResolvedR\x03dst\x12\x12\n" +
+	"\x04port\x18\r \x01(\rR\x04port\x120\n" +
+	"\bprotocol\x18\x0e \x01(\x0e2\x14.netpold.v1.ProtocolR\bprotocol\x12&\n" +
+	"\x05notes\x18\x0f \x03(\v2\x10.netpold.v1.NoteR\x05notes\"\xa8\x02\n" +
+	"\bResolved\x12,\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x18.netpold.v1.ResolvedKindR\x04kind\x12\x1c\n" +
+	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x123\n" +
+	"\bworkload\x18\x04 \x01(\v2\x17.netpold.v1.WorkloadRefR\bworkload\x120\n" +
+	"\aservice\x18\x05 \x01(\v2\x16.netpold.v1.ServiceRefR\aservice\x12\x12\n" +
+	"\x04node\x18\x06 \x01(\tR\x04node\x12\x0e\n" +
+	"\x02ip\x18\a \x01(\tR\x02ip\x121\n" +
+	"\tip_family\x18\b \x01(\x0e2\x14.netpold.v1.IpFamilyR\bipFamily\"4\n" +
+	"\x04Note\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"\xd4\x01\n" +
 	"\x04Side\x12\x18\n" +
 	"\aallowed\x18\x01 \x01(\bR\aallowed\x12\x1a\n" +
 	"\bisolated\x18\x02 \x01(\bR\bisolated\x12\x16\n" +
@@ -1620,7 +1937,14 @@ const file_netpold_v1_decision_proto_rawDesc = "" +
 	"\x13REASON_NOT_ISOLATED\x10\x03\x12\x1a\n" +
 	"\x16REASON_ALLOWED_BY_RULE\x10\x04\x12\x1b\n" +
 	"\x17REASON_DENIED_AT_EGRESS\x10\x05\x12\x1c\n" +
-	"\x18REASON_DENIED_AT_INGRESS\x10\x062\x82\x02\n" +
+	"\x18REASON_DENIED_AT_INGRESS\x10\x06*\xbc\x01\n" +
+	"\fResolvedKind\x12\x1d\n" +
+	"\x19RESOLVED_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11RESOLVED_KIND_POD\x10\x01\x12\"\n" +
+	"\x1eRESOLVED_KIND_HOST_NETWORK_POD\x10\x02\x12\x16\n" +
+	"\x12RESOLVED_KIND_NODE\x10\x03\x12\x1a\n" +
+	"\x16RESOLVED_KIND_EXTERNAL\x10\x04\x12\x1e\n" +
+	"\x1aRESOLVED_KIND_HYPOTHETICAL\x10\x052\x82\x02\n" +
 	"\x0fDecisionService\x12B\n" +
 	"\aAllowed\x12\x1a.netpold.v1.AllowedRequest\x1a\x1b.netpold.v1.AllowedResponse\x12Q\n" +
 	"\fBatchAllowed\x12\x1f.netpold.v1.BatchAllowedRequest\x1a .netpold.v1.BatchAllowedResponse\x12X\n" +
@@ -1638,63 +1962,74 @@ func file_netpold_v1_decision_proto_rawDescGZIP() []byte {
 	return file_netpold_v1_decision_proto_rawDescData
 }
 
-var file_netpold_v1_decision_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_netpold_v1_decision_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_netpold_v1_decision_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_netpold_v1_decision_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_netpold_v1_decision_proto_goTypes = []any{
 	(Protocol)(0),                 // 0: netpold.v1.Protocol
 	(IpFamily)(0),                 // 1: netpold.v1.IpFamily
 	(Reason)(0),                   // 2: netpold.v1.Reason
-	(*AllowedRequest)(nil),        // 3: netpold.v1.AllowedRequest
-	(*Endpoint)(nil),              // 4: netpold.v1.Endpoint
-	(*PodRef)(nil),                // 5: netpold.v1.PodRef
-	(*WorkloadRef)(nil),           // 6: netpold.v1.WorkloadRef
-	(*ServiceRef)(nil),            // 7: netpold.v1.ServiceRef
-	(*LabelledPod)(nil),           // 8: netpold.v1.LabelledPod
-	(*NamedPort)(nil),             // 9: netpold.v1.NamedPort
-	(*AllowedResponse)(nil),       // 10: netpold.v1.AllowedResponse
-	(*Side)(nil),                  // 11: netpold.v1.Side
-	(*BatchAllowedRequest)(nil),   // 12: netpold.v1.BatchAllowedRequest
-	(*BatchAllowedResponse)(nil),  // 13: netpold.v1.BatchAllowedResponse
-	(*BatchAnswer)(nil),           // 14: netpold.v1.BatchAnswer
-	(*StreamAllowedRequest)(nil),  // 15: netpold.v1.StreamAllowedRequest
-	(*StreamAllowedResponse)(nil), // 16: netpold.v1.StreamAllowedResponse
-	(*QuestionError)(nil),         // 17: netpold.v1.QuestionError
-	nil,                           // 18: netpold.v1.LabelledPod.LabelsEntry
-	(*status.Status)(nil),         // 19: google.rpc.Status
+	(ResolvedKind)(0),             // 3: netpold.v1.ResolvedKind
+	(*AllowedRequest)(nil),        // 4: netpold.v1.AllowedRequest
+	(*Endpoint)(nil),              // 5: netpold.v1.Endpoint
+	(*PodRef)(nil),                // 6: netpold.v1.PodRef
+	(*WorkloadRef)(nil),           // 7: netpold.v1.WorkloadRef
+	(*ServiceRef)(nil),            // 8: netpold.v1.ServiceRef
+	(*LabelledPod)(nil),           // 9: netpold.v1.LabelledPod
+	(*NamedPort)(nil),             // 10: netpold.v1.NamedPort
+	(*AllowedResponse)(nil),       // 11: netpold.v1.AllowedResponse
+	(*Resolved)(nil),              // 12: netpold.v1.Resolved
+	(*Note)(nil),                  // 13: netpold.v1.Note
+	(*Side)(nil),                  // 14: netpold.v1.Side
+	(*BatchAllowedRequest)(nil),   // 15: netpold.v1.BatchAllowedRequest
+	(*BatchAllowedResponse)(nil),  // 16: netpold.v1.BatchAllowedResponse
+	(*BatchAnswer)(nil),           // 17: netpold.v1.BatchAnswer
+	(*StreamAllowedRequest)(nil),  // 18: netpold.v1.StreamAllowedRequest
+	(*StreamAllowedResponse)(nil), // 19: netpold.v1.StreamAllowedResponse
+	(*QuestionError)(nil),         // 20: netpold.v1.QuestionError
+	nil,                           // 21: netpold.v1.LabelledPod.LabelsEntry
+	(*status.Status)(nil),         // 22: google.rpc.Status
 }
 var file_netpold_v1_decision_proto_depIdxs = []int32{
-	4,  // 0: netpold.v1.AllowedRequest.src:type_name -> netpold.v1.Endpoint
-	4,  // 1: netpold.v1.AllowedRequest.dst:type_name -> netpold.v1.Endpoint
+	5,  // 0: netpold.v1.AllowedRequest.src:type_name -> netpold.v1.Endpoint
+	5,  // 1: netpold.v1.AllowedRequest.dst:type_name -> netpold.v1.Endpoint
 	0,  // 2: netpold.v1.AllowedRequest.protocol:type_name -> netpold.v1.Protocol
-	5,  // 3: netpold.v1.Endpoint.pod:type_name -> netpold.v1.PodRef
-	6,  // 4: netpold.v1.Endpoint.workload:type_name -> netpold.v1.WorkloadRef
-	7,  // 5: netpold.v1.Endpoint.service:type_name -> netpold.v1.ServiceRef
-	8,  // 6: netpold.v1.Endpoint.labels:type_name -> netpold.v1.LabelledPod
-	18, // 7: netpold.v1.LabelledPod.labels:type_name -> netpold.v1.LabelledPod.LabelsEntry
-	9,  // 8: netpold.v1.LabelledPod.named_ports:type_name -> netpold.v1.NamedPort
+	6,  // 3: netpold.v1.Endpoint.pod:type_name -> netpold.v1.PodRef
+	7,  // 4: netpold.v1.Endpoint.workload:type_name -> netpold.v1.WorkloadRef
+	8,  // 5: netpold.v1.Endpoint.service:type_name -> netpold.v1.ServiceRef
+	9,  // 6: netpold.v1.Endpoint.labels:type_name -> netpold.v1.LabelledPod
+	21, // 7: netpold.v1.LabelledPod.labels:type_name -> netpold.v1.LabelledPod.LabelsEntry
+	10, // 8: netpold.v1.LabelledPod.named_ports:type_name -> netpold.v1.NamedPort
 	0,  // 9: netpold.v1.NamedPort.protocol:type_name -> netpold.v1.Protocol
 	2,  // 10: netpold.v1.AllowedResponse.reason:type_name -> netpold.v1.Reason
-	11, // 11: netpold.v1.AllowedResponse.egress:type_name -> netpold.v1.Side
-	11, // 12: netpold.v1.AllowedResponse.ingress:type_name -> netpold.v1.Side
+	14, // 11: netpold.v1.AllowedResponse.egress:type_name -> netpold.v1.Side
+	14, // 12: netpold.v1.AllowedResponse.ingress:type_name -> netpold.v1.Side
 	1,  // 13: netpold.v1.AllowedResponse.families:type_name -> netpold.v1.IpFamily
-	3,  // 14: netpold.v1.BatchAllowedRequest.questions:type_name -> netpold.v1.AllowedRequest
-	14, // 15: netpold.v1.BatchAllowedResponse.answers:type_name -> netpold.v1.BatchAnswer
-	10, // 16: netpold.v1.BatchAnswer.response:type_name -> netpold.v1.AllowedResponse
-	19, // 17: netpold.v1.BatchAnswer.error:type_name -> google.rpc.Status
-	0,  // 18: netpold.v1.StreamAllowedRequest.protocol:type_name -> netpold.v1.Protocol
-	17, // 19: netpold.v1.StreamAllowedResponse.errors:type_name -> netpold.v1.QuestionError
-	19, // 20: netpold.v1.QuestionError.error:type_name -> google.rpc.Status
-	3,  // 21: netpold.v1.DecisionService.Allowed:input_type -> netpold.v1.AllowedRequest
-	12, // 22: netpold.v1.DecisionService.BatchAllowed:input_type -> netpold.v1.BatchAllowedRequest
-	15, // 23: netpold.v1.DecisionService.StreamAllowed:input_type -> netpold.v1.StreamAllowedRequest
-	10, // 24: netpold.v1.DecisionService.Allowed:output_type -> netpold.v1.AllowedResponse
-	13, // 25: netpold.v1.DecisionService.BatchAllowed:output_type -> netpold.v1.BatchAllowedResponse
-	16, // 26: netpold.v1.DecisionService.StreamAllowed:output_type -> netpold.v1.StreamAllowedResponse
-	24, // [24:27] is the sub-list for method output_type
-	21, // [21:24] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	12, // 14: netpold.v1.AllowedResponse.src:type_name -> netpold.v1.Resolved
+	12, // 15: netpold.v1.AllowedResponse.dst:type_name -> netpold.v1.Resolved
+	0,  // 16: netpold.v1.AllowedResponse.protocol:type_name -> netpold.v1.Protocol
+	13, // 17: netpold.v1.AllowedResponse.notes:type_name -> netpold.v1.Note
+	3,  // 18: netpold.v1.Resolved.kind:type_name -> netpold.v1.ResolvedKind
+	7,  // 19: netpold.v1.Resolved.workload:type_name -> netpold.v1.WorkloadRef
+	8,  // 20: netpold.v1.Resolved.service:type_name -> netpold.v1.ServiceRef
+	1,  // 21: netpold.v1.Resolved.ip_family:type_name -> netpold.v1.IpFamily
+	4,  // 22: netpold.v1.BatchAllowedRequest.questions:type_name -> netpold.v1.AllowedRequest
+	17, // 23: netpold.v1.BatchAllowedResponse.answers:type_name -> netpold.v1.BatchAnswer
+	11, // 24: netpold.v1.BatchAnswer.response:type_name -> netpold.v1.AllowedResponse
+	22, // 25: netpold.v1.BatchAnswer.error:type_name -> google.rpc.Status
+	0,  // 26: netpold.v1.StreamAllowedRequest.protocol:type_name -> netpold.v1.Protocol
+	20, // 27: netpold.v1.StreamAllowedResponse.errors:type_name -> netpold.v1.QuestionError
+	22, // 28: netpold.v1.QuestionError.error:type_name -> google.rpc.Status
+	4,  // 29: netpold.v1.DecisionService.Allowed:input_type -> netpold.v1.AllowedRequest
+	15, // 30: netpold.v1.DecisionService.BatchAllowed:input_type -> netpold.v1.BatchAllowedRequest
+	18, // 31: netpold.v1.DecisionService.StreamAllowed:input_type -> netpold.v1.StreamAllowedRequest
+	11, // 32: netpold.v1.DecisionService.Allowed:output_type -> netpold.v1.AllowedResponse
+	16, // 33: netpold.v1.DecisionService.BatchAllowed:output_type -> netpold.v1.BatchAllowedResponse
+	19, // 34: netpold.v1.DecisionService.StreamAllowed:output_type -> netpold.v1.StreamAllowedResponse
+	32, // [32:35] is the sub-list for method output_type
+	29, // [29:32] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_netpold_v1_decision_proto_init() }
@@ -1709,12 +2044,12 @@ func file_netpold_v1_decision_proto_init() {
 		(*Endpoint_Service)(nil),
 		(*Endpoint_Labels)(nil),
 	}
-	file_netpold_v1_decision_proto_msgTypes[8].OneofWrappers = []any{}
-	file_netpold_v1_decision_proto_msgTypes[11].OneofWrappers = []any{
+	file_netpold_v1_decision_proto_msgTypes[10].OneofWrappers = []any{}
+	file_netpold_v1_decision_proto_msgTypes[13].OneofWrappers = []any{
 		(*BatchAnswer_Response)(nil),
 		(*BatchAnswer_Error)(nil),
 	}
-	file_netpold_v1_decision_proto_msgTypes[12].OneofWrappers = []any{
+	file_netpold_v1_decision_proto_msgTypes[14].OneofWrappers = []any{
 		(*StreamAllowedRequest_SrcIpv4)(nil),
 		(*StreamAllowedRequest_SrcIpv6)(nil),
 		(*StreamAllowedRequest_DstIpv4)(nil),
@@ -1725,8 +2060,8 @@ func file_netpold_v1_decision_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_netpold_v1_decision_proto_rawDesc), len(file_netpold_v1_decision_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   16,
+			NumEnums:      4,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

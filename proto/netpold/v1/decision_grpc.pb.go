@@ -60,8 +60,8 @@ type DecisionServiceClient interface {
 	//
 	// Example, with grpcurl:
 	//
-	//	grpcurl -plaintext -d '{"src":{"pod":{"namespace":"shop","name":"frontend-0"}},"dst":{"ip":"10.0.3.7"},"port":8080}' \
-	//	  127.0.0.1:9480 netpold.v1.DecisionService/Allowed
+	//	grpcurl -plaintext -d '{"src":{"pod":{"namespace":"shop","name":"frontend-0"}},"dst":{"ip":"10.0.3.7"},"port":8080,
+	//	  "details":true}' 127.0.0.1:9480 netpold.v1.DecisionService/Allowed
 	Allowed(ctx context.Context, in *AllowedRequest, opts ...grpc.CallOption) (*AllowedResponse, error)
 	// BatchAllowed answers many questions from one snapshot, in the order asked. A wrong question fails alone, in its own place;
 	// an at_least of the batch that cannot be met fails the call. An empty batch has an empty list of answers.
@@ -169,8 +169,8 @@ type DecisionServiceServer interface {
 	//
 	// Example, with grpcurl:
 	//
-	//	grpcurl -plaintext -d '{"src":{"pod":{"namespace":"shop","name":"frontend-0"}},"dst":{"ip":"10.0.3.7"},"port":8080}' \
-	//	  127.0.0.1:9480 netpold.v1.DecisionService/Allowed
+	//	grpcurl -plaintext -d '{"src":{"pod":{"namespace":"shop","name":"frontend-0"}},"dst":{"ip":"10.0.3.7"},"port":8080,
+	//	  "details":true}' 127.0.0.1:9480 netpold.v1.DecisionService/Allowed
 	Allowed(context.Context, *AllowedRequest) (*AllowedResponse, error)
 	// BatchAllowed answers many questions from one snapshot, in the order asked. A wrong question fails alone, in its own place;
 	// an at_least of the batch that cannot be met fails the call. An empty batch has an empty list of answers.

@@ -131,6 +131,8 @@ func readQuestion(q *AllowedRequest, free *ends, wire string) bool {
 			q.Protocol = Protocol(d.varint())
 		case bytes5:
 			q.AtLeast = d.string()
+		case number6:
+			q.Details = d.varint() != 0
 		default:
 			return false
 		}

@@ -127,6 +127,7 @@ func (e *encoder) request(q *AllowedRequest) {
 	e.number(3, uint64(q.Port))
 	e.number(4, uint64(int64(q.Protocol)))
 	e.optional(5, q.AtLeast)
+	e.bool(6, q.Details)
 }
 
 // ipOf is the address that an end is asked by, nil for no end; false where the library has to write it.
@@ -167,7 +168,7 @@ func (e *encoder) response(r *AllowedResponse) {
 	if r == nil {
 		return
 	}
-	if len(r.unknownFields) > 0 {
+	if len(r.unknownFields) > 0 || hasDetails(r) {
 		e.library(r)
 		return
 	}
@@ -187,6 +188,11 @@ func (e *encoder) response(r *AllowedResponse) {
 	e.number(8, uint64(r.BackendsAllowed))
 	e.number(9, uint64(r.BackendsTotal))
 	e.bool(10, r.Stale)
+}
+
+// hasDetails reports whether r has fields that only a question with details gets.
+func hasDetails(r *AllowedResponse) bool {
+	return r.Src != nil || r.Dst != nil || r.Port != 0 || r.Protocol != 0 || len(r.Notes) > 0
 }
 
 func (e *encoder) side(number byte, s *Side) {

@@ -86,7 +86,10 @@ type GetStatusResponse struct {
 	// Kinds that were read and play no part in decisions. Example: {"ConfigMap": 3}.
 	IgnoredKinds map[string]uint32 `protobuf:"bytes,10,rep,name=ignored_kinds,json=ignoredKinds,proto3" json:"ignored_kinds,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	// When this process started.
-	Started       *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=started,proto3" json:"started,omitempty"`
+	Started *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=started,proto3" json:"started,omitempty"`
+	// What holds of the whole state and the asker may not know: that there is no policy, or that not everything is seen. Empty
+	// until ready.
+	Notes         []*Note `protobuf:"bytes,12,rep,name=notes,proto3" json:"notes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -194,6 +197,13 @@ func (x *GetStatusResponse) GetIgnoredKinds() map[string]uint32 {
 func (x *GetStatusResponse) GetStarted() *timestamppb.Timestamp {
 	if x != nil {
 		return x.Started
+	}
+	return nil
+}
+
+func (x *GetStatusResponse) GetNotes() []*Note {
+	if x != nil {
+		return x.Notes
 	}
 	return nil
 }
@@ -512,8 +522,8 @@ var File_netpold_v1_status_proto protoreflect.FileDescriptor
 const file_netpold_v1_status_proto_rawDesc = "" +
 	"\n" +
 	"\x17netpold/v1/status.proto\x12\n" +
-	"netpold.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n" +
-	"\x10GetStatusRequest\"\xb3\x04\n" +
+	"netpold.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19netpold/v1/decision.proto\"\x12\n" +
+	"\x10GetStatusRequest\"\xdb\x04\n" +
 	"\x11GetStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x14\n" +
@@ -526,7 +536,8 @@ const file_netpold_v1_status_proto_rawDesc = "" +
 	"\bproblems\x18\t \x03(\v2\x13.netpold.v1.ProblemR\bproblems\x12T\n" +
 	"\rignored_kinds\x18\n" +
 	" \x03(\v2/.netpold.v1.GetStatusResponse.IgnoredKindsEntryR\fignoredKinds\x124\n" +
-	"\astarted\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x1a?\n" +
+	"\astarted\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x12&\n" +
+	"\x05notes\x18\f \x03(\v2\x10.netpold.v1.NoteR\x05notes\x1a?\n" +
 	"\x11IgnoredKindsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"\x80\x02\n" +
@@ -581,7 +592,8 @@ var file_netpold_v1_status_proto_goTypes = []any{
 	(*Problem)(nil),               // 4: netpold.v1.Problem
 	nil,                           // 5: netpold.v1.GetStatusResponse.IgnoredKindsEntry
 	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 7: google.protobuf.Duration
+	(*Note)(nil),                  // 7: netpold.v1.Note
+	(*durationpb.Duration)(nil),   // 8: google.protobuf.Duration
 }
 var file_netpold_v1_status_proto_depIdxs = []int32{
 	6, // 0: netpold.v1.GetStatusResponse.published:type_name -> google.protobuf.Timestamp
@@ -590,14 +602,15 @@ var file_netpold_v1_status_proto_depIdxs = []int32{
 	4, // 3: netpold.v1.GetStatusResponse.problems:type_name -> netpold.v1.Problem
 	5, // 4: netpold.v1.GetStatusResponse.ignored_kinds:type_name -> netpold.v1.GetStatusResponse.IgnoredKindsEntry
 	6, // 5: netpold.v1.GetStatusResponse.started:type_name -> google.protobuf.Timestamp
-	7, // 6: netpold.v1.ResourceStatus.age:type_name -> google.protobuf.Duration
-	0, // 7: netpold.v1.StatusService.GetStatus:input_type -> netpold.v1.GetStatusRequest
-	1, // 8: netpold.v1.StatusService.GetStatus:output_type -> netpold.v1.GetStatusResponse
-	8, // [8:9] is the sub-list for method output_type
-	7, // [7:8] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	7, // 6: netpold.v1.GetStatusResponse.notes:type_name -> netpold.v1.Note
+	8, // 7: netpold.v1.ResourceStatus.age:type_name -> google.protobuf.Duration
+	0, // 8: netpold.v1.StatusService.GetStatus:input_type -> netpold.v1.GetStatusRequest
+	1, // 9: netpold.v1.StatusService.GetStatus:output_type -> netpold.v1.GetStatusResponse
+	9, // [9:10] is the sub-list for method output_type
+	8, // [8:9] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_netpold_v1_status_proto_init() }
@@ -605,6 +618,7 @@ func file_netpold_v1_status_proto_init() {
 	if File_netpold_v1_status_proto != nil {
 		return
 	}
+	file_netpold_v1_decision_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
