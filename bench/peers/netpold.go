@@ -21,7 +21,7 @@ func loadNetpold(o *Objects) (Engine, error) {
 		problems = append(problems, found...)
 	}
 	for _, n := range o.Namespaces {
-		add(convert.Namespace(n), nil)
+		add(convert.Namespace(n))
 	}
 	for _, n := range o.Nodes {
 		add(convert.Node(n))

@@ -39,7 +39,7 @@ func TestObjects(t *testing.T) {
 	}
 	var others []engine.Object
 	for _, n := range o.Namespaces {
-		ns := convert.Namespace(n)
+		ns, _ := convert.Namespace(n)
 		if ns.Labels[corev1.LabelMetadataName] != ns.Name {
 			t.Errorf("Namespace %s lacks the label that the API server sets", ns.Name)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/netpold/netpold/mirror/convert"
 	"github.com/netpold/netpold/mirror/live"
 )
 
@@ -119,28 +120,18 @@ func (o *object) token() (string, error) {
 	return token, nil
 }
 
-// resource is what the API calls objects of this kind; empty for kinds that play no part.
+// resource returns what the API calls objects of this kind; empty for kinds that play no part.
 func (o *object) resource() string {
 	group := ""
 	if before, _, ok := strings.Cut(o.APIVersion, "/"); ok {
 		group = before
 	}
-	switch group + "/" + o.Kind {
-	case "/Pod":
-		return "pods"
-	case "/Namespace":
-		return "namespaces"
-	case "networking.k8s.io/NetworkPolicy":
-		return "networkpolicies"
-	case "/Node":
-		return "nodes"
-	case "/Service":
-		return "services"
-	case "discovery.k8s.io/EndpointSlice":
-		return "endpointslices"
-	default:
-		return ""
+	for _, k := range convert.Kinds() {
+		if k.Name == o.Kind && k.Group() == group {
+			return k.Resource
+		}
 	}
+	return ""
 }
 
 // String names the object: NetworkPolicy "shop/web" of networking.k8s.io/v1.

@@ -10,9 +10,9 @@ import (
 	"github.com/netpold/netpold/mirror"
 )
 
-// Namespace converts a Namespace.
-func Namespace(n *corev1.Namespace) *engine.Namespace {
-	return &engine.Namespace{Name: intern(n.Name), Labels: internLabels(n.Labels)}
+// Namespace converts a Namespace. It finds no problems.
+func Namespace(n *corev1.Namespace) (*engine.Namespace, []mirror.Problem) {
+	return &engine.Namespace{Name: intern(n.Name), Labels: internLabels(n.Labels)}, nil
 }
 
 // Node converts a Node: what is an address among its addresses, of whatever type; a host name may be one (S5).

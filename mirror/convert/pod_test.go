@@ -166,7 +166,7 @@ func TestWorkloads(t *testing.T) {
 }
 
 func TestNamespaceAndNode(t *testing.T) {
-	ns := Namespace(decode[corev1.Namespace](t, `{metadata: {name: shop, labels: {team: a}}}`))
+	ns, _ := Namespace(decode[corev1.Namespace](t, `{metadata: {name: shop, labels: {team: a}}}`))
 	if diff := cmp.Diff(&engine.Namespace{Name: "shop", Labels: map[string]string{"team": "a"}}, ns); diff != "" {
 		t.Error(diff)
 	}

@@ -7,9 +7,6 @@ import (
 	"net/http"
 
 	"github.com/go-logr/logr"
-	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
-	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -20,6 +17,8 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
+
+	"github.com/netpold/netpold/mirror/convert"
 )
 
 // Connect finds how to reach an API server: by a kubeconfig file and a context in it; each may be empty, as with kubectl.
@@ -47,9 +46,11 @@ type client struct {
 
 func newClient(config *rest.Config) (*client, error) {
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, networkingv1.AddToScheme, discoveryv1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			return nil, err
+	for _, k := range convert.Kinds() {
+		for _, v := range k.Versions {
+			if err := v.AddToScheme(scheme); err != nil {
+				return nil, err
+			}
 		}
 	}
 	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"})
@@ -72,17 +73,18 @@ func newClient(config *rest.Config) (*client, error) {
 		return nil, err
 	}
 	c := &client{http: h, renewal: renewal, byPath: map[schema.GroupVersion]rest.Interface{}}
-	for _, k := range kinds() {
-		if c.byPath[k.version] != nil {
+	for _, k := range convert.Kinds() {
+		version := k.Versions[0].GroupVersion
+		if c.byPath[version] != nil {
 			continue
 		}
 		of := rest.CopyConfig(config)
-		of.GroupVersion = &k.version
+		of.GroupVersion = &version
 		of.APIPath = "/apis"
-		if k.version.Group == "" {
+		if version.Group == "" {
 			of.APIPath = "/api"
 		}
-		if c.byPath[k.version], err = rest.RESTClientForConfigAndClient(of, h); err != nil {
+		if c.byPath[version], err = rest.RESTClientForConfigAndClient(of, h); err != nil {
 			return nil, err
 		}
 	}
@@ -90,11 +92,11 @@ func newClient(config *rest.Config) (*client, error) {
 }
 
 func (c *client) listerWatcher(resource string) (cache.ListerWatcher, error) {
-	x, ok := indexOf(resource)
+	k, _, ok := kindOf(resource)
 	if !ok {
 		return nil, fmt.Errorf("resource %q is not mirrored", resource)
 	}
-	server := c.byPath[kinds()[x].version]
+	server := c.byPath[k.Versions[0].GroupVersion]
 	ask := func(o metav1.ListOptions) *rest.Request {
 		// client-go would ask again by itself, for minutes and without a word.
 		return server.Get().Resource(resource).VersionedParams(&o, metav1.ParameterCodec).MaxRetries(0)

@@ -30,7 +30,7 @@ func (r *resource) failureLocked() string {
 		case apierrors.IsForbidden(err):
 			forbidden = append(forbidden, string(v))
 		default:
-			text := "cannot " + string(v) + " resource " + quoted(r.qualified()) + ": " + r.remedy(err)
+			text := "cannot " + string(v) + " resource " + quoted(r.Qualified()) + ": " + r.remedy(err)
 			if !slices.ContainsFunc(parts, func(p string) bool { return strings.HasSuffix(p, r.remedy(err)) }) {
 				parts = append(parts, text)
 			}
@@ -42,7 +42,7 @@ func (r *resource) failureLocked() string {
 		if len(forbidden) > 1 {
 			word = "verbs "
 		}
-		parts = append(parts, "cannot "+verbs+" resource "+quoted(r.qualified())+": grant "+word+verbs+" on "+r.qualified()+
+		parts = append(parts, "cannot "+verbs+" resource "+quoted(r.Qualified())+": grant "+word+verbs+" on "+r.Qualified()+
 			" to the ServiceAccount, for the whole cluster (see deploy/)")
 	}
 	return strings.Join(parts, "; ")
@@ -63,7 +63,7 @@ func (r *resource) remedy(err error) string {
 	case apierrors.IsUnauthorized(err):
 		return "the API server does not accept the credentials: renew the token or client certificate (" + text + ")"
 	case apierrors.IsNotFound(err):
-		return "the API server does not know " + r.version.String() + ": netpold needs Kubernetes 1.21 or newer (" + text + ")"
+		return "the API server does not know " + r.Versions[0].String() + ": netpold needs Kubernetes 1.21 or newer (" + text + ")"
 	case apierrors.IsTooManyRequests(err):
 		return "the API server has too much to do (429); it is asked again (" + text + ")"
 	case utilnet.IsConnectionRefused(err):

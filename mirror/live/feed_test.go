@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/mirror/convert"
 )
 
 // stored is a source that nothing runs, with all resources listed as empty.
@@ -180,7 +181,7 @@ func TestProofs(t *testing.T) {
 func TestFinishedPodsAreSmall(t *testing.T) {
 	p := podAt("a", 11, "x")
 	p.Status.Phase, p.Status.PodIP, p.Spec.NodeName = corev1.PodSucceeded, "10.0.0.1", "n"
-	var c cutter
+	c := cutter{kind: &convert.Kinds()[0]}
 	i, err := c.cut(p)
 	if err != nil {
 		t.Fatal(err)
@@ -210,7 +211,7 @@ func TestStoreRefuses(t *testing.T) {
 
 // TestItemsAreObjects proves that client-go finds in items and their lists what it asks for.
 func TestItemsAreObjects(t *testing.T) {
-	var c cutter
+	c := cutter{kind: &convert.Kinds()[0]}
 	i, err := c.cut(podAt("a", 11, "x"))
 	if err != nil {
 		t.Fatal(err)

@@ -69,7 +69,7 @@ func (t *tracked) verify(ctx context.Context, version string) error {
 
 // cluster names the cluster; with nothing where it has no such Namespace yet.
 func (t *tracked) cluster(ctx context.Context) (string, error) {
-	namespaces, _ := indexOf("namespaces")
+	_, namespaces, _ := kindOf("namespaces")
 	list, err := t.resource.source.resources[namespaces].calls.inner.ListWithContext(ctx, metav1.ListOptions{
 		FieldSelector: "metadata.name=" + theNamespace,
 	})

@@ -1,11 +1,7 @@
 package live
 
 import (
-	"fmt"
-
-	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
-	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -30,71 +26,35 @@ type name struct{ namespace, name string }
 func (i *item) name() name { return nameOf(i.object) }
 
 func nameOf(o engine.Object) name {
-	switch o := o.(type) {
-	case *engine.Pod:
-		return name{o.Namespace, o.Name}
-	case *engine.Namespace:
-		return name{"", o.Name}
-	case *engine.Policy:
-		return name{o.Namespace, o.Name}
-	case *engine.Node:
-		return name{"", o.Name}
-	case *engine.Service:
-		return name{o.Namespace, o.Name}
-	case *engine.EndpointSlice:
-		return name{o.Namespace, o.Name}
-	}
-	return name{}
+	key := engine.KeyOf(o)
+	return name{key.Namespace, key.Name}
 }
 
-// object is the least that names an object of the resource, for its deletion.
-func (x resourceIndex) object(n name) engine.Object {
-	switch kinds()[x].resource {
-	case "pods":
-		return &engine.Pod{Namespace: n.namespace, Name: n.name}
-	case "namespaces":
-		return &engine.Namespace{Name: n.name}
-	case "networkpolicies":
-		return &engine.Policy{Namespace: n.namespace, Name: n.name}
-	case "nodes":
-		return &engine.Node{Name: n.name}
-	case "services":
-		return &engine.Service{Namespace: n.namespace, Name: n.name}
-	}
-	return &engine.EndpointSlice{Namespace: n.namespace, Name: n.name}
+// cutter turns objects of one kind into items. It is for one goroutine at a time.
+type cutter struct {
+	kind    *convert.Kind
+	encoder encoder
 }
 
-// cutter turns objects into items. It is for one goroutine at a time.
-type cutter struct{ encoder encoder }
-
-// cut turns an object of a mirrored kind, or an item, into an item.
+// cut turns an object of the kind, or an item, into an item.
 func (c *cutter) cut(o any) (*item, error) {
-	var i item
-	switch o := o.(type) {
-	case *item:
-		return o, nil
-	case *corev1.Pod:
-		pod, problems := convert.Pod(o)
-		i = item{object: withoutFinished(pod), version: o.ResourceVersion, problems: problems}
-	case *corev1.Namespace:
-		i = item{object: convert.Namespace(o), version: o.ResourceVersion}
-	case *networkingv1.NetworkPolicy:
-		policy, problems := convert.Policy(o)
-		i = item{object: policy, version: o.ResourceVersion, problems: problems}
-	case *corev1.Node:
-		node, problems := convert.Node(o)
-		i = item{object: node, version: o.ResourceVersion, problems: problems}
-	case *corev1.Service:
-		service, problems := convert.Service(o)
-		i = item{object: service, version: o.ResourceVersion, problems: problems}
-	case *discoveryv1.EndpointSlice:
-		slice, problems := convert.EndpointSlice(o)
-		i = item{object: slice, version: o.ResourceVersion, problems: problems}
-	default:
-		return nil, fmt.Errorf("an object of type %T came in place of one that is mirrored", o)
+	if i, ok := o.(*item); ok {
+		return i, nil
 	}
-	i.digest = c.encoder.digest(i.object, i.problems)
-	return &i, nil
+	object, problems, err := c.kind.Convert(o)
+	if err != nil {
+		return nil, err
+	}
+	m, err := meta.Accessor(o)
+	if err != nil {
+		return nil, err
+	}
+	if pod, ok := object.(*engine.Pod); ok {
+		object = withoutFinished(pod)
+	}
+	return &item{
+		object: object, digest: c.encoder.digest(object, problems), version: m.GetResourceVersion(), problems: problems,
+	}, nil
 }
 
 // withoutFinished drops what a finished Pod has left behind: it is known by name and by its workloads, and no more (S6).

@@ -29,6 +29,7 @@ import (
 
 	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/mirror"
+	"github.com/netpold/netpold/mirror/convert"
 )
 
 // DefaultMaxStaleness is three of the bookmarks that an API server sends every minute.
@@ -112,10 +113,12 @@ func New(c Config) (*Source, error) {
 			s.name = c.REST.Host
 		}
 	}
-	for i, k := range kinds() {
-		lw, err := of(k.resource)
+	kinds := convert.Kinds()
+	for i := range kinds {
+		k := &kinds[i]
+		lw, err := of(k.Resource)
 		if err != nil {
-			return nil, fmt.Errorf("mirror of the cluster: %s: %w", k.resource, err)
+			return nil, fmt.Errorf("mirror of the cluster: %s: %w", k.Resource, err)
 		}
 		s.resources = append(s.resources, s.newResource(resourceIndex(i), k, lw, secret))
 	}

@@ -9,6 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/netpold/netpold/mirror/convert"
 )
 
 // PresentToken asks an API server where it stands, by a list of one object of each resource. A state that is not older holds
@@ -21,8 +23,9 @@ func PresentToken(ctx context.Context, config *rest.Config) (string, error) {
 	defer c.close()
 	var at positions
 	var errs []error
-	for i, k := range kinds() {
-		version, err := c.standsAt(ctx, k)
+	kinds := convert.Kinds()
+	for i := range kinds {
+		version, err := c.standsAt(ctx, &kinds[i])
 		if err != nil {
 			errs = append(errs, fmt.Errorf("token of the cluster at %s: %w", config.Host, err))
 		}
@@ -35,23 +38,23 @@ func PresentToken(ctx context.Context, config *rest.Config) (string, error) {
 }
 
 // standsAt is the resource version at which the API server is with a resource.
-func (c *client) standsAt(ctx context.Context, k kind) (string, error) {
-	lw, err := c.listerWatcher(k.resource)
+func (c *client) standsAt(ctx context.Context, k *convert.Kind) (string, error) {
+	lw, err := c.listerWatcher(k.Resource)
 	if err != nil {
 		return "", err
 	}
 	list, err := cache.ToListerWatcherWithContext(lw).ListWithContext(ctx, metav1.ListOptions{Limit: 1})
 	if err != nil {
-		r := resource{kind: k, failures: map[verb]error{verbList: err}}
+		r := resource{Kind: k, failures: map[verb]error{verbList: err}}
 		return "", errors.New(r.failureLocked())
 	}
 	m, err := meta.ListAccessor(list)
 	if err != nil {
-		return "", fmt.Errorf("%s: the answer is no list: %w", k.qualified(), err)
+		return "", fmt.Errorf("%s: the answer is no list: %w", k.Qualified(), err)
 	}
 	version := m.GetResourceVersion()
 	if _, ok := compareVersions(version, ""); !ok {
-		return "", fmt.Errorf("%s: resource version %q of the list is none", k.qualified(), version)
+		return "", fmt.Errorf("%s: resource version %q of the list is none", k.Qualified(), version)
 	}
 	return version, nil
 }

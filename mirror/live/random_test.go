@@ -133,7 +133,7 @@ func change(s *apiServer, truth enginetest.State, c engine.Change) (resource, ve
 	case *corev1.Pod:
 		read, _ = convert.Pod(o)
 	case *corev1.Namespace:
-		read = convert.Namespace(o)
+		read, _ = convert.Namespace(o)
 	case *corev1.Node:
 		read, _ = convert.Node(o)
 	case *networkingv1.NetworkPolicy:

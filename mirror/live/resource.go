@@ -12,11 +12,13 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
+
+	"github.com/netpold/netpold/mirror/convert"
 )
 
 // resource is one mirrored resource: its calls to the API server, its store, and how it does.
 type resource struct {
-	kind
+	*convert.Kind
 	index  resourceIndex
 	source *Source
 	secret secret
@@ -36,10 +38,10 @@ type resource struct {
 	past      *string        // the cluster that was listed; nil where it is not known
 }
 
-func (s *Source) newResource(x resourceIndex, k kind, lw cache.ListerWatcher, secret secret) *resource {
-	r := &resource{kind: k, index: x, source: s, secret: secret, failures: map[verb]error{}, probes: make(chan struct{}, 1)}
+func (s *Source) newResource(x resourceIndex, k *convert.Kind, lw cache.ListerWatcher, secret secret) *resource {
+	r := &resource{Kind: k, index: x, source: s, secret: secret, failures: map[verb]error{}, probes: make(chan struct{}, 1)}
 	r.calls = &tracked{resource: r, inner: cache.ToListerWatcherWithContext(lw), plain: lw}
-	r.store = &store{resource: r, feed: s.feed, known: map[name]digest{}, cutter: cutter{encoder{secret: secret}}}
+	r.store = &store{resource: r, feed: s.feed, known: map[name]digest{}, cutter: cutter{k, encoder{secret: secret}}}
 	r.alive()
 	return r
 }
@@ -49,7 +51,7 @@ func (r *resource) run(ctx context.Context) {
 	logger := klogTo(r.source.log)
 	r.store.ended = ctx.Done()
 	reflector := cache.NewReflectorWithOptions(r.calls, nil, r.store, cache.ReflectorOptions{
-		Logger: &logger, Name: r.resource, TypeDescription: r.resource,
+		Logger: &logger, Name: r.Resource, TypeDescription: r.Resource,
 		Clock: endingClock{ctx: ctx},
 		// As client-go's, but for the longest pause: six calls of a few replicas are no load, and a mirror should not stay stale.
 		Backoff: &wait.Backoff{Duration: 800 * time.Millisecond, Cap: 5 * time.Second, Steps: 100, Factor: 2, Jitter: 1},
@@ -83,7 +85,7 @@ func (r *resource) failed(v verb, err error) {
 	}
 	r.mu.Unlock()
 	if tell {
-		r.source.log.Warn("cluster can not be followed", "resource", r.qualified(), "error", text)
+		r.source.log.Warn("cluster can not be followed", "resource", r.Qualified(), "error", text)
 	}
 }
 
@@ -99,13 +101,13 @@ func (r *resource) recovered(verbs ...verb) {
 	}
 	r.mu.Unlock()
 	if over {
-		r.source.log.Info("cluster is followed again", "resource", r.qualified())
+		r.source.log.Info("cluster is followed again", "resource", r.Qualified())
 	}
 }
 
 // listsAnew tells of a lost history. It is no failure: what follows is a list, which is taken by its differences.
 func (r *resource) listsAnew(err error) {
-	r.source.log.Info("cluster is listed anew: what happened since is not known", "resource", r.qualified(), "reason", err)
+	r.source.log.Info("cluster is listed anew: what happened since is not known", "resource", r.Qualified(), "reason", err)
 }
 
 // maxEndless is how many lists by watch in a row may rest without an end before none is asked for any more. One may have been an
@@ -136,7 +138,7 @@ func (r *resource) streamEnded(how streamEnd) {
 	case streamEndless: // client-go lists plainly by itself
 		if r.endless++; r.endless == maxEndless {
 			r.source.log.Warn("the API server never ends a list that it sends by watch; it is asked for plain lists from now on",
-				"resource", r.qualified())
+				"resource", r.Qualified())
 		}
 	}
 }
@@ -168,4 +170,4 @@ func (c endingClock) After(d time.Duration) <-chan time.Time {
 }
 
 // String names the resource in messages of client-go.
-func (r *resource) String() string { return fmt.Sprintf("mirror of %s", r.qualified()) }
+func (r *resource) String() string { return fmt.Sprintf("mirror of %s", r.Qualified()) }

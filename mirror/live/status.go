@@ -19,7 +19,7 @@ func (s *Source) Status() mirror.Status {
 		failure := r.failureLocked()
 		r.mu.Unlock()
 		status.Resources = append(status.Resources, mirror.Resource{
-			Name: r.resource, Synced: listed, Objects: objects, Age: age, Stale: s.tooOld(age), Error: failure,
+			Name: r.Resource, Synced: listed, Objects: objects, Age: age, Stale: s.tooOld(age), Error: failure,
 		})
 	}
 	return status
@@ -78,7 +78,7 @@ func (s *Source) setStale(stale bool) {
 	}
 	for _, r := range s.resources {
 		if age := r.age(); s.tooOld(age) {
-			s.log.Warn("cluster mirror is stale: the API server tells nothing any more", "resource", r.qualified(), "age", age,
+			s.log.Warn("cluster mirror is stale: the API server tells nothing any more", "resource", r.Qualified(), "age", age,
 				"limit", s.maxStaleness)
 		}
 	}

@@ -54,7 +54,7 @@ func (s *store) Delete(o any) error {
 	if _, there := s.known[n]; there {
 		delete(s.known, n)
 		news.objects = len(s.known)
-		news.changes = []engine.Change{{Object: s.resource.index.object(n), Delete: true}}
+		news.changes = []engine.Change{{Object: s.resource.Empty(n.namespace, n.name), Delete: true}}
 		news.problems = []problemsOf{{n, nil}}
 	}
 	s.feed.put(news, s.ended)
@@ -98,13 +98,13 @@ func (s *store) Replace(list []any, version string) error {
 	}
 	for n := range s.known {
 		if _, there := now[n]; !there {
-			news.changes = append(news.changes, engine.Change{Object: s.resource.index.object(n), Delete: true})
+			news.changes = append(news.changes, engine.Change{Object: s.resource.Empty(n.namespace, n.name), Delete: true})
 			news.problems = append(news.problems, problemsOf{n, nil})
 		}
 	}
 	s.known, news.objects = now, len(now)
 	s.feed.put(news, s.ended)
-	s.resource.source.log.Info("cluster listed", "resource", s.resource.qualified(), "objects", len(now),
+	s.resource.source.log.Info("cluster listed", "resource", s.resource.Qualified(), "objects", len(now),
 		"changes", len(news.changes), "first", first, "took", time.Since(start))
 	return nil
 }

@@ -50,7 +50,7 @@ type stream struct {
 func newStream(ctx context.Context, r *resource, inner watch.Interface, cancel context.CancelFunc, lists bool) *stream {
 	s := &stream{
 		resource: r, inner: inner, cancel: cancel, ended: ctx.Done(), lists: lists,
-		out: make(chan watch.Event, streamBuffer), stop: make(chan struct{}), cutter: cutter{encoder{secret: r.secret}},
+		out: make(chan watch.Event, streamBuffer), stop: make(chan struct{}), cutter: cutter{r.Kind, encoder{secret: r.secret}},
 	}
 	go s.relay()
 	return s
@@ -183,7 +183,7 @@ func (s *stream) cut(event watch.Event) watch.Event {
 	case watch.Deleted:
 		var m metav1.Object
 		if m, err = meta.Accessor(event.Object); err == nil {
-			i = &item{object: s.resource.index.object(name{m.GetNamespace(), m.GetName()}), version: m.GetResourceVersion()}
+			i = &item{object: s.resource.Empty(m.GetNamespace(), m.GetName()), version: m.GetResourceVersion()}
 		}
 	case watch.Bookmark, watch.Error:
 		return event

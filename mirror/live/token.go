@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 
 	"github.com/netpold/netpold/mirror"
+	"github.com/netpold/netpold/mirror/convert"
 )
 
 const (
@@ -24,11 +25,11 @@ const (
 // TokenFor returns the token of any state that holds an object of a resource, such as "networkpolicies", at a resource
 // version, as kubectl prints it in the object's metadata.
 func TokenFor(resource, resourceVersion string) (string, error) {
-	r, ok := indexOf(resource)
+	_, r, ok := kindOf(resource)
 	if !ok {
 		var names []string
-		for _, k := range kinds() {
-			names = append(names, k.resource)
+		for _, k := range convert.Kinds() {
+			names = append(names, k.Resource)
 		}
 		return "", fmt.Errorf("resource %q plays no part in decisions: give one of %s", resource, strings.Join(names, ", "))
 	}
@@ -103,7 +104,7 @@ func parseToken(s string) (positions, error) {
 		return malformed()
 	}
 	for b = b[2:]; len(b) > 0; {
-		if len(b) < 2 || len(b) < 2+int(b[1]) || b[0] < 1 || b[0] > resourceCount || p[b[0]-1] != "" {
+		if len(b) < 2 || len(b) < 2+int(b[1]) || b[0] < 1 || int(b[0]) > resourceCount || p[b[0]-1] != "" {
 			return malformed()
 		}
 		version := string(b[2 : 2+b[1]])

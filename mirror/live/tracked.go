@@ -68,7 +68,7 @@ func (t *tracked) cut(list runtime.Object) (*itemList, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the answer is no list: %w", err)
 	}
-	c := cutter{encoder{secret: t.resource.secret}}
+	c := cutter{t.resource.Kind, encoder{secret: t.resource.secret}}
 	to := &itemList{Items: make([]runtime.Object, 0, meta.LenList(list))}
 	to.ResourceVersion, to.Continue = listMeta.GetResourceVersion(), listMeta.GetContinue()
 	to.RemainingItemCount = listMeta.GetRemainingItemCount()

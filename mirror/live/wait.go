@@ -52,7 +52,7 @@ func (s *Source) lagging(p *published, behind []resourceIndex) []string {
 		}
 	}
 	for _, r := range behind {
-		names = append(names, s.resources[r].resource)
+		names = append(names, s.resources[r].Resource)
 	}
 	return names
 }

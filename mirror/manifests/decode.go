@@ -5,108 +5,56 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"reflect"
 	"slices"
 	"strings"
 
-	appsv1 "k8s.io/api/apps/v1"
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	networkingv1 "k8s.io/api/networking/v1"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	kjson "sigs.k8s.io/json"
 
+	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/mirror/convert"
 )
 
 // convert reads an object of a kind that plays a part.
-func (r *reading) convert(at place, raw []byte) {
-	switch at.kind {
-	case "Pod":
-		decode(r, at, raw, r.pod)
-	case "Namespace":
-		decode(r, at, raw, func(_ place, n *corev1.Namespace) { r.objects = append(r.objects, convert.Namespace(n)) })
-	case "Node":
-		decode(r, at, raw, func(at place, n *corev1.Node) {
-			node, problems := convert.Node(n)
-			r.found(at, "", problems)
-			r.objects = append(r.objects, node)
-		})
-	case "Service":
-		decode(r, at, raw, func(at place, s *corev1.Service) {
-			service, problems := convert.Service(s)
-			r.found(at, "", problems)
-			r.objects = append(r.objects, service)
-			r.services = append(r.services, s)
-		})
-	case "EndpointSlice":
-		decode(r, at, raw, func(at place, s *discoveryv1.EndpointSlice) {
-			slice, problems := convert.EndpointSlice(s)
-			r.found(at, "", problems)
-			r.objects = append(r.objects, slice)
-			r.sliced[identity{"Service", slice.Namespace, slice.Service}] = true
-		})
-	case "NetworkPolicy":
-		decode(r, at, raw, func(at place, np *networkingv1.NetworkPolicy) {
-			policy, problems := convert.Policy(np)
-			r.found(at, "", problems)
-			r.objects = append(r.objects, policy)
-		})
-	default:
-		r.workload(at, raw)
+func (r *reading) convert(at place, kind *convert.Kind, raw []byte) {
+	version, _ := kind.Version(at.version)
+	object := version.New()
+	if !r.decode(at, kind, raw, object) {
+		return
 	}
+	if kind.Template != nil {
+		r.template(at, object, kind.Template(object))
+		return
+	}
+	converted, problems, err := kind.Convert(object)
+	if err != nil {
+		r.problem(at, "", "can not be decoded: "+err.Error())
+		return
+	}
+	r.found(at, "", problems)
+	switch object := object.(type) {
+	case *corev1.Pod:
+		r.pod(object, converted.(*engine.Pod))
+		return
+	case *corev1.Service:
+		r.services = append(r.services, object)
+	case *discoveryv1.EndpointSlice:
+		r.sliced[identity{"Service", object.Namespace, object.Labels[discoveryv1.LabelServiceName]}] = true
+	}
+	r.objects = append(r.objects, converted)
 }
 
-// workload reads an object that stands for its Pods.
-func (r *reading) workload(at place, raw []byte) {
-	switch at.kind {
-	case "Deployment":
-		decode(r, at, raw, func(at place, d *appsv1.Deployment) {
-			r.template(at, &d.ObjectMeta, &d.Spec.Template, d.Spec.Replicas)
-		})
-	case "ReplicaSet":
-		decode(r, at, raw, func(at place, s *appsv1.ReplicaSet) {
-			r.template(at, &s.ObjectMeta, &s.Spec.Template, s.Spec.Replicas)
-		})
-	case "StatefulSet":
-		decode(r, at, raw, func(at place, s *appsv1.StatefulSet) {
-			w := r.template(at, &s.ObjectMeta, &s.Spec.Template, s.Spec.Replicas)
-			if s.Spec.Ordinals == nil {
-				return
-			}
-			w.start = s.Spec.Ordinals.Start
-			if w.start < 0 {
-				r.problem(at, "spec.ordinals.start", fmt.Sprintf("Invalid value: %d: must be greater than or equal to 0", w.start))
-			}
-		})
-	case "DaemonSet":
-		decode(r, at, raw, func(at place, s *appsv1.DaemonSet) { r.template(at, &s.ObjectMeta, &s.Spec.Template, nil) })
-	case "Job":
-		decode(r, at, raw, func(at place, j *batchv1.Job) {
-			r.template(at, &j.ObjectMeta, &j.Spec.Template, jobPods(j)).field = "spec.parallelism"
-		})
-	case "CronJob":
-		decode(r, at, raw, func(at place, j *batchv1.CronJob) {
-			r.template(at, &j.ObjectMeta, &j.Spec.JobTemplate.Spec.Template, nil).templateField = "spec.jobTemplate.spec.template."
-		})
-	}
-}
-
-// decode reads raw as a T as strictly as the API server does, and gives it to use unless it has no such form. An unknown
-// field is a problem in a NetworkPolicy, where it would be a rule that is not heard, and nothing in other kinds, which gain
-// fields with every release.
-func decode[T any, P interface {
-	*T
-	metav1.Object
-}](r *reading, at place, raw []byte, use func(place, P)) {
-	object := P(new(T))
+// decode reads raw as strictly as the API server does, and reports whether that gave an object. An unknown field is a problem in
+// a policy, where it would be a rule that is not heard, and nothing in other kinds, which gain fields with every release.
+func (r *reading) decode(at place, kind *convert.Kind, raw []byte, object convert.Object) bool {
 	strict := []kjson.StrictOption{kjson.DisallowDuplicateFields}
-	if at.kind == "NetworkPolicy" {
+	if kind.Policy {
 		strict = append(strict, kjson.DisallowUnknownFields)
 	}
 	strictErrors, err := kjson.UnmarshalStrict(raw, object, strict...)
@@ -114,17 +62,11 @@ func decode[T any, P interface {
 		r.unexpected(at, e)
 	}
 	if err != nil {
-		r.misshapen(at, raw, reflect.TypeFor[T](), err)
-		return
+		r.misshapen(at, raw, reflect.TypeOf(object), err)
+		return false
 	}
-	if isNamespaced(at.kind) {
-		object.SetNamespace(at.namespace)
-	} else {
-		object.SetNamespace("")
-	}
-	if at.kind == "NetworkPolicy" || r.metadata(at, object) {
-		use(at, object)
-	}
+	object.SetNamespace(at.namespace)
+	return kind.Policy || r.metadata(at, kind, object)
 }
 
 // unexpected reports a field that is unknown or given twice.
@@ -162,21 +104,17 @@ func (r *reading) misshapen(at place, raw []byte, t reflect.Type, err error) {
 }
 
 // metadata reports what no object may have for a name, a namespace and labels.
-func (r *reading) metadata(at place, object metav1.Object) bool {
+func (r *reading) metadata(at place, kind *convert.Kind, object metav1.Object) bool {
 	path := field.NewPath("metadata")
 	var errs field.ErrorList
-	check := apivalidation.NameIsDNSSubdomain
-	if at.kind == "Namespace" || at.kind == "Service" {
-		check = apivalidation.NameIsDNSLabel
-	}
 	if object.GetName() == "" {
 		errs = append(errs, field.Required(path.Child("name"), "it is what the object is asked about by; generateName gives none"))
 	} else {
-		for _, m := range check(object.GetName(), false) {
+		for _, m := range kind.ValidateName(object.GetName(), false) {
 			errs = append(errs, field.Invalid(path.Child("name"), object.GetName(), m))
 		}
 	}
-	if isNamespaced(at.kind) {
+	if kind.Namespaced {
 		for _, m := range apivalidation.ValidateNamespaceName(object.GetNamespace(), false) {
 			errs = append(errs, field.Invalid(path.Child("namespace"), object.GetNamespace(), m))
 		}

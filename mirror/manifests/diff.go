@@ -8,11 +8,11 @@ import (
 
 // changesTo are the changes that lead from one set of objects to another, and that other. Objects that stay the same are
 // kept as they are.
-func changesTo(was map[key]engine.Object, objects []engine.Object) ([]engine.Change, map[key]engine.Object) {
+func changesTo(was map[engine.ObjectKey]engine.Object, objects []engine.Object) ([]engine.Change, map[engine.ObjectKey]engine.Object) {
 	var changes []engine.Change
-	now := make(map[key]engine.Object, len(objects))
+	now := make(map[engine.ObjectKey]engine.Object, len(objects))
 	for _, o := range objects {
-		k := keyOf(o)
+		k := engine.KeyOf(o)
 		if old, ok := was[k]; ok && reflect.DeepEqual(old, o) {
 			now[k] = old
 			continue

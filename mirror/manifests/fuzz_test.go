@@ -43,10 +43,10 @@ func FuzzManifests(f *testing.F) {
 			}
 			return
 		}
-		seen := map[key]bool{}
+		seen := map[engine.ObjectKey]bool{}
 		for _, o := range got.Objects {
-			k := keyOf(o)
-			if seen[k] || k.name == "" {
+			k := engine.KeyOf(o)
+			if seen[k] || k.Name == "" {
 				t.Fatalf("%v is there twice or has no name", k)
 			}
 			seen[k] = true

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	kjson "sigs.k8s.io/json"
+
+	"github.com/netpold/netpold/mirror/convert"
 )
 
 // head is what tells an object.
@@ -67,29 +69,23 @@ const (
 	partUnknown
 )
 
-// kinds are those that play a part.
-func kinds() []string {
-	return []string{
-		"Pod", "Namespace", "Node", "Service", "NetworkPolicy", "EndpointSlice",
-		"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob",
+// versionOf is the API version in which a kind is read; empty for kinds that play no part.
+func versionOf(name string) string {
+	kind, ok := convert.KindNamed(name)
+	if !ok {
+		return ""
 	}
+	return kind.Versions[0].String()
 }
 
-// versionOf is the API version in which a kind is read; empty for kinds that play no part.
-func versionOf(kind string) string {
-	switch kind {
-	case "Pod", "Namespace", "Node", "Service":
-		return "v1"
-	case "NetworkPolicy":
-		return "networking.k8s.io/v1"
-	case "EndpointSlice":
-		return "discovery.k8s.io/v1"
-	case "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet":
-		return "apps/v1"
-	case "Job", "CronJob":
-		return "batch/v1"
+// isReadIn reports whether a kind that plays a part is read in that API version.
+func isReadIn(name, version string) bool {
+	kind, ok := convert.KindNamed(name)
+	if !ok {
+		return false
 	}
-	return ""
+	_, ok = kind.Version(version)
+	return ok
 }
 
 // partOf tells what an object is by its head.
@@ -99,15 +95,15 @@ func partOf(h head) part {
 	if kind == "List" {
 		return partItems
 	}
-	want := versionOf(kind)
+	read := kind
 	if isList && versionOf(item) != "" {
-		want = versionOf(item)
+		read = item
 	}
 	if misspelled, _ := spelled(h); misspelled != "" {
 		return partMisspelled
 	}
 	switch {
-	case want == "":
+	case versionOf(read) == "":
 		if isList && h.Items != nil {
 			return partItems
 		}
@@ -115,9 +111,9 @@ func partOf(h head) part {
 			return partUnknown
 		}
 		return partNone
-	case want == version && isList:
+	case isReadIn(read, version) && isList:
 		return partItems
-	case want == version:
+	case isReadIn(read, version):
 		return partObject
 	case builtIn(groupOf(version)):
 		return partUnversioned
@@ -171,11 +167,11 @@ func spelled(h head) (kind, version string) {
 
 // singular is the kind that is written in lower case, in the singular or the plural; empty where there is none.
 func singular(written string) string {
-	for _, kind := range kinds() {
-		lower := strings.ToLower(kind)
+	for _, kind := range slices.Concat(convert.Kinds(), convert.WorkloadKinds()) {
+		lower := strings.ToLower(kind.Name)
 		if rest, ok := strings.CutPrefix(written, strings.TrimSuffix(lower, "y")); ok {
 			if written == lower || rest == "s" || rest == "ys" || rest == "ies" {
-				return kind
+				return kind.Name
 			}
 		}
 	}
@@ -192,7 +188,7 @@ func groupOf(version string) string {
 
 // builtIn tells the groups of Kubernetes itself from those of extensions, which have kinds of the same names.
 func builtIn(group string) bool {
-	return !strings.Contains(group, ".") || slices.Contains([]string{"networking.k8s.io", "discovery.k8s.io"}, group)
+	return !strings.Contains(group, ".") || convert.HasGroup(group)
 }
 
 // ignoredAs is the name under which an object that plays no part is counted: its kind, with the group where the kind alone

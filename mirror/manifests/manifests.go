@@ -20,6 +20,7 @@ import (
 
 	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/mirror"
+	"github.com/netpold/netpold/mirror/convert"
 )
 
 // Options tell what to read.
@@ -149,41 +150,16 @@ func (r *Report) emptiness() string {
 	return "only these kinds were read: " + strings.Join(slices.Sorted(maps.Keys(r.Ignored)), ", ")
 }
 
-// resources are those that play a part, in the order in which they are told.
-func resources() []string {
-	return []string{"pods", "namespaces", "networkpolicies", "nodes", "services", "endpointslices"}
-}
-
+// counts returns how many of the objects there are of each mirrored resource.
 func counts(objects []engine.Object) map[string]int {
-	n := make(map[string]int, len(resources()))
-	for _, r := range resources() {
-		n[r] = 0
+	n := make(map[string]int, convert.KindCount)
+	for _, k := range convert.Kinds() {
+		n[k.Resource] = 0
 	}
 	for _, o := range objects {
 		if p, ok := o.(*engine.Pod); !ok || !isStandIn(p) {
-			n[keyOf(o).resource]++
+			n[convert.KindOf(o).Resource]++
 		}
 	}
 	return n
-}
-
-// key tells objects apart.
-type key struct{ resource, namespace, name string }
-
-func keyOf(o engine.Object) key {
-	switch o := o.(type) {
-	case *engine.Pod:
-		return key{"pods", o.Namespace, o.Name}
-	case *engine.Namespace:
-		return key{"namespaces", "", o.Name}
-	case *engine.Policy:
-		return key{"networkpolicies", o.Namespace, o.Name}
-	case *engine.Node:
-		return key{"nodes", "", o.Name}
-	case *engine.Service:
-		return key{"services", o.Namespace, o.Name}
-	case *engine.EndpointSlice:
-		return key{"endpointslices", o.Namespace, o.Name}
-	}
-	panic(fmt.Sprintf("object of unknown type %T", o))
 }

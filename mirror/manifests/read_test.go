@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/mirror/convert"
 )
 
 var sameObjects = cmp.Options{cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}), cmpopts.EquateEmpty()}
@@ -48,8 +49,8 @@ func readText(t *testing.T, text string) (Result, error) {
 func names(objects []engine.Object) []string {
 	var list []string
 	for _, o := range objects {
-		k := keyOf(o)
-		list = append(list, strings.TrimPrefix(k.resource+" "+k.namespace+"/"+k.name, " "))
+		key := engine.KeyOf(o)
+		list = append(list, convert.KindOf(o).Resource+" "+key.Namespace+"/"+key.Name)
 	}
 	slices.Sort(list)
 	return list
@@ -67,7 +68,7 @@ func mustRead(t *testing.T, text string) Result {
 func find[T engine.Object](t *testing.T, objects []engine.Object, name string) T {
 	t.Helper()
 	for _, o := range objects {
-		if x, ok := o.(T); ok && keyOf(o).name == name {
+		if x, ok := o.(T); ok && engine.KeyOf(o).Name == name {
 			return x
 		}
 	}

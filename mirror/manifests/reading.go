@@ -11,6 +11,7 @@ import (
 
 	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/mirror"
+	"github.com/netpold/netpold/mirror/convert"
 )
 
 // maxNesting is how deep lists of lists are read.
@@ -54,13 +55,14 @@ type place struct {
 	file     string
 	document int
 	// items are the places in lists that lead to it: items[3].
-	items                 string
-	kind, namespace, name string
+	items string
+	// version is the apiVersion, as it was written.
+	version, kind, namespace, name string
 }
 
 // of is the place of the object with this head.
 func (at place) of(h head, namespace string) place {
-	at.kind, at.name, at.namespace = string(h.Kind), string(h.Metadata.Name), ""
+	at.version, at.kind, at.name, at.namespace = string(h.APIVersion), string(h.Kind), string(h.Metadata.Name), ""
 	if isNamespaced(at.kind) {
 		at.namespace = string(h.Metadata.Namespace)
 		if at.namespace == "" {
@@ -70,8 +72,9 @@ func (at place) of(h head, namespace string) place {
 	return at
 }
 
-func isNamespaced(kind string) bool {
-	return versionOf(kind) != "" && kind != "Namespace" && kind != "Node"
+func isNamespaced(name string) bool {
+	kind, ok := convert.KindNamed(name)
+	return ok && kind.Namespaced
 }
 
 func (at place) identity() identity { return identity{at.kind, at.namespace, at.name} }
@@ -160,7 +163,8 @@ func (r *reading) object(at place, raw []byte) {
 		r.problem(at, "apiVersion", fmt.Sprintf("Unsupported value: %q: a %s is read as %s", string(h.APIVersion), kind, versionOf(kind)))
 	case partObject:
 		if r.isNew(at) {
-			r.convert(at, raw)
+			kind, _ := convert.KindNamed(at.kind)
+			r.convert(at, kind, raw)
 		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/mirror"
+	"github.com/netpold/netpold/mirror/convert"
 )
 
 // SourceOptions tell what to serve and how to watch it.
@@ -47,7 +48,7 @@ type Source struct {
 
 	// Of the goroutine that loads:
 	cluster *engine.Cluster
-	objects map[key]engine.Object
+	objects map[engine.ObjectKey]engine.Object
 	sizes   map[string]int
 	// tried is what was read last, taken or not.
 	tried sum
@@ -290,8 +291,8 @@ func (s *Source) Status() mirror.Status {
 	if s.refused != nil {
 		status.Problems = slices.Clone(s.refused)
 	}
-	for _, name := range resources() {
-		r := mirror.Resource{Name: name, Synced: status.Ready, Objects: s.report.Counts[name], Error: s.failure}
+	for _, k := range convert.Kinds() {
+		r := mirror.Resource{Name: k.Resource, Synced: status.Ready, Objects: s.report.Counts[k.Resource], Error: s.failure}
 		if len(s.watched) > 0 && !s.verified.IsZero() {
 			r.Age = time.Since(s.verified)
 			r.Stale = r.Age > 3*s.options.Check

@@ -211,7 +211,12 @@ func TestWatchOfSeveralPaths(t *testing.T) {
 		if file == "two/b.yaml" {
 			text = docs(podNamed("b"), podNamed("e"))
 		}
-		state := s.published(t, func() { put(t, filepath.Join(dir, file), text) })
+		state := s.published(t, func() { // moved in whole: half a file may be read as well
+			put(t, filepath.Join(dir, "new"), text)
+			if err := os.Rename(filepath.Join(dir, "new"), filepath.Join(dir, file)); err != nil {
+				t.Error(err)
+			}
+		})
 		if got := state.Snapshot.Counts().Pods; got != 4+i {
 			t.Errorf("%s: %d Pods, want %d", file, got, 4+i)
 		}

@@ -34,19 +34,12 @@ type pod struct {
 // workload is an object that stands for its Pods.
 type workload struct {
 	place
-	owner    identity
-	template *corev1.PodTemplateSpec
-	// replicas is how many Pods it stands for; field is where that is written, templateField where the template is.
-	replicas             int
-	field, templateField string
-	// start is the first number of a StatefulSet's Pods.
-	start int32
+	owner identity
+	convert.Template
 }
 
 // pod takes a Pod.
-func (r *reading) pod(at place, p *corev1.Pod) {
-	object, problems := convert.Pod(p)
-	r.found(at, "", problems)
+func (r *reading) pod(p *corev1.Pod, object *engine.Pod) {
 	r.pods = append(r.pods, &pod{
 		Pod:         object,
 		owner:       controllerOf(p.Namespace, p),
@@ -75,37 +68,12 @@ func controllerOf(namespace string, o metav1.Object) identity {
 	return identity{}
 }
 
-// jobPods is how many Pods a Job runs at a time; one that has finished or is suspended runs none.
-func jobPods(j *batchv1.Job) *int32 {
-	n := int32(1)
-	if j.Spec.Parallelism != nil {
-		n = *j.Spec.Parallelism
+// template takes a workload.
+func (r *reading) template(at place, object metav1.Object, t convert.Template) {
+	if t.Start != nil && *t.Start < 0 {
+		r.problem(at, "spec.ordinals.start", fmt.Sprintf("Invalid value: %d: must be greater than or equal to 0", *t.Start))
 	}
-	if j.Spec.Completions != nil {
-		n = min(n, *j.Spec.Completions)
-	}
-	if j.Spec.Suspend != nil && *j.Spec.Suspend {
-		n = 0
-	}
-	for _, c := range j.Status.Conditions {
-		if c.Status == corev1.ConditionTrue && (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed) {
-			n = 0
-		}
-	}
-	return &n
-}
-
-// template takes a workload, with one Pod where replicas is left out.
-func (r *reading) template(at place, meta *metav1.ObjectMeta, template *corev1.PodTemplateSpec, replicas *int32) *workload {
-	w := &workload{
-		place: at, owner: controllerOf(at.namespace, meta), template: template,
-		replicas: 1, field: "spec.replicas", templateField: "spec.template.",
-	}
-	if replicas != nil {
-		w.replicas = int(*replicas)
-	}
-	r.workloads = append(r.workloads, w)
-	return w
+	r.workloads = append(r.workloads, &workload{place: at, owner: controllerOf(at.namespace, object), Template: t})
 }
 
 // expand adds the Pods of the workloads that have none in the files (S27).
@@ -132,7 +100,7 @@ func (r *reading) expand() {
 		switch {
 		case populated[w.identity()]:
 			r.fromTemplate(w)
-		case w.replicas == 0:
+		case w.Replicas == 0:
 			r.standIn(w)
 		case owned:
 			r.fromTemplate(w)
@@ -187,40 +155,43 @@ func (w *workload) asOwner() []engine.Workload {
 // fromTemplate is a Pod as the template describes it, and tells whether nothing is wrong with it.
 func (r *reading) fromTemplate(w *workload) (*engine.Pod, bool) {
 	p, problems := convert.Pod(&corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Labels: w.template.Labels},
-		Spec:       w.template.Spec,
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Labels: w.Pod.Labels},
+		Spec:       w.Pod.Spec,
 	})
 	p.Workloads = w.asOwner()
 	if w.kind == "Job" {
 		p.Labels = withLabels(p.Labels, batchv1.JobNameLabel, w.name, "job-name", w.name)
 	}
-	return p, r.found(w.place, w.templateField, problems)
+	return p, r.found(w.place, w.PodField+".", problems)
 }
 
 // populate adds the Pods of one workload.
 func (r *reading) populate(w *workload, names map[identity]bool) {
 	template, ok := r.fromTemplate(w)
-	if w.replicas < 0 || w.replicas > maxReplicas {
-		r.problem(w.place, w.field, fmt.Sprintf("Invalid value: %d: must be between 0 and %d, as each stands for a Pod", w.replicas, maxReplicas))
+	if w.Replicas < 0 || w.Replicas > maxReplicas {
+		r.problem(w.place, w.ReplicasField, fmt.Sprintf("Invalid value: %d: must be between 0 and %d, as each stands for a Pod", w.Replicas, maxReplicas))
 		return
 	}
-	if w.replicas > maxTemplatePods-r.templatePods {
-		r.problem(w.place, w.field, fmt.Sprintf("Invalid value: %d: all workloads together stand for more than %d Pods", w.replicas, maxTemplatePods))
+	if w.Replicas > maxTemplatePods-r.templatePods {
+		r.problem(w.place, w.ReplicasField, fmt.Sprintf("Invalid value: %d: all workloads together stand for more than %d Pods", w.Replicas, maxTemplatePods))
 		return
 	}
-	r.templatePods += w.replicas
+	r.templatePods += w.Replicas
 	if !ok {
 		return
 	}
-	next := int(w.start)
-	r.pods = slices.Grow(r.pods, w.replicas)
-	made := make([]pod, w.replicas)
-	objects := make([]engine.Pod, w.replicas)
+	next := 0
+	if w.Start != nil {
+		next = int(*w.Start)
+	}
+	r.pods = slices.Grow(r.pods, w.Replicas)
+	made := make([]pod, w.Replicas)
+	objects := make([]engine.Pod, w.Replicas)
 	for i := range made {
 		name := identity{"Pod", w.namespace, w.name + "-" + strconv.Itoa(next)}
 		for names[name] {
 			if w.kind == "StatefulSet" {
-				r.problem(w.place, w.field, fmt.Sprintf("its Pod %q is in the files too, and is not its own; remove one of them", name.name))
+				r.problem(w.place, w.ReplicasField, fmt.Sprintf("its Pod %q is in the files too, and is not its own; remove one of them", name.name))
 				return
 			}
 			next++

@@ -7,9 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
-	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -102,29 +99,15 @@ func (w *world) advance(resource, version string) {
 	w.token = token
 }
 
-// converted is an object as the engine has it, with its resource and a key.
+// converted returns an object as the engine has it, with its resource and a key.
 func converted(o runtime.Object) (resource, key string, object engine.Object) {
-	switch o := o.(type) {
-	case *corev1.Pod:
-		resource = "pods"
-		object, _ = convert.Pod(o)
-	case *corev1.Namespace:
-		resource, object = "namespaces", convert.Namespace(o)
-	case *corev1.Node:
-		resource = "nodes"
-		object, _ = convert.Node(o)
-	case *corev1.Service:
-		resource = "services"
-		object, _ = convert.Service(o)
-	case *discoveryv1.EndpointSlice:
-		resource = "endpointslices"
-		object, _ = convert.EndpointSlice(o)
-	case *networkingv1.NetworkPolicy:
-		resource = "networkpolicies"
-		object, _ = convert.Policy(o)
-	}
 	name := o.(metav1.Object)
-	return resource, keyOf(resource, name.GetNamespace(), name.GetName()), object
+	for _, k := range convert.Kinds() {
+		if object, _, err := k.Convert(o); err == nil {
+			return k.Resource, keyOf(k.Resource, name.GetNamespace(), name.GetName()), object
+		}
+	}
+	panic(fmt.Sprintf("no kind for %T", o))
 }
 
 func keyOf(resource, namespace, name string) string { return resource + " " + namespace + "/" + name }

@@ -1,0 +1,156 @@
+package convert
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/mirror"
+)
+
+// Object is a Kubernetes object.
+type Object interface {
+	metav1.Object
+	runtime.Object
+}
+
+// Kind is a kind of Kubernetes objects that decisions depend on. It is mirrored and has Empty, or it is a workload and has
+// Template. A Kind must not be modified.
+type Kind struct {
+	// Name is the kind as manifests write it. Example: "NetworkPolicy".
+	Name string
+	// Resource is plural and in lower case. Example: "networkpolicies".
+	Resource string
+	// Namespaced objects have a namespace. Others belong to the whole cluster.
+	Namespaced bool
+	// Policy kinds are checked whole when they are converted, as an unknown field may be a rule that was meant.
+	Policy bool
+	// Versions are the API versions that are read, the preferred one first. All are of one group.
+	Versions []Version
+	// ValidateName returns what the API server refuses in a name.
+	ValidateName func(name string, prefix bool) []string
+	// Empty returns the engine's object of that name and nothing else, which stands for it in a deletion.
+	Empty func(namespace, name string) engine.Object
+	// Template returns what a workload makes its Pods of; nil for other kinds.
+	Template func(Object) Template
+}
+
+// Version is one API version of a kind.
+type Version struct {
+	schema.GroupVersion
+	// AddToScheme registers the types of the group and version.
+	AddToScheme func(*runtime.Scheme) error
+	// New returns a new object with no field set.
+	New func() Object
+	// convert returns false for an object of another type.
+	convert func(any) (engine.Object, []mirror.Problem, bool)
+}
+
+// Template is what a workload makes its Pods of. It refers to the workload's object.
+type Template struct {
+	Pod *corev1.PodTemplateSpec
+	// Replicas is how many Pods there are. If nobody wrote it, it is 1.
+	Replicas int
+	// ReplicasField and PodField are where the two are written. Example: "spec.replicas".
+	ReplicasField, PodField string
+	// Start is the number of a StatefulSet's first Pod; nil if nobody wrote it.
+	Start *int32
+}
+
+// Kinds returns the mirrored kinds, in the order in which users read them. Tokens of live clusters number the kinds in this
+// order, so that a new one goes to the end.
+func Kinds() []Kind { return mirrored[:] }
+
+// WorkloadKinds returns the kinds that make Pods of a template.
+func WorkloadKinds() []Kind { return workloads }
+
+// KindNamed returns the kind of that name, mirrored or a workload. It reports whether there is one.
+func KindNamed(name string) (*Kind, bool) {
+	for _, list := range [][]Kind{mirrored[:], workloads} {
+		for i := range list {
+			if list[i].Name == name {
+				return &list[i], true
+			}
+		}
+	}
+	return nil, false
+}
+
+// KindOf returns the mirrored kind of an engine's object.
+func KindOf(o engine.Object) *Kind {
+	key := engine.KeyOf(o)
+	for i := range mirrored {
+		if engine.KeyOf(mirrored[i].Empty(key.Namespace, key.Name)) == key {
+			return &mirrored[i]
+		}
+	}
+	panic(fmt.Sprintf("no kind for %T: add it to the table in mirror/convert/kinds.go", o))
+}
+
+// HasGroup reports whether some kind is of the API group.
+func HasGroup(group string) bool {
+	for _, list := range [][]Kind{mirrored[:], workloads} {
+		for i := range list {
+			if list[i].Group() == group {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Group returns the API group, which is empty for the core group.
+func (k *Kind) Group() string { return k.Versions[0].Group }
+
+// Qualified returns the resource as RBAC rules and kubectl write it. Example: "networkpolicies.networking.k8s.io".
+func (k *Kind) Qualified() string {
+	return schema.GroupResource{Group: k.Group(), Resource: k.Resource}.String()
+}
+
+// Version returns the version that apiVersion names. It reports whether the kind is read in it.
+func (k *Kind) Version(apiVersion string) (*Version, bool) {
+	for i := range k.Versions {
+		if k.Versions[i].String() == apiVersion {
+			return &k.Versions[i], true
+		}
+	}
+	return nil, false
+}
+
+// Convert converts an object of a mirrored kind, in any of its versions. The error says that o is no such object.
+func (k *Kind) Convert(o any) (engine.Object, []mirror.Problem, error) {
+	for i := range k.Versions {
+		if object, problems, ok := k.Versions[i].convert(o); ok {
+			return object, problems, nil
+		}
+	}
+	return nil, nil, fmt.Errorf("an object of type %T came in place of a %s", o, k.Name)
+}
+
+// pointer is a *T that is a Kubernetes object.
+type pointer[T any] interface {
+	*T
+	Object
+}
+
+// version returns the version whose objects are Ts, and which convert turns into the engine's.
+func version[T any, P pointer[T], E engine.Object](
+	of schema.GroupVersion, addToScheme func(*runtime.Scheme) error, convert func(P) (E, []mirror.Problem),
+) Version {
+	return Version{
+		GroupVersion: of, AddToScheme: addToScheme,
+		New: func() Object { return P(new(T)) },
+		convert: func(o any) (engine.Object, []mirror.Problem, bool) {
+			typed, ok := o.(P)
+			if !ok {
+				return nil, nil, false
+			}
+			object, problems := convert(typed)
+			return object, problems, true
+		},
+	}
+}

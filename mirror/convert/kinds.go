@@ -1,0 +1,81 @@
+package convert
+
+import (
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/netpold/netpold/engine"
+)
+
+// KindCount is how many kinds are mirrored.
+const KindCount = len(mirrored)
+
+// mirrored are the kinds that become the engine's objects. This table is the one place that lists them.
+var mirrored = [...]Kind{
+	{
+		Name: "Pod", Resource: "pods", Namespaced: true,
+		Versions:     []Version{version(corev1.SchemeGroupVersion, corev1.AddToScheme, Pod)},
+		ValidateName: apivalidation.NameIsDNSSubdomain,
+		Empty:        func(namespace, name string) engine.Object { return &engine.Pod{Namespace: namespace, Name: name} },
+	},
+	{
+		Name: "Namespace", Resource: "namespaces",
+		Versions:     []Version{version(corev1.SchemeGroupVersion, corev1.AddToScheme, Namespace)},
+		ValidateName: apivalidation.NameIsDNSLabel,
+		Empty:        func(_, name string) engine.Object { return &engine.Namespace{Name: name} },
+	},
+	{
+		Name: "NetworkPolicy", Resource: "networkpolicies", Namespaced: true, Policy: true,
+		Versions:     []Version{version(networkingv1.SchemeGroupVersion, networkingv1.AddToScheme, Policy)},
+		ValidateName: apivalidation.NameIsDNSSubdomain,
+		Empty:        func(namespace, name string) engine.Object { return &engine.Policy{Namespace: namespace, Name: name} },
+	},
+	{
+		Name: "Node", Resource: "nodes",
+		Versions:     []Version{version(corev1.SchemeGroupVersion, corev1.AddToScheme, Node)},
+		ValidateName: apivalidation.NameIsDNSSubdomain,
+		Empty:        func(_, name string) engine.Object { return &engine.Node{Name: name} },
+	},
+	{
+		Name: "Service", Resource: "services", Namespaced: true,
+		Versions:     []Version{version(corev1.SchemeGroupVersion, corev1.AddToScheme, Service)},
+		ValidateName: apivalidation.NameIsDNSLabel,
+		Empty:        func(namespace, name string) engine.Object { return &engine.Service{Namespace: namespace, Name: name} },
+	},
+	{
+		Name: "EndpointSlice", Resource: "endpointslices", Namespaced: true,
+		Versions:     []Version{version(discoveryv1.SchemeGroupVersion, discoveryv1.AddToScheme, EndpointSlice)},
+		ValidateName: apivalidation.NameIsDNSSubdomain,
+		Empty: func(namespace, name string) engine.Object {
+			return &engine.EndpointSlice{Namespace: namespace, Name: name}
+		},
+	},
+}
+
+// workloads are the kinds that make Pods of a template, and stand for them where those are not known.
+var workloads = []Kind{
+	workload("Deployment", "deployments", appsv1.SchemeGroupVersion, appsv1.AddToScheme, deploymentTemplate),
+	workload("StatefulSet", "statefulsets", appsv1.SchemeGroupVersion, appsv1.AddToScheme, statefulSetTemplate),
+	workload("DaemonSet", "daemonsets", appsv1.SchemeGroupVersion, appsv1.AddToScheme, daemonSetTemplate),
+	workload("ReplicaSet", "replicasets", appsv1.SchemeGroupVersion, appsv1.AddToScheme, replicaSetTemplate),
+	workload("Job", "jobs", batchv1.SchemeGroupVersion, batchv1.AddToScheme, jobTemplate),
+	workload("CronJob", "cronjobs", batchv1.SchemeGroupVersion, batchv1.AddToScheme, cronJobTemplate),
+}
+
+// workload returns the kind whose objects are Ts, and which template reads.
+func workload[T any, P pointer[T]](
+	name, resource string, of schema.GroupVersion, addToScheme func(*runtime.Scheme) error, template func(P) Template,
+) Kind {
+	return Kind{
+		Name: name, Resource: resource, Namespaced: true,
+		Versions:     []Version{{GroupVersion: of, AddToScheme: addToScheme, New: func() Object { return P(new(T)) }}},
+		ValidateName: apivalidation.NameIsDNSSubdomain,
+		Template:     func(o Object) Template { return template(o.(P)) },
+	}
+}
