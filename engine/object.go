@@ -43,6 +43,12 @@ type Pod struct {
 	Ports []NamedPort
 	// Workloads are what the Pod belongs to, in its namespace: its controller, and that one's.
 	Workloads []Workload
+	// HostPorts are ports of its Node that lead to its containers. Decisions do not read them.
+	HostPorts []HostPort
+	// SecondaryIPs are its addresses in networks beside the cluster's, unmapped. Decisions do not read them.
+	SecondaryIPs []netip.Addr
+	// Placeholder says that there is no such Pod: it stands for Workloads that have none, and is Finished.
+	Placeholder bool
 }
 
 // NamedPort is a container port with a name.
@@ -69,6 +75,8 @@ type Node struct {
 	Name string
 	// IPs are the addresses of its status, unmapped; host names are left out.
 	IPs []netip.Addr
+	// PodCIDRs are the ranges that its Pods get addresses from. Decisions do not read them.
+	PodCIDRs []netip.Prefix
 }
 
 // Policy is a NetworkPolicy after the API server's defaulting (S11, S20).
@@ -148,6 +156,10 @@ type Service struct {
 	// ExternalName Services are names of DNS, and stand for no endpoint.
 	ExternalName bool
 	Ports        []ServicePort
+	// Selector selects the Pods that its EndpointSlices are made of; nil for none. Decisions do not read it.
+	Selector map[string]string
+	// PortDetails are of the ports that have a node port or a named target port. Decisions do not read them.
+	PortDetails []ServicePortDetail
 }
 
 // ServicePort is a port of a Service. EndpointSlices give its target by the same Name.

@@ -88,12 +88,14 @@ func (t *txn) applyPod(o *Pod, gone bool) {
 			return
 		}
 		t.removePod(old)
+		t.aside.setPod(t.edit, old.key(), nil)
 		ns := t.namespace(o.Namespace)
 		ns.pods.Delete(t.edit, o.Name)
 		t.forgetNamespace(o.Namespace, ns)
 		return
 	}
 	p := newPod(o)
+	t.aside.setPod(t.edit, p.key(), newPodAside(o))
 	t.namespace(o.Namespace) // before the old one goes, so that the namespace stays
 	if old != nil {
 		p.class = old.class // kept until the end, so that a class that stays is not made again

@@ -22,6 +22,7 @@ func (t *txn) applyService(o *Service, gone bool) {
 	}
 	if old.object != nil {
 		t.counts.Services--
+		t.aside.removeService(t.edit, old.object)
 		for _, ip := range vips(old.object) {
 			keys, _ := t.vips.Get(ip)
 			if at := slices.Index(keys, key); len(keys) == 1 {
@@ -39,6 +40,7 @@ func (t *txn) applyService(o *Service, gone bool) {
 	if !gone {
 		fresh.object = o
 		t.counts.Services++
+		t.aside.addService(t.edit, o)
 		for _, ip := range vips(o) {
 			keys, _ := t.vips.Get(ip)
 			if len(keys) == 0 && t.address(ip) != nil {

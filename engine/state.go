@@ -50,6 +50,8 @@ type state struct {
 	unusedKeys int
 	// namespacesBy finds namespaces by a label, sorted.
 	namespacesBy persist.Map[label, []string]
+
+	aside aside
 }
 
 // nameKey is a namespace and a name in it.
@@ -102,6 +104,7 @@ func newState(o Options) state {
 		tiers:         persist.NewMap[string, sharedTier](hashString),
 		keys:          persist.NewMap[scopedKey, int](persist.HashOf[scopedKey]()),
 		namespacesBy:  persist.NewMap[label, []string](persist.HashOf[label]()),
+		aside:         newAside(),
 	}
 }
 
@@ -281,6 +284,7 @@ func (t *txn) applyNode(o *Node, gone bool) {
 	if n.object == nil {
 		t.counts.Nodes++
 	} else {
+		t.aside.removeNode(t.edit, n.object)
 		for _, ip := range n.object.IPs {
 			t.release(ip, claim{node: n.handle, object: true})
 		}
@@ -292,6 +296,7 @@ func (t *txn) applyNode(o *Node, gone bool) {
 		t.forgetNode(o.Name, n)
 		return
 	}
+	t.aside.addNode(t.edit, o)
 	for _, ip := range o.IPs {
 		t.claim(ip, claim{node: n.handle, object: true})
 	}

@@ -3,6 +3,7 @@ package enginetest
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 
 	"github.com/netpold/netpold/engine"
@@ -35,6 +36,12 @@ func podFields() []field[engine.Pod] {
 		},
 		func(r *Random, p *engine.Pod) { p.Ports = some(r, 3, r.namedPort) },
 		func(r *Random, p *engine.Pod) { p.Workloads = some(r, 2, r.workload) },
+		func(r *Random, p *engine.Pod) {
+			p.HostPorts, p.SecondaryIPs = nil, nil
+			if r.chance(30) {
+				p.HostPorts, p.SecondaryIPs = some(r, 2, r.hostPort), r.ips(externalAddrs())
+			}
+		},
 	}
 }
 
@@ -53,7 +60,16 @@ func serviceFields() []field[engine.Service] {
 		func(r *Random, s *engine.Service) { s.IPs = r.ips(serviceAddrs()) },
 		func(r *Random, s *engine.Service) { s.Headless = r.chance(15) },
 		func(r *Random, s *engine.Service) { s.ExternalName = r.chance(7) },
-		func(r *Random, s *engine.Service) { s.Ports = r.servicePorts(true) },
+		func(r *Random, s *engine.Service) {
+			s.Ports, s.PortDetails = r.servicePorts(true), nil
+			for _, p := range s.Ports {
+				if r.chance(50) {
+					d := engine.ServicePortDetail{Port: p.Port, Protocol: p.Protocol, NodePort: r.port(), Target: r.portName()}
+					s.PortDetails = append(s.PortDetails, d)
+				}
+			}
+		},
+		func(r *Random, s *engine.Service) { s.Selector = r.labels() },
 	}
 }
 
@@ -97,12 +113,28 @@ func (r *Random) sliceEndpoint() engine.SliceEndpoint {
 	return e
 }
 
+func (r *Random) hostPort() engine.HostPort {
+	h := engine.HostPort{Port: r.port(), ContainerPort: r.port(), Protocol: r.protocol()}
+	if r.chance(20) {
+		h.IP = r.addr(nodeAddrs())
+	}
+	return h
+}
+
+func (r *Random) podCIDR() netip.Prefix {
+	a := r.addr(podAddrs())
+	return netip.PrefixFrom(a, pick(r, a.BitLen(), a.BitLen()-2, 24)).Masked()
+}
+
 func namespaceFields() []field[engine.Namespace] {
 	return []field[engine.Namespace]{func(r *Random, n *engine.Namespace) { n.Labels = r.labels() }}
 }
 
 func nodeFields() []field[engine.Node] {
-	return []field[engine.Node]{func(r *Random, n *engine.Node) { n.IPs = r.ips(nodeAddrs()) }}
+	return []field[engine.Node]{
+		func(r *Random, n *engine.Node) { n.IPs = r.ips(nodeAddrs()) },
+		func(r *Random, n *engine.Node) { n.PodCIDRs = some(r, 2, r.podCIDR) },
+	}
 }
 
 // fill sets every field, or, as an update does, one or two.
@@ -164,6 +196,7 @@ func Clone(o engine.Object) engine.Object {
 		c := *o
 		c.Labels, c.IPs, c.HostIPs = maps.Clone(o.Labels), slices.Clone(o.IPs), slices.Clone(o.HostIPs)
 		c.Ports, c.Workloads = slices.Clone(o.Ports), slices.Clone(o.Workloads)
+		c.HostPorts, c.SecondaryIPs = slices.Clone(o.HostPorts), slices.Clone(o.SecondaryIPs)
 		return &c
 	case *engine.Policy:
 		c := *o
@@ -172,10 +205,11 @@ func Clone(o engine.Object) engine.Object {
 	case *engine.Namespace:
 		return &engine.Namespace{Name: o.Name, Labels: maps.Clone(o.Labels)}
 	case *engine.Node:
-		return &engine.Node{Name: o.Name, IPs: slices.Clone(o.IPs)}
+		return &engine.Node{Name: o.Name, IPs: slices.Clone(o.IPs), PodCIDRs: slices.Clone(o.PodCIDRs)}
 	case *engine.Service:
 		c := *o
 		c.IPs, c.Ports = slices.Clone(o.IPs), slices.Clone(o.Ports)
+		c.Selector, c.PortDetails = maps.Clone(o.Selector), slices.Clone(o.PortDetails)
 		return &c
 	case *engine.EndpointSlice:
 		c := *o

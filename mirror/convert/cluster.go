@@ -25,5 +25,5 @@ func Node(n *corev1.Node) (*engine.Node, []mirror.Problem) {
 			ips = f.addr(ips, a.Address, func() string { return "status.addresses[" + strconv.Itoa(i) + "].address" })
 		}
 	}
-	return &engine.Node{Name: intern(n.Name), IPs: ips}, f.list
+	return &engine.Node{Name: intern(n.Name), IPs: ips, PodCIDRs: podCIDRs(&n.Spec)}, f.list
 }

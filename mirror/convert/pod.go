@@ -25,8 +25,10 @@ func Pod(p *corev1.Pod) (*engine.Pod, []mirror.Problem) {
 			p.Status.PodIP, "status.podIPs", "status.podIP", ".ip"),
 		HostIPs: addrs(&f, p.Status.HostIPs, func(x corev1.HostIP) string { return x.IP },
 			p.Status.HostIP, "status.hostIPs", "status.hostIP", ".ip"),
-		Ports:     ports(&f, &p.Spec),
-		Workloads: Workloads(p.OwnerReferences, p.Labels),
+		Ports:        ports(&f, &p.Spec),
+		Workloads:    Workloads(p.OwnerReferences, p.Labels),
+		HostPorts:    hostPorts(&p.Spec),
+		SecondaryIPs: secondaryIPs(p),
 	}
 	if !p.CreationTimestamp.IsZero() {
 		pod.Created = p.CreationTimestamp.Unix()

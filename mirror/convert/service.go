@@ -22,12 +22,17 @@ func Service(s *corev1.Service) (*engine.Service, []mirror.Problem) {
 	if !service.ExternalName {
 		service.Headless = headless(&s.Spec)
 		service.IPs = serviceIPs(&f, s, service.Headless)
+		service.Selector = internLabels(s.Spec.Selector)
 	}
 	for i := range s.Spec.Ports {
 		p := &s.Spec.Ports[i]
 		path := func() string { return "spec.ports[" + strconv.Itoa(i) + "]" }
 		if number, protocol, ok := f.port(p.Port, p.Protocol, path, "port"); ok {
-			service.Ports = append(service.Ports, engine.ServicePort{Name: intern(p.Name), Port: number, Protocol: protocol})
+			port := engine.ServicePort{Name: intern(p.Name), Port: number, Protocol: protocol}
+			service.Ports = append(service.Ports, port)
+			if d, ok := portDetail(p, port); ok {
+				service.PortDetails = append(service.PortDetails, d)
+			}
 		}
 	}
 	return service, f.list

@@ -24,12 +24,18 @@ func full() []engine.Object {
 		&engine.Pod{
 			Namespace: "a", Name: "b", UID: "c", Created: 1, Labels: map[string]string{"k": "v"}, Node: "n", HostNetwork: true, Finished: true,
 			IPs: []netip.Addr{ip}, HostIPs: []netip.Addr{ip}, Ports: []engine.NamedPort{{Name: "http", Port: 80, Protocol: engine.UDP}},
-			Workloads: []engine.Workload{{Kind: "Job", Name: "j"}},
+			Workloads:    []engine.Workload{{Kind: "Job", Name: "j"}},
+			HostPorts:    []engine.HostPort{{Port: 80, ContainerPort: 8080, Protocol: engine.UDP, IP: ip}},
+			SecondaryIPs: []netip.Addr{ip}, Placeholder: true,
 		},
 		&engine.Namespace{Name: "a", Labels: map[string]string{"k": "v"}},
-		&engine.Node{Name: "a", IPs: []netip.Addr{ip}},
+		&engine.Node{Name: "a", IPs: []netip.Addr{ip}, PodCIDRs: []netip.Prefix{netip.PrefixFrom(ip, 8)}},
 		&engine.Policy{Namespace: "a", Name: "b", Subject: selector, IsolatesEgress: true, IsolatesIngress: true, Egress: rules, Ingress: rules},
-		&engine.Service{Namespace: "a", Name: "b", IPs: []netip.Addr{ip}, Headless: true, ExternalName: true, Ports: ports},
+		&engine.Service{
+			Namespace: "a", Name: "b", IPs: []netip.Addr{ip}, Headless: true, ExternalName: true, Ports: ports,
+			Selector:    map[string]string{"k": "v"},
+			PortDetails: []engine.ServicePortDetail{{Port: 80, Protocol: engine.UDP, NodePort: 30080, Target: "http"}},
+		},
 		&engine.EndpointSlice{Namespace: "a", Name: "b", Service: "s", Ports: ports, Endpoints: []engine.SliceEndpoint{
 			{Addr: ip, Pod: "p", Ready: true, Serving: true, Terminating: true},
 		}},

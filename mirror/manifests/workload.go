@@ -114,7 +114,7 @@ func (r *reading) expand() {
 func (r *reading) standIn(w *workload) {
 	if p, ok := r.fromTemplate(w); ok {
 		r.pods = append(r.pods, &pod{Pod: &engine.Pod{
-			Namespace: p.Namespace, Name: w.name + standInMark + w.kind, Finished: true, Workloads: p.Workloads,
+			Namespace: p.Namespace, Name: w.name + standInMark + w.kind, Finished: true, Placeholder: true, Workloads: p.Workloads,
 		}})
 	}
 }

@@ -1,0 +1,103 @@
+package convert
+
+import (
+	"encoding/json"
+	"net/netip"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/netpold/netpold/engine"
+)
+
+// networkStatus is the annotation in which Multus writes the addresses of a Pod in every network.
+const networkStatus = "k8s.v1.cni.cncf.io/network-status"
+
+// secondaryIPs returns the addresses of a Pod in networks beside the cluster's. An annotation that cannot be read has none:
+// nothing is decided by it.
+func secondaryIPs(p *corev1.Pod) []netip.Addr {
+	text, ok := p.Annotations[networkStatus]
+	if !ok {
+		return nil
+	}
+	var networks []struct {
+		IPs     []string `json:"ips"`
+		Default bool     `json:"default"`
+	}
+	if json.Unmarshal([]byte(text), &networks) != nil {
+		return nil
+	}
+	var ips []netip.Addr
+	for _, network := range networks {
+		if network.Default {
+			continue
+		}
+		for _, s := range network.IPs {
+			if ip, ok := addrOf(s); ok && !slices.Contains(ips, ip) {
+				ips = append(ips, ip)
+			}
+		}
+	}
+	return ips
+}
+
+// hostPorts returns the ports of the Node that lead to a Pod's containers. On the host network every port is the Node's own.
+func hostPorts(spec *corev1.PodSpec) []engine.HostPort {
+	if spec.HostNetwork {
+		return nil
+	}
+	var ports []engine.HostPort
+	for i := range spec.Containers {
+		ports = appendHostPorts(ports, spec.Containers[i].Ports)
+	}
+	for i := range spec.InitContainers {
+		if restartsAlways(&spec.InitContainers[i]) {
+			ports = appendHostPorts(ports, spec.InitContainers[i].Ports)
+		}
+	}
+	return ports
+}
+
+func appendHostPorts(to []engine.HostPort, list []corev1.ContainerPort) []engine.HostPort {
+	for i := range list {
+		number, ok := portOf(list[i].HostPort)
+		target, targetOK := portOf(list[i].ContainerPort)
+		protocol, protocolOK := protocolOf(list[i].Protocol)
+		if !ok || !targetOK || !protocolOK {
+			continue
+		}
+		port := engine.HostPort{Port: number, ContainerPort: target, Protocol: protocol}
+		if ip, ok := addrOf(list[i].HostIP); ok && !ip.IsUnspecified() {
+			port.IP = ip
+		}
+		to = append(to, port)
+	}
+	return to
+}
+
+// podCIDRs returns the ranges of Pod addresses of a Node: those that can be read, since nothing is decided by them.
+func podCIDRs(spec *corev1.NodeSpec) []netip.Prefix {
+	list := spec.PodCIDRs
+	if len(list) == 0 && spec.PodCIDR != "" {
+		list = []string{spec.PodCIDR}
+	}
+	var ranges []netip.Prefix
+	for _, s := range list {
+		if r, err := netip.ParsePrefix(strings.TrimSpace(s)); err == nil {
+			ranges = append(ranges, r.Masked())
+		}
+	}
+	return ranges
+}
+
+// portDetail returns what a port of a Service says beside its number; false for nothing.
+func portDetail(p *corev1.ServicePort, port engine.ServicePort) (engine.ServicePortDetail, bool) {
+	d := engine.ServicePortDetail{Port: port.Port, Protocol: port.Protocol}
+	d.NodePort, _ = portOf(p.NodePort)
+	if p.TargetPort.Type == intstr.String {
+		d.Target = intern(p.TargetPort.StrVal)
+	}
+	return d, d.NodePort != 0 || d.Target != ""
+}
