@@ -3,20 +3,19 @@ package netpold
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/netpold/netpold/proto/names"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
 // forms ends every error of [ParseEndpoint].
 const forms = "write shop/frontend-0 (a Pod), deploy/shop/frontend (a workload: deploy, sts, ds, rs, job, cj), " +
-	"svc/shop/cart (a Service), 10.0.3.7 (an address) or shop?app=web,tier=front (labels)"
+	"svc/shop/cart (a Service), 10.0.3.7 (an address), shop?app=web,tier=front (labels) or shop?app=web#http=8080,ip=10.0.0.9 " +
+	"(labels, named ports and an address)"
 
 // ParseEndpoint reads an endpoint in words:
 //
@@ -25,6 +24,8 @@ const forms = "write shop/frontend-0 (a Pod), deploy/shop/frontend (a workload: 
 //	svc/shop/cart            the Service cart of namespace shop
 //	10.0.3.7, 2001:db8::7    an address; an IPv6 address may stand in brackets
 //	shop?app=web,tier=front  a Pod of namespace shop with these labels, whether there is one or not; "shop?" for no labels
+//	shop?app=web#http=8080,dns=53/UDP,ip=10.0.0.9
+//	                         the same with named ports, TCP unless told otherwise, and an address
 //
 // The kinds are those of kubectl, in any case, in singular or plural, in full or short: pod (po), deployment (deploy),
 // statefulset (sts), daemonset (ds), replicaset (rs), job, cronjob (cj), service (svc). Two words are always a Pod, whatever
@@ -44,7 +45,7 @@ func parseEndpoint(words string) (*netpoldv1.Endpoint, error) {
 		return nil, errors.New("spaces and control characters have no place in it")
 	}
 	if namespace, labels, ok := strings.Cut(words, "?"); ok {
-		return parseLabels(namespace, labels)
+		return parseLabelled(namespace, labels)
 	}
 	if addr, err := netip.ParseAddr(unbracketed(words)); err == nil {
 		if addr.Zone() != "" {
@@ -128,38 +129,8 @@ func kindOf(word string) string {
 	}
 }
 
-func parseLabels(namespace, words string) (*netpoldv1.Endpoint, error) {
-	if namespace == "" || strings.Contains(namespace, "/") {
-		return nil, errors.New("before the ? belongs the name of a namespace")
-	}
-	if wrong := names.Namespace(namespace); wrong != "" {
-		return nil, fmt.Errorf("%q %s", namespace, wrong)
-	}
-	if words == "" {
-		return Labels(namespace, nil), nil
-	}
-	labels := make(map[string]string)
-	for _, label := range strings.Split(words, ",") {
-		key, value, ok := strings.Cut(label, "=")
-		if !ok || key == "" || strings.Contains(value, "=") {
-			return nil, fmt.Errorf("label %q is not KEY=VALUE", label)
-		}
-		if _, twice := labels[key]; twice {
-			return nil, fmt.Errorf("label %q is given twice", key)
-		}
-		if wrong := names.LabelKey(key); wrong != "" {
-			return nil, fmt.Errorf("label %q: %q %s", label, key, wrong)
-		}
-		if wrong := names.LabelValue(value); wrong != "" {
-			return nil, fmt.Errorf("label %q: %q %s", label, value, wrong)
-		}
-		labels[key] = value
-	}
-	return Labels(namespace, labels), nil
-}
-
-// FormatEndpoint writes an endpoint in the words that [ParseEndpoint] reads, with labels in order of their keys. The named ports
-// and the address of a Pod by labels have no words and are left out. An endpoint that is none is "".
+// FormatEndpoint writes an endpoint in the words that [ParseEndpoint] reads, with labels in order of their keys. It returns ""
+// for an endpoint that is not set.
 func FormatEndpoint(endpoint *netpoldv1.Endpoint) string {
 	switch e := endpoint.GetEndpoint().(type) {
 	case *netpoldv1.Endpoint_Ip:
@@ -171,11 +142,7 @@ func FormatEndpoint(endpoint *netpoldv1.Endpoint) string {
 	case *netpoldv1.Endpoint_Service:
 		return "svc/" + e.Service.GetNamespace() + "/" + e.Service.GetName()
 	case *netpoldv1.Endpoint_Labels:
-		labels := slices.Sorted(maps.Keys(e.Labels.GetLabels()))
-		for i, key := range labels {
-			labels[i] = key + "=" + e.Labels.GetLabels()[key]
-		}
-		return e.Labels.GetNamespace() + "?" + strings.Join(labels, ",")
+		return formatLabelled(e.Labels)
 	default:
 		return ""
 	}

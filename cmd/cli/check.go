@@ -37,7 +37,9 @@ func (inv *invocation) checkVerb() *cobra.Command {
 			"  deploy/shop/frontend      every Pod of a workload (deploy, sts, ds, rs, job, cj)\n" +
 			"  svc/shop/cart             every endpoint of a Service; only as DST\n" +
 			"  10.0.3.7                  whatever owns the address\n" +
-			"  'shop?app=web,tier=front' a Pod with these labels, whether there is one or not\n\n" +
+			"  'shop?app=web,tier=front' a Pod with these labels, whether there is one or not\n" +
+			"  'shop?app=web#http=8080,dns=53/UDP,ip=10.0.0.9'\n" +
+			"                            the same, with named ports and an address\n\n" +
 			"With -f each line is a question as JSON, and each answer a line of JSON, in order and as soon as it is known:\n" +
 			`  {"src":{"pod":{"namespace":"shop","name":"frontend-0"}},"dst":{"ip":"10.0.3.7"},"port":8080,"protocol":"PROTOCOL_TCP"}` + "\n" +
 			`A line that is wrong is answered {"error":{"code":3,"message":...,"details":[...]}} in its place, an empty one too;` + "\n" +

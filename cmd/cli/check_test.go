@@ -68,6 +68,12 @@ denied   shop?app=web -> shop?app=cart 1/TCP
   egress:   rule 1 of policy shop/web
   ingress:  isolated by shop/cart, shop/default-deny; no rule of theirs matches
 `},
+		{[]string{"shop?app=web#ip=10.0.0.9", "shop?app=cart#http=1", "-p", "1"}, 0, `
+allowed  shop?app=web#ip=10.0.0.9 -> shop?app=cart#http=1 1/TCP
+  egress:   rule 1 of policy shop/web
+  ingress:  rule 0 of policy shop/cart
+  families: IPv4
+`},
 	}
 }
 
@@ -176,6 +182,7 @@ func TestCheckCalledWrongly(t *testing.T) {
 		"S28 port above 65535":   {args: []string{"--manifests=/nowhere", "a/b", "c/d", "-p", "65536"}, want: `netpold: --port: "65536" is not a port: give a number, 1 to 65535` + hint},
 		"S28 namespace of words": {args: []string{"--manifests=/nowhere", "Shop?", "c/d", "-p", "1"}, want: `netpold: SRC: endpoint "Shop?": "Shop" is not the name of a namespace; `},
 		"S28 label of words":     {args: []string{"--manifests=/nowhere", "a/b", "shop?a=-", "-p", "1"}, want: `netpold: DST: endpoint "shop?a=-": label "a=-": "-" is not the value of a label; `},
+		"S28 port of words":      {args: []string{"--manifests=/nowhere", "a/b", "shop?#http=x", "-p", "1"}, want: `netpold: DST: endpoint "shop?#http=x": port "http=x": "x" is not a port: give 1 to 65535; `},
 		"protocol":               {args: []string{manifests, "a/b", "c/d", "-p", "1", "--protocol", "icmp"}, want: `--protocol: "icmp" is none of its values: give tcp, udp or sctp` + hint},
 		"output":                 {args: []string{manifests, "a/b", "c/d", "-p", "1", "-o", "yaml"}, want: `--output: "yaml" is none of its values: give text or json` + hint},
 		"no state":               {args: []string{"a/b", "c/d", "-p", "1"}, want: "netpold: nowhere to take the cluster's state from: give --manifests PATH"},
