@@ -46,6 +46,12 @@ type Status struct {
 	Problems []Problem
 	// IgnoredKinds counts the objects that play no part in decisions, by kind.
 	IgnoredKinds map[string]int
+	// Unmodelled are the kinds that decide traffic and that netpold does not model, in order of group and kind.
+	Unmodelled []UnmodelledKind
+	// LeftOut are the files below the manifests' paths that were not read, in order of reason.
+	LeftOut []LeftOutFiles
+	// OnlyNamespace is the one namespace that is mirrored; empty when all are.
+	OnlyNamespace string
 }
 
 // Resource is the status of one mirrored resource.

@@ -18,6 +18,10 @@ const (
 	UnmodelledPolicies = "UNMODELLED_POLICIES"
 	// PolicySelectsNothing means that policies select no Pod.
 	PolicySelectsNothing = "POLICY_SELECTS_NOTHING"
+	// NoNamespaces means that policies ask for labels of Namespaces, and that no Namespace was read.
+	NoNamespaces = "NO_NAMESPACES"
+	// FilesLeftOut means that files among the manifests were not read.
+	FilesLeftOut = "FILES_LEFT_OUT"
 	// PartialView means that the state is that of one namespace only.
 	PartialView = "PARTIAL_VIEW"
 )

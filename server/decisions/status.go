@@ -10,6 +10,7 @@ import (
 	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+	"github.com/netpold/netpold/server/internal/wire"
 )
 
 // Status is netpold.v1.StatusService. It is safe for concurrent use.
@@ -51,6 +52,7 @@ func (s *Status) GetStatus(
 		response.Token = state.Token
 		response.Published = timestamppb.New(state.Published)
 		response.Objects = protoCounts(state.Snapshot.Counts())
+		response.Notes = wire.Notes(mirror.Notes(&status, state.Snapshot))
 	}
 	return response, nil
 }

@@ -1102,6 +1102,8 @@ type Note struct {
 	//   - UNMODELLED_POLICIES: objects of kinds that decide traffic in this cluster and that netpold does not model; answers may
 	//     differ from what the cluster does.
 	//   - POLICY_SELECTS_NOTHING: policies that select no Pod.
+	//   - NO_NAMESPACES: policies ask for labels of Namespaces, and no Namespace was read (S18).
+	//   - FILES_LEFT_OUT: files among the manifests were not read.
 	//   - PARTIAL_VIEW: the state is that of one namespace only.
 	//
 	// Of one question:

@@ -1,0 +1,145 @@
+package mirror
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/proto/notes"
+)
+
+// maxNamed is how many objects a note names; it counts the others.
+const maxNamed = 3
+
+// Notes returns what holds of the whole state and an asker may not know, in a fixed order. GetStatus, the log of `netpold serve`
+// and `netpold check` all show these notes. It looks at every policy, so call it when a state is new or a person asks.
+func Notes(status *Status, snapshot *engine.Snapshot) []notes.Note {
+	var all []notes.Note
+	add := func(code, message string) {
+		if message != "" {
+			all = append(all, notes.Note{Code: code, Message: message})
+		}
+	}
+	add(notes.PartialView, partialView(status))
+	add(notes.NoPolicies, noPolicies(snapshot))
+	add(notes.UnmodelledPolicies, unmodelled(status.Unmodelled))
+	add(notes.PolicySelectsNothing, policiesSelectingNothing(snapshot))
+	add(notes.NoNamespaces, noNamespaces(snapshot))
+	add(notes.FilesLeftOut, filesLeftOut(status.LeftOut))
+	return all
+}
+
+// NotesAbout returns the notes of the whole state that concern a question about Pods of these namespaces, in the order of
+// [Notes]. An empty namespace is no Pod's, and is skipped. It costs no more with many policies.
+func NotesAbout(status *Status, snapshot *engine.Snapshot, namespaces ...string) []notes.Note {
+	var all []notes.Note
+	add := func(code, message string) {
+		if message != "" {
+			all = append(all, notes.Note{Code: code, Message: message})
+		}
+	}
+	add(notes.PartialView, partialView(status))
+	add(notes.NoPolicies, noPolicies(snapshot))
+	var concerned []UnmodelledKind
+	for i := range status.Unmodelled {
+		if slices.ContainsFunc(namespaces, func(ns string) bool { return ns != "" && status.Unmodelled[i].Concerns(ns) }) {
+			concerned = append(concerned, status.Unmodelled[i])
+		}
+	}
+	add(notes.UnmodelledPolicies, unmodelled(concerned))
+	return all
+}
+
+func partialView(status *Status) string {
+	if status.OnlyNamespace == "" {
+		return ""
+	}
+	return fmt.Sprintf("only namespace %s is seen: Pods and Nodes elsewhere count as addresses outside the cluster, "+
+		"and policies elsewhere are unknown", status.OnlyNamespace)
+}
+
+func noPolicies(snapshot *engine.Snapshot) string {
+	if snapshot.Counts().Policies > 0 {
+		return ""
+	}
+	return "no NetworkPolicy was read, so that every connection is allowed"
+}
+
+func unmodelled(kinds []UnmodelledKind) string {
+	if len(kinds) == 0 {
+		return ""
+	}
+	texts := make([]string, len(kinds))
+	for i := range kinds {
+		texts[i] = kinds[i].String()
+	}
+	return "these decide traffic too, and netpold does not model them: " + strings.Join(texts, ", ") +
+		"; answers may differ from what the cluster does"
+}
+
+// String returns the kind and how many objects it has: "CiliumNetworkPolicy.cilium.io (3)".
+func (k *UnmodelledKind) String() string {
+	name := k.Kind
+	if k.Group != "" {
+		name += "." + k.Group
+	}
+	if !k.Counted {
+		return name + " (not counted: no right to list it)"
+	}
+	return fmt.Sprintf("%s (%d)", name, k.Count)
+}
+
+func policiesSelectingNothing(snapshot *engine.Snapshot) string {
+	idle := snapshot.IdlePolicies()
+	if len(idle) == 0 {
+		return ""
+	}
+	var names, unknown []string
+	for _, p := range idle {
+		if len(names) < maxNamed {
+			names = append(names, p.Namespace+"/"+p.Name)
+		}
+		if p.NamespaceUnknown && !slices.Contains(unknown, p.Namespace) {
+			unknown = append(unknown, p.Namespace)
+		}
+	}
+	subject := "1 policy selects"
+	if len(idle) > 1 {
+		subject = fmt.Sprintf("%d policies select", len(idle))
+	}
+	text := fmt.Sprintf("%s no Pod: %s", subject, listed(names, len(idle)))
+	if len(unknown) > 0 {
+		text += fmt.Sprintf("; no Namespace or Pod was read of %s: is metadata.namespace right?", listed(unknown, len(unknown)))
+	}
+	return text
+}
+
+func noNamespaces(snapshot *engine.Snapshot) string {
+	if snapshot.Counts().Namespaces > 0 || !snapshot.AsksNamespaceLabels() {
+		return ""
+	}
+	return "no Namespace was read, and policies ask for labels of Namespaces: a namespaceSelector sees only " +
+		"kubernetes.io/metadata.name; add the Namespaces"
+}
+
+func filesLeftOut(files []LeftOutFiles) string {
+	if len(files) == 0 {
+		return ""
+	}
+	texts := make([]string, len(files))
+	for i, f := range files {
+		texts[i] = fmt.Sprintf("%s: %s", f.Reason, listed(f.Examples, f.Count))
+	}
+	return "files were left out: " + strings.Join(texts, "; ")
+}
+
+// listed names the first few of n things: "a, b, c and 7 more".
+func listed(first []string, n int) string {
+	first = first[:min(len(first), maxNamed)]
+	text := strings.Join(first, ", ")
+	if more := n - len(first); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
