@@ -11,6 +11,7 @@ import (
 	"github.com/netpold/netpold/bench/synthetic"
 	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/mirror/convert"
+	"github.com/netpold/netpold/mirror/convert/converttest"
 )
 
 // NewQuestions are n questions about a cluster, the same for every run: of ten, six between any two Pods, two between Pods of
@@ -77,7 +78,7 @@ func NewChanges(c *synthetic.Cluster, n int) ([]Change, error) {
 		if err != nil {
 			return nil, err
 		}
-		change := Change{Before: podOf(p), After: podOf(p), Question: q, Was: was}
+		change := Change{Before: converttest.Pod(p), After: converttest.Pod(p), Question: q, Was: was}
 		change.After.Labels = map[string]string{"app.kubernetes.io/name": "nobody"}
 		after, _ := convert.Pod(change.After)
 		held.Apply(engine.Change{Object: after})

@@ -5,34 +5,18 @@ import (
 	"strconv"
 	"sync"
 
-	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
-	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/netpold/netpold/mirror/convert"
 )
 
 // bookmarkOf tells a resource version; the end of a list by watch is one.
-func bookmarkOf(resource string, version int, end bool) watch.Event {
-	m := metav1.ObjectMeta{ResourceVersion: strconv.Itoa(version)}
+func bookmarkOf(kind convert.Kind, version int, end bool) watch.Event {
+	o := kind.Versions[0].New()
+	o.SetResourceVersion(strconv.Itoa(version))
 	if end {
-		m.Annotations = map[string]string{metav1.InitialEventsAnnotationKey: "true"}
-	}
-	var o runtime.Object
-	switch resource {
-	case "pods":
-		o = &corev1.Pod{ObjectMeta: m}
-	case "namespaces":
-		o = &corev1.Namespace{ObjectMeta: m}
-	case "networkpolicies":
-		o = &networkingv1.NetworkPolicy{ObjectMeta: m}
-	case "nodes":
-		o = &corev1.Node{ObjectMeta: m}
-	case "services":
-		o = &corev1.Service{ObjectMeta: m}
-	default:
-		o = &discoveryv1.EndpointSlice{ObjectMeta: m}
+		o.SetAnnotations(map[string]string{metav1.InitialEventsAnnotationKey: "true"})
 	}
 	return watch.Event{Type: watch.Bookmark, Object: o}
 }
@@ -65,7 +49,7 @@ func (w *apiWatch) run(ctx context.Context) {
 		w.queue = nil
 		w.mu.Unlock()
 		for _, e := range queue {
-			if o, ok := e.Object.(object); ok && e.Type != watch.Error {
+			if o, ok := e.Object.(convert.Object); ok && e.Type != watch.Error {
 				e.Object = o.DeepCopyObject()
 			}
 			select {
@@ -102,7 +86,7 @@ func (w *apiWatch) stopped() bool {
 }
 
 func (w *apiWatch) send(e watch.Event) {
-	if o, ok := e.Object.(object); ok && w.after > 0 && e.Type != watch.Error {
+	if o, ok := e.Object.(convert.Object); ok && w.after > 0 && e.Type != watch.Error {
 		if at, err := strconv.Atoi(o.GetResourceVersion()); err != nil || at <= w.after {
 			return
 		}

@@ -22,6 +22,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/mirror/convert"
 	"github.com/netpold/netpold/mirror/live"
 )
 
@@ -139,7 +140,7 @@ func (s *podStream) send(ctx context.Context, first bool, out chan<- watch.Event
 				return
 			}
 		}
-		if !put(bookmarkOf("pods", 10_000_000, true)) {
+		if !put(bookmarkOf(convert.Kinds()[0], 10_000_000, true)) {
 			return
 		}
 	}

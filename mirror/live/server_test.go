@@ -11,21 +11,16 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
-	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
-)
 
-// object is a Kubernetes object.
-type object interface {
-	metav1.Object
-	runtime.Object
-}
+	"github.com/netpold/netpold/mirror/convert"
+)
 
 // apiServer is an API server in memory: resource versions, lists, watches with bookmarks and lists by watch, compaction, and
 // faults. Its methods are for any goroutine.
@@ -37,8 +32,8 @@ type apiServer struct {
 }
 
 type apiResource struct {
-	name      string
-	objects   map[string]object
+	kind      convert.Kind
+	objects   map[string]convert.Object
 	history   []watch.Event
 	compacted int
 	watches   map[*apiWatch]bool
@@ -60,8 +55,8 @@ type faults struct {
 
 func newAPIServer() *apiServer {
 	s := &apiServer{version: 100, resources: map[string]*apiResource{}}
-	for _, r := range []string{"pods", "namespaces", "networkpolicies", "nodes", "services", "endpointslices"} {
-		s.resources[r] = &apiResource{name: r, objects: map[string]object{}, watches: map[*apiWatch]bool{}}
+	for _, k := range convert.Kinds() {
+		s.resources[k.Resource] = &apiResource{kind: k, objects: map[string]convert.Object{}, watches: map[*apiWatch]bool{}}
 	}
 	s.found()
 	return s
@@ -74,19 +69,10 @@ func (s *apiServer) found() {
 }
 
 func resourceOf(o runtime.Object) string {
-	switch o.(type) {
-	case *corev1.Pod:
-		return "pods"
-	case *corev1.Namespace:
-		return "namespaces"
-	case *networkingv1.NetworkPolicy:
-		return "networkpolicies"
-	case *corev1.Node:
-		return "nodes"
-	case *corev1.Service:
-		return "services"
-	case *discoveryv1.EndpointSlice:
-		return "endpointslices"
+	for _, k := range convert.Kinds() {
+		if _, _, err := k.Convert(o); err == nil {
+			return k.Resource
+		}
 	}
 	panic(fmt.Sprintf("no resource of %T", o))
 }
@@ -94,12 +80,12 @@ func resourceOf(o runtime.Object) string {
 func keyOf(o metav1.Object) string { return o.GetNamespace() + "/" + o.GetName() }
 
 // apply creates or updates an object, and gives its resource version.
-func (s *apiServer) apply(o object) string {
+func (s *apiServer) apply(o convert.Object) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.resources[resourceOf(o)]
 	s.version++
-	o = o.DeepCopyObject().(object)
+	o = o.DeepCopyObject().(convert.Object)
 	o.SetResourceVersion(strconv.Itoa(s.version))
 	kind := watch.Added
 	if r.objects[keyOf(o)] != nil {
@@ -117,7 +103,7 @@ func (s *apiServer) remove(resource, key string) string {
 	r := s.resources[resource]
 	s.version++
 	if o := r.objects[key]; o != nil {
-		o = o.DeepCopyObject().(object)
+		o = o.DeepCopyObject().(convert.Object)
 		o.SetResourceVersion(strconv.Itoa(s.version))
 		delete(r.objects, key)
 		r.tell(watch.Event{Type: watch.Deleted, Object: o})
@@ -142,7 +128,7 @@ func (s *apiServer) bookmark(resource string) string {
 	defer s.mu.Unlock()
 	s.version++
 	for w := range s.resources[resource].watches {
-		w.send(bookmarkOf(resource, s.version, false))
+		w.send(bookmarkOf(s.resources[resource].kind, s.version, false))
 	}
 	return strconv.Itoa(s.version)
 }
@@ -266,32 +252,33 @@ func (s *apiServer) list(ctx context.Context, r *apiResource, o metav1.ListOptio
 		}
 		keys = keys[from:to]
 	}
-	return listOf(r, keys, strconv.Itoa(s.version), next), nil
+	return listOf(r, keys, strconv.Itoa(s.version), next)
 }
 
-func listOf(r *apiResource, keys []string, version, next string) runtime.Object {
-	m := metav1.ListMeta{ResourceVersion: version, Continue: next}
-	switch r.name {
-	case "pods":
-		return &corev1.PodList{ListMeta: m, Items: itemsOf[corev1.Pod](r, keys)}
-	case "namespaces":
-		return &corev1.NamespaceList{ListMeta: m, Items: itemsOf[corev1.Namespace](r, keys)}
-	case "networkpolicies":
-		return &networkingv1.NetworkPolicyList{ListMeta: m, Items: itemsOf[networkingv1.NetworkPolicy](r, keys)}
-	case "nodes":
-		return &corev1.NodeList{ListMeta: m, Items: itemsOf[corev1.Node](r, keys)}
-	case "services":
-		return &corev1.ServiceList{ListMeta: m, Items: itemsOf[corev1.Service](r, keys)}
+func listOf(r *apiResource, keys []string, version, next string) (runtime.Object, error) {
+	scheme := runtime.NewScheme()
+	v := r.kind.Versions[0]
+	if err := v.AddToScheme(scheme); err != nil {
+		return nil, err
 	}
-	return &discoveryv1.EndpointSliceList{ListMeta: m, Items: itemsOf[discoveryv1.EndpointSlice](r, keys)}
-}
-
-func itemsOf[T any](r *apiResource, keys []string) []T {
-	list := make([]T, 0, len(keys))
+	list, err := scheme.New(v.WithKind(r.kind.Name + "List"))
+	if err != nil {
+		return nil, err
+	}
+	items := make([]runtime.Object, 0, len(keys))
 	for _, k := range keys {
-		list = append(list, *any(r.objects[k].DeepCopyObject()).(*T))
+		items = append(items, r.objects[k].DeepCopyObject())
 	}
-	return list
+	if err := meta.SetList(list, items); err != nil {
+		return nil, err
+	}
+	m, err := meta.ListAccessor(list)
+	if err != nil {
+		return nil, err
+	}
+	m.SetResourceVersion(version)
+	m.SetContinue(next)
+	return list, nil
 }
 
 func tooLarge(wanted, present int) error {
@@ -334,16 +321,16 @@ func (s *apiServer) watch(ctx context.Context, r *apiResource, o metav1.ListOpti
 			return w, nil
 		}
 		if !f.endless {
-			w.send(bookmarkOf(r.name, s.version, true))
+			w.send(bookmarkOf(r.kind, s.version, true))
 		}
 	} else {
 		for _, e := range r.history {
-			if at, _ := strconv.Atoi(e.Object.(object).GetResourceVersion()); at > from {
+			if at, _ := strconv.Atoi(e.Object.(convert.Object).GetResourceVersion()); at > from {
 				w.send(e)
 			}
 		}
 		if o.TimeoutSeconds != nil && *o.TimeoutSeconds < 10 { // two seconds before the end
-			w.send(bookmarkOf(r.name, s.version, false))
+			w.send(bookmarkOf(r.kind, s.version, false))
 		}
 	}
 	if !f.mute {

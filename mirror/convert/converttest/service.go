@@ -1,0 +1,64 @@
+package converttest
+
+import (
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/netpold/netpold/engine"
+)
+
+// Service writes a Service without a selector. A headless Service is written without its addresses, and one that is an external
+// name too: neither has any when it is read.
+func Service(s *engine.Service) *corev1.Service {
+	to := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: s.Name}}
+	switch {
+	case s.ExternalName:
+		to.Spec.Type, to.Spec.ExternalName = corev1.ServiceTypeExternalName, "example.org"
+	case s.Headless:
+		to.Spec.ClusterIPs = []string{corev1.ClusterIPNone}
+	default:
+		to.Spec.ClusterIPs = texts(s.IPs)
+	}
+	for _, p := range s.Ports {
+		to.Spec.Ports = append(to.Spec.Ports, corev1.ServicePort{Name: p.Name, Port: int32(p.Port), Protocol: protocol(p.Protocol)})
+	}
+	return to
+}
+
+// EndpointSlice writes an EndpointSlice. An endpoint without an address can not be written.
+func EndpointSlice(s *engine.EndpointSlice) *discoveryv1.EndpointSlice {
+	to := &discoveryv1.EndpointSlice{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: s.Namespace, Name: s.Name, Labels: map[string]string{discoveryv1.LabelServiceName: s.Service},
+		},
+		AddressType: discoveryv1.AddressTypeIPv4,
+	}
+	for _, p := range s.Ports {
+		number, proto := int32(p.Port), protocol(p.Protocol)
+		to.Ports = append(to.Ports, discoveryv1.EndpointPort{Name: &p.Name, Port: &number, Protocol: &proto})
+	}
+	for _, e := range s.Endpoints {
+		if !e.Addr.IsValid() {
+			continue
+		}
+		endpoint := discoveryv1.Endpoint{
+			Addresses:  []string{e.Addr.String()},
+			Conditions: discoveryv1.EndpointConditions{Ready: &e.Ready, Serving: &e.Serving, Terminating: &e.Terminating},
+		}
+		if e.Addr.Is6() {
+			to.AddressType = discoveryv1.AddressTypeIPv6
+		}
+		if e.Pod != "" {
+			ref := &corev1.ObjectReference{Kind: "Pod", Namespace: s.Namespace, Name: e.Pod}
+			if namespace, name, other := strings.Cut(e.Pod, "/"); other {
+				ref.Namespace, ref.Name = namespace, name
+			}
+			endpoint.TargetRef = ref
+		}
+		to.Endpoints = append(to.Endpoints, endpoint)
+	}
+	return to
+}
