@@ -108,8 +108,7 @@ func (e *example) answerFields() string {
 
 // answerText is the answer as check prints it, as comments for a shell.
 func (e *example) answerText() string {
-	text := answerText(netpold.FormatEndpoint(e.question.GetSrc()), netpold.FormatEndpoint(e.question.GetDst()),
-		e.question.GetPort(), e.protocol(), e.answer)
+	text := answerText(e.question, e.answer)
 	return "#   " + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n#   ")
 }
 

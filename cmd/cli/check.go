@@ -121,10 +121,11 @@ func (c *check) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return c.inv.callError(err)
 	}
+	c.inv.printNotes(answer.GetNotes())
 	if c.output == jsonOutput {
 		err = printJSON(c.inv.stdout, answer)
 	} else {
-		err = printText(c.inv.stdout, answerText(args[0], args[1], c.port, c.protocol, answer))
+		err = printText(c.inv.stdout, answerText(question, answer))
 	}
 	if err == nil && !answer.GetAllowed() {
 		err = errDenied
@@ -146,5 +147,7 @@ func (c *check) question(src, dst string) (*netpoldv1.AllowedRequest, error) {
 	if err := errors.Join(srcErr, dstErr, err); err != nil {
 		return nil, err
 	}
-	return &netpoldv1.AllowedRequest{Src: from, Dst: to, Port: c.port, Protocol: protocol, AtLeast: c.atLeast}, nil
+	return &netpoldv1.AllowedRequest{
+		Src: from, Dst: to, Port: c.port, Protocol: protocol, AtLeast: c.atLeast, Details: true,
+	}, nil
 }

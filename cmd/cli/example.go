@@ -108,7 +108,7 @@ func askExample(
 	ctx context.Context, asker asker, source *engine.Pod, target exampleTarget, end func(*engine.Pod) *netpoldv1.Endpoint,
 ) *example {
 	question := &netpoldv1.AllowedRequest{
-		Src: end(source), Dst: end(target.pod), Port: uint32(target.port), Protocol: target.protocol,
+		Src: end(source), Dst: end(target.pod), Port: uint32(target.port), Protocol: target.protocol, Details: true,
 	}
 	answer, err := asker.Allowed(ctx, question)
 	if err != nil {

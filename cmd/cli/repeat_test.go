@@ -90,7 +90,7 @@ func TestRepeatedManifests(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := append(append([]string{"check"}, test.args...), question...)
-			netpoldWith(t, test.env, test.stdin, args...).want(t, 1, "isolated by shop/cart, shop/default-deny", "")
+			netpoldWith(t, test.env, test.stdin, args...).want(t, 1, "shop/cart\n            shop/default-deny\n", "")
 			token := netpoldWith(t, test.env, test.stdin, append([]string{"token"}, test.args...)...)
 			if token.code != 0 || len(token.stdout) < 20 {
 				t.Errorf("token: %+v", token)

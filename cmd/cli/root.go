@@ -15,6 +15,7 @@ import (
 
 	"github.com/netpold/netpold/cmd/config"
 	"github.com/netpold/netpold/mirror"
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
 // The exit codes.
@@ -79,6 +80,13 @@ func (inv *invocation) printProblems(problems []mirror.Problem) {
 		} else {
 			fmt.Fprintf(inv.stderr, "netpold: %s\n", problem)
 		}
+	}
+}
+
+// printNotes prints what the asker may not know about an answer or the state. It never changes the verdict.
+func (inv *invocation) printNotes(notes []*netpoldv1.Note) {
+	for _, note := range notes {
+		inv.notice("note: %s", note.GetMessage())
 	}
 }
 

@@ -1,0 +1,207 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	netpold "github.com/netpold/netpold/clients/go"
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+)
+
+// answerText returns a decision for people, as check prints it, the verdict first. The lines "from" and "to" need an answer
+// with details.
+//
+//	denied   shop/other-0 -> svc/shop/cart 80/TCP
+//	  from:     shop/other-0, a Pod of deploy/shop/other on Node node-1, 10.0.0.3
+//	  to:       shop/cart-0, a Pod on Node node-1, 10.0.0.2, port 8080/TCP
+//	  egress:   allowed: no policy isolates the source
+//	  ingress:  denied: 2 policies isolate the destination, and no rule of theirs matches
+//	            shop/cart
+//	            shop/default-deny
+//	  backends: 1 of 3 pairs of source and destination are allowed; above, the first denied one
+//	  revision: 7
+func answerText(q *netpoldv1.AllowedRequest, a *netpoldv1.AllowedResponse) string {
+	var b strings.Builder
+	verdict := "denied "
+	if a.GetAllowed() {
+		verdict = "allowed"
+	}
+	fmt.Fprintf(&b, "%s  %s -> %s %s\n", verdict, netpold.FormatEndpoint(q.GetSrc()), netpold.FormatEndpoint(q.GetDst()),
+		portText(q.GetPort(), q.GetProtocol()))
+	line := func(name, text string) {
+		if text != "" {
+			fmt.Fprintf(&b, "  %-9s %s\n", name+":", text)
+		}
+	}
+	line("from", resolvedText(a.GetSrc()))
+	line("to", resolvedText(a.GetDst())+decidedPortText(q, a))
+	switch a.GetReason() {
+	case netpoldv1.Reason_REASON_SELF:
+		line("reason", "a Pod may always reach itself")
+	case netpoldv1.Reason_REASON_LOCAL_NODE:
+		line("reason", "a Pod and the Node it runs on may always reach each other")
+	default:
+		line("egress", sideText(a.GetEgress(), "source", a.GetSrc()))
+		line("ingress", sideText(a.GetIngress(), "destination", a.GetDst()))
+	}
+	line("families", familiesText(a.GetFamilies()))
+	if total := a.GetBackendsTotal(); total > 0 {
+		line("backends", backendsText(a))
+	}
+	line("revision", fmt.Sprint(a.GetRevision()))
+	if a.GetStale() {
+		line("stale", "the server has not heard of the cluster for too long; see 'netpold status'")
+	}
+	return b.String()
+}
+
+func portText(port uint32, protocol netpoldv1.Protocol) string {
+	if protocol == netpoldv1.Protocol_PROTOCOL_UNSPECIFIED {
+		protocol = netpoldv1.Protocol_PROTOCOL_TCP
+	}
+	return fmt.Sprintf("%d/%s", port, strings.TrimPrefix(protocol.String(), "PROTOCOL_"))
+}
+
+// decidedPortText returns the port and protocol that were decided, when they are not those of the question.
+func decidedPortText(q *netpoldv1.AllowedRequest, a *netpoldv1.AllowedResponse) string {
+	if a.GetPort() == 0 || a.GetDst() == nil {
+		return ""
+	}
+	decided := portText(a.GetPort(), a.GetProtocol())
+	if decided == portText(q.GetPort(), q.GetProtocol()) {
+		return ""
+	}
+	return ", port " + decided
+}
+
+// resolvedText says what one end of a question turned out to be; "" when the answer has no details.
+func resolvedText(r *netpoldv1.Resolved) string {
+	var words []string
+	add := func(format, word string) {
+		if word != "" {
+			words = append(words, fmt.Sprintf(format, word))
+		}
+	}
+	switch r.GetKind() {
+	case netpoldv1.ResolvedKind_RESOLVED_KIND_POD:
+		words = append(words, r.GetNamespace()+"/"+r.GetName(), podText("a Pod", r))
+		add("%s", r.GetIp())
+	case netpoldv1.ResolvedKind_RESOLVED_KIND_HOST_NETWORK_POD:
+		words = append(words, r.GetNamespace()+"/"+r.GetName(), podText("a host-network Pod", r))
+		add("%s", r.GetIp())
+	case netpoldv1.ResolvedKind_RESOLVED_KIND_NODE:
+		words = append(words, "the Node "+r.GetNode())
+		add("%s", r.GetIp())
+	case netpoldv1.ResolvedKind_RESOLVED_KIND_EXTERNAL:
+		words = append(words, r.GetIp(), "outside the cluster")
+	case netpoldv1.ResolvedKind_RESOLVED_KIND_HYPOTHETICAL:
+		words = append(words, "any Pod of namespace "+r.GetNamespace()+" with these labels")
+		add("%s", r.GetIp())
+	default:
+		return ""
+	}
+	if s := r.GetService(); s != nil {
+		add("behind %s", netpold.FormatEndpoint(netpold.Service(s.GetNamespace(), s.GetName())))
+	}
+	return strings.Join(words, ", ")
+}
+
+// podText adds to a kind of Pod its workload and Node, when they are known.
+func podText(kind string, r *netpoldv1.Resolved) string {
+	if w := r.GetWorkload(); w != nil {
+		kind += " of " + netpold.FormatEndpoint(netpold.Workload(w.GetNamespace(), w.GetKind(), w.GetName()))
+	}
+	if r.GetNode() != "" {
+		kind += " on Node " + r.GetNode()
+	}
+	return kind
+}
+
+// sideText says why one side allows or denies. end is "source" or "destination"; r is nil when the answer has no details.
+func sideText(s *netpoldv1.Side, end string, r *netpoldv1.Resolved) string {
+	isolating := s.GetIsolatedBy()
+	total := max(int(s.GetIsolatedByTotal()), len(isolating))
+	switch {
+	case s.GetAllowed() && s.GetPolicy() != "":
+		return "allowed by " + ruleText(s.GetRuleIndex()) + " of policy " + s.GetPolicy()
+	case s.GetAllowed() && !s.GetIsolated():
+		return "allowed: " + notIsolatedText(end, r)
+	case s.GetAllowed():
+		return "allowed"
+	case total == 0:
+		return "denied"
+	case total == 1:
+		return fmt.Sprintf("denied: policy %s isolates the %s, and no rule of it matches", isolating[0], end)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "denied: %d policies isolate the %s, and no rule of theirs matches", total, end)
+	for _, policy := range isolating {
+		b.WriteString("\n            " + policy)
+	}
+	if more := total - len(isolating); more > 0 {
+		fmt.Fprintf(&b, "\n            and %d more", more)
+	}
+	return b.String()
+}
+
+// notIsolatedText says why no policy restricts one end.
+func notIsolatedText(end string, r *netpoldv1.Resolved) string {
+	switch r.GetKind() {
+	case netpoldv1.ResolvedKind_RESOLVED_KIND_HOST_NETWORK_POD:
+		return "no policy can select a host-network Pod"
+	case netpoldv1.ResolvedKind_RESOLVED_KIND_NODE:
+		return "no policy can select a Node"
+	case netpoldv1.ResolvedKind_RESOLVED_KIND_EXTERNAL:
+		return "no policy can select what is outside the cluster"
+	default:
+		return "no policy isolates the " + end
+	}
+}
+
+// ruleText names a rule as policies and people count: "rule 0 (first)".
+func ruleText(index uint32) string {
+	ordinals := []string{"first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"}
+	if int(index) < len(ordinals) {
+		return fmt.Sprintf("rule %d (%s)", index, ordinals[index])
+	}
+	n := index + 1
+	suffix := "th"
+	if tens := n % 100; tens < 11 || tens > 13 {
+		switch n % 10 {
+		case 1:
+			suffix = "st"
+		case 2:
+			suffix = "nd"
+		case 3:
+			suffix = "rd"
+		}
+	}
+	return fmt.Sprintf("rule %d (%d%s)", index, n, suffix)
+}
+
+func backendsText(a *netpoldv1.AllowedResponse) string {
+	allowed, total := a.GetBackendsAllowed(), a.GetBackendsTotal()
+	switch {
+	case total == 1:
+		return fmt.Sprintf("%d of 1 pair of source and destination is allowed", allowed)
+	case allowed == total:
+		return fmt.Sprintf("%d of %d pairs of source and destination are allowed; above, the first", allowed, total)
+	default:
+		return fmt.Sprintf("%d of %d pairs of source and destination are allowed; above, the first denied one", allowed, total)
+	}
+}
+
+func familiesText(families []netpoldv1.IpFamily) string {
+	names := make([]string, len(families))
+	for i, family := range families {
+		switch family {
+		case netpoldv1.IpFamily_IP_FAMILY_IPV4:
+			names[i] = "IPv4"
+		case netpoldv1.IpFamily_IP_FAMILY_IPV6:
+			names[i] = "IPv6"
+		default:
+			names[i] = family.String()
+		}
+	}
+	return strings.Join(names, ", ")
+}
