@@ -209,6 +209,11 @@ type tally struct {
 	allowed, total uint32
 	families       Families // those in which all pairs so far are allowed
 	first, denied  Decision
+	// deniedAt is the index of denied among the pairs.
+	deniedAt uint32
+	// ends is which of [choice.ends] were decided, of one source and a Service, and family the one that they were decided in.
+	ends   uint8
+	family Families
 }
 
 func (t *tally) add(d *Decision) {
@@ -218,7 +223,7 @@ func (t *tally) add(d *Decision) {
 	if d.Allowed {
 		t.allowed++
 	} else if t.allowed == t.total {
-		t.denied = *d
+		t.denied, t.deniedAt = *d, t.total
 	}
 	t.total++
 	t.families &= d.Families

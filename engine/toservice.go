@@ -56,39 +56,16 @@ func (o *Service) portList() string {
 
 // toService answers for each source by itself: allowed when all are (S27).
 func (s *state) toService(done <-chan struct{}, src []party, o *Service, q *Query) (Decision, error) {
-	wanted := IPv4 | IPv6
-	if q.Dst.kind == endpointIP {
-		wanted = familyOf(q.Dst.ip)
-	}
-	var have, addressed Families
-	var ends [2][]serviceEnd
-	for i, family := range bothFamilies {
-		if wanted&family != 0 {
-			ends[i] = s.serviceEnds(o, q, family)
-		}
-		if len(ends[i]) > 0 {
-			have |= family
-		}
-		if slices.ContainsFunc(ends[i], func(e serviceEnd) bool { return len(e.in) > 0 }) {
-			addressed |= family
-		}
-	}
-	if addressed != 0 { // endpoints without an address make no family of their own
-		have = addressed
-	}
-	if have == 0 {
-		detail := "has no ready endpoint for port " + strconv.Itoa(int(q.Port)) + "/" + q.Protocol.String()
-		return Decision{}, &QueryError{NoReadyEndpoint, true, quoted("Service", o.Namespace, o.Name), detail}
+	c, err := s.choose(o, q)
+	if err != nil {
+		return Decision{}, err
 	}
 	all := tally{families: IPv4 | IPv6}
 	for i := range src {
 		if isDone(done) {
 			return Decision{}, abandoned
 		}
-		t := toEnds(&src[i], &ends, have, q, s.options)
-		if addressed == 0 && q.Dst.kind != endpointIP && src[i].families() == 0 {
-			t.families = 0 // neither end has an address (S9)
-		}
+		t := c.decide(&src[i], q, s.options)
 		all.join(&t)
 	}
 	if q.Src.kind == endpointIP && q.Dst.kind == endpointIP {
@@ -97,12 +74,46 @@ func (s *state) toService(done <-chan struct{}, src []party, o *Service, q *Quer
 	return all.decision(), nil
 }
 
+// choice is the endpoints of a Service that could be chosen.
+type choice struct {
+	ends [2][]serviceEnd // by family
+	// families are those to decide in; addressed are those in which an endpoint has an address.
+	families, addressed Families
+}
+
+// choose returns the endpoints of a Service for a question about it, or the error that there is none.
+func (s *state) choose(o *Service, q *Query) (c choice, err error) {
+	wanted := IPv4 | IPv6
+	if q.Dst.kind == endpointIP {
+		wanted = familyOf(q.Dst.ip)
+	}
+	for i, family := range bothFamilies {
+		if wanted&family != 0 {
+			c.ends[i] = s.serviceEnds(o, q, family)
+		}
+		if len(c.ends[i]) > 0 {
+			c.families |= family
+		}
+		if slices.ContainsFunc(c.ends[i], func(e serviceEnd) bool { return len(e.in) > 0 }) {
+			c.addressed |= family
+		}
+	}
+	if c.addressed != 0 { // endpoints without an address make no family of their own
+		c.families = c.addressed
+	}
+	if c.families == 0 {
+		detail := "has no ready endpoint for port " + strconv.Itoa(int(q.Port)) + "/" + q.Protocol.String()
+		return choice{}, &QueryError{NoReadyEndpoint, true, quoted("Service", o.Namespace, o.Name), detail}
+	}
+	return c, nil
+}
+
 var bothFamilies = [2]Families{IPv4, IPv6}
 
-// toEnds decides for one source family by family: allowed in one when all endpoints are (S24). Where it has addresses but
+// decide decides for one source family by family: allowed in one when all endpoints are (S24). Where it has addresses but
 // in none of their families, no ipBlock takes part and no family is told (S9).
-func toEnds(src *party, ends *[2][]serviceEnd, have Families, q *Query, o Options) tally {
-	of := src.families()
+func (c *choice) decide(src *party, q *Query, o Options) tally {
+	of, have := src.families(), c.families
 	if of == 0 || !src.byIP && q.Dst.kind == endpointIP { // asked by IP, in that family (S9)
 		of = have
 	}
@@ -116,14 +127,13 @@ func toEnds(src *party, ends *[2][]serviceEnd, have Families, q *Query, o Option
 		if of&have&family == 0 {
 			continue
 		}
-		var t tally
-		for j := range ends[i] {
-			seen := family
-			if foreign {
-				seen = 0
-			}
+		t := tally{ends: uint8(i), family: family}
+		if foreign {
+			t.family = 0
+		}
+		for j := range c.ends[i] {
 			var d Decision
-			decideExempt(src, &ends[i][j].party, q.Protocol, ends[i][j].port, seen, o, &d)
+			decideExempt(src, &c.ends[i][j].party, q.Protocol, c.ends[i][j].port, t.family, o, &d)
 			t.add(&d)
 		}
 		if t.allowed == t.total && !foreign {
@@ -134,6 +144,9 @@ func toEnds(src *party, ends *[2][]serviceEnd, have Families, q *Query, o Option
 		}
 	}
 	best.families = allowed
+	if c.addressed == 0 && q.Dst.kind != endpointIP && src.families() == 0 {
+		best.families = 0 // neither end has an address (S9)
+	}
 	return best
 }
 

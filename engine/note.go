@@ -1,0 +1,179 @@
+package engine
+
+import (
+	"net/netip"
+	"slices"
+	"unique"
+)
+
+// Note is something that the asker of a question may not know. It never changes a verdict. Fields that its code does not name
+// are zero.
+type Note struct {
+	Code NoteCode
+	// Dst reports whether the note is about the destination; otherwise it is about the source, or about both.
+	Dst bool
+	// IP is the address that the note is about.
+	IP netip.Addr
+	// Range is the range of Pod addresses that IP is in, and Node whose it is.
+	Range netip.Prefix
+	Node  string
+	// Namespace and Name are those of the object that the note names.
+	Namespace, Name string
+	// Port is the one to ask for.
+	Port uint16
+	// Names are the port names or label keys that the note is about, in order.
+	Names []string
+	// Policies are those that the note is about, in order. They must not be modified.
+	Policies []*Policy
+}
+
+// NoteCode is the kind of a [Note].
+type NoteCode uint8
+
+// The kinds of notes.
+const (
+	// NoteOutside: no object has the address IP. When it is inside a Node's range of Pod addresses, Range and Node are set.
+	NoteOutside NoteCode = iota
+	// NoteSecondary: no object has IP in the cluster's network; the Pod Namespace/Name has it in another network.
+	NoteSecondary
+	// NoteEmptyNamespace: the LabelledPod is in Namespace, which has no object.
+	NoteEmptyNamespace
+	// NoteHostNetwork: the Pod Namespace/Name is on the host network, so that no policy can select it (S4). When it was asked by
+	// an address, IP is set.
+	NoteHostNetwork
+	// NoteNodePort: the port asked of a Node leads to Port of the Service Namespace/Name (S24).
+	NoteNodePort
+	// NoteHostPort: the port asked of a Node leads to Port of the Pod Namespace/Name.
+	NoteHostPort
+	// NotePortNameMissing: denied by Policies, of which a rule for the peer asks for ports by Names that the LabelledPod lacks (S21).
+	NotePortNameMissing
+	// NoteNoAddress: denied by Policies, of which an ipBlock may match once the end has an address (S8).
+	NoteNoAddress
+	// NoteNamespaceUnknown: denied by Policies, which select namespaces by the labels Names; Namespace has no object (S18).
+	NoteNamespaceUnknown
+	// NoteAmbient: both Pods are in an Istio ambient mesh, which connects to Port of the destination.
+	NoteAmbient
+	// NoteReverseAllowed: denied, while the destination may open the same connection to the source.
+	NoteReverseAllowed
+)
+
+// ambientPort is the port that an ambient mesh carries all TCP connections to.
+const ambientPort = 15008
+
+// ambientMode is the label that puts a namespace or a Pod into an ambient mesh, or a Pod out of it.
+const ambientMode = "istio.io/dataplane-mode"
+
+// notes returns what the asker of q may not know, given the pair that decides it.
+func (s *state) notes(q *Query, p *pair) []Note {
+	var list []Note
+	for _, end := range []struct {
+		asked *Endpoint
+		party *party
+		dst   bool
+	}{{&q.Src, &p.src, false}, {&q.Dst, &p.dst, true}} {
+		if n, ok := s.noteOfEnd(end.asked, end.party, p.service != nil && end.dst); ok {
+			n.Dst = end.dst
+			list = append(list, n)
+		}
+	}
+	if n, ok := s.noteOfNodePort(q, p); ok {
+		list = append(list, n)
+	}
+	list = append(list, s.notesOfDenial(q, p)...)
+	if s.inAmbientMesh(&p.src) && s.inAmbientMesh(&p.dst) && p.protocol == TCP && p.port != ambientPort {
+		list = append(list, Note{Code: NoteAmbient, Dst: true, Port: ambientPort})
+	}
+	if p.denied() {
+		var reverse Decision
+		decidePair(&p.dst, &p.src, p.protocol, p.port, s.options, &reverse)
+		if reverse.Allowed {
+			list = append(list, Note{Code: NoteReverseAllowed})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Note) int { return int(a.Code) - int(b.Code) })
+	return list
+}
+
+// noteOfEnd returns the note about what an end is. behind reports whether it is an endpoint of a Service.
+func (s *state) noteOfEnd(asked *Endpoint, p *party, behind bool) (Note, bool) {
+	switch {
+	case asked.kind == endpointLabels:
+		if ns := asked.labelled.Namespace; s.isEmpty(ns) {
+			return Note{Code: NoteEmptyNamespace, Namespace: ns}, true
+		}
+	case p.pod != nil && p.pod.host:
+		return Note{Code: NoteHostNetwork, Namespace: p.pod.namespace, Name: p.pod.name}, true
+	case p.isNode && p.byIP:
+		if host := s.address(p.addr).claims.best.pod; host != nil {
+			return Note{Code: NoteHostNetwork, Namespace: host.namespace, Name: host.name, IP: p.addr}, true
+		}
+	case p.byIP && !p.inCluster && !behind:
+		return s.noteOfOutside(p.addr)
+	}
+	return Note{}, false
+}
+
+// noteOfOutside returns the note about an address that no Pod and no Node has. A Service's address needs none.
+func (s *state) noteOfOutside(ip netip.Addr) (Note, bool) {
+	if s.vips.Find(ip) != nil {
+		return Note{}, false
+	}
+	if pods, _ := s.aside.secondary.Get(ip); len(pods) > 0 {
+		return Note{Code: NoteSecondary, IP: ip, Namespace: pods[0].namespace, Name: pods[0].name}, true
+	}
+	n := Note{Code: NoteOutside, IP: ip}
+	n.Range, n.Node, _ = s.aside.rangeOf(ip)
+	return n, true
+}
+
+// isEmpty reports whether a namespace has neither an object of its own nor any in it.
+func (s *state) isEmpty(namespace string) bool {
+	if _, ok := s.namespaces.Get(namespace); ok {
+		return false
+	}
+	for key := range s.policies.All() {
+		if key.namespace == namespace {
+			return false
+		}
+	}
+	for key := range s.services.All() {
+		if key.namespace == namespace {
+			return false
+		}
+	}
+	return true
+}
+
+// noteOfNodePort returns what is behind the port of a Node that was asked by its address.
+func (s *state) noteOfNodePort(q *Query, p *pair) (Note, bool) {
+	if q.Dst.kind != endpointIP || !p.dst.isNode || p.service != nil {
+		return Note{}, false
+	}
+	at := portOf(q.Protocol, q.Port)
+	if o, port := s.nodePort(at); o != nil {
+		return Note{Code: NoteNodePort, Dst: true, IP: q.Dst.ip, Namespace: o.Namespace, Name: o.Name, Port: port}, true
+	}
+	if p.dst.node == (unique.Handle[string]{}) {
+		return Note{}, false
+	}
+	if name, port, ok := s.aside.hostPort(p.dst.node.Value(), q.Dst.ip, at); ok {
+		return Note{Code: NoteHostPort, Dst: true, IP: q.Dst.ip, Namespace: name.namespace, Name: name.name, Port: port}, true
+	}
+	return Note{}, false
+}
+
+// inAmbientMesh reports whether an end is a Pod whose connections an ambient mesh carries.
+func (s *state) inAmbientMesh(p *party) bool {
+	if p.class == nil {
+		return false
+	}
+	labels := p.class.labels
+	if p.pod != nil {
+		labels = p.pod.labels
+	}
+	mode, ok := valueOf(labels, ambientMode)
+	if !ok {
+		mode, _ = valueOf(s.labelsOf(p.class.namespace), ambientMode)
+	}
+	return mode == "ambient"
+}

@@ -1,0 +1,150 @@
+package engine
+
+import "slices"
+
+func (p *pair) denied() bool { return !p.decision.Allowed }
+
+// notesOfDenial returns what each denying side lacks for a rule to match: a port name, an address, or labels.
+func (s *state) notesOfDenial(q *Query, p *pair) []Note {
+	var list []Note
+	for d, side := range [directions]*Side{&p.decision.Egress, &p.decision.Ingress} {
+		if !side.Allowed {
+			l := lacking{pair: p, direction: direction(d), other: &p.src, labelled: q.Dst.kind == endpointLabels}
+			if l.direction == egress {
+				l.other = &p.dst
+			}
+			list = append(list, s.notesOfSide(&l, side.Isolating)...)
+		}
+	}
+	return list
+}
+
+// lacking is one denying side of a pair.
+type lacking struct {
+	*pair
+	direction direction
+	// other is the end that the rules have as peer.
+	other *party
+	// labelled reports whether dst is a LabelledPod.
+	labelled bool
+}
+
+// notesOfSide looks at every rule of the policies that deny a side.
+func (s *state) notesOfSide(l *lacking, policies []*Policy) []Note {
+	toDst := l.direction == egress
+	portName := Note{Code: NotePortNameMissing, Dst: true}
+	address := Note{Code: NoteNoAddress, Dst: toDst}
+	namespace := Note{Code: NoteNamespaceUnknown, Dst: toDst}
+	if l.other.pod != nil {
+		address.Namespace, address.Name = l.other.pod.namespace, l.other.pod.name
+		namespace.Namespace = l.other.pod.namespace
+	}
+	peer := l.other.asPeer(l.family, s.options)
+	for _, source := range policies {
+		compiled, ok := s.policies.Get(nameKey{source.Namespace, source.Name})
+		if !ok {
+			continue
+		}
+		rules := source.Ingress
+		if toDst {
+			rules = source.Egress
+		}
+		for i := range compiled.rules[l.direction] {
+			r := &compiled.rules[l.direction][i]
+			if l.labelled && r.hasPeer(&peer) {
+				portName.add(source, r.missingNames(l.dst.class, l.protocol))
+			}
+			if !r.hasPort(l.dst.class, l.protocol, l.port) {
+				continue
+			}
+			if len(r.blocks) > 0 && s.lacksAddress(l.other) {
+				address.add(source, []string{""})
+			}
+			if s.hasUnknownLabels(l.other) {
+				namespace.add(source, namespaceKeys(rules[i].Peers))
+			}
+		}
+	}
+	address.Names = nil
+	return slices.DeleteFunc([]Note{portName, address, namespace}, func(n Note) bool { return len(n.Policies) == 0 })
+}
+
+// add adds a policy and names, unless there are no names.
+func (n *Note) add(p *Policy, names []string) {
+	if len(names) == 0 {
+		return
+	}
+	if !slices.Contains(n.Policies, p) {
+		n.Policies = append(n.Policies, p)
+	}
+	for _, name := range names {
+		if at, found := slices.BinarySearch(n.Names, name); !found {
+			n.Names = slices.Insert(n.Names, at, name)
+		}
+	}
+}
+
+// lacksAddress reports whether p has no address yet that an ipBlock could match once it has one (S8).
+func (s *state) lacksAddress(p *party) bool {
+	return p.inCluster && !p.byIP && len(p.addrs) == 0 && !s.options.IPBlockIgnoresPods
+}
+
+// hasUnknownLabels reports whether p is a Pod whose Namespace object is not there (S18).
+func (s *state) hasUnknownLabels(p *party) bool {
+	if p.pod == nil || p.class == nil {
+		return false
+	}
+	ns, ok := s.namespaces.Get(p.pod.namespace)
+	return ok && ns.object == nil
+}
+
+// namespaceKeys returns the labels that peers ask namespaces for, but for the one that every namespace has.
+func namespaceKeys(peers []Peer) []string {
+	var keys []string
+	for i := range peers {
+		if peers[i].Namespaces == nil {
+			continue
+		}
+		for _, r := range *peers[i].Namespaces {
+			if r.Key != metadataName {
+				keys = append(keys, r.Key)
+			}
+		}
+	}
+	return keys
+}
+
+// hasPeer reports whether a rule matches a peer (S15).
+func (r *rule) hasPeer(p *peer) bool {
+	if r.anyPeer {
+		return true
+	}
+	if p.core != nil && slices.ContainsFunc(r.selectors, func(id uint32) bool { return slices.Contains(p.core.peers(), id) }) {
+		return true
+	}
+	return p.addr.IsValid() && slices.ContainsFunc(r.blocks, func(b *IPBlock) bool {
+		return b.contains(p.addr) || slices.ContainsFunc(p.more, b.contains)
+	})
+}
+
+// hasPort reports whether a rule matches a port of a destination of class dst, which is nil for no Pod (S15, S21).
+func (r *rule) hasPort(dst *class, protocol Protocol, port uint16) bool {
+	return r.anyPort || slices.ContainsFunc(r.ports, func(p Port) bool {
+		if p.Name != "" {
+			return p.Protocol == protocol && dst != nil && dst.names(p.Name, protocol, port)
+		}
+		return p.Protocol == protocol && p.First <= port && port <= p.Last
+	})
+}
+
+// missingNames returns the ports that a rule names and that no port of the class is called, of one protocol.
+func (r *rule) missingNames(dst *class, protocol Protocol) []string {
+	var names []string
+	for _, p := range r.ports {
+		has := func(n NamedPort) bool { return n.Name == p.Name && n.Protocol == protocol }
+		if p.Name != "" && p.Protocol == protocol && !slices.ContainsFunc(dst.ports, has) {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
