@@ -1,0 +1,122 @@
+// Package assertion reads and writes assertions: what somebody claims that the policies of a cluster allow and deny.
+//
+// An assertion is one line:
+//
+//	deploy/shop/frontend -> svc/shop/cart 7070/TCP = allowed
+//	deploy/shop/frontend -> shop/redis-0 6379 = denied by shop/default-deny   # carts alone
+//	any -> deploy/shop/cart 80,443,8080 = denied
+//
+// or an item of a YAML document; see [Parse]. The package knows nothing of where answers come from.
+package assertion
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	netpold "github.com/netpold/netpold/clients/go"
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+)
+
+// Any is the word for every address outside the cluster.
+const Any = "any"
+
+// Assertion claims that all of its ports are allowed, or that all are denied.
+type Assertion struct {
+	// Line is where it begins in its file, from 1.
+	Line int
+	Src  End
+	Dst  End
+	// Ports has at least one.
+	Ports []Port
+	// Allowed is what is claimed.
+	Allowed bool
+	// By names the NetworkPolicy, "namespace/name", that isolates the side that denies; empty for whichever.
+	By string
+}
+
+// End is one end of an assertion: an endpoint in words, or any address outside.
+type End struct {
+	// Words are as written.
+	Words string
+	// Endpoint is nil for any address outside.
+	Endpoint *netpoldv1.Endpoint
+}
+
+// Port is a destination port.
+type Port struct {
+	// Number is 1 to 65535.
+	Number   uint32
+	Protocol netpoldv1.Protocol
+}
+
+// String returns the port as an assertion has it: 7070/TCP.
+func (p Port) String() string {
+	return fmt.Sprintf("%d/%s", p.Number, strings.TrimPrefix(p.Protocol.String(), "PROTOCOL_"))
+}
+
+// String returns the assertion as a line that [Parse] reads.
+func (a *Assertion) String() string {
+	ports := make([]string, len(a.Ports))
+	for i, p := range a.Ports {
+		ports[i] = p.String()
+	}
+	return fmt.Sprintf("%s -> %s %s = %s", a.Src.Words, a.Dst.Words, strings.Join(ports, ","), a.Claim())
+}
+
+// Claim returns what is claimed: "allowed", "denied" or "denied by NAMESPACE/NAME".
+func (a *Assertion) Claim() string {
+	switch {
+	case a.Allowed:
+		return "allowed"
+	case a.By != "":
+		return "denied by " + a.By
+	}
+	return "denied"
+}
+
+// parseEnd reads an endpoint in words, or any.
+func parseEnd(words string) (End, error) {
+	if words == Any {
+		return End{Words: words}, nil
+	}
+	endpoint, err := netpold.ParseEndpoint(words)
+	return End{Words: words, Endpoint: endpoint}, err
+}
+
+// parsePorts reads ports with commas between them. A protocol belongs to its own port: either all of them have one, or none
+// has and all are TCP.
+func parsePorts(text string) ([]Port, error) {
+	var ports []Port
+	bare, full := "", ""
+	for _, word := range strings.Split(text, ",") {
+		number, protocol, hasProtocol := strings.Cut(word, "/")
+		if hasProtocol {
+			full = word
+		} else {
+			bare = word
+		}
+		n, err := strconv.ParseUint(number, 10, 16)
+		if err != nil || n == 0 || number[0] == '+' {
+			return nil, fmt.Errorf("port %q: write a number from 1 to 65535, as 7070 or 53/UDP, several with commas", word)
+		}
+		p, err := netpold.ParseProtocol(protocol)
+		if err != nil || hasProtocol && protocol == "" {
+			return nil, fmt.Errorf("port %q: write TCP, UDP or SCTP after the slash", word)
+		}
+		ports = append(ports, Port{Number: uint32(n), Protocol: p})
+	}
+	if bare != "" && full != "" {
+		return nil, fmt.Errorf("ports %q: %s has a protocol and %s has none: give each its own, as %s/TCP", text, full, bare, bare)
+	}
+	return ports, nil
+}
+
+// parsePolicy checks a policy's name.
+func parsePolicy(text string) (string, error) {
+	namespace, name, ok := strings.Cut(text, "/")
+	if !ok || namespace == "" || name == "" || strings.Contains(name, "/") {
+		return "", fmt.Errorf("policy %q: write its namespace and name, as shop/default-deny", text)
+	}
+	return text, nil
+}
