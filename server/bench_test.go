@@ -10,7 +10,9 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -188,9 +190,10 @@ func (w *wired) allowed(ctx context.Context, i int) error {
 	return err
 }
 
-// callers have calls of so many questions in progress all the time.
+// callers have calls of so many questions in progress all the time. CPU time is that of client and server.
 func callers(b *testing.B, questions int, call func(ctx context.Context, i int) error) {
 	b.ReportAllocs()
+	before := cpuTime(b)
 	if questions == 1 {
 		b.SetParallelism(inFlight)
 	} else {
@@ -206,6 +209,17 @@ func callers(b *testing.B, questions int, call func(ctx context.Context, i int) 
 		}
 	})
 	rate(b, questions)
+	b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/(float64(b.N)*float64(questions)), "cpu-ns/question")
+}
+
+// cpuTime returns how long this process has kept the CPUs busy.
+func cpuTime(b *testing.B) time.Duration {
+	b.Helper()
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 // streams are one for each core, with as many batches under way as flow control allows.

@@ -1,4 +1,4 @@
-// Package netpoldv1 has the messages and services of netpold.v1, and a faster codec for the commonest of them.
+// Package netpoldv1 has the messages and services of netpold.v1, and a faster codec for batches.
 package netpoldv1
 
 import (
@@ -7,9 +7,9 @@ import (
 	"google.golang.org/grpc/mem"
 )
 
-// Codec is gRPC's codec for protobuf, with the same bytes on the wire, save that the messages of Allowed and BatchAllowed are
-// written and read without reflection and in a few allocations for each call: for a batch by IP, the library would cost more
-// than everything else together. What is not of the usual form is left to the library, message by message.
+// Codec returns gRPC's codec for protobuf, which writes and reads the messages of BatchAllowed without reflection and in a few
+// allocations for each call: for a batch by IP, the library would cost more than everything else together. What is not of the
+// usual form is left to the library, message by message, and so are all other messages: of Allowed, nothing would be saved.
 //
 // The answers of a batch that was read so share memory. Who keeps one of them for long clones it, with proto.Clone.
 //
@@ -36,12 +36,6 @@ type codec struct {
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	e := encoder{pool: c.pool}
 	switch m := v.(type) {
-	case *AllowedRequest:
-		e.start(boundRequest(m))
-		e.request(m)
-	case *AllowedResponse:
-		e.start(boundResponse(m))
-		e.response(m)
 	case *BatchAllowedRequest:
 		if m == nil || len(m.unknownFields) > 0 {
 			return c.CodecV2.Marshal(v)
@@ -68,10 +62,6 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	var read func(wire string) bool
 	switch m := v.(type) {
-	case *AllowedRequest:
-		read = m.read
-	case *AllowedResponse:
-		read = m.read
 	case *BatchAllowedRequest:
 		read = func(wire string) bool { return m.read(wire, c.maxBatch) }
 	case *BatchAllowedResponse:

@@ -87,11 +87,6 @@ const (
 	end              byte = 0
 )
 
-func (q *AllowedRequest) read(wire string) bool {
-	q.Reset()
-	return readQuestion(q, &ends{each: 2}, wire)
-}
-
 // ends are made several at a time, and only as many as are met: what a message asks of memory stays in proportion to its size.
 type ends struct {
 	each int
@@ -206,12 +201,6 @@ type parts struct {
 	egress, ingress         Side
 	egressRule, ingressRule uint32
 	families                [2]IpFamily
-}
-
-func (r *AllowedResponse) read(wire string) bool {
-	r.Reset()
-	var names []string
-	return readResponse(r, new(parts), &names, wire)
 }
 
 // readResponse reads a response. names is where lists of names are put, one after another.
