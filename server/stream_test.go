@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/codes"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
@@ -252,8 +253,24 @@ func TestS28StreamEndsAtAMalformedBatch(t *testing.T) {
 		"a protocol that is none": {change(func(b *netpoldv1.StreamAllowedRequest) { b.Protocol = 9 }), []violation{
 			{"protocol", "9 is not a protocol; give PROTOCOL_TCP (1), PROTOCOL_UDP (2) or PROTOCOL_SCTP (3)"},
 		}},
-		"ports of no question": {&netpoldv1.StreamAllowedRequest{Ports: ports(80)}, []violation{
+		"ports of no question": {&netpoldv1.StreamAllowedRequest{Src: srcIPv4(), Dst: dstIPv4(), Ports: ports(80)}, []violation{
 			{"ports", "is 2 bytes long; 0 questions need 0, 2 for each"},
+		}},
+		"a port without columns": {&netpoldv1.StreamAllowedRequest{Port: 8080}, []violation{
+			{"src", "is required beside port: give the packed addresses in src_ipv4 or src_ipv6; did the encoder drop them?"},
+			{"dst", "is required beside port: give the packed addresses in dst_ipv4 or dst_ipv6; did the encoder drop them?"},
+		}},
+		"a protocol without columns": {&netpoldv1.StreamAllowedRequest{Protocol: 2}, []violation{
+			{"src", "is required beside protocol: give the packed addresses in src_ipv4 or src_ipv6; did the encoder drop them?"},
+			{"dst", "is required beside protocol: give the packed addresses in dst_ipv4 or dst_ipv6; did the encoder drop them?"},
+		}},
+		"an empty source alone": {&netpoldv1.StreamAllowedRequest{Src: srcIPv4()}, []violation{
+			{"dst", "is required beside src: give the packed addresses in dst_ipv4 or dst_ipv6; did the encoder drop them?"},
+		}},
+		"an unknown field": {change(func(b *netpoldv1.StreamAllowedRequest) {
+			b.ProtoReflect().SetUnknown(protowire.AppendBytes(protowire.AppendTag(nil, 12, protowire.BytesType), []byte{1, 2}))
+		}), []violation{
+			{"12", "is the number of a field that this server does not know; leave it out, or ask a newer server"},
 		}},
 		"all at once": {&netpoldv1.StreamAllowedRequest{Src: srcIPv4("10.0.1.4"), Ports: []byte{1}, Protocols: []byte{1, 1}}, []violation{
 			{"dst", "is required: the column has no address, of 1 questions"},

@@ -1472,9 +1472,10 @@ func (*BatchAnswer_Response) isBatchAnswer_Answer() {}
 
 func (*BatchAnswer_Error) isBatchAnswer_Answer() {}
 
-// StreamAllowedRequest asks questions by IP. A column has the questions' values one after another, without anything between
-// them, and all columns are equally long: at most 10,000 questions (the server's --max-batch). A batch without questions is
-// answered too.
+// StreamAllowedRequest asks questions by IP. A column has the questions' values one after another, without anything
+// between them, and all columns are equally long: at most 10,000 questions (the server's --max-batch). A batch without
+// questions is answered too, unless a field is set that asks something. A field that the server does not know is an
+// error: without a column, another question would be answered.
 type StreamAllowedRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who opens each connection, as AllowedRequest.src.ip. Required.

@@ -3,6 +3,9 @@ package wire
 import (
 	"encoding/binary"
 	"net/netip"
+	"strconv"
+
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/netpold/netpold/engine"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
@@ -27,6 +30,9 @@ type addresses struct {
 }
 
 func (a *addresses) len() int { return len(a.packed) / a.width }
+
+// missing reports whether the request has no such column, not even an empty one.
+func (a *addresses) missing() bool { return a.field == "src" || a.field == "dst" }
 
 // at returns the address of question i. An IPv4-mapped one becomes the IPv4 address (S9).
 func (a *addresses) at(i int) netip.Addr {
@@ -68,8 +74,10 @@ func ReadColumns(req *netpoldv1.StreamAllowedRequest, limit int) (Columns, *Fail
 	if c.N > limit {
 		return Columns{}, BatchTooLarge(longer(&c).field, c.N, limit)
 	}
-	r.addresses(&c.src, c.N)
-	r.addresses(&c.dst, c.N)
+	r.noUnknownField(req)
+	beside := fieldWithoutColumn(req)
+	r.addresses(&c.src, c.N, beside)
+	r.addresses(&c.dst, c.N, beside)
 	r.ports(req, &c)
 	r.protocols(req, &c)
 	if len(r.Violations) > 0 {
@@ -85,12 +93,45 @@ func longer(c *Columns) *addresses {
 	return &c.src
 }
 
-func (r *RequestReader) addresses(a *addresses, n int) {
+// addresses checks a column of n addresses. beside names a field that asks something even if the batch has no question.
+func (r *RequestReader) addresses(a *addresses, n int, beside string) {
 	switch {
 	case len(a.packed) == 0 && n > 0:
 		r.reject(a.field, "is required: the column has no address, of %d questions", n)
+	case a.missing() && beside != "":
+		r.reject(a.field, "is required beside %s: give the packed addresses in %s_ipv4 or %s_ipv6; did the encoder drop them?",
+			beside, a.field, a.field)
 	case len(a.packed) != n*a.width:
 		r.reject(a.field, "is %d bytes long; %d questions need %d, %d for each", len(a.packed), n, n*a.width, a.width)
+	}
+}
+
+// fieldWithoutColumn names a field of the batch that asks something, or "" if the batch asks nothing. A caller whose encoder
+// dropped the columns must not take the empty answer for a good one.
+func fieldWithoutColumn(req *netpoldv1.StreamAllowedRequest) string {
+	switch {
+	case req.GetSrc() != nil:
+		return "src"
+	case req.GetDst() != nil:
+		return "dst"
+	case req.GetPort() != 0:
+		return "port"
+	case len(req.GetPorts()) > 0:
+		return "ports"
+	case req.GetProtocol() != netpoldv1.Protocol_PROTOCOL_UNSPECIFIED:
+		return "protocol"
+	case len(req.GetProtocols()) > 0:
+		return "protocols"
+	}
+	return ""
+}
+
+// noUnknownField rejects a field that this server does not know. A column is part of every question, so without it another
+// question would be answered.
+func (r *RequestReader) noUnknownField(req *netpoldv1.StreamAllowedRequest) {
+	if unknown := req.ProtoReflect().GetUnknown(); len(unknown) > 0 {
+		number, _, _ := protowire.ConsumeTag(unknown)
+		r.reject(strconv.Itoa(int(number)), "is the number of a field that this server does not know; leave it out, or ask a newer server")
 	}
 }
 
