@@ -36,6 +36,12 @@ const (
 	HostNetwork = "HOST_NETWORK"
 	// PortNameMissing means that a policy that decides names a port that the LabelledPod lacks.
 	PortNameMissing = "PORT_NAME_MISSING"
+	// NoAddress means that an end has no address yet, and ipBlocks of a policy that denies might match one (S8).
+	NoAddress = "NO_ADDRESS"
+	// NamespaceUnknown means that a policy that denies selects namespaces by labels, and an end's Namespace was not read (S18).
+	NamespaceUnknown = "NAMESPACE_UNKNOWN"
+	// AmbientMesh means that both Pods are in an Istio ambient mesh, which connects to another port.
+	AmbientMesh = "AMBIENT_MESH"
 	// ReverseAllowed means that a connection is denied which dst may open to src.
 	ReverseAllowed = "REVERSE_ALLOWED"
 	// NodePort means that a Service's node port was asked by a Node's address.

@@ -86,10 +86,11 @@ func (s *Service) answers(
 	slab := make([]batchAnswer, len(questions))
 	answers := make([]*netpoldv1.BatchAnswer, len(questions))
 	var decided metrics.DecisionCounts
+	details := detailer{service: s, state: state}
 	for i, question := range questions {
 		b := &slab[i]
 		answers[i] = &b.wrapper
-		decision, fail := s.decide(ctx, wire.QuestionIndex(i), question, state, unmet)
+		query, decision, fail := s.decide(ctx, wire.QuestionIndex(i), question, state, unmet)
 		if ctx.Err() != nil { // the question may have failed because of it
 			return nil, s.failed(current.Ended(ctx))
 		}
@@ -100,6 +101,9 @@ func (s *Service) answers(
 		}
 		decided.Add(decision.Reason)
 		b.oneof.Response = fill(&b.Answer, &decision, state)
+		if question.GetDetails() {
+			details.fill(ctx, b.oneof.Response, query)
+		}
 		b.wrapper.Answer = &b.oneof
 	}
 	s.metrics.DecidedMany(&decided)
@@ -108,11 +112,11 @@ func (s *Service) answers(
 	}, nil
 }
 
-// decide answers one question of a batch.
+// decide answers one question of a batch. It also returns the question as it was read.
 func (s *Service) decide(
 	ctx context.Context, index wire.QuestionIndex, question *netpoldv1.AllowedRequest, state *current.State,
 	unmet map[string]*wire.Failure,
-) (engine.Decision, *wire.Failure) {
+) (engine.Query, engine.Decision, *wire.Failure) {
 	r := wire.RequestReader{Index: index}
 	query := r.Query(question)
 	// An empty token is never unmet.
@@ -121,14 +125,14 @@ func (s *Service) decide(
 		r.RejectToken()
 	}
 	if len(r.Violations) > 0 {
-		return engine.Decision{}, wire.Invalid(r.Violations)
+		return query, engine.Decision{}, wire.Invalid(r.Violations)
 	}
 	if fail != nil {
-		return engine.Decision{}, fail.AtLeast(index)
+		return query, engine.Decision{}, fail.AtLeast(index)
 	}
 	decision, err := s.decider.AllowedUntil(ctx.Done(), state.Snapshot, query)
 	if err != nil {
-		return engine.Decision{}, wire.EngineError(index, question, err)
+		return query, engine.Decision{}, wire.EngineError(index, question, err)
 	}
-	return decision, nil
+	return query, decision, nil
 }

@@ -52,6 +52,8 @@ type Service struct {
 	netpoldv1.UnimplementedDecisionServiceServer
 
 	state *current.Reader
+	// status is the source's.
+	status func() mirror.Status
 	// decider is the cache, or the engine itself if there is none.
 	decider  cache.Decider
 	maxBatch int
@@ -63,6 +65,7 @@ type Service struct {
 func New(source mirror.Source, options Options) *Service {
 	s := &Service{
 		state:    current.NewReader(source, current.Options{RefuseStale: options.RefuseStale, UntilDrain: options.UntilDrain}),
+		status:   source.Status,
 		decider:  cache.Engine{},
 		maxBatch: options.MaxBatch,
 		maxWait:  options.MaxWait,
@@ -106,6 +109,10 @@ func (s *Service) Allowed(ctx context.Context, req *netpoldv1.AllowedRequest) (*
 	}
 	s.metrics.Decided(decision.Reason, 1)
 	response := fill(new(wire.Answer), &decision, &state)
+	if req.GetDetails() {
+		d := detailer{service: s, state: &state}
+		d.fill(ctx, response, query)
+	}
 	s.metrics.Took(metrics.Allowed, time.Since(started))
 	return response, nil
 }

@@ -213,7 +213,7 @@ const (
 	ResolvedKind_RESOLVED_KIND_HOST_NETWORK_POD ResolvedKind = 2
 	// A Node, asked by one of its addresses.
 	ResolvedKind_RESOLVED_KIND_NODE ResolvedKind = 3
-	// An address that no object of the cluster has: only an ipBlock can match it (S8).
+	// An address that no object of the cluster has: only an ipBlock can match it (S5).
 	ResolvedKind_RESOLVED_KIND_EXTERNAL ResolvedKind = 4
 	// A LabelledPod: it need not exist.
 	ResolvedKind_RESOLVED_KIND_HYPOTHETICAL ResolvedKind = 5
@@ -999,10 +999,9 @@ type Resolved struct {
 	Service *ServiceRef `protobuf:"bytes,5,opt,name=service,proto3" json:"service,omitempty"`
 	// The Node's name: of NODE itself, and the one that a Pod runs on.
 	Node string `protobuf:"bytes,6,opt,name=node,proto3" json:"node,omitempty"`
-	// The address that the pair was decided with. Empty when the decision did not need one, as of a Pod asked by name that no
-	// ipBlock concerns.
+	// The address that was asked, or else the first one in ip_family. Empty when it has none.
 	Ip string `protobuf:"bytes,7,opt,name=ip,proto3" json:"ip,omitempty"`
-	// The address family that the pair was decided in (S9). Unspecified when no address took part.
+	// The address family that the pair was decided in, the first of several (S9). Unspecified when no address took part.
 	IpFamily      IpFamily `protobuf:"varint,8,opt,name=ip_family,json=ipFamily,proto3,enum=netpold.v1.IpFamily" json:"ip_family,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1111,6 +1110,9 @@ type Note struct {
 	//   - EMPTY_NAMESPACE: a LabelledPod in a namespace without objects.
 	//   - HOST_NETWORK: an end in its Node's network, which no policy can select (S4).
 	//   - PORT_NAME_MISSING: a policy that decides names a port that the LabelledPod lacks.
+	//   - NO_ADDRESS: denied, while an end has no address yet that ipBlocks of the policies might match (S8).
+	//   - NAMESPACE_UNKNOWN: denied by policies that ask for labels of an end's Namespace, which was not read (S18).
+	//   - AMBIENT_MESH: both Pods are in an Istio ambient mesh, which connects to another port.
 	//   - REVERSE_ALLOWED: denied, while dst may open the same connection to src.
 	//   - NODE_PORT: asked by a Node's address; the port is a Service's node port, and the message has the question to ask.
 	//   - HOST_PORT: asked by a Node's address; the port is a Pod's host port, and the message has the question to ask.
