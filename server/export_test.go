@@ -9,6 +9,9 @@ import (
 // SetAfter replaces the clock of s's drain.
 func SetAfter(s *Server, after func(time.Duration) <-chan time.Time) { s.after = after }
 
+// SetNoteTicks replaces the clock by which s looks at the notes of the state.
+func SetNoteTicks(s *Server, ticks <-chan time.Time) { s.noteTicks = ticks }
+
 // CloseListener closes the gRPC port under s.
 func CloseListener(s *Server) { _ = s.grpcListener.Close() }
 

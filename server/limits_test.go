@@ -27,6 +27,9 @@ type panicking struct {
 	now chan struct{}
 }
 
+// Ready never comes, so that only calls ask for the state.
+func (*panicking) Ready() <-chan struct{} { return nil }
+
 func (p *panicking) State() (mirror.State, bool) {
 	select {
 	case <-p.now:

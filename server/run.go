@@ -38,7 +38,10 @@ func (s *Server) Run(ctx context.Context) error {
 			}
 		})
 	}
+	followed, endNotes := context.WithCancel(context.WithoutCancel(ctx))
+	running.Go(func() { s.followNotes(followed) })
 	err := s.untilEnd(ctx, health, failed)
+	endNotes()
 	s.drainCalls()
 	s.Stop()
 	running.Wait()

@@ -47,6 +47,8 @@ type Server struct {
 	whenStale WhenStale
 	// after is time.After, unless a test stands in for the clock.
 	after func(time.Duration) <-chan time.Time
+	// noteTicks say when to look at the notes of the state; nil for each noteInterval.
+	noteTicks <-chan time.Time
 
 	grpc          *grpc.Server
 	health        *health.Server
