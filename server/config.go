@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"runtime"
 	"time"
 
 	"github.com/netpold/netpold/mirror"
@@ -52,9 +51,6 @@ type Config struct {
 	MaxConnectionAge time.Duration
 	// MaxConnectionAgeGrace is how long calls in progress may then still take (--max-connection-age-grace). Default: 30 s.
 	MaxConnectionAgeGrace time.Duration
-	// StreamWorkers is how many goroutines are kept to serve calls; when all are busy, and at 0, a call gets a goroutine of its
-	// own (--stream-workers). Default: GOMAXPROCS.
-	StreamWorkers uint32
 
 	// DrainDelay is how long calls are still answered after health has turned to NOT_SERVING, so that load balancers see it
 	// first (--drain-delay). Default: 3 s.
@@ -81,7 +77,6 @@ func Defaults() Config {
 		MaxDeadline:           30 * time.Second,
 		MaxConnectionAge:      30 * time.Minute,
 		MaxConnectionAgeGrace: 30 * time.Second,
-		StreamWorkers:         uint32(runtime.GOMAXPROCS(0)),
 		DrainDelay:            3 * time.Second,
 		DrainTimeout:          15 * time.Second,
 	}

@@ -140,7 +140,6 @@ func grpcOptions(config *Config, creds credentials.TransportCredentials) []grpc.
 		grpc.MaxConcurrentStreams(config.MaxStreams),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.ConnectionTimeout(handshakeTimeout),
-		grpc.NumStreamWorkers(config.StreamWorkers),
 		grpc.WaitForHandlers(true),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			MaxConnectionAge:      config.MaxConnectionAge,

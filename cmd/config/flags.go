@@ -70,8 +70,6 @@ func (c *Config) serverFlags() *pflag.FlagSet {
 		"decisions (`N`) about workloads and Services that are remembered while they hold; 0 for none")
 	f.IntVar(&s.MaxMessageBytes, "max-message-bytes", s.MaxMessageBytes, "largest request taken, in `BYTES`")
 	f.Uint32Var(&s.MaxStreams, "max-streams", s.MaxStreams, "most calls (`N`) in progress on one connection")
-	f.Uint32Var(&s.StreamWorkers, "stream-workers", s.StreamWorkers,
-		"goroutines (`N`) kept to serve calls; a call beyond them gets one of its own (default: the number of CPUs)")
 	f.DurationVar(&s.MaxDeadline, "max-deadline", s.MaxDeadline,
 		"longest `DURATION` of a call; one without a deadline, or with a longer one, gets this")
 	f.DurationVar(&s.MaxConnectionAge, "max-connection-age", s.MaxConnectionAge,
@@ -85,14 +83,9 @@ func (c *Config) serverFlags() *pflag.FlagSet {
 	f.Var(NewChoice(&c.Log.Level, "debug", "info", "warn", "error"), "log-level", "least level that is logged")
 	f.Var(NewChoice(&c.Log.Format, "auto", "text", "json"), "log-format",
 		"how logs are written; auto is text on a terminal and JSON elsewhere")
-	// The default differs between machines: --help says how instead.
-	f.Lookup("stream-workers").DefValue = "0"
 	limitServer(f)
 	return withEnv(f)
 }
-
-// maxStreamWorkers bounds goroutines that are there whether or not there is anything to do.
-const maxStreamWorkers = 65536
 
 // limitServer refuses what makes no sense before anything is read, and names where it is set; what the server itself refuses
 // is more, for it sees settings beside each other.
@@ -103,7 +96,6 @@ func limitServer(f *pflag.FlagSet) {
 	Between(f, "cache-size", 0, server.MaxCacheSize)
 	Between(f, "max-message-bytes", 1, math.MaxInt32)
 	Between(f, "max-streams", 1, math.MaxUint32)
-	Between(f, "stream-workers", 0, maxStreamWorkers)
 	Positive(f, "max-deadline", "max-connection-age", "max-connection-age-grace")
 	notNegative(f, "max-staleness", "drain-delay", "drain-timeout")
 }
