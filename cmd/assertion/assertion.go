@@ -84,16 +84,14 @@ func parseEnd(words string) (End, error) {
 	return End{Words: words, Endpoint: endpoint}, err
 }
 
-// parsePorts reads ports with commas between them. A protocol belongs to its own port: either all of them have one, or none
-// has and all are TCP.
+// parsePorts reads ports with commas between them. One without a protocol is TCP. Beside one that is not TCP it is refused:
+// in 80,443/UDP nobody knows whether the protocol is meant for both.
 func parsePorts(text string) ([]Port, error) {
 	var ports []Port
 	bare, full := "", ""
 	for _, word := range strings.Split(text, ",") {
 		number, protocol, hasProtocol := strings.Cut(word, "/")
-		if hasProtocol {
-			full = word
-		} else {
+		if !hasProtocol {
 			bare = word
 		}
 		n, err := strconv.ParseUint(number, 10, 16)
@@ -103,6 +101,9 @@ func parsePorts(text string) ([]Port, error) {
 		p, err := netpold.ParseProtocol(protocol)
 		if err != nil || hasProtocol && protocol == "" {
 			return nil, fmt.Errorf("port %q: write TCP, UDP or SCTP after the slash", word)
+		}
+		if p != netpoldv1.Protocol_PROTOCOL_TCP {
+			full = word
 		}
 		ports = append(ports, Port{Number: uint32(n), Protocol: p})
 	}

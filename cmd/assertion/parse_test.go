@@ -125,7 +125,7 @@ assertions:
 func FuzzParse(f *testing.F) {
 	f.Add([]byte("shop/a -> shop/b 80,53/UDP = denied by shop/x # so\n"))
 	f.Add([]byte("assertions:\n- {src: any, dst: a/b, ports: [1], allowed: false}\n"))
-	if text, err := os.ReadFile("../../examples/shop/assertions.txt"); err == nil {
+	if text, err := os.ReadFile("../../examples/shop-assertions.txt"); err == nil {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {

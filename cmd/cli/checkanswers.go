@@ -3,10 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
-	"regexp"
-	"strconv"
 
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -22,7 +19,8 @@ func (l *lines) answer(ctx context.Context, group []line) error {
 			questions = append(questions, line.question)
 		}
 	}
-	answers := l.ask(ctx, questions)
+	// An error of a whole call is that of each of its lines.
+	answers, _ := l.ask(ctx, questions)
 	for _, line := range group {
 		answer := &netpoldv1.BatchAnswer{Answer: &netpoldv1.BatchAnswer_Error{Error: line.err}}
 		if line.err == nil {
@@ -33,61 +31,6 @@ func (l *lines) answer(ctx context.Context, group []line) error {
 		}
 	}
 	return nil
-}
-
-// ask gives each question its answer or error, in calls of as many as the server takes.
-func (l *lines) ask(ctx context.Context, questions []*netpoldv1.AllowedRequest) []*netpoldv1.BatchAnswer {
-	answers := make([]*netpoldv1.BatchAnswer, 0, len(questions))
-	for len(questions) > 0 {
-		n := min(len(questions), l.atOnce)
-		some, err := l.call(ctx, questions[:n])
-		switch {
-		case status.Code(err) == codes.ResourceExhausted && n > 1:
-			l.atOnce = takesAtMost(err, n)
-			continue
-		case err != nil:
-			// In the words in which a single question says it.
-			failed := status.Convert(err).Proto()
-			failed.Message = l.check.inv.callError(err).Error()
-			for range n {
-				answers = append(answers, &netpoldv1.BatchAnswer{Answer: &netpoldv1.BatchAnswer_Error{Error: failed}})
-			}
-		default:
-			answers = append(answers, some...)
-		}
-		questions = questions[n:]
-	}
-	return answers
-}
-
-// takesAtMost is how many questions to try after n were too many: what the server says, or half.
-func takesAtMost(err error, n int) int {
-	for _, detail := range status.Convert(err).Details() {
-		if info, ok := detail.(*errdetails.ErrorInfo); ok {
-			if limit, err := strconv.Atoi(info.GetMetadata()["limit"]); err == nil && 0 < limit && limit < n {
-				return limit
-			}
-		}
-	}
-	return n / 2
-}
-
-// call asks questions in one call.
-func (l *lines) call(ctx context.Context, questions []*netpoldv1.AllowedRequest) ([]*netpoldv1.BatchAnswer, error) {
-	ctx, cancel := context.WithTimeout(ctx, l.check.inv.config.Client.Timeout)
-	defer cancel()
-	response, err := l.asker.BatchAllowed(ctx, &netpoldv1.BatchAllowedRequest{Questions: questions, AtLeast: l.check.atLeast})
-	if err != nil {
-		return nil, err
-	}
-	answers := response.GetAnswers()
-	if len(answers) != len(questions) {
-		return nil, status.Errorf(codes.Internal, "the server gave %d answers to %d questions", len(answers), len(questions))
-	}
-	for _, answer := range answers {
-		alone(answer)
-	}
-	return answers, nil
 }
 
 // write writes one answer: an AllowedResponse, or {"error": ...}, which is just how a BatchAnswer with an error looks.
@@ -127,35 +70,4 @@ func errorLine(answer *netpoldv1.BatchAnswer) ([]byte, error) {
 	}
 	answer.GetError().Details = known
 	return compactJSON(answer, false)
-}
-
-// inBatch is what a server puts before the fields of a question in a batch.
-var inBatch = regexp.MustCompile(`\bquestions\[\d+\]\.?`)
-
-// alone makes an answer that of a question asked alone: which lines were asked together is nobody's business.
-func alone(answer *netpoldv1.BatchAnswer) {
-	st := answer.GetError()
-	if st == nil {
-		return
-	}
-	st.Message = inBatch.ReplaceAllString(st.GetMessage(), "")
-	for i, packed := range st.GetDetails() {
-		detail, err := packed.UnmarshalNew()
-		if err != nil {
-			continue
-		}
-		switch detail := detail.(type) {
-		case *errdetails.BadRequest:
-			for _, violation := range detail.GetFieldViolations() {
-				violation.Field = inBatch.ReplaceAllString(violation.GetField(), "")
-			}
-		case *errdetails.ErrorInfo:
-			if field, ok := detail.GetMetadata()["field"]; ok {
-				detail.Metadata["field"] = inBatch.ReplaceAllString(field, "")
-			}
-		}
-		if repacked, err := anypb.New(detail); err == nil {
-			st.Details[i] = repacked
-		}
-	}
 }

@@ -34,11 +34,9 @@ const (
 type lines struct {
 	in    *bufio.Reader
 	out   *bufio.Writer
-	asker asker
 	check *check
+	batcher
 
-	// atOnce is how many questions the server takes in one call.
-	atOnce int
 	// number is that of the last line read, from 1.
 	number int
 	// answered and failed count lines; first is the first that failed, and why.
@@ -73,7 +71,8 @@ func (c *check) answerFile(ctx context.Context) error {
 	}
 	defer closeAsker()
 	l := &lines{
-		in: bufio.NewReaderSize(in, maxLine), out: bufio.NewWriter(c.inv.stdout), asker: asker, check: c, atOnce: maxGroup,
+		in: bufio.NewReaderSize(in, maxLine), out: bufio.NewWriter(c.inv.stdout), check: c,
+		batcher: batcher{inv: c.inv, asker: asker, atLeast: c.atLeast, atOnce: maxGroup},
 	}
 	if err := l.answerAll(ctx); err != nil {
 		return err

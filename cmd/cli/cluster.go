@@ -13,7 +13,6 @@ import (
 	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/mirror"
 	"github.com/netpold/netpold/mirror/live"
-	"github.com/netpold/netpold/server/decisions"
 )
 
 // openCluster makes the mirror of a running cluster, which is not read yet. places are where the state could have come from
@@ -61,7 +60,7 @@ func (inv *invocation) askCluster(ctx context.Context, places []place) (asker, f
 		return nil, nil, err
 	}
 	inv.printProblems(cluster.Status().Problems)
-	return decisions.New(cluster, decisions.Options{}), closeCluster, nil
+	return newLocal(cluster), closeCluster, nil
 }
 
 // readCluster reads a cluster whole, and follows it until it is closed.

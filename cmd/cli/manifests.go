@@ -10,7 +10,6 @@ import (
 
 	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/mirror/manifests"
-	"github.com/netpold/netpold/server/decisions"
 )
 
 // askManifests answers from manifests that are read once, in this process.
@@ -23,7 +22,7 @@ func (inv *invocation) askManifests(ctx context.Context) (asker, error) {
 	if ignored := files.Status().IgnoredKinds; len(ignored) > 0 {
 		inv.notice("these kinds play no part: %s", kindsText(ignored))
 	}
-	return decisions.New(files, decisions.Options{}), nil
+	return newLocal(files), nil
 }
 
 func (inv *invocation) manifestOptions(stdin io.Reader) manifests.Options {

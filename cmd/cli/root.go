@@ -44,7 +44,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	switch err := root.ExecuteContext(ctx); {
 	case err == nil:
 		return exitOK
-	case errors.Is(err, errDenied):
+	case errors.Is(err, errDenied), errors.Is(err, errFailed):
 		return exitDenied
 	case errors.As(err, new(unhealthyError)):
 		inv.complain(err)
@@ -131,7 +131,7 @@ func (inv *invocation) root() *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	// Long usages are broken into lines.
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 120"))
-	root.AddCommand(inv.serveVerb(), inv.checkVerb(), inv.statusVerb(), inv.tokenVerb(), inv.healthcheckVerb(), inv.versionVerb())
+	root.AddCommand(inv.serveVerb(), inv.checkVerb(), inv.testVerb(), inv.statusVerb(), inv.tokenVerb(), inv.healthcheckVerb(), inv.versionVerb())
 	root.SetHelpCommand(helpVerb(root))
 	root.InitDefaultCompletionCmd()
 	strictWords(root)

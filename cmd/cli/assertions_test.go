@@ -1,0 +1,298 @@
+package cli_test
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/netpold/netpold/cmd/cli"
+	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/engine/enginetest"
+	"github.com/netpold/netpold/server/servertest"
+)
+
+const (
+	shop           = "../../examples/shop"
+	shopAssertions = shop + "-assertions.txt"
+)
+
+// The example's own assertions hold.
+func TestTestOfTheShop(t *testing.T) {
+	got := netpold(t, "test", shopAssertions, "--manifests", shop)
+	got.want(t, 0, "all 24 assertions hold\n", "")
+	got = netpold(t, "test", "-v", shopAssertions, "--manifests", shop)
+	got.want(t, 0, "ok     "+shopAssertions+":12: deploy/payments/gateway -> svc/payments/ledger 5432/TCP = allowed\n", "")
+}
+
+// assertions has one that holds, one that does not, and one of several ports of which one is as claimed.
+const assertions = `
+shop/web-0 -> svc/shop/cart 80 = allowed
+shop/other-0 -> shop/cart-0 8080 = allowed
+shop/web-0 -> shop/cart-0 8080,81 = denied by shop/cart
+`
+
+func TestTestFails(t *testing.T) {
+	cluster, file := writeFile(t, "cluster.yaml", cluster), writeFile(t, "a.txt", assertions)
+	got := netpold(t, "test", file, "--manifests", cluster)
+	want := `FAIL   a.txt:3: shop/other-0 -> shop/cart-0 8080/TCP = allowed
+  8080/TCP is denied
+    denied   shop/other-0 -> shop/cart-0 8080/TCP
+      from:     shop/other-0, a Pod on Node node-1, 10.0.0.3
+      to:       shop/cart-0, a Pod on Node node-1, 10.0.0.2
+      egress:   allowed: no policy isolates the source
+      ingress:  denied: 2 policies isolate the destination, and no rule of theirs matches
+                shop/cart
+                shop/default-deny
+      revision: 1
+FAIL   a.txt:4: shop/web-0 -> shop/cart-0 8080/TCP,81/TCP = denied by shop/cart
+  8080/TCP is allowed
+    allowed  shop/web-0 -> shop/cart-0 8080/TCP
+`
+	if !strings.Contains(withoutDetails(strings.ReplaceAll(got.stdout, file, "a.txt")), withoutDetails(want)) {
+		t.Errorf("stdout is\n%s\nwant in it\n%s", got.stdout, want)
+	}
+	got.want(t, 1, "\n1 of 3 assertions hold, 2 do not\n", "")
+	server := serve(t, "--manifests", cluster)
+	over := netpold(t, "test", file, "--server", server.addr)
+	over.want(t, 1, "\n1 of 3 assertions hold, 2 do not\n", "")
+}
+
+// withoutDetails drops the lines that tell of the ends and the state.
+func withoutDetails(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if word := strings.TrimSpace(line); !strings.HasPrefix(word, "from:") && !strings.HasPrefix(word, "to:") && !strings.HasPrefix(word, "revision:") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
+// "denied by" names a policy that isolates the side that denies.
+func TestTestDeniedBy(t *testing.T) {
+	cluster := writeFile(t, "cluster.yaml", cluster)
+	for line, want := range map[string]string{
+		"shop/other-0 -> shop/cart-0 8080 = denied by shop/default-deny": "1 assertion holds",
+		"shop/other-0 -> shop/cart-0 8080 = denied by shop/cart":         "1 assertion holds",
+		"shop/other-0 -> shop/cart-0 8080 = denied by shop/web":          "8080/TCP is denied by shop/cart, shop/default-deny\n",
+		"shop/web-0 -> shop/other-0 80 = denied by shop/web":             "1 assertion holds",
+		"shop/web-0 -> shop/other-0 80 = denied by shop/default-deny":    "80/TCP is denied by shop/web\n",
+	} {
+		got := netpold(t, "test", writeFile(t, "a.txt", line), "--manifests", cluster)
+		code := 1
+		if strings.HasPrefix(want, "1 assertion") {
+			code = 0
+		}
+		got.want(t, code, want, "")
+	}
+}
+
+// any is all addresses outside, exactly: one that is otherwise is found, however small its block.
+func TestTestAny(t *testing.T) {
+	const policies = `
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: world, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: other}}
+  ingress:
+  - from: [{ipBlock: {cidr: 0.0.0.0/0, except: [198.51.100.7/32]}}]
+    ports: [{port: 80}]
+  - from: [{ipBlock: {cidr: 0.0.0.0/0}}]
+    ports: [{port: 81}]
+  - from: [{ipBlock: {cidr: 10.0.0.0/30}}]
+    ports: [{port: 82}]
+`
+	file := writeFile(t, "cluster.yaml", cluster+policies)
+	for line, want := range map[string]string{
+		"any -> shop/other-0 80 = allowed":   "80/TCP is denied from 198.51.100.7, though as claimed from ",
+		"any -> shop/other-0 80 = denied":    "80/TCP is allowed from ",
+		"any -> shop/other-0 81 = allowed":   "1 assertion holds", // its one family is IPv4
+		"any -> shop/other-0 82 = denied":    "82/TCP is allowed from 10.0.0.0, though",
+		"any -> shop/other-0 83 = denied":    "1 assertion holds",
+		"shop/web-0 -> any 443 = denied":     "443/TCP is allowed to 203.0.113.1, though as claimed to ",
+		"shop/cart-0 -> any 443 = allowed":   "1 assertion holds",
+		"any -> shop/cart-0 8080 = denied":   "1 assertion holds",
+		"any -> svc/shop/cart 80 = denied":   "1 assertion holds",
+		"any -> shop?app=other 81 = allowed": "81/TCP is denied from 2001:db8::1, though", // which may have any address
+	} {
+		got := netpold(t, "test", writeFile(t, "a.txt", line), "--manifests", file)
+		code := 1
+		if strings.HasPrefix(want, "1 assertion") {
+			code = 0
+		}
+		got.want(t, code, want, "")
+	}
+	server := serve(t, "--manifests", file)
+	got := netpold(t, "test", writeFile(t, "a.txt", "any -> shop/cart-0 80 = denied"), "--server", server.addr)
+	got.want(t, 2, `has no answer`, "not every assertion has an answer")
+	got.want(t, 2, `"any" cannot be asked of a server`, "not every assertion has an answer")
+}
+
+func TestTestErrors(t *testing.T) {
+	cluster := writeFile(t, "cluster.yaml", cluster)
+	good := writeFile(t, "good.txt", "shop/web-0 -> svc/shop/cart 80 = allowed\n")
+	bad := writeFile(t, "bad.txt", "shop/web-0 svc/shop/cart 80 = allowed\n\nshop/web-0 -> svc/shop/cart 0 = allowed\n")
+	yaml := writeFile(t, "bad.yaml", "assertions: [{src: a/b}]\n")
+	missing := filepath.Join(t.TempDir(), "missing.txt")
+	for name, test := range map[string]struct {
+		args           []string
+		stdout, stderr string
+	}{
+		"no file":           {nil, "", "no file of assertions: give one or more"},
+		"a missing file":    {[]string{missing}, "", "missing.txt: no such file or directory: give a file of assertions"},
+		"an empty file":     {[]string{writeFile(t, "empty.txt", "# none\n")}, "", "empty.txt: has no assertion"},
+		"the first error":   {[]string{bad, yaml}, "", "bad.txt:1: "},
+		"every error":       {[]string{bad, yaml}, "", "bad.txt:3: "},
+		"of every file":     {[]string{bad, yaml}, "", "bad.yaml:1: dst is missing"},
+		"an unknown Pod":    {[]string{writeFile(t, "a.txt", "shop/nobody -> svc/shop/cart 80 = allowed")}, "80/TCP has no answer: src: Pod \"shop/nobody\"", "not every assertion"},
+		"generate and file": {[]string{"--generate", good}, "", "--generate takes no file"},
+		"generate and -o":   {[]string{"--generate", "-o", "json"}, "", "leave -o and -v out"},
+		"limit alone":       {[]string{good, "--limit", "7"}, "", "--limit goes with --generate"},
+		"limit of nothing":  {[]string{"--generate", "--limit", "0"}, "", `--limit: "0"`},
+		"an unknown form":   {[]string{good, "-o", "xml"}, "", `--output: "xml"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := netpold(t, append([]string{"test", "--manifests", cluster}, test.args...)...)
+			got.want(t, 2, test.stdout, test.stderr)
+		})
+	}
+	got := netpoldWith(t, nil, "shop/web-0 -> svc/shop/cart 80 = allowed", "test", "-", "--manifests", "-")
+	got.want(t, 2, "", "standard input can be read once")
+	got = netpoldWith(t, nil, "shop/web-0 -> svc/shop/cart 80 = allowed", "test", "-", "--manifests", cluster)
+	got.want(t, 0, "1 assertion holds\n", "")
+	got = netpold(t, "test", good, "--server", "127.0.0.1:1", "--timeout", "1s")
+	got.want(t, 2, "", "--server 127.0.0.1:1: ")
+}
+
+func TestTestForms(t *testing.T) {
+	cluster := writeFile(t, "cluster.yaml", cluster)
+	file := writeFile(t, "a,b%.txt", assertions+"shop/nobody -> svc/shop/cart 80 = allowed\n")
+	run := func(form string) string { return netpold(t, "test", file, "--manifests", cluster, "-o", form).stdout }
+
+	var document struct {
+		Results []struct {
+			Line                 int
+			Assertion, Outcome   string
+			Message, Explanation string
+		}
+		Passed, Failed, Errors int
+	}
+	if err := json.Unmarshal([]byte(run("json")), &document); err != nil {
+		t.Fatal(err)
+	}
+	var outcomes []string
+	for _, r := range document.Results {
+		outcomes = append(outcomes, fmt.Sprint(r.Line, r.Outcome, " ", r.Message != "", " ", r.Explanation != ""))
+	}
+	if d := cmp.Diff([]string{"2pass false false", "3fail true true", "4fail true true", "5error true false"}, outcomes); d != "" {
+		t.Errorf("JSON, -want +got:\n%s", d)
+	}
+	if document.Passed != 1 || document.Failed != 2 || document.Errors != 1 {
+		t.Errorf("counts %+v", document)
+	}
+
+	var suites struct {
+		Suites []struct {
+			Name                    string `xml:"name,attr"`
+			Tests, Failures, Errors int    `xml:"-"`
+			Cases                   []struct {
+				Name    string    `xml:"name,attr"`
+				Failure *struct{} `xml:"failure"`
+				Error   *struct{} `xml:"error"`
+			} `xml:"testcase"`
+		} `xml:"testsuite"`
+	}
+	junit := run("junit")
+	if err := xml.Unmarshal([]byte(junit), &suites); err != nil {
+		t.Fatal(err)
+	}
+	if len(suites.Suites) != 1 || len(suites.Suites[0].Cases) != 4 || suites.Suites[0].Cases[1].Failure == nil || suites.Suites[0].Cases[3].Error == nil ||
+		!strings.Contains(junit, `tests="4" failures="2" errors="1"`) {
+		t.Errorf("JUnit:\n%s", junit)
+	}
+
+	github := run("github")
+	escaped := strings.NewReplacer("%", "%25", ",", "%2C").Replace(file)
+	want := "::error file=" + escaped + ",line=3,title=assertion does not hold::shop/other-0 -> shop/cart-0 8080/TCP = allowed%0A8080/TCP is denied%0Adenied   "
+	if !strings.HasPrefix(github, want) || strings.Count(github, "\n") != 4 {
+		t.Errorf("GitHub:\n%s\nwant first\n%s", github, want)
+	}
+}
+
+// What --generate prints of the shop holds, names each Service, and stays within --limit.
+func TestTestGenerate(t *testing.T) {
+	got := netpold(t, "test", "--generate", "--manifests", shop)
+	got.want(t, 0, "deploy/shop/frontend -> svc/shop/cart 7070/TCP = allowed\n", "")
+	file := writeFile(t, "generated.txt", got.stdout)
+	netpold(t, "test", file, "--manifests", shop).want(t, 0, "assertions hold\n", "")
+	again := netpold(t, "test", "--generate", "--manifests", shop)
+	if again.stdout != got.stdout {
+		t.Error("it is another text the second time")
+	}
+	few := netpold(t, "test", "--generate", "--limit", "5", "--manifests", shop)
+	few.want(t, 0, "more are left out: raise --limit 5.\n", "")
+	if n := strings.Count(few.stdout, " = "); n != 5 {
+		t.Errorf("%d assertions, want 5", n)
+	}
+	server := serve(t, "--manifests", shop)
+	netpold(t, "test", "--generate", "--server", server.addr).want(t, 2, "", "--generate: a server does not tell what it holds")
+	empty := writeFile(t, "empty.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n")
+	netpold(t, "test", "--generate", "-q", "--manifests", empty).want(t, 2, "", "--generate: nothing to claim")
+}
+
+// What is generated of any cluster holds.
+func TestTestGenerateRandom(t *testing.T) {
+	made := 0
+	for seed := range uint64(60) {
+		source := servertest.NewSource()
+		var changes []engine.Change
+		for _, o := range enginetest.NewRandom(seed).Cluster() {
+			changes = append(changes, engine.Change{Object: o})
+		}
+		source.Apply(changes...)
+		text, held, err := cli.Generate(t.Context(), source)
+		if err != nil && strings.Contains(err.Error(), "nothing to claim") || err != nil && strings.Contains(err.Error(), "has no assertion") {
+			continue
+		}
+		if err != nil {
+			t.Fatalf("seed %d: %v\n%s", seed, err, text)
+		}
+		if !strings.HasPrefix(held, "all ") && !strings.HasPrefix(held, "1 assertion holds") {
+			t.Fatalf("seed %d: %s\n%s", seed, held, text)
+		}
+		made++
+	}
+	if made < 30 {
+		t.Errorf("%d clusters gave assertions", made)
+	}
+}
+
+// The document about testing shows commands and results as they are.
+func TestDocumentOfTesting(t *testing.T) {
+	text, err := os.ReadFile("../../docs/testing.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for block := range strings.SplitSeq(string(text), "```console\n$ netpold ") {
+		if strings.HasPrefix(block, "#") {
+			continue
+		}
+		shown, _, _ := strings.Cut(block, "```")
+		command, output, _ := strings.Cut(shown, "\n")
+		t.Run(command, func(t *testing.T) {
+			t.Chdir("../..")
+			args := strings.Fields(command)
+			if got := netpold(t, args...); got.stdout+got.stderr != output {
+				t.Errorf("prints\n%s\nthe document has\n%s", got.stdout+got.stderr, output)
+			}
+		})
+	}
+}

@@ -1,0 +1,115 @@
+package cli
+
+import (
+	"context"
+	"regexp"
+	"strconv"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+)
+
+// batcher asks many questions in few calls.
+type batcher struct {
+	inv   *invocation
+	asker asker
+	// atLeast is a token; see --at-least.
+	atLeast string
+	// atOnce is how many questions are asked in one call: at first what we like, then what the server takes.
+	atOnce int
+}
+
+// ask gives each question its answer or error, in calls of as many as the server takes. It also returns the first error that
+// a whole call had.
+func (b *batcher) ask(ctx context.Context, questions []*netpoldv1.AllowedRequest) ([]*netpoldv1.BatchAnswer, error) {
+	answers := make([]*netpoldv1.BatchAnswer, 0, len(questions))
+	var first error
+	for len(questions) > 0 {
+		n := min(len(questions), b.atOnce)
+		some, err := b.call(ctx, questions[:n])
+		switch {
+		case status.Code(err) == codes.ResourceExhausted && n > 1:
+			b.atOnce = takesAtMost(err, n)
+			continue
+		case err != nil:
+			// In the words in which a single question says it.
+			failed := status.Convert(err).Proto()
+			failed.Message = b.inv.callError(err).Error()
+			if first == nil {
+				first = err
+			}
+			for range n {
+				answers = append(answers, &netpoldv1.BatchAnswer{Answer: &netpoldv1.BatchAnswer_Error{Error: failed}})
+			}
+		default:
+			answers = append(answers, some...)
+		}
+		questions = questions[n:]
+	}
+	return answers, first
+}
+
+// takesAtMost is how many questions to try after n were too many: what the server says, or half.
+func takesAtMost(err error, n int) int {
+	for _, detail := range status.Convert(err).Details() {
+		if info, ok := detail.(*errdetails.ErrorInfo); ok {
+			if limit, err := strconv.Atoi(info.GetMetadata()["limit"]); err == nil && 0 < limit && limit < n {
+				return limit
+			}
+		}
+	}
+	return n / 2
+}
+
+// call asks questions in one calb.
+func (b *batcher) call(ctx context.Context, questions []*netpoldv1.AllowedRequest) ([]*netpoldv1.BatchAnswer, error) {
+	ctx, cancel := context.WithTimeout(ctx, b.inv.config.Client.Timeout)
+	defer cancel()
+	response, err := b.asker.BatchAllowed(ctx, &netpoldv1.BatchAllowedRequest{Questions: questions, AtLeast: b.atLeast})
+	if err != nil {
+		return nil, err
+	}
+	answers := response.GetAnswers()
+	if len(answers) != len(questions) {
+		return nil, status.Errorf(codes.Internal, "the server gave %d answers to %d questions", len(answers), len(questions))
+	}
+	for _, answer := range answers {
+		alone(answer)
+	}
+	return answers, nil
+}
+
+// inBatch is what a server puts before the fields of a question in a batch.
+var inBatch = regexp.MustCompile(`\bquestions\[\d+\]\.?`)
+
+// alone makes an answer that of a question asked alone: which lines were asked together is nobody's business.
+func alone(answer *netpoldv1.BatchAnswer) {
+	st := answer.GetError()
+	if st == nil {
+		return
+	}
+	st.Message = inBatch.ReplaceAllString(st.GetMessage(), "")
+	for i, packed := range st.GetDetails() {
+		detail, err := packed.UnmarshalNew()
+		if err != nil {
+			continue
+		}
+		switch detail := detail.(type) {
+		case *errdetails.BadRequest:
+			for _, violation := range detail.GetFieldViolations() {
+				violation.Field = inBatch.ReplaceAllString(violation.GetField(), "")
+			}
+		case *errdetails.ErrorInfo:
+			if field, ok := detail.GetMetadata()["field"]; ok {
+				detail.Metadata["field"] = inBatch.ReplaceAllString(field, "")
+			}
+		}
+		if repacked, err := anypb.New(detail); err == nil {
+			st.Details[i] = repacked
+		}
+	}
+}

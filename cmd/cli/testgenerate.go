@@ -1,0 +1,239 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	netpold "github.com/netpold/netpold/clients/go"
+	"github.com/netpold/netpold/cmd/assertion"
+	"github.com/netpold/netpold/engine"
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+)
+
+const (
+	// defaultLimit is how many assertions people still read.
+	defaultLimit = 2000
+	maxLimit     = 1_000_000
+	// maxGenerated bounds the questions that are asked to generate assertions: some seconds.
+	maxGenerated = 2_000_000
+)
+
+// generated is one end that assertions are made about.
+type generated struct {
+	words    string
+	endpoint engine.Endpoint
+	ports    []assertion.Port
+	// families are those of its addresses; 0 for none.
+	families  engine.Families
+	namespace string
+}
+
+// generate prints the assertions that hold today.
+func (v *testVerb) generate(ctx context.Context) error {
+	asker, closeAsker, err := v.inv.openAsker(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeAsker()
+	l, ok := asker.(local)
+	if !ok {
+		return errors.New("--generate: a server does not tell what it holds: give --manifests or a kubeconfig instead of --server")
+	}
+	text, err := newGenerator(l, v.limit).text(ctx)
+	if err != nil {
+		return err
+	}
+	return printText(v.inv.stdout, text)
+}
+
+// generator writes the assertions that hold in a snapshot.
+type generator struct {
+	snapshot *engine.Snapshot
+	limit    int
+	outside  map[engine.Families][]engine.Endpoint
+
+	out strings.Builder
+	// written counts assertions and notes, left those that there was no room for.
+	written, left int
+	noted         string
+}
+
+func newGenerator(from local, limit int) *generator {
+	_, state := from.frozen()
+	return &generator{snapshot: state.Snapshot, limit: limit, outside: map[engine.Families][]engine.Endpoint{}}
+}
+
+// text returns all assertions. It stops when ctx ends.
+func (g *generator) text(ctx context.Context) (string, error) {
+	sources, destinations := g.ends()
+	count := 0
+	for _, d := range destinations {
+		count += len(d.ports) * len(sources)
+	}
+	if count > maxGenerated {
+		return "", fmt.Errorf("--generate: %d sources and ports of destinations make %d questions, more than %d: give a part of the cluster",
+			len(sources), count, maxGenerated)
+	}
+	g.out.WriteString("# What holds today, by 'netpold test --generate'. Keep what is meant, and drop what is not.\n")
+	for _, d := range destinations {
+		if err := ctx.Err(); err != nil {
+			return "", fmt.Errorf("--generate: stopped: %w", context.Cause(ctx))
+		}
+		g.about(d, sources)
+	}
+	for _, s := range sources {
+		g.toAny(s, destinations)
+	}
+	if g.left > 0 {
+		fmt.Fprintf(&g.out, "\n# %d more are left out: raise --limit %d.\n", g.left, g.limit)
+	}
+	if len(destinations) == 0 {
+		return "", errors.New("--generate: nothing to claim: no Service and no named port of a Pod was read")
+	}
+	return g.out.String(), nil
+}
+
+// ends returns who can open connections, and what has ports: Services, and Pods with named ports.
+func (g *generator) ends() (sources, destinations []generated) {
+	for _, s := range g.snapshot.AllServices() {
+		if s.ExternalName || len(s.Ports) == 0 {
+			continue
+		}
+		d := generated{words: netpold.FormatEndpoint(netpold.Service(s.Namespace, s.Name)), endpoint: engine.ByService(s.Namespace, s.Name), namespace: s.Namespace}
+		d.families = g.snapshot.FamiliesOf(d.endpoint)
+		for _, p := range s.Ports {
+			d.ports = append(d.ports, portOf(p.Port, p.Protocol))
+		}
+		destinations = append(destinations, d)
+	}
+	for _, group := range g.snapshot.PodGroups() {
+		words := netpold.Workload(group.Namespace, group.Workload.Kind, group.Workload.Name)
+		if group.Pod != "" {
+			words = netpold.Pod(group.Namespace, group.Pod)
+		}
+		end := generated{words: netpold.FormatEndpoint(words), endpoint: group.Endpoint, families: group.Families, namespace: group.Namespace}
+		if _, err := netpold.ParseEndpoint(end.words); err != nil || group.HostNetwork {
+			continue // of a kind that has no word, or a Node for policies (S4)
+		}
+		sources = append(sources, end)
+		for _, p := range group.Ports {
+			if port := portOf(p.Port, p.Protocol); !slices.Contains(end.ports, port) {
+				end.ports = append(end.ports, port)
+			}
+		}
+		if len(end.ports) > 0 {
+			destinations = append(destinations, end)
+		}
+	}
+	return sources, destinations
+}
+
+// protocols are those of the engine, in its order, as the wire has them.
+var protocols = []netpoldv1.Protocol{
+	engine.TCP:  netpoldv1.Protocol_PROTOCOL_TCP,
+	engine.UDP:  netpoldv1.Protocol_PROTOCOL_UDP,
+	engine.SCTP: netpoldv1.Protocol_PROTOCOL_SCTP,
+}
+
+func portOf(number uint16, protocol engine.Protocol) assertion.Port {
+	return assertion.Port{Number: uint32(number), Protocol: protocols[protocol]}
+}
+
+func protocolOf(port assertion.Port) engine.Protocol {
+	return engine.Protocol(slices.Index(protocols, port.Protocol))
+}
+
+// about writes who reaches one destination.
+func (g *generator) about(d generated, sources []generated) {
+	if g.written >= g.limit {
+		g.left += len(sources) + 1
+		return
+	}
+	fmt.Fprintf(&g.out, "\n# To %s\n", d.words)
+	g.claim(generated{words: assertion.Any}, d, g.anywhere(d.families), []engine.Endpoint{d.endpoint})
+	for _, s := range sources {
+		if s.words != d.words || strings.Count(s.words, "/") == 2 { // a Pod always reaches itself
+			g.claim(s, d, []engine.Endpoint{s.endpoint}, []engine.Endpoint{d.endpoint})
+		}
+	}
+}
+
+// toAny writes whether one source reaches all addresses outside, on the ports that are asked most.
+func (g *generator) toAny(s generated, destinations []generated) {
+	if g.written >= g.limit {
+		g.left++
+		return
+	}
+	fmt.Fprintf(&g.out, "\n# From %s to the outside\n", s.words)
+	d := generated{words: assertion.Any, ports: []assertion.Port{portOf(443, engine.TCP), portOf(53, engine.UDP)}}
+	g.claim(s, d, []engine.Endpoint{s.endpoint}, g.anywhere(s.families))
+}
+
+func (g *generator) anywhere(families engine.Families) []engine.Endpoint {
+	if families == 0 {
+		families = engine.IPv4 | engine.IPv6
+	}
+	if g.outside[families] == nil {
+		for _, addr := range g.snapshot.Outside(families) {
+			g.outside[families] = append(g.outside[families], engine.ByIP(addr))
+		}
+	}
+	return g.outside[families]
+}
+
+// claim writes the lines about one pair of ends: the ports that are allowed, and those that are denied.
+func (g *generator) claim(s, d generated, from, to []engine.Endpoint) {
+	var allowed, denied []string
+	for _, port := range d.ports {
+		yes, no := 0, 0
+		var wrong error
+		for _, src := range from {
+			for _, dst := range to {
+				decision, err := g.snapshot.Allowed(engine.Query{Src: src, Dst: dst, Port: uint16(port.Number), Protocol: protocolOf(port)})
+				switch {
+				case err != nil:
+					wrong = err
+				case decision.Allowed:
+					yes++
+				default:
+					no++
+				}
+			}
+		}
+		switch {
+		case wrong != nil:
+			g.note(fmt.Sprintf("%s has no answer: %v", port, wrong))
+		case yes > 0 && no > 0:
+			g.note(fmt.Sprintf("%s -> %s %s is allowed for a part of the addresses outside, and denied for others.", s.words, d.words, port))
+		case yes > 0:
+			allowed = append(allowed, port.String())
+		default:
+			denied = append(denied, port.String())
+		}
+	}
+	g.line(s, d, allowed, "allowed")
+	g.line(s, d, denied, "denied")
+}
+
+// note writes a comment, unless it is the one before: what keeps a destination from an answer is the same for every source.
+func (g *generator) note(text string) {
+	if text != g.noted && g.written < g.limit {
+		g.written++
+		g.noted = text
+		g.out.WriteString("# " + text + "\n")
+	}
+}
+
+func (g *generator) line(s, d generated, ports []string, claim string) {
+	switch {
+	case len(ports) == 0:
+	case g.written >= g.limit:
+		g.left++
+	default:
+		g.written++
+		fmt.Fprintf(&g.out, "%s -> %s %s = %s\n", s.words, d.words, strings.Join(ports, ","), claim)
+	}
+}
