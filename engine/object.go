@@ -60,7 +60,7 @@ type NamedPort struct {
 
 // Workload names a controller of Pods, in their namespace.
 type Workload struct {
-	// Kind is as Kubernetes writes it: Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, CronJob.
+	// Kind is as Kubernetes writes it: Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job, CronJob.
 	Kind, Name string
 }
 

@@ -69,10 +69,10 @@ func TestS28WrongQuestionNamesEveryField(t *testing.T) {
 			{"src.pod.name", "is required"},
 		}},
 		"workloads": {&netpoldv1.AllowedRequest{Src: netpold.Workload("shop", "deployment", "cart"), Dst: netpold.Workload("", "", ""), Port: 1}, []violation{
-			{"src.workload.kind", `"deployment" is no kind of workload; write exactly one of Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, CronJob`},
+			{"src.workload.kind", `"deployment" is no kind of workload; write exactly one of Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job, CronJob`},
 			{"dst.workload.namespace", "is required"},
 			{"dst.workload.name", "is required"},
-			{"dst.workload.kind", "is required: one of Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, CronJob"},
+			{"dst.workload.kind", "is required: one of Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job, CronJob"},
 		}},
 		"a Service as source": {&netpoldv1.AllowedRequest{Src: netpold.Service("shop", "cart"), Dst: cart, Port: 1}, []violation{
 			{"src.service", "a Service cannot be a source; give the workload or the Pod that opens the connection"},

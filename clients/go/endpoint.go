@@ -12,7 +12,8 @@ func Pod(namespace, name string) *netpoldv1.Endpoint {
 	return &netpoldv1.Endpoint{Endpoint: &netpoldv1.Endpoint_Pod{Pod: &netpoldv1.PodRef{Namespace: namespace, Name: name}}}
 }
 
-// Workload is all Pods of a workload that have not finished. kind is Deployment, StatefulSet, DaemonSet, ReplicaSet, Job or CronJob.
+// Workload is all Pods of a workload that have not finished. kind is Deployment, StatefulSet, DaemonSet, ReplicaSet,
+// ReplicationController, Job or CronJob.
 func Workload(namespace, kind, name string) *netpoldv1.Endpoint {
 	return &netpoldv1.Endpoint{Endpoint: &netpoldv1.Endpoint_Workload{
 		Workload: &netpoldv1.WorkloadRef{Namespace: namespace, Kind: kind, Name: name},

@@ -13,7 +13,7 @@ import (
 )
 
 // forms ends every error of [ParseEndpoint].
-const forms = "write shop/frontend-0 (a Pod), deploy/shop/frontend (a workload: deploy, sts, ds, rs, job, cj), " +
+const forms = "write shop/frontend-0 (a Pod), deploy/shop/frontend (a workload: deploy, sts, ds, rs, rc, job, cj), " +
 	"svc/shop/cart (a Service), 10.0.3.7 (an address), shop?app=web,tier=front (labels) or shop?app=web#http=8080,ip=10.0.0.9 " +
 	"(labels, named ports and an address)"
 
@@ -120,6 +120,8 @@ func kindOf(word string) string {
 		return "DaemonSet"
 	case "replicaset", "replicasets", "rs":
 		return "ReplicaSet"
+	case "replicationcontroller", "replicationcontrollers", "rc":
+		return "ReplicationController"
 	case "job", "jobs":
 		return "Job"
 	case "cronjob", "cronjobs", "cj":
@@ -158,6 +160,8 @@ func shortKind(kind string) string {
 		return "ds"
 	case "ReplicaSet":
 		return "rs"
+	case "ReplicationController":
+		return "rc"
 	case "CronJob":
 		return "cj"
 	default:

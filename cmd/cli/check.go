@@ -34,7 +34,7 @@ func (inv *invocation) checkVerb() *cobra.Command {
 		Long: "check answers whether SRC may open a new connection to DST on a port, and why.\n\n" +
 			"SRC and DST are words:\n" +
 			"  shop/frontend-0           the Pod frontend-0 of namespace shop\n" +
-			"  deploy/shop/frontend      every Pod of a workload (deploy, sts, ds, rs, job, cj)\n" +
+			"  deploy/shop/frontend      every Pod of a workload (deploy, sts, ds, rs, rc, job, cj)\n" +
 			"  svc/shop/cart             every endpoint of a Service; only as DST\n" +
 			"  10.0.3.7                  whatever owns the address\n" +
 			"  'shop?app=web,tier=front' a Pod with these labels, whether there is one or not\n" +

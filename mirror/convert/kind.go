@@ -3,7 +3,6 @@ package convert
 import (
 	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -48,17 +47,6 @@ type Version struct {
 	New func() Object
 	// convert returns false for an object of another type.
 	convert func(any) (engine.Object, []mirror.Problem, bool)
-}
-
-// Template is what a workload makes its Pods of. It refers to the workload's object.
-type Template struct {
-	Pod *corev1.PodTemplateSpec
-	// Replicas is how many Pods there are. If nobody wrote it, it is 1.
-	Replicas int
-	// ReplicasField and PodField are where the two are written. Example: "spec.replicas".
-	ReplicasField, PodField string
-	// Start is the number of a StatefulSet's first Pod; nil if nobody wrote it.
-	Start *int32
 }
 
 // Kinds returns the mirrored kinds, in the order in which users read them. Tokens of live clusters number the kinds in this

@@ -65,7 +65,7 @@ func TestEveryObjectHasAKind(t *testing.T) {
 func TestWorkloadKindsAreWhole(t *testing.T) {
 	for _, k := range WorkloadKinds() {
 		o := k.Versions[0].New()
-		if template := k.Template(o); template.Pod == nil || template.PodField == "" || template.ReplicasField == "" {
+		if template := k.Template(o); template.pod == nil || template.PodField == "" || template.ReplicasField == "" {
 			t.Errorf("%s: %+v", k.Name, template)
 		}
 		if k.Empty != nil {

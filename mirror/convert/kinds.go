@@ -64,6 +64,8 @@ var workloads = []Kind{
 	workload("StatefulSet", "statefulsets", appsv1.SchemeGroupVersion, appsv1.AddToScheme, statefulSetTemplate),
 	workload("DaemonSet", "daemonsets", appsv1.SchemeGroupVersion, appsv1.AddToScheme, daemonSetTemplate),
 	workload("ReplicaSet", "replicasets", appsv1.SchemeGroupVersion, appsv1.AddToScheme, replicaSetTemplate),
+	workload("ReplicationController", "replicationcontrollers", corev1.SchemeGroupVersion, corev1.AddToScheme,
+		replicationControllerTemplate),
 	workload("Job", "jobs", batchv1.SchemeGroupVersion, batchv1.AddToScheme, jobTemplate),
 	workload("CronJob", "cronjobs", batchv1.SchemeGroupVersion, batchv1.AddToScheme, cronJobTemplate),
 }

@@ -136,6 +136,8 @@ func TestWorkloads(t *testing.T) {
 		"StatefulSet":                  {"apps/v1", "StatefulSet", "a", "", w("StatefulSet", "a")},
 		"DaemonSet":                    {"apps/v1", "DaemonSet", "a", "", w("DaemonSet", "a")},
 		"StatefulSet of another group": {"apps.kruise.io/v1beta1", "StatefulSet", "a", "", nil},
+		"ReplicationController":        {"v1", "ReplicationController", "a", "", w("ReplicationController", "a")},
+		"of another group":             {"x.io/v1", "ReplicationController", "a", "", nil},
 		"CronJob by minutes":           {"batch/v1", "Job", "back-up-29384720", "", w("Job", "back-up-29384720", "CronJob", "back-up")},
 		"CronJob by seconds":           {"batch/v1", "Job", "a-1612345600", "", w("Job", "a-1612345600", "CronJob", "a")},
 		"Job of a short number":        {"batch/v1", "Job", "backup-2", "", w("Job", "backup-2")},
@@ -145,7 +147,6 @@ func TestWorkloads(t *testing.T) {
 		"Job of letters":               {"batch/v1", "Job", "a-2938472x", "", w("Job", "a-2938472x")},
 		"Job of a number":              {"batch/v1", "Job", "29384720", "", w("Job", "29384720")},
 		"Node of a static Pod":         {"v1", "Node", "n1", "", nil},
-		"ReplicationController":        {"v1", "ReplicationController", "a", "", nil},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +26,8 @@ func Workloads(owners []metav1.OwnerReference, labels map[string]string) []engin
 			return []engine.Workload{first, {Kind: "Deployment", Name: intern(name)}}
 		}
 		return []engine.Workload{first}
+	case ofGroup(owner, "") && owner.Kind == "ReplicationController":
+		return []engine.Workload{first}
 	case ofGroup(owner, "batch") && owner.Kind == "Job":
 		if name, ok := cronJobOf(owner.Name); ok {
 			return []engine.Workload{first, {Kind: "CronJob", Name: intern(name)}}
@@ -34,18 +37,17 @@ func Workloads(owners []metav1.OwnerReference, labels map[string]string) []engin
 	return nil
 }
 
-// ofGroup tells whether the owner is of one of the API groups. Hand-written owners may leave it out.
+// ofGroup reports whether the owner is of one of the API groups, of which "" is the core group. Owners written by hand may
+// leave it out.
 func ofGroup(owner *metav1.OwnerReference, groups ...string) bool {
-	group, _, found := strings.Cut(owner.APIVersion, "/")
 	if owner.APIVersion == "" {
 		return true
 	}
-	for _, g := range groups {
-		if found && group == g {
-			return true
-		}
+	group, _, found := strings.Cut(owner.APIVersion, "/")
+	if !found {
+		group = ""
 	}
-	return false
+	return slices.Contains(groups, group)
 }
 
 func deploymentOf(replicaSet, hash string) (string, bool) {

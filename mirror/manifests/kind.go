@@ -129,7 +129,7 @@ func others(version string) []string {
 		if version == "v1" {
 			return []string{
 				"Binding", "ComponentStatus", "Config", "ConfigMap", "Endpoints", "Event", "LimitRange", "PersistentVolume",
-				"PersistentVolumeClaim", "PodTemplate", "ReplicationController", "ResourceQuota", "Secret", "ServiceAccount", "Status",
+				"PersistentVolumeClaim", "PodTemplate", "ResourceQuota", "Secret", "ServiceAccount", "Status",
 			}
 		}
 	case "networking.k8s.io":

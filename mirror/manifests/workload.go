@@ -3,12 +3,10 @@ package manifests
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
 
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -70,8 +68,8 @@ func controllerOf(namespace string, o metav1.Object) identity {
 
 // template takes a workload.
 func (r *reading) template(at place, object metav1.Object, t convert.Template) {
-	if t.Start != nil && *t.Start < 0 {
-		r.problem(at, "spec.ordinals.start", fmt.Sprintf("Invalid value: %d: must be greater than or equal to 0", *t.Start))
+	if t.Start < 0 {
+		r.problem(at, "spec.ordinals.start", fmt.Sprintf("Invalid value: %d: must be greater than or equal to 0", t.Start))
 	}
 	r.workloads = append(r.workloads, &workload{place: at, owner: controllerOf(at.namespace, object), Template: t})
 }
@@ -92,7 +90,7 @@ func (r *reading) expand() {
 	}
 	// The names of a StatefulSet's Pods are given, others take what is left.
 	slices.SortStableFunc(r.workloads, func(a, b *workload) int {
-		return cmp.Or(boolCompare(b.kind == "StatefulSet", a.kind == "StatefulSet"),
+		return cmp.Or(boolCompare(b.FixedNames, a.FixedNames),
 			cmp.Compare(a.kind, b.kind), cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.name, b.name))
 	})
 	for _, w := range r.workloads {
@@ -152,16 +150,10 @@ func (w *workload) asOwner() []engine.Workload {
 	return workloads
 }
 
-// fromTemplate is a Pod as the template describes it, and tells whether nothing is wrong with it.
+// fromTemplate returns a Pod as the template describes it, and reports whether nothing is wrong with it.
 func (r *reading) fromTemplate(w *workload) (*engine.Pod, bool) {
-	p, problems := convert.Pod(&corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Labels: w.Pod.Labels},
-		Spec:       w.Pod.Spec,
-	})
+	p, problems := w.Pod(w.namespace)
 	p.Workloads = w.asOwner()
-	if w.kind == "Job" {
-		p.Labels = withLabels(p.Labels, batchv1.JobNameLabel, w.name, "job-name", w.name)
-	}
 	return p, r.found(w.place, w.PodField+".", problems)
 }
 
@@ -180,17 +172,14 @@ func (r *reading) populate(w *workload, names map[identity]bool) {
 	if !ok {
 		return
 	}
-	next := 0
-	if w.Start != nil {
-		next = int(*w.Start)
-	}
+	next := w.Start
 	r.pods = slices.Grow(r.pods, w.Replicas)
 	made := make([]pod, w.Replicas)
 	objects := make([]engine.Pod, w.Replicas)
 	for i := range made {
 		name := identity{"Pod", w.namespace, w.name + "-" + strconv.Itoa(next)}
 		for names[name] {
-			if w.kind == "StatefulSet" {
+			if w.FixedNames {
 				r.problem(w.place, w.ReplicasField, fmt.Sprintf("its Pod %q is in the files too, and is not its own; remove one of them", name.name))
 				return
 			}
@@ -200,24 +189,9 @@ func (r *reading) populate(w *workload, names map[identity]bool) {
 		names[name] = true
 		p := &objects[i]
 		*p = *template
-		p.Name = name.name
-		if w.kind == "StatefulSet" {
-			p.Labels = withLabels(p.Labels, "statefulset.kubernetes.io/pod-name", p.Name, "apps.kubernetes.io/pod-index", strconv.Itoa(next))
-		}
+		w.Number(p, name.name, w.Start+i)
 		made[i] = pod{Pod: p, ready: true}
 		r.pods = append(r.pods, &made[i])
 		next++
 	}
-}
-
-// withLabels adds the labels that a controller gives to its Pods.
-func withLabels(labels map[string]string, pairs ...string) map[string]string {
-	m := maps.Clone(labels)
-	if m == nil {
-		m = map[string]string{}
-	}
-	for i := 0; i < len(pairs); i += 2 {
-		m[pairs[i]] = pairs[i+1]
-	}
-	return m
 }

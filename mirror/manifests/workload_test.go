@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/mirror/convert"
 )
 
 // podsOf are the Pods with their workloads, in order of name.
@@ -86,24 +87,102 @@ func TestS27WorkloadsStandForTheirPods(t *testing.T) {
 	}
 }
 
+// TestPodsOfTemplates proves that a Pod of a template has what the template says, and every label that its controller gives.
 func TestPodsOfTemplates(t *testing.T) {
-	const spec = "{template: {metadata: {labels: {app: x}}, spec: {hostNetwork: true, nodeName: n1, containers: [{name: c, ports: [{name: http, containerPort: 8080}]}]}}}"
+	const template = "template: {metadata: {labels: {app: x}}, spec: {hostNetwork: true, nodeName: n1, containers: [{name: c, ports: [{name: http, containerPort: 8080}]}]}}"
+	job := func(name, uid string) map[string]string {
+		return map[string]string{
+			"app": "x", "job-name": name, "batch.kubernetes.io/job-name": name, "controller-uid": uid, "batch.kubernetes.io/controller-uid": uid,
+		}
+	}
+	revision := map[string]string{"app": "x", "controller-revision-hash": convert.Unknown, "pod-template-generation": convert.Unknown}
 	tests := map[string]struct {
-		text   string
-		labels map[string]string
+		version, kind, spec string
+		labels              map[string]string
 	}{
-		"Deployment":  {workloadText("apps/v1", "Deployment", "x", spec), map[string]string{"app": "x"}},
-		"StatefulSet": {workloadText("apps/v1", "StatefulSet", "x", spec), map[string]string{"app": "x", "statefulset.kubernetes.io/pod-name": "x-0", "apps.kubernetes.io/pod-index": "0"}},
-		"Job":         {workloadText("batch/v1", "Job", "x", spec), map[string]string{"app": "x", "job-name": "x", "batch.kubernetes.io/job-name": "x"}},
+		"Deployment":            {"apps/v1", "Deployment", "{" + template + "}", map[string]string{"app": "x", "pod-template-hash": convert.Unknown}},
+		"ReplicaSet":            {"apps/v1", "ReplicaSet", "{" + template + "}", map[string]string{"app": "x"}},
+		"ReplicationController": {"v1", "ReplicationController", "{" + template + "}", map[string]string{"app": "x"}},
+		"DaemonSet":             {"apps/v1", "DaemonSet", "{" + template + "}", revision},
+		"StatefulSet": {"apps/v1", "StatefulSet", "{" + template + "}", map[string]string{
+			"app": "x", "statefulset.kubernetes.io/pod-name": "x-0", "apps.kubernetes.io/pod-index": "0",
+			"controller-revision-hash": convert.Unknown,
+		}},
+		"Job":                       {"batch/v1", "Job", "{" + template + "}", job("x", convert.Unknown)},
+		"Job with its own selector": {"batch/v1", "Job", "{manualSelector: true, " + template + "}", map[string]string{"app": "x"}},
+		"CronJob":                   {"batch/v1", "CronJob", "{jobTemplate: {spec: {" + template + "}}}", job(convert.Unknown, convert.Unknown)},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			got := find[*engine.Pod](t, mustRead(t, test.text).Objects, "x-0")
+			got := find[*engine.Pod](t, mustRead(t, workloadText(test.version, test.kind, "x", test.spec)).Objects, "x-0")
 			want := &engine.Pod{
 				Namespace: "default", Name: "x-0", Labels: test.labels, HostNetwork: true, Node: "n1",
-				Ports: []engine.NamedPort{{Name: "http", Port: 8080}}, Workloads: []engine.Workload{{Kind: name, Name: "x"}},
+				Ports: []engine.NamedPort{{Name: "http", Port: 8080}}, Workloads: []engine.Workload{{Kind: test.kind, Name: "x"}},
 			}
 			if diff := cmp.Diff(want, got, sameObjects); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	for _, kind := range convert.WorkloadKinds() {
+		if _, ok := tests[kind.Name]; !ok {
+			t.Errorf("no test of a %s", kind.Name)
+		}
+	}
+}
+
+// TestLabelsOfDumps proves that values which a dump tells are used: a UID, a revision, a generation.
+func TestLabelsOfDumps(t *testing.T) {
+	tests := map[string]struct{ text, label, want string }{
+		"UID of a Job": {
+			`{apiVersion: batch/v1, kind: Job, metadata: {name: x, uid: u7}, spec: {template: {}}}`, "controller-uid", "u7",
+		},
+		"UID in the template": {
+			`{apiVersion: batch/v1, kind: Job, metadata: {name: x}, spec: {template: {metadata: {labels: {controller-uid: u8}}}}}`,
+			"controller-uid", "u8",
+		},
+		"revision of a StatefulSet": {
+			`{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: x}, status: {currentRevision: x-7f, updateRevision: x-7f}}`,
+			"controller-revision-hash", "x-7f",
+		},
+		"revision in a rollout": {
+			`{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: x}, status: {currentRevision: x-7f, updateRevision: x-8f}}`,
+			"controller-revision-hash", convert.Unknown,
+		},
+		"generation of a DaemonSet": {
+			`{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: x, annotations: {deprecated.daemonset.template.generation: "3"}}}`,
+			"pod-template-generation", "3",
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := find[*engine.Pod](t, mustRead(t, test.text).Objects, "x-0").Labels[test.label]; got != test.want {
+				t.Errorf("%s=%s, want %s", test.label, got, test.want)
+			}
+		})
+	}
+}
+
+// TestIndexedJobs proves that a Job stands for the Pod of each index, as policies may select one.
+func TestIndexedJobs(t *testing.T) {
+	tests := map[string]struct {
+		spec string
+		want []string
+	}{
+		"all at once":       {"{completionMode: Indexed, completions: 2, parallelism: 2}", []string{"x-0=0", "x-1=1"}},
+		"one after another": {"{completionMode: Indexed, completions: 3}", []string{"x-0=0", "x-1=1", "x-2=2"}},
+		"too many to tell":  {"{completionMode: Indexed, completions: 100000, parallelism: 2}", []string{"x-0=0", "x-1=1"}},
+		"suspended":         {"{completionMode: Indexed, completions: 3, suspend: true}", []string{"x:Job="}},
+		"not indexed":       {"{completions: 3}", []string{"x-0="}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			var got []string
+			for _, o := range mustRead(t, workloadText("batch/v1", "Job", "x", test.spec)).Objects {
+				p := o.(*engine.Pod)
+				got = append(got, p.Name+"="+p.Labels["batch.kubernetes.io/job-completion-index"])
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Error(diff)
 			}
 		})

@@ -37,7 +37,7 @@ func ParseEndpoint(word string) (*netpoldv1.Endpoint, error) {
 		workload := &netpoldv1.WorkloadRef{Namespace: parts[1], Kind: workloadKind(parts[0]), Name: parts[2]}
 		return &netpoldv1.Endpoint{Endpoint: &netpoldv1.Endpoint_Workload{Workload: workload}}, nil
 	default:
-		return nil, fmt.Errorf("end %q is none of IP, NAMESPACE/POD, svc/NAMESPACE/NAME, deploy/NAMESPACE/NAME (or sts, ds, rs, job, "+
+		return nil, fmt.Errorf("end %q is none of IP, NAMESPACE/POD, svc/NAMESPACE/NAME, deploy/NAMESPACE/NAME (or sts, ds, rs, rc, job, "+
 			"cronjob) and NAMESPACE?LABEL=VALUE", word)
 	}
 }
@@ -52,6 +52,8 @@ func workloadKind(short string) string {
 		return "DaemonSet"
 	case "rs":
 		return "ReplicaSet"
+	case "rc":
+		return "ReplicationController"
 	case "job":
 		return "Job"
 	case "cronjob":

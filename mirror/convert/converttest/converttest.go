@@ -3,6 +3,7 @@
 package converttest
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/netip"
 
@@ -52,7 +53,7 @@ func Namespace(n *engine.Namespace) *corev1.Namespace {
 
 // Node writes a Node.
 func Node(n *engine.Node) *corev1.Node {
-	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: n.Name}}
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: n.Name}, Spec: corev1.NodeSpec{PodCIDRs: texts(n.PodCIDRs)}}
 	for _, ip := range n.IPs {
 		node.Status.Addresses = append(node.Status.Addresses, corev1.NodeAddress{Type: corev1.NodeInternalIP, Address: ip.String()})
 	}
@@ -79,6 +80,17 @@ func Pod(p *engine.Pod) *corev1.Pod {
 	for _, n := range p.Ports {
 		port := corev1.ContainerPort{Name: n.Name, ContainerPort: int32(n.Port), Protocol: protocol(n.Protocol)}
 		pod.Spec.Containers[0].Ports = append(pod.Spec.Containers[0].Ports, port)
+	}
+	for _, h := range p.HostPorts {
+		port := corev1.ContainerPort{ContainerPort: int32(h.ContainerPort), HostPort: int32(h.Port), Protocol: protocol(h.Protocol)}
+		if h.IP.IsValid() {
+			port.HostIP = h.IP.String()
+		}
+		pod.Spec.Containers[0].Ports = append(pod.Spec.Containers[0].Ports, port)
+	}
+	if len(p.SecondaryIPs) > 0 {
+		status, _ := json.Marshal([]map[string]any{{"name": "other", "ips": texts(p.SecondaryIPs)}}) // which cannot fail
+		pod.Annotations = map[string]string{"k8s.v1.cni.cncf.io/network-status": string(status)}
 	}
 	for _, ip := range texts(p.IPs) {
 		pod.Status.PodIPs = append(pod.Status.PodIPs, corev1.PodIP{IP: ip})

@@ -49,7 +49,15 @@ func canonical(o engine.Object) engine.Object {
 	o = enginetest.Clone(o)
 	switch o := o.(type) {
 	case *engine.Pod:
-		o.IPs, o.HostIPs = distinct(o.IPs), distinct(o.HostIPs)
+		o.IPs, o.HostIPs, o.SecondaryIPs = distinct(o.IPs), distinct(o.HostIPs), distinct(o.SecondaryIPs)
+		if o.HostNetwork {
+			o.HostPorts = nil
+		}
+		for i, h := range o.HostPorts {
+			if h.IP.IsValid() && h.IP.IsUnspecified() { // every address of the Node
+				o.HostPorts[i].IP = netip.Addr{}
+			}
+		}
 		if len(o.Workloads) > 0 { // a Pod names its controller, which is never one of these
 			o.Workloads = o.Workloads[:1]
 			if kind := o.Workloads[0].Kind; kind == "Deployment" || kind == "CronJob" {
@@ -68,6 +76,9 @@ func canonical(o engine.Object) engine.Object {
 		o.Headless = o.Headless && !o.ExternalName
 		if o.Headless || o.ExternalName {
 			o.IPs = nil
+		}
+		if o.ExternalName {
+			o.Selector = nil
 		}
 	case *engine.EndpointSlice:
 		o.Endpoints = slices.DeleteFunc(o.Endpoints, func(e engine.SliceEndpoint) bool { return !e.Addr.IsValid() })

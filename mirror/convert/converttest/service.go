@@ -6,14 +6,17 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/netpold/netpold/engine"
 )
 
-// Service writes a Service without a selector. A headless Service is written without its addresses, and one that is an external
+// Service writes a Service. A headless Service is written without its addresses, and one that is an external
 // name too: neither has any when it is read.
 func Service(s *engine.Service) *corev1.Service {
-	to := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: s.Name}}
+	to := &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: s.Name}, Spec: corev1.ServiceSpec{Selector: s.Selector},
+	}
 	switch {
 	case s.ExternalName:
 		to.Spec.Type, to.Spec.ExternalName = corev1.ServiceTypeExternalName, "example.org"
@@ -23,9 +26,23 @@ func Service(s *engine.Service) *corev1.Service {
 		to.Spec.ClusterIPs = texts(s.IPs)
 	}
 	for _, p := range s.Ports {
-		to.Spec.Ports = append(to.Spec.Ports, corev1.ServicePort{Name: p.Name, Port: int32(p.Port), Protocol: protocol(p.Protocol)})
+		port := corev1.ServicePort{Name: p.Name, Port: int32(p.Port), Protocol: protocol(p.Protocol)}
+		for _, d := range s.PortDetails {
+			if d.Port == p.Port && d.Protocol == p.Protocol {
+				port.NodePort, port.TargetPort = int32(d.NodePort), targetPort(d.Target)
+			}
+		}
+		to.Spec.Ports = append(to.Spec.Ports, port)
 	}
 	return to
+}
+
+// targetPort returns the name, or what is written if a port has no named target.
+func targetPort(name string) intstr.IntOrString {
+	if name == "" {
+		return intstr.IntOrString{}
+	}
+	return intstr.FromString(name)
 }
 
 // EndpointSlice writes an EndpointSlice. An endpoint without an address can not be written.

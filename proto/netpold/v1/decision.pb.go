@@ -558,7 +558,7 @@ type WorkloadRef struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required.
 	Namespace string `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	// Exactly one of Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, CronJob. Required.
+	// Exactly one of Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job, CronJob. Required.
 	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	// Required.
 	Name          string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`

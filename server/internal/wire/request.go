@@ -83,7 +83,7 @@ func (r *RequestReader) workload(field string, w *netpoldv1.WorkloadRef) engine.
 	r.name(field, ".workload.namespace", w.GetNamespace())
 	r.name(field, ".workload.name", w.GetName())
 	switch w.GetKind() {
-	case "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob":
+	case "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob":
 	case "":
 		r.reject(field+".workload.kind", "is required: one of %s", workloadKinds)
 	default:
@@ -92,7 +92,7 @@ func (r *RequestReader) workload(field string, w *netpoldv1.WorkloadRef) engine.
 	return engine.ByWorkload(w.GetNamespace(), engine.Workload{Kind: w.GetKind(), Name: w.GetName()})
 }
 
-const workloadKinds = "Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, CronJob"
+const workloadKinds = "Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job, CronJob"
 
 // labelled reads a Pod that need not exist. It rejects names and labels that no Pod can have.
 func (r *RequestReader) labelled(field string, p *netpoldv1.LabelledPod) engine.Endpoint {
