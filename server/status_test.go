@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server"
@@ -71,5 +73,63 @@ func TestGetStatus(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
 		t.Errorf("after the sync: -want +got:\n%s", diff)
+	}
+}
+
+// GetStatus has the notes of the whole state, once there is one; an answer those that concern its Pods.
+func TestNotesOfTheState(t *testing.T) {
+	t.Parallel()
+	source := servertest.NewSource()
+	source.SetStatus(mirror.Status{
+		OnlyNamespace: "shop",
+		Unmodelled: []mirror.UnmodelledKind{
+			{Kind: "CiliumNetworkPolicy", Group: "cilium.io", Counted: true, Count: 2, Namespaces: []string{"data"}},
+			{Kind: "AuthorizationPolicy", Group: "security.istio.io", Counted: true, Count: 1, Namespaces: []string{"shop"}},
+		},
+	})
+	r := start(t, source, nil)
+	client := netpoldv1.NewStatusServiceClient(r.conn)
+	codes := func(of []*netpoldv1.Note) string {
+		var all []string
+		for _, note := range of {
+			all = append(all, note.GetCode())
+			if note.GetMessage() == "" {
+				t.Errorf("%s has no message", note.GetCode())
+			}
+		}
+		return strings.Join(all, " ")
+	}
+	got, err := client.GetStatus(soon(t), &netpoldv1.GetStatusRequest{})
+	if err != nil || len(got.GetNotes()) > 0 {
+		t.Errorf("before the sync: %v, %v", got.GetNotes(), err)
+	}
+	source.Apply(upserts(append(shop(), &engine.Policy{Namespace: "data", Name: "idle"}))...)
+	if got, err = client.GetStatus(soon(t), &netpoldv1.GetStatusRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	if all := codes(got.GetNotes()); all != "PARTIAL_VIEW UNMODELLED_POLICIES POLICY_SELECTS_NOTHING" {
+		t.Errorf("of the state: %s", all)
+	}
+	question := ask()
+	for _, details := range []bool{false, true} {
+		question.Details = details
+		answer, err := r.decisions().Allowed(soon(t), question)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !details {
+			if len(answer.GetNotes()) > 0 {
+				t.Errorf("without details: %v", answer.GetNotes())
+			}
+			continue
+		}
+		if all := codes(answer.GetNotes()); all != "PARTIAL_VIEW UNMODELLED_POLICIES" {
+			t.Errorf("of a question: %s", all)
+		}
+		for _, note := range answer.GetNotes() {
+			if strings.Contains(note.GetMessage(), "Cilium") {
+				t.Errorf("of another namespace: %s", note.GetMessage())
+			}
+		}
 	}
 }

@@ -13,6 +13,9 @@
 //		...
 //	}
 //
+// With Details set in a question, the answer also says what its ends turned out to be and has notes, whose codes are the
+// constants of github.com/netpold/netpold/proto/notes.
+//
 // A denial is an answer. Errors are of type [*Error], and match the Err values of this package with [errors.Is].
 // Every message is of package netpoldv1, github.com/netpold/netpold/proto/netpold/v1.
 package netpold

@@ -11,6 +11,7 @@ import (
 	netpold "github.com/netpold/netpold/clients/go"
 	"github.com/netpold/netpold/engine"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+	"github.com/netpold/netpold/proto/notes"
 	"github.com/netpold/netpold/server/servertest"
 )
 
@@ -88,6 +89,39 @@ func ExampleClient_Allowed() {
 	// Output:
 	// 8080 true REASON_ALLOWED_BY_RULE shop/cart
 	// 9090 false REASON_DENIED_AT_INGRESS
+}
+
+// With Details the answer says what it is about. A proxy does without: it pays for the decision alone.
+func ExampleClient_Allowed_details() {
+	address, stop := exampleServer()
+	defer stop()
+
+	client, err := netpold.Dial(address, netpold.WithInsecure())
+	if err != nil {
+		panic(err)
+	}
+	defer client.Close()
+
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	for _, src := range []string{"10.0.1.4", "192.0.2.1"} {
+		answer, err := client.Allowed(ctx, &netpoldv1.AllowedRequest{
+			Src: netpold.IP(src), Dst: netpold.IP("10.0.3.7"), Port: 8080, Details: true,
+		})
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(answer.GetSrc().GetKind(), answer.GetSrc().GetName(), "to", answer.GetDst().GetName(), answer.GetPort(), answer.GetProtocol())
+		for _, note := range answer.GetNotes() {
+			if note.GetCode() == notes.OutsideCluster {
+				fmt.Println("is the source's address right?")
+			}
+		}
+	}
+	// Output:
+	// RESOLVED_KIND_POD frontend-0 to cart-0 8080 PROTOCOL_TCP
+	// RESOLVED_KIND_EXTERNAL  to cart-0 8080 PROTOCOL_TCP
+	// is the source's address right?
 }
 
 func ExampleClient_BatchAllowed() {
