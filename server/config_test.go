@@ -17,7 +17,7 @@ func TestDefaultsAreValid(t *testing.T) {
 	}
 }
 
-// Each value that makes no sense is refused by its flag's name, and all of them at once.
+// Each value that makes no sense is rejected by its field's name, and all of them at once.
 func TestValidateNamesEveryWrongValue(t *testing.T) {
 	t.Parallel()
 	config := server.Config{DrainDelay: -1, DrainTimeout: -time.Second, WhenStale: "guess", TLS: server.TLSFiles{Cert: "x"}, MaxMessageBytes: 1 << 40, CacheSize: -1}
@@ -27,9 +27,10 @@ func TestValidateNamesEveryWrongValue(t *testing.T) {
 	}
 	lines := strings.Split(err.Error(), "\n")
 	for i, want := range []string{
-		"no source of the cluster's state", `--listen ""`, `--when-stale "guess"`, "--max-batch 0", "--cache-size -1", "--max-message-bytes 1099511627776", "--max-streams 0",
-		"--max-deadline 0s", "--max-connection-age 0s", "--max-connection-age-grace 0s", "--drain-delay -1ns", "--drain-timeout -1s",
-		"--tls-cert, --tls-key",
+		"Config.Source: give the source of the cluster's state", `Config.Listen "": `, `Config.WhenStale "guess": `, "Config.MaxBatch 0: ",
+		"Config.CacheSize -1: ", "Config.MaxMessageBytes 1099511627776: ", "Config.MaxStreams 0: ", "Config.MaxDeadline 0s: ",
+		"Config.MaxConnectionAge 0s: ", "Config.MaxConnectionAgeGrace 0s: ", "Config.DrainDelay -1ns: ", "Config.DrainTimeout -1s: ",
+		"Config.TLS.Cert, Config.TLS.Key: ",
 	} {
 		if i >= len(lines) || !strings.HasPrefix(lines[i], want) {
 			t.Errorf("line %d does not begin with %q:\n%v", i, want, err)

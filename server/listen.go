@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// listen opens a port; its error names the flag and says what to do.
-func listen(flag, address string) (net.Listener, error) {
+// listen opens a port. Its error names the field of [Config].
+func listen(field, address string) (net.Listener, error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(context.Background(), "tcp", address)
 	if err == nil {
@@ -24,5 +24,5 @@ func listen(flag, address string) (net.Listener, error) {
 	case errors.Is(err, syscall.EACCES):
 		remedy = "ports below 1024 are not for everyone: give a higher one"
 	}
-	return nil, fmt.Errorf("%s %s: %w: %s", flag, address, err, remedy)
+	return nil, fieldError(field, address, fmt.Errorf("%w: %s", err, remedy))
 }

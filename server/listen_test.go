@@ -8,7 +8,7 @@ import (
 	"github.com/netpold/netpold/server"
 )
 
-// A port in use is an error at once, and says which flag it is about and what to do.
+// A port in use is an error at once, and names the field and what to do.
 func TestPortInUse(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -17,9 +17,9 @@ func TestPortInUse(t *testing.T) {
 	}
 	defer taken.Close()
 	address := taken.Addr().String()
-	for flag, change := range map[string]func(*server.Config){
-		"--listen":       func(c *server.Config) { c.Listen = address },
-		"--admin-listen": func(c *server.Config) { c.AdminListen = address },
+	for field, change := range map[string]func(*server.Config){
+		"Listen":      func(c *server.Config) { c.Listen = address },
+		"AdminListen": func(c *server.Config) { c.AdminListen = address },
 	} {
 		config := server.Defaults()
 		config.Source = synced()
@@ -27,9 +27,9 @@ func TestPortInUse(t *testing.T) {
 		change(&config)
 		_, err := server.New(config)
 		if err == nil {
-			t.Fatalf("%s: no error", flag)
+			t.Fatalf("%s: no error", field)
 		}
-		want := flag + " " + address + ": "
+		want := "Config." + field + " " + address + ": "
 		remedy := "another process has the port: stop it, or give another one; port 0 takes a free one"
 		if !strings.HasPrefix(err.Error(), want) || !strings.HasSuffix(err.Error(), remedy) {
 			t.Errorf("%v", err)
@@ -48,7 +48,7 @@ func TestListenErrors(t *testing.T) {
 		config.Source = synced()
 		config.Listen = address
 		_, err := server.New(config)
-		if err == nil || !strings.HasPrefix(err.Error(), "--listen "+address+": ") || !strings.Contains(err.Error(), remedy) {
+		if err == nil || !strings.HasPrefix(err.Error(), "Config.Listen "+address+": ") || !strings.Contains(err.Error(), remedy) {
 			t.Errorf("%s: %v", address, err)
 		}
 	}

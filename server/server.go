@@ -44,6 +44,7 @@ type Server struct {
 	source    mirror.Source
 	log       *slog.Logger
 	drain     drainTimes
+	tls       *tlsReloader // nil for plaintext
 	whenStale WhenStale
 	// after is time.After, unless a test stands in for the clock.
 	after func(time.Duration) <-chan time.Time
@@ -78,7 +79,7 @@ func New(config Config) (*Server, error) {
 		config.Version = "dev"
 	}
 	m := metrics.New(config.Source, config.Version)
-	creds, err := transport(&config, m)
+	creds, reloader, err := transport(&config, m)
 	if err != nil {
 		return nil, err
 	}
@@ -88,6 +89,7 @@ func New(config Config) (*Server, error) {
 		drain:     drainTimes{delay: config.DrainDelay, timeout: config.DrainTimeout},
 		whenStale: config.WhenStale,
 		after:     time.After,
+		tls:       reloader,
 		health:    newHealth(),
 		stopped:   make(chan struct{}),
 	}
@@ -105,20 +107,31 @@ func New(config Config) (*Server, error) {
 	return s, nil
 }
 
-func transport(config *Config, m *metrics.Metrics) (credentials.TransportCredentials, error) {
+// transport returns the credentials of the gRPC port. The reloader is nil for plaintext.
+func transport(config *Config, m *metrics.Metrics) (credentials.TransportCredentials, *tlsReloader, error) {
 	if !config.TLS.enabled() {
-		return insecure.NewCredentials(), nil
+		return insecure.NewCredentials(), nil, nil
 	}
 	reloader, err := newTLSReloader(config.TLS, config.Logger, m.TLSReload)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return credentials.NewTLS(reloader.config()), nil
+	return credentials.NewTLS(reloader.config()), reloader, nil
+}
+
+// ReloadTLS loads TLS files that have changed at once, not at the next connection. It logs what came of it, and reports
+// whether the server has TLS files.
+func (s *Server) ReloadTLS() bool {
+	if s.tls == nil {
+		return false
+	}
+	s.tls.reload()
+	return true
 }
 
 // listen opens both ports or none.
 func (s *Server) listen(config *Config) error {
-	listener, err := listen("--listen", config.Listen)
+	listener, err := listen("Listen", config.Listen)
 	if err != nil {
 		return err
 	}
@@ -126,7 +139,7 @@ func (s *Server) listen(config *Config) error {
 	if config.AdminListen == "" {
 		return nil
 	}
-	if s.adminListener, err = listen("--admin-listen", config.AdminListen); err != nil {
+	if s.adminListener, err = listen("AdminListen", config.AdminListen); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	return nil

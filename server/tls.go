@@ -11,33 +11,39 @@ import (
 	"time"
 )
 
-// TLSFiles are the PEM files that secure the gRPC port. They are looked at on each new connection, and a change is taken
-// without a restart. A change that does not load is logged and counted, and the last good files stay in use; files that do not
-// load at the start stop it. The least version is TLS 1.2.
+// TLSFiles are the PEM files that secure the gRPC port. Each new connection looks for changed files, so that no restart is
+// needed. When changed files do not load, this is logged and counted, and the last good ones stay in use. Files that do not
+// load at the start are an error of [New]. The least version is TLS 1.2.
 type TLSFiles struct {
-	// Cert is the server's certificate, followed by its intermediates (--tls-cert). Empty serves plaintext.
+	// Cert is the server's certificate, followed by its intermediates. Empty serves plaintext.
 	Cert string
-	// Key is its private key (--tls-key).
+	// Key is its private key.
 	Key string
-	// ClientCA are the authorities of client certificates (--tls-client-ca). When set, a client must show one that they signed.
+	// ClientCA are the authorities of client certificates. When set, a client must show one that they signed.
 	ClientCA string
 }
 
-// enabled says whether the port is to be secured.
+// enabled reports whether any file is given.
 func (f *TLSFiles) enabled() bool { return *f != TLSFiles{} }
 
 func (f *TLSFiles) validate() error {
 	if f.enabled() && (f.Cert == "" || f.Key == "") {
-		return errors.New("--tls-cert, --tls-key: give both, or none of them and no --tls-client-ca to serve plaintext")
+		return &FieldError{
+			Fields: []Field{{Name: "TLS.Cert"}, {Name: "TLS.Key"}},
+			Err:    errors.New("give both; to serve plaintext give neither, and no authorities of client certificates"),
+		}
 	}
 	return nil
 }
 
-// load reads the files into the configuration of new connections.
+// load returns the configuration of new connections, from the files as they are now.
 func (f *TLSFiles) load() (*tls.Config, error) {
 	cert, err := tls.LoadX509KeyPair(f.Cert, f.Key)
 	if err != nil {
-		return nil, fmt.Errorf("--tls-cert %s, --tls-key %s: %w: give PEM files of one key pair", f.Cert, f.Key, err)
+		return nil, &FieldError{
+			Fields: []Field{{Name: "TLS.Cert", Value: f.Cert}, {Name: "TLS.Key", Value: f.Key}},
+			Err:    fmt.Errorf("%w: give PEM files of one key pair", err),
+		}
 	}
 	config := baseTLS()
 	config.Certificates = []tls.Certificate{cert}
@@ -46,23 +52,24 @@ func (f *TLSFiles) load() (*tls.Config, error) {
 	}
 	pem, err := os.ReadFile(f.ClientCA)
 	if err != nil {
-		return nil, fmt.Errorf("--tls-client-ca: %w", err)
+		return nil, fieldError("TLS.ClientCA", "", err)
 	}
 	config.ClientCAs = x509.NewCertPool()
 	if !config.ClientCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("--tls-client-ca %s: no certificate in it: give a PEM file of certificate authorities", f.ClientCA)
+		return nil, fieldError("TLS.ClientCA", f.ClientCA,
+			errors.New("no certificate in it: give a PEM file of certificate authorities"))
 	}
 	config.ClientAuth = tls.RequireAndVerifyClientCert
 	return config, nil
 }
 
-// baseTLS is what every connection has in common. A resumed session would skip the check of the client's certificate against
-// authorities that have changed since, and connections are few and long: no session is resumed.
+// baseTLS returns what all connections have in common. No session is resumed: that would skip the check of the client's
+// certificate against authorities that have changed since, and connections are few and long.
 func baseTLS() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2"}, SessionTicketsDisabled: true}
 }
 
-// tlsReloader gives each new connection the configuration of the files as they are then.
+// tlsReloader gives each new connection the configuration of the files as they are then. It is safe for concurrent use.
 type tlsReloader struct {
 	files  TLSFiles
 	log    *slog.Logger
@@ -72,11 +79,11 @@ type tlsReloader struct {
 	mu      sync.Mutex
 	current *tls.Config
 	loaded  []os.FileInfo
-	// refused is the error of the last change that did not load, so that it is told once.
-	refused string
+	// rejected is the error of the last change that did not load, so that it is logged once.
+	rejected string
 }
 
-// newTLSReloader loads the files, or fails. report hears of each later change: nil when it was taken.
+// newTLSReloader loads the files. It calls report for each later change, with nil when the change was taken.
 func newTLSReloader(files TLSFiles, log *slog.Logger, report func(error)) (*tlsReloader, error) {
 	r := &tlsReloader{files: files, log: log, report: report}
 	now, err := r.stat()
@@ -91,19 +98,34 @@ func newTLSReloader(files TLSFiles, log *slog.Logger, report func(error)) (*tlsR
 	return r, nil
 }
 
-// config is what a listener uses.
+// config returns the configuration of a listener.
 func (r *tlsReloader) config() *tls.Config {
 	config := baseTLS()
 	config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return r.present(), nil }
 	return config
 }
 
+// reload loads files that have changed and logs that, or logs that none has.
+func (r *tlsReloader) reload() {
+	r.mu.Lock()
+	before := r.current
+	r.rejected = "" // so that files that still do not load are logged again
+	r.mu.Unlock()
+	now := r.present()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now == before && r.rejected == "" {
+		r.log.Info("TLS files have not changed", "cert", r.files.Cert)
+	}
+}
+
+// present returns the configuration of the files as they are now, or of the last good ones.
 func (r *tlsReloader) present() *tls.Config {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now, err := r.stat()
 	if err == nil && sameFiles(now, r.loaded) {
-		r.refused = ""
+		r.rejected = ""
 		return r.current
 	}
 	var changed *tls.Config
@@ -111,14 +133,14 @@ func (r *tlsReloader) present() *tls.Config {
 		changed, err = r.files.load()
 	}
 	if err != nil {
-		if r.refused != err.Error() {
-			r.refused = err.Error()
+		if r.rejected != err.Error() {
+			r.rejected = err.Error()
 			r.report(err)
-			r.log.Error("changed TLS files refused; the last good ones stay in use", "error", err)
+			r.log.Error("changed TLS files rejected; the last good ones stay in use", "error", err)
 		}
 		return r.current
 	}
-	r.current, r.loaded, r.refused = changed, now, ""
+	r.current, r.loaded, r.rejected = changed, now, ""
 	r.report(nil)
 	r.describe()
 	return r.current
@@ -126,15 +148,15 @@ func (r *tlsReloader) present() *tls.Config {
 
 func (r *tlsReloader) stat() ([]os.FileInfo, error) {
 	var infos []os.FileInfo
-	for _, file := range []struct{ flag, path string }{
-		{"--tls-cert", r.files.Cert}, {"--tls-key", r.files.Key}, {"--tls-client-ca", r.files.ClientCA},
+	for _, file := range []Field{
+		{"TLS.Cert", r.files.Cert}, {"TLS.Key", r.files.Key}, {"TLS.ClientCA", r.files.ClientCA},
 	} {
-		if file.path == "" {
+		if file.Value == "" {
 			continue
 		}
-		info, err := os.Stat(file.path)
+		info, err := os.Stat(file.Value)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", file.flag, err)
+			return nil, fieldError(file.Name, "", err)
 		}
 		infos = append(infos, info)
 	}
@@ -150,7 +172,7 @@ func sameFiles(a, b []os.FileInfo) bool {
 	return true
 }
 
-// describe logs what is in use, and warns of a certificate that no client will take.
+// describe logs which certificate is in use, and warns of one that no client accepts.
 func (r *tlsReloader) describe() {
 	leaf := r.current.Certificates[0].Leaf
 	log := r.log.With("cert", r.files.Cert, "not_after", leaf.NotAfter, "client_certificate_required", r.files.ClientCA != "")

@@ -275,13 +275,13 @@ func TestTLSThatCannotBeSetUpStopsTheStart(t *testing.T) {
 		files server.TLSFiles
 		want  string
 	}{
-		"no key":             {server.TLSFiles{Cert: files.Cert}, "--tls-cert, --tls-key: give both"},
-		"no certificate":     {server.TLSFiles{Key: files.Key}, "--tls-cert, --tls-key: give both"},
-		"clients alone":      {server.TLSFiles{ClientCA: files.ClientCA}, "--tls-cert, --tls-key: give both"},
-		"missing file":       {server.TLSFiles{Cert: files.Cert + ".none", Key: files.Key}, "--tls-cert: stat " + files.Cert + ".none"},
-		"not PEM":            {server.TLSFiles{Cert: files.Cert + ".empty", Key: files.Key}, "--tls-cert " + files.Cert + ".empty"},
+		"no key":             {server.TLSFiles{Cert: files.Cert}, "Config.TLS.Cert, Config.TLS.Key: give both"},
+		"no certificate":     {server.TLSFiles{Key: files.Key}, "Config.TLS.Cert, Config.TLS.Key: give both"},
+		"clients alone":      {server.TLSFiles{ClientCA: files.ClientCA}, "Config.TLS.Cert, Config.TLS.Key: give both"},
+		"missing file":       {server.TLSFiles{Cert: files.Cert + ".none", Key: files.Key}, "Config.TLS.Cert: stat " + files.Cert + ".none"},
+		"not PEM":            {server.TLSFiles{Cert: files.Cert + ".empty", Key: files.Key}, "Config.TLS.Cert " + files.Cert + ".empty"},
 		"another's key":      {server.TLSFiles{Cert: files.Cert, Key: files.Key + ".other"}, "give PEM files of one key pair"},
-		"missing authority":  {server.TLSFiles{Cert: files.Cert, Key: files.Key, ClientCA: files.Cert + ".none"}, "--tls-client-ca: stat"},
+		"missing authority":  {server.TLSFiles{Cert: files.Cert, Key: files.Key, ClientCA: files.Cert + ".none"}, "Config.TLS.ClientCA: stat"},
 		"authority not PEM":  {server.TLSFiles{Cert: files.Cert, Key: files.Key, ClientCA: files.Cert + ".empty"}, "no certificate in it"},
 		"a key as authority": {server.TLSFiles{Cert: files.Cert, Key: files.Key, ClientCA: files.Key}, "no certificate in it"},
 	} {

@@ -19,13 +19,16 @@ func textLogs(w io.Writer, format string) bool {
 	return ok && term.IsTerminal(int(file.Fd())) //nolint:gosec // a file descriptor is small
 }
 
-func newLogger(w io.Writer, settings config.Log) *slog.Logger {
-	options := &slog.HandlerOptions{Level: settings.SlogLevel()}
+// newLogger returns a logger, whose level can be changed later.
+func newLogger(w io.Writer, settings config.Log) (*slog.Logger, *slog.LevelVar) {
+	level := new(slog.LevelVar)
+	level.Set(settings.SlogLevel())
+	options := &slog.HandlerOptions{Level: level}
 	if textLogs(w, settings.Format) {
-		return slog.New(slog.NewTextHandler(w, options))
+		return slog.New(slog.NewTextHandler(w, options)), level
 	}
 	options.ReplaceAttr = readableDuration
-	return slog.New(slog.NewJSONHandler(w, options))
+	return slog.New(slog.NewJSONHandler(w, options)), level
 }
 
 // readableDuration writes a duration as text logs do, "3s", for as JSON slog writes 3000000000.

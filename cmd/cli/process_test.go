@@ -1,7 +1,9 @@
 package cli_test
 
 import (
+	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
@@ -85,6 +87,24 @@ func TestProcess(t *testing.T) {
 			}
 		})
 	}
+	t.Run("SIGHUP reads again", func(t *testing.T) {
+		settings := writeFile(t, "netpold.yaml", "log-level: info\n")
+		p := start(t, binary, "serve", "--manifests", file, "--listen=127.0.0.1:0", "--drain-delay=0s", "--config", settings)
+		p.stderr.await(t, "ready")
+		replaceFile(t, settings, "log-level: debug\nmax-batch: 7\n")
+		p.signal(t, syscall.SIGHUP)
+		p.stderr.await(t, "log level changed")
+		p.stderr.awaitText(t, func(text string) bool { return strings.Contains(text, `"settings":["max-batch"]`) })
+		p.stderr.awaitText(t, func(text string) bool { return strings.Count(text, "manifests taken") == 2 })
+		replaceFile(t, settings, "max-batch: none\n")
+		p.signal(t, syscall.SIGHUP)
+		p.stderr.await(t, "changed settings rejected; the present ones stay in use")
+		p.signal(t, syscall.SIGTERM)
+		if got := p.exit(t); got != 0 {
+			t.Errorf("exits with %d:\n%s", got, p.stderr)
+		}
+	})
+	t.Run("lives on when nobody reads its log", func(t *testing.T) { livesOnUnread(t, binary) })
 	t.Run("a second signal ends a drain", func(t *testing.T) {
 		p := start(t, binary, "serve", "--manifests", file, "--listen=127.0.0.1:0", "--drain-delay=1h")
 		p.stderr.await(t, "ready")
@@ -96,4 +116,53 @@ func TestProcess(t *testing.T) {
 			t.Errorf("ends with %v, want the signal:\n%s", p.cmd.ProcessState, p.stderr)
 		}
 	})
+}
+
+// livesOnUnread serves with a log whose reader ends, as "serve 2>&1 | head -1" does, and has it log more.
+func livesOnUnread(t *testing.T, binary string) {
+	t.Helper()
+	file := writeFile(t, "cluster.yaml", cluster)
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := contextOf(t)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, binary, "serve", "--manifests", file, "--listen=127.0.0.1:0", "--admin-listen=", "--drain-delay=0s")
+	cmd.Stdout, cmd.Stderr = writer, writer
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	writer.Close() //nolint:errcheck // the child has its own
+	address := ""
+	for lines := bufio.NewScanner(reader); address == "" && lines.Scan(); {
+		var record struct{ Msg, Addr string }
+		if json.Unmarshal(lines.Bytes(), &record) == nil && record.Msg == "serving" {
+			address = record.Addr
+		}
+	}
+	reader.Close() //nolint:errcheck // it was only read
+	replaceFile(t, file, strings.Replace(cluster, "matchLabels: {app: web}}}]", "matchLabels: {app: other}}}]", 1))
+	for netpold(t, "check", "--server", address, "shop/other-0", "shop/cart-0", "-p", "8080").code != 0 {
+		if ctx.Err() != nil {
+			t.Fatal("the edit is not taken, or the server is gone")
+		}
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// replaceFile replaces a file in one step.
+func replaceFile(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/netpold/netpold/cmd/config"
 	"github.com/netpold/netpold/mirror"
 	"github.com/netpold/netpold/mirror/manifests"
 	"github.com/netpold/netpold/server"
@@ -27,7 +28,7 @@ func (inv *invocation) serveVerb() *cobra.Command {
 			"KUBECONFIG or ~/.kube/config, else the one that it runs in. Nothing is answered before the cluster is read whole.\n\n" +
 			"With --manifests it keeps up with files instead: an edit is taken whole or, if it has problems, not at all.\n" +
 			"Several --manifests are read as one.\n\n" +
-			"On SIGTERM or SIGINT it drains; a second one ends it at once.",
+			"On SIGTERM or SIGINT it drains; a second one ends it at once. On SIGHUP it reads settings, TLS files and manifests again.",
 		Example: "  netpold serve --listen 0.0.0.0:9480\n" +
 			"  netpold serve --context staging --max-staleness 5m\n" +
 			"  netpold serve --manifests examples/shop\n" +
@@ -39,11 +40,13 @@ func (inv *invocation) serveVerb() *cobra.Command {
 }
 
 func (inv *invocation) serve(ctx context.Context, _ []string) error {
-	log := newLogger(inv.stderr, inv.config.Log)
+	hups, giveBack := hangups()
+	defer giveBack()
+	log, level := newLogger(inv.stderr, inv.config.Log)
 	settings := inv.config.Server
 	settings.Source = unopened{} // the source comes last: to read it may take long
 	if err := settings.Validate(); err != nil {
-		return err
+		return config.InFlags(err)
 	}
 	// Standard input is kept for the examples: it can be read only once.
 	var stdin bytes.Buffer
@@ -54,7 +57,7 @@ func (inv *invocation) serve(ctx context.Context, _ []string) error {
 	settings.Source, settings.Logger, settings.Version = from, log, readBuild().Version
 	srv, err := server.New(settings)
 	if err != nil {
-		return err
+		return config.InFlags(err)
 	}
 	ctx, stop := untilSignal(ctx)
 	defer stop()
@@ -63,7 +66,16 @@ func (inv *invocation) serve(ctx context.Context, _ []string) error {
 		log.Info("the cluster is being read; no question is answered before it is read whole", "source", from.Status().Source,
 			"max_staleness", inv.config.State.MaxStaleness.String(), "when_stale", settings.WhenStale)
 	}
-	return serveUntilEnd(ctx, srv, from)
+	return serveUntilEnd(ctx, srv, from, func(ctx context.Context) {
+		for {
+			select {
+			case <-hups:
+				inv.reload(srv, from, log, level)
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
 }
 
 // followed is a source that keeps up with what it mirrors.
@@ -109,13 +121,18 @@ func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
 	return until, release
 }
 
-// serveUntilEnd serves until ctx ends and calls are drained; the state is followed until then. The first part to fail ends both.
-func serveUntilEnd(ctx context.Context, srv *server.Server, from followed) error {
+// serveUntilEnd serves until ctx ends and calls are drained. Until then the state is followed, and meanwhile runs. The first
+// part to fail ends all.
+func serveUntilEnd(ctx context.Context, srv *server.Server, from followed, meanwhile func(context.Context)) error {
 	following, stopFollowing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopFollowing()
 	serving, stopServing := context.WithCancel(ctx)
 	defer stopServing()
 	var parts errgroup.Group
+	parts.Go(func() error {
+		meanwhile(following)
+		return nil
+	})
 	parts.Go(func() error {
 		defer stopFollowing()
 		return srv.Run(serving)

@@ -1,10 +1,13 @@
 package config_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -191,24 +194,75 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// TestEveryServerSettingHasAFlag: what a field of server.Config names as its flag is one, and sets it.
+// TestEveryServerSettingHasAFlag: the error of each field of server.Config names a flag, and that flag sets the field.
 func TestEveryServerSettingHasAFlag(t *testing.T) {
-	source, err := os.ReadFile("../../server/config.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	tls, err := os.ReadFile("../../server/tls.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	named := regexp.MustCompile(`\((--[a-z-]+)\)`).FindAllStringSubmatch(string(source)+string(tls), -1)
-	if len(named) < 10 {
-		t.Fatalf("only %d flags are named in package server: has its style of comments changed?", len(named))
-	}
-	for _, match := range named {
-		if config.New().ServerFlags().Lookup(strings.TrimPrefix(match[1], "--")) == nil {
-			t.Errorf("package server speaks of %s, which is no flag", match[1])
+	var walk func(prefix string, fields reflect.Value)
+	c := config.New()
+	walk = func(prefix string, fields reflect.Value) {
+		for i := range fields.NumField() {
+			name, field := prefix+fields.Type().Field(i).Name, fields.Field(i)
+			switch {
+			case slices.Contains([]string{"Source", "Logger", "Version"}, name):
+				continue
+			case field.Kind() == reflect.Struct:
+				walk(name+".", field)
+				continue
+			}
+			err := &server.FieldError{Fields: []server.Field{{Name: name}}, Err: errors.New("wrong")}
+			text := config.InFlags(errors.Join(err)).Error()
+			flag := c.ServerFlags().Lookup(strings.TrimSuffix(strings.TrimPrefix(text, "--"), ": wrong"))
+			if flag == nil {
+				t.Errorf("the error of %s is %q, which names no flag", name, text)
+				continue
+			}
+			before := field.Interface()
+			for _, value := range []string{"7", "7s", "127.0.0.1:7", "deny"} {
+				if flag.Value.Set(value) == nil {
+					break
+				}
+			}
+			if reflect.DeepEqual(before, field.Interface()) {
+				t.Errorf("--%s does not set %s", flag.Name, name)
+			}
 		}
+	}
+	walk("", reflect.ValueOf(&c.Server).Elem())
+}
+
+// TestReread: flags stay, the environment and the file count anew, and what differs is named.
+func TestReread(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "netpold.yaml")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("max-batch: 5\nmax-streams: 5\n")
+	c := config.New()
+	flags := c.ServerFlags()
+	flags.AddFlagSet(c.FileFlags())
+	flags.AddFlagSet(c.StateFlags())
+	if err := flags.Parse([]string{"--config", file, "--max-batch=3", "--manifests=a", "--manifests=b"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Load(nil); err != nil {
+		t.Fatal(err)
+	}
+	write("max-batch: 6\nmax-streams: 6\n")
+	next, err := c.Reread([]string{"NETPOLD_LOG_LEVEL=debug"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"max-streams", "log-level"}; !slices.Equal(c.Differences(next), want) {
+		t.Errorf("differences are %q, want %q", c.Differences(next), want)
+	}
+	if next.Server.MaxBatch != 3 || !slices.Equal(next.State.Manifests, []string{"a", "b"}) {
+		t.Errorf("flags are lost: %d, %q", next.Server.MaxBatch, next.State.Manifests)
+	}
+	write("max-batch: none\n")
+	if _, err := c.Reread(nil); err == nil {
+		t.Error("a wrong file is taken")
 	}
 }
 

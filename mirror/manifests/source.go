@@ -55,6 +55,7 @@ type Source struct {
 
 	present atomic.Pointer[published]
 	ready   chan struct{} // closed at the first publication
+	reload  chan struct{} // has room for one: the files are to be read again
 
 	mu sync.Mutex
 	// Guarded by mu:
@@ -88,7 +89,7 @@ func NewSource(o SourceOptions) (*Source, error) {
 	}
 	s := &Source{
 		options: o, log: o.Logger, cluster: engine.NewCluster(o.Engine),
-		changed: make(chan struct{}), ready: make(chan struct{}),
+		changed: make(chan struct{}), ready: make(chan struct{}), reload: make(chan struct{}, 1),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

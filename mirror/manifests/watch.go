@@ -14,8 +14,14 @@ import (
 // volumes, is found by comparing the files from time to time.
 func (s *Source) Run(ctx context.Context) error {
 	if len(s.watched) == 0 {
-		<-ctx.Done()
-		return nil
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-s.reload:
+				s.log.Info("manifests are not read again: they came from a stream, which can be read once")
+			}
+		}
 	}
 	notify, err := fsnotify.NewWatcher()
 	if err != nil {
@@ -31,6 +37,15 @@ func (s *Source) Run(ctx context.Context) error {
 	w := &watch{source: s, notify: notify}
 	w.follow()
 	return w.loop(ctx, notify.Events, notify.Errors)
+}
+
+// Reload has the files read again soon, whether or not they seem to have changed. It does not block. It is safe for
+// concurrent use.
+func (s *Source) Reload() {
+	select {
+	case s.reload <- struct{}{}:
+	default:
+	}
 }
 
 // watch is one run over the files.
@@ -73,6 +88,13 @@ func (w *watch) loop(ctx context.Context, events <-chan fsnotify.Event, errs <-c
 			first = time.Time{}
 			if errors.Is(w.compare(ctx), errMoving) {
 				hear()
+			}
+		case <-w.source.reload:
+			w.source.tried = sum{} // so that all files are read
+			if err := w.compare(ctx); errors.Is(err, errMoving) {
+				hear()
+			} else if err != nil {
+				w.source.log.Error("manifests were read again and are rejected still", "error", err)
 			}
 		case <-ticker.C:
 			if errors.Is(w.compare(ctx), errMoving) {

@@ -1,0 +1,58 @@
+package cli
+
+import (
+	"log/slog"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+
+	"github.com/netpold/netpold/server"
+)
+
+// hangups returns a channel of SIGHUPs. From now on neither SIGHUP nor a reader of the log that is gone (SIGPIPE) ends the
+// process. stop gives both signals back.
+func hangups() (hups <-chan os.Signal, stop func()) {
+	hup, pipe := make(chan os.Signal, 1), make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	signal.Notify(pipe, syscall.SIGPIPE) // never received: the write fails then, and nothing else happens
+	return hup, func() {
+		signal.Stop(hup)
+		signal.Stop(pipe)
+	}
+}
+
+// reloadable is a source that can be read again.
+type reloadable interface {
+	// Reload has the source read again. It does not block.
+	Reload()
+}
+
+// reload reads again, on SIGHUP, whatever can change without a restart. It logs each result.
+func (inv *invocation) reload(srv *server.Server, from followed, log *slog.Logger, level *slog.LevelVar) {
+	log.Info("SIGHUP: settings, TLS files and manifests are read again")
+	next, err := inv.config.Reread(inv.environ)
+	if err != nil {
+		log.Error("changed settings rejected; the present ones stay in use", "error", err)
+	} else {
+		inv.takeSettings(next.Log.SlogLevel(), inv.config.Differences(next), log, level)
+	}
+	if !srv.ReloadTLS() {
+		log.Debug("no TLS files to read again")
+	}
+	if files, ok := from.(reloadable); ok {
+		files.Reload()
+	}
+}
+
+// takeSettings sets the log level, which is the one setting that can change without a restart.
+func (inv *invocation) takeSettings(to slog.Level, changed []string, log *slog.Logger, level *slog.LevelVar) {
+	if level.Level() != to {
+		log.Info("log level changed", "from", level.Level(), "to", to)
+		level.Set(to)
+	}
+	changed = slices.DeleteFunc(changed, func(name string) bool { return name == "log-level" })
+	if len(changed) > 0 {
+		log.Warn("changed settings count from the next start", "settings", changed)
+	}
+}

@@ -1,0 +1,42 @@
+package config
+
+import (
+	"errors"
+	"strings"
+	"unicode"
+
+	"github.com/netpold/netpold/server"
+)
+
+// InFlags returns err with each wrong field of a [server.Config] called by its flag: "--max-batch 0: give 1 or more".
+func InFlags(err error) error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // only the outermost error can be taken apart
+		var errs []error
+		for _, one := range joined.Unwrap() {
+			errs = append(errs, InFlags(one))
+		}
+		return errors.Join(errs...)
+	}
+	if wrong, ok := errors.AsType[*server.FieldError](err); ok {
+		return errors.New(wrong.Text(func(field string) string { return "--" + flagOf(field) }))
+	}
+	return err
+}
+
+// flagOf returns the flag of a field of [server.Config]: "tls-client-ca" of "TLS.ClientCA".
+func flagOf(field string) string {
+	var b strings.Builder
+	lower := false
+	for _, c := range field {
+		switch {
+		case c == '.':
+			b.WriteByte('-')
+		case lower && unicode.IsUpper(c):
+			b.WriteString("-" + string(unicode.ToLower(c)))
+		default:
+			b.WriteRune(unicode.ToLower(c))
+		}
+		lower = unicode.IsLower(c)
+	}
+	return b.String()
+}
