@@ -29,7 +29,7 @@ func addrOf(s string) (netip.Addr, bool) {
 func (f *findings) addr(to []netip.Addr, s string, path func() string) []netip.Addr {
 	a, ok := addrOf(s)
 	if !ok {
-		f.add(path(), "Invalid value: "+strconv.Quote(s)+": must be an IP address, such as 10.9.8.7 or 2001:db8::ffff; it is left out")
+		f.add(path(), "Invalid value: "+strconv.Quote(s)+": must be an IP address, such as 10.9.8.7 or 2001:db8::ffff")
 		return to
 	}
 	if slices.Contains(to, a) {

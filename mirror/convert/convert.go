@@ -8,9 +8,11 @@ package convert
 
 import (
 	"strconv"
+	"strings"
 	"unique"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/mirror"
@@ -70,11 +72,28 @@ func portOf(n int32) (uint16, bool) {
 func (f *findings) port(n int32, protocol corev1.Protocol, path func() string, numberField string) (uint16, engine.Protocol, bool) {
 	number, numberOK := portOf(n)
 	if !numberOK {
-		f.add(path()+"."+numberField, "Invalid value: "+strconv.Itoa(int(n))+": must be between 1 and 65535; the port is left out")
+		f.add(path()+"."+numberField, "Invalid value: "+strconv.Itoa(int(n))+": must be between 1 and 65535")
 	}
 	proto, protoOK := protocolOf(protocol)
 	if !protoOK {
-		f.add(path()+".protocol", "Unsupported value: "+strconv.Quote(string(protocol))+`: must be "TCP", "UDP" or "SCTP"; the port is left out`)
+		must := `must be "TCP", "UDP" or "SCTP"`
+		if upper := corev1.Protocol(strings.ToUpper(string(protocol))); upper != protocol {
+			if _, ok := protocolOf(upper); ok {
+				must = "must be " + strconv.Quote(string(upper)) + ", in capitals"
+			}
+		}
+		f.add(path()+".protocol", "Unsupported value: "+strconv.Quote(string(protocol))+": "+must)
 	}
 	return number, proto, numberOK && protoOK
+}
+
+// portName reports a name that no port can have, at a path of the object.
+func (f *findings) portName(name, path string) {
+	for _, m := range validation.IsValidPortName(name) {
+		if _, err := strconv.Atoi(name); err == nil {
+			f.add(path, "Invalid value: "+strconv.Quote(name)+": the quotes make it a name, and a name "+m+"; write "+name+" without quotes")
+			return
+		}
+		f.add(path, "Invalid value: "+strconv.Quote(name)+": "+m)
+	}
 }

@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/mirror"
@@ -60,6 +61,9 @@ func appendPorts(f *findings, to []engine.NamedPort, list []corev1.ContainerPort
 			continue
 		}
 		path := func() string { return field + "[" + strconv.Itoa(container) + "].ports[" + strconv.Itoa(i) + "]" }
+		if len(validation.IsValidPortName(p.Name)) > 0 {
+			f.portName(p.Name, path()+".name")
+		}
 		if number, protocol, ok := f.port(p.ContainerPort, p.Protocol, path, "containerPort"); ok {
 			to = append(to, engine.NamedPort{Name: intern(p.Name), Port: number, Protocol: protocol})
 		}

@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/mirror"
@@ -27,6 +28,11 @@ func Service(s *corev1.Service) (*engine.Service, []mirror.Problem) {
 	for i := range s.Spec.Ports {
 		p := &s.Spec.Ports[i]
 		path := func() string { return "spec.ports[" + strconv.Itoa(i) + "]" }
+		if target := p.TargetPort.StrVal; p.TargetPort.Type == intstr.String && target != "" {
+			f.portName(target, path()+".targetPort")
+		} else if n := p.TargetPort.IntVal; n < 0 || n > 65535 {
+			f.add(path()+".targetPort", "Invalid value: "+strconv.Itoa(int(n))+": must be between 1 and 65535")
+		}
 		if number, protocol, ok := f.port(p.Port, p.Protocol, path, "port"); ok {
 			port := engine.ServicePort{Name: intern(p.Name), Port: number, Protocol: protocol}
 			service.Ports = append(service.Ports, port)
@@ -91,7 +97,7 @@ func EndpointSlice(s *discoveryv1.EndpointSlice) (*engine.EndpointSlice, []mirro
 		addr, ok := addrOf(e.Addresses[0])
 		if !ok {
 			f.add("endpoints["+strconv.Itoa(i)+"].addresses[0]",
-				"Invalid value: "+strconv.Quote(e.Addresses[0])+": must be an IP address; the endpoint is left out")
+				"Invalid value: "+strconv.Quote(e.Addresses[0])+": must be an IP address")
 			continue
 		}
 		ready := value(e.Conditions.Ready, true)

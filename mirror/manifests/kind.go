@@ -18,6 +18,9 @@ type head struct {
 	Metadata   struct {
 		Namespace text `json:"namespace"`
 		Name      text `json:"name"`
+		// UID and ResourceVersion name one state of one object of a cluster.
+		UID             text `json:"uid"`
+		ResourceVersion text `json:"resourceVersion"`
 	} `json:"metadata"`
 	Items []json.RawMessage `json:"items"`
 	// twice is a field that is given twice, of those that tell what the object is.

@@ -58,10 +58,13 @@ type place struct {
 	items string
 	// version is the apiVersion, as it was written.
 	version, kind, namespace, name string
+	// uid and resourceVersion name the object's state in a cluster; empty where the file was not dumped from one.
+	uid, resourceVersion string
 }
 
 // of is the place of the object with this head.
 func (at place) of(h head, namespace string) place {
+	at.uid, at.resourceVersion = string(h.Metadata.UID), string(h.Metadata.ResourceVersion)
 	at.version, at.kind, at.name, at.namespace = string(h.APIVersion), string(h.Kind), string(h.Metadata.Name), ""
 	if isNamespaced(at.kind) {
 		at.namespace = string(h.Metadata.Namespace)
@@ -236,15 +239,26 @@ func withHead(item json.RawMessage, version, kind string) json.RawMessage {
 	return json.RawMessage(`{"apiVersion":` + strconv.Quote(version) + `,"kind":` + strconv.Quote(kind) + comma + rest)
 }
 
-// isNew reports an object that was met before.
+// isNew reports whether the object was not read before. Dumps that overlap hold one state of an object twice, and it counts
+// once; any other object that was read before is a problem.
 func (r *reading) isNew(at place) bool {
 	if at.name == "" {
 		return true // which is told when it is read
 	}
-	if first, ok := r.seen[at.identity()]; ok {
-		r.problem(at, "metadata.name", fmt.Sprintf("Duplicate value: %q: it is also in %s; remove one of them", at.name, first))
-		return false
+	first, seen := r.seen[at.identity()]
+	if !seen {
+		r.seen[at.identity()] = at
+		return true
 	}
-	r.seen[at.identity()] = at
-	return true
+	switch {
+	case at.uid == "" || at.resourceVersion == "" || first.uid == "" || first.resourceVersion == "":
+		r.problem(at, "metadata.name", fmt.Sprintf("Duplicate value: %q: it is also in %s; remove one of them", at.name, first))
+	case at.uid != first.uid:
+		r.problem(at, "metadata.uid", fmt.Sprintf("Duplicate value: %q: another object of that name, with uid %q, is in %s; remove the older one",
+			at.uid, first.uid, first))
+	case at.resourceVersion != first.resourceVersion:
+		r.problem(at, "metadata.resourceVersion", fmt.Sprintf("Duplicate value: %q: the object is also in %s, with resourceVersion %q: keep the newer one",
+			at.resourceVersion, first, first.resourceVersion))
+	}
+	return false
 }

@@ -1,0 +1,40 @@
+package manifests
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+// TestSameObjectTwice proves that dumps which overlap are read, and that what contradicts itself is a problem.
+func TestSameObjectTwice(t *testing.T) {
+	pod := func(meta string) string { return "{apiVersion: v1, kind: Pod, metadata: {name: a" + meta + "}}" }
+	dumped := pod(`, uid: u, resourceVersion: "5"`)
+	tests := map[string]struct{ first, second, field, message string }{
+		"the same state":                   {dumped, dumped, "", ""},
+		"the same state, in a list":        {dumped, "{apiVersion: v1, kind: List, items: [" + dumped + "]}", "", ""},
+		"two states":                       {dumped, pod(`, uid: u, resourceVersion: "6"`), "metadata.resourceVersion", "keep the newer one"},
+		"two objects":                      {dumped, pod(`, uid: v, resourceVersion: "5"`), "metadata.uid", `with uid "u"`},
+		"written and dumped":               {pod(""), dumped, "metadata.name", "remove one of them"},
+		"written twice":                    {pod(""), pod(""), "metadata.name", "remove one of them"},
+		"dumped without a resourceVersion": {pod(", uid: u"), pod(", uid: u"), "metadata.name", "remove one of them"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, err := readText(t, docs(test.first, test.second))
+			if test.field == "" {
+				if err != nil || len(got.Objects) != 1 || len(got.Report.Problems) != 0 {
+					t.Errorf("%d objects, problems %v, error %v", len(got.Objects), got.Report.Problems, err)
+				}
+				return
+			}
+			invalid, ok := errors.AsType[*ProblemsError](err)
+			if !ok || len(invalid.Problems) != 1 {
+				t.Fatalf("error %v", err)
+			}
+			if p := invalid.Problems[0]; p.Field != test.field || !strings.Contains(p.Message, test.message) || p.Document != 2 {
+				t.Errorf("problem %v", p)
+			}
+		})
+	}
+}
