@@ -15,6 +15,7 @@ import (
 
 	"github.com/netpold/netpold/cmd/config"
 	"github.com/netpold/netpold/mirror"
+	"github.com/netpold/netpold/proto/names"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
@@ -226,7 +227,7 @@ func usageError(cmd *cobra.Command, format string, args ...any) error {
 }
 
 func unknownVerb(cmd *cobra.Command, word string) error {
-	if name := config.Nearest(word, slices.Values(verbNames(cmd))); name != "" {
+	if name := names.Nearest(word, slices.Values(verbNames(cmd))); name != "" {
 		return usageError(cmd, "unknown verb %q: did you mean %q?", word, name)
 	}
 	return usageError(cmd, "unknown verb %q", word)
@@ -240,9 +241,9 @@ func flagError(cmd *cobra.Command, err error) error {
 	}
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok && unknown.GetSpecifiedShortnames() == "" {
 		name := unknown.GetSpecifiedName()
-		var names []string
-		cmd.Flags().VisitAll(func(flag *pflag.Flag) { names = append(names, flag.Name) })
-		if near := config.Nearest(name, slices.Values(names)); near != "" {
+		var flags []string
+		cmd.Flags().VisitAll(func(flag *pflag.Flag) { flags = append(flags, flag.Name) })
+		if near := names.Nearest(name, slices.Values(flags)); near != "" {
 			return usageError(cmd, "unknown flag --%s: did you mean --%s?", name, near)
 		}
 		return usageError(cmd, "unknown flag --%s", name)

@@ -398,23 +398,6 @@ func TestUnknownVariableIsAWarning(t *testing.T) {
 	}
 }
 
-func TestNearest(t *testing.T) {
-	names := func(yield func(string) bool) {
-		for _, name := range []string{"listen", "admin-listen", "max-batch", "tls-key"} {
-			if !yield(name) {
-				return
-			}
-		}
-	}
-	for typed, want := range map[string]string{
-		"lisen": "listen", "listen ": "listen", "maxbatch": "max-batch", "tls_key": "tls-key", "": "", "zzzzzz": "", "adminlisten": "admin-listen",
-	} {
-		if got := config.Nearest(typed, names); got != want {
-			t.Errorf("Nearest(%q) is %q, want %q", typed, got, want)
-		}
-	}
-}
-
 // FuzzConfigFile: no file makes Load panic, and what is refused is refused with the file's name.
 func FuzzConfigFile(f *testing.F) {
 	f.Add("listen: 127.0.0.1:0\nmax-batch: 7\n")

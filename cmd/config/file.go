@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/netpold/netpold/proto/names"
 )
 
 // fileValue is a key's value in the config file, as a flag would be given it.
@@ -142,47 +143,15 @@ func scalar(flag *pflag.Flag, node *yaml.Node) (string, error) {
 
 // keys are the names that a config file may use.
 func (c *Config) keys() func(yield func(string) bool) {
-	names := map[string]bool{}
-	c.all(func(flag *pflag.Flag) { names[flag.Name] = flag.Name != ConfigFlag })
-	maps.DeleteFunc(names, func(_ string, ok bool) bool { return !ok })
-	return maps.Keys(names)
+	known := map[string]bool{}
+	c.all(func(flag *pflag.Flag) { known[flag.Name] = flag.Name != ConfigFlag })
+	maps.DeleteFunc(known, func(_ string, ok bool) bool { return !ok })
+	return maps.Keys(known)
 }
 
-// Nearest is the name that a typing error may have meant; empty when none is near.
-func Nearest(typed string, names func(yield func(string) bool)) string {
-	best, distance := "", (len(typed)+2)/3+1
-	for _, name := range slices.Sorted(names) {
-		if d := edits(typed, name); d < distance {
-			best, distance = name, d
-		}
-	}
-	return best
-}
-
-func didYouMean(typed string, names func(yield func(string) bool)) string {
-	if name := Nearest(typed, names); name != "" {
+func didYouMean(typed string, candidates func(yield func(string) bool)) string {
+	if name := names.Nearest(typed, candidates); name != "" {
 		return fmt.Sprintf(": did you mean %s?", name)
 	}
 	return "; the keys are the names of the flags of 'netpold serve --help' and 'netpold check --help'"
-}
-
-// edits is the Levenshtein distance.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

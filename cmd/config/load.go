@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/netpold/netpold/proto/names"
 )
 
 const envPrefix = "NETPOLD_"
@@ -61,7 +63,7 @@ func (c *Config) Load(environ []string) (warnings []string, err error) {
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		if !known[name] {
 			warning := name + " is ignored, for it is no setting"
-			if near := Nearest(strings.TrimPrefix(name, envPrefix), withoutPrefix(known)); near != "" {
+			if near := names.Nearest(strings.TrimPrefix(name, envPrefix), withoutPrefix(known)); near != "" {
 				warning += ": did you mean " + envPrefix + near + "?"
 			}
 			warnings = append(warnings, warning)

@@ -90,7 +90,7 @@ func (s *Service) answers(
 	for i, question := range questions {
 		b := &slab[i]
 		answers[i] = &b.wrapper
-		query, decision, fail := s.decide(ctx, wire.QuestionIndex(i), question, state, unmet)
+		query, decision, fail := details.decide(ctx, wire.QuestionIndex(i), question, unmet)
 		if ctx.Err() != nil { // the question may have failed because of it
 			return nil, s.failed(current.Ended(ctx))
 		}
@@ -113,9 +113,8 @@ func (s *Service) answers(
 }
 
 // decide answers one question of a batch. It also returns the question as it was read.
-func (s *Service) decide(
-	ctx context.Context, index wire.QuestionIndex, question *netpoldv1.AllowedRequest, state *current.State,
-	unmet map[string]*wire.Failure,
+func (d *detailer) decide(
+	ctx context.Context, index wire.QuestionIndex, question *netpoldv1.AllowedRequest, unmet map[string]*wire.Failure,
 ) (engine.Query, engine.Decision, *wire.Failure) {
 	r := wire.RequestReader{Index: index}
 	query := r.Query(question)
@@ -130,9 +129,9 @@ func (s *Service) decide(
 	if fail != nil {
 		return query, engine.Decision{}, fail.AtLeast(index)
 	}
-	decision, err := s.decider.AllowedUntil(ctx.Done(), state.Snapshot, query)
+	decision, err := d.service.decider.AllowedUntil(ctx.Done(), d.state.Snapshot, query)
 	if err != nil {
-		return query, engine.Decision{}, wire.EngineError(index, question, err)
+		return query, engine.Decision{}, wire.EngineError(index, question, d.advise(query, question, err))
 	}
 	return query, decision, nil
 }

@@ -10,11 +10,25 @@ import (
 	"github.com/netpold/netpold/server/internal/wire"
 )
 
-// detailer fills the details of the answers of one call. Its zero status is not read yet.
+// maxAdvised is how many errors of a batch get advice. It takes up to some milliseconds each, and who has more of them has
+// another problem than one name.
+const maxAdvised = 32
+
+// detailer adds to the answers of one call what people want to know. Its zero status is not read yet.
 type detailer struct {
 	service *Service
 	state   *current.State
 	status  *mirror.Status
+	advised int
+}
+
+// advise returns the engine's error with advice, until the call has enough of it. req is nil for a question by IP.
+func (d *detailer) advise(query engine.Query, req *netpoldv1.AllowedRequest, err error) error {
+	if d.advised >= maxAdvised {
+		return err
+	}
+	d.advised++
+	return wire.Advised(d.state.Snapshot, query, req, err)
 }
 
 // fill adds the details to the answer of a question. A question that the caller gave up meanwhile gets none.

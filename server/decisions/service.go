@@ -101,17 +101,17 @@ func (s *Service) Allowed(ctx context.Context, req *netpoldv1.AllowedRequest) (*
 	if len(r.Violations) > 0 {
 		return nil, s.failed(wire.Invalid(r.Violations))
 	}
+	details := detailer{service: s, state: &state}
 	decision, err := s.decider.AllowedUntil(ctx.Done(), state.Snapshot, query)
 	if err != nil && ctx.Err() != nil {
 		return nil, s.failed(current.Ended(ctx))
 	} else if err != nil {
-		return nil, s.failed(wire.EngineError(wire.Alone, req, err))
+		return nil, s.failed(wire.EngineError(wire.Alone, req, details.advise(query, req, err)))
 	}
 	s.metrics.Decided(decision.Reason, 1)
 	response := fill(new(wire.Answer), &decision, &state)
 	if req.GetDetails() {
-		d := detailer{service: s, state: &state}
-		d.fill(ctx, response, query)
+		details.fill(ctx, response, query)
 	}
 	s.metrics.Took(metrics.Allowed, time.Since(started))
 	return response, nil

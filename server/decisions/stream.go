@@ -131,12 +131,13 @@ func (a *answering) answer(questions *wire.Columns, state *current.State) *wire.
 	r.Allowed, r.Reasons, r.Errors = zeroed(r.Allowed, (questions.N+7)/8), zeroed(r.Reasons, questions.N), nil
 	r.Revision, r.Token, r.Stale = state.Snapshot.Revision(), state.Token, state.Stale
 	var decided metrics.DecisionCounts
+	details := detailer{service: a.service, state: state}
 	for i := range questions.N {
 		q, fail := questions.Question(i)
 		if fail == nil {
 			reason, plain := state.Snapshot.BetweenPlain(q.Src, q.Dst, q.Port, q.Protocol)
 			if !plain {
-				reason, fail = a.general(state, &q)
+				reason, fail = a.general(&details, &q)
 			}
 			if fail == nil {
 				decided.Add(reason)
@@ -159,10 +160,11 @@ func (a *answering) answer(questions *wire.Columns, state *current.State) *wire.
 }
 
 // general decides a question that BetweenPlain cannot decide.
-func (a *answering) general(state *current.State, q *wire.IPQuery) (engine.Reason, *wire.Failure) {
-	decision, err := a.service.decider.AllowedUntil(a.stream.Context().Done(), state.Snapshot, q.Query())
+func (a *answering) general(d *detailer, q *wire.IPQuery) (engine.Reason, *wire.Failure) {
+	query := q.Query()
+	decision, err := a.service.decider.AllowedUntil(a.stream.Context().Done(), d.state.Snapshot, query)
 	if err != nil {
-		return engine.Unknown, wire.EngineErrorByIP(err)
+		return engine.Unknown, wire.EngineErrorByIP(d.advise(query, nil, err))
 	}
 	return decision.Reason, nil
 }

@@ -1,0 +1,89 @@
+package engine
+
+import "iter"
+
+// Named is a Pod, a workload or a Service by name.
+type Named struct {
+	// Kind is as Kubernetes writes it: Pod, Service, Deployment, ...
+	Kind, Namespace, Name string
+}
+
+// workloadKinds are the kinds of workloads that can be asked about.
+var workloadKinds = [...]string{"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob"}
+
+// Called returns what a namespace has of exactly this name: a Pod, workloads of any kind, a Service.
+func (s *Snapshot) Called(namespace, name string) []Named {
+	var list []Named
+	if p := s.pod(namespace, name); p != nil && !s.isPlaceholder(p) {
+		list = append(list, Named{"Pod", namespace, name})
+	}
+	for _, kind := range workloadKinds {
+		if _, ok := s.workloads.Get(workloadKey{namespace, kind, name}); ok {
+			list = append(list, Named{kind, namespace, name})
+		}
+	}
+	if svc, ok := s.services.Get(nameKey{namespace, name}); ok && svc.object != nil {
+		list = append(list, Named{"Service", namespace, name})
+	}
+	return list
+}
+
+// NamesIn yields the Pods of a namespace and their workloads, then its Services, in no order. A workload comes once for each
+// of its Pods. A caller that has seen enough stops.
+func (s *Snapshot) NamesIn(namespace string) iter.Seq[Named] {
+	return func(yield func(Named) bool) {
+		if ns, ok := s.namespaces.Get(namespace); ok {
+			for _, p := range ns.pods.All() {
+				for _, w := range p.workloads {
+					if !yield(Named{w.Kind, namespace, w.Name}) {
+						return
+					}
+				}
+				if !s.isPlaceholder(p) && !yield(Named{"Pod", namespace, p.name}) {
+					return
+				}
+			}
+		}
+		for key, svc := range s.services.All() {
+			if key.namespace == namespace && svc.object != nil && !yield(Named{"Service", namespace, key.name}) {
+				return
+			}
+		}
+	}
+}
+
+// HasNamespace reports whether a namespace has an object or a Pod.
+func (s *Snapshot) HasNamespace(name string) bool {
+	_, ok := s.namespaces.Get(name)
+	return ok
+}
+
+// Namespaces yields the namespaces that have an object or a Pod, in no order.
+func (s *Snapshot) Namespaces() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for name := range s.namespaces.All() {
+			if !yield(name) {
+				return
+			}
+		}
+	}
+}
+
+// HasPlaceholder reports whether a workload is known to have no Pods, and not by Pods that have finished.
+func (s *Snapshot) HasPlaceholder(namespace string, w Workload) bool {
+	all, ok := s.workloads.Get(workloadKey{namespace, w.Kind, w.Name})
+	if !ok {
+		return false
+	}
+	for name := range all.pods.All() {
+		if p := s.pod(namespace, name); p != nil && !s.isPlaceholder(p) {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *state) isPlaceholder(p *pod) bool {
+	a := s.aside.podOf(p.key())
+	return p.finished && a != nil && a.placeholder
+}
