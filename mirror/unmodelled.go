@@ -1,6 +1,9 @@
 package mirror
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // UnmodelledKind is a kind of object that decides traffic in the cluster and that netpold does not model.
 type UnmodelledKind struct {
@@ -33,4 +36,34 @@ type LeftOutFiles struct {
 	Count int
 	// Examples are the first three, in order of name.
 	Examples []string
+}
+
+// UnmodelledCount counts unmodelled objects as they are met. The zero UnmodelledCount has none. It is not safe for
+// concurrent use.
+type UnmodelledCount struct{ kinds []UnmodelledKind }
+
+// Add counts one object of an unmodelled resource; namespace is empty if it has none.
+func (c *UnmodelledCount) Add(of UnmodelledResource, namespace string) {
+	at, found := slices.BinarySearchFunc(c.kinds, of, func(k UnmodelledKind, r UnmodelledResource) int {
+		return compareKinds(k.Group, k.Kind, r.Group, r.Kind)
+	})
+	if !found {
+		c.kinds = slices.Insert(c.kinds, at, UnmodelledKind{Kind: of.Kind, Group: of.Group, Counted: true})
+	}
+	k := &c.kinds[at]
+	k.Count++
+	if !of.Namespaced {
+		return
+	}
+	if in, known := slices.BinarySearch(k.Namespaces, namespace); !known {
+		k.Namespaces = slices.Insert(k.Namespaces, in, namespace)
+	}
+}
+
+// Kinds returns what was counted, in order of group and kind. It must not be modified.
+func (c *UnmodelledCount) Kinds() []UnmodelledKind { return c.kinds }
+
+// compareKinds orders by group, then kind.
+func compareKinds(group, kind, otherGroup, otherKind string) int {
+	return cmp.Or(cmp.Compare(group, otherGroup), cmp.Compare(kind, otherKind))
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"path/filepath"
 	"regexp"
@@ -16,15 +17,19 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// file reads every document of a file.
-func (r *reading) file(name string, data []byte) {
+// file reads every document of a file. found means that it was met in a directory, and not named.
+func (r *reading) file(name string, data []byte, found bool) {
 	r.sizes[name] = len(data)
-	data, err := utf8Of(data)
+	data, err := unpacked(data)
+	if err == nil {
+		data, err = utf8Of(data)
+	}
 	if err != nil {
 		r.problem(place{file: name}, "", err.Error())
 		return
 	}
-	isJSON := strings.EqualFold(filepath.Ext(name), ".json")
+	r.inDirectory = found
+	isJSON := strings.EqualFold(filepath.Ext(strings.TrimSuffix(name, ".gz")), ".json")
 	if isJSON || beginsJSON(data) {
 		raws, rest, err := jsonDocuments(data)
 		// JSON behind JSON is a stream of JSON, also where it is broken; anything else behind it may be a marker of YAML.
@@ -54,27 +59,49 @@ func (r *reading) yaml(name string, d document) {
 		r.problem(at, "", reason)
 		return
 	}
-	raw, strictErr := yaml.YAMLToJSONStrict(d.text)
+	text := merged(d.text)
+	raw, strictErr := yaml.YAMLToJSONStrict(text)
 	if strictErr == nil {
+		r.unrendered(at, d, raw)
 		r.document(at, raw)
 		return
 	}
-	raw, err := yaml.YAMLToJSON(d.text)
+	raw, err := yaml.YAMLToJSON(text)
 	if err != nil {
-		message := "is not YAML: " + yamlError(err, d.line)
-		if bytes.Contains(d.text, []byte("{{")) {
-			message += `; it looks like a template: render it first, as "helm template" does, and read what comes of it`
-		}
-		r.problem(at, "", message)
+		r.notYAML(at, d, err)
 		return
 	}
 	// A key that is given twice is wrong in what plays a part only, and where it tells what that is.
 	head := headOf(raw)
-	if partOf(head) == partNone && !headTwice(d.text) {
+	if partOf(head) == partNone && !headTwice(text) {
 		r.document(at, raw)
 		return
 	}
 	r.problem(at.of(head, r.namespace), "", "is ambiguous YAML: "+yamlError(strictErr, d.line))
+}
+
+// notYAML reports text that no parser takes, with what may be behind it.
+func (r *reading) notYAML(at place, d document, err error) {
+	message := "is not YAML: " + yamlError(err, d.line)
+	switch line, dashes := dashesIn(d); {
+	case dashes != "":
+		message += fmt.Sprintf("; line %d is %q, which is no marker between documents: write ---", line, dashes)
+	case hasPlaceholder(string(d.text)):
+		message += "; " + renderFirst
+	}
+	r.problem(at, "", message)
+}
+
+// dashesIn returns a line of dashes that is none of YAML's markers, and its number in the file.
+func dashesIn(d document) (line int, dashes string) {
+	line = d.line
+	for text := range strings.Lines(string(d.text)) {
+		line++
+		if text = strings.TrimRight(text, " \t\r\n"); len(text) > 3 && strings.Trim(text, "-") == "" {
+			return line, text
+		}
+	}
+	return 0, ""
 }
 
 func beginsJSON(data []byte) bool {

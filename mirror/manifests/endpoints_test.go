@@ -113,7 +113,7 @@ func TestMadeEndpointsAreBounded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newReading("default")
 			r.mostEndpoints = 20
-			r.file("a.yaml", []byte(docs(append([]string{deployment}, test.services...)...)))
+			r.file("a.yaml", []byte(docs(append([]string{deployment}, test.services...)...)), false)
 			if got := len(slicesIn(r.finish())); got != test.slices {
 				t.Errorf("%d slices, want %d", got, test.slices)
 			}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,12 +33,14 @@ type listing struct {
 	dirs []string
 	// problems are entries that can not be read.
 	problems []mirror.Problem
-	visited  map[string]bool
+	// leftOut are files that are no manifests by their names, by reason.
+	leftOut map[string][]string
+	visited map[string]bool
 }
 
 // list finds the manifests below all paths. A file that several paths lead to is listed once.
 func list(paths []string) (*listing, error) {
-	l := &listing{visited: map[string]bool{}}
+	l := &listing{visited: map[string]bool{}, leftOut: map[string][]string{}}
 	for _, path := range paths {
 		if err := l.add(path); err != nil {
 			return nil, err
@@ -116,17 +119,41 @@ func (l *listing) entry(path, relative string) {
 		}
 	case info.IsDir():
 		l.dir(path, relative)
-	case info.Mode().IsRegular() && isManifest(path) && l.first(path):
-		l.files = append(l.files, file{path: path, relative: relative})
+	case info.Mode().IsRegular() && isManifest(path):
+		if l.first(path) {
+			l.files = append(l.files, file{path: path, relative: relative})
+		}
+	case info.Mode().IsRegular() && !isProse(path):
+		reason := "the name has no ending"
+		if ending := endingOf(path); ending != "" {
+			reason = "the name ends in " + ending
+		}
+		l.leftOut[reason] = append(l.leftOut[reason], path)
 	}
 }
 
+// isManifest reports whether a file in a directory is read, by its name.
 func isManifest(path string) bool {
-	switch strings.ToLower(filepath.Ext(path)) {
+	switch strings.ToLower(filepath.Ext(strings.TrimSuffix(strings.ToLower(path), ".gz"))) {
 	case ".yaml", ".yml", ".json":
 		return true
 	}
-	return false
+	return isKustomization(path)
+}
+
+// isProse reports whether a file is for people by its name. Nobody expects it to be read.
+func isProse(path string) bool {
+	name := strings.ToLower(filepath.Base(path))
+	return strings.HasSuffix(name, ".md") || strings.HasPrefix(name, "license") || strings.HasPrefix(name, "readme") || name == "owners"
+}
+
+// endingOf returns the ending of a file's name, with that of a manifest before it: .yaml.tmpl.
+func endingOf(path string) string {
+	ending := filepath.Ext(path)
+	if before := filepath.Ext(strings.TrimSuffix(path, ending)); isManifest(before) {
+		ending = before + ending
+	}
+	return ending
 }
 
 // first tells whether a file or directory is met for the first time: links may lead to it again, or in a circle.
@@ -168,6 +195,7 @@ func (r *reading) all(ctx context.Context, o Options, streams *streams) (sum, in
 		return sum{}, 0, err
 	}
 	r.problems = append(r.problems, l.problems...)
+	maps.Copy(r.leftOut, l.leftOut)
 	l.mark(h)
 	for _, f := range l.files {
 		if err := ctx.Err(); err != nil {
@@ -189,8 +217,13 @@ func (r *reading) all(ctx context.Context, o Options, streams *streams) (sum, in
 		if name == stdinPath {
 			name = "stdin"
 		}
-		r.file(name, data)
+		r.file(name, data, f.relative != "")
 	}
+	read := map[string]bool{}
+	for _, f := range l.files {
+		read[filepath.Clean(f.path)] = true
+	}
+	r.checkKustomizations(read)
 	return sum(h.Sum(nil)), len(l.files), nil
 }
 

@@ -27,6 +27,20 @@ type head struct {
 	twice string
 }
 
+// isForeign reports whether a mapping has nothing of a Kubernetes object.
+func (h *head) isForeign(raw []byte) bool {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(raw, &fields) != nil {
+		return false
+	}
+	for _, name := range []string{"apiVersion", "kind", "metadata", "spec", "items"} {
+		if _, has := fields[name]; has {
+			return false
+		}
+	}
+	return true
+}
+
 // text is a string, and empty for anything else: what is wrong with it is told when the whole object is read.
 type text string
 

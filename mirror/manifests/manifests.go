@@ -64,6 +64,10 @@ type Report struct {
 	Problems []mirror.Problem
 	// Ignored counts the objects that play no part, by kind.
 	Ignored map[string]int
+	// Unmodelled are the kinds that decide traffic in a cluster and play no part here.
+	Unmodelled []mirror.UnmodelledKind
+	// LeftOut are the files below the paths that were not read.
+	LeftOut []mirror.LeftOutFiles
 	// Counts are the objects by resource: pods, namespaces, networkpolicies, nodes, services, endpointslices.
 	Counts map[string]int
 	// Files are the files that were read.
@@ -122,7 +126,10 @@ func read(ctx context.Context, o Options, streams *streams) (Result, content, er
 	slices.SortStableFunc(r.problems, func(a, b mirror.Problem) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Document, b.Document))
 	})
-	result := Result{Report: Report{Problems: r.problems, Ignored: r.ignored, Counts: counts(objects), Files: files}}
+	result := Result{Report: Report{
+		Problems: r.problems, Ignored: r.ignored, Unmodelled: r.unmodelled.Kinds(), LeftOut: r.leftOutFiles(),
+		Counts: counts(objects), Files: files,
+	}}
 	var fatal []mirror.Problem
 	for _, p := range r.problems {
 		if !p.Warning {
@@ -144,10 +151,14 @@ func (r *Report) emptiness() string {
 	switch {
 	case r.Files == 0:
 		return "there is no *.yaml, *.yml or *.json file in it"
-	case len(r.Ignored) == 0:
+	case len(r.Ignored)+len(r.Unmodelled) == 0:
 		return "nothing but empty documents was read"
 	}
-	return "only these kinds were read: " + strings.Join(slices.Sorted(maps.Keys(r.Ignored)), ", ")
+	kinds := slices.Sorted(maps.Keys(r.Ignored))
+	for i := range r.Unmodelled {
+		kinds = append(kinds, r.Unmodelled[i].Kind+"."+r.Unmodelled[i].Group)
+	}
+	return "only these kinds were read: " + strings.Join(kinds, ", ")
 }
 
 // counts returns how many of the objects there are of each mirrored resource.

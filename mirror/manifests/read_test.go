@@ -234,10 +234,10 @@ func TestIgnoredKindsAreCounted(t *testing.T) {
 ---
 {apiVersion: serving.knative.dev/v1, kind: Service, metadata: {name: a}}
 ---
-{apiVersion: projectcalico.org/v3, kind: NetworkPolicy, metadata: {name: a, namespace: shop}}
+{apiVersion: example.com/v1, kind: NetworkPolicy, metadata: {name: a, namespace: shop}}
 ---
 {apiVersion: v1, kind: Namespace, metadata: {name: shop, namespace: odd}}`)
-	want := map[string]int{"ConfigMap": 3, "Secret": 1, "Service.serving.knative.dev": 1, "NetworkPolicy.projectcalico.org": 1}
+	want := map[string]int{"ConfigMap": 3, "Secret": 1, "Service.serving.knative.dev": 1, "NetworkPolicy.example.com": 1}
 	if diff := cmp.Diff(want, got.Report.Ignored); diff != "" {
 		t.Error(diff)
 	}

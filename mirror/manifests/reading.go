@@ -23,6 +23,14 @@ type reading struct {
 	namespace string
 	problems  []mirror.Problem
 	ignored   map[string]int
+	// unmodelled counts objects that decide traffic and play no part here.
+	unmodelled mirror.UnmodelledCount
+	// inDirectory means that the present file was met in a directory, and not named.
+	inDirectory bool
+	// kustomizations are what may change everything beside them.
+	kustomizations []kustomization
+	// leftOut are the files that were not read, by reason.
+	leftOut map[string][]string
 	// seen is where each object was met first.
 	seen map[identity]place
 	// objects are those that need nothing else: all but Pods, workloads and Services.
@@ -45,7 +53,7 @@ type identity struct{ kind, namespace, name string }
 
 func newReading(namespace string) *reading {
 	return &reading{
-		namespace: namespace, ignored: map[string]int{}, seen: map[identity]place{}, sliced: map[identity]bool{}, sizes: map[string]int{},
+		namespace: namespace, ignored: map[string]int{}, leftOut: map[string][]string{}, seen: map[identity]place{}, sliced: map[identity]bool{}, sizes: map[string]int{},
 		mostEndpoints: maxMadeEndpoints,
 	}
 }
@@ -95,6 +103,7 @@ func (at place) String() string {
 
 // problem reports what is wrong at a place. Only where the object has no name is its place in a list part of the field.
 func (r *reading) problem(at place, field, message string) {
+	message = templateMessage(message)
 	if at.name == "" && at.items != "" {
 		field = strings.TrimSuffix(at.items+"."+field, ".")
 	}
@@ -131,16 +140,21 @@ func (r *reading) document(at place, raw []byte) {
 func (r *reading) object(at place, raw []byte) {
 	h := headOf(raw)
 	at = at.of(h, r.namespace)
+	if isKustomization(at.file) && (h.Kind == "" || h.APIVersion == "") || isKustomize(h) {
+		r.ignored["Kustomization"]++
+		r.kustomizations = append(r.kustomizations, kustomization{at, raw})
+		return
+	}
 	if h.Kind == "" || h.APIVersion == "" {
-		if isKustomization(at.file) {
-			r.ignored["Kustomization"]++
+		if r.inDirectory && h.isForeign(raw) {
+			r.leaveOut(at.file, "it holds no Kubernetes object")
 			return
 		}
 		missing := "kind"
 		if h.Kind != "" {
 			missing = "apiVersion"
 		}
-		r.problem(at, missing, "Required value: without it this is no Kubernetes object; if the file is something else, keep it elsewhere or name the files to read")
+		r.problem(at, missing, "Required value: without it this is no Kubernetes object; if the file is something else, keep it elsewhere or name the files to read, each with a --manifests of its own")
 		return
 	}
 	part := partOf(h)
@@ -151,6 +165,7 @@ func (r *reading) object(at place, raw []byte) {
 	switch part {
 	case partNone:
 		r.ignore(at, h)
+		r.carried(at, h, raw)
 	case partMisspelled:
 		r.misspelled(at, h)
 	case partUnknown:
@@ -186,13 +201,17 @@ func (r *reading) misspelled(at place, h head) {
 	r.problem(at, "apiVersion", fmt.Sprintf("Unsupported value: %q: a %s is read as %s", string(h.APIVersion), kind, version))
 }
 
-func isKustomization(file string) bool {
-	base := strings.ToLower(file[strings.LastIndexByte(file, '/')+1:])
-	return base == "kustomization.yaml" || base == "kustomization.yml"
-}
-
-// ignore counts an object that plays no part. One that is called a NetworkPolicy may have been meant to.
+// ignore counts an object that plays no part, apart from others if it decides traffic in a cluster. One that is called a
+// NetworkPolicy may have been meant to play a part.
 func (r *reading) ignore(at place, h head) {
+	if of, ok := mirror.FindUnmodelled(groupOf(string(h.APIVersion)), string(h.Kind)); ok {
+		namespace := string(h.Metadata.Namespace)
+		if namespace == "" && of.Namespaced {
+			namespace = r.namespace
+		}
+		r.unmodelled.Add(of, namespace)
+		return
+	}
 	r.ignored[ignoredAs(h)]++
 	if h.Kind == "NetworkPolicy" {
 		r.problem(at, "apiVersion", fmt.Sprintf("%q plays no part: only NetworkPolicies of networking.k8s.io/v1 are read", string(h.APIVersion)))

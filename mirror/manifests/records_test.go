@@ -76,7 +76,7 @@ func TestProblemsInLogsAreWhole(t *testing.T) {
 	var log bytes.Buffer
 	dir := write(t, map[string]string{"a.yaml": podNamed("a")})
 	s := loaded(t, SourceOptions{Options: Options{Paths: []string{dir}}, Logger: slog.New(slog.NewJSONHandler(&log, nil))})
-	put(t, filepath.Join(dir, "a.yaml"), docs(podNamed("A"), "x: 1", "{apiVersion: v1, kind: Node, metadata: {name: Node-A}}", "{apiVersion: v1, kind: Pod}"))
+	put(t, filepath.Join(dir, "a.yaml"), docs(podNamed("A"), "spec: 1", "{apiVersion: v1, kind: Node, metadata: {name: Node-A}}", "{apiVersion: v1, kind: Pod}"))
 	put(t, filepath.Join(dir, "b.json"), "{")
 	if err := s.Load(context.Background()); err == nil {
 		t.Fatal("no error")

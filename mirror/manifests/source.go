@@ -288,6 +288,8 @@ func (s *Source) Status() mirror.Status {
 		Ready:        s.present.Load() != nil,
 		Problems:     slices.Clone(s.report.Problems),
 		IgnoredKinds: maps.Clone(s.report.Ignored),
+		Unmodelled:   slices.Clone(s.report.Unmodelled),
+		LeftOut:      slices.Clone(s.report.LeftOut),
 	}
 	if s.refused != nil {
 		status.Problems = slices.Clone(s.refused)

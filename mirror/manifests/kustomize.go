@@ -1,0 +1,98 @@
+package manifests
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// kustomization is a file that tells kustomize what to do with what lies beside it.
+type kustomization struct {
+	at  place
+	raw []byte
+}
+
+// isKustomization reports whether a file is kustomize's own, by its name.
+func isKustomization(file string) bool {
+	base := strings.ToLower(filepath.Base(file))
+	return base == "kustomization.yaml" || base == "kustomization.yml" || base == "kustomization"
+}
+
+// isKustomize reports whether an object is an instruction to kustomize, by its head.
+func isKustomize(h head) bool {
+	return groupOf(string(h.APIVersion)) == "kustomize.config.k8s.io" && (h.Kind == "Kustomization" || h.Kind == "Component")
+}
+
+// checkKustomizations reports every kustomization that does more than list files that were all read: what it renders is
+// another cluster than what lies beside it. files are those that were read.
+func (r *reading) checkKustomizations(files map[string]bool) {
+	for _, k := range r.kustomizations {
+		dir := filepath.Dir(k.at.file)
+		refuse := func(what string) {
+			r.problem(k.at, "", fmt.Sprintf("%s: what lies beside it is not what kustomize renders: run "+
+				"'kubectl kustomize %s | netpold ... --manifests -', or read the files without it", what, dir))
+		}
+		var fields map[string]json.RawMessage
+		if json.Unmarshal(k.raw, &fields) != nil {
+			refuse("is no kustomization that can be read")
+			continue
+		}
+		var does []string
+		for _, name := range slices.Sorted(maps.Keys(fields)) {
+			value := string(fields[name])
+			empty := value == "null" || value == "[]" || value == "{}" || value == `""`
+			if !empty && !slices.Contains([]string{"apiVersion", "kind", "metadata", "resources"}, name) {
+				does = append(does, name)
+			}
+		}
+		if k.at.kind == "Component" || len(does) > 0 {
+			refuse("does more than list resources (" + strings.Join(does, ", ") + ")")
+			continue
+		}
+		r.checkResources(k, fields["resources"], dir, files, refuse)
+	}
+}
+
+// checkResources compares what a kustomization lists with what was read.
+func (r *reading) checkResources(k kustomization, list json.RawMessage, dir string, files map[string]bool, refuse func(string)) {
+	var resources []string
+	if list != nil && json.Unmarshal(list, &resources) != nil {
+		refuse("has resources that are no list of files")
+		return
+	}
+	listed := map[string]bool{filepath.Clean(k.at.file): true}
+	for _, resource := range resources {
+		path := filepath.Join(dir, resource)
+		switch inside := below(path, files); {
+		case files[path]:
+			listed[path] = true
+		case len(inside) > 0:
+			for _, file := range inside {
+				listed[file] = true
+			}
+		default:
+			refuse(fmt.Sprintf("lists %q, which is not among the files that were read", resource))
+			return
+		}
+	}
+	for _, file := range slices.Sorted(maps.Keys(files)) {
+		if filepath.Dir(file) == dir && !listed[file] && !isKustomization(file) {
+			r.problem(k.at, "resources", fmt.Sprintf("does not list %s, which is read all the same", filepath.Base(file)))
+			r.problems[len(r.problems)-1].Warning = true
+		}
+	}
+}
+
+// below returns the files in a directory, at any depth.
+func below(dir string, files map[string]bool) []string {
+	var inside []string
+	for file := range files {
+		if strings.HasPrefix(file, dir+string(filepath.Separator)) {
+			inside = append(inside, file)
+		}
+	}
+	return inside
+}

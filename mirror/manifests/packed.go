@@ -1,0 +1,45 @@
+package manifests
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// maxUnpacked bounds, in bytes, what a compressed file may become: a small file can be made to fill the memory.
+const maxUnpacked = 1 << 30
+
+// packings are the first bytes of what is no text, and what a person does about it.
+var packings = []struct{ magic, what string }{
+	{"BZh", `is compressed by bzip2: unpack it ("bunzip2 FILE")`},
+	{"\xfd7zXZ\x00", `is compressed by xz: unpack it ("unxz FILE")`},
+	{"\x28\xb5\x2f\xfd", `is compressed by zstd: unpack it ("unzstd FILE")`},
+	{"PK\x03\x04", `is a zip archive: unpack it ("unzip FILE -d DIR") and read the directory`},
+}
+
+// unpacked returns the text of a file, which may be compressed by gzip, whatever its name.
+func unpacked(data []byte) ([]byte, error) {
+	if bytes.HasPrefix(data, []byte{0x1f, 0x8b}) {
+		packed, err := gzip.NewReader(bytes.NewReader(data))
+		if err == nil {
+			data, err = io.ReadAll(io.LimitReader(packed, maxUnpacked+1))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("is compressed by gzip, and damaged or cut off: %w; make it again", err)
+		}
+		if len(data) > maxUnpacked {
+			return nil, fmt.Errorf("is more than %d MiB when it is unpacked: divide it", maxUnpacked>>20)
+		}
+	}
+	for _, p := range packings {
+		if bytes.HasPrefix(data, []byte(p.magic)) {
+			return nil, errors.New(p.what)
+		}
+	}
+	if len(data) > 262 && string(data[257:262]) == "ustar" {
+		return nil, errors.New(`is an archive: unpack it ("tar xf FILE -C DIR") and read the directory`)
+	}
+	return data, nil
+}
