@@ -60,6 +60,13 @@ func (w Want) decision(r *netpoldv1.AllowedResponse, d *differences) {
 	if w.Backends != nil {
 		d.equal("backends", Backends{r.GetBackendsAllowed(), r.GetBackendsTotal()}, *w.Backends)
 	}
+	if w.Notes != nil && r.GetSrc() != nil { // the oracle and the engine give no details
+		var codes []string
+		for _, n := range r.GetNotes() {
+			codes = append(codes, n.GetCode())
+		}
+		d.equal("notes", strings.Join(codes, ","), strings.Join(w.Notes, ","))
+	}
 	// What holds of every answer, whether the file says it or not.
 	d.equal("both sides allow", r.GetEgress().GetAllowed() && r.GetIngress().GetAllowed(), r.GetAllowed())
 	for _, s := range []*netpoldv1.Side{r.GetEgress(), r.GetIngress()} {

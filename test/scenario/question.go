@@ -55,6 +55,7 @@ func parseQuestion(line string) (Question, error) {
 		return Question{}, err
 	}
 	q.Want, err = parseWant(line[at+len(" = "):])
+	q.Request.Details = q.Request.GetDetails() || q.Want.Notes != nil
 	return q, err
 }
 

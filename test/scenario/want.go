@@ -26,6 +26,8 @@ type Want struct {
 	Families []netpoldv1.IpFamily
 	// Backends are how many of how many; nil where not given.
 	Backends *Backends
+	// Notes are the codes of the notes, in order; nil where not given, empty for none. They ask for details.
+	Notes []string
 }
 
 // Backends are AllowedResponse's backends_allowed and backends_total.
@@ -99,6 +101,11 @@ func (w *Want) check(word string) error {
 			return fmt.Errorf("families %q is none of 4; 6; 4,6 and -", value)
 		}
 		w.Families = families
+	case "notes":
+		w.Notes = []string{}
+		if value != "-" {
+			w.Notes = strings.Split(value, ",")
+		}
 	case "backends":
 		of := strings.SplitN(value, "/", 2)
 		n, err := strconv.ParseUint(of[0], 10, 32)
@@ -108,7 +115,7 @@ func (w *Want) check(word string) error {
 		}
 		w.Backends = &Backends{Allowed: uint32(n), Total: uint32(total)}
 	default:
-		return fmt.Errorf("%q is none of egress, ingress, isolated_by, families and backends", key)
+		return fmt.Errorf("%q is none of egress, ingress, isolated_by, families, backends and notes", key)
 	}
 	return nil
 }
