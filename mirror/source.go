@@ -68,4 +68,8 @@ type Resource struct {
 	Stale bool
 	// Error is the last error and its remedy; empty if there is none.
 	Error string
+	// Unauthorized means that the API server refuses the caller's credentials (401) or rights (403).
+	Unauthorized bool
+	// Forbidden means that it refuses the rights (403).
+	Forbidden bool
 }

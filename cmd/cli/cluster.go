@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +26,7 @@ func (inv *invocation) openCluster(places []place, log *slog.Logger) (*live.Sour
 		return nil, inv.noCluster(places, err)
 	}
 	return live.New(live.Config{
-		REST: connection, MaxStaleness: s.MaxStaleness, Logger: log,
+		REST: connection, Namespace: s.Namespace, MaxStaleness: s.MaxStaleness, Logger: log,
 		Engine: engine.Options{IPBlockIgnoresPods: !s.IPBlockMatchesPods},
 	})
 }
@@ -78,14 +80,41 @@ func (inv *invocation) readCluster(ctx context.Context, places []place) (*live.S
 		_ = following.Wait() // its only error is that the mirror ran already
 	}
 	if err := untilSynced(ctx, cluster, inv.config.Client.Timeout); err != nil {
+		status := cluster.Status()
 		closeCluster()
-		return nil, nil, err
+		return nil, nil, errors.Join(err, inv.withoutRights(&status))
 	}
 	return cluster, closeCluster, nil
 }
 
-// untilSynced waits until a cluster is read whole, however long it takes; but where some resource fails to be read for as long
-// as patience, it gives up.
+// withoutRights returns what to do with the rights in one namespace, if the cluster forbids some resource; otherwise nil.
+func (inv *invocation) withoutRights(status *mirror.Status) error {
+	if !slices.ContainsFunc(status.Resources, func(r mirror.Resource) bool { return r.Forbidden }) {
+		return nil
+	}
+	s := &inv.config.State
+	namespace := cmp.Or(s.Namespace, live.ContextNamespace(s.Kubeconfig, s.Context), "NAMESPACE")
+	where := ""
+	if s.Kubeconfig != "" {
+		where += " --kubeconfig " + s.Kubeconfig
+	}
+	if s.Context != "" {
+		where += " --context " + s.Context
+	}
+	pipe := fmt.Sprintf("kubectl%s get -n %s pods,networkpolicies,services,endpointslices -o yaml | netpold check --manifests - ...",
+		where, namespace)
+	if s.Namespace != "" {
+		return fmt.Errorf("with the right to read but not to watch: %s", pipe)
+	}
+	return fmt.Errorf("with rights in one namespace: netpold check%s -n %s ..., or %s", where, namespace, pipe)
+}
+
+// refusalGrace is for how long other resources may go on being read when the API server refuses one, so that all that it
+// refuses is listed at once.
+const refusalGrace = time.Second
+
+// untilSynced waits until a cluster is read whole, however long that takes. It gives up when some resource has failed to be
+// read for as long as patience, and soon when the API server refuses the caller (401, 403).
 func untilSynced(ctx context.Context, cluster *live.Source, patience time.Duration) error {
 	look := time.NewTicker(min(100*time.Millisecond, max(patience, time.Millisecond)))
 	defer look.Stop()
@@ -102,13 +131,25 @@ func untilSynced(ctx context.Context, cluster *live.Source, patience time.Durati
 			switch {
 			case err == nil:
 				failing = time.Time{}
+			case refusedAll(&status):
+				return err
 			case failing.IsZero():
 				failing = now
-			case now.Sub(failing) >= patience:
+			case now.Sub(failing) >= patience, refusedAny(&status) && now.Sub(failing) >= refusalGrace:
 				return err
 			}
 		}
 	}
+}
+
+// refusedAny reports whether the API server refuses the caller some resource that is not read yet.
+func refusedAny(status *mirror.Status) bool {
+	return slices.ContainsFunc(status.Resources, func(r mirror.Resource) bool { return !r.Synced && r.Unauthorized })
+}
+
+// refusedAll reports whether every resource is read already or refused, so that nothing more will come.
+func refusedAll(status *mirror.Status) bool {
+	return !slices.ContainsFunc(status.Resources, func(r mirror.Resource) bool { return !r.Synced && !r.Unauthorized })
 }
 
 // unread joins what keeps resources from being read; nil where nothing does.

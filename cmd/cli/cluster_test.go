@@ -183,6 +183,46 @@ func TestCheckClusterThatMayNotBeRead(t *testing.T) {
 	}
 }
 
+// TestRightsInOneNamespace: what needs the whole cluster fails at once, however long --timeout is, and says what works. With
+// -n the namespace alone is mirrored, by check, token and serve, and answers say that they see no more.
+func TestRightsInOneNamespace(t *testing.T) {
+	api := startAPIServer(t, cluster)
+	api.allowOnly("shop")
+	config := api.kubeconfig(t)
+	question := []string{"shop/other-0", "shop/cart-0", "-p", "8080"}
+	check := append([]string{"check", "--kubeconfig", config, "--timeout=1h"}, question...)
+	got := netpold(t, check...)
+	got.want(t, 2, "", "netpold: with rights in one namespace: netpold check --kubeconfig "+config+" -n NAMESPACE ..., or kubectl "+
+		"--kubeconfig "+config+" get -n NAMESPACE pods,networkpolicies,services,endpointslices -o yaml | netpold check --manifests - ...")
+	got.want(t, 2, "", `resource "pods"`)
+
+	const partial = "note: only namespace shop is seen"
+	netpold(t, append(check, "-n", "shop")...).want(t, 1, "denied   shop/other-0 -> shop/cart-0", partial)
+	netpold(t, append(check, "--namespace=other")...).want(t, 2, "", `"pods": grant verbs list and watch on pods to the ServiceAccount, in namespace other`)
+	token := netpold(t, "token", "--kubeconfig", config, "-n", "shop")
+	token.want(t, 0, "\n", "")
+	netpold(t, append(check, "-n", "shop", "--at-least", strings.TrimSpace(token.stdout))...).want(t, 1, "denied", partial)
+
+	i := serve(t, "--kubeconfig", config, "--namespace=shop")
+	i.log.await(t, "ready")
+	netpold(t, asked(i)...).want(t, 1, "denied", partial)
+	api.apply(t, openCart)
+	i.log.awaitText(t, func(string) bool { return netpold(t, asked(i)...).code == 0 })
+}
+
+// TestCheckWithWrongCredentials: they do not become right by waiting.
+func TestCheckWithWrongCredentials(t *testing.T) {
+	api := startAPIServer(t, cluster)
+	for kind := range resourcePaths() {
+		api.refuse(http.StatusUnauthorized, kind)
+	}
+	got := netpold(t, "check", "--kubeconfig", api.kubeconfig(t), "--timeout=1h", "shop/other-0", "shop/cart-0", "-p", "8080")
+	got.want(t, 2, "", "the API server does not accept the credentials: renew the token or client certificate")
+	if strings.Contains(got.stderr, "kubectl") {
+		t.Errorf("rights are spoken of:\n%s", got.stderr)
+	}
+}
+
 // TestCheckOfAClusterIsStopped: whoever waits for a cluster can stop it.
 func TestCheckOfAClusterIsStopped(t *testing.T) {
 	api := startAPIServer(t, cluster)

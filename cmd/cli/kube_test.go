@@ -26,6 +26,7 @@ type apiServer struct {
 	changed chan struct{}
 	refuses map[string]int // HTTP status by resource
 	hangs   bool
+	only    string // the one namespace that may be read; empty for all
 }
 
 // event is a change at a resource version.
@@ -133,17 +134,27 @@ func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	refusal, hangs := s.refuses[r.URL.Path], s.hangs
 	s.mu.Unlock()
 	query := r.URL.Query()
+	path, namespace := withoutNamespace(r.URL.Path)
+	s.mu.Lock()
+	elsewhere := s.only != "" && s.only != namespace
+	s.mu.Unlock()
 	kind := ""
-	for k, path := range resourcePaths() {
-		if path == r.URL.Path {
+	for k, p := range resourcePaths() {
+		if p == path {
 			kind = k
 		}
 	}
 	switch {
+	case elsewhere:
+		fail(w, http.StatusForbidden, "Forbidden")
+	case path == "/api/v1/namespaces" && namespace != "":
+		s.get(w, path, namespace)
 	case hangs:
 		<-r.Context().Done()
 	case kind == "":
 		fail(w, http.StatusNotFound, "NotFound")
+	case refusal == http.StatusUnauthorized:
+		fail(w, refusal, "Unauthorized")
 	case refusal == http.StatusForbidden:
 		fail(w, refusal, "Forbidden")
 	case refusal != 0:
@@ -157,6 +168,40 @@ func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// withoutNamespace splits the path of a list in one namespace, or of one Namespace: "/api/v1/pods" and "shop" of
+// "/api/v1/namespaces/shop/pods".
+func withoutNamespace(path string) (string, string) {
+	before, after, found := strings.Cut(path, "/namespaces/")
+	if !found {
+		return path, ""
+	}
+	namespace, resource, found := strings.Cut(after, "/")
+	if !found {
+		return before + "/namespaces", namespace
+	}
+	return before + "/" + resource, namespace
+}
+
+// allowOnly refuses whatever is not in one namespace, as a Role does.
+func (s *apiServer) allowOnly(namespace string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.only = namespace
+}
+
+// get answers with one Namespace.
+func (s *apiServer) get(w http.ResponseWriter, path, name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	object, ok := s.objects[path]["<nil>/"+name]
+	if !ok {
+		fail(w, http.StatusNotFound, "NotFound")
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(object)
+}
+
 func fail(w http.ResponseWriter, code int, reason string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
@@ -167,15 +212,18 @@ func (s *apiServer) list(w http.ResponseWriter, r *http.Request, kind string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	items := []any{}
-	for _, object := range s.objects[r.URL.Path] {
-		items = append(items, object)
+	path, namespace := withoutNamespace(r.URL.Path)
+	for _, object := range s.objects[path] {
+		if in := object["metadata"].(map[string]any)["namespace"]; namespace == "" || in == namespace {
+			items = append(items, object)
+		}
 	}
 	if r.URL.Query().Get("limit") == "1" {
 		items = items[:min(len(items), 1)]
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(map[string]any{
-		"kind": kind + "List", "apiVersion": apiVersion(r.URL.Path), "items": items,
+		"kind": kind + "List", "apiVersion": apiVersion(path), "items": items,
 		"metadata": map[string]any{"resourceVersion": strconv.Itoa(s.version)},
 	})
 }
@@ -186,6 +234,7 @@ func apiVersion(path string) string {
 
 // watch sends what changed since, and what changes. A short watch is told at once where it stands.
 func (s *apiServer) watch(w http.ResponseWriter, r *http.Request, kind string) {
+	path, _ := withoutNamespace(r.URL.Path)
 	since, _ := strconv.Atoi(r.URL.Query().Get("resourceVersion"))
 	seconds, _ := strconv.Atoi(r.URL.Query().Get("timeoutSeconds"))
 	w.Header().Set("Content-Type", "application/json")
@@ -193,14 +242,14 @@ func (s *apiServer) watch(w http.ResponseWriter, r *http.Request, kind string) {
 	for {
 		s.mu.Lock()
 		for _, e := range s.events {
-			if e.resource == r.URL.Path && e.version > since {
+			if e.resource == path && e.version > since {
 				fmt.Fprintln(w, e.text)
 			}
 		}
 		since = s.version
 		if seconds > 0 && seconds < 10 {
 			fmt.Fprintf(w, `{"type":"BOOKMARK","object":{"kind":%q,"apiVersion":%q,"metadata":{"resourceVersion":"%d"}}}`+"\n",
-				kind, apiVersion(r.URL.Path), since)
+				kind, apiVersion(path), since)
 		}
 		changed := s.changed
 		s.mu.Unlock()

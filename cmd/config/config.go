@@ -43,7 +43,8 @@ type State struct {
 	Context string
 	// MaxStaleness is for how long nothing may be heard of a resource of a cluster; 0 for ever.
 	MaxStaleness time.Duration
-	// Namespace is that of objects that name none.
+	// Namespace is the one that is mirrored of a cluster, empty for all; of manifests, that of objects that name none, empty
+	// for "default".
 	Namespace string
 	// IPBlockMatchesPods is whether an ipBlock matches addresses of Pods and Nodes too (S19).
 	IPBlockMatchesPods bool

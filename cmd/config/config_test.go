@@ -189,7 +189,7 @@ func TestDefaults(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("server settings (-server +config):\n%s", diff)
 	}
-	if !c.State.IPBlockMatchesPods || c.State.Namespace != "default" || c.Client.Timeout != 10*time.Second {
+	if !c.State.IPBlockMatchesPods || c.State.Namespace != "" || c.Client.Timeout != 10*time.Second {
 		t.Errorf("defaults are %+v, %+v", c.State, c.Client)
 	}
 }

@@ -29,7 +29,9 @@ func (c *Config) stateFlags() *pflag.FlagSet {
 	f.StringVar(&s.Kubeconfig, "kubeconfig", "",
 		"take it from the cluster that `FILE` tells how to reach (default: KUBECONFIG, ~/.kube/config, or the cluster that this runs in)")
 	f.StringVar(&s.Context, "context", "", "`NAME` of the context in the kubeconfig (default: its current one)")
-	f.StringVar(&s.Namespace, "namespace", "default", "`NAMESPACE` of objects in the manifests that name none")
+	f.StringVarP(&s.Namespace, "namespace", "n", "",
+		"mirror this one `NAMESPACE` of a cluster, where rights reach no further (default: all); "+
+			"with --manifests, the namespace of objects that name none (default: default)")
 	f.BoolVar(&s.IPBlockMatchesPods, "ipblock-matches-pods", true,
 		"whether an ipBlock matches addresses of Pods and Nodes too; with =false it matches only those outside the cluster")
 	limit(f, "namespace", orEmpty(wrongNamespace))

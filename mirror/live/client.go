@@ -37,6 +37,18 @@ func Connect(kubeconfig, context string) (*rest.Config, error) {
 	return config, nil
 }
 
+// ContextNamespace returns the namespace of a context of a kubeconfig, as kubectl finds it; empty for none.
+func ContextNamespace(kubeconfig, context string) string {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = kubeconfig
+	overrides := &clientcmd.ConfigOverrides{CurrentContext: context}
+	namespace, set, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides).Namespace()
+	if err != nil || !set && namespace == metav1.NamespaceDefault {
+		return ""
+	}
+	return namespace
+}
+
 // client is the way to one API server.
 type client struct {
 	http    *http.Client
@@ -91,7 +103,8 @@ func newClient(config *rest.Config) (*client, error) {
 	return c, nil
 }
 
-func (c *client) listerWatcher(resource string) (cache.ListerWatcher, error) {
+// listerWatcher returns the calls for a resource; for a namespaced one, in that namespace, or in all if it is empty.
+func (c *client) listerWatcher(resource, namespace string) (cache.ListerWatcher, error) {
 	k, _, ok := kindOf(resource)
 	if !ok {
 		return nil, fmt.Errorf("resource %q is not mirrored", resource)
@@ -99,7 +112,7 @@ func (c *client) listerWatcher(resource string) (cache.ListerWatcher, error) {
 	server := c.byPath[k.Versions[0].GroupVersion]
 	ask := func(o metav1.ListOptions) *rest.Request {
 		// client-go would ask again by itself, for minutes and without a word.
-		return server.Get().Resource(resource).VersionedParams(&o, metav1.ParameterCodec).MaxRetries(0)
+		return server.Get().NamespaceIfScoped(namespace, k.Namespaced && namespace != "").Resource(resource).VersionedParams(&o, metav1.ParameterCodec).MaxRetries(0)
 	}
 	return &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return ask(o).Do(ctx).Get() },

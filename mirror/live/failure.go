@@ -19,7 +19,7 @@ const (
 	verbWatch verb = "watch"
 )
 
-// failureLocked tells what fails, and what to do about it; empty when nothing does.
+// failureLocked returns what fails and what to do about it; empty if nothing fails.
 func (r *resource) failureLocked() string {
 	var parts []string
 	var forbidden []string
@@ -43,9 +43,27 @@ func (r *resource) failureLocked() string {
 			word = "verbs "
 		}
 		parts = append(parts, "cannot "+verbs+" resource "+quoted(r.Qualified())+": grant "+word+verbs+" on "+r.Qualified()+
-			" to the ServiceAccount, for the whole cluster (see deploy/)")
+			" to the ServiceAccount, "+r.scopeText())
 	}
 	return strings.Join(parts, "; ")
+}
+
+// scopeText says for what a right is needed.
+func (r *resource) scopeText() string {
+	if r.namespace != "" && r.Namespaced {
+		return "in namespace " + r.namespace
+	}
+	return "for the whole cluster (see deploy/)"
+}
+
+// refusedLocked reports whether the API server refuses the caller's credentials (401), and whether it refuses the caller's
+// rights (403).
+func (r *resource) refusedLocked() (unauthorized, forbidden bool) {
+	for _, err := range r.failures {
+		unauthorized = unauthorized || apierrors.IsUnauthorized(err)
+		forbidden = forbidden || apierrors.IsForbidden(err)
+	}
+	return unauthorized, forbidden
 }
 
 func quoted(s string) string { return `"` + s + `"` }

@@ -70,15 +70,19 @@ func (t *tracked) verify(ctx context.Context, version string) error {
 // cluster names the cluster; with nothing where it has no such Namespace yet.
 func (t *tracked) cluster(ctx context.Context) (string, error) {
 	_, namespaces, _ := kindOf("namespaces")
+	known := theNamespace
+	if only := t.resource.namespace; only != "" { // no other may be readable
+		known = only
+	}
 	list, err := t.resource.source.resources[namespaces].calls.inner.ListWithContext(ctx, metav1.ListOptions{
-		FieldSelector: "metadata.name=" + theNamespace,
+		FieldSelector: "metadata.name=" + known,
 	})
 	if err != nil {
 		return "", err
 	}
 	uid := ""
 	err = meta.EachListItem(list, func(o runtime.Object) error {
-		if n, ok := o.(*corev1.Namespace); ok && n.Name == theNamespace {
+		if n, ok := o.(*corev1.Namespace); ok && n.Name == known {
 			uid = string(n.UID)
 		}
 		return nil

@@ -41,6 +41,9 @@ type Config struct {
 	REST *rest.Config
 	// ListerWatchers gives the lister and watcher of a resource, such as "pods", in place of REST.
 	ListerWatchers func(resource string) (cache.ListerWatcher, error)
+	// Namespace is the one namespace that is mirrored, for rights that reach no further; empty for all. Answers then know of
+	// no policy, Pod or Service elsewhere, and [mirror.Status.OnlyNamespace] says so.
+	Namespace string
 	// Name is what [Source.Status] calls the cluster; the API server's address where it is empty.
 	Name string
 	// MaxStaleness is the age of a resource's last proof of life past which it is stale; 0 for never.
@@ -54,6 +57,7 @@ type Config struct {
 // Source serves the state of a running cluster. [Source.Run] is for one goroutine, once; the other methods are for any.
 type Source struct {
 	name         string
+	namespace    string // empty for all
 	maxStaleness time.Duration
 	log          *slog.Logger
 	resources    []*resource
@@ -92,7 +96,7 @@ func New(c Config) (*Source, error) {
 		return nil, errors.New("mirror of a cluster: give either how to reach the API server, or listers and watchers")
 	}
 	s := &Source{
-		name: c.Name, made: time.Now(), maxStaleness: c.MaxStaleness, log: c.Logger, feed: newFeed(), cluster: engine.NewCluster(c.Engine),
+		name: c.Name, namespace: c.Namespace, made: time.Now(), maxStaleness: c.MaxStaleness, log: c.Logger, feed: newFeed(), cluster: engine.NewCluster(c.Engine),
 		ready: make(chan struct{}), lifeSign: make(chan struct{}, 1), staleChanged: make(chan struct{}),
 	}
 	if s.log == nil {
@@ -108,7 +112,9 @@ func New(c Config) (*Source, error) {
 		if s.client, err = newClient(c.REST); err != nil {
 			return nil, fmt.Errorf("mirror of the cluster at %s: %w", c.REST.Host, err)
 		}
-		of = s.client.listerWatcher
+		of = func(resource string) (cache.ListerWatcher, error) {
+			return s.client.listerWatcher(resource, c.Namespace)
+		}
 		if s.name == "" {
 			s.name = c.REST.Host
 		}

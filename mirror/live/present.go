@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
@@ -13,9 +14,10 @@ import (
 	"github.com/netpold/netpold/mirror/convert"
 )
 
-// PresentToken asks an API server where it stands, by a list of one object of each resource. A state that is not older holds
-// every change that was made before the call.
-func PresentToken(ctx context.Context, config *rest.Config) (string, error) {
+// PresentToken asks an API server for its present resource versions, by a list of one object of each resource. A state that
+// is not older holds every change that was made before the call. With a namespace only that one is asked, and what belongs
+// to the whole cluster and may not be listed is left out.
+func PresentToken(ctx context.Context, config *rest.Config, namespace string) (string, error) {
 	c, err := newClient(config)
 	if err != nil {
 		return "", fmt.Errorf("token of the cluster at %s: %w", config.Host, err)
@@ -25,7 +27,7 @@ func PresentToken(ctx context.Context, config *rest.Config) (string, error) {
 	var errs []error
 	kinds := convert.Kinds()
 	for i := range kinds {
-		version, err := c.standsAt(ctx, &kinds[i])
+		version, err := c.standsAt(ctx, &kinds[i], namespace)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("token of the cluster at %s: %w", config.Host, err))
 		}
@@ -37,15 +39,19 @@ func PresentToken(ctx context.Context, config *rest.Config) (string, error) {
 	return at.token(), nil
 }
 
-// standsAt is the resource version at which the API server is with a resource.
-func (c *client) standsAt(ctx context.Context, k *convert.Kind) (string, error) {
-	lw, err := c.listerWatcher(k.Resource)
+// standsAt returns the API server's present resource version of a resource; empty if the rights in the namespace do not
+// reach it.
+func (c *client) standsAt(ctx context.Context, k *convert.Kind, namespace string) (string, error) {
+	lw, err := c.listerWatcher(k.Resource, namespace)
 	if err != nil {
 		return "", err
 	}
 	list, err := cache.ToListerWatcherWithContext(lw).ListWithContext(ctx, metav1.ListOptions{Limit: 1})
 	if err != nil {
-		r := resource{Kind: k, failures: map[verb]error{verbList: err}}
+		if namespace != "" && !k.Namespaced && apierrors.IsForbidden(err) {
+			return "", nil
+		}
+		r := resource{Kind: k, namespace: namespace, failures: map[verb]error{verbList: err}}
 		return "", errors.New(r.failureLocked())
 	}
 	m, err := meta.ListAccessor(list)

@@ -19,12 +19,16 @@ import (
 // resource is one mirrored resource: its calls to the API server, its store, and how it does.
 type resource struct {
 	*convert.Kind
-	index  resourceIndex
-	source *Source
-	secret secret
-	calls  *tracked
-	store  *store
-	probes chan struct{}
+	index resourceIndex
+	// namespace is the one that is mirrored; empty for all.
+	namespace string
+	source    *Source
+	secret    secret
+	calls     *tracked
+	store     *store
+	probes    chan struct{}
+	// limited is set while the rights in one namespace do not reach the resource.
+	limited atomic.Bool
 
 	proof atomic.Int64 // when the last proof of life came, in nanoseconds since the source was made
 
@@ -39,7 +43,10 @@ type resource struct {
 }
 
 func (s *Source) newResource(x resourceIndex, k *convert.Kind, lw cache.ListerWatcher, secret secret) *resource {
-	r := &resource{Kind: k, index: x, source: s, secret: secret, failures: map[verb]error{}, probes: make(chan struct{}, 1)}
+	r := &resource{Kind: k, index: x, namespace: s.namespace, source: s, secret: secret, failures: map[verb]error{}, probes: make(chan struct{}, 1)}
+	if s.namespace != "" && !k.Namespaced {
+		lw = s.limit(r, lw)
+	}
 	r.calls = &tracked{resource: r, inner: cache.ToListerWatcherWithContext(lw), plain: lw}
 	r.store = &store{resource: r, feed: s.feed, known: map[name]digest{}, cutter: cutter{k, encoder{secret: secret}}}
 	r.alive()

@@ -7,19 +7,22 @@ import (
 	"github.com/netpold/netpold/mirror"
 )
 
-// Status tells how the mirror does. It does not wait for anything.
+// Status implements [mirror.Source].
 func (s *Source) Status() mirror.Status {
 	status := mirror.Status{
 		Source: "cluster " + s.name, Ready: s.present.Load().Snapshot != nil, Problems: s.feed.wrong(),
+		OnlyNamespace: s.namespace,
 	}
 	for _, r := range s.resources {
 		objects, listed := s.feed.counted(r.index)
 		age := r.age()
 		r.mu.Lock()
 		failure := r.failureLocked()
+		unauthorized, forbidden := r.refusedLocked()
 		r.mu.Unlock()
 		status.Resources = append(status.Resources, mirror.Resource{
 			Name: r.Resource, Synced: listed, Objects: objects, Age: age, Stale: s.tooOld(age), Error: failure,
+			Unauthorized: unauthorized || forbidden, Forbidden: forbidden,
 		})
 	}
 	return status

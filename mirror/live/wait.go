@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/netpold/netpold/mirror"
@@ -23,7 +24,7 @@ func (s *Source) Wait(ctx context.Context, token string) (mirror.State, error) {
 	defer ask.Stop()
 	for {
 		p := s.present.Load()
-		lagging := want.ahead(p.reached)
+		lagging := slices.DeleteFunc(want.ahead(p.reached), func(r resourceIndex) bool { return s.resources[r].limited.Load() })
 		if p.Snapshot != nil && len(lagging) == 0 {
 			return p.State, nil
 		}
