@@ -90,7 +90,7 @@ func (s *Service) answers(
 	for i, question := range questions {
 		b := &slab[i]
 		answers[i] = &b.wrapper
-		query, decision, fail := details.decide(ctx, wire.QuestionIndex(i), question, unmet)
+		decision, fail := details.decide(ctx, wire.QuestionIndex(i), question, unmet)
 		if ctx.Err() != nil { // the question may have failed because of it
 			return nil, s.failed(current.Ended(ctx))
 		}
@@ -102,7 +102,9 @@ func (s *Service) answers(
 		decided.Add(decision.Reason)
 		b.oneof.Response = fill(&b.Answer, &decision, state)
 		if question.GetDetails() {
-			details.fill(ctx, b.oneof.Response, query)
+			// Read once more, so that a question without details does not pay for handing it over.
+			r := wire.RequestReader{Index: wire.QuestionIndex(i)}
+			details.fill(ctx, b.oneof.Response, r.Query(question))
 		}
 		b.wrapper.Answer = &b.oneof
 	}
@@ -112,10 +114,10 @@ func (s *Service) answers(
 	}, nil
 }
 
-// decide answers one question of a batch. It also returns the question as it was read.
+// decide answers one question of a batch.
 func (d *detailer) decide(
 	ctx context.Context, index wire.QuestionIndex, question *netpoldv1.AllowedRequest, unmet map[string]*wire.Failure,
-) (engine.Query, engine.Decision, *wire.Failure) {
+) (engine.Decision, *wire.Failure) {
 	r := wire.RequestReader{Index: index}
 	query := r.Query(question)
 	// An empty token is never unmet.
@@ -124,14 +126,14 @@ func (d *detailer) decide(
 		r.RejectToken()
 	}
 	if len(r.Violations) > 0 {
-		return query, engine.Decision{}, wire.Invalid(r.Violations)
+		return engine.Decision{}, wire.Invalid(r.Violations)
 	}
 	if fail != nil {
-		return query, engine.Decision{}, fail.AtLeast(index)
+		return engine.Decision{}, fail.AtLeast(index)
 	}
 	decision, err := d.service.decider.AllowedUntil(ctx.Done(), d.state.Snapshot, query)
 	if err != nil {
-		return query, engine.Decision{}, wire.EngineError(index, question, d.advise(query, question, err))
+		return engine.Decision{}, wire.EngineError(index, question, d.advise(query, question, err))
 	}
-	return query, decision, nil
+	return decision, nil
 }
