@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/mirror"
 	"github.com/netpold/netpold/mirror/manifests"
 )
 
@@ -55,8 +56,8 @@ func (inv *invocation) manifestsError(err error) error {
 		}
 		return fmt.Errorf("--manifests %s: %w", strings.Join(inv.config.State.Manifests, ", "), err)
 	}
-	for _, problem := range problems.Problems {
-		fmt.Fprintln(inv.stderr, problem)
+	for _, problem := range mirror.FoldProblems(problems.Problems) {
+		fmt.Fprintln(inv.stderr, &problem)
 	}
 	count := "1 problem"
 	if n := len(problems.Problems); n > 1 {

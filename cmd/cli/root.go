@@ -75,11 +75,11 @@ func (inv *invocation) notice(format string, args ...any) {
 
 // printProblems prints what is wrong in the objects that an answer rests on. --quiet hides warnings only.
 func (inv *invocation) printProblems(problems []mirror.Problem) {
-	for _, problem := range problems {
+	for _, problem := range mirror.FoldProblems(problems) {
 		if problem.Warning {
-			inv.notice("%s", problem)
+			inv.notice("%s", &problem)
 		} else {
-			fmt.Fprintf(inv.stderr, "netpold: %s\n", problem)
+			fmt.Fprintf(inv.stderr, "netpold: %s\n", &problem)
 		}
 	}
 }

@@ -95,8 +95,12 @@ func statusText(st *netpoldv1.GetStatusResponse, now time.Time) (string, error) 
 	}
 	if problems := st.GetProblems(); len(problems) > 0 {
 		fmt.Fprintf(&b, "\nPROBLEMS %d\n", len(problems))
-		for _, p := range problems {
-			fmt.Fprintf(&b, "  %s\n", problemFromProto(p))
+		list := make([]mirror.Problem, len(problems))
+		for i, p := range problems {
+			list[i] = problemFromProto(p)
+		}
+		for _, p := range mirror.FoldProblems(list) {
+			fmt.Fprintf(&b, "  %s\n", &p)
 		}
 	}
 	return trimLines(b.String()), nil

@@ -7,8 +7,8 @@ import (
 	"github.com/netpold/netpold/mirror"
 )
 
-// attributes are a problem for a log; what is not known of it is left out.
-func attributes(p mirror.Problem) []any {
+// attributes returns a problem for a log; what is not known of it is left out.
+func attributes(p *mirror.FoldedProblem) []any {
 	list := []any{"file", p.File}
 	if p.Document > 0 {
 		list = append(list, "document", p.Document)
@@ -19,7 +19,11 @@ func attributes(p mirror.Problem) []any {
 	if p.Field != "" {
 		list = append(list, "field", p.Field)
 	}
-	return append(list, "problem", p.Message)
+	list = append(list, "problem", p.Message)
+	if p.Count > 1 {
+		list = append(list, "count", p.Count, "also", p.Also)
+	}
+	return list
 }
 
 // maxNamed is how many removed policies a record names.

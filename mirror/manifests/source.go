@@ -184,8 +184,8 @@ func (s *Source) refuse(report Report, err error) {
 	if known || s.present.Load() == nil { // of the first read the caller hears by the error
 		return
 	}
-	for _, p := range problems {
-		s.log.Error("manifests refused, the last good state is served on", attributes(p)...)
+	for _, p := range mirror.FoldProblems(problems) {
+		s.log.Error("manifests refused, the last good state is served on", attributes(&p)...)
 	}
 }
 
@@ -215,8 +215,8 @@ func (s *Source) publish(result Result, c content) {
 	s.mu.Unlock()
 
 	if !warned {
-		for _, p := range result.Report.Problems {
-			s.log.Warn("manifests", attributes(p)...)
+		for _, p := range mirror.FoldProblems(result.Report.Problems) {
+			s.log.Warn("manifests", attributes(&p)...)
 		}
 	}
 	s.logRemovedPolicies(changes, result.Report.Counts["networkpolicies"])

@@ -2,6 +2,8 @@ package decisions
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -80,7 +82,16 @@ func protoResources(resources []mirror.Resource) []*netpoldv1.ResourceStatus {
 	return out
 }
 
+// maxProblems bounds the problems in one answer, so that a client takes it.
+const maxProblems = 1000
+
+// protoProblems returns the first problems. If there are more, the last one says how many.
 func protoProblems(problems []mirror.Problem) []*netpoldv1.Problem {
+	if more := len(problems) - maxProblems; more > 0 {
+		problems = append(slices.Clone(problems[:maxProblems]), mirror.Problem{
+			Message: fmt.Sprintf("%d more problems are left out here: mend these first, or see the log", more), Warning: true,
+		})
+	}
 	out := make([]*netpoldv1.Problem, len(problems))
 	for i := range problems {
 		p := &problems[i]
