@@ -80,14 +80,10 @@ func unmodelled(kinds []UnmodelledKind) string {
 
 // String returns the kind and how many objects it has: "CiliumNetworkPolicy.cilium.io (3)".
 func (k *UnmodelledKind) String() string {
-	name := k.Kind
-	if k.Group != "" {
-		name += "." + k.Group
-	}
 	if !k.Counted {
-		return name + " (not counted: no right to list it)"
+		return k.Name() + " (not counted: no right to list it)"
 	}
-	return fmt.Sprintf("%s (%d)", name, k.Count)
+	return fmt.Sprintf("%s (%d)", k.Name(), k.Count)
 }
 
 func policiesSelectingNothing(snapshot *engine.Snapshot) string {

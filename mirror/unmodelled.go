@@ -19,6 +19,14 @@ type UnmodelledKind struct {
 	Namespaces []string
 }
 
+// Name returns the kind and its group: "CiliumNetworkPolicy.cilium.io". The same kind occurs in several groups.
+func (k *UnmodelledKind) Name() string {
+	if k.Group == "" {
+		return k.Kind
+	}
+	return k.Kind + "." + k.Group
+}
+
 // Concerns reports whether objects of the kind may decide about Pods of a namespace.
 func (k *UnmodelledKind) Concerns(namespace string) bool {
 	if !k.Counted || len(k.Namespaces) == 0 {

@@ -106,6 +106,10 @@ func TestMetricsOfTheState(t *testing.T) {
 		},
 		Problems:     []mirror.Problem{{Message: "a"}, {Message: "b"}, {Message: "c", Warning: true}},
 		IgnoredKinds: map[string]int{"ConfigMap": 3},
+		Unmodelled: []mirror.UnmodelledKind{
+			{Kind: "CiliumNetworkPolicy", Group: "cilium.io", Counted: true, Count: 2, Namespaces: []string{"shop"}},
+			{Kind: "NetworkPolicy", Group: "crd.projectcalico.org"},
+		},
 	})
 	after := metricsOf(t, r)
 	expectMetrics(t, after, map[string]string{
@@ -125,6 +129,9 @@ func TestMetricsOfTheState(t *testing.T) {
 		`netpold_problems{severity="error"}`:            "2",
 		`netpold_problems{severity="warning"}`:          "1",
 		`netpold_ignored_objects{kind="ConfigMap"}`:     "3",
+
+		`netpold_unmodelled_policies{kind="CiliumNetworkPolicy.cilium.io"}`:       "2",
+		`netpold_unmodelled_policies{kind="NetworkPolicy.crd.projectcalico.org"}`: "NaN",
 	})
 	age, err := strconv.ParseFloat(after["netpold_snapshot_age_seconds"], 64)
 	if err != nil || age < 0 || age > patience.Seconds() {

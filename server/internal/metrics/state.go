@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"math"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,7 +15,7 @@ type stateCollector struct {
 
 	ready, revision, age, objects, classes, selectors           *prometheus.Desc
 	resourceSynced, resourceStale, resourceObjects, resourceAge *prometheus.Desc
-	problems, ignored                                           *prometheus.Desc
+	problems, ignored, unmodelled                               *prometheus.Desc
 }
 
 func newStateCollector(source mirror.Source) *stateCollector {
@@ -38,6 +39,8 @@ func newStateCollector(source mirror.Source) *stateCollector {
 		problems: desc("problems",
 			"What is wrong in the cluster's objects or with reading them, as GetStatus lists it, by severity.", "severity"),
 		ignored: desc("ignored_objects", "Objects that were read and play no part in decisions, by kind.", "kind"),
+		unmodelled: desc("unmodelled_policies",
+			"Objects that decide traffic and that netpold does not model, by kind and group; NaN where they may not be listed.", "kind"),
 	}
 }
 
@@ -45,7 +48,7 @@ func newStateCollector(source mirror.Source) *stateCollector {
 func (c *stateCollector) Describe(descs chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.ready, c.revision, c.age, c.objects, c.classes, c.selectors,
-		c.resourceSynced, c.resourceStale, c.resourceObjects, c.resourceAge, c.problems, c.ignored,
+		c.resourceSynced, c.resourceStale, c.resourceObjects, c.resourceAge, c.problems, c.ignored, c.unmodelled,
 	} {
 		descs <- d
 	}
@@ -90,6 +93,13 @@ func (c *stateCollector) Collect(metrics chan<- prometheus.Metric) {
 	gauge(c.problems, float64(warnings), "warning")
 	for kind, n := range status.IgnoredKinds {
 		gauge(c.ignored, float64(n), kind)
+	}
+	for i := range status.Unmodelled {
+		n := math.NaN()
+		if kind := &status.Unmodelled[i]; kind.Counted {
+			n = float64(kind.Count)
+		}
+		gauge(c.unmodelled, n, status.Unmodelled[i].Name())
 	}
 }
 
