@@ -9,7 +9,9 @@ type Named struct {
 }
 
 // workloadKinds are the kinds of workloads that can be asked about.
-var workloadKinds = [...]string{"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob"}
+var workloadKinds = [...]string{
+	"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob",
+}
 
 // Called returns what a namespace has of exactly this name: a Pod, workloads of any kind, a Service.
 func (s *Snapshot) Called(namespace, name string) []Named {
@@ -28,8 +30,8 @@ func (s *Snapshot) Called(namespace, name string) []Named {
 	return list
 }
 
-// NamesIn yields the Pods of a namespace and their workloads, then its Services, in no order. A workload comes once for each
-// of its Pods. A caller that has seen enough stops.
+// NamesIn yields the Pods of a namespace and their workloads, then its Services, in no order. A workload
+// comes once for each of its Pods. A caller that has seen enough stops.
 func (s *Snapshot) NamesIn(namespace string) iter.Seq[Named] {
 	return func(yield func(Named) bool) {
 		if ns, ok := s.namespaces.Get(namespace); ok {

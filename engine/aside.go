@@ -27,14 +27,16 @@ type ServicePortDetail struct {
 	Target string
 }
 
-// aside is what decisions do not read, and [Snapshot.Details] does. It costs nothing in a cluster that has none of it.
+// aside is what decisions do not read, and [Snapshot.Details] does. It costs nothing in a cluster that has
+// none of it.
 type aside struct {
 	pods      persist.Map[nameKey, *podAside]     // nearly none
 	hostPorts persist.Map[hostPortKey, []nameKey] // of Pods
 	nodePorts persist.Map[protocolPort, []nameKey]
 	// secondary are the addresses of Pods in other networks.
 	secondary persist.Map[netip.Addr, []nameKey]
-	// ranges are the Nodes' ranges of Pod addresses, with the Nodes' names; bits counts the lengths of their prefixes.
+	// ranges are the Nodes' ranges of Pod addresses, with the Nodes' names; bits counts the lengths of their
+	// prefixes.
 	ranges persist.Map[netip.Prefix, []nameKey]
 	bits   persist.Map[int, int]
 }
@@ -186,7 +188,9 @@ func (s *state) nodePort(at protocolPort) (o *Service, port uint16) {
 }
 
 // file changes the names at a key of a map; a key without names is deleted.
-func file[K comparable](m *persist.Map[K, []nameKey], e *persist.Edit, k K, name nameKey, change func([]nameKey, nameKey) []nameKey) {
+func file[K comparable](
+	m *persist.Map[K, []nameKey], e *persist.Edit, k K, name nameKey, change func([]nameKey, nameKey) []nameKey,
+) {
 	old, _ := m.Get(k)
 	if names := change(old, name); len(names) > 0 {
 		m.Set(e, k, names)

@@ -21,24 +21,26 @@ type Backing struct {
 	Slices, Endpoints int
 	// Portless counts the endpoints in slices that do not have the port.
 	Portless int
-	// NotReady counts the endpoints that are not ready; Unready names the first Pods among them, as "namespace/name".
+	// NotReady counts the endpoints that are not ready; Unready names the first Pods among them, as
+	// "namespace/name".
 	NotReady int
 	Unready  []string
-	// Absent counts the endpoints whose address nothing owns; AbsentPods names the first Pods that slices say they are.
+	// Absent counts the endpoints whose address nothing owns; AbsentPods names the first Pods that slices say
+	// they are.
 	Absent     int
 	AbsentPods []string
 	// OtherFamily counts the endpoints that could be chosen by an address of the other family.
 	OtherFamily int
-	// Selected counts the Pods that the selector matches, and Finished those of them that have finished. PortNames are the names
-	// of the first few ports of the others, for the port's protocol.
+	// Selected counts the Pods that the selector matches, and Finished those of them that have finished.
+	// PortNames are the names of the first few ports of the others, for the port's protocol.
 	Selected, Finished int
 	PortNames          []string
 	// Partial reports whether the namespace has more Pods than were looked at.
 	Partial bool
 }
 
-// Backing returns what is behind the Service that q asks for, when the code of q's error is [NoReadyEndpoint]; false when q
-// asks for no Service. It looks at a bounded number of Pods.
+// Backing returns what is behind the Service that q asks for, when the code of q's error is
+// [NoReadyEndpoint]; false when q asks for no Service. It looks at a bounded number of Pods.
 func (s *Snapshot) Backing(q Query) (Backing, bool) {
 	o, err := s.asService(&q)
 	if o == nil || err != nil {

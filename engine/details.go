@@ -5,8 +5,8 @@ import (
 	"unique"
 )
 
-// Details is what a person may want to know beside a decision: what its two ends turned out to be, and what the asker may not
-// know. It never changes a verdict.
+// Details is what a person may want to know beside a decision: what its two ends turned out to be, and what
+// the asker may not know. It never changes a verdict.
 type Details struct {
 	// Src and Dst are the ends of the pair that the decision's Reason and Sides are about.
 	Src, Dst Resolved
@@ -24,7 +24,8 @@ type Resolved struct {
 	Namespace, Name string
 	// Workload is the one that was asked, or else the topmost that the Pod belongs to.
 	Workload Workload
-	// Service is the one that was asked by name or by one of its addresses; nil for none. It must not be modified.
+	// Service is the one that was asked by name or by one of its addresses; nil for none. It must not be
+	// modified.
 	Service *Service
 	// Node is the Node itself, or where the Pod runs.
 	Node string
@@ -53,16 +54,19 @@ const (
 	ResolvedHypothetical
 )
 
-// Details returns the details of the decision that [Snapshot.Allowed] makes of q. It decides anew, and allocates. The error is
-// that of the decision; the code is [Abandoned] once done is closed. A nil done is never closed.
+// Details returns the details of the decision that [Snapshot.Allowed] makes of q. It decides anew, and
+// allocates. The error is that of the decision; the code is [Abandoned] once done is closed. A nil done is
+// never closed.
 func (s *Snapshot) Details(done <-chan struct{}, q Query) (Details, error) {
 	p, err := s.decidingPair(done, &q)
 	if err != nil {
 		return Details{}, err
 	}
-	d := Details{Src: s.resolve(&q.Src, &p.src, &p), Dst: s.resolve(&q.Dst, &p.dst, &p), Port: p.port, Protocol: q.Protocol}
+	d := Details{
+		Src: s.resolve(&q.Src, &p.src, &p), Dst: s.resolve(&q.Dst, &p.dst, &p), Port: p.port, Protocol: q.Protocol,
+	}
 	d.Dst.Service = p.service
-	if q.Src.kind == endpointIP && !p.src.inCluster { // a Service's address opens connections as an external one (S24)
+	if q.Src.kind == endpointIP && !p.src.inCluster { // a Service's address is external as source (S24)
 		d.Src.Service, _ = s.serviceAt(q.Src.ip, q.Port, q.Protocol)
 	}
 	d.Notes = s.notes(&q, &p)
@@ -81,7 +85,8 @@ type pair struct {
 	decision Decision
 }
 
-// decidingPair returns the pair that Reason and Sides of q's decision are about: the first denied one, or else the first.
+// decidingPair returns the pair that Reason and Sides of q's decision are about: the first denied one, or
+// else the first.
 func (s *state) decidingPair(done <-chan struct{}, q *Query) (pair, error) {
 	src, err := s.parties(q.Src, false)
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"unique"
 )
 
-// Note is something that the asker of a question may not know. It never changes a verdict. Fields that its code does not name
-// are zero.
+// Note is something that the asker of a question may not know. It never changes a verdict. Fields that its
+// code does not name are zero.
 type Note struct {
 	Code NoteCode
 	// Dst reports whether the note is about the destination; otherwise it is about the source, or about both.
@@ -32,24 +32,28 @@ type NoteCode uint8
 
 // The kinds of notes.
 const (
-	// NoteOutside: no object has the address IP. When it is inside a Node's range of Pod addresses, Range and Node are set.
+	// NoteOutside: no object has the address IP. When it is inside a Node's range of Pod addresses, Range and
+	// Node are set.
 	NoteOutside NoteCode = iota
-	// NoteSecondary: no object has IP in the cluster's network; the Pod Namespace/Name has it in another network.
+	// NoteSecondary: no object has IP in the cluster's network; the Pod Namespace/Name has it in another
+	// network.
 	NoteSecondary
 	// NoteEmptyNamespace: the LabelledPod is in Namespace, which has no object.
 	NoteEmptyNamespace
-	// NoteHostNetwork: the Pod Namespace/Name is on the host network, so that no policy can select it (S4). When it was asked by
-	// an address, IP is set.
+	// NoteHostNetwork: the Pod Namespace/Name is on the host network, so that no policy can select it (S4).
+	// When it was asked by an address, IP is set.
 	NoteHostNetwork
 	// NoteNodePort: the port asked of a Node leads to Port of the Service Namespace/Name (S24).
 	NoteNodePort
 	// NoteHostPort: the port asked of a Node leads to Port of the Pod Namespace/Name.
 	NoteHostPort
-	// NotePortNameMissing: denied by Policies, of which a rule for the peer asks for ports by Names that the LabelledPod lacks (S21).
+	// NotePortNameMissing: denied by Policies, of which a rule for the peer asks for ports by Names that the
+	// LabelledPod lacks (S21).
 	NotePortNameMissing
 	// NoteNoAddress: denied by Policies, of which an ipBlock may match once the end has an address (S8).
 	NoteNoAddress
-	// NoteNamespaceUnknown: denied by Policies, which select namespaces by the labels Names; Namespace has no object (S18).
+	// NoteNamespaceUnknown: denied by Policies, which select namespaces by the labels Names; Namespace has no
+	// object (S18).
 	NoteNamespaceUnknown
 	// NoteAmbient: both Pods are in an Istio ambient mesh, which connects to Port of the destination.
 	NoteAmbient
@@ -113,7 +117,8 @@ func (s *state) noteOfEnd(asked *Endpoint, p *party, behind bool) (Note, bool) {
 	return Note{}, false
 }
 
-// noteOfOutside returns the note about an address that no Pod and no Node has. A Service's address needs none.
+// noteOfOutside returns the note about an address that no Pod and no Node has. A Service's address needs
+// none.
 func (s *state) noteOfOutside(ip netip.Addr) (Note, bool) {
 	if s.vips.Find(ip) != nil {
 		return Note{}, false
@@ -151,13 +156,15 @@ func (s *state) noteOfNodePort(q *Query, p *pair) (Note, bool) {
 	}
 	at := portOf(q.Protocol, q.Port)
 	if o, port := s.nodePort(at); o != nil {
-		return Note{Code: NoteNodePort, Dst: true, IP: q.Dst.ip, Namespace: o.Namespace, Name: o.Name, Port: port}, true
+		n := Note{Code: NoteNodePort, Dst: true, IP: q.Dst.ip, Namespace: o.Namespace, Name: o.Name, Port: port}
+		return n, true
 	}
 	if p.dst.node == (unique.Handle[string]{}) {
 		return Note{}, false
 	}
 	if name, port, ok := s.aside.hostPort(p.dst.node.Value(), q.Dst.ip, at); ok {
-		return Note{Code: NoteHostPort, Dst: true, IP: q.Dst.ip, Namespace: name.namespace, Name: name.name, Port: port}, true
+		n := Note{Code: NoteHostPort, Dst: true, IP: q.Dst.ip, Namespace: name.namespace, Name: name.name, Port: port}
+		return n, true
 	}
 	return Note{}, false
 }

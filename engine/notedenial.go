@@ -66,7 +66,9 @@ func (s *state) notesOfSide(l *lacking, policies []*Policy) []Note {
 		}
 	}
 	address.Names = nil
-	return slices.DeleteFunc([]Note{portName, address, namespace}, func(n Note) bool { return len(n.Policies) == 0 })
+	return slices.DeleteFunc([]Note{portName, address, namespace}, func(n Note) bool {
+		return len(n.Policies) == 0
+	})
 }
 
 // add adds a policy and names, unless there are no names.
@@ -119,7 +121,8 @@ func (r *rule) hasPeer(p *peer) bool {
 	if r.anyPeer {
 		return true
 	}
-	if p.core != nil && slices.ContainsFunc(r.selectors, func(id uint32) bool { return slices.Contains(p.core.peers(), id) }) {
+	selects := func(id uint32) bool { return slices.Contains(p.core.peers(), id) }
+	if p.core != nil && slices.ContainsFunc(r.selectors, selects) {
 		return true
 	}
 	return p.addr.IsValid() && slices.ContainsFunc(r.blocks, func(b *IPBlock) bool {
@@ -127,7 +130,8 @@ func (r *rule) hasPeer(p *peer) bool {
 	})
 }
 
-// hasPort reports whether a rule matches a port of a destination of class dst, which is nil for no Pod (S15, S21).
+// hasPort reports whether a rule matches a port of a destination of class dst, which is nil for no Pod (S15,
+// S21).
 func (r *rule) hasPort(dst *class, protocol Protocol, port uint16) bool {
 	return r.anyPort || slices.ContainsFunc(r.ports, func(p Port) bool {
 		if p.Name != "" {

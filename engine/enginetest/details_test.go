@@ -10,7 +10,8 @@ import (
 	"github.com/netpold/netpold/engine/enginetest"
 )
 
-// TestDetailsNameTheDecidingPair asks the pair that details name again, by itself: it is decided as the whole question was.
+// TestDetailsNameTheDecidingPair asks the pair that details name again, by itself: it is decided as the whole
+// question was.
 func TestDetailsNameTheDecidingPair(t *testing.T) {
 	t.Parallel()
 	seeds := uint64(400)
@@ -50,8 +51,8 @@ func TestDetailsNameTheDecidingPair(t *testing.T) {
 	}
 }
 
-// askAgain reports whether the pair of q's details could be asked by itself, whether it is behind a Service, and how its
-// decision differs from q's.
+// askAgain reports whether the pair of q's details could be asked by itself, whether it is behind a Service,
+// and how its decision differs from q's.
 func askAgain(s *engine.Snapshot, asked enginetest.Question) (ok, behind bool, failure string) {
 	q := asked.Query()
 	d, err := s.Allowed(q)
@@ -71,7 +72,8 @@ func askAgain(s *engine.Snapshot, asked enginetest.Question) (ok, behind bool, f
 		one.Src = engine.ByPod(details.Src.Namespace, details.Src.Name)
 	}
 	switch {
-	case behind && (details.Dst.Family == 0 || !details.Dst.IP.IsValid() || details.Dst.Kind == engine.ResolvedHostNetworkPod):
+	case behind && (details.Dst.Family == 0 || !details.Dst.IP.IsValid()),
+		behind && details.Dst.Kind == engine.ResolvedHostNetworkPod:
 		return false, behind, "" // no question has the same families, or the same end
 	case behind:
 		one.Dst = engine.ByIP(details.Dst.IP)
@@ -86,7 +88,8 @@ func askAgain(s *engine.Snapshot, asked enginetest.Question) (ok, behind bool, f
 	return true, behind, enginetest.Diff(got, err, d, nil)
 }
 
-// TestDetailsFindWhatIsBehindANodesPort compares the ports and ranges that details find with all objects, one by one.
+// TestDetailsFindWhatIsBehindANodesPort compares the ports and ranges that details find with all objects, one
+// by one.
 func TestDetailsFindWhatIsBehindANodesPort(t *testing.T) {
 	t.Parallel()
 	found := map[engine.NoteCode]int{}
@@ -167,6 +170,7 @@ func wantOfAddress(objects []engine.Object, q enginetest.Question, d engine.Deta
 		}) && d.Dst.Node != "" {
 			return []engine.NoteCode{engine.NoteHostPort}
 		}
+	default:
 	}
 	return nil
 }

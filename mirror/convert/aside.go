@@ -15,8 +15,8 @@ import (
 // networkStatus is the annotation in which Multus writes the addresses of a Pod in every network.
 const networkStatus = "k8s.v1.cni.cncf.io/network-status"
 
-// secondaryIPs returns the addresses of a Pod in networks beside the cluster's. An annotation that cannot be read has none:
-// nothing is decided by it.
+// secondaryIPs returns the addresses of a Pod in networks beside the cluster's. An annotation that cannot be
+// read has none: nothing is decided by it.
 func secondaryIPs(p *corev1.Pod) []netip.Addr {
 	text, ok := p.Annotations[networkStatus]
 	if !ok {
@@ -43,7 +43,8 @@ func secondaryIPs(p *corev1.Pod) []netip.Addr {
 	return ips
 }
 
-// hostPorts returns the ports of the Node that lead to a Pod's containers. On the host network every port is the Node's own.
+// hostPorts returns the ports of the Node that lead to a Pod's containers. On the host network every port is
+// the Node's own.
 func hostPorts(spec *corev1.PodSpec) []engine.HostPort {
 	if spec.HostNetwork {
 		return nil
@@ -77,7 +78,8 @@ func appendHostPorts(to []engine.HostPort, list []corev1.ContainerPort) []engine
 	return to
 }
 
-// podCIDRs returns the ranges of Pod addresses of a Node: those that can be read, since nothing is decided by them.
+// podCIDRs returns the ranges of Pod addresses of a Node: those that can be read, since nothing is decided by
+// them.
 func podCIDRs(spec *corev1.NodeSpec) []netip.Prefix {
 	list := spec.PodCIDRs
 	if len(list) == 0 && spec.PodCIDR != "" {

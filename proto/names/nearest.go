@@ -2,8 +2,8 @@ package names
 
 import "iter"
 
-// Nearest returns the candidate that a typing error may have meant, the smallest of several; "" if none is near. It takes as
-// near what at most a third of the letters were mistyped of.
+// Nearest returns the candidate that a typing error may have meant, the smallest of several; "" if none is
+// near. It takes as near what at most a third of the letters were mistyped of.
 func Nearest(typed string, candidates iter.Seq[string]) string {
 	best, distance := "", (len(typed)+2)/3+1
 	for name := range candidates {

@@ -10,8 +10,8 @@ import (
 	"github.com/netpold/netpold/server/internal/wire"
 )
 
-// maxAdvised is how many errors of a batch get advice. It takes up to some milliseconds each, and who has more of them has
-// another problem than one name.
+// maxAdvised is how many errors of a batch get advice. It takes up to some milliseconds each, and who has
+// more of them has another problem than one name.
 const maxAdvised = 32
 
 // detailer adds to the answers of one call what people want to know. Its zero status is not read yet.
@@ -22,7 +22,8 @@ type detailer struct {
 	advised int
 }
 
-// advise returns the engine's error with advice, until the call has enough of it. req is nil for a question by IP.
+// advise returns the engine's error with advice, until the call has enough of it. req is nil for a question
+// by IP.
 func (d *detailer) advise(query engine.Query, req *netpoldv1.AllowedRequest, err error) error {
 	if d.advised >= maxAdvised {
 		return err
@@ -41,5 +42,6 @@ func (d *detailer) fill(ctx context.Context, r *netpoldv1.AllowedResponse, query
 		status := d.service.status()
 		d.status = &status
 	}
-	wire.FillDetails(r, &details, mirror.NotesAbout(d.status, d.state.Snapshot, details.Src.Namespace, details.Dst.Namespace))
+	ofState := mirror.NotesAbout(d.status, d.state.Snapshot, details.Src.Namespace, details.Dst.Namespace)
+	wire.FillDetails(r, &details, ofState)
 }

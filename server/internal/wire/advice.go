@@ -13,15 +13,16 @@ import (
 )
 
 const (
-	// maxLooked is how many names of a namespace, and how many namespaces, are looked at for one that is near.
+	// maxLooked is how many names of a namespace, and how many namespaces, are looked at for one that is
+	// near.
 	maxLooked = 10_000
 	// maxMeant is how many names an error proposes.
 	maxMeant = 3
 )
 
-// Advised returns the engine's error about a question with more to go by: what was probably meant, or why a Service has no
-// endpoint. Other errors are returned as they are. It looks at a bounded number of names, and costs up to some milliseconds: it
-// is for a person who reads the error.
+// Advised returns the engine's error about a question with more to go by: what was probably meant, or why a
+// Service has no endpoint. Other errors are returned as they are. It looks at a bounded number of names, and
+// costs up to some milliseconds: it is for a person who reads the error.
 func Advised(s *engine.Snapshot, q engine.Query, req *netpoldv1.AllowedRequest, err error) error {
 	failed, ok := errors.AsType[*engine.QueryError](err)
 	if !ok {
@@ -68,7 +69,8 @@ func askedName(e *netpoldv1.Endpoint) engine.Named {
 	return engine.Named{}
 }
 
-// meant says what is there instead of a name that is not: under another kind, in another namespace, or nearly so called.
+// meant says what is there instead of a name that is not: under another kind, in another namespace, or nearly
+// so called.
 func meant(s *engine.Snapshot, asked engine.Named, dst bool) string {
 	if !s.HasNamespace(asked.Namespace) {
 		near := nearNamespace(s, asked)
@@ -122,7 +124,8 @@ func ofOtherKind(n, asked engine.Named) int {
 	return 1
 }
 
-// ownerOf returns the workload that a Pod's name says it belongs to: the name without the parts that controllers add.
+// ownerOf returns the workload that a Pod's name says it belongs to: the name without the parts that
+// controllers add.
 func ownerOf(s *engine.Snapshot, asked engine.Named) (engine.Named, bool) {
 	if asked.Kind != "Pod" {
 		return engine.Named{}, false
@@ -167,7 +170,8 @@ func nearNames(s *engine.Snapshot, asked engine.Named, dst bool) ([]engine.Named
 	return askable(near, asked, dst), kinds
 }
 
-// mayBeNear reports whether two names share their first or their last letter, as nearly all typing errors leave them.
+// mayBeNear reports whether two names share their first or their last letter, as nearly all typing errors
+// leave them.
 func mayBeNear(a, b string) bool {
 	return a != "" && b != "" && (a[0] == b[0] || a[len(a)-1] == b[len(b)-1])
 }
@@ -190,7 +194,8 @@ func sameElsewhere(s *engine.Snapshot, asked engine.Named, dst bool) []engine.Na
 	return askable(there, asked, dst)
 }
 
-// nearNamespace returns the namespace that was probably meant: one that has the very name, or else the nearest.
+// nearNamespace returns the namespace that was probably meant: one that has the very name, or else the
+// nearest.
 func nearNamespace(s *engine.Snapshot, asked engine.Named) string {
 	looked, having := 0, ""
 	near := names.Nearest(asked.Namespace, func(yield func(string) bool) {

@@ -8,7 +8,8 @@ import (
 	"github.com/netpold/netpold/proto/notes"
 )
 
-// FillDetails writes what a caller that asks for details gets beside the decision: d, after the notes of the state.
+// FillDetails writes what a caller that asks for details gets beside the decision: d, after the notes of the
+// state.
 func FillDetails(r *netpoldv1.AllowedResponse, d *engine.Details, ofState []notes.Note) {
 	r.Src, r.Dst = resolved(&d.Src), resolved(&d.Dst)
 	r.Port, r.Protocol = uint32(d.Port), protoProtocol(d.Protocol)
@@ -21,7 +22,8 @@ func FillDetails(r *netpoldv1.AllowedResponse, d *engine.Details, ofState []note
 
 func resolved(r *engine.Resolved) *netpoldv1.Resolved {
 	to := &netpoldv1.Resolved{
-		Kind: resolvedKind(r.Kind), Namespace: r.Namespace, Name: r.Name, Node: r.Node, Ip: addrText(r.IP), IpFamily: protoFamily(r.Family),
+		Kind: resolvedKind(r.Kind), Namespace: r.Namespace, Name: r.Name, Node: r.Node,
+		Ip: addrText(r.IP), IpFamily: protoFamily(r.Family),
 	}
 	if r.Workload.Name != "" {
 		to.Workload = &netpoldv1.WorkloadRef{Namespace: r.Namespace, Kind: r.Workload.Kind, Name: r.Workload.Name}

@@ -15,13 +15,15 @@ func noEndpointText(b *engine.Backing) string {
 	case b.Absent > 0 && b.NotReady == 0:
 		return absentText(b)
 	case b.NotReady > 0:
-		text := counted(b.NotReady, "its Pod is not ready", "its %d Pods are not ready") + namedPods(b.Unready, b.NotReady)
+		text := counted(b.NotReady, "its Pod is not ready", "its %d Pods are not ready") +
+			namedPods(b.Unready, b.NotReady)
 		if b.Absent > 0 {
 			text += "; " + absentText(b)
 		}
 		return text
 	case b.OtherFamily > 0:
-		return fmt.Sprintf("its endpoints have no address of the family that was asked; ask svc/%s/%s", b.Service.Namespace, b.Service.Name)
+		return fmt.Sprintf("its endpoints have no address of the family that was asked; ask svc/%s/%s",
+			b.Service.Namespace, b.Service.Name)
 	case b.Portless > 0 && b.Target != "":
 		text := fmt.Sprintf("no Pod has a port named %s", b.Target)
 		if len(b.PortNames) > 0 {
@@ -44,19 +46,24 @@ func noPodsText(b *engine.Backing) string {
 	case selector == "":
 		return "it has no selector, and its EndpointSlices have no endpoint"
 	case b.Selected == 0 && b.Partial:
-		return fmt.Sprintf("no EndpointSlice of it has an endpoint; does its selector %s match a Pod of namespace %s?", selector, b.Service.Namespace)
+		return fmt.Sprintf("no EndpointSlice of it has an endpoint; does its selector %s match a Pod of namespace %s?",
+			selector, b.Service.Namespace)
 	case b.Selected == 0:
 		return fmt.Sprintf("its selector %s matches no Pod of namespace %s", selector, b.Service.Namespace)
 	case b.Finished == b.Selected:
-		return counted(b.Finished, "the one Pod that its selector matches has finished", "all %d Pods that its selector matches have finished")
-	case b.Slices == 0:
-		return counted(b.Selected, "its selector matches 1 Pod", "its selector matches %d Pods") + ", but no EndpointSlice of it was read; give its EndpointSlices"
+		return counted(b.Finished, "the one Pod that its selector matches has finished",
+			"all %d Pods that its selector matches have finished")
 	}
-	return counted(b.Selected, "its selector matches 1 Pod", "its selector matches %d Pods") + ", but its EndpointSlices have no endpoint"
+	matches := counted(b.Selected, "its selector matches 1 Pod", "its selector matches %d Pods")
+	if b.Slices == 0 {
+		return matches + ", but no EndpointSlice of it was read; give its EndpointSlices"
+	}
+	return matches + ", but its EndpointSlices have no endpoint"
 }
 
 func absentText(b *engine.Backing) string {
-	return counted(b.Absent, "its EndpointSlices name a Pod that is not there with that address", "its EndpointSlices name %d Pods that are not there with those addresses") +
+	return counted(b.Absent, "its EndpointSlices name a Pod that is not there with that address",
+		"its EndpointSlices name %d Pods that are not there with those addresses") +
 		namedPods(b.AbsentPods, b.Absent) + "; give these Pods too"
 }
 

@@ -18,12 +18,14 @@ func noteOf(d *engine.Details, n *engine.Note) notes.Note {
 		return notes.Note{Code: notes.OutsideCluster, Message: outsideText(n)}
 	case engine.NoteEmptyNamespace:
 		return notes.Note{Code: notes.EmptyNamespace, Message: fmt.Sprintf(
-			"no object of namespace %s was read, so that no policy of it can apply: is the name right?", n.Namespace)}
+			"no object of namespace %s was read, so that no policy of it can apply: is the name right?",
+			n.Namespace)}
 	case engine.NoteHostNetwork:
 		return notes.Note{Code: notes.HostNetwork, Message: hostNetworkText(n)}
 	case engine.NoteNodePort:
 		return notes.Note{Code: notes.NodePort, Message: fmt.Sprintf(
-			"port %d/%s of a Node leads to Service %s, whose Pods were not asked: ask svc/%s on port %d, the Service's",
+			"port %d/%s of a Node leads to Service %s, whose Pods were not asked: "+
+				"ask svc/%s on port %d, the Service's",
 			d.Port, d.Protocol, objectName(n), objectName(n), n.Port)}
 	case engine.NoteHostPort:
 		return notes.Note{Code: notes.HostPort, Message: fmt.Sprintf(
@@ -31,20 +33,23 @@ func noteOf(d *engine.Details, n *engine.Note) notes.Note {
 			d.Port, d.Protocol, d.Dst.Node, objectName(n), objectName(n), n.Port)}
 	case engine.NotePortNameMissing:
 		return notes.Note{Code: notes.PortNameMissing, Message: fmt.Sprintf(
-			"%s for ports by name that the Pod of labels does not have: %s; name its ports (named_ports) if it has them",
+			"%s for ports by name that the Pod of labels does not have: %s; "+
+				"name its ports (named_ports) if it has them",
 			asking(n.Policies, "asks", "ask"), strings.Join(n.Names, ", "))}
 	case engine.NoteNoAddress:
 		return notes.Note{Code: notes.NoAddress, Message: fmt.Sprintf(
-			"%s has no address yet, so that no ipBlock matches it (S8); %s for ipBlocks on this port, and may allow it once it has one",
+			"%s has no address yet, so that no ipBlock matches it (S8); "+
+				"%s for ipBlocks on this port, and may allow it once it has one",
 			endText(d, n), asking(n.Policies, "asks", "ask"))}
 	case engine.NoteNamespaceUnknown:
 		return notes.Note{Code: notes.NamespaceUnknown, Message: fmt.Sprintf(
-			"the Namespace %s was not read, so that its name is its only label (S18); %s for its labels %s: give the Namespaces too",
+			"the Namespace %s was not read, so that its name is its only label (S18); "+
+				"%s for its labels %s: give the Namespaces too",
 			n.Namespace, asking(n.Policies, "asks", "ask"), strings.Join(n.Names, ", "))}
 	case engine.NoteAmbient:
 		return notes.Note{Code: notes.AmbientMesh, Message: fmt.Sprintf(
-			"both Pods are in an Istio ambient mesh, which connects to port %d of the destination instead: ask that port too; "+
-				"what the mesh itself allows is not in the answer", n.Port)}
+			"both Pods are in an Istio ambient mesh, which connects to port %d of the destination instead: "+
+				"ask that port too; what the mesh itself allows is not in the answer", n.Port)}
 	default: // engine.NoteReverseAllowed
 		return notes.Note{Code: notes.ReverseAllowed, Message: fmt.Sprintf(
 			"the other way is allowed: %s may open %d/%s to %s; were source and destination exchanged?",
@@ -55,20 +60,24 @@ func noteOf(d *engine.Details, n *engine.Note) notes.Note {
 func outsideText(n *engine.Note) string {
 	switch {
 	case n.Code == engine.NoteSecondary:
-		return fmt.Sprintf("%s is the address of Pod %s in a second network, which NetworkPolicy says nothing of: ask %s for the cluster's network",
-			n.IP, objectName(n), objectName(n))
+		return fmt.Sprintf("%s is the address of Pod %s in a second network, which NetworkPolicy says nothing of: "+
+			"ask %s for the cluster's network", n.IP, objectName(n), objectName(n))
 	case n.Range.IsValid():
-		return fmt.Sprintf("%s is in the range of Pods %s of Node %s, and no Pod has it: bridges and tunnels of network plugins have such "+
-			"addresses, and what comes from the Node by them is not known to be its own; ask one of the Node's addresses instead",
-			n.IP, n.Range, n.Node)
+		return fmt.Sprintf("%s is in the range of Pods %s of Node %s, and no Pod has it: "+
+			"bridges and tunnels of network plugins have such addresses, from which the Node itself may connect; "+
+			"ask one of the Node's own addresses instead", n.IP, n.Range, n.Node)
 	}
-	return fmt.Sprintf("%s is outside the cluster: no Pod, Node or Service has it, so that only an ipBlock or a rule without peers matches it", n.IP)
+	return fmt.Sprintf("%s is outside the cluster: no Pod, Node or Service has it, so that %s", n.IP, onlyBlocks)
 }
 
+// onlyBlocks says what matches an end that is no Pod of the Pod network.
+const onlyBlocks = "only an ipBlock or a rule without peers matches it"
+
 func hostNetworkText(n *engine.Note) string {
-	const consequence = "no policy can select it, and as a peer only an ipBlock or a rule without peers matches it (S4)"
+	const consequence = "no policy can select it, and as a peer " + onlyBlocks + " (S4)"
 	if n.IP.IsValid() {
-		return fmt.Sprintf("%s is a Node's address, which Pods on the host network share, such as %s: %s", n.IP, objectName(n), consequence)
+		return fmt.Sprintf("%s is a Node's address, which Pods on the host network share, such as %s: %s",
+			n.IP, objectName(n), consequence)
 	}
 	return fmt.Sprintf("%s is on the host network: %s", objectName(n), consequence)
 }
@@ -99,7 +108,8 @@ func resolvedText(r *engine.Resolved) string {
 	return addrText(r.IP)
 }
 
-// asking names policies as the subject of a sentence: "policy shop/a asks", "policies shop/a, shop/b and 3 more ask".
+// asking names policies as the subject of a sentence: "policy shop/a asks", "policies shop/a, shop/b and 3
+// more ask".
 func asking(policies []*engine.Policy, one, several string) string {
 	if len(policies) == 1 {
 		return "policy " + policyName(policies[0]) + " " + one
