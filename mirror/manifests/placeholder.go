@@ -16,13 +16,18 @@ var placeholder = regexp.MustCompile(`\{\{|\{%|<%|\$\{[A-Za-z_]|\$\([A-Za-z_]`)
 
 func hasPlaceholder(text string) bool { return placeholder.MatchString(text) }
 
-// refusedValue matches a message about a value, up to the end of the value.
-var refusedValue = regexp.MustCompile(`^[A-Z][a-z]+ (?:value|type): (?:[a-z ]*)?"(?:[^"\\]|\\.)*"`)
+// bareVariable matches $X. It counts in a refused value only, because other text may hold it for a shell.
+var bareVariable = regexp.MustCompile(`\$[A-Za-z_]`)
 
-// templateMessage says of a value that is a placeholder what it is, instead of what a value has to look like.
+// refusedValue matches a message about a value, up to the end of the value: `Invalid value: "x"`, `Invalid type: must be a
+// number, not the text "x"`.
+var refusedValue = regexp.MustCompile(`^[A-Z][a-z]+ (?:value|type): (?:[a-z ,]*)?("(?:[^"\\]|\\.)*")`)
+
+// templateMessage returns the remedy for a template if a message refuses a placeholder, and otherwise the message.
 func templateMessage(message string) string {
-	if value := refusedValue.FindString(message); value != "" && hasPlaceholder(value) {
-		return value + ": " + renderFirst
+	match := refusedValue.FindStringSubmatch(message)
+	if match != nil && (hasPlaceholder(match[1]) || bareVariable.MatchString(match[1])) {
+		return match[0] + ": " + renderFirst
 	}
 	return message
 }
