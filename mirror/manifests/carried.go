@@ -26,15 +26,19 @@ func (r *reading) carried(at place, h head, raw []byte) {
 		return
 	}
 	walk("", value, func(path, what string) {
-		r.problem(at, path, fmt.Sprintf("%s a NetworkPolicy, which is not read from there: give the policy itself, as it is applied", what))
-		r.problems[len(r.problems)-1].Warning = true
+		r.warn(at, path, what+" a NetworkPolicy, which is not read from there: give the policy itself, as it is applied")
 	})
 }
 
-// policyText matches a NetworkPolicy in text, such as a ConfigMap's.
-var policyText = regexp.MustCompile(`(?m)^\s*["']?apiVersion["']?:\s*["']?networking\.k8s\.io/v1["']?\s*,?\s*$`)
+// policyText and policyKind match the head of a NetworkPolicy in text, such as a ConfigMap's: in YAML or JSON, on lines of
+// their own or between others.
+var (
+	policyText = regexp.MustCompile(`(?m)(?:^|[{,])[\s-]*["']?apiVersion["']?\s*:\s*["']?networking\.k8s\.io/v1["']?\s*(?:[,}#]|$)`)
+	policyKind = regexp.MustCompile(`(?m)(?:^|[{,])[\s-]*["']?kind["']?\s*:\s*["']?NetworkPolicy["']?\s*(?:[,}#]|$)`)
+)
 
-var policyKind = regexp.MustCompile(`(?m)^\s*["']?kind["']?:\s*["']?NetworkPolicy["']?\s*,?\s*$`)
+// lastApplied is where kubectl keeps a copy of the object itself.
+const lastApplied = "metadata.annotations.kubectl.kubernetes.io/last-applied-configuration"
 
 // walk yields the places of policies in a value, and whether each is or holds one. Repeated places in one list are yielded.
 func walk(path string, value any, yield func(path, what string)) {
@@ -52,7 +56,7 @@ func walk(path string, value any, yield func(path, what string)) {
 			walk(path+"["+strconv.Itoa(i)+"]", item, yield)
 		}
 	case string:
-		if policyText.MatchString(v) && policyKind.MatchString(v) {
+		if !strings.HasSuffix(path, lastApplied) && policyText.MatchString(v) && policyKind.MatchString(v) {
 			yield(path, "holds the text of")
 		}
 	}

@@ -78,21 +78,36 @@ func (r *reading) checkResources(k kustomization, list json.RawMessage, dir stri
 			return
 		}
 	}
-	for _, file := range slices.Sorted(maps.Keys(files)) {
-		if filepath.Dir(file) == dir && !listed[file] && !isKustomization(file) {
-			r.problem(k.at, "resources", fmt.Sprintf("does not list %s, which is read all the same", filepath.Base(file)))
-			r.problems[len(r.problems)-1].Warning = true
+	var unlisted []string
+	for _, file := range below(dir, files) {
+		if !listed[file] && !isKustomization(file) {
+			name, _ := filepath.Rel(dir, file) // which is below dir
+			unlisted = append(unlisted, name)
 		}
+	}
+	if len(unlisted) > 0 {
+		r.warn(k.at, "resources", fmt.Sprintf("does not list %s: read all the same", firstOf(unlisted)))
 	}
 }
 
-// below returns the files in a directory, at any depth.
+// firstOf names the first few of a list, and says how many more there are.
+func firstOf(list []string) string {
+	text := strings.Join(list[:min(len(list), maxExamples)], ", ")
+	if more := len(list) - maxExamples; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+// below returns the files in a directory, at any depth, in order.
 func below(dir string, files map[string]bool) []string {
 	var inside []string
 	for file := range files {
-		if strings.HasPrefix(file, dir+string(filepath.Separator)) {
+		if dir == "." && !filepath.IsAbs(file) && !strings.HasPrefix(file, "..") ||
+			strings.HasPrefix(file, strings.TrimSuffix(dir, string(filepath.Separator))+string(filepath.Separator)) {
 			inside = append(inside, file)
 		}
 	}
+	slices.Sort(inside)
 	return inside
 }

@@ -1,7 +1,9 @@
 package manifests
 
 import (
+	"encoding/json"
 	"maps"
+	"path/filepath"
 	"slices"
 
 	"github.com/netpold/netpold/mirror"
@@ -10,8 +12,33 @@ import (
 // maxExamples is how many files are named of those left out for one reason.
 const maxExamples = 3
 
-// leaveOut notes a file that was not read, and why.
-func (r *reading) leaveOut(file, reason string) { r.leftOut[reason] = append(r.leftOut[reason], file) }
+// notKubernetes is why a file in a directory is left out that has the ending of a manifest.
+const notKubernetes = "it holds no Kubernetes object"
+
+// leaveOut notes a file that was not read, and why. A file is noted once for one reason.
+func (r *reading) leaveOut(file, reason string) {
+	if files := r.leftOut[reason]; !slices.Contains(files[max(0, len(files)-1):], file) {
+		r.leftOut[reason] = append(files, file)
+	}
+}
+
+// isForeignList reports whether raw is a list of what has nothing of a Kubernetes object. Tools beside Kubernetes have such
+// files.
+func isForeignList(raw []byte) bool {
+	var items []json.RawMessage
+	if json.Unmarshal(raw, &items) != nil {
+		return false
+	}
+	for _, item := range items {
+		if h := headOf(item); beginsJSON(item) && !h.isForeign(item) {
+			return false
+		}
+	}
+	return true
+}
+
+// isChart reports whether a file describes a Helm chart, by its name.
+func isChart(file string) bool { return filepath.Base(file) == "Chart.yaml" }
 
 // leftOutFiles returns the files that were not read, in order of reason.
 func (r *reading) leftOutFiles() []mirror.LeftOutFiles {

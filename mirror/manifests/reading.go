@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -112,6 +113,12 @@ func (r *reading) problem(at place, field, message string) {
 	})
 }
 
+// warn reports what may not be meant, and does not keep the state from being used.
+func (r *reading) warn(at place, field, message string) {
+	r.problem(at, field, message)
+	r.problems[len(r.problems)-1].Warning = true
+}
+
 // found takes over the problems of a conversion, and tells whether they are warnings at most.
 func (r *reading) found(at place, prefix string, problems []mirror.Problem) bool {
 	ok := true
@@ -130,6 +137,10 @@ func (r *reading) document(at place, raw []byte) {
 		return
 	}
 	if raw[0] != '{' {
+		if r.inDirectory && isForeignList(raw) {
+			r.leaveOut(at.file, notKubernetes)
+			return
+		}
 		r.problem(at, "", "is no Kubernetes object: it has to be a mapping with apiVersion, kind and metadata")
 		return
 	}
@@ -147,7 +158,12 @@ func (r *reading) object(at place, raw []byte) {
 	}
 	if h.Kind == "" || h.APIVersion == "" {
 		if r.inDirectory && h.isForeign(raw) {
-			r.leaveOut(at.file, "it holds no Kubernetes object")
+			r.leaveOut(at.file, notKubernetes)
+			r.carried(at, h, raw)
+			return
+		}
+		if isChart(at.file) {
+			r.problem(at, "", fmt.Sprintf("is a Helm chart: run 'helm template %s | netpold ... --manifests -'", filepath.Dir(at.file)))
 			return
 		}
 		missing := "kind"
@@ -214,8 +230,8 @@ func (r *reading) ignore(at place, h head) {
 	}
 	r.ignored[ignoredAs(h)]++
 	if h.Kind == "NetworkPolicy" {
-		r.problem(at, "apiVersion", fmt.Sprintf("%q plays no part: only NetworkPolicies of networking.k8s.io/v1 are read", string(h.APIVersion)))
-		r.problems[len(r.problems)-1].Warning = true
+		r.warn(at, "apiVersion", fmt.Sprintf("%q plays no part: only NetworkPolicies of networking.k8s.io/v1 are read",
+			string(h.APIVersion)))
 	}
 }
 

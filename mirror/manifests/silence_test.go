@@ -60,6 +60,7 @@ func TestFilesLeftOut(t *testing.T) {
 	dir := write(t, map[string]string{
 		"a.yaml": onePod, "b.yaml.tmpl": "x", "sub/c.YAML.tmpl": "x", "notes.txt": "x", "Makefile": "x", "README.md": "x", "LICENSE": "x",
 		".hidden": "x", "docker-compose.yml": "services: {web: {image: x}}", "package.json": `{"name": "x"}`,
+		"playbook.yml": "- hosts: all\n- hosts: none\n",
 	})
 	got, err := readPath(t, dir)
 	if err != nil {
@@ -74,7 +75,7 @@ func TestFilesLeftOut(t *testing.T) {
 		lines = append(lines, fmt.Sprintf("%s: %d %v", f.Reason, f.Count, names))
 	}
 	want := []string{
-		"it holds no Kubernetes object: 2 [docker-compose.yml package.json]",
+		"it holds no Kubernetes object: 3 [docker-compose.yml package.json playbook.yml]",
 		"the name ends in .YAML.tmpl: 1 [sub/c.YAML.tmpl]",
 		"the name ends in .txt: 1 [notes.txt]",
 		"the name ends in .yaml.tmpl: 1 [b.yaml.tmpl]",
@@ -144,10 +145,12 @@ func TestKustomizations(t *testing.T) {
 	}{
 		"a list of all files":   {"kustomization.yaml", kinds + "resources: [a.yaml, sub]", ""},
 		"without head":          {"kustomization.yml", "resources: [a.yaml, sub/]", ""},
-		"a list of few files":   {"kustomization.yaml", kinds + "resources: [sub/b.yaml]", "warning: Kustomization: resources: does not list a.yaml, which is read all the same"},
+		"a list of few files":   {"kustomization.yaml", kinds + "resources: [sub/b.yaml]", "warning: Kustomization: resources: does not list a.yaml: read all the same"},
+		"a list of one file":    {"kustomization.yaml", kinds + "resources: [a.yaml]", "resources: does not list sub/b.yaml: read all the same"},
 		"a namespace":           {"kustomization.yaml", kinds + "namespace: prod\nresources: [a.yaml]", "does more than list resources (namespace): what lies beside it is not what kustomize renders: run 'kubectl kustomize DIR | netpold ... --manifests -'"},
 		"patches and labels":    {"Kustomization", "commonLabels: {a: b}\npatches: [{path: x}]", "does more than list resources (commonLabels, patches)"},
 		"empty fields":          {"kustomization.yaml", "patches: []\nnamespace: \"\"\nresources: [a.yaml, sub]", ""},
+		"a list without files":  {"kustomization.yaml", kinds, "resources: does not list a.yaml, sub/b.yaml: read all the same"},
 		"a file elsewhere":      {"kustomization.yaml", "resources: [../base, a.yaml]", `lists "../base", which is not among the files that were read`},
 		"a component":           {"kustomization.yaml", "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nresources: [a.yaml]", "does more than list resources"},
 		"resources of no files": {"kustomization.yaml", "resources: a.yaml", "has resources that are no list of files"},
@@ -157,6 +160,22 @@ func TestKustomizations(t *testing.T) {
 				"a.yaml": onePod, "sub/b.yaml": "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}", test.file: test.text,
 			})
 			if !strings.Contains(got, test.want) || test.want == "" && got != "" {
+				t.Errorf("problems\n%swant in them %q", got, test.want)
+			}
+		})
+	}
+}
+
+// A list of objects without the head of a List is refused, and so is a chart, each with what to do.
+func TestFilesThatAreNotLeftOut(t *testing.T) {
+	for name, test := range map[string]struct{ file, text, want string }{
+		"a list of objects": {"b.yaml", "- {apiVersion: v1, kind: Pod, metadata: {name: b}}", "is no Kubernetes object: it has to be a mapping"},
+		"a list of specs":   {"b.yaml", "- x\n- {spec: {podSelector: {}}}", "is no Kubernetes object"},
+		"a text":            {"b.yaml", "text", "is no Kubernetes object"},
+		"a chart":           {"chart/Chart.yaml", "apiVersion: v2\nname: x\nversion: 1.0.0", "is a Helm chart: run 'helm template DIR/chart | netpold ... --manifests -'"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := problemsOf(t, map[string]string{"a.yaml": onePod, test.file: test.text}); !strings.Contains(got, test.want) {
 				t.Errorf("problems\n%swant in them %q", got, test.want)
 			}
 		})
@@ -174,6 +193,22 @@ func TestCarriedPolicies(t *testing.T) {
 		"in text": {
 			"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: shop}\ndata:\n  deny.yaml: |\n    apiVersion: networking.k8s.io/v1\n    kind: NetworkPolicy\n    metadata: {name: p}",
 			`warning: ConfigMap "c": data.deny.yaml: holds the text of a NetworkPolicy`,
+		},
+		"in JSON as text": {
+			"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: shop}\ndata:\n  deny: '{\"apiVersion\":\"networking.k8s.io/v1\",\"kind\":\"NetworkPolicy\"}'",
+			`warning: ConfigMap "c": data.deny: holds the text of a NetworkPolicy`,
+		},
+		"in a list as text": {
+			"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  all: |\n    - apiVersion: networking.k8s.io/v1 # all\n      kind: NetworkPolicy\n",
+			`data.all: holds the text of a NetworkPolicy`,
+		},
+		"in values of a chart": {"image: x\nextra: [" + policy + "]", "b.yaml, document 1: warning: extra[0]: is a NetworkPolicy"},
+		"in the copy that kubectl keeps": {
+			"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n  annotations:\n    kubectl.kubernetes.io/last-applied-configuration: |\n" +
+				"      {\"apiVersion\":\"networking.k8s.io/v1\",\"kind\":\"NetworkPolicy\"}\n", "",
+		},
+		"another version": {
+			"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  deny: '{\"apiVersion\":\"networking.k8s.io/v1beta1\",\"kind\":\"NetworkPolicy\"}'", "",
 		},
 		"spoken of": {
 			"apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: r}\nrules: [{apiGroups: [networking.k8s.io], resources: [networkpolicies], note: NetworkPolicy}]", "",
