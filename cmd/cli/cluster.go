@@ -62,6 +62,7 @@ func (inv *invocation) askCluster(ctx context.Context, places []place) (asker, f
 		return nil, nil, err
 	}
 	inv.printProblems(cluster.Status().Problems)
+	inv.printStateNotes(cluster)
 	return newLocal(cluster), closeCluster, nil
 }
 

@@ -23,6 +23,7 @@ func (inv *invocation) askManifests(ctx context.Context) (asker, error) {
 	if ignored := files.Status().IgnoredKinds; len(ignored) > 0 {
 		inv.notice("these kinds play no part: %s", kindsText(ignored))
 	}
+	inv.printStateNotes(files)
 	return newLocal(files), nil
 }
 

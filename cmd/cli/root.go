@@ -64,6 +64,8 @@ type invocation struct {
 	config         *config.Config
 	// quiet is --quiet: no notice is printed.
 	quiet bool
+	// told has the codes of the notes about the whole state that were printed.
+	told map[string]bool
 }
 
 // notice prints what the caller should know besides the answer. With --quiet it prints nothing.
@@ -87,7 +89,23 @@ func (inv *invocation) printProblems(problems []mirror.Problem) {
 // printNotes prints what the asker may not know about an answer or the state. It never changes the verdict.
 func (inv *invocation) printNotes(notes []*netpoldv1.Note) {
 	for _, note := range notes {
-		inv.notice("note: %s", note.GetMessage())
+		if !inv.told[note.GetCode()] {
+			inv.notice("note: %s", note.GetMessage())
+		}
+	}
+}
+
+// printStateNotes prints what holds of the whole state that answers rest on. An answer's own notes do not repeat it.
+func (inv *invocation) printStateNotes(source mirror.Source) {
+	state, ok := source.State()
+	if !ok {
+		return
+	}
+	status := source.Status()
+	inv.told = make(map[string]bool)
+	for _, note := range mirror.Notes(&status, state.Snapshot) {
+		inv.told[note.Code] = true
+		inv.notice("note: %s", note.Message)
 	}
 }
 

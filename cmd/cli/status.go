@@ -93,6 +93,12 @@ func statusText(st *netpoldv1.GetStatusResponse, now time.Time) (string, error) 
 	if err := w.Flush(); err != nil {
 		return "", fmt.Errorf("writing the table: %w", err)
 	}
+	if notes := st.GetNotes(); len(notes) > 0 {
+		b.WriteString("\nNOTES\n")
+		for _, note := range notes {
+			fmt.Fprintf(&b, "  %s\n", note.GetMessage())
+		}
+	}
 	if problems := st.GetProblems(); len(problems) > 0 {
 		fmt.Fprintf(&b, "\nPROBLEMS %d\n", len(problems))
 		list := make([]mirror.Problem, len(problems))
