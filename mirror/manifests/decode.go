@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
-	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -50,16 +50,11 @@ func (r *reading) convert(at place, kind *convert.Kind, raw []byte) {
 	r.objects = append(r.objects, converted)
 }
 
-// decode reads raw as strictly as the API server does, and reports whether that gave an object. An unknown field is a problem in
-// a policy, where it would be a rule that is not heard, and nothing in other kinds, which gain fields with every release.
+// decode reads raw as strictly as the API server does, and reports whether that gave an object.
 func (r *reading) decode(at place, kind *convert.Kind, raw []byte, object convert.Object) bool {
-	strict := []kjson.StrictOption{kjson.DisallowDuplicateFields}
-	if kind.Policy {
-		strict = append(strict, kjson.DisallowUnknownFields)
-	}
-	strictErrors, err := kjson.UnmarshalStrict(raw, object, strict...)
+	strictErrors, err := kjson.UnmarshalStrict(raw, object)
 	for _, e := range strictErrors {
-		r.unexpected(at, e)
+		r.unexpected(at, kind, reflect.TypeOf(object), e)
 	}
 	if err != nil {
 		r.misshapen(at, raw, reflect.TypeOf(object), err)
@@ -67,24 +62,6 @@ func (r *reading) decode(at place, kind *convert.Kind, raw []byte, object conver
 	}
 	object.SetNamespace(at.namespace)
 	return kind.Policy || r.metadata(at, kind, object)
-}
-
-// unexpected reports a field that is unknown or given twice.
-func (r *reading) unexpected(at place, err error) {
-	path, message := "", err.Error()
-	if f, ok := errors.AsType[kjson.FieldError](err); ok {
-		path = f.FieldPath()
-	}
-	// Older API servers gave these to every policy, without meaning.
-	if path == "status" || strings.HasPrefix(path, "status.") || path == "metadata.clusterName" {
-		return
-	}
-	if strings.HasPrefix(message, "unknown field") {
-		message = "unknown field: it would not be heard; check its spelling and its place"
-	} else {
-		message = "duplicate field: it is given twice; remove one of them"
-	}
-	r.problem(at, path, message)
 }
 
 // misshapen reports every value of the wrong type.
@@ -95,12 +72,21 @@ func (r *reading) misshapen(at place, raw []byte, t reflect.Type, err error) {
 	if decoder.Decode(&value) == nil {
 		if shapes := shapeErrors(value, t); len(shapes) > 0 {
 			for _, s := range shapes {
-				r.problem(at, s.field, s.message)
+				r.problem(at, s.field, s.message+r.asWritten(at, s))
 			}
 			return
 		}
 	}
 	r.problem(at, "", "can not be decoded: "+err.Error())
+}
+
+// asWritten says how a value of the wrong type was written, if the message has it in another form.
+func (r *reading) asWritten(at place, s shapeError) string {
+	text := written(r.text, at.items+"."+s.field)
+	if text == "" || strings.Contains(s.message, " "+text+":") || !strings.HasSuffix(s.message, quoteHint) {
+		return ""
+	}
+	return fmt.Sprintf("; it is written %s: write %q", text, text)
 }
 
 // metadata reports what no object may have for a name, a namespace and labels.

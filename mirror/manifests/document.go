@@ -59,6 +59,8 @@ func (r *reading) yaml(name string, d document) {
 		r.problem(at, "", reason)
 		return
 	}
+	r.text = d.text
+	defer func() { r.text = nil }()
 	text := merged(d.text)
 	raw, strictErr := yaml.YAMLToJSONStrict(text)
 	if strictErr == nil {

@@ -45,6 +45,8 @@ type reading struct {
 	madeEndpoints, mostEndpoints int
 	// sliced are the Services that have EndpointSlices.
 	sliced map[identity]bool
+	// text is the document that is read, if it is YAML.
+	text []byte
 	// sizes are the bytes of each file.
 	sizes map[string]int
 }

@@ -26,6 +26,9 @@ func (s *shapes) refuse(path, wanted string, value any) {
 	s.errors = append(s.errors, shapeError{path, fmt.Sprintf("Invalid type: must be %s, not %s", wanted, named(value))})
 }
 
+// quoteHint ends what is said of a value that YAML does not read as text.
+const quoteHint = ": put it in quotes if it is meant as text"
+
 // named is a value as a person would name it.
 func named(value any) string {
 	switch v := value.(type) {
@@ -36,9 +39,9 @@ func named(value any) string {
 	case string:
 		return fmt.Sprintf("the text %q", v)
 	case bool:
-		return fmt.Sprintf("%t: put it in quotes if it is meant as text", v)
+		return fmt.Sprintf("%t", v) + quoteHint
 	case json.Number:
-		return fmt.Sprintf("the number %s: put it in quotes if it is meant as text", v)
+		return fmt.Sprintf("the number %s", v) + quoteHint
 	}
 	return fmt.Sprint(value)
 }
