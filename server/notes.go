@@ -60,7 +60,7 @@ func (l *noteLog) look() {
 	for _, note := range mirror.Notes(&status, state.Snapshot) {
 		holds[note.Code] = note.Message
 		if l.logged[note.Code] != note.Message {
-			l.log.Warn(note.Message, "note", note.Code)
+			l.log.Warn("a note of the whole state", "message", note.Message, "note", note.Code)
 		}
 	}
 	for code := range l.logged {
