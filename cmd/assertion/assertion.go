@@ -84,33 +84,53 @@ func parseEnd(words string) (End, error) {
 	return End{Words: words, Endpoint: endpoint}, err
 }
 
-// parsePorts reads ports with commas between them. One without a protocol is TCP. Beside one that is not TCP it is refused:
-// in 80,443/UDP nobody knows whether the protocol is meant for both.
+// parsePorts reads ports with commas between them. A port without a protocol is TCP. It is rejected when the nearest
+// port with a protocol, before or after it, is not TCP: in 80,443/UDP nobody knows whether UDP is meant for both.
 func parsePorts(text string) ([]Port, error) {
 	var ports []Port
-	bare, full := "", ""
-	for _, word := range strings.Split(text, ",") {
-		number, protocol, hasProtocol := strings.Cut(word, "/")
-		if !hasProtocol {
-			bare = word
+	words := strings.Split(text, ",")
+	for _, word := range words {
+		port, err := parsePort(word)
+		if err != nil {
+			return nil, err
 		}
-		n, err := strconv.ParseUint(number, 10, 16)
-		if err != nil || n == 0 || number[0] == '+' {
-			return nil, fmt.Errorf("port %q: write a number from 1 to 65535, as 7070 or 53/UDP, several with commas", word)
-		}
-		p, err := netpold.ParseProtocol(protocol)
-		if err != nil || hasProtocol && protocol == "" {
-			return nil, fmt.Errorf("port %q: write TCP, UDP or SCTP after the slash", word)
-		}
-		if p != netpoldv1.Protocol_PROTOCOL_TCP {
-			full = word
-		}
-		ports = append(ports, Port{Number: uint32(n), Protocol: p})
+		ports = append(ports, port)
 	}
-	if bare != "" && full != "" {
-		return nil, fmt.Errorf("ports %q: %s has a protocol and %s has none: give each its own, as %s/TCP", text, full, bare, bare)
+	for i, word := range words {
+		if strings.Contains(word, "/") {
+			continue
+		}
+		for _, near := range []int{nearestProtocol(words, i, -1), nearestProtocol(words, i, 1)} {
+			if near >= 0 && ports[near].Protocol != netpoldv1.Protocol_PROTOCOL_TCP {
+				return nil, fmt.Errorf("ports %q: %s has a protocol and %s has none: give each its own, as %s/TCP",
+					text, words[near], word, word)
+			}
+		}
 	}
 	return ports, nil
+}
+
+// nearestProtocol returns the index of the next word with a protocol, going from i by step; -1 for none.
+func nearestProtocol(words []string, i, step int) int {
+	for i += step; 0 <= i && i < len(words); i += step {
+		if strings.Contains(words[i], "/") {
+			return i
+		}
+	}
+	return -1
+}
+
+func parsePort(word string) (Port, error) {
+	number, protocol, hasProtocol := strings.Cut(word, "/")
+	n, err := strconv.ParseUint(number, 10, 16)
+	if err != nil || n == 0 || number[0] == '+' {
+		return Port{}, fmt.Errorf("port %q: write a number from 1 to 65535, as 7070 or 53/UDP, several with commas", word)
+	}
+	p, err := netpold.ParseProtocol(protocol)
+	if err != nil || hasProtocol && protocol == "" {
+		return Port{}, fmt.Errorf("port %q: write TCP, UDP or SCTP after the slash", word)
+	}
+	return Port{Number: uint32(n), Protocol: p}, nil
 }
 
 // parsePolicy checks a policy's name.

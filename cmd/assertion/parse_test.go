@@ -15,7 +15,7 @@ func TestParseLines(t *testing.T) {
 # The shop.
 deploy/shop/frontend -> svc/shop/cart 7070/TCP = allowed
   deploy/shop/frontend -> shop/redis-0 6379,6380 = denied by shop/default-deny # not for it
-any -> deploy/shop/cart 80, 443 = denied
+any -> deploy/shop/cart 80, 443/TCP,53/UDP = denied
 'shop' # wrong
 `
 	list, wrong := Parse([]byte(text))
@@ -34,7 +34,7 @@ any -> deploy/shop/cart 80, 443 = denied
 	want := []string{
 		"deploy/shop/frontend -> svc/shop/cart 7070/TCP = allowed",
 		"deploy/shop/frontend -> shop/redis-0 6379/TCP,6380/TCP = denied by shop/default-deny",
-		"any -> deploy/shop/cart 80/TCP,443/TCP = denied",
+		"any -> deploy/shop/cart 80/TCP,443/TCP,53/UDP = denied",
 		"shop?app=x,b=#http=80,ip=10.0.0.9 -> 2001:db8::1 53/UDP,53/TCP = allowed",
 	}
 	if d := cmp.Diff(want, got); d != "" {
@@ -49,35 +49,38 @@ any -> deploy/shop/cart 80, 443 = denied
 func TestParseRefuses(t *testing.T) {
 	const a = "shop/a -> shop/b "
 	tests := map[string]string{
-		"":                           "has no assertion",
-		"# nothing":                  "has no assertion",
-		"shop/a shop/b 80 = denied":  "line 1: \"shop/a shop/b 80 = denied\": no -> after the source",
-		a + "80 allowed":             "no = with spaces",
-		"shop/a -> = allowed":        "the destination is missing",
-		a + "= allowed":              "the port is missing",
-		a + "0 = allowed":            `port "0": write a number from 1 to 65535`,
-		a + "65536 = allowed":        `port "65536"`,
-		a + "+80 = allowed":          `port "+80"`,
-		a + "80, = allowed":          `port "": write a number`,
-		a + "http = allowed":         `port "http"`,
-		a + "80/ICMP = allowed":      `port "80/ICMP": write TCP, UDP or SCTP`,
-		a + "80/ = allowed":          `port "80/"`,
-		a + "80,443/UDP = allowed":   "443/UDP has a protocol and 80 has none: give each its own, as 80/TCP",
-		a + "80 = maybe":             `"maybe" is no claim`,
-		a + "80 = allowed by x/y":    "is no claim",
-		a + "80 =":                   `"" is no claim`,
-		a + "80 = denied by deny":    `policy "deny": write its namespace and name`,
-		"any -> any 80 = denied":     "any -> any asks nothing",
-		"shop -> shop/b 80 = denied": `endpoint "shop": neither an address nor a name`,
-		"\xff":                       "is not text in UTF-8",
-		"assertions:":                "line 1: assertions: must be a list",
-		"assertions: [":              "is not YAML",
-		"assertions: [x]":            "must be a mapping with the keys src, dst, ports, allowed, by",
-		"assertions: [{src: a/b}]":   "line 1: dst is missing",
-		"assertions: []":             "has no assertion",
-		"assertions: []\nmore: 1":    `line 2: unknown key "more"`,
-		"---\n- x":                   "line 2: must be a mapping with the keys assertions",
-		"assertions: []\n---\nx: y":  "a second document",
+		"":                                     "has no assertion",
+		"# nothing":                            "has no assertion",
+		"shop/a shop/b 80 = denied":            "line 1: \"shop/a shop/b 80 = denied\": no -> after the source",
+		a + "80 allowed":                       "no = with spaces",
+		"shop/a -> = allowed":                  "the destination is missing",
+		a + "= allowed":                        "the port is missing",
+		a + "0 = allowed":                      `port "0": write a number from 1 to 65535`,
+		a + "65536 = allowed":                  `port "65536"`,
+		a + "+80 = allowed":                    `port "+80"`,
+		a + "80, = allowed":                    `port "": write a number`,
+		a + "http = allowed":                   `port "http"`,
+		a + "80/ICMP = allowed":                `port "80/ICMP": write TCP, UDP or SCTP`,
+		a + "80/ = allowed":                    `port "80/"`,
+		a + "80,443/UDP = allowed":             "443/UDP has a protocol and 80 has none: give each its own, as 80/TCP",
+		a + "80 = maybe":                       `"maybe" is no claim`,
+		a + "80 = allowed by x/y":              "is no claim",
+		a + "80 =":                             `"" is no claim`,
+		a + "80 = denied by deny":              `policy "deny": write its namespace and name`,
+		"any -> any 80 = denied":               "any -> any asks nothing",
+		"shop -> shop/b 80 = denied":           `endpoint "shop": neither an address nor a name`,
+		a + "53/UDP,80 = allowed":              "53/UDP has a protocol and 80 has none",
+		a + "80,443/TCP,81,53/UDP = allowed":   "53/UDP has a protocol and 81 has none",
+		"\xff":                                 "is not text in UTF-8",
+		"assertions:":                          "line 1: assertions: must be a list",
+		"assertions: [":                        "is not YAML: near line ",
+		"assertions:\n- {src: a/b\n  dst: [\n": "did not find expected",
+		"assertions: [x]":                      "must be a mapping with the keys src, dst, ports, allowed, by",
+		"assertions: [{src: a/b}]":             "line 1: dst is missing",
+		"assertions: []":                       "has no assertion",
+		"assertions: []\nmore: 1":              `line 2: unknown key "more"`,
+		"---\n- x":                             "line 2: must be a mapping with the keys assertions",
+		"assertions: []\n---\nx: y":            "a second document",
 		"assertions:\n- {src: a/b, dst: c/d, ports: [80], allowed: yes!}":                 `allowed: "yes!": write true or false`,
 		"assertions:\n- {src: a/b, dst: c/d, ports: [], allowed: true}":                   "ports: has none",
 		"assertions:\n- {src: a/b, dst: c/d, ports: 80, allowed: true, by: a/b}":          "by: goes with allowed: false alone",

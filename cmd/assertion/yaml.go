@@ -13,7 +13,7 @@ func parseYAML(text []byte) (list []Assertion, wrong []*Error) {
 	var document yaml.Node
 	decoder := yaml.NewDecoder(strings.NewReader(string(text)))
 	if err := decoder.Decode(&document); err != nil {
-		return nil, []*Error{{Err: fmt.Errorf("is not YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))}}
+		return nil, []*Error{notYAML(err)}
 	}
 	var second yaml.Node
 	if decoder.Decode(&second) == nil {
@@ -40,6 +40,18 @@ func parseYAML(text []byte) (list []Assertion, wrong []*Error) {
 	return list, wrong
 }
 
+// notYAML returns the parser's error. Its line may be one too low, so it is not the place of the error.
+func notYAML(err error) *Error {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	if strings.HasPrefix(text, "line ") {
+		text = "near " + text
+	}
+	return &Error{Err: fmt.Errorf("is not YAML: %s: write %s", text, yamlForm)}
+}
+
+// yamlForm ends the errors of a document that is no list of assertions.
+const yamlForm = "{assertions: [{src: shop/a, dst: shop/b, ports: [80/TCP], allowed: true}]}"
+
 // fieldsOf returns the values of a mapping by key.
 func fieldsOf(node *yaml.Node, known ...string) (map[string]*yaml.Node, []*Error) {
 	if node.Kind != yaml.MappingNode {
@@ -57,7 +69,7 @@ func fieldsOf(node *yaml.Node, known ...string) (map[string]*yaml.Node, []*Error
 		case !isKnown:
 			wrong = append(wrong, &Error{key.Line, fmt.Errorf("unknown key %q: write %s", clipped(key.Value), strings.Join(known, ", "))})
 		case fields[key.Value] != nil:
-			wrong = append(wrong, &Error{key.Line, fmt.Errorf("key %q is given twice", key.Value)})
+			wrong = append(wrong, &Error{key.Line, fmt.Errorf("key %q is given twice: leave one out", clipped(key.Value))})
 		}
 		if value.Kind == yaml.AliasNode {
 			value = value.Alias
@@ -83,7 +95,7 @@ func parseItem(item *yaml.Node) (Assertion, []*Error) {
 	text := func(name string) string {
 		switch node := fields[name]; {
 		case node == nil:
-			refuse(nil, "%s is missing", name)
+			refuse(nil, "%s is missing: write %s", name, yamlForm)
 		case node.Kind != yaml.ScalarNode || node.Tag == "!!null":
 			refuse(node, "%s: must be text", name)
 		default:
@@ -111,7 +123,7 @@ func parseItem(item *yaml.Node) (Assertion, []*Error) {
 			refuse(fields["by"], "by: %w", err)
 		}
 		if a.Allowed {
-			refuse(fields["by"], "by: goes with allowed: false alone")
+			refuse(fields["by"], "by: goes with allowed: false alone: leave it out, or claim that")
 		}
 	}
 	return a, wrong
@@ -120,7 +132,7 @@ func parseItem(item *yaml.Node) (Assertion, []*Error) {
 // portsText returns ports as a line has them. One port need not be a list.
 func portsText(node *yaml.Node, refuse func(*yaml.Node, string, ...any)) string {
 	if node == nil {
-		refuse(nil, "ports is missing")
+		refuse(nil, "ports is missing: write %s", yamlForm)
 		return ""
 	}
 	items := []*yaml.Node{node}

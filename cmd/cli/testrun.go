@@ -243,6 +243,8 @@ func contradiction(a *assertion.Assertion, answer *netpoldv1.AllowedResponse) st
 
 // explain returns what check would say.
 func (r *testRun) explain(ctx context.Context, q *netpoldv1.AllowedRequest) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.inv.config.Client.Timeout)
+	defer cancel()
 	q.Details = true
 	answer, err := r.asker.Allowed(ctx, q)
 	if err != nil {

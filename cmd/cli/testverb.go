@@ -98,8 +98,6 @@ func (v *testVerb) run(ctx context.Context, files []string) error {
 		return err
 	}
 	defer closeAsker()
-	ctx, cancel := context.WithTimeout(ctx, v.inv.config.Client.Timeout)
-	defer cancel()
 	results, err := newTestRun(v.inv, asker).results(ctx, read)
 	if err != nil {
 		return v.inv.callError(err)
@@ -161,7 +159,7 @@ func (v *testVerb) text(name string) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(in, maxAssertionBytes+1))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w: give a file of assertions, or - for standard input", name, err)
 	case len(text) > maxAssertionBytes:
 		return nil, fmt.Errorf("%s: more than %d MiB: divide it", name, maxAssertionBytes>>20)
 	}
