@@ -32,7 +32,7 @@ func (r *reading) file(name string, data []byte, found bool) {
 	isJSON := strings.EqualFold(filepath.Ext(strings.TrimSuffix(name, ".gz")), ".json")
 	if isJSON || beginsJSON(data) {
 		raws, rest, err := jsonDocuments(data)
-		// JSON behind JSON is a stream of JSON, also where it is broken; anything else behind it may be a marker of YAML.
+		// JSON behind JSON is a stream of JSON, even if it is broken. Anything else behind it may be a marker of YAML.
 		if err == nil || isJSON || len(raws) > 0 && beginsJSON(rest) {
 			for i, raw := range raws {
 				r.document(place{file: name, document: i + 1}, raw)
@@ -73,7 +73,7 @@ func (r *reading) yaml(name string, d document) {
 		r.notYAML(at, d, err)
 		return
 	}
-	// A key that is given twice is wrong in what plays a part only, and where it tells what that is.
+	// A repeated key is a problem only in what plays a part, and in the fields that say what the object is.
 	head := headOf(raw)
 	if partOf(head) == partNone && !headTwice(text) {
 		r.document(at, raw)
@@ -111,7 +111,7 @@ func beginsJSON(data []byte) bool {
 	return len(data) > 0 && (data[0] == '{' || data[0] == '[')
 }
 
-// jsonDocuments are the values of a stream of JSON, and where one is none, the rest from there on.
+// jsonDocuments returns the values of a stream of JSON. If one is broken, rest is the text from there on.
 func jsonDocuments(data []byte) (raws []json.RawMessage, rest []byte, err error) {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	for {
@@ -126,7 +126,7 @@ func jsonDocuments(data []byte) (raws []json.RawMessage, rest []byte, err error)
 	}
 }
 
-// yamlError is an error of YAML in one line, with the lines of the file.
+// yamlError returns an error of YAML in one line, with line numbers of the file.
 func yamlError(err error, offset int) string {
 	message := err.Error()
 	for _, prefix := range []string{"error converting YAML to JSON: ", "yaml: ", "unmarshal errors:"} {
@@ -142,7 +142,7 @@ func yamlError(err error, offset int) string {
 	return strings.Join(strings.Fields(message), " ")
 }
 
-// moreBehind tells what is wrong where a document does not reach to the end of its text: the rest would not be heard.
+// moreBehind returns a message if text follows the end of a document, and otherwise nothing: the parser would ignore it.
 func moreBehind(d document) string {
 	decoder := yamlv2.NewDecoder(bytes.NewReader(d.text))
 	if decoder.Decode(&anything{}) != nil {
@@ -155,7 +155,7 @@ func moreBehind(d document) string {
 	return "more follows the end of the document" + whereMore(err, d.line) + ": separate documents with ---"
 }
 
-// whereMore tells the line at which the parser looked for another document; it counts these from 0, and leaves 0 out.
+// whereMore returns the line at which the parser expected another document. The parser counts from 0, and omits 0.
 func whereMore(err error, offset int) string {
 	if err == nil {
 		return "" // a whole document
@@ -173,10 +173,10 @@ func whereMore(err error, offset int) string {
 // anything takes any YAML and keeps nothing.
 type anything struct{}
 
-// UnmarshalYAML takes what there is.
+// UnmarshalYAML accepts any value.
 func (*anything) UnmarshalYAML(func(any) error) error { return nil }
 
-// headTwice tells whether what tells an object is given twice.
+// headTwice reports whether a field that says what the object is stands there twice.
 func headTwice(text []byte) bool {
 	var fields yamlv2.MapSlice
 	if yamlv2.Unmarshal(text, &fields) != nil {
@@ -194,7 +194,7 @@ func headTwice(text []byte) bool {
 	return false
 }
 
-// utf8Of takes the byte order mark away, and reads UTF-16, which some shells write, where that mark tells so.
+// utf8Of removes the byte order mark. If the mark says UTF-16, which some shells write, it returns the text as UTF-8.
 func utf8Of(data []byte) ([]byte, error) {
 	if rest, ok := bytes.CutPrefix(data, []byte("\xef\xbb\xbf")); ok {
 		return rest, nil

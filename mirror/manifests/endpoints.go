@@ -133,7 +133,7 @@ func endpointsOf(s *corev1.Service, p *pod) []engine.SliceEndpoint {
 	return endpoints
 }
 
-// hasFamily tells whether a Service is of a family. One that was never applied does not say, and is of every family.
+// hasFamily reports whether a Service has a family. One that was never applied names none, and has every family.
 func hasFamily(s *corev1.Service, is6 bool) bool {
 	family := corev1.IPv4Protocol
 	if is6 {

@@ -19,14 +19,14 @@ import (
 // sum is the hash of all files, and of what can not be read among them: equal sums are equal states.
 type sum [sha256.Size]byte
 
-// file is a manifest: where it is, and its place below the path that was asked for.
+// A file is a manifest: its path, and the same below the path that was asked for.
 type file struct {
 	path, relative string
 	// once says that it can be read only once; see [streams].
 	once bool
 }
 
-// listing is what is below a path.
+// A listing is what lies below the paths.
 type listing struct {
 	files []file
 	// dirs are the directories that hold them, for a watch.
@@ -82,7 +82,7 @@ func unreadable(path string, err error) error {
 	return &PathError{path, fmt.Errorf("%w: %s", reasonOf(err), remedy)}
 }
 
-// reasonOf is an error of the file system without the path, which is told already.
+// reasonOf returns an error of the file system without the path, which the caller names.
 func reasonOf(err error) error {
 	if pathError, ok := errors.AsType[*os.PathError](err); ok {
 		return pathError.Err
@@ -156,7 +156,7 @@ func endingOf(path string) string {
 	return ending
 }
 
-// first tells whether a file or directory is met for the first time: links may lead to it again, or in a circle.
+// first reports whether a file or directory is met for the first time. Links may lead to it again, or in a circle.
 func (l *listing) first(path string) bool {
 	resolved, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -187,7 +187,7 @@ func (l *listing) mark(h hash.Hash) {
 // markUnread keeps what can not be read apart from every file: no name begins with a zero.
 func markUnread(h hash.Hash, p mirror.Problem) { mark(h, "\x00"+p.File+"\x00"+p.Message, 0) }
 
-// all reads every file of the options into r, and gives the sum of their bytes and their number.
+// all reads every file of the options into r. It returns the sum of their bytes, and how many there are.
 func (r *reading) all(ctx context.Context, o Options, streams *streams) (sum, int, error) {
 	h := sha256.New()
 	l, err := list(o.Paths)
@@ -227,7 +227,7 @@ func (r *reading) all(ctx context.Context, o Options, streams *streams) (sum, in
 	return sum(h.Sum(nil)), len(l.files), nil
 }
 
-// fingerprint is the sum that a reading of the paths would give, without reading it into memory.
+// fingerprint returns the sum that reading the paths would give, without holding the files in memory.
 func fingerprint(paths []string, streams *streams) (sum, error) {
 	l, err := list(paths)
 	if err != nil {

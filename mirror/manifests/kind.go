@@ -11,7 +11,7 @@ import (
 	"github.com/netpold/netpold/mirror/convert"
 )
 
-// head is what tells an object.
+// A head has the fields that say which object it is.
 type head struct {
 	APIVersion text `json:"apiVersion"`
 	Kind       text `json:"kind"`
@@ -23,7 +23,7 @@ type head struct {
 		ResourceVersion text `json:"resourceVersion"`
 	} `json:"metadata"`
 	Items []json.RawMessage `json:"items"`
-	// twice is a field that is given twice, of those that tell what the object is.
+	// twice is a repeated field among apiVersion, kind and items; empty if there is none.
 	twice string
 }
 
@@ -41,7 +41,7 @@ func (h *head) isForeign(raw []byte) bool {
 	return true
 }
 
-// text is a string, and empty for anything else: what is wrong with it is told when the whole object is read.
+// text is a string, and empty for any other value. Decoding the whole object reports that value.
 type text string
 
 // UnmarshalJSON takes strings and nothing else.
@@ -65,7 +65,7 @@ func headOf(raw []byte) head {
 	return h
 }
 
-// isHeadField tells the fields that decide what an object is, and what a list holds.
+// isHeadField reports whether a field decides what an object is, or what a list holds.
 func isHeadField(name string) bool { return name == "apiVersion" || name == "kind" || name == "items" }
 
 // part is what an object is for decisions.
@@ -86,7 +86,7 @@ const (
 	partUnknown
 )
 
-// versionOf is the API version in which a kind is read; empty for kinds that play no part.
+// versionOf returns the API version in which a kind is read; empty for kinds that play no part.
 func versionOf(name string) string {
 	kind, ok := convert.KindNamed(name)
 	if !ok {
@@ -105,7 +105,7 @@ func isReadIn(name, version string) bool {
 	return ok
 }
 
-// partOf tells what an object is by its head.
+// partOf returns the part that an object plays, by its head.
 func partOf(h head) part {
 	kind, version := string(h.Kind), string(h.APIVersion)
 	item, isList := strings.CutSuffix(kind, "List")
@@ -161,7 +161,7 @@ func others(version string) []string {
 	return nil
 }
 
-// spelled is the kind and the API version of what plays a part, for a head that tells it in another case, in the plural, or
+// spelled returns the kind and API version of what plays a part, for a head that has it in another case, in the plural, or
 // with spaces around it; empty for other heads. Extensions may name their kinds as they like.
 func spelled(h head) (kind, version string) {
 	group := groupOf(string(h.APIVersion))
@@ -182,7 +182,7 @@ func spelled(h head) (kind, version string) {
 	return kind, version
 }
 
-// singular is the kind that is written in lower case, in the singular or the plural; empty where there is none.
+// singular returns the kind for a name in lower case, in the singular or the plural; empty if there is none.
 func singular(written string) string {
 	for _, kind := range slices.Concat(convert.Kinds(), convert.WorkloadKinds()) {
 		lower := strings.ToLower(kind.Name)
@@ -203,12 +203,12 @@ func groupOf(version string) string {
 	return group
 }
 
-// builtIn tells the groups of Kubernetes itself from those of extensions, which have kinds of the same names.
+// builtIn reports whether a group is Kubernetes' own. Extensions have kinds of the same names.
 func builtIn(group string) bool {
 	return !strings.Contains(group, ".") || convert.HasGroup(group)
 }
 
-// ignoredAs is the name under which an object that plays no part is counted: its kind, with the group where the kind alone
+// ignoredAs returns the name under which an object that plays no part is counted: its kind, with the group where the kind alone
 // would be taken for another.
 func ignoredAs(h head) string {
 	if versionOf(string(h.Kind)) != "" {

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// kustomization is a file that tells kustomize what to do with what lies beside it.
+// A kustomization is an instruction to kustomize about the files beside it.
 type kustomization struct {
 	at  place
 	raw []byte

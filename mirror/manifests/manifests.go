@@ -23,14 +23,14 @@ import (
 	"github.com/netpold/netpold/mirror/convert"
 )
 
-// Options tell what to read.
+// Options say what to read.
 type Options struct {
 	// Paths are read as one. Each is a file, a directory that is read recursively (*.yaml, *.yml and *.json, without hidden
 	// ones), or "-" for Stdin. A file that several of them lead to is read once.
 	Paths []string
 	// Stdin is read for the path "-".
 	Stdin io.Reader
-	// Namespace is that of objects without one; "default" where it is empty.
+	// Namespace is given to objects that have none; empty means "default".
 	Namespace string
 }
 
@@ -105,13 +105,13 @@ func Read(ctx context.Context, o Options) (Result, error) {
 	return result, err
 }
 
-// content tells the very bytes that were read: their sum, and how many each file has.
+// content identifies the bytes that were read: their sum, and how many each file has.
 type content struct {
 	sum   sum
 	sizes map[string]int
 }
 
-// read is Read, and tells what was read.
+// read does the work of Read, and also returns what was read.
 func read(ctx context.Context, o Options, streams *streams) (Result, content, error) {
 	if o.Namespace == "" {
 		o.Namespace = "default"
@@ -146,7 +146,7 @@ func read(ctx context.Context, o Options, streams *streams) (Result, content, er
 	return result, c, nil
 }
 
-// emptiness says what was found where there is no object.
+// emptiness returns what was found instead of an object.
 func (r *Report) emptiness() string {
 	switch {
 	case r.Files == 0:

@@ -51,17 +51,18 @@ type reading struct {
 	sizes map[string]int
 }
 
-// identity tells objects of a kind apart.
+// An identity names one object among all.
 type identity struct{ kind, namespace, name string }
 
 func newReading(namespace string) *reading {
 	return &reading{
-		namespace: namespace, ignored: map[string]int{}, leftOut: map[string][]string{}, seen: map[identity]place{}, sliced: map[identity]bool{}, sizes: map[string]int{},
+		namespace: namespace, ignored: map[string]int{}, leftOut: map[string][]string{},
+		seen: map[identity]place{}, sliced: map[identity]bool{}, sizes: map[string]int{},
 		mostEndpoints: maxMadeEndpoints,
 	}
 }
 
-// place is where an object is.
+// A place is where an object was read, and which object it is.
 type place struct {
 	file     string
 	document int
@@ -73,7 +74,7 @@ type place struct {
 	uid, resourceVersion string
 }
 
-// of is the place of the object with this head.
+// of returns the place of the object with this head.
 func (at place) of(h head, namespace string) place {
 	at.uid, at.resourceVersion = string(h.Metadata.UID), string(h.Metadata.ResourceVersion)
 	at.version, at.kind, at.name, at.namespace = string(h.APIVersion), string(h.Kind), string(h.Metadata.Name), ""
@@ -121,7 +122,7 @@ func (r *reading) warn(at place, field, message string) {
 	r.problems[len(r.problems)-1].Warning = true
 }
 
-// found takes over the problems of a conversion, and tells whether they are warnings at most.
+// found adds the problems of a conversion, and reports whether all are warnings.
 func (r *reading) found(at place, prefix string, problems []mirror.Problem) bool {
 	ok := true
 	for _, p := range problems {

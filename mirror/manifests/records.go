@@ -29,7 +29,7 @@ func attributes(p *mirror.FoldedProblem) []any {
 // maxNamed is how many removed policies a record names.
 const maxNamed = 5
 
-// logRemovedPolicies tells of policies that an edit has removed: what they denied may be allowed from now on, and a file that
+// logRemovedPolicies logs the policies that an edit has removed: what they denied may be allowed from now on, and a file that
 // was left out by mistake looks the same.
 func (s *Source) logRemovedPolicies(changes []engine.Change, remaining int) {
 	var removed []string

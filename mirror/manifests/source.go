@@ -20,7 +20,7 @@ import (
 	"github.com/netpold/netpold/mirror/convert"
 )
 
-// SourceOptions tell what to serve and how to watch it.
+// SourceOptions say what to serve and how to watch it.
 type SourceOptions struct {
 	Options
 	// Engine are the options of the cluster that the source owns.
@@ -30,7 +30,7 @@ type SourceOptions struct {
 	// Quiet is how long the files have to rest before they are read again; 100 ms where it is 0. Files that never rest are read
 	// every tenth time.
 	Quiet time.Duration
-	// Check is how often the files are compared even though nothing was heard of them; 30 s where it is 0.
+	// Check is how often the files are compared without an event; 0 means 30 s.
 	Check time.Duration
 }
 
@@ -151,7 +151,7 @@ func (s *Source) load(ctx context.Context) error {
 	return nil
 }
 
-// emptied finds files that had objects and have no byte left: they are about to be written.
+// emptied returns an error for files that had objects and have no byte left: they are about to be written.
 func (s *Source) emptied(sizes map[string]int) error {
 	var problems []mirror.Problem
 	for _, name := range slices.Sorted(maps.Keys(sizes)) {
@@ -165,7 +165,7 @@ func (s *Source) emptied(sizes map[string]int) error {
 	return &ProblemsError{Problems: problems}
 }
 
-// refuse keeps the last good state, and tells why, once for the same problems.
+// refuse keeps the last good state, and logs why, once for the same problems.
 func (s *Source) refuse(report Report, err error) {
 	problems, failure := report.Problems, ""
 	if invalid, ok := errors.AsType[*ProblemsError](err); !ok {
@@ -233,7 +233,7 @@ func (s *Source) contentOf(files sum) (short [16]byte) {
 	return short
 }
 
-// State is the present state; false before the first (S26).
+// State returns the present state; false before the first (S26).
 func (s *Source) State() (mirror.State, bool) {
 	p := s.present.Load()
 	if p == nil {
@@ -279,7 +279,7 @@ func (s *Source) Wait(ctx context.Context, wanted string) (mirror.State, error) 
 	}
 }
 
-// Status tells what is served, and what is wrong.
+// Status returns what is served, and what is wrong.
 func (s *Source) Status() mirror.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -57,7 +57,7 @@ func split(data []byte) []document {
 // breaks are the line ends of YAML 1.1: CR and LF, and NEL, LS and PS, which other readers of lines do not know.
 const breaks = "\r\n\u0085\u2028\u2029"
 
-// lineEnd is where the first line ends, behind its break. It looks at no byte twice: a file may be one line of CRs.
+// lineEnd returns where the first line ends, behind its break. It looks at no byte twice: a file may be one line of CRs.
 func lineEnd(data []byte) int {
 	for i, b := range data {
 		rest := data[i:]
@@ -78,7 +78,7 @@ func lineEnd(data []byte) int {
 	return len(data)
 }
 
-// isMarker tells whether a line is a marker of documents, which ends at a space or with the line.
+// isMarker reports whether a line is a marker of documents, which ends at a space or with the line.
 func isMarker(line []byte, marker string) bool {
 	rest, ok := bytes.CutPrefix(line, []byte(marker))
 	if !ok || len(rest) == 0 {

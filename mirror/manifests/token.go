@@ -42,7 +42,7 @@ func parseToken(s string) (token, error) {
 	return t, nil
 }
 
-// reaches tells whether the state that t names is not older than the one that wanted names.
+// reaches returns an error if the state that t names may be older than the one that wanted names.
 func (t token) reaches(wanted token) error {
 	if wanted.content == t.content || wanted.instance == t.instance && wanted.generation <= t.generation {
 		return nil

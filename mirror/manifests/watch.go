@@ -51,7 +51,7 @@ func (s *Source) Reload() {
 // watch is one run over the files.
 type watch struct {
 	source *Source
-	// notify tells of changes; nil where the system can not.
+	// notify has the system's events; nil if it gives none.
 	notify *fsnotify.Watcher
 	// dirs are the directories in which every change counts, names are paths that count wherever they are.
 	dirs, names map[string]bool
@@ -104,13 +104,13 @@ func (w *watch) loop(ctx context.Context, events <-chan fsnotify.Event, errs <-c
 	}
 }
 
-// concerns tells whether a changed path may change what is read. Mounted volumes are changed by links that begin with "..".
+// concerns reports whether a changed path may change what is read. Mounted volumes are changed by links that begin with "..".
 func (w *watch) concerns(path string) bool {
 	return w.dirs[filepath.Dir(path)] || w.names[path] || strings.HasPrefix(filepath.Base(path), "..")
 }
 
 // compare loads the files if they are not those that were tried last. Watches are set before the files are read, so that a
-// change is seen by the one or told by the other.
+// change is seen by the one or causes an event of the other.
 func (w *watch) compare(ctx context.Context) error {
 	w.follow()
 	s := w.source

@@ -46,7 +46,7 @@ func (r *reading) pod(p *corev1.Pod, object *engine.Pod) {
 	})
 }
 
-// isReady tells whether a Pod takes traffic: by its condition, or, where the status has none, by its phase.
+// isReady reports whether a Pod takes traffic: by its condition or, if the status has none, by its phase.
 func isReady(s *corev1.PodStatus) bool {
 	if len(s.Conditions) == 0 {
 		return s.Phase == "" || s.Phase == corev1.PodRunning
