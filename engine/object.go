@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"net/netip"
 	"strconv"
 )
@@ -11,6 +12,40 @@ import (
 type Object interface {
 	key() ObjectKey
 }
+
+// Kind is the kind of an [Object].
+type Kind uint8
+
+// The kinds of objects.
+const (
+	KindPod Kind = iota
+	KindNamespace
+	KindPolicy
+	KindNode
+	KindService
+	KindEndpointSlice
+)
+
+// ObjectKey names an object among all objects of a cluster. Its Namespace is empty for kinds that have none.
+type ObjectKey struct {
+	Kind            Kind
+	Namespace, Name string
+}
+
+// Compare orders keys by kind, namespace and name.
+func (k ObjectKey) Compare(o ObjectKey) int {
+	return cmp.Or(cmp.Compare(k.Kind, o.Kind), cmp.Compare(k.Namespace, o.Namespace), cmp.Compare(k.Name, o.Name))
+}
+
+// KeyOf returns the key of an object. Two objects with one key are versions of one object.
+func KeyOf(o Object) ObjectKey { return o.key() }
+
+func (p *Pod) key() ObjectKey           { return ObjectKey{KindPod, p.Namespace, p.Name} }
+func (n *Namespace) key() ObjectKey     { return ObjectKey{KindNamespace, "", n.Name} }
+func (p *Policy) key() ObjectKey        { return ObjectKey{KindPolicy, p.Namespace, p.Name} }
+func (n *Node) key() ObjectKey          { return ObjectKey{KindNode, "", n.Name} }
+func (s *Service) key() ObjectKey       { return ObjectKey{KindService, s.Namespace, s.Name} }
+func (s *EndpointSlice) key() ObjectKey { return ObjectKey{KindEndpointSlice, s.Namespace, s.Name} }
 
 // Change is one object that came, changed or went.
 type Change struct {
@@ -211,31 +246,3 @@ func (p Protocol) String() string {
 	}
 	return "Protocol(" + strconv.Itoa(int(p)) + ")"
 }
-
-type kind uint8
-
-const (
-	kindPod kind = iota
-	kindNamespace
-	kindNode
-	kindPolicy
-	kindService
-	kindSlice
-	kindCount
-)
-
-// ObjectKey names one object among all objects of a cluster. It is comparable.
-type ObjectKey struct {
-	kind            kind
-	Namespace, Name string
-}
-
-// KeyOf returns the key of o. The keys of two objects are equal if they are of one kind, namespace and name.
-func KeyOf(o Object) ObjectKey { return o.key() }
-
-func (p *Pod) key() ObjectKey           { return ObjectKey{kindPod, p.Namespace, p.Name} }
-func (n *Namespace) key() ObjectKey     { return ObjectKey{kindNamespace, "", n.Name} }
-func (n *Node) key() ObjectKey          { return ObjectKey{kindNode, "", n.Name} }
-func (p *Policy) key() ObjectKey        { return ObjectKey{kindPolicy, p.Namespace, p.Name} }
-func (s *Service) key() ObjectKey       { return ObjectKey{kindService, s.Namespace, s.Name} }
-func (s *EndpointSlice) key() ObjectKey { return ObjectKey{kindSlice, s.Namespace, s.Name} }

@@ -1,33 +1,32 @@
 package enginetest
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/netpold/netpold/engine"
 )
 
-// State is a set of objects by kind, namespace and name. The zero State is not ready; use make.
-type State map[string]engine.Object
+// State is a set of objects by key. The zero State is not ready; use make.
+type State map[engine.ObjectKey]engine.Object
 
 // Apply applies changes as the engine has to: the last one of an object counts.
 func (s State) Apply(changes []engine.Change) {
 	for _, c := range changes {
 		if c.Delete {
-			delete(s, keyOf(c.Object))
+			delete(s, engine.KeyOf(c.Object))
 		} else {
-			s[keyOf(c.Object)] = Clone(c.Object)
+			s[engine.KeyOf(c.Object)] = Clone(c.Object)
 		}
 	}
 }
 
-// Objects are the objects in the order of kind and name.
+// Objects returns the objects in the order of their keys.
 func (s State) Objects() []engine.Object {
-	keys := make([]string, 0, len(s))
+	keys := make([]engine.ObjectKey, 0, len(s))
 	for k := range s {
 		keys = append(keys, k)
 	}
-	slices.Sort(keys)
+	slices.SortFunc(keys, engine.ObjectKey.Compare)
 	list := make([]engine.Object, len(keys))
 	for i, k := range keys {
 		list[i] = s[k]
@@ -35,31 +34,12 @@ func (s State) Objects() []engine.Object {
 	return list
 }
 
-func keyOf(o engine.Object) string {
-	switch o := o.(type) {
-	case *engine.Pod:
-		return "Pod " + o.Namespace + "/" + o.Name
-	case *engine.Policy:
-		return "Policy " + o.Namespace + "/" + o.Name
-	case *engine.Namespace:
-		return "Namespace " + o.Name
-	case *engine.Node:
-		return "Node " + o.Name
-	case *engine.Service:
-		return "Service " + o.Namespace + "/" + o.Name
-	case *engine.EndpointSlice:
-		return "EndpointSlice " + o.Namespace + "/" + o.Name
-	default:
-		panic(fmt.Sprintf("no kind of the engine's: %T", o))
-	}
-}
-
 // Cluster is a random set of objects of every kind.
 func (r *Random) Cluster() []engine.Object {
 	s := State{}
 	for range 10 + r.rand.IntN(30) {
 		o := r.filled(r.named(), false)
-		s[keyOf(o)] = o
+		s[engine.KeyOf(o)] = o
 	}
 	return s.Objects()
 }
@@ -73,7 +53,7 @@ func (r *Random) Events(objects []engine.Object) [][]engine.Change {
 	}
 	for range r.rand.IntN(4) { // objects that come and go, or never came
 		o := r.named()
-		if slices.ContainsFunc(objects, func(x engine.Object) bool { return keyOf(x) == keyOf(o) }) {
+		if slices.ContainsFunc(objects, func(x engine.Object) bool { return engine.KeyOf(x) == engine.KeyOf(o) }) {
 			continue
 		}
 		h := r.history(r.filled(o, false))
@@ -178,7 +158,7 @@ func (r *Random) Churn(s State) []engine.Change {
 		if list := now.Objects(); len(list) > 0 && r.chance(60) {
 			c.Object = list[r.rand.IntN(len(list))]
 		}
-		known, there := now[keyOf(c.Object)]
+		known, there := now[engine.KeyOf(c.Object)]
 		switch n := r.rand.IntN(100); {
 		case n < 25:
 			c = engine.Change{Object: Clone(c.Object), Delete: true}
