@@ -111,8 +111,29 @@ const (
 	DeniedAtIngress
 )
 
-// Allowed tells whether the reason is one to allow.
+// Allowed reports whether the reason is one to allow.
 func (r Reason) Allowed() bool { return Self <= r && r <= AllowedByRule }
+
+// String returns the reason in words that are stable, such as "denied_at_egress".
+func (r Reason) String() string {
+	switch r {
+	case Unknown:
+		return "unknown"
+	case Self:
+		return "self"
+	case LocalNode:
+		return "local_node"
+	case NotIsolated:
+		return "not_isolated"
+	case AllowedByRule:
+		return "allowed_by_rule"
+	case DeniedAtEgress:
+		return "denied_at_egress"
+	case DeniedAtIngress:
+		return "denied_at_ingress"
+	}
+	return "reason(" + strconv.Itoa(int(r)) + ")"
+}
 
 // Families is a set of address families.
 type Families uint8

@@ -19,7 +19,7 @@ func Diff(got engine.Decision, gotErr error, want engine.Decision, wantErr error
 		return d.text()
 	}
 	d.note("Allowed", got.Allowed, want.Allowed)
-	d.note("Reason", reason(got.Reason), reason(want.Reason))
+	d.note("Reason", got.Reason, want.Reason)
 	d.note("Families", familyText(got.Families), familyText(want.Families))
 	d.note("BackendsAllowed", got.BackendsAllowed, want.BackendsAllowed)
 	d.note("BackendsTotal", got.BackendsTotal, want.BackendsTotal)
@@ -77,14 +77,6 @@ func errorText(err error) string {
 		return fmt.Sprintf("code %d at %s", q.Code, end)
 	}
 	return codes[q.Code] + " at " + end
-}
-
-func reason(r engine.Reason) string {
-	reasons := [...]string{"Unknown", "Self", "LocalNode", "NotIsolated", "AllowedByRule", "DeniedAtEgress", "DeniedAtIngress"}
-	if int(r) >= len(reasons) {
-		return fmt.Sprintf("reason %d", r)
-	}
-	return reasons[r]
 }
 
 func familyText(f engine.Families) string {

@@ -44,7 +44,7 @@ func TestRandomReachesEveryAnswer(t *testing.T) {
 	t.Logf("reasons %v, errors %v, families %v, partly %d, by both %d, later rule %d", reasons, codes, families, partly, byBoth, laterRule)
 	for reason, n := range reasons {
 		if n < least && engine.Reason(reason) != engine.Unknown {
-			t.Errorf("reason %d came %d times", reason, n)
+			t.Errorf("reason %v came %d times", engine.Reason(reason), n)
 		}
 	}
 	if reasons[engine.Unknown] > 0 {

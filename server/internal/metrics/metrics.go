@@ -110,8 +110,8 @@ func (m *Metrics) registerDecisions() {
 	}, []string{"method"})
 	m.Registry.MustRegister(decisions, duration, batchSize)
 	for i := range m.decisions {
-		name, allowed := reasonLabel(engine.Reason(i))
-		m.decisions[i] = decisions.WithLabelValues(strconv.FormatBool(allowed), name)
+		reason := engine.Reason(i)
+		m.decisions[i] = decisions.WithLabelValues(strconv.FormatBool(reason.Allowed()), reason.String())
 	}
 	m.duration = map[string]prometheus.Observer{
 		Allowed:       duration.WithLabelValues(Allowed),
@@ -121,28 +121,6 @@ func (m *Metrics) registerDecisions() {
 	m.batchSize = map[string]prometheus.Observer{
 		BatchAllowed:  batchSize.WithLabelValues(BatchAllowed),
 		StreamAllowed: batchSize.WithLabelValues(StreamAllowed),
-	}
-}
-
-// reasonLabel returns the value of the label reason, and whether that reason allows.
-func reasonLabel(reason engine.Reason) (name string, allowed bool) {
-	switch reason {
-	case engine.Self:
-		return "self", true
-	case engine.LocalNode:
-		return "local_node", true
-	case engine.NotIsolated:
-		return "not_isolated", true
-	case engine.AllowedByRule:
-		return "allowed_by_rule", true
-	case engine.DeniedAtEgress:
-		return "denied_at_egress", false
-	case engine.DeniedAtIngress:
-		return "denied_at_ingress", false
-	case engine.Unknown:
-		return "unknown", false
-	default:
-		return "unknown", false
 	}
 }
 
