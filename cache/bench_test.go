@@ -161,7 +161,7 @@ func BenchmarkAllowed(b *testing.B) {
 			for _, traffic := range k.traffics() {
 				questions := built.traffic(traffic, k.ask)
 				names := []string{"off", "on"}
-				if s := built.cluster.Snapshot(); !s.Several(&questions[0]) {
+				if s := built.cluster.Snapshot(); !s.FansOut(&questions[0]) {
 					names = append(names, "every")
 				}
 				for _, name := range names {

@@ -1,10 +1,10 @@
 // Package cache remembers decisions in front of the engine, for the questions that take longer to decide than to look up.
 //
-//	question ─► Key ─► shard ─► entry ─► is it valid for this snapshot? ─► its decision
-//	                              │       the number that it was last valid for; or else engine.Snapshot.Holds
+//	question ─► QueryKey ─► shard ─► entry ─► is it valid for this snapshot? ─► its decision
+//	                              │       the number that it was last valid for; or else engine.Snapshot.StillHolds
 //	                              └─ none, or not valid ─► the engine ─► a new entry
 //
-// An entry is a decision and its [engine.Basis]: the immutable records that it was computed from. It is used only for
+// An entry is a decision and its [engine.ReadSet]: the immutable records that it was computed from. It is used only for
 // snapshots that still have them, so that it is never older than the snapshot that is asked (S29), and nothing has to be
 // thrown away when something else changes. Snapshots need no order for that: one reader may ask an old one while others ask
 // newer ones, and each gets the decision of its own.
@@ -63,8 +63,8 @@ func New(size int) *Cache {
 // entry is a decision that was computed once. It is immutable but for validFor.
 type entry struct {
 	decision engine.Decision
-	basis    engine.Basis
-	// validFor is the number of a snapshot for which the basis holds, the last for which that was found.
+	readSet  engine.ReadSet
+	// validFor is the number of a snapshot for which the read set still holds, the last for which that was found.
 	validFor atomic.Uint64
 }
 
@@ -73,7 +73,7 @@ func (e *entry) valid(s *engine.Snapshot, number uint64, q *engine.Query) bool {
 	if e.validFor.Load() == number {
 		return true
 	}
-	if !s.Holds(q, &e.basis) {
+	if !s.StillHolds(q, &e.readSet) {
 		return false
 	}
 	e.validFor.Store(number)
@@ -82,7 +82,7 @@ func (e *entry) valid(s *engine.Snapshot, number uint64, q *engine.Query) bool {
 
 // AllowedUntil answers as s does.
 func (c *Cache) AllowedUntil(done <-chan struct{}, s *engine.Snapshot, q engine.Query) (engine.Decision, error) {
-	if !c.every && !s.Several(&q) {
+	if !c.every && !s.FansOut(&q) {
 		return s.AllowedUntil(done, q)
 	}
 	k, ok := q.Key()
@@ -99,8 +99,8 @@ func (c *Cache) AllowedUntil(done <-chan struct{}, s *engine.Snapshot, q engine.
 	in.misses.Add(1)
 	decision, err := s.AllowedUntil(done, q)
 	if err == nil && remember {
-		if basis, ok := s.Basis(&q); ok {
-			fresh := &entry{decision: decision, basis: basis}
+		if set, ok := s.ReadSet(&q); ok {
+			fresh := &entry{decision: decision, readSet: set}
 			fresh.validFor.Store(number)
 			in.put(k, fresh)
 			return decision, nil

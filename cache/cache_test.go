@@ -355,11 +355,11 @@ func TestRoom(t *testing.T) {
 	}
 	s, c := cluster.Snapshot(), New(60)
 	q := engine.Query{Src: engine.ByPod("a", "p-0"), Dst: engine.ByWorkload("a", engine.Workload{Kind: "Deployment", Name: "all"})}
-	basis, ok := s.Basis(&q)
-	if !ok || basis.Records() < 240 {
-		t.Fatalf("the basis has %d records, want each Pod's", basis.Records())
+	set, ok := s.ReadSet(&q)
+	if !ok || set.Records() < 240 {
+		t.Fatalf("the read set has %d records, want each Pod's", set.Records())
 	}
-	most := 60 / (1 + basis.Records()/recordsPerRoom)
+	most := 60 / (1 + set.Records()/recordsPerRoom)
 	for port := range uint16(40) {
 		q.Port = 1 + port
 		mustAsk(t, c, s, q)

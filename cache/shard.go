@@ -20,11 +20,11 @@ const (
 
 func shardsFor(size int) int { return min(max(size/leastPerShard, 1), mostShards) }
 
-// recordsPerRoom is how many records of a basis take as much memory as the rest of an entry.
+// recordsPerRoom is how many records of a read set take as much memory as the rest of an entry.
 const recordsPerRoom = 24
 
 // room is how much of a cache's size an entry takes.
-func (e *entry) room() int { return 1 + e.basis.Records()/recordsPerRoom }
+func (e *entry) room() int { return 1 + e.readSet.Records()/recordsPerRoom }
 
 // shard is the part of the entries whose keys have hashes of one remainder.
 type shard struct {
@@ -34,7 +34,7 @@ type shard struct {
 	mu sync.Mutex
 	// taken is the room that the entries take, size at most.
 	taken int
-	lru   *simplelru.LRU[engine.Key, *entry]
+	lru   *simplelru.LRU[engine.QueryKey, *entry]
 	// seen are parts of the hashes of questions that found no room, each where its hash says until another takes its place.
 	seen []uint32
 
@@ -43,11 +43,11 @@ type shard struct {
 
 func (s *shard) init(size int) {
 	s.size, s.seen = size, make([]uint32, seenPerEntry*size)
-	s.lru, _ = simplelru.NewLRU(size, func(_ engine.Key, e *entry) { s.taken -= e.room() }) // its one error is a size below 1
+	s.lru, _ = simplelru.NewLRU(size, func(_ engine.QueryKey, e *entry) { s.taken -= e.room() }) // its one error is a size below 1
 }
 
 // get is the entry of a key, or nil; and whether one for the key should be put. hash is the key's.
-func (s *shard) get(k *engine.Key, hash uint64) (e *entry, remember bool) {
+func (s *shard) get(k *engine.QueryKey, hash uint64) (e *entry, remember bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e, ok := s.lru.Get(*k)
@@ -62,7 +62,7 @@ func (s *shard) get(k *engine.Key, hash uint64) (e *entry, remember bool) {
 }
 
 // put remembers an entry, unless it takes more room than there is.
-func (s *shard) put(k engine.Key, e *entry) {
+func (s *shard) put(k engine.QueryKey, e *entry) {
 	need := e.room()
 	if need > s.size {
 		return
@@ -79,7 +79,7 @@ func (s *shard) put(k engine.Key, e *entry) {
 }
 
 // drop forgets e, unless another is in its place.
-func (s *shard) drop(k *engine.Key, e *entry) {
+func (s *shard) drop(k *engine.QueryKey, e *entry) {
 	s.mu.Lock()
 	if now, ok := s.lru.Peek(*k); ok && now == e {
 		s.lru.Remove(*k)

@@ -125,7 +125,7 @@ func (t *txn) setClaims(ip netip.Addr, mine *claims) {
 		} else {
 			t.ipv6.Delete(t.edit, ip.As16())
 		}
-		t.notePlain(ip)
+		t.noteDirect(ip)
 		return
 	}
 	if t.address(ip) == nil && t.vips.Find(ip) != nil {
@@ -143,7 +143,7 @@ func (t *txn) setClaims(ip netip.Addr, mine *claims) {
 	} else {
 		t.ipv6.Set(t.edit, ip.As16(), a)
 	}
-	t.notePlain(ip)
+	t.noteDirect(ip)
 }
 
 // decide finds the best claim: the newest Pod's (S7); where there is no Pod, a Node's, by its object before its Pods, and

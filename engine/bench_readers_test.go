@@ -35,7 +35,7 @@ func BenchmarkReaders(b *testing.B) {
 						allowed := 0
 						for i := range b.N / readers {
 							pair := &ips[(i+r*asked/2)&(asked-1)]
-							if reason, _ := s.Between(pair[0], pair[1], 8080, engine.TCP); reason.Allowed() {
+							if reason, _ := reasonOf(s, pair[0], pair[1], 8080); reason.Allowed() {
 								allowed++
 							}
 						}
@@ -66,7 +66,7 @@ func BenchmarkReaderBesideWriter(b *testing.B) {
 			for i := 0; b.Loop(); i++ {
 				pair := &ips[i&(asked-1)]
 				start := time.Now()
-				reason, err := held.Snapshot().Between(pair[0], pair[1], 8080, engine.TCP)
+				reason, err := reasonOf(held.Snapshot(), pair[0], pair[1], 8080)
 				took = append(took, time.Since(start))
 				if sink = reason.Allowed(); err != nil {
 					b.Fatal(err)

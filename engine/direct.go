@@ -2,26 +2,17 @@ package engine
 
 import "net/netip"
 
-// Between answers for two addresses with the reason alone, which [Reason.Allowed] turns into the decision: the same as that
-// of [Snapshot.Allowed], in less time. The error is always a [*QueryError]; the reason is Unknown then, which denies.
-func (s *Snapshot) Between(src, dst netip.Addr, port uint16, protocol Protocol) (Reason, error) {
-	if reason, plain := s.BetweenPlain(src, dst, port, protocol); plain {
-		return reason, nil
-	}
-	return s.betweenAny(src, dst, port, protocol)
-}
-
-// BetweenPlain is [Snapshot.Between] for nearly all pairs of IPv4 addresses: where nothing but two Pods' policies, or those of
-// one and an address outside, takes part. It tells whether the question was such a one; it has no answer to others, which
-// take longer.
-func (s *Snapshot) BetweenPlain(src, dst netip.Addr, port uint16, protocol Protocol) (reason Reason, plain bool) {
-	from, to, plain := s.plainEnds(src, dst)
-	if !plain {
+// AllowedDirect returns the reason of the decision that [Snapshot.Allowed] makes about two addresses, in less time, and
+// whether it could: it answers for nearly all pairs of IPv4 addresses, those for which only the policies of two Pods, or of
+// one Pod and an address outside the cluster, matter. Ask Allowed about the others.
+func (s *Snapshot) AllowedDirect(src, dst netip.Addr, port uint16, protocol Protocol) (reason Reason, direct bool) {
+	from, to, direct := s.directClasses(src, dst)
+	if !direct {
 		return Unknown, false
 	}
 	reason = NotIsolated
 	if from != nil && from.tiers[egress] != (tiers{}) {
-		p := s.plainPeer(to, dst)
+		p := s.directPeer(to, dst)
 		by, _, says := from.tiers[egress].ask(protocol, port, &p)
 		if says != allow {
 			return DeniedAtEgress, true
@@ -31,7 +22,7 @@ func (s *Snapshot) BetweenPlain(src, dst netip.Addr, port uint16, protocol Proto
 		}
 	}
 	if to != nil && to.tiers[ingress] != (tiers{}) {
-		p := s.plainPeer(from, src)
+		p := s.directPeer(from, src)
 		by, _, says := to.tiers[ingress].ask(protocol, port, &p)
 		if says != allow {
 			return DeniedAtIngress, true
@@ -43,19 +34,13 @@ func (s *Snapshot) BetweenPlain(src, dst netip.Addr, port uint16, protocol Proto
 	return reason, true
 }
 
-//go:noinline
-func (s *Snapshot) betweenAny(src, dst netip.Addr, port uint16, protocol Protocol) (Reason, error) {
-	d, err := s.AllowedUntil(nil, Query{Src: ByIP(src), Dst: ByIP(dst), Port: port, Protocol: protocol})
-	return d.Reason, err
-}
-
-// The values of plain4 are the ids of classes plus one: of the class of the ordinary Pod that owns the address, where
-// nothing but the two Pods' classes and addresses takes part in a decision. Other addresses of the cluster are notPlain: a
+// The values of directV4 are the ids of classes plus one: of the class of the ordinary Pod that owns the address, where
+// nothing but the two Pods' classes and addresses takes part in a decision. Other addresses of the cluster are notDirect: a
 // Node's or a host-network Pod's, a Service's, and those of a Pod with several. What is not in the table is outside.
-const notPlain = 1 << 31
+const notDirect = 1 << 31
 
-// notePlain keeps plain4 after something about who owns an address changed.
-func (t *txn) notePlain(ip netip.Addr) {
+// noteDirect keeps directV4 after something about who owns an address changed.
+func (t *txn) noteDirect(ip netip.Addr) {
 	if !ip.Is4() {
 		return
 	}
@@ -63,11 +48,11 @@ func (t *txn) notePlain(ip netip.Addr) {
 	service := t.vips.Find(ip) != nil
 	switch {
 	case a == nil && !service:
-		t.plain4.Delete(t.edit, key)
-	case service || a.pod == nil || a.class >= notPlain-1 || several4(a.pod.ips):
-		t.plain4.Set(t.edit, key, notPlain)
+		t.directV4.Delete(t.edit, key)
+	case service || a.pod == nil || a.class >= notDirect-1 || several4(a.pod.ips):
+		t.directV4.Set(t.edit, key, notDirect)
 	default:
-		t.plain4.Set(t.edit, key, a.class+1)
+		t.directV4.Set(t.edit, key, a.class+1)
 	}
 }
 
@@ -81,13 +66,13 @@ func several4(ips []netip.Addr) bool {
 	return n > 1
 }
 
-// plainEnds are the classes of two addresses, nil for one outside, if both are plain.
-func (s *state) plainEnds(src, dst netip.Addr) (from, to *core, plain bool) {
+// directClasses returns the classes of two addresses, nil for one outside, if both are direct.
+func (s *state) directClasses(src, dst netip.Addr) (from, to *core, direct bool) {
 	if !src.Is4() || !dst.Is4() || src == dst {
 		return nil, nil, false
 	}
-	a, b := s.plain4.Get(ipv4Key(src)), s.plain4.Get(ipv4Key(dst))
-	if (a|b)&notPlain != 0 {
+	a, b := s.directV4.Get(ipv4Key(src)), s.directV4.Get(ipv4Key(dst))
+	if (a|b)&notDirect != 0 {
 		return nil, nil, false
 	}
 	if a != 0 {
@@ -99,8 +84,8 @@ func (s *state) plainEnds(src, dst netip.Addr) (from, to *core, plain bool) {
 	return from, to, true
 }
 
-// plainPeer is how the other end's rules see a plain one (S19).
-func (s *state) plainPeer(c *core, ip netip.Addr) peer {
+// directPeer is how the other end's rules see a direct one (S19).
+func (s *state) directPeer(c *core, ip netip.Addr) peer {
 	if c != nil && s.options.IPBlockIgnoresPods {
 		return peer{core: c}
 	}
@@ -110,10 +95,10 @@ func (s *state) plainPeer(c *core, ip netip.Addr) peer {
 // betweenAddresses answers for two addresses where the destination is no Service's, without the generality, and the copying,
 // of two parties. It tells whether the question was such a one.
 func (s *state) betweenAddresses(q *Query, d *Decision) bool {
-	from, to, plain := s.plainEnds(q.Src.ip, q.Dst.ip)
+	from, to, direct := s.directClasses(q.Src.ip, q.Dst.ip)
 	var toDst, toSrc peer
-	if plain {
-		toDst, toSrc = s.plainPeer(to, q.Dst.ip), s.plainPeer(from, q.Src.ip)
+	if direct {
+		toDst, toSrc = s.directPeer(to, q.Dst.ip), s.directPeer(from, q.Src.ip)
 	} else {
 		src, dst := s.address(q.Src.ip), s.address(q.Dst.ip)
 		if dst != nil && dst.pod != nil {

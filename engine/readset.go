@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Key is a [Query] as a comparable value that is quick to hash. Two questions with one Key are the same question.
-type Key struct {
+// QueryKey is a [Query] as a comparable value that is quick to hash. Equal keys mean the same question.
+type QueryKey struct {
 	srcNamespace, srcName, srcWorkload string
 	dstNamespace, dstName, dstWorkload string
 	// src and dst are addresses; which end has one is told by its kind.
@@ -16,10 +16,10 @@ type Key struct {
 	protocol         Protocol
 }
 
-// Key is the question's. It has none, and the result is false, where an end is given by labels or is none, or its address
+// Key returns the key of the question. It has none, and the result is false, where an end is given by labels or is none, or its address
 // has a zone.
-func (q *Query) Key() (Key, bool) {
-	k := Key{
+func (q *Query) Key() (QueryKey, bool) {
+	k := QueryKey{
 		srcNamespace: q.Src.namespace, srcName: q.Src.name, srcWorkload: q.Src.workload,
 		dstNamespace: q.Dst.namespace, dstName: q.Dst.name, dstWorkload: q.Dst.workload,
 		port: q.Port, srcKind: q.Src.kind, dstKind: q.Dst.kind, protocol: q.Protocol,
@@ -42,9 +42,9 @@ func (e *Endpoint) keyed() (ip [16]byte, ok bool) {
 	return ip, false
 }
 
-// Several tells whether an end of a question stands for several Pods: a workload, or a Service by name or by address.
+// FansOut reports whether an end of a question stands for several Pods: a workload, or a Service by name or by address.
 // Deciding is then many decisions in one.
-func (s *Snapshot) Several(q *Query) bool {
+func (s *Snapshot) FansOut(q *Query) bool {
 	switch q.Dst.kind {
 	case endpointWorkload, endpointService:
 		return true
@@ -57,27 +57,27 @@ func (s *Snapshot) Several(q *Query) bool {
 	return q.Src.kind == endpointWorkload
 }
 
-// standsForService tells whether an address is a Service's. A plain one is none (see [plainEnds]), and the decision reads
+// standsForService tells whether an address is a Service's. A direct one is none (see [directClasses]), and the decision reads
 // next what says so.
 func (s *state) standsForService(ip netip.Addr) bool {
-	if ip.Is4() && s.plain4.Get(ipv4Key(ip))&notPlain == 0 {
+	if ip.Is4() && s.directV4.Get(ipv4Key(ip))&notDirect == 0 {
 		return false
 	}
 	return s.vips.Find(ip) != nil
 }
 
-// Basis is what the decision of a question was computed from: by identity, the immutable records that its ends led to. A
+// ReadSet is what the decision of a question was computed from: by identity, the immutable records that its ends led to. A
 // decision is a function of them and the question alone, so that it is the decision of every [Snapshot] that still has
-// them ([Snapshot.Holds]), whatever else has changed.
+// them ([Snapshot.StillHolds]), whatever else has changed.
 //
-// A Basis is immutable. It keeps the records in memory, 24 bytes and up for each, but no Snapshot.
-type Basis struct {
+// A ReadSet is immutable. It keeps the records in memory, 24 bytes and up for each, but no Snapshot.
+type ReadSet struct {
 	options Options
 	records []record
 }
 
 // Records is how many records it holds, of 24 bytes each.
-func (b *Basis) Records() int { return len(b.records) }
+func (r *ReadSet) Records() int { return len(r.records) }
 
 // record is one step on the way from a question to its decision; the zero record is that there was nothing.
 type record struct {
@@ -88,28 +88,28 @@ type record struct {
 	class *class
 }
 
-// Basis is what Allowed's decision of the question is computed from. There is none, and the result is false, for a question
+// ReadSet returns what the decision of the question is computed from. There is none, and the result is false, for a question
 // with an end by labels, or none, and where a Pod by name is not there, has lost an address to another (S7) or, on the host
 // network, has none of its own.
-func (s *Snapshot) Basis(q *Query) (Basis, bool) {
+func (s *Snapshot) ReadSet(q *Query) (ReadSet, bool) {
 	var few [16]record
 	t := tracer{state: &s.state, collects: true, records: few[:0]}
 	t.question(q)
 	if t.lost {
-		return Basis{}, false
+		return ReadSet{}, false
 	}
-	return Basis{s.options, slices.Clone(t.records)}, true
+	return ReadSet{s.options, slices.Clone(t.records)}, true
 }
 
-// Holds tells whether s has all that a decision of the question was computed from, so that it is the decision of s. It
+// StillHolds reports whether s has all that a decision of the question was computed from, so that it is the decision of s. It
 // follows the question's ends to the Pods that they stand for, and asks no policy.
-func (s *Snapshot) Holds(q *Query, b *Basis) bool {
-	if b.options != s.options {
+func (s *Snapshot) StillHolds(q *Query, r *ReadSet) bool {
+	if r.options != s.options {
 		return false
 	}
-	t := tracer{state: &s.state, records: b.records}
+	t := tracer{state: &s.state, records: r.records}
 	t.question(q)
-	return !t.lost && t.at == len(b.records)
+	return !t.lost && t.at == len(r.records)
 }
 
 // tracer follows a question to all that its decision is computed from, always in the same order: each record tells how many

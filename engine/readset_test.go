@@ -97,7 +97,7 @@ func TestNoKey(t *testing.T) {
 			if _, ok := q.Key(); ok {
 				t.Errorf("%s: a key", name)
 			}
-			if _, ok := s.Basis(&q); ok && name == "labels" {
+			if _, ok := s.ReadSet(&q); ok && name == "labels" {
 				t.Errorf("%s: a basis", name)
 			}
 		}
@@ -109,13 +109,13 @@ func TestBasisIsOfTheOptions(t *testing.T) {
 	var o engine.Options
 	q := engine.Query{Src: byIP("198.51.100.1"), Dst: byIP("198.51.100.2"), Port: 1}
 	s := engine.NewCluster(o).Snapshot()
-	b, ok := s.Basis(&q)
-	if !ok || !s.Holds(&q, &b) {
+	b, ok := s.ReadSet(&q)
+	if !ok || !s.StillHolds(&q, &b) {
 		t.Fatal("the basis does not hold where it was taken")
 	}
 	leaves("Options", reflect.ValueOf(&o).Elem(), func(path string, v reflect.Value) {
 		v.Set(other(t, v))
-		if engine.NewCluster(o).Snapshot().Holds(&q, &b) {
+		if engine.NewCluster(o).Snapshot().StillHolds(&q, &b) {
 			t.Errorf("the basis holds where %s is different", path)
 		}
 		v.SetZero()
@@ -141,11 +141,11 @@ func TestBasisTellsEndsApart(t *testing.T) {
 	}
 	q := engine.Query{Src: end("a"), Dst: end("b"), Port: 80}
 	s := c.Apply(of(0, "a"), of(1, "a"), of(2, "b"))
-	b, ok := s.Basis(&q)
-	if !ok || !s.Holds(&q, &b) {
+	b, ok := s.ReadSet(&q)
+	if !ok || !s.StillHolds(&q, &b) {
 		t.Fatal("the basis does not hold where it was taken")
 	}
-	if c.Apply(of(0, "a"), of(1, "b"), of(2, "b")).Holds(&q, &b) {
+	if c.Apply(of(0, "a"), of(1, "b"), of(2, "b")).StillHolds(&q, &b) {
 		t.Error("the basis holds after a Pod went from one end to the other")
 	}
 }
@@ -172,7 +172,7 @@ func TestSeveral(t *testing.T) {
 		"a workload as destination": {web, workload, true},
 		"a Service's IP as source":  {byIP("10.96.0.1"), web, false},
 	} {
-		if got := s.Several(&engine.Query{Src: test.src, Dst: test.dst, Port: 1}); got != test.want {
+		if got := s.FansOut(&engine.Query{Src: test.src, Dst: test.dst, Port: 1}); got != test.want {
 			t.Errorf("%s: %v, want %v", name, got, test.want)
 		}
 	}

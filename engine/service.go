@@ -33,7 +33,7 @@ func (t *txn) applyService(o *Service, gone bool) {
 			} else {
 				t.vips.Set(t.edit, ip, slices.Delete(slices.Clone(keys), at, at+1))
 			}
-			t.notePlain(ip)
+			t.noteDirect(ip)
 		}
 	}
 	fresh := &service{slices: old.slices}
@@ -48,7 +48,7 @@ func (t *txn) applyService(o *Service, gone bool) {
 			}
 			at, _ := slices.BinarySearchFunc(keys, key, nameKey.compare)
 			t.vips.Set(t.edit, ip, slices.Insert(slices.Clip(slices.Clone(keys)), at, key))
-			t.notePlain(ip)
+			t.noteDirect(ip)
 		}
 	}
 	t.storeService(key, fresh)

@@ -26,10 +26,10 @@ type state struct {
 
 	// Who owns an address.
 	ipv4 persist.Map[uint32, address]
-	// plain4 is what decisions between IPv4 addresses read first: see [plain].
-	plain4 persist.Table
-	ipv6   persist.Map[[16]byte, address]
-	vips   persist.Map[netip.Addr, []nameKey]
+	// directV4 is what decisions between IPv4 addresses read first: see [notDirect].
+	directV4 persist.Table
+	ipv6     persist.Map[[16]byte, address]
+	vips     persist.Map[netip.Addr, []nameKey]
 	// shared counts the addresses that are a Service's and also a Pod's or a Node's.
 	shared int
 
@@ -93,7 +93,7 @@ func newState(o Options) state {
 		services:      persist.NewMap[nameKey, *service](hashName),
 		slices:        persist.NewMap[nameKey, *EndpointSlice](hashName),
 		workloads:     persist.NewMap[workloadKey, *workload](persist.HashOf[workloadKey]()),
-		plain4:        persist.NewTable(),
+		directV4:      persist.NewTable(),
 		ipv4:          persist.NewMap[uint32, address](seededMix()),
 		ipv6:          persist.NewMap[[16]byte, address](persist.HashOf[[16]byte]()),
 		vips:          persist.NewMap[netip.Addr, []nameKey](persist.HashOf[netip.Addr]()),

@@ -50,8 +50,12 @@ func (n *netpold) Allowed(q Question) (bool, error) {
 	case corev1.ProtocolSCTP:
 		protocol = engine.SCTP
 	}
-	reason, err := n.cluster.Snapshot().Between(q.Src, q.Dst, q.Port, protocol)
-	return reason.Allowed(), err
+	s := n.cluster.Snapshot()
+	if reason, direct := s.AllowedDirect(q.Src, q.Dst, q.Port, protocol); direct {
+		return reason.Allowed(), nil
+	}
+	d, err := s.Allowed(engine.Query{Src: engine.ByIP(q.Src), Dst: engine.ByIP(q.Dst), Port: q.Port, Protocol: protocol})
+	return d.Allowed, err
 }
 
 func (n *netpold) SetPod(p *corev1.Pod) error {

@@ -80,7 +80,7 @@ func askAgain(s *engine.Snapshot, asked enginetest.Question) (ok, behind bool, f
 	case asked.Dst.Workload != nil:
 		one.Dst = engine.ByPod(details.Dst.Namespace, details.Dst.Name)
 	}
-	if behind && s.Several(&one) {
+	if behind && s.FansOut(&one) {
 		return false, behind, "" // an endpoint with the address of a Service
 	}
 	got, err := s.Allowed(one)

@@ -135,8 +135,8 @@ func (a *answering) answer(questions *wire.Columns, state *current.State) *wire.
 	for i := range questions.N {
 		q, fail := questions.Question(i)
 		if fail == nil {
-			reason, plain := state.Snapshot.BetweenPlain(q.Src, q.Dst, q.Port, q.Protocol)
-			if !plain {
+			reason, direct := state.Snapshot.AllowedDirect(q.Src, q.Dst, q.Port, q.Protocol)
+			if !direct {
 				reason, fail = a.general(&details, &q)
 			}
 			if fail == nil {
@@ -159,7 +159,7 @@ func (a *answering) answer(questions *wire.Columns, state *current.State) *wire.
 	return nil
 }
 
-// general decides a question that BetweenPlain cannot decide.
+// general decides a question that AllowedDirect cannot decide.
 func (a *answering) general(d *detailer, q *wire.IPQuery) (engine.Reason, *wire.Failure) {
 	query := q.Query()
 	decision, err := a.service.decider.AllowedUntil(a.stream.Context().Done(), d.state.Snapshot, query)
