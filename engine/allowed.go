@@ -15,36 +15,36 @@ func (s *Snapshot) Allowed(q Query) (Decision, error) { return s.AllowedUntil(ni
 func (s *Snapshot) AllowedUntil(done <-chan struct{}, q Query) (d Decision, err error) {
 	switch {
 	case q.Src.kind == endpointIP && q.Dst.kind == endpointIP && q.Src.ip.IsValid() && q.Dst.ip.IsValid():
-		if s.betweenAddresses(&q, &d) {
+		if s.decideAddresses(&q, &d) {
 			return d, nil
 		}
 	case q.Src.kind == endpointPod && q.Dst.kind == endpointPod:
-		err = s.betweenPods(&q, &d)
+		err = s.decidePods(&q, &d)
 		return d, err
 	}
 	return s.allowedAny(done, &q)
 }
 
-func (s *state) betweenPods(q *Query, d *Decision) error {
-	srcPod, err := s.running(q.Src, false)
+func (s *state) decidePods(q *Query, d *Decision) error {
+	srcPod, err := s.runningPod(q.Src, false)
 	if err != nil {
 		return err
 	}
-	dstPod, err := s.running(q.Dst, true)
+	dstPod, err := s.runningPod(q.Dst, true)
 	if err != nil {
 		return err
 	}
-	src, dst := s.byPod(srcPod), s.byPod(dstPod)
+	src, dst := s.podParty(srcPod), s.podParty(dstPod)
 	decidePair(&src, &dst, q.Protocol, q.Port, s.options, d)
 	return nil
 }
 
-// byIP is whatever owns an address (S5).
-func (s *state) byIP(ip netip.Addr) party { return s.partyOf(ip, s.address(ip)) }
+// partyAt is whatever owns an address (S5).
+func (s *state) partyAt(ip netip.Addr) party { return s.addressParty(ip, s.address(ip)) }
 
-// partyOf returns the party of an address and its owner, which is nil for nobody in the cluster.
-func (s *state) partyOf(ip netip.Addr, a *address) party {
-	p := party{byIP: true, addr: ip}
+// addressParty returns the party of an address and its owner, which is nil for nobody in the cluster.
+func (s *state) addressParty(ip netip.Addr, a *address) party {
+	p := party{askedByIP: true, addr: ip}
 	if a != nil {
 		p.inCluster, p.isNode, p.node = true, a.pod == nil, a.node()
 		if a.pod != nil {
@@ -54,24 +54,24 @@ func (s *state) partyOf(ip netip.Addr, a *address) party {
 	return p
 }
 
-// byPod is a Pod that has not finished.
-func (s *state) byPod(p *pod) party {
-	end := party{pod: p, node: p.node, isNode: p.host, inCluster: true, addrs: s.addressesOf(p)}
+// podParty is a Pod that has not finished.
+func (s *state) podParty(p *pod) party {
+	found := party{pod: p, node: p.node, isNode: p.host, inCluster: true, addrs: s.addressesOf(p)}
 	if p.class != noClass {
-		end.class = s.classes.At(p.class)
+		found.class = s.classes.At(p.class)
 	}
-	return end
+	return found
 }
 
-// isService tells whether an address asked as destination stands for a Service: one that is also a Pod's or a Node's does
+// translatesTo tells whether an address asked as destination stands for a Service: one that is also a Pod's or a Node's does
 // so only for the Service's own ports, as kube-proxy translates no others (S24).
-func (s *state) isService(ip netip.Addr, owner *party, port uint16, protocol Protocol) bool {
+func (s *state) translatesTo(ip netip.Addr, owner *party, port uint16, protocol Protocol) bool {
 	svc, hasPort := s.serviceAt(ip, port, protocol)
 	return svc != nil && (hasPort || !owner.inCluster)
 }
 
-// running finds a Pod by name (S6, S27).
-func (s *state) running(e Endpoint, dst bool) (*pod, error) {
+// runningPod finds a Pod by name (S6, S27).
+func (s *state) runningPod(e Endpoint, dst bool) (*pod, error) {
 	p := s.pod(e.namespace, e.name)
 	switch {
 	case p == nil:
@@ -89,16 +89,16 @@ func (s *state) parties(e Endpoint, dst bool) ([]party, error) {
 		if !e.ip.IsValid() {
 			return nil, &QueryError{InvalidQuestion, dst, "address", "is not valid"}
 		}
-		return []party{s.byIP(e.ip)}, nil
+		return []party{s.partyAt(e.ip)}, nil
 	case endpointPod:
-		p, err := s.running(e, dst)
+		p, err := s.runningPod(e, dst)
 		if err != nil {
 			return nil, err
 		}
-		return []party{s.byPod(p)}, nil
+		return []party{s.podParty(p)}, nil
 	case endpointLabels:
 		if e.labelled != nil {
-			p := party{class: s.hypothetical(e.labelled), inCluster: true, addrs: addresses([]netip.Addr{e.labelled.IP})}
+			p := party{class: s.hypotheticalClass(e.labelled), inCluster: true, addrs: addresses([]netip.Addr{e.labelled.IP})}
 			return []party{p}, nil
 		}
 	case endpointWorkload:
@@ -128,7 +128,7 @@ func (s *state) workloadPods(e Endpoint, dst bool) ([]party, error) {
 	slices.SortFunc(pods, func(a, b *pod) int { return cmp.Compare(a.name, b.name) })
 	list := make([]party, len(pods))
 	for i, p := range pods {
-		list[i] = s.byPod(p)
+		list[i] = s.podParty(p)
 	}
 	return list, nil
 }
@@ -139,22 +139,22 @@ func (s *state) allowedAny(done <-chan struct{}, q *Query) (Decision, error) {
 	if err != nil {
 		return Decision{}, err
 	}
-	if svc, err := s.asService(q); err != nil {
+	if svc, err := s.destinationService(q); err != nil {
 		return Decision{}, err
 	} else if svc != nil {
-		return s.toService(done, src, svc, q)
+		return s.decideService(done, src, svc, q)
 	}
 	dst, err := s.parties(q.Dst, true)
 	if err != nil {
 		return Decision{}, err
 	}
-	t, known := tally{families: IPv4 | IPv6}, alike{}
+	t, known := tally{families: IPv4 | IPv6}, pairMemo{}
 	for i := range src {
 		if isDone(done) {
 			return Decision{}, abandoned
 		}
 		for j := range dst {
-			t.add(known.decidePair(&src[i], &dst[j], q.Protocol, q.Port, s.options))
+			t.add(known.decide(&src[i], &dst[j], q.Protocol, q.Port, s.options))
 		}
 	}
 	d := t.decision()
@@ -180,23 +180,23 @@ func isDone(done <-chan struct{}) bool {
 	}
 }
 
-// alike remembers the outcomes of one question's pairs, so that large workloads are decided class by class.
-type alike map[alikeKey]*Decision
+// pairMemo remembers the outcomes of one question's pairs, so that large workloads are decided class by class.
+type pairMemo map[pairKey]*Decision
 
-type alikeKey struct {
+type pairKey struct {
 	src, dst *class
 	families Families
 }
 
-// decidePair is [decidePair], once for all pairs that no rule can tell apart.
-func (a alike) decidePair(src, dst *party, protocol Protocol, port uint16, o Options) *Decision {
+// decide is [decidePair], once for all pairs that no rule can tell apart.
+func (a pairMemo) decide(src, dst *party, protocol Protocol, port uint16, o Options) *Decision {
 	special := src.isNode || dst.isNode || src.pod != nil && src.pod == dst.pod
 	if special || src.class.asksAddress(egress) || dst.class.asksAddress(ingress) {
 		d := &Decision{}
 		decidePair(src, dst, protocol, port, o, d)
 		return d
 	}
-	key := alikeKey{src.class, dst.class, pairFamilies(src, dst)}
+	key := pairKey{src.class, dst.class, pairFamilies(src, dst)}
 	if a[key] == nil {
 		a[key] = &Decision{}
 		decidePair(src, dst, protocol, port, o, a[key])
@@ -212,8 +212,8 @@ type tally struct {
 	// deniedAt is the index of denied among the pairs.
 	deniedAt uint32
 	// ends is which of [choice.ends] were decided, of one source and a Service, and family the one that they were decided in.
-	ends   uint8
-	family Families
+	familyIndex uint8
+	family      Families
 }
 
 func (t *tally) add(d *Decision) {
@@ -229,8 +229,8 @@ func (t *tally) add(d *Decision) {
 	t.families &= d.Families
 }
 
-// join adds another tally.
-func (t *tally) join(o *tally) {
+// merge adds another tally.
+func (t *tally) merge(o *tally) {
 	if t.total == 0 {
 		t.first = o.first
 	}

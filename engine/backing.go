@@ -42,7 +42,7 @@ type Backing struct {
 // Backing returns what is behind the Service that q asks for, when the code of q's error is
 // [NoReadyEndpoint]; false when q asks for no Service. It looks at a bounded number of Pods.
 func (s *Snapshot) Backing(q Query) (Backing, bool) {
-	o, err := s.asService(&q)
+	o, err := s.destinationService(&q)
 	if o == nil || err != nil {
 		return Backing{}, false
 	}
@@ -60,7 +60,7 @@ func (s *Snapshot) Backing(q Query) (Backing, bool) {
 		slice, _ := s.slices.Get(nameKey{o.Namespace, name})
 		b.Slices++
 		b.Endpoints += len(slice.Endpoints)
-		if len(targets(o, slice, q.Port, q.Protocol)) == 0 {
+		if len(targetPorts(o, slice, q.Port, q.Protocol)) == 0 {
 			b.Portless += len(slice.Endpoints)
 			continue
 		}

@@ -25,9 +25,9 @@ func newBlocks(list blockList) *blocks {
 	return &blocks{table: blockTable(list)}
 }
 
-func (b *blocks) first(addr netip.Addr) uint32 {
+func (b *blocks) lowestRank(addr netip.Addr) uint32 {
 	if b.table == nil {
-		return b.few.first(addr)
+		return b.few.lowestRank(addr)
 	}
 	if rank, ok := b.table.Lookup(addr); ok {
 		return rank
@@ -111,7 +111,7 @@ func (b *blockTableBuilder) best(p netip.Prefix) int {
 		inherited = noBlock
 	}
 	if inherited != noBlock && slices.Contains(here.except, inherited) {
-		inherited = b.bestOfAll(p)
+		inherited = b.bestAmongAll(p)
 	}
 	for _, i := range here.cidr {
 		if !slices.Contains(here.except, i) {
@@ -121,7 +121,7 @@ func (b *blockTableBuilder) best(p netip.Prefix) int {
 	return inherited
 }
 
-func (b *blockTableBuilder) bestOfAll(p netip.Prefix) int {
+func (b *blockTableBuilder) bestAmongAll(p netip.Prefix) int {
 	excepted := map[int]bool{}
 	for _, e := range b.all.at.Supernets(p) {
 		for _, i := range e.except {

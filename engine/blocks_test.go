@@ -24,7 +24,7 @@ func TestS19BlockTable(t *testing.T) {
 		table := blocks{table: blockTable(list)}
 		for range 40 {
 			addr := randomPrefix(rng, 32).Addr()
-			if got, want := table.first(addr), list.first(addr); got != want {
+			if got, want := table.lowestRank(addr), list.lowestRank(addr); got != want {
 				t.Fatalf("%v: rank %d, want %d, of %+v", addr, got, want, list)
 			}
 		}
@@ -37,7 +37,7 @@ func TestS19AddressTable(t *testing.T) {
 	tables := 0
 	for range 1500 {
 		entries := randomPortBlocks(rng)
-		table := newAddressTable(entries)
+		table := newRulesByAddress(entries)
 		if table == nil {
 			continue
 		}
@@ -82,9 +82,9 @@ func randomPortBlocks(rng *rand.Rand) []portBlock {
 		}
 		first := 1 + rng.IntN(40)
 		protocol := Protocol(rng.IntN(protocols))
-		of := ports{first: portOf(protocol, uint16(first)), last: portOf(protocol, uint16(first+rng.IntN(6)))}
+		of := portSpan{first: portOf(protocol, uint16(first)), last: portOf(protocol, uint16(first+rng.IntN(6)))}
 		if rng.IntN(10) == 0 {
-			of = ports{last: portOf(protocols, 0)}
+			of = portSpan{last: portOf(protocols, 0)}
 		}
 		entries = append(entries, portBlock{of, rankedBlock{b, rank}})
 	}

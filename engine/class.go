@@ -11,7 +11,7 @@ import (
 // and the same named ports. No policy can tell two Pods of a class apart but by their addresses. It is immutable but for the
 // transaction that made it.
 type class struct {
-	core core
+	hot hotClass
 	// manyPeers are core's, where they are many.
 	manyPeers []uint32
 	// ports are its named ports, sorted.
@@ -20,18 +20,18 @@ type class struct {
 	namespace string
 	labels    []label
 	// key names the class; tierKeys its tiers.
-	key      string
-	tierKeys [directions]string
+	key       string
+	tableKeys [directions]string
 }
 
 func newClass(namespace string, labels []label, ports []NamedPort, key string) *class {
 	c := &class{namespace: namespace, labels: labels, ports: ports, key: key}
-	c.core.class = c
+	c.hot.cold = c
 	return c
 }
 
-// names tells whether the class gives a port this name.
-func (c *class) names(name string, protocol Protocol, port uint16) bool {
+// hasNamedPort tells whether the class gives a port this name.
+func (c *class) hasNamedPort(name string, protocol Protocol, port uint16) bool {
 	for i := range c.ports {
 		if p := &c.ports[i]; p.Port == port && p.Protocol == protocol && p.Name == name {
 			return true
@@ -42,11 +42,11 @@ func (c *class) names(name string, protocol Protocol, port uint16) bool {
 
 // asksAddress tells whether the peer's address takes part in a direction's rules.
 func (c *class) asksAddress(d direction) bool {
-	return c != nil && slices.ContainsFunc(c.core.tiers[d][:], func(t *tier) bool { return t != nil && t.blocks })
+	return c != nil && slices.ContainsFunc(c.hot.tiers[d][:], func(t *ruleTable) bool { return t != nil && t.usesBlocks })
 }
 
 // isolated tells whether some tier has a say for a direction.
-func (c *class) isolated(d direction) bool { return c != nil && c.core.tiers[d] != tiers{} }
+func (c *class) isolated(d direction) bool { return c != nil && c.hot.tiers[d] != tiers{} }
 
 // classRef finds a class by key, and counts its Pods.
 type classRef struct {
@@ -71,19 +71,19 @@ func classKey(namespace string, labels []label, ports []NamedPort) string {
 	return string(appendPorts(append(b, 0), ports))
 }
 
-// selecting is what selects a class: the selectors that rules name as peers, and the policies.
-type selecting struct {
+// selection is what selects a class: the selectors that rules name as peers, and the policies.
+type selection struct {
 	peers    []uint32
 	policies []*policy
 }
 
-// selectingOf finds what selects a Pod with these labels, through the index: it looks at the selectors filed under the
+// selectionOf finds what selects a Pod with these labels, through the index: it looks at the selectors filed under the
 // labels that the Pod and its namespace have, whatever the number of others.
-func (s *state) selectingOf(namespace string, podLabels []label) selecting {
+func (s *state) selectionOf(namespace string, podLabels []label) selection {
 	namespaceLabels := s.labelsOf(namespace)
-	var found selecting
-	candidates(namespace, namespaceLabels, podLabels, func(p posting) {
-		for id := range s.selectorIndex.at(p) {
+	var found selection
+	candidatePostings(namespace, namespaceLabels, podLabels, func(p posting) {
+		for id := range s.selectorIndex.ids(p) {
 			sel := s.selectors.At(id)
 			if !sel.selects(namespace, namespaceLabels, podLabels) {
 				continue
@@ -110,28 +110,28 @@ func isolating(policies []*policy, d direction) []*policy {
 	return list
 }
 
-// hypothetical is the class that a Pod would have. It is part of no snapshot.
-func (s *state) hypothetical(p *LabelledPod) *class {
+// hypotheticalClass is the class that a Pod would have. It is part of no snapshot.
+func (s *state) hypotheticalClass(p *LabelledPod) *class {
 	c := newClass(p.Namespace, sortedLabels(p.Labels), sortedPorts(p.Ports), "")
-	found := s.selectingOf(c.namespace, c.labels)
-	c.core.setPeers(found.peers)
+	found := s.selectionOf(c.namespace, c.labels)
+	c.hot.setPeers(found.peers)
 	for d := range directions {
 		list := isolating(found.policies, d)
 		if len(list) == 0 {
 			continue
 		}
-		shared, ok := s.tiers.Get(tierKey(d, list, c.ports))
+		shared, ok := s.ruleTables.Get(ruleTableKey(d, list, c.ports))
 		if !ok { // no Pod has these policies, and ports
-			shared.tier = newTier(d, list, c.ports)
+			shared.table = newRuleTable(d, list, c.ports)
 		}
-		c.core.tiers[d][networkPolicies] = shared.tier
+		c.hot.tiers[d][networkPolicyTier] = shared.table
 	}
 	return c
 }
 
-// sharedTier is a tier and how many classes have it.
-type sharedTier struct {
-	tier    *tier
+// sharedTable is a tier and how many classes have it.
+type sharedTable struct {
+	table   *ruleTable
 	classes int
 }
 
@@ -141,52 +141,52 @@ func (t *txn) rebuild(id uint32) {
 	if old == nil {
 		return // its last Pod went in this transaction
 	}
-	found := t.selectingOf(old.namespace, old.labels)
+	found := t.selectionOf(old.namespace, old.labels)
 	c := newClass(old.namespace, old.labels, old.ports, old.key)
-	c.core.setPeers(found.peers)
+	c.hot.setPeers(found.peers)
 	for d := range directions {
 		if list := isolating(found.policies, d); len(list) > 0 {
-			c.tierKeys[d] = tierKey(d, list, c.ports)
-			c.core.tiers[d][networkPolicies] = t.holdTier(c.tierKeys[d], d, list, c.ports)
+			c.tableKeys[d] = ruleTableKey(d, list, c.ports)
+			c.hot.tiers[d][networkPolicyTier] = t.acquireTable(c.tableKeys[d], d, list, c.ports)
 		}
 	}
-	for _, key := range old.tierKeys { // after the new ones are held, so that a tier that stays is not built again
-		t.dropTier(key)
+	for _, key := range old.tableKeys { // after the new ones are held, so that a tier that stays is not built again
+		t.releaseTable(key)
 	}
 	t.classes.Set(t.edit, id, c)
-	t.cores.Set(t.edit, id, c.core)
+	t.hotClasses.Set(t.edit, id, c.hot)
 }
 
-func (t *txn) holdTier(key string, d direction, policies []*policy, ports []NamedPort) *tier {
-	shared, ok := t.tiers.Get(key)
+func (t *txn) acquireTable(key string, d direction, policies []*policy, ports []NamedPort) *ruleTable {
+	shared, ok := t.ruleTables.Get(key)
 	if !ok {
-		shared.tier = newTier(d, policies, ports)
+		shared.table = newRuleTable(d, policies, ports)
 	}
 	shared.classes++
-	t.tiers.Set(t.edit, key, shared)
-	return shared.tier
+	t.ruleTables.Set(t.edit, key, shared)
+	return shared.table
 }
 
-func (t *txn) dropTier(key string) {
+func (t *txn) releaseTable(key string) {
 	if key == "" {
 		return
 	}
-	shared, _ := t.tiers.Get(key)
+	shared, _ := t.ruleTables.Get(key)
 	if shared.classes--; shared.classes == 0 {
-		t.tiers.Delete(t.edit, key)
+		t.ruleTables.Delete(t.edit, key)
 		return
 	}
-	t.tiers.Set(t.edit, key, shared)
+	t.ruleTables.Set(t.edit, key, shared)
 }
 
-// holdClass gives the id of a Pod's class, which is made where it is the first Pod. It does not keep labels.
-func (t *txn) holdClass(namespace string, labels []label, ports []NamedPort) uint32 {
+// acquireClass gives the id of a Pod's class, which is made where it is the first Pod. It does not keep labels.
+func (t *txn) acquireClass(namespace string, labels []label, ports []NamedPort) uint32 {
 	key := classKey(namespace, labels, ports)
 	ref, ok := t.classIDs.Get(key)
 	if !ok {
-		ref.id, labels = t.classNumbers.take(), slices.Clone(labels)
+		ref.id, labels = t.classPool.allocate(), slices.Clone(labels)
 		t.classes.Set(t.edit, ref.id, newClass(namespace, labels, ports, key))
-		placesOf(namespace, labels, func(p posting) { t.classIndex.add(t.edit, p, ref.id) })
+		classPostings(namespace, labels, func(p posting) { t.classIndex.add(t.edit, p, ref.id) })
 		t.dirty[ref.id] = struct{}{}
 	}
 	ref.pods++
@@ -194,8 +194,8 @@ func (t *txn) holdClass(namespace string, labels []label, ports []NamedPort) uin
 	return ref.id
 }
 
-// dropClass undoes one holdClass.
-func (t *txn) dropClass(id uint32) {
+// releaseClass undoes one holdClass.
+func (t *txn) releaseClass(id uint32) {
 	c := t.classes.At(id)
 	ref, _ := t.classIDs.Get(c.key)
 	if ref.pods--; ref.pods > 0 {
@@ -203,33 +203,33 @@ func (t *txn) dropClass(id uint32) {
 		return
 	}
 	t.classIDs.Delete(t.edit, c.key)
-	placesOf(c.namespace, c.labels, func(p posting) { t.classIndex.remove(t.edit, p, id) })
-	for _, key := range c.tierKeys {
-		t.dropTier(key)
+	classPostings(c.namespace, c.labels, func(p posting) { t.classIndex.remove(t.edit, p, id) })
+	for _, key := range c.tableKeys {
+		t.releaseTable(key)
 	}
 	var none *class
 	t.classes.Set(t.edit, id, none)
-	t.cores.Set(t.edit, id, core{}) // which holds nothing of the class's any more
-	t.classNumbers.give(t.edit, id)
+	t.hotClasses.Set(t.edit, id, hotClass{}) // which holds nothing of the class's any more
+	t.classPool.release(t.edit, id)
 }
 
-// numbers hands out ids, those given back first, so that tables indexed by id stay dense.
-type numbers struct {
-	next uint32
-	free persist.Array[uint32]
-	n    uint32
+// idPool hands out ids, those given back first, so that tables indexed by id stay dense.
+type idPool struct {
+	next     uint32
+	released persist.Array[uint32]
+	count    uint32
 }
 
-func (f *numbers) take() uint32 {
-	if f.n > 0 {
-		f.n--
-		return f.free.At(f.n)
+func (f *idPool) allocate() uint32 {
+	if f.count > 0 {
+		f.count--
+		return f.released.At(f.count)
 	}
 	f.next++
 	return f.next - 1
 }
 
-func (f *numbers) give(e *persist.Edit, id uint32) {
-	f.free.Set(e, f.n, id)
-	f.n++
+func (f *idPool) release(e *persist.Edit, id uint32) {
+	f.released.Set(e, f.count, id)
+	f.count++
 }

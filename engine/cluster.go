@@ -40,7 +40,7 @@ func (s *Snapshot) with(changes []Change) *Snapshot {
 	next := &Snapshot{state: s.state, revision: s.revision + 1}
 	t := txn{
 		state: &next.state, edit: &persist.Edit{},
-		dirty: map[uint32]struct{}{}, changed: map[scopedKey]struct{}{}, unclassed: map[nameKey]struct{}{},
+		dirty: map[uint32]struct{}{}, changedKeys: map[scopedKey]struct{}{}, unclassed: map[nameKey]struct{}{},
 	}
 	t.apply(changes)
 	next.counts.Classes = next.classIDs.Len()

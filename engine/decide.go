@@ -17,16 +17,16 @@ type party struct {
 	isNode bool
 	// inCluster: a Pod or a Node (S19).
 	inCluster bool
-	// byIP: asked by address, which is addr.
-	byIP bool
-	addr netip.Addr
+	// askedByIP: asked by address, which is addr.
+	askedByIP bool
+	addr      netip.Addr
 	// addrs are the addresses of an end asked otherwise.
 	addrs []netip.Addr
 }
 
 // families is what the end has an address in.
 func (p *party) families() Families {
-	if p.byIP {
+	if p.askedByIP {
 		return familyOf(p.addr)
 	}
 	return familiesOf(p.addrs)
@@ -36,12 +36,12 @@ func (p *party) families() Families {
 func (p *party) asPeer(family Families, o Options) peer {
 	var seen peer
 	if p.class != nil {
-		seen.core = &p.class.core
+		seen.class = &p.class.hot
 	}
 	if family == 0 || o.IPBlockIgnoresPods && p.inCluster {
 		return seen
 	}
-	if p.byIP {
+	if p.askedByIP {
 		if familyOf(p.addr) == family {
 			seen.addr = p.addr
 		}
@@ -61,14 +61,14 @@ func (p *party) asPeer(family Families, o Options) peer {
 
 // ask asks a class's tiers in order until one says allow or deny. It tells which did and by the rule of which rank, noRank where
 // none matched; no tier where none of them had a say (S13).
-func (ts *tiers) ask(protocol Protocol, port uint16, p *peer) (by *tier, rank uint32, says verdict) {
+func (ts *tiers) ask(protocol Protocol, port uint16, p *peer) (by *ruleTable, rank uint32, says action) {
 	for _, t := range ts {
 		if t == nil {
 			continue
 		}
-		rank, says := t.match(protocol, port, p), t.otherwise
+		rank, says := t.match(protocol, port, p), t.defaultAction
 		if rank != noRank {
-			says = t.rules[rank].says
+			says = t.rules[rank].action
 		}
 		if says != pass {
 			return t, rank, says
@@ -77,8 +77,8 @@ func (ts *tiers) ask(protocol Protocol, port uint16, p *peer) (by *tier, rank ui
 	return nil, noRank, allow
 }
 
-// walk writes what the tiers say.
-func (ts *tiers) walk(protocol Protocol, port uint16, p *peer, side *Side) {
+// decideSide writes what the tiers say.
+func (ts *tiers) decideSide(protocol Protocol, port uint16, p *peer, side *Side) {
 	t, rank, says := ts.ask(protocol, port, p)
 	side.Allowed = says == allow
 	if t == nil {
@@ -90,13 +90,13 @@ func (ts *tiers) walk(protocol Protocol, port uint16, p *peer, side *Side) {
 	}
 }
 
-// always writes the side of an end whose policies do not count; it still tells whether they isolate it.
-func always(p *party, d direction, side *Side) {
+// exemptSide writes the side of an end whose policies do not count; it still tells whether they isolate it.
+func exemptSide(p *party, d direction, side *Side) {
 	side.Allowed = true
 	if p.class == nil {
 		return
 	}
-	for _, t := range p.class.core.tiers[d] {
+	for _, t := range p.class.hot.tiers[d] {
 		if t != nil {
 			side.Isolated, side.Isolating = true, t.policies
 			return
@@ -109,11 +109,11 @@ func decide(src, dst *party, protocol Protocol, port uint16, family Families, o 
 	d.Egress.Allowed, d.Ingress.Allowed = true, true
 	if src.class.isolated(egress) {
 		p := dst.asPeer(family, o)
-		src.class.core.tiers[egress].walk(protocol, port, &p, &d.Egress)
+		src.class.hot.tiers[egress].decideSide(protocol, port, &p, &d.Egress)
 	}
 	if dst.class.isolated(ingress) {
 		p := src.asPeer(family, o)
-		dst.class.core.tiers[ingress].walk(protocol, port, &p, &d.Ingress)
+		dst.class.hot.tiers[ingress].decideSide(protocol, port, &p, &d.Ingress)
 	}
 	d.conclude()
 }
@@ -132,8 +132,8 @@ func (d *Decision) conclude() {
 	}
 }
 
-// exempt tells whether a pair is allowed whatever the policies say (S2, S3).
-func exempt(src, dst *party) Reason {
+// exemption tells whether a pair is allowed whatever the policies say (S2, S3).
+func exemption(src, dst *party) Reason {
 	switch {
 	case src.pod != nil && src.pod == dst.pod:
 		return Self
@@ -145,12 +145,12 @@ func exempt(src, dst *party) Reason {
 	return Unknown
 }
 
-// decideExempt is decide, after what is allowed whatever the policies say.
-func decideExempt(src, dst *party, protocol Protocol, port uint16, family Families, o Options, d *Decision) {
-	if why := exempt(src, dst); why != Unknown {
+// decideOrExempt is decide, after what is allowed whatever the policies say.
+func decideOrExempt(src, dst *party, protocol Protocol, port uint16, family Families, o Options, d *Decision) {
+	if why := exemption(src, dst); why != Unknown {
 		d.Allowed, d.Reason = true, why
-		always(src, egress, &d.Egress)
-		always(dst, ingress, &d.Ingress)
+		exemptSide(src, egress, &d.Egress)
+		exemptSide(dst, ingress, &d.Ingress)
 		return
 	}
 	decide(src, dst, protocol, port, family, o, d)
@@ -160,11 +160,11 @@ func decideExempt(src, dst *party, protocol Protocol, port uint16, family Famili
 func pairFamilies(src, dst *party) Families {
 	a, b := src.families(), dst.families()
 	switch {
-	case src.byIP && dst.byIP:
+	case src.askedByIP && dst.askedByIP:
 		return a & b
-	case src.byIP:
+	case src.askedByIP:
 		return a
-	case dst.byIP:
+	case dst.askedByIP:
 		return b
 	case a == 0:
 		return b
@@ -178,8 +178,8 @@ func pairFamilies(src, dst *party) Families {
 // first family that allows, else of the first; d is zero before.
 func decidePair(src, dst *party, protocol Protocol, port uint16, o Options, d *Decision) {
 	families := pairFamilies(src, dst)
-	if families != IPv4|IPv6 || !src.class.asksAddress(egress) && !dst.class.asksAddress(ingress) || exempt(src, dst) != Unknown {
-		decideExempt(src, dst, protocol, port, families, o, d)
+	if families != IPv4|IPv6 || !src.class.asksAddress(egress) && !dst.class.asksAddress(ingress) || exemption(src, dst) != Unknown {
+		decideOrExempt(src, dst, protocol, port, families, o, d)
 		if d.Allowed {
 			d.Families = families
 		}

@@ -92,7 +92,7 @@ func (s *state) decidingPair(done <-chan struct{}, q *Query) (pair, error) {
 	if err != nil {
 		return pair{}, err
 	}
-	svc, err := s.asService(q)
+	svc, err := s.destinationService(q)
 	if err != nil {
 		return pair{}, err
 	} else if svc != nil {
@@ -103,13 +103,13 @@ func (s *state) decidingPair(done <-chan struct{}, q *Query) (pair, error) {
 		return pair{}, err
 	}
 	var first pair
-	known := alike{}
+	known := pairMemo{}
 	for i := range src {
 		if isDone(done) {
 			return pair{}, abandoned
 		}
 		for j := range dst {
-			d := known.decidePair(&src[i], &dst[j], q.Protocol, q.Port, s.options)
+			d := known.decide(&src[i], &dst[j], q.Protocol, q.Port, s.options)
 			if d.Allowed && first.port != 0 {
 				continue
 			}
@@ -145,10 +145,10 @@ func (s *state) decidingBackend(done <-chan struct{}, src []party, o *Service, q
 		if allowed && first.port != 0 {
 			continue
 		}
-		end := &c.ends[t.ends][0]
+		end := &c.backends[t.familyIndex][0]
 		first = pair{src: src[i], protocol: q.Protocol, family: t.family, service: o, decision: t.first}
 		if !allowed {
-			end, first.decision = &c.ends[t.ends][t.deniedAt], t.denied
+			end, first.decision = &c.backends[t.familyIndex][t.deniedAt], t.denied
 		}
 		first.dst, first.port = end.party, end.port
 		if !allowed {
@@ -188,7 +188,7 @@ func (s *state) resolve(asked *Endpoint, p *party, of *pair) Resolved {
 
 // addressIn returns the address that p was asked by, or its first one in a family; of any family for 0.
 func (p *party) addressIn(family Families) netip.Addr {
-	if p.byIP {
+	if p.askedByIP {
 		return p.addr
 	}
 	for _, ip := range p.addrs {

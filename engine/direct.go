@@ -67,7 +67,7 @@ func several4(ips []netip.Addr) bool {
 }
 
 // directClasses returns the classes of two addresses, nil for one outside, if both are direct.
-func (s *state) directClasses(src, dst netip.Addr) (from, to *core, direct bool) {
+func (s *state) directClasses(src, dst netip.Addr) (from, to *hotClass, direct bool) {
 	if !src.Is4() || !dst.Is4() || src == dst {
 		return nil, nil, false
 	}
@@ -76,25 +76,25 @@ func (s *state) directClasses(src, dst netip.Addr) (from, to *core, direct bool)
 		return nil, nil, false
 	}
 	if a != 0 {
-		from = s.cores.At(a - 1)
+		from = s.hotClasses.At(a - 1)
 	}
 	if b != 0 {
-		to = s.cores.At(b - 1)
+		to = s.hotClasses.At(b - 1)
 	}
 	return from, to, true
 }
 
 // directPeer is how the other end's rules see a direct one (S19).
-func (s *state) directPeer(c *core, ip netip.Addr) peer {
+func (s *state) directPeer(c *hotClass, ip netip.Addr) peer {
 	if c != nil && s.options.IPBlockIgnoresPods {
-		return peer{core: c}
+		return peer{class: c}
 	}
-	return peer{core: c, addr: ip}
+	return peer{class: c, addr: ip}
 }
 
-// betweenAddresses answers for two addresses where the destination is no Service's, without the generality, and the copying,
+// decideAddresses answers for two addresses where the destination is no Service's, without the generality, and the copying,
 // of two parties. It tells whether the question was such a one.
-func (s *state) betweenAddresses(q *Query, d *Decision) bool {
+func (s *state) decideAddresses(q *Query, d *Decision) bool {
 	from, to, direct := s.directClasses(q.Src.ip, q.Dst.ip)
 	var toDst, toSrc peer
 	if direct {
@@ -102,21 +102,21 @@ func (s *state) betweenAddresses(q *Query, d *Decision) bool {
 	} else {
 		src, dst := s.address(q.Src.ip), s.address(q.Dst.ip)
 		if dst != nil && dst.pod != nil {
-			to = s.cores.At(dst.class)
+			to = s.hotClasses.At(dst.class)
 		}
 		if (to == nil && s.vips.Len() > 0 || s.shared > 0) && s.vips.Find(q.Dst.ip) != nil {
 			return false
 		}
 		if src != nil && src.pod != nil {
-			from = s.cores.At(src.class)
+			from = s.hotClasses.At(src.class)
 		}
 		if src != nil && dst != nil && (src.pod == dst.pod || (src.pod == nil || dst.pod == nil) && src.node() == dst.node()) { // perhaps exempt
-			a, b := s.byIP(q.Src.ip), s.byIP(q.Dst.ip)
+			a, b := s.partyAt(q.Src.ip), s.partyAt(q.Dst.ip)
 			decidePair(&a, &b, q.Protocol, q.Port, s.options, d)
 			d.Families = 0
 			return true
 		}
-		toDst.core, toSrc.core = to, from
+		toDst.class, toSrc.class = to, from
 		if q.Src.ip.Is4() == q.Dst.ip.Is4() { // S9
 			if !s.options.IPBlockIgnoresPods || dst == nil {
 				toDst.addr = q.Dst.ip
@@ -128,10 +128,10 @@ func (s *state) betweenAddresses(q *Query, d *Decision) bool {
 	}
 	d.Egress.Allowed, d.Ingress.Allowed = true, true
 	if from != nil {
-		from.tiers[egress].walk(q.Protocol, q.Port, &toDst, &d.Egress)
+		from.tiers[egress].decideSide(q.Protocol, q.Port, &toDst, &d.Egress)
 	}
 	if to != nil {
-		to.tiers[ingress].walk(q.Protocol, q.Port, &toSrc, &d.Ingress)
+		to.tiers[ingress].decideSide(q.Protocol, q.Port, &toSrc, &d.Ingress)
 	}
 	d.conclude()
 	return true

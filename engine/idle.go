@@ -31,12 +31,12 @@ func (s *Snapshot) IdlePolicies() []IdlePolicy {
 
 // selectsAny reports whether a policy's subject selects a Pod.
 func (s *state) selectsAny(subject *selector) bool {
-	places, narrowed := narrowest(&s.classIndex, subject)
+	postings, narrowed := narrowestPostings(&s.classIndex, subject)
 	if !narrowed {
-		places = []posting{{of: anyPod, scope: subject.scope}}
+		postings = []posting{{kind: anyPod, scope: subject.scope}}
 	}
-	for _, place := range places {
-		for id := range s.classIndex.at(place) {
+	for _, p := range postings {
+		for id := range s.classIndex.ids(p) {
 			if c := s.classes.At(id); subject.selects(c.namespace, s.labelsOf(c.namespace), c.labels) {
 				return true
 			}

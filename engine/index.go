@@ -10,7 +10,7 @@ import (
 // posting is a place of the inverted index. Selectors are filed at few, so that a class finds all that could select it at
 // the places of its own labels; classes are filed at all places of their labels, so that a selector finds its classes.
 type posting struct {
-	of postingKind
+	kind postingKind
 	// scope is a namespace, or empty for selectors that look into several, and for classes of all.
 	scope, key, value string
 }
@@ -72,8 +72,8 @@ func newIndex() index {
 	return index{persist.NewMap[posting, *idSet](persist.HashOf[posting]())}
 }
 
-// at yields the ids of a place, in no order that means anything. They must not change meanwhile.
-func (x *index) at(p posting) iter.Seq[uint32] {
+// ids yields the ids of a place, in no order that means anything. They must not change meanwhile.
+func (x *index) ids(p posting) iter.Seq[uint32] {
 	return func(yield func(uint32) bool) {
 		set := x.postings.Find(p)
 		if set == nil {
@@ -100,20 +100,20 @@ func (x *index) count(p posting) int {
 	return 0
 }
 
-func (x *index) add(e *persist.Edit, p posting, id uint32) { x.own(e, p).add(e, id) }
+func (x *index) add(e *persist.Edit, p posting, id uint32) { x.writable(e, p).add(e, id) }
 
 func (x *index) remove(e *persist.Edit, p posting, id uint32) {
 	if x.postings.Find(p) == nil {
 		return
 	}
-	set := x.own(e, p)
+	set := x.writable(e, p)
 	if set.remove(e, id); set.len() == 0 {
 		x.postings.Delete(e, p)
 	}
 }
 
-// own returns the set of a place for writing.
-func (x *index) own(e *persist.Edit, p posting) *idSet {
+// writable returns the set of a place for writing.
+func (x *index) writable(e *persist.Edit, p posting) *idSet {
 	set, _ := x.postings.Get(p)
 	if set == nil || set.owner != e {
 		fresh := &idSet{owner: e}
@@ -126,30 +126,30 @@ func (x *index) own(e *persist.Edit, p posting) *idSet {
 	return set
 }
 
-// homesOf chooses where a selector is filed: at the values of one requirement, the one whose places hold the fewest
+// choosePostings chooses where a selector is filed: at the values of one requirement, the one whose places hold the fewest
 // selectors so far, so that a class meets few that do not select it.
-func (x *index) homesOf(s *selector) []posting {
-	best, cost := []posting{{of: anyPod, scope: s.scope}}, -1
+func (x *index) choosePostings(s *selector) []posting {
+	best, cost := []posting{{kind: anyPod, scope: s.scope}}, -1
 	consider := func(reqs Selector, value, key postingKind) {
 		for _, r := range reqs {
-			var homes []posting
+			var postings []posting
 			switch r.Operator {
 			case In:
-				homes = make([]posting, 0, len(r.Values))
+				postings = make([]posting, 0, len(r.Values))
 				for _, v := range r.Values {
-					homes = append(homes, posting{value, s.scope, r.Key, v})
+					postings = append(postings, posting{value, s.scope, r.Key, v})
 				}
 			case Exists:
-				homes = []posting{{key, s.scope, r.Key, ""}}
+				postings = []posting{{key, s.scope, r.Key, ""}}
 			default:
 				continue // what an object lacks is no place to meet it
 			}
-			held := 0
-			for _, h := range homes {
-				held += x.count(h) + 1
+			sum := 0
+			for _, p := range postings {
+				sum += x.count(p) + 1
 			}
-			if cost < 0 || held < cost {
-				best, cost = homes, held
+			if cost < 0 || sum < cost {
+				best, cost = postings, sum
 			}
 		}
 	}
@@ -158,10 +158,10 @@ func (x *index) homesOf(s *selector) []posting {
 	return best
 }
 
-// candidates yields every place where a selector of Pods with these labels in this namespace may be filed.
-func candidates(namespace string, namespaceLabels, podLabels []label, yield func(posting)) {
-	yield(posting{of: anyPod, scope: namespace})
-	yield(posting{of: anyPod})
+// candidatePostings yields every place where a selector of Pods with these labels in this namespace may be filed.
+func candidatePostings(namespace string, namespaceLabels, podLabels []label, yield func(posting)) {
+	yield(posting{kind: anyPod, scope: namespace})
+	yield(posting{kind: anyPod})
 	for _, l := range podLabels {
 		yield(posting{podValue, namespace, l.key, l.value})
 		yield(posting{podKey, namespace, l.key, ""})
@@ -174,9 +174,9 @@ func candidates(namespace string, namespaceLabels, podLabels []label, yield func
 	}
 }
 
-// placesOf yields every place where a class with these labels is filed.
-func placesOf(namespace string, podLabels []label, yield func(posting)) {
-	yield(posting{of: anyPod, scope: namespace})
+// classPostings yields every place where a class with these labels is filed.
+func classPostings(namespace string, podLabels []label, yield func(posting)) {
+	yield(posting{kind: anyPod, scope: namespace})
 	for _, l := range podLabels {
 		yield(posting{podValue, namespace, l.key, l.value})
 		yield(posting{podKey, namespace, l.key, ""})

@@ -7,13 +7,13 @@ import (
 
 // TestLayout guards what the speed of a decision rests on: whole cache lines, in objects that begin at one.
 func TestLayout(t *testing.T) {
-	if n := unsafe.Sizeof(core{}); n != 64 {
-		t.Errorf("a core has %d bytes, want 64", n)
+	if n := unsafe.Sizeof(hotClass{}); n != 64 {
+		t.Errorf("a hotClass has %d bytes, want 64", n)
 	}
-	if n := unsafe.Sizeof(tier{}); n != 384 {
-		t.Errorf("a tier has %d bytes, want 384, a size of six cache lines that the allocator has", n)
+	if n := unsafe.Sizeof(ruleTable{}); n != 384 {
+		t.Errorf("a rule table has %d bytes, want 384, a size of six cache lines that the allocator has", n)
 	}
-	if n := unsafe.Offsetof(tier{}.policies); n != 64 {
-		t.Errorf("the first part of a tier has %d bytes, want 64", n)
+	if n := unsafe.Offsetof(ruleTable{}.policies); n != 64 {
+		t.Errorf("the first part of a rule table has %d bytes, want 64", n)
 	}
 }

@@ -107,11 +107,11 @@ func (s *state) noteOfEnd(asked *Endpoint, p *party, behind bool) (Note, bool) {
 		}
 	case p.pod != nil && p.pod.host:
 		return Note{Code: NoteHostNetwork, Namespace: p.pod.namespace, Name: p.pod.name}, true
-	case p.isNode && p.byIP:
+	case p.isNode && p.askedByIP:
 		if host := s.address(p.addr).claims.best.pod; host != nil {
 			return Note{Code: NoteHostNetwork, Namespace: host.namespace, Name: host.name, IP: p.addr}, true
 		}
-	case p.byIP && !p.inCluster && !behind:
+	case p.askedByIP && !p.inCluster && !behind:
 		return s.noteOfOutside(p.addr)
 	}
 	return Note{}, false

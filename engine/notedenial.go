@@ -88,7 +88,7 @@ func (n *Note) add(p *Policy, names []string) {
 
 // lacksAddress reports whether p has no address yet that an ipBlock could match once it has one (S8).
 func (s *state) lacksAddress(p *party) bool {
-	return p.inCluster && !p.byIP && len(p.addrs) == 0 && !s.options.IPBlockIgnoresPods
+	return p.inCluster && !p.askedByIP && len(p.addrs) == 0 && !s.options.IPBlockIgnoresPods
 }
 
 // hasUnknownLabels reports whether p is a Pod whose Namespace object is not there (S18).
@@ -121,8 +121,8 @@ func (r *rule) hasPeer(p *peer) bool {
 	if r.anyPeer {
 		return true
 	}
-	selects := func(id uint32) bool { return slices.Contains(p.core.peers(), id) }
-	if p.core != nil && slices.ContainsFunc(r.selectors, selects) {
+	selects := func(id uint32) bool { return slices.Contains(p.class.peers(), id) }
+	if p.class != nil && slices.ContainsFunc(r.selectors, selects) {
 		return true
 	}
 	return p.addr.IsValid() && slices.ContainsFunc(r.blocks, func(b *IPBlock) bool {
@@ -135,7 +135,7 @@ func (r *rule) hasPeer(p *peer) bool {
 func (r *rule) hasPort(dst *class, protocol Protocol, port uint16) bool {
 	return r.anyPort || slices.ContainsFunc(r.ports, func(p Port) bool {
 		if p.Name != "" {
-			return p.Protocol == protocol && dst != nil && dst.names(p.Name, protocol, port)
+			return p.Protocol == protocol && dst != nil && dst.hasNamedPort(p.Name, protocol, port)
 		}
 		return p.Protocol == protocol && p.First <= port && port <= p.Last
 	})

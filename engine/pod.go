@@ -89,35 +89,35 @@ func (t *txn) applyPod(o *Pod, gone bool) {
 		}
 		t.removePod(old)
 		t.aside.setPod(t.edit, old.key(), nil)
-		ns := t.namespace(o.Namespace)
+		ns := t.ensureNamespace(o.Namespace)
 		ns.pods.Delete(t.edit, o.Name)
 		t.forgetNamespace(o.Namespace, ns)
 		return
 	}
 	p := newPod(o)
 	t.aside.setPod(t.edit, p.key(), newPodAside(o))
-	t.namespace(o.Namespace) // before the old one goes, so that the namespace stays
+	t.ensureNamespace(o.Namespace) // before the old one goes, so that the namespace stays
 	if old != nil {
 		p.class = old.class // kept until the end, so that a class that stays is not made again
-		t.removeClaims(old)
+		t.unclaimAddresses(old)
 		t.leaveWorkloads(old)
 	}
 	if (old == nil || old.finished) != p.finished {
 		t.counts.Pods += map[bool]int{true: -1, false: 1}[p.finished]
 	}
-	t.store(p)
-	t.addClaims(p)
+	t.storePod(p)
+	t.claimAddresses(p)
 	for _, w := range p.workloads {
-		t.workload(p.namespace, w).pods.Set(t.edit, p.name, struct{}{})
+		t.ensureWorkload(p.namespace, w).pods.Set(t.edit, p.name, struct{}{})
 	}
 	t.unclassed[p.key()] = struct{}{}
 }
 
 func (t *txn) removePod(old *pod) {
-	t.removeClaims(old)
+	t.unclaimAddresses(old)
 	t.leaveWorkloads(old)
 	if old.class != noClass {
-		t.dropClass(old.class)
+		t.releaseClass(old.class)
 	}
 	if !old.finished {
 		t.counts.Pods--
@@ -125,12 +125,12 @@ func (t *txn) removePod(old *pod) {
 	delete(t.unclassed, old.key())
 }
 
-func (t *txn) store(p *pod) {
-	ns := t.namespace(p.namespace)
+func (t *txn) storePod(p *pod) {
+	ns := t.ensureNamespace(p.namespace)
 	ns.pods.Set(t.edit, p.name, p)
 }
 
-func (t *txn) workload(namespace string, w Workload) *workload {
+func (t *txn) ensureWorkload(namespace string, w Workload) *workload {
 	key := workloadKey{namespace, w.Kind, w.Name}
 	old, ok := t.workloads.Get(key)
 	switch {
@@ -148,66 +148,66 @@ func (t *txn) workload(namespace string, w Workload) *workload {
 
 func (t *txn) leaveWorkloads(p *pod) {
 	for _, w := range p.workloads {
-		all := t.workload(p.namespace, w)
+		all := t.ensureWorkload(p.namespace, w)
 		if all.pods.Delete(t.edit, p.name); all.pods.Len() == 0 {
 			t.workloads.Delete(t.edit, workloadKey{p.namespace, w.Kind, w.Name})
 		}
 	}
 }
 
-// addClaims makes the Pod a claimant of its addresses, and its Node of the Node's.
-func (t *txn) addClaims(p *pod) {
+// claimAddresses makes the Pod a claimant of its addresses, and its Node of the Node's.
+func (t *txn) claimAddresses(p *pod) {
 	for _, ip := range p.ips {
-		t.claim(ip, claim{pod: p})
+		t.addClaim(ip, claim{pod: p})
 	}
 	if p.node == (unique.Handle[string]{}) || len(p.hostIPs) == 0 {
 		return
 	}
-	n := t.node(p.node.Value())
+	n := t.ensureNode(p.node.Value())
 	n.hostIPs = maps.Clone(n.hostIPs)
 	if n.hostIPs == nil {
 		n.hostIPs = map[netip.Addr]int{}
 	}
 	for _, ip := range p.hostIPs {
 		if n.hostIPs[ip]++; n.hostIPs[ip] == 1 {
-			t.claim(ip, claim{node: n.handle})
+			t.addClaim(ip, claim{node: n.handle})
 		}
 	}
 }
 
-// removeClaims undoes addClaims.
-func (t *txn) removeClaims(p *pod) {
+// unclaimAddresses undoes addClaims.
+func (t *txn) unclaimAddresses(p *pod) {
 	for _, ip := range p.ips {
-		t.release(ip, claim{pod: p})
+		t.removeClaim(ip, claim{pod: p})
 	}
 	if p.node == (unique.Handle[string]{}) || len(p.hostIPs) == 0 {
 		return
 	}
-	n := t.node(p.node.Value())
+	n := t.ensureNode(p.node.Value())
 	n.hostIPs = maps.Clone(n.hostIPs)
 	for _, ip := range p.hostIPs {
 		if n.hostIPs[ip]--; n.hostIPs[ip] == 0 {
 			delete(n.hostIPs, ip)
-			t.release(ip, claim{node: n.handle})
+			t.removeClaim(ip, claim{node: n.handle})
 		}
 	}
 	t.forgetNode(p.node.Value(), n)
 }
 
-// relevant are the labels that some selector could ask a Pod of the namespace for, until the next call.
-func (t *txn) relevant(p *pod) []label {
-	t.kept = t.kept[:0]
+// relevantLabels are the labels that some selector could ask a Pod of the namespace for, until the next call.
+func (t *txn) relevantLabels(p *pod) []label {
+	t.scratch = t.scratch[:0]
 	for _, l := range p.labels {
 		if t.keys.Find(scopedKey{"", l.key}) != nil || t.keys.Find(scopedKey{p.namespace, l.key}) != nil {
-			t.kept = append(t.kept, l)
+			t.scratch = append(t.scratch, l)
 		}
 	}
-	return t.kept
+	return t.scratch
 }
 
 // reclassify gives every Pod that is new or changed, or has a label whose key came into or went out of use, its class.
 func (t *txn) reclassify() {
-	for _, p := range t.podsWithChanged() {
+	for _, p := range t.podsWithChangedKeys() {
 		t.classify(p)
 	}
 	for key := range t.unclassed {
@@ -215,10 +215,10 @@ func (t *txn) reclassify() {
 	}
 }
 
-// podsWithChanged are the Pods that have a label whose key came into or went out of use, each once.
-func (t *txn) podsWithChanged() (pods []*pod) {
+// podsWithChangedKeys are the Pods that have a label whose key came into or went out of use, each once.
+func (t *txn) podsWithChangedKeys() (pods []*pod) {
 	scopes := map[string][]string{}
-	for k := range t.changed {
+	for k := range t.changedKeys {
 		scopes[k.scope] = append(scopes[k.scope], k.key)
 	}
 	everywhere := scopes[""]
@@ -246,19 +246,19 @@ func (t *txn) podsWithChanged() (pods []*pod) {
 func (t *txn) classify(p *pod) {
 	class := noClass
 	if p.ordinary() {
-		class = t.holdClass(p.namespace, t.relevant(p), p.ports)
+		class = t.acquireClass(p.namespace, t.relevantLabels(p), p.ports)
 	}
 	if p.class != noClass {
-		t.dropClass(p.class)
+		t.releaseClass(p.class)
 	}
 	if p.class == class {
 		return
 	}
 	fresh := *p
 	fresh.class = class
-	t.store(&fresh)
+	t.storePod(&fresh)
 	for _, ip := range fresh.ips {
-		t.reclaim(ip, p, &fresh)
+		t.replaceClaim(ip, p, &fresh)
 	}
 }
 
@@ -268,7 +268,7 @@ func (t *txn) useKeys(s *selector) {
 		k := scopedKey{s.scope, r.Key}
 		uses, ok := t.keys.Get(k)
 		if !ok {
-			t.changed[k] = struct{}{}
+			t.changedKeys[k] = struct{}{}
 		} else if uses == 0 {
 			t.unusedKeys--
 		}
@@ -301,7 +301,7 @@ func (t *txn) retireKeys() {
 	}
 	for _, k := range unused {
 		t.keys.Delete(t.edit, k)
-		t.changed[k] = struct{}{}
+		t.changedKeys[k] = struct{}{}
 	}
 	t.unusedKeys = 0
 }

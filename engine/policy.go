@@ -83,8 +83,8 @@ func compile(src *Policy, intern func(*selector) uint32) *policy {
 	return p
 }
 
-// peerSelectors yields the id of each selector that the rules name, as often as they do.
-func (p *policy) peerSelectors(yield func(uint32)) {
+// eachPeerSelector yields the id of each selector that the rules name, as often as they do.
+func (p *policy) eachPeerSelector(yield func(uint32)) {
 	for _, rules := range p.rules {
 		for i := range rules {
 			for _, id := range rules[i].selectors {
@@ -102,8 +102,8 @@ type rankedBlock struct {
 	rank  uint32
 }
 
-// first is the lowest rank of the blocks that match an address, by looking at each.
-func (l blockList) first(addr netip.Addr) uint32 {
+// lowestRank is the lowest rank of the blocks that match an address, by looking at each.
+func (l blockList) lowestRank(addr netip.Addr) uint32 {
 	best := noRank
 	for i := range l {
 		if l[i].rank < best && l[i].block.contains(addr) {

@@ -25,13 +25,13 @@ func (q *Query) Key() (QueryKey, bool) {
 		port: q.Port, srcKind: q.Src.kind, dstKind: q.Dst.kind, protocol: q.Protocol,
 	}
 	var src, dst bool
-	k.src, src = q.Src.keyed()
-	k.dst, dst = q.Dst.keyed()
+	k.src, src = q.Src.keyPart()
+	k.dst, dst = q.Dst.keyPart()
 	return k, src && dst
 }
 
-// keyed is the part of an end's key that its names do not tell, and whether it has a key.
-func (e *Endpoint) keyed() (ip [16]byte, ok bool) {
+// keyPart is the part of an end's key that its names do not tell, and whether it has a key.
+func (e *Endpoint) keyPart() (ip [16]byte, ok bool) {
 	switch e.kind {
 	case endpointIP:
 		return e.ip.As16(), e.ip.IsValid() && e.ip.Zone() == ""
@@ -49,7 +49,7 @@ func (s *Snapshot) FansOut(q *Query) bool {
 	case endpointWorkload, endpointService:
 		return true
 	case endpointIP:
-		if s.standsForService(q.Dst.ip) {
+		if s.isServiceAddress(q.Dst.ip) {
 			return true
 		}
 	case endpointNone, endpointPod, endpointLabels:
@@ -57,9 +57,9 @@ func (s *Snapshot) FansOut(q *Query) bool {
 	return q.Src.kind == endpointWorkload
 }
 
-// standsForService tells whether an address is a Service's. A direct one is none (see [directClasses]), and the decision reads
+// isServiceAddress tells whether an address is a Service's. A direct one is none (see [directClasses]), and the decision reads
 // next what says so.
-func (s *state) standsForService(ip netip.Addr) bool {
+func (s *state) isServiceAddress(ip netip.Addr) bool {
 	if ip.Is4() && s.directV4.Get(ipv4Key(ip))&notDirect == 0 {
 		return false
 	}
@@ -81,8 +81,8 @@ func (r *ReadSet) Records() int { return len(r.records) }
 
 // record is one step on the way from a question to its decision; the zero record is that there was nothing.
 type record struct {
-	// of is a *pod, *claims, *workload, *service or *EndpointSlice.
-	of any
+	// object is a *pod, *claims, *workload, *service or *EndpointSlice.
+	object any
 	// class is that of a Pod. It stands for all policies that concern the Pod, and for its Namespace's labels: when they
 	// change, it is replaced.
 	class *class
@@ -94,8 +94,8 @@ type record struct {
 func (s *Snapshot) ReadSet(q *Query) (ReadSet, bool) {
 	var few [16]record
 	t := tracer{state: &s.state, collects: true, records: few[:0]}
-	t.question(q)
-	if t.lost {
+	t.visitQuestion(q)
+	if t.differs {
 		return ReadSet{}, false
 	}
 	return ReadSet{s.options, slices.Clone(t.records)}, true
@@ -108,8 +108,8 @@ func (s *Snapshot) StillHolds(q *Query, r *ReadSet) bool {
 		return false
 	}
 	t := tracer{state: &s.state, records: r.records}
-	t.question(q)
-	return !t.lost && t.at == len(r.records)
+	t.visitQuestion(q)
+	return !t.differs && t.at == len(r.records)
 }
 
 // tracer follows a question to all that its decision is computed from, always in the same order: each record tells how many
@@ -120,62 +120,62 @@ type tracer struct {
 	collects bool
 	records  []record
 	at       int
-	// lost: there is no trace, or it is another.
-	lost bool
+	// differs: there is no trace, or it is another.
+	differs bool
 }
 
-func (t *tracer) meet(r record) {
+func (t *tracer) visit(r record) {
 	switch {
 	case t.collects:
 		t.records = append(t.records, r)
 	case t.at < len(t.records) && t.records[t.at] == r:
 		t.at++
 	default:
-		t.lost = true
+		t.differs = true
 	}
 }
 
-func (t *tracer) question(q *Query) {
-	t.end(&q.Src)
-	t.end(&q.Dst)
+func (t *tracer) visitQuestion(q *Query) {
+	t.visitEndpoint(&q.Src)
+	t.visitEndpoint(&q.Dst)
 	if q.Dst.kind != endpointIP {
 		return
 	}
 	if keys := t.vips.Find(q.Dst.ip); keys != nil {
 		for _, key := range *keys {
-			t.service(key)
+			t.visitService(key)
 		}
 	}
 }
 
-func (t *tracer) end(e *Endpoint) {
+func (t *tracer) visitEndpoint(e *Endpoint) {
 	switch e.kind {
 	case endpointIP:
-		t.address(e.ip)
+		t.visitAddress(e.ip)
 	case endpointPod:
-		t.pod(t.state.pod(e.namespace, e.name))
+		t.visitPod(t.state.pod(e.namespace, e.name))
 	case endpointWorkload:
-		t.workload(workloadKey{e.namespace, e.workload, e.name})
+		t.visitWorkload(workloadKey{e.namespace, e.workload, e.name})
 	case endpointService:
-		t.service(nameKey{e.namespace, e.name})
+		t.visitService(nameKey{e.namespace, e.name})
 	case endpointNone, endpointLabels:
-		t.lost = true
+		t.differs = true
 	}
 }
 
-// address meets whatever owns an address (S5): a Pod, or the claims of which the best is a Node's.
-func (t *tracer) address(ip netip.Addr) {
+// visitAddress meets whatever owns an address (S5): a Pod, or the claims of which the best is a Node's.
+func (t *tracer) visitAddress(ip netip.Addr) {
 	switch a := t.state.address(ip); {
 	case a == nil:
-		t.meet(record{})
+		t.visit(record{})
 	case a.pod != nil:
-		t.meet(record{a.pod, t.class(a.pod)})
+		t.visit(record{a.pod, t.classOf(a.pod)})
 	default:
-		t.meet(record{of: a.claims})
+		t.visit(record{object: a.claims})
 	}
 }
 
-func (t *tracer) class(p *pod) *class {
+func (t *tracer) classOf(p *pod) *class {
 	if p.class == noClass {
 		return nil
 	}
@@ -184,58 +184,58 @@ func (t *tracer) class(p *pod) *class {
 
 // pod meets a Pod by name. All addresses that it reports must be its own or, on the host network, no other Pod's: then they
 // are what it is decided by (S7).
-func (t *tracer) pod(p *pod) {
+func (t *tracer) visitPod(p *pod) {
 	if p == nil || p.host && len(p.ips) == 0 {
-		t.lost = true
+		t.differs = true
 		return
 	}
-	t.meet(record{p, t.class(p)})
+	t.visit(record{p, t.classOf(p)})
 	if p.finished {
 		return // has no addresses, and counts nowhere
 	}
 	for _, ip := range p.ips {
 		if a := t.state.address(ip); a == nil || a.pod != p && (a.pod != nil || !p.host) {
-			t.lost = true
+			t.differs = true
 			return
 		}
 	}
 }
 
-// workload meets the workload, which tells which Pods it has, and them.
-func (t *tracer) workload(key workloadKey) {
+// visitWorkload meets the workload, which tells which Pods it has, and them.
+func (t *tracer) visitWorkload(key workloadKey) {
 	w, _ := t.workloads.Get(key)
-	t.meet(record{of: w})
+	t.visit(record{object: w})
 	if w == nil {
 		return
 	}
 	for name := range w.pods.All() {
-		if t.lost {
+		if t.differs {
 			return
 		}
-		t.pod(t.state.pod(key.namespace, name))
+		t.visitPod(t.state.pod(key.namespace, name))
 	}
 }
 
-// service meets the Service, which tells which slices it has, them, and whatever owns the endpoints that they tell.
-func (t *tracer) service(key nameKey) {
+// visitService meets the Service, which tells which slices it has, them, and whatever owns the endpoints that they tell.
+func (t *tracer) visitService(key nameKey) {
 	svc, _ := t.services.Get(key)
-	t.meet(record{of: svc})
+	t.visit(record{object: svc})
 	if svc == nil {
 		return
 	}
 	for _, name := range svc.slices {
 		slice, _ := t.slices.Get(nameKey{key.namespace, name})
-		t.meet(record{of: slice})
+		t.visit(record{object: slice})
 		for i := range slice.Endpoints {
-			if t.lost {
+			if t.differs {
 				return
 			}
 			if e := &slice.Endpoints[i]; e.Addr.IsValid() {
-				t.address(e.Addr.Unmap())
+				t.visitAddress(e.Addr.Unmap())
 			} else if p := t.state.pod(key.namespace, e.Pod); p != nil {
-				t.pod(p)
+				t.visitPod(p)
 			} else {
-				t.meet(record{})
+				t.visit(record{})
 			}
 		}
 	}

@@ -111,7 +111,7 @@ func TestBasisIsOfTheOptions(t *testing.T) {
 	s := engine.NewCluster(o).Snapshot()
 	b, ok := s.ReadSet(&q)
 	if !ok || !s.StillHolds(&q, &b) {
-		t.Fatal("the basis does not hold where it was taken")
+		t.Fatal("the read set does not hold where it was taken")
 	}
 	leaves("Options", reflect.ValueOf(&o).Elem(), func(path string, v reflect.Value) {
 		v.Set(other(t, v))
@@ -143,10 +143,10 @@ func TestBasisTellsEndsApart(t *testing.T) {
 	s := c.Apply(of(0, "a"), of(1, "a"), of(2, "b"))
 	b, ok := s.ReadSet(&q)
 	if !ok || !s.StillHolds(&q, &b) {
-		t.Fatal("the basis does not hold where it was taken")
+		t.Fatal("the read set does not hold where it was taken")
 	}
 	if c.Apply(of(0, "a"), of(1, "b"), of(2, "b")).StillHolds(&q, &b) {
-		t.Error("the basis holds after a Pod went from one end to the other")
+		t.Error("the read set holds after a Pod went from one end to the other")
 	}
 }
 

@@ -56,8 +56,8 @@ type selector struct {
 	peers int
 	// subjects are the policies whose subject it is, by name.
 	subjects []*policy
-	// homes are where it is filed in the index.
-	homes []posting
+	// postings are where it is filed in the index.
+	postings []posting
 }
 
 // newSelector is the canonical selector of a group: in one namespace where scope is not empty.

@@ -77,7 +77,7 @@ func (t *txn) applySlice(o *EndpointSlice, gone bool) {
 		return
 	}
 	if ok && (gone || old.Service != o.Service) {
-		t.moveSlice(nameKey{old.Namespace, old.Service}, o.Name, without)
+		t.moveSlice(nameKey{old.Namespace, old.Service}, o.Name, removed)
 	}
 	if gone {
 		t.counts.EndpointSlices--
@@ -89,7 +89,7 @@ func (t *txn) applySlice(o *EndpointSlice, gone bool) {
 	}
 	t.slices.Set(t.edit, key, o)
 	if !ok || old.Service != o.Service {
-		t.moveSlice(nameKey{o.Namespace, o.Service}, o.Name, with)
+		t.moveSlice(nameKey{o.Namespace, o.Service}, o.Name, inserted)
 	}
 }
 
@@ -130,8 +130,8 @@ func (s *state) serviceAt(ip netip.Addr, port uint16, protocol Protocol) (*Servi
 	return first, false
 }
 
-// backend is one endpoint of a Service and the port that it is asked on.
-type backend struct {
+// backendRef is one endpoint of a Service and the port that it is asked on.
+type backendRef struct {
 	addr netip.Addr
 	// owner is who has addr; nil for nobody in the cluster.
 	owner *address
@@ -139,21 +139,21 @@ type backend struct {
 	port  uint16
 }
 
-// backends are the endpoints in one family that a question to a Service's port could reach: those that are ready, or where
+// backendRefs are the endpoints in one family that a question to a Service's port could reach: those that are ready, or where
 // none is, those that still serve while terminating (S24). An address that nothing owns, and that a slice says is a Pod's, is
 // no backend.
-func (s *state) backends(o *Service, port uint16, protocol Protocol, family Families) []backend {
+func (s *state) backendRefs(o *Service, port uint16, protocol Protocol, family Families) []backendRef {
 	svc, _ := s.services.Get(nameKey{o.Namespace, o.Name})
-	var ready, terminating []backend
+	var ready, terminating []backendRef
 	for _, name := range svc.slices {
 		slice, _ := s.slices.Get(nameKey{o.Namespace, name})
-		for _, target := range targets(o, slice, port, protocol) {
+		for _, target := range targetPorts(o, slice, port, protocol) {
 			for i := range slice.Endpoints {
 				e := &slice.Endpoints[i]
 				if !e.Ready && !(e.Serving && e.Terminating) {
 					continue
 				}
-				b := backend{addr: e.Addr.Unmap(), pod: e.Pod, port: target}
+				b := backendRef{addr: e.Addr.Unmap(), pod: e.Pod, port: target}
 				if !s.inFamily(o.Namespace, b, family) {
 					continue
 				}
@@ -176,8 +176,8 @@ func (s *state) backends(o *Service, port uint16, protocol Protocol, family Fami
 	return ready
 }
 
-// targets are the ports that a slice maps a Service's port to. A headless Service maps nothing (S24).
-func targets(o *Service, slice *EndpointSlice, port uint16, protocol Protocol) []uint16 {
+// targetPorts are the ports that a slice maps a Service's port to. A headless Service maps nothing (S24).
+func targetPorts(o *Service, slice *EndpointSlice, port uint16, protocol Protocol) []uint16 {
 	if o.Headless {
 		return []uint16{port}
 	}
@@ -196,7 +196,7 @@ func targets(o *Service, slice *EndpointSlice, port uint16, protocol Protocol) [
 }
 
 // inFamily tells whether an endpoint is one in an address family. An endpoint that has no address is in each.
-func (s *state) inFamily(namespace string, b backend, family Families) bool {
+func (s *state) inFamily(namespace string, b backendRef, family Families) bool {
 	if b.addr.IsValid() {
 		return family == familyOf(b.addr)
 	}

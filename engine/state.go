@@ -34,17 +34,17 @@ type state struct {
 	shared int
 
 	// Identities, and what selects them.
-	classes         persist.Array[*class]
-	cores           persist.Records[core]
-	classNumbers    numbers
-	classIDs        persist.Map[string, classRef]
-	classIndex      index
-	selectors       persist.Array[*selector]
-	selectorNumbers numbers
-	selectorIDs     persist.Map[string, uint32]
-	selectorIndex   index
-	tiers           persist.Map[string, sharedTier]
-	policyUID       uint64
+	classes       persist.Array[*class]
+	hotClasses    persist.Records[hotClass]
+	classPool     idPool
+	classIDs      persist.Map[string, classRef]
+	classIndex    index
+	selectors     persist.Array[*selector]
+	selectorPool  idPool
+	selectorIDs   persist.Map[string, uint32]
+	selectorIndex index
+	ruleTables    persist.Map[string, sharedTable]
+	policyUID     uint64
 	// keys are the label keys that selectors of a scope mention, with how often; unused ones stay for a while.
 	keys       persist.Map[scopedKey, int]
 	unusedKeys int
@@ -101,7 +101,7 @@ func newState(o Options) state {
 		classIndex:    newIndex(),
 		selectorIDs:   persist.NewMap[string, uint32](hashString),
 		selectorIndex: newIndex(),
-		tiers:         persist.NewMap[string, sharedTier](hashString),
+		ruleTables:    persist.NewMap[string, sharedTable](hashString),
 		keys:          persist.NewMap[scopedKey, int](persist.HashOf[scopedKey]()),
 		namespacesBy:  persist.NewMap[label, []string](persist.HashOf[label]()),
 		aside:         newAside(),
@@ -142,12 +142,12 @@ type txn struct {
 	edit *persist.Edit
 	// dirty classes are rebuilt at the end.
 	dirty map[uint32]struct{}
-	// changed keys came into or went out of use: Pods of the scope that have one get their class anew.
-	changed map[scopedKey]struct{}
+	// changedKeys keys came into or went out of use: Pods of the scope that have one get their class anew.
+	changedKeys map[scopedKey]struct{}
 	// unclassed Pods are new or changed: they get their class at the end.
 	unclassed map[nameKey]struct{}
-	// kept is room for [txn.relevant].
-	kept []label
+	// scratch is room for [txn.relevant].
+	scratch []label
 }
 
 func (t *txn) apply(changes []Change) {
@@ -175,7 +175,7 @@ func (t *txn) apply(changes []Change) {
 }
 
 // namespace returns the namespace for writing; it is made where there is none.
-func (t *txn) namespace(name string) *namespace {
+func (t *txn) ensureNamespace(name string) *namespace {
 	old, ok := t.namespaces.Get(name)
 	switch {
 	case !ok:
@@ -199,7 +199,7 @@ func (t *txn) applyNamespace(o *Namespace, gone bool) {
 			return
 		}
 	}
-	ns := t.namespace(o.Name)
+	ns := t.ensureNamespace(o.Name)
 	if ns.object == nil {
 		t.counts.Namespaces++
 	}
@@ -212,7 +212,7 @@ func (t *txn) applyNamespace(o *Namespace, gone bool) {
 	if !slices.Equal(ns.labels, labels) {
 		t.indexNamespace(o.Name, ns.labels, labels)
 		ns.labels = labels
-		for id := range t.classIndex.at(posting{of: anyPod, scope: o.Name}) {
+		for id := range t.classIndex.ids(posting{kind: anyPod, scope: o.Name}) {
 			t.dirty[id] = struct{}{}
 		}
 	}
@@ -230,7 +230,7 @@ func (t *txn) forgetNamespace(name string, ns *namespace) {
 func (t *txn) indexNamespace(name string, old, fresh []label) {
 	for _, l := range old {
 		if names, _ := t.namespacesBy.Get(l); !slices.Contains(fresh, l) {
-			if names = without(names, name); len(names) == 0 {
+			if names = removed(names, name); len(names) == 0 {
 				t.namespacesBy.Delete(t.edit, l)
 			} else {
 				t.namespacesBy.Set(t.edit, l, names)
@@ -240,19 +240,19 @@ func (t *txn) indexNamespace(name string, old, fresh []label) {
 	for _, l := range fresh {
 		if !slices.Contains(old, l) {
 			names, _ := t.namespacesBy.Get(l)
-			t.namespacesBy.Set(t.edit, l, with(names, name))
+			t.namespacesBy.Set(t.edit, l, inserted(names, name))
 		}
 	}
 }
 
-func with(sorted []string, s string) []string {
+func inserted(sorted []string, s string) []string {
 	if at, found := slices.BinarySearch(sorted, s); !found {
 		return slices.Insert(slices.Clip(slices.Clone(sorted)), at, s)
 	}
 	return sorted
 }
 
-func without(sorted []string, s string) []string {
+func removed(sorted []string, s string) []string {
 	if at, found := slices.BinarySearch(sorted, s); found {
 		return slices.Delete(slices.Clone(sorted), at, at+1)
 	}
@@ -260,7 +260,7 @@ func without(sorted []string, s string) []string {
 }
 
 // node returns the node for writing; it is made where there is none.
-func (t *txn) node(name string) *node {
+func (t *txn) ensureNode(name string) *node {
 	old, ok := t.nodes.Get(name)
 	switch {
 	case !ok:
@@ -280,13 +280,13 @@ func (t *txn) applyNode(o *Node, gone bool) {
 	if gone && (!ok || old.object == nil) {
 		return
 	}
-	n := t.node(o.Name)
+	n := t.ensureNode(o.Name)
 	if n.object == nil {
 		t.counts.Nodes++
 	} else {
 		t.aside.removeNode(t.edit, n.object)
 		for _, ip := range n.object.IPs {
-			t.release(ip, claim{node: n.handle, object: true})
+			t.removeClaim(ip, claim{node: n.handle, object: true})
 		}
 	}
 	n.object = o
@@ -298,7 +298,7 @@ func (t *txn) applyNode(o *Node, gone bool) {
 	}
 	t.aside.addNode(t.edit, o)
 	for _, ip := range o.IPs {
-		t.claim(ip, claim{node: n.handle, object: true})
+		t.addClaim(ip, claim{node: n.handle, object: true})
 	}
 }
 

@@ -47,18 +47,18 @@ func TestOnlineBoutique(t *testing.T) {
 		t.Fatalf("%d workloads, %d Services", len(workloads), len(services))
 	}
 
-	deployment := func(name string) enginetest.End {
-		return enginetest.End{Workload: &enginetest.WorkloadName{Namespace: "default", Workload: engine.Workload{Kind: "Deployment", Name: name}}}
+	deployment := func(name string) enginetest.Endpoint {
+		return enginetest.Endpoint{Workload: &enginetest.WorkloadName{Namespace: "default", Workload: engine.Workload{Kind: "Deployment", Name: name}}}
 	}
 	allowed := map[string]bool{} // "frontend cartservice 7070", TCP
 	asked := 0
 	for _, src := range workloads {
-		ends := map[string]enginetest.End{}
+		ends := map[string]enginetest.Endpoint{}
 		for _, dst := range workloads {
 			ends[dst] = deployment(dst)
 		}
 		for _, dst := range services {
-			ends["svc "+dst] = enginetest.End{Service: &enginetest.Name{Namespace: "default", Name: dst}}
+			ends["svc "+dst] = enginetest.Endpoint{Service: &enginetest.Name{Namespace: "default", Name: dst}}
 		}
 		for dst, end := range ends {
 			for port := range ports {

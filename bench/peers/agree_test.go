@@ -31,7 +31,7 @@ func TestAgree(t *testing.T) {
 	allowed := 0
 	for i, q := range questions {
 		d, err := oracle.Allowed(enginetest.Question{
-			Src: enginetest.End{IP: q.Src}, Dst: enginetest.End{IP: q.Dst}, Port: q.Port, Protocol: protocols[string(q.Protocol)],
+			Src: enginetest.Endpoint{IP: q.Src}, Dst: enginetest.Endpoint{IP: q.Dst}, Port: q.Port, Protocol: protocols[string(q.Protocol)],
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -9,14 +9,14 @@ import (
 // Question asks mostly about the given objects, and now and then about what is not there.
 func (r *Random) Question(objects []engine.Object) Question {
 	o := &Oracle{Objects: objects}
-	q := Question{Src: r.end(o, false), Dst: r.end(o, true), Port: r.port(), Protocol: r.protocol()}
+	q := Question{Src: r.endpoint(o, false), Dst: r.endpoint(o, true), Port: r.port(), Protocol: r.protocol()}
 	if r.chance(60) {
 		q.Port, q.Protocol = 80, engine.TCP
 	}
 	if r.chance(5) {
 		q.Dst = q.Src
 	}
-	for _, s := range of[*engine.Service](o) {
+	for _, s := range objectsOf[*engine.Service](o) {
 		if q.Dst.Service != nil && s.Namespace == q.Dst.Service.Namespace && s.Name == q.Dst.Service.Name || r.chance(5) {
 			if len(s.Ports) > 0 && r.chance(80) {
 				p := pick(r, s.Ports...)
@@ -27,43 +27,43 @@ func (r *Random) Question(objects []engine.Object) Question {
 	return q
 }
 
-func (r *Random) end(o *Oracle, dst bool) End {
+func (r *Random) endpoint(o *Oracle, dst bool) Endpoint {
 	n := r.rand.IntN(100)
 	switch {
 	case n < 35:
-		return End{IP: r.addr(pick(r, podAddrs(), podAddrs(), podAddrs(), nodeAddrs(), serviceAddrs(), externalAddrs()))}
+		return Endpoint{IP: r.addr(pick(r, podAddrs(), podAddrs(), podAddrs(), nodeAddrs(), serviceAddrs(), externalAddrs()))}
 	case n < 38:
 		a := one(r, podAddrs()...)
-		return End{IP: netip.AddrFrom16(a.As16())} // of an IPv4 address, the IPv4-mapped one (S9)
+		return Endpoint{IP: netip.AddrFrom16(a.As16())} // of an IPv4 address, the IPv4-mapped one (S9)
 	case n < 63:
 		name := Name{r.namespace(), r.podName()}
-		if pods := of[*engine.Pod](o); len(pods) > 0 && !r.chance(10) {
+		if pods := objectsOf[*engine.Pod](o); len(pods) > 0 && !r.chance(10) {
 			p := pick(r, pods...)
 			name = Name{p.Namespace, p.Name}
 		}
-		return End{Pod: &name}
+		return Endpoint{Pod: &name}
 	case n < 75:
 		name := WorkloadName{r.namespace(), r.workload()}
-		if pods := of[*engine.Pod](o); len(pods) > 0 && !r.chance(10) {
+		if pods := objectsOf[*engine.Pod](o); len(pods) > 0 && !r.chance(10) {
 			if p := pick(r, pods...); len(p.Workloads) > 0 {
 				name = WorkloadName{p.Namespace, pick(r, p.Workloads...)}
 			}
 		}
-		return End{Workload: &name}
+		return Endpoint{Workload: &name}
 	case n < 90 && (dst || n < 76):
 		name := Name{r.namespace(), r.service()}
-		if services := of[*engine.Service](o); len(services) > 0 && !r.chance(10) {
+		if services := objectsOf[*engine.Service](o); len(services) > 0 && !r.chance(10) {
 			s := pick(r, services...)
 			name = Name{s.Namespace, s.Name}
 		}
-		return End{Service: &name}
+		return Endpoint{Service: &name}
 	case n < 99:
 		l := &engine.LabelledPod{Namespace: r.namespace(), Labels: r.labels(), Ports: some(r, 2, r.namedPort)}
 		if r.chance(60) {
 			l.IP = r.addr(podAddrs())
 		}
-		return End{Labels: l}
+		return Endpoint{Labels: l}
 	default:
-		return End{}
+		return Endpoint{}
 	}
 }

@@ -173,9 +173,9 @@ func ask(question string) enginetest.Question {
 	return q
 }
 
-func end(word string) enginetest.End {
+func end(word string) enginetest.Endpoint {
 	if ip, err := netip.ParseAddr(word); err == nil {
-		return enginetest.End{IP: ip}
+		return enginetest.Endpoint{IP: ip}
 	}
 	if namespace, rest, ok := strings.Cut(word, "?"); ok {
 		labels, ip, _ := strings.Cut(rest, "@")
@@ -183,17 +183,17 @@ func end(word string) enginetest.End {
 		if ip != "" {
 			l.IP = netip.MustParseAddr(ip)
 		}
-		return enginetest.End{Labels: l}
+		return enginetest.Endpoint{Labels: l}
 	}
 	switch parts := strings.Split(word, "/"); {
 	case word == "nothing":
-		return enginetest.End{}
+		return enginetest.Endpoint{}
 	case len(parts) == 2:
-		return enginetest.End{Pod: &enginetest.Name{Namespace: parts[0], Name: parts[1]}}
+		return enginetest.Endpoint{Pod: &enginetest.Name{Namespace: parts[0], Name: parts[1]}}
 	case parts[0] == "svc":
-		return enginetest.End{Service: &enginetest.Name{Namespace: parts[1], Name: parts[2]}}
+		return enginetest.Endpoint{Service: &enginetest.Name{Namespace: parts[1], Name: parts[2]}}
 	default:
-		return enginetest.End{Workload: &enginetest.WorkloadName{
+		return enginetest.Endpoint{Workload: &enginetest.WorkloadName{
 			Namespace: parts[1], Workload: engine.Workload{Kind: parts[0], Name: parts[2]},
 		}}
 	}

@@ -21,14 +21,14 @@ func Minimise(batches [][]engine.Change, fails func([][]engine.Change) bool) [][
 	}
 	for {
 		before := size(batches)
-		batches = without(batches, fails)
+		batches = shorten(batches, fails)
 		for i := range batches {
 			replace := func(batch []engine.Change) [][]engine.Change {
 				c := slices.Clone(batches)
 				c[i] = batch
 				return c
 			}
-			batches[i] = without(batches[i], func(b []engine.Change) bool { return fails(replace(b)) })
+			batches[i] = shorten(batches[i], func(b []engine.Change) bool { return fails(replace(b)) })
 			for j := range batches[i] {
 				for _, smaller := range smaller(batches[i][j].Object) {
 					b := slices.Clone(batches[i])
@@ -46,8 +46,8 @@ func Minimise(batches [][]engine.Change, fails func([][]engine.Change) bool) [][
 	}
 }
 
-// without is list without the items that fails does not need.
-func without[T any](list []T, fails func([]T) bool) []T {
+// shorten is list without the items that fails does not need.
+func shorten[T any](list []T, fails func([]T) bool) []T {
 	for i := len(list) - 1; i >= 0; i-- {
 		if shorter := slices.Delete(slices.Clone(list), i, i+1); fails(shorter) {
 			list = shorter

@@ -30,11 +30,11 @@ func (o *Oracle) Allowed(q Question) (engine.Decision, error) {
 	}
 	var d engine.Decision
 	if dst.service != nil {
-		if d, err = o.toService(src, dst, q); err != nil {
+		if d, err = o.decideService(src, dst, q); err != nil {
 			return engine.Decision{}, err
 		}
 	} else {
-		d = o.toPods(src, dst, q)
+		d = o.decidePods(src, dst, q)
 	}
 	if q.Src.IP.IsValid() && q.Dst.IP.IsValid() {
 		d.Families = 0
@@ -42,13 +42,13 @@ func (o *Oracle) Allowed(q Question) (engine.Decision, error) {
 	return d, nil
 }
 
-// toPods decides each pair by itself; all have to be allowed (S24, S27).
-func (o *Oracle) toPods(src, dst group, q Question) engine.Decision {
+// decidePods decides each pair by itself; all have to be allowed (S24, S27).
+func (o *Oracle) decidePods(src, dst group, q Question) engine.Decision {
 	var pairs []engine.Decision
-	for _, s := range src.ends {
-		for _, d := range dst.ends {
+	for _, s := range src.parties {
+		for _, d := range dst.parties {
 			pairs = append(pairs, overFamilies(families(s, d), func(f engine.Families) engine.Decision {
-				return o.decide(s.in(f), d.in(f), q.Port, q.Protocol)
+				return o.decide(s.inFamily(f), d.inFamily(f), q.Port, q.Protocol)
 			}))
 		}
 	}
@@ -59,25 +59,25 @@ func (o *Oracle) toPods(src, dst group, q Question) engine.Decision {
 }
 
 // families are those that a pair is decided in (S9). The family 0 means: once, where no ipBlock matches.
-func families(s, d end) []engine.Families {
+func families(s, d party) []engine.Families {
 	has, wants := s.families(), d.families()
 	switch {
-	case s.asked && d.asked && has != wants:
+	case s.askedByIP && d.askedByIP && has != wants:
 		return []engine.Families{0} // two IPs of different families
-	case s.asked:
-		return split(has)
-	case d.asked:
-		return split(wants)
+	case s.askedByIP:
+		return familyList(has)
+	case d.askedByIP:
+		return familyList(wants)
 	case has == 0 && wants == 0:
 		return []engine.Families{0}
 	case has == 0:
-		return split(wants)
+		return familyList(wants)
 	case wants == 0:
-		return split(has)
+		return familyList(has)
 	case has&wants == 0:
 		return []engine.Families{0} // two Pods with none in common
 	default:
-		return split(has & wants)
+		return familyList(has & wants)
 	}
 }
 
@@ -118,7 +118,7 @@ func all(pairs []engine.Decision) engine.Decision {
 }
 
 // decide decides one pair, each end with the addresses that it has in the family asked (S1).
-func (o *Oracle) decide(src, dst end, port uint16, proto engine.Protocol) engine.Decision {
+func (o *Oracle) decide(src, dst party, port uint16, proto engine.Protocol) engine.Decision {
 	d := engine.Decision{
 		Egress:  o.side(src, dst, true, func(p engine.Port) bool { return matchPort(p, dst, port, proto) }),
 		Ingress: o.side(dst, src, false, func(p engine.Port) bool { return matchPort(p, dst, port, proto) }),
@@ -147,10 +147,10 @@ func (o *Oracle) decide(src, dst end, port uint16, proto engine.Protocol) engine
 }
 
 // runsOn tells whether p is a Pod that runs on the Node that n is (S3, S4).
-func runsOn(p, n end) bool { return p.subject && n.isNode && p.node != "" && p.node == n.node }
+func runsOn(p, n party) bool { return p.subject && n.isNode && p.node != "" && p.node == n.node }
 
 // side decides one direction of one end.
-func (o *Oracle) side(subject, peer end, egress bool, onPort func(engine.Port) bool) engine.Side {
+func (o *Oracle) side(subject, peer party, egress bool, onPort func(engine.Port) bool) engine.Side {
 	if !subject.subject { // S1, S4
 		return engine.Side{Allowed: true}
 	}
@@ -178,7 +178,7 @@ func (o *Oracle) side(subject, peer end, egress bool, onPort func(engine.Port) b
 }
 
 // matchPeer tells whether x, of a policy of namespace, is e (S16).
-func (o *Oracle) matchPeer(x engine.Peer, namespace string, e end) bool {
+func (o *Oracle) matchPeer(x engine.Peer, namespace string, e party) bool {
 	if x.Block != nil { // S23: never beside a selector
 		return x.Namespaces == nil && x.Pods == nil && !(o.IPBlockIgnoresPods && e.inCluster) && // S19
 			slices.ContainsFunc(e.addrs, func(a netip.Addr) bool { return matchBlock(*x.Block, a) })
@@ -199,7 +199,7 @@ func matchBlock(b engine.IPBlock, a netip.Addr) bool {
 }
 
 // matchPort tells whether p has the port of dst (S20, S22). A name is looked up on dst where that is a Pod (S4, S21).
-func matchPort(p engine.Port, dst end, port uint16, proto engine.Protocol) bool {
+func matchPort(p engine.Port, dst party, port uint16, proto engine.Protocol) bool {
 	if p.Name != "" {
 		return p.Protocol == proto && dst.subject && slices.Contains(dst.ports, engine.NamedPort{Name: p.Name, Port: port, Protocol: proto})
 	}

@@ -9,14 +9,14 @@ import (
 
 // Question is a question that both the [Oracle] and the engine can be asked.
 type Question struct {
-	Src, Dst End
+	Src, Dst Endpoint
 	// Port is the destination port, 1 to 65535.
 	Port     uint16
 	Protocol engine.Protocol
 }
 
-// End is one end of a [Question]. Exactly one field is set; the zero End is no end, which is an error (S28).
-type End struct {
+// Endpoint is one end of a [Question]. Exactly one field is set; the zero End is no end, which is an error (S28).
+type Endpoint struct {
 	IP       netip.Addr
 	Pod      *Name
 	Workload *WorkloadName
@@ -35,10 +35,10 @@ type WorkloadName struct {
 
 // Query is the question as the engine takes it.
 func (q Question) Query() engine.Query {
-	return engine.Query{Src: q.Src.endpoint(), Dst: q.Dst.endpoint(), Port: q.Port, Protocol: q.Protocol}
+	return engine.Query{Src: q.Src.engineEndpoint(), Dst: q.Dst.engineEndpoint(), Port: q.Port, Protocol: q.Protocol}
 }
 
-func (e End) endpoint() engine.Endpoint {
+func (e Endpoint) engineEndpoint() engine.Endpoint {
 	switch {
 	case e.IP.IsValid():
 		return engine.ByIP(e.IP)
@@ -61,7 +61,7 @@ func (q Question) String() string {
 }
 
 // String is the end in words.
-func (e End) String() string {
+func (e Endpoint) String() string {
 	switch {
 	case e.IP.IsValid():
 		return e.IP.String()

@@ -10,10 +10,10 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// end is what an end of a question turns out to be.
-type end struct {
-	// asked says that it was asked by IP.
-	asked bool
+// party is what an end of a question turns out to be.
+type party struct {
+	// askedByIP says that it was asked by IP.
+	askedByIP bool
 	// pod is the Pod that it is; nil for Nodes' addresses, labels and external addresses.
 	pod *engine.Pod
 	// subject says that it is a Pod off the host network: policies see it (S1, S4). The next three are then set.
@@ -34,7 +34,7 @@ type end struct {
 
 // group is what an end of a question stands for: ends in order of name, or a Service.
 type group struct {
-	ends []end
+	parties []party
 	// many says that it is a workload, of however many Pods.
 	many    bool
 	service *engine.Service
@@ -49,7 +49,7 @@ func familyOf(a netip.Addr) engine.Families {
 	return engine.IPv6
 }
 
-func split(fs engine.Families) []engine.Families {
+func familyList(fs engine.Families) []engine.Families {
 	var list []engine.Families
 	for _, f := range []engine.Families{engine.IPv4, engine.IPv6} {
 		if fs&f != 0 {
@@ -60,7 +60,7 @@ func split(fs engine.Families) []engine.Families {
 }
 
 // families are those that e has an address in.
-func (e end) families() engine.Families {
+func (e party) families() engine.Families {
 	var fs engine.Families
 	for _, a := range e.addrs {
 		fs |= familyOf(a)
@@ -68,16 +68,16 @@ func (e end) families() engine.Families {
 	return fs
 }
 
-// in is e with its addresses of one family, or of none (S9), each once and in order.
-func (e end) in(f engine.Families) end {
+// inFamily is e with its addresses of one family, or of none (S9), each once and in order.
+func (e party) inFamily(f engine.Families) party {
 	e.addrs = slices.DeleteFunc(slices.Clone(e.addrs), func(a netip.Addr) bool { return familyOf(a) != f })
 	slices.SortFunc(e.addrs, netip.Addr.Compare)
 	e.addrs = slices.Compact(e.addrs)
 	return e
 }
 
-// of are the objects of one kind.
-func of[T engine.Object](o *Oracle) []T {
+// objectsOf are the objects of one kind.
+func objectsOf[T engine.Object](o *Oracle) []T {
 	var list []T
 	for _, x := range o.Objects {
 		if t, ok := x.(T); ok {
@@ -89,20 +89,20 @@ func of[T engine.Object](o *Oracle) []T {
 
 // sorted are the objects of one kind, in the order of their key.
 func sorted[T engine.Object, K cmp.Ordered](o *Oracle, key func(T) K) []T {
-	list := of[T](o)
+	list := objectsOf[T](o)
 	slices.SortStableFunc(list, func(a, b T) int { return cmp.Compare(key(a), key(b)) })
 	return list
 }
 
 // running are the Pods that have not finished (S6).
 func (o *Oracle) running() []*engine.Pod {
-	return slices.DeleteFunc(of[*engine.Pod](o), func(p *engine.Pod) bool { return p.Finished })
+	return slices.DeleteFunc(objectsOf[*engine.Pod](o), func(p *engine.Pod) bool { return p.Finished })
 }
 
 // namespaceLabels are the labels of a namespace, seen or not (S18).
 func (o *Oracle) namespaceLabels(name string) map[string]string {
 	labels := map[string]string{}
-	for _, n := range of[*engine.Namespace](o) {
+	for _, n := range objectsOf[*engine.Namespace](o) {
 		if n.Name == name {
 			maps.Copy(labels, n.Labels)
 		}
@@ -133,7 +133,7 @@ func (o *Oracle) nodeAt(a netip.Addr) (string, bool) {
 		return p.Node, true
 	}
 	var nodes []string
-	for _, n := range of[*engine.Node](o) {
+	for _, n := range objectsOf[*engine.Node](o) {
 		if slices.Contains(n.IPs, a) {
 			nodes = append(nodes, n.Name)
 		}
@@ -154,7 +154,7 @@ func (o *Oracle) nodeAt(a netip.Addr) (string, bool) {
 // nodeAddrs are the addresses of a Node, without those that a Pod off the host network owns (S5, S7).
 func (o *Oracle) nodeAddrs(name string) []netip.Addr {
 	var addrs []netip.Addr
-	for _, n := range of[*engine.Node](o) {
+	for _, n := range objectsOf[*engine.Node](o) {
 		if n.Name == name {
 			addrs = append(addrs, n.IPs...)
 		}
@@ -170,9 +170,9 @@ func (o *Oracle) nodeAddrs(name string) []netip.Addr {
 	})
 }
 
-// byPod is p by name.
-func (o *Oracle) byPod(p *engine.Pod) end {
-	e := end{pod: p, node: p.Node, inCluster: true}
+// podParty is p by name.
+func (o *Oracle) podParty(p *engine.Pod) party {
+	e := party{pod: p, node: p.Node, inCluster: true}
 	for _, a := range p.IPs {
 		w := o.owner(a)
 		if w == p || w.HostNetwork && p.HostNetwork { // S7; the Pods of one host network share its addresses
@@ -190,40 +190,40 @@ func (o *Oracle) byPod(p *engine.Pod) end {
 	return e
 }
 
-// byAddr is whatever has the address, Services apart (S5).
-func (o *Oracle) byAddr(a netip.Addr) end {
-	var e end
+// partyAt is whatever has the address, Services apart (S5).
+func (o *Oracle) partyAt(a netip.Addr) party {
+	var e party
 	if p := o.owner(a); p != nil && !p.HostNetwork {
-		e = o.byPod(p)
+		e = o.podParty(p)
 	} else if node, ok := o.nodeAt(a); ok {
-		e = end{isNode: true, node: node, inCluster: true}
+		e = party{isNode: true, node: node, inCluster: true}
 	}
 	e.addrs = []netip.Addr{a}
 	return e
 }
 
 // source resolves the source.
-func (o *Oracle) source(q End) (group, error) {
+func (o *Oracle) source(q Endpoint) (group, error) {
 	if q.Service != nil {
 		return group{}, failed(engine.InvalidQuestion, false, "Service", q.Service.Namespace, q.Service.Name)
 	}
-	return o.ends(q, false)
+	return o.resolve(q, false)
 }
 
-// ends resolves an end that is no Service.
-func (o *Oracle) ends(q End, dst bool) (group, error) {
+// resolve resolves an end that is no Service.
+func (o *Oracle) resolve(q Endpoint, dst bool) (group, error) {
 	switch {
 	case q.IP.IsValid():
-		e := o.byAddr(q.IP.Unmap()) // S9
-		e.asked = true
-		return group{ends: []end{e}}, nil
+		e := o.partyAt(q.IP.Unmap()) // S9
+		e.askedByIP = true
+		return group{parties: []party{e}}, nil
 	case q.Pod != nil:
-		for _, p := range of[*engine.Pod](o) {
+		for _, p := range objectsOf[*engine.Pod](o) {
 			if p.Namespace == q.Pod.Namespace && p.Name == q.Pod.Name {
 				if p.Finished { // S6
 					return group{}, failed(engine.PodFinished, dst, "Pod", p.Namespace, p.Name)
 				}
-				return group{ends: []end{o.byPod(p)}}, nil
+				return group{parties: []party{o.podParty(p)}}, nil
 			}
 		}
 		return group{}, failed(engine.NotFound, dst, "Pod", q.Pod.Namespace, q.Pod.Name) // S27
@@ -231,11 +231,11 @@ func (o *Oracle) ends(q End, dst bool) (group, error) {
 		return o.workload(*q.Workload, dst)
 	case q.Labels != nil:
 		l := q.Labels
-		e := end{subject: true, inCluster: true, namespace: l.Namespace, labels: l.Labels, ports: l.Ports}
+		e := party{subject: true, inCluster: true, namespace: l.Namespace, labels: l.Labels, ports: l.Ports}
 		if l.IP.IsValid() {
 			e.addrs = []netip.Addr{l.IP.Unmap()}
 		}
-		return group{ends: []end{e}}, nil
+		return group{parties: []party{e}}, nil
 	default:
 		return group{}, &engine.QueryError{Code: engine.InvalidQuestion, Dst: dst, Subject: "endpoint", Detail: "is missing"} // S28
 	}
@@ -252,9 +252,9 @@ func (o *Oracle) workload(w WorkloadName, dst bool) (group, error) {
 			code = engine.WorkloadFinished // S24
 			continue
 		}
-		g.ends = append(g.ends, o.byPod(p))
+		g.parties = append(g.parties, o.podParty(p))
 	}
-	if len(g.ends) == 0 {
+	if len(g.parties) == 0 {
 		return group{}, failed(code, dst, w.Kind, w.Namespace, w.Name)
 	}
 	return g, nil

@@ -13,12 +13,12 @@ func (o *Oracle) destination(q Question) (group, error) {
 	if q.Dst.Service != nil {
 		return o.service(q)
 	}
-	g, err := o.ends(q.Dst, true)
+	g, err := o.resolve(q.Dst, true)
 	if err != nil || !q.Dst.IP.IsValid() {
 		return g, err
 	}
 	var having, without []*engine.Service
-	for _, s := range of[*engine.Service](o) {
+	for _, s := range objectsOf[*engine.Service](o) {
 		if s.Headless || s.ExternalName || !slices.Contains(s.IPs, q.Dst.IP.Unmap()) {
 			continue
 		}
@@ -34,7 +34,7 @@ func (o *Oracle) destination(q Question) (group, error) {
 			return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 		})
 		return group{service: s, vip: q.Dst.IP.Unmap()}, nil
-	case g.ends[0].inCluster || len(without) == 0:
+	case g.parties[0].inCluster || len(without) == 0:
 		return g, nil // a Pod's or Node's other ports are its own, node ports among them (S24)
 	default:
 		return group{}, failed(engine.NoServicePort, true, "Service", without[0].Namespace, without[0].Name)
@@ -43,7 +43,7 @@ func (o *Oracle) destination(q Question) (group, error) {
 
 // service resolves a Service by name (S24).
 func (o *Oracle) service(q Question) (group, error) {
-	for _, s := range of[*engine.Service](o) {
+	for _, s := range objectsOf[*engine.Service](o) {
 		if s.Namespace != q.Dst.Service.Namespace || s.Name != q.Dst.Service.Name {
 			continue
 		}
@@ -69,9 +69,9 @@ func servicePort(s *engine.Service, q Question) (engine.ServicePort, bool) {
 }
 
 // endpoints are those of the Service that can be chosen in the family, in order of name, address and port (S24).
-func (o *Oracle) endpoints(s *engine.Service, q Question, f engine.Families) []end {
-	var ready, draining []end
-	for _, slice := range of[*engine.EndpointSlice](o) {
+func (o *Oracle) endpoints(s *engine.Service, q Question, f engine.Families) []party {
+	var ready, draining []party
+	for _, slice := range objectsOf[*engine.EndpointSlice](o) {
 		if slice.Namespace != s.Namespace || slice.Service != s.Name {
 			continue
 		}
@@ -81,7 +81,7 @@ func (o *Oracle) endpoints(s *engine.Service, q Question, f engine.Families) []e
 				if !ok || e.families() != 0 && e.families()&f == 0 {
 					continue
 				}
-				e = e.in(f)
+				e = e.inFamily(f)
 				e.port = port
 				if x.Ready {
 					ready = append(ready, e)
@@ -96,7 +96,7 @@ func (o *Oracle) endpoints(s *engine.Service, q Question, f engine.Families) []e
 		chosen = draining
 	}
 	slices.SortStableFunc(chosen, byName)
-	return slices.CompactFunc(chosen, func(a, b end) bool { return byName(a, b) == 0 })
+	return slices.CompactFunc(chosen, func(a, b party) bool { return byName(a, b) == 0 })
 }
 
 // targets are the ports that the Service's port means in one slice: those of its name; for a headless Service the very port.
@@ -116,21 +116,21 @@ func targets(s *engine.Service, slice *engine.EndpointSlice, q Question) []uint1
 
 // endpoint returns whatever owns the endpoint's address, or the Pod that it names. An address that nothing owns, and of which
 // the slice says that it is a Pod's, is no endpoint.
-func (o *Oracle) endpoint(namespace string, x engine.SliceEndpoint) (end, bool) {
+func (o *Oracle) endpoint(namespace string, x engine.SliceEndpoint) (party, bool) {
 	if x.Addr.IsValid() {
-		e := o.byAddr(x.Addr)
+		e := o.partyAt(x.Addr)
 		return e, e.inCluster || x.Pod == ""
 	}
 	for _, p := range o.running() {
 		if p.Namespace == namespace && p.Name == x.Pod {
-			return o.byPod(p), true
+			return o.podParty(p), true
 		}
 	}
-	return end{}, false
+	return party{}, false
 }
 
 // byName orders endpoints: those that are no Pod first, then by the Pod's name; then by address and port.
-func byName(a, b end) int {
+func byName(a, b party) int {
 	var p, q Name
 	if a.pod != nil {
 		p = Name{a.pod.Namespace, a.pod.Name}
@@ -142,10 +142,10 @@ func byName(a, b end) int {
 		slices.CompareFunc(a.addrs, b.addrs, netip.Addr.Compare), cmp.Compare(a.port, b.port))
 }
 
-// toService decides for each source by itself; all have to be allowed (S27).
-func (o *Oracle) toService(src, dst group, q Question) (engine.Decision, error) {
+// decideService decides for each source by itself; all have to be allowed (S27).
+func (o *Oracle) decideService(src, dst group, q Question) (engine.Decision, error) {
 	var served, addressed []engine.Families // that a chosen endpoint is in; of the address asked, where one was
-	for _, f := range split(engine.IPv4 | engine.IPv6) {
+	for _, f := range familyList(engine.IPv4 | engine.IPv6) {
 		if dst.vip.IsValid() && f != familyOf(dst.vip) {
 			continue
 		}
@@ -153,7 +153,7 @@ func (o *Oracle) toService(src, dst group, q Question) (engine.Decision, error) 
 		if len(ends) > 0 {
 			served = append(served, f)
 		}
-		if slices.ContainsFunc(ends, func(e end) bool { return len(e.addrs) > 0 }) {
+		if slices.ContainsFunc(ends, func(e party) bool { return len(e.addrs) > 0 }) {
 			addressed = append(addressed, f)
 		}
 	}
@@ -164,8 +164,8 @@ func (o *Oracle) toService(src, dst group, q Question) (engine.Decision, error) 
 		return engine.Decision{}, failed(engine.NoReadyEndpoint, true, "Service", dst.service.Namespace, dst.service.Name)
 	}
 	var sources []engine.Decision
-	for _, s := range src.ends {
-		sources = append(sources, o.fromOne(s, dst, served, q))
+	for _, s := range src.parties {
+		sources = append(sources, o.decideSource(s, dst, served, q))
 	}
 	out := all(sources)
 	out.BackendsAllowed, out.BackendsTotal = 0, 0
@@ -176,11 +176,11 @@ func (o *Oracle) toService(src, dst group, q Question) (engine.Decision, error) 
 	return out, nil
 }
 
-// fromOne decides about the endpoints of a Service for one source: in one family all of them have to be allowed (S24). Where
+// decideSource decides about the endpoints of a Service for one source: in one family all of them have to be allowed (S24). Where
 // it has none of their families, no ipBlock matches and no family is told; asked by the Service's address, that one's is (S9).
-func (o *Oracle) fromOne(s end, dst group, served []engine.Families, q Question) engine.Decision {
+func (o *Oracle) decideSource(s party, dst group, served []engine.Families, q Question) engine.Decision {
 	common := slices.DeleteFunc(slices.Clone(served), func(f engine.Families) bool {
-		return s.families() != 0 && s.families()&f == 0 && (s.asked || !dst.vip.IsValid())
+		return s.families() != 0 && s.families()&f == 0 && (s.askedByIP || !dst.vip.IsValid())
 	})
 	foreign := len(common) == 0
 	if foreign {
@@ -193,12 +193,12 @@ func (o *Oracle) fromOne(s end, dst group, served []engine.Families, q Question)
 			if foreign {
 				seen = 0
 			}
-			pairs = append(pairs, o.decide(s.in(seen), e.in(seen), e.port, q.Protocol))
+			pairs = append(pairs, o.decide(s.inFamily(seen), e.inFamily(seen), e.port, q.Protocol))
 		}
 		return all(pairs)
 	})
 	addressed := slices.ContainsFunc(served, func(f engine.Families) bool {
-		return slices.ContainsFunc(o.endpoints(dst.service, q, f), func(e end) bool { return len(e.addrs) > 0 })
+		return slices.ContainsFunc(o.endpoints(dst.service, q, f), func(e party) bool { return len(e.addrs) > 0 })
 	})
 	if foreign || len(s.addrs) == 0 && !dst.vip.IsValid() && !addressed { // neither end has an address (S9)
 		out.Families = 0

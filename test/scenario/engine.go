@@ -18,23 +18,23 @@ func (q Question) Engine() (enginetest.Question, bool) {
 	return enginetest.Question{Src: src, Dst: dst, Port: port, Protocol: protocol}, ok && dstOK && portOK && protocolOK
 }
 
-func end(e *netpoldv1.Endpoint) (enginetest.End, bool) {
+func end(e *netpoldv1.Endpoint) (enginetest.Endpoint, bool) {
 	switch {
 	case e.GetPod() != nil:
 		n, ok := nameOf(e.GetPod())
-		return enginetest.End{Pod: &n}, ok
+		return enginetest.Endpoint{Pod: &n}, ok
 	case e.GetService() != nil:
 		n, ok := nameOf(e.GetService())
-		return enginetest.End{Service: &n}, ok
+		return enginetest.Endpoint{Service: &n}, ok
 	case e.GetWorkload() != nil:
 		n, ok := nameOf(e.GetWorkload())
 		w := engine.Workload{Kind: e.GetWorkload().GetKind(), Name: n.Name}
-		return enginetest.End{Workload: &enginetest.WorkloadName{Namespace: n.Namespace, Workload: w}}, ok && isKind(w.Kind)
+		return enginetest.Endpoint{Workload: &enginetest.WorkloadName{Namespace: n.Namespace, Workload: w}}, ok && isKind(w.Kind)
 	case e.GetLabels() != nil:
 		return labelled(e.GetLabels())
 	default:
 		addr, err := netip.ParseAddr(e.GetIp())
-		return enginetest.End{IP: addr.Unmap()}, err == nil && addr.Zone() == ""
+		return enginetest.Endpoint{IP: addr.Unmap()}, err == nil && addr.Zone() == ""
 	}
 }
 
@@ -56,7 +56,7 @@ func isKind(kind string) bool {
 	return false
 }
 
-func labelled(p *netpoldv1.LabelledPod) (enginetest.End, bool) {
+func labelled(p *netpoldv1.LabelledPod) (enginetest.Endpoint, bool) {
 	pod := &engine.LabelledPod{Namespace: p.GetNamespace(), Labels: p.GetLabels()}
 	ok := pod.Namespace != ""
 	if p.GetIp() != "" {
@@ -69,7 +69,7 @@ func labelled(p *netpoldv1.LabelledPod) (enginetest.End, bool) {
 		ok = ok && portOK && protocolOK && np.GetName() != ""
 		pod.Ports = append(pod.Ports, engine.NamedPort{Name: np.GetName(), Port: port, Protocol: protocol})
 	}
-	return enginetest.End{Labels: pod}, ok
+	return enginetest.Endpoint{Labels: pod}, ok
 }
 
 func portOf(port uint32) (uint16, bool) {

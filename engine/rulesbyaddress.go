@@ -12,9 +12,9 @@ import (
 // manyBlocks is from how many blocks on a tier finds them by address.
 const manyBlocks = 32
 
-// addressTable finds the rules whose blocks hold an address, by the longest prefix, and then those of them that have a
+// rulesByAddress finds the rules whose blocks hold an address, by the longest prefix, and then those of them that have a
 // port.
-type addressTable struct {
+type rulesByAddress struct {
 	table bart.Table[[]portRank]
 }
 
@@ -26,12 +26,12 @@ type portRank struct {
 
 // portBlock is a block that a rule allows for a range of ports.
 type portBlock struct {
-	ports
+	portSpan
 	rankedBlock
 }
 
 // match is the lowest rank, below limit, of the rules that have the peer's address and the port; or else limit.
-func (a *addressTable) match(at protocolPort, p *peer, limit uint32) uint32 {
+func (a *rulesByAddress) match(at protocolPort, p *peer, limit uint32) uint32 {
 	if !p.addr.IsValid() {
 		return limit
 	}
@@ -42,7 +42,7 @@ func (a *addressTable) match(at protocolPort, p *peer, limit uint32) uint32 {
 	return limit
 }
 
-func (a *addressTable) matchAddress(at protocolPort, addr netip.Addr, limit uint32) uint32 {
+func (a *rulesByAddress) matchAddress(at protocolPort, addr netip.Addr, limit uint32) uint32 {
 	list, _ := a.table.Lookup(addr)
 	n := 0
 	if len(list) > fewRanges {
@@ -58,19 +58,19 @@ func (a *addressTable) matchAddress(at protocolPort, addr netip.Addr, limit uint
 	return min(limit, list[n-1].rank)
 }
 
-// newAddressTable returns nil where the blocks are few, or lie in each other so deeply that a list for each prefix would be
+// newRulesByAddress returns nil where the blocks are few, or lie in each other so deeply that a list for each prefix would be
 // much longer than the blocks.
 //
 // Every prefix of the blocks, excepted ones too, is an entry with the rules of all blocks that hold it. Whatever block holds
 // an address that has it as the longest holds the prefix whole, and so does whatever except, so that one list is right for
 // all of them. It is that of the next shorter prefix, less those that except the prefix, and those that begin there.
-func newAddressTable(entries []portBlock) *addressTable {
+func newRulesByAddress(entries []portBlock) *rulesByAddress {
 	if len(entries) < manyBlocks {
 		return nil
 	}
 	prefixes := newBlockPrefixes(len(entries), func(i int) *IPBlock { return entries[i].block })
 	var held bart.Table[[]int]
-	table, room := &addressTable{}, 8*len(entries)
+	table, room := &rulesByAddress{}, 8*len(entries)
 	for _, p := range prefixes.order {
 		above, _ := held.LookupPrefix(p)
 		e, _ := prefixes.at.Get(p)

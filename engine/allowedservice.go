@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// asService is the Service that the destination is, or nil.
-func (s *state) asService(q *Query) (*Service, error) {
+// destinationService is the Service that the destination is, or nil.
+func (s *state) destinationService(q *Query) (*Service, error) {
 	var o *Service
 	switch q.Dst.kind {
 	case endpointService:
@@ -20,7 +20,7 @@ func (s *state) asService(q *Query) (*Service, error) {
 			return nil, &QueryError{NotFound, true, quoted("Service", q.Dst.namespace, q.Dst.name), "is not known: check the namespace and the name"}
 		}
 	case endpointIP:
-		if owner := s.byIP(q.Dst.ip); !s.isService(q.Dst.ip, &owner, q.Port, q.Protocol) {
+		if owner := s.partyAt(q.Dst.ip); !s.translatesTo(q.Dst.ip, &owner, q.Port, q.Protocol) {
 			return nil, nil
 		}
 		o, _ = s.serviceAt(q.Dst.ip, q.Port, q.Protocol)
@@ -54,8 +54,8 @@ func (o *Service) portList() string {
 	return ": it has " + strings.Join(list, ", ")
 }
 
-// toService answers for each source by itself: allowed when all are (S27).
-func (s *state) toService(done <-chan struct{}, src []party, o *Service, q *Query) (Decision, error) {
+// decideService answers for each source by itself: allowed when all are (S27).
+func (s *state) decideService(done <-chan struct{}, src []party, o *Service, q *Query) (Decision, error) {
 	c, err := s.choose(o, q)
 	if err != nil {
 		return Decision{}, err
@@ -66,7 +66,7 @@ func (s *state) toService(done <-chan struct{}, src []party, o *Service, q *Quer
 			return Decision{}, abandoned
 		}
 		t := c.decide(&src[i], q, s.options)
-		all.join(&t)
+		all.merge(&t)
 	}
 	if q.Src.kind == endpointIP && q.Dst.kind == endpointIP {
 		all.families = 0
@@ -76,7 +76,7 @@ func (s *state) toService(done <-chan struct{}, src []party, o *Service, q *Quer
 
 // choice is the endpoints of a Service that could be chosen.
 type choice struct {
-	ends [2][]serviceEnd // by family
+	backends [2][]backend // by family
 	// families are those to decide in; addressed are those in which an endpoint has an address.
 	families, addressed Families
 }
@@ -89,12 +89,12 @@ func (s *state) choose(o *Service, q *Query) (c choice, err error) {
 	}
 	for i, family := range bothFamilies {
 		if wanted&family != 0 {
-			c.ends[i] = s.serviceEnds(o, q, family)
+			c.backends[i] = s.backends(o, q, family)
 		}
-		if len(c.ends[i]) > 0 {
+		if len(c.backends[i]) > 0 {
 			c.families |= family
 		}
-		if slices.ContainsFunc(c.ends[i], func(e serviceEnd) bool { return len(e.in) > 0 }) {
+		if slices.ContainsFunc(c.backends[i], func(e backend) bool { return len(e.familyAddrs) > 0 }) {
 			c.addressed |= family
 		}
 	}
@@ -114,7 +114,7 @@ var bothFamilies = [2]Families{IPv4, IPv6}
 // in none of their families, no ipBlock takes part and no family is told (S9).
 func (c *choice) decide(src *party, q *Query, o Options) tally {
 	of, have := src.families(), c.families
-	if of == 0 || !src.byIP && q.Dst.kind == endpointIP { // asked by IP, in that family (S9)
+	if of == 0 || !src.askedByIP && q.Dst.kind == endpointIP { // asked by IP, in that family (S9)
 		of = have
 	}
 	foreign := of&have == 0
@@ -127,13 +127,13 @@ func (c *choice) decide(src *party, q *Query, o Options) tally {
 		if of&have&family == 0 {
 			continue
 		}
-		t := tally{ends: uint8(i), family: family}
+		t := tally{familyIndex: uint8(i), family: family}
 		if foreign {
 			t.family = 0
 		}
-		for j := range c.ends[i] {
+		for j := range c.backends[i] {
 			var d Decision
-			decideExempt(src, &c.ends[i][j].party, q.Protocol, c.ends[i][j].port, t.family, o, &d)
+			decideOrExempt(src, &c.backends[i][j].party, q.Protocol, c.backends[i][j].port, t.family, o, &d)
 			t.add(&d)
 		}
 		if t.allowed == t.total && !foreign {
@@ -150,41 +150,41 @@ func (c *choice) decide(src *party, q *Query, o Options) tally {
 	return best
 }
 
-// serviceEnd is an endpoint of a Service, and the port that it is asked on.
-type serviceEnd struct {
+// backend is an endpoint of a Service, and the port that it is asked on.
+type backend struct {
 	party
 	port uint16
 	name nameKey
-	// in are its addresses in the family.
-	in []netip.Addr
+	// familyAddrs are its addresses in the family.
+	familyAddrs []netip.Addr
 }
 
-func (e serviceEnd) compare(o serviceEnd) int {
-	return cmp.Or(e.name.compare(o.name), slices.CompareFunc(e.in, o.in, netip.Addr.Compare), cmp.Compare(e.port, o.port))
+func (e backend) compare(o backend) int {
+	return cmp.Or(e.name.compare(o.name), slices.CompareFunc(e.familyAddrs, o.familyAddrs, netip.Addr.Compare), cmp.Compare(e.port, o.port))
 }
 
-// serviceEnds are the endpoints in one family, each once, in order of name, and then of address.
-func (s *state) serviceEnds(o *Service, q *Query, family Families) []serviceEnd {
-	list := s.backends(o, q.Port, q.Protocol, family)
-	ends := make([]serviceEnd, 0, len(list))
-	for _, b := range list {
-		e := serviceEnd{port: b.port}
-		if b.addr.IsValid() {
-			e.party, e.in = s.partyOf(b.addr, b.owner), []netip.Addr{b.addr}
+// backends are the endpoints in one family, each once, in order of name, and then of address.
+func (s *state) backends(o *Service, q *Query, family Families) []backend {
+	refs := s.backendRefs(o, q.Port, q.Protocol, family)
+	list := make([]backend, 0, len(refs))
+	for _, ref := range refs {
+		b := backend{port: ref.port}
+		if ref.addr.IsValid() {
+			b.party, b.familyAddrs = s.addressParty(ref.addr, ref.owner), []netip.Addr{ref.addr}
 		} else {
-			e.party = s.byPod(s.pod(o.Namespace, b.pod))
-			for _, ip := range e.addrs {
+			b.party = s.podParty(s.pod(o.Namespace, ref.pod))
+			for _, ip := range b.addrs {
 				if familyOf(ip) == family {
-					e.in = append(e.in, ip)
+					b.familyAddrs = append(b.familyAddrs, ip)
 				}
 			}
-			slices.SortFunc(e.in, netip.Addr.Compare)
+			slices.SortFunc(b.familyAddrs, netip.Addr.Compare)
 		}
-		if e.pod != nil {
-			e.name = e.pod.key()
+		if b.pod != nil {
+			b.name = b.pod.key()
 		}
-		ends = append(ends, e)
+		list = append(list, b)
 	}
-	slices.SortFunc(ends, serviceEnd.compare)
-	return slices.CompactFunc(ends, func(a, b serviceEnd) bool { return a.compare(b) == 0 })
+	slices.SortFunc(list, backend.compare)
+	return slices.CompactFunc(list, func(a, b backend) bool { return a.compare(b) == 0 })
 }

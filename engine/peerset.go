@@ -16,10 +16,10 @@ type peerSet struct {
 	// mask has the bit of every selector, to tell most misses from two words.
 	mask   uint64
 	blocks *blocks // nil for none
-	// first is the lowest rank of all, so that a set that cannot improve on a match is not asked.
-	first uint32
-	// any is the lowest rank of a rule without peers (S15).
-	any uint32
+	// firstRank is the lowest rank of all, so that a set that cannot improve on a match is not asked.
+	firstRank uint32
+	// anyPeer is the lowest rank of a rule without peers (S15).
+	anyPeer uint32
 	// from and to are its selectors among the tier's.
 	from, to uint32
 }
@@ -31,8 +31,8 @@ func maskOf(id uint32) uint64 { return 1 << (id * 0x9E3779B1 >> 26) }
 
 // peer is the other end as rules see it.
 type peer struct {
-	// core is its class's; nil for an end that no selector matches.
-	core *core
+	// class is its class's; nil for an end that no selector matches.
+	class *hotClass
 	// addr is its address in the family that is decided, not valid where no block matches it (S9, S19).
 	addr netip.Addr
 	// more are further addresses, where it has several.
@@ -40,15 +40,15 @@ type peer struct {
 }
 
 // match is the lowest rank, below limit, of the rules that have the peer; or else limit. t is the tier that the set is of.
-func (s *peerSet) match(t *tier, p *peer, limit uint32) uint32 {
-	limit = min(limit, s.any)
-	if p.core != nil && s.mask&p.core.mask != 0 {
-		limit = matchSelectors(t.selectors[s.from:s.to], p.core.peers(), limit)
+func (s *peerSet) match(t *ruleTable, p *peer, limit uint32) uint32 {
+	limit = min(limit, s.anyPeer)
+	if p.class != nil && s.mask&p.class.mask != 0 {
+		limit = matchSelectors(t.selectors[s.from:s.to], p.class.peers(), limit)
 	}
 	if s.blocks != nil && p.addr.IsValid() {
-		limit = min(limit, s.blocks.first(p.addr))
+		limit = min(limit, s.blocks.lowestRank(p.addr))
 		for _, addr := range p.more {
-			limit = min(limit, s.blocks.first(addr))
+			limit = min(limit, s.blocks.lowestRank(addr))
 		}
 	}
 	return limit
@@ -90,22 +90,22 @@ func skip(n int, before func(int) bool) int {
 
 // peerSetBuilder collects peers rule by rule, in the order of rank.
 type peerSetBuilder struct {
-	any       uint32
+	anyPeer   uint32
 	selectors map[uint32]uint32
 	blocks    blockList
 }
 
 func newPeerSetBuilder() *peerSetBuilder {
-	return &peerSetBuilder{any: noRank, selectors: map[uint32]uint32{}}
+	return &peerSetBuilder{anyPeer: noRank, selectors: map[uint32]uint32{}}
 }
 
 // add adds the peers of a rule. Once a rule without peers was added, later ones change nothing.
 func (b *peerSetBuilder) add(r *rule, rank uint32) {
-	if b.any != noRank {
+	if b.anyPeer != noRank {
 		return
 	}
 	if r.anyPeer {
-		b.any = rank
+		b.anyPeer = rank
 	}
 	for _, id := range r.selectors {
 		if _, has := b.selectors[id]; !has {
@@ -118,17 +118,17 @@ func (b *peerSetBuilder) add(r *rule, rank uint32) {
 }
 
 // build returns the set, whose selectors it adds to the tier's; its first is noRank where nothing can match.
-func (b *peerSetBuilder) build(t *tier) peerSet {
-	s := peerSet{first: b.any, any: b.any, from: uint32(len(t.selectors))}
+func (b *peerSetBuilder) build(t *ruleTable) peerSet {
+	s := peerSet{firstRank: b.anyPeer, anyPeer: b.anyPeer, from: uint32(len(t.selectors))}
 	for id, rank := range b.selectors {
 		t.selectors = append(t.selectors, rankedSelector{id, rank})
 		s.mask |= maskOf(id)
-		s.first = min(s.first, rank)
+		s.firstRank = min(s.firstRank, rank)
 	}
 	s.to = uint32(len(t.selectors))
 	slices.SortFunc(t.selectors[s.from:], func(a, b rankedSelector) int { return cmp.Compare(a.id, b.id) })
 	if len(b.blocks) > 0 {
-		s.first = min(s.first, b.blocks[0].rank)
+		s.firstRank = min(s.firstRank, b.blocks[0].rank)
 		s.blocks = newBlocks(b.blocks)
 	}
 	return s

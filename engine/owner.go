@@ -58,7 +58,7 @@ func ipv4Key(ip netip.Addr) uint32 {
 	return binary.BigEndian.Uint32(b[:])
 }
 
-func (t *txn) claim(ip netip.Addr, c claim) {
+func (t *txn) addClaim(ip netip.Addr, c claim) {
 	ip = ip.Unmap()
 	if !ip.IsValid() {
 		return
@@ -69,13 +69,13 @@ func (t *txn) claim(ip netip.Addr, c claim) {
 	}
 	mine := t.claimsTo(ip)
 	mine.all = append(mine.all, c)
-	if c.before(mine.best) {
+	if c.beats(mine.best) {
 		mine.best = c
 	}
 	t.setClaims(ip, mine)
 }
 
-func (t *txn) release(ip netip.Addr, c claim) {
+func (t *txn) removeClaim(ip netip.Addr, c claim) {
 	ip = ip.Unmap()
 	if t.address(ip) == nil {
 		return
@@ -86,12 +86,12 @@ func (t *txn) release(ip netip.Addr, c claim) {
 		return
 	}
 	mine.all = slices.Delete(mine.all, at, at+1)
-	mine.decide()
+	mine.chooseBest()
 	t.setClaims(ip, mine)
 }
 
-// reclaim puts a Pod's new record in the place of its old one, which ranks the same.
-func (t *txn) reclaim(ip netip.Addr, old, fresh *pod) {
+// replaceClaim puts a Pod's new record in the place of its old one, which ranks the same.
+func (t *txn) replaceClaim(ip netip.Addr, old, fresh *pod) {
 	mine := t.claimsTo(ip)
 	mine.all[slices.Index(mine.all, claim{pod: old})] = claim{pod: fresh}
 	if mine.best.pod == old {
@@ -146,17 +146,17 @@ func (t *txn) setClaims(ip netip.Addr, mine *claims) {
 	t.noteDirect(ip)
 }
 
-// decide finds the best claim: the newest Pod's (S7); where there is no Pod, a Node's, by its object before its Pods, and
+// chooseBest finds the best claim: the newest Pod's (S7); where there is no Pod, a Node's, by its object before its Pods, and
 // then by name, so that the order of arrival never counts.
-func (c *claims) decide() {
+func (c *claims) chooseBest() {
 	for i := range c.all {
-		if i == 0 || c.all[i].before(c.best) {
+		if i == 0 || c.all[i].beats(c.best) {
 			c.best = c.all[i]
 		}
 	}
 }
 
-func (c claim) before(o claim) bool {
+func (c claim) beats(o claim) bool {
 	switch {
 	case c.pod != nil && o.pod != nil:
 		return c.pod.newer(o.pod)
@@ -168,8 +168,8 @@ func (c claim) before(o claim) bool {
 	return c.node.Value() < o.node.Value()
 }
 
-// holds tells whether a Pod has an address that it reports (S7). Host-network Pods share their Node's.
-func (s *state) holds(p *pod, ip netip.Addr) bool {
+// ownsAddress tells whether a Pod has an address that it reports (S7). Host-network Pods share their Node's.
+func (s *state) ownsAddress(p *pod, ip netip.Addr) bool {
 	a := s.address(ip)
 	return a != nil && (a.pod == p || p.host && a.pod == nil)
 }
@@ -178,10 +178,10 @@ func (s *state) holds(p *pod, ip netip.Addr) bool {
 func (s *state) addressesOf(p *pod) []netip.Addr {
 	held := p.ips
 	for i, ip := range held {
-		if !s.holds(p, ip) {
+		if !s.ownsAddress(p, ip) {
 			held = slices.Clone(held[:i])
 			for _, ip := range p.ips[i+1:] {
-				if s.holds(p, ip) {
+				if s.ownsAddress(p, ip) {
 					held = append(held, ip)
 				}
 			}

@@ -8,10 +8,10 @@ func (t *txn) applyPolicy(o *Policy, gone bool) {
 	key := nameKey{o.Namespace, o.Name}
 	old, ok := t.policies.Get(key)
 	if !gone {
-		p := compile(o, t.holdPeer)
+		p := compile(o, t.acquirePeer)
 		t.policyUID++
 		p.uid = t.policyUID
-		p.subject = t.holdSubject(newSelector(o.Namespace, nil, o.Subject), p)
+		p.subject = t.acquireSubject(newSelector(o.Namespace, nil, o.Subject), p)
 		t.policies.Set(t.edit, key, p)
 		if !ok {
 			t.counts.Policies++
@@ -20,24 +20,24 @@ func (t *txn) applyPolicy(o *Policy, gone bool) {
 	if !ok {
 		return
 	}
-	t.dropSubject(old)
-	old.peerSelectors(t.dropPeer)
+	t.releaseSubject(old)
+	old.eachPeerSelector(t.releasePeer)
 	if gone {
 		t.policies.Delete(t.edit, key)
 		t.counts.Policies--
 	}
 }
 
-// hold makes a selector known, files it, and gives a copy to write to.
-func (t *txn) hold(s *selector) *selector {
+// acquireSelector makes a selector known, files it, and gives a copy to write to.
+func (t *txn) acquireSelector(s *selector) *selector {
 	if id, ok := t.selectorIDs.Get(s.canonical); ok {
 		fresh := *t.selectors.At(id)
 		return &fresh
 	}
-	s.id = t.selectorNumbers.take()
-	s.homes = t.selectorIndex.homesOf(s)
-	for _, home := range s.homes {
-		t.selectorIndex.add(t.edit, home, s.id)
+	s.id = t.selectorPool.allocate()
+	s.postings = t.selectorIndex.choosePostings(s)
+	for _, p := range s.postings {
+		t.selectorIndex.add(t.edit, p, s.id)
 	}
 	t.selectorIDs.Set(t.edit, s.canonical, s.id)
 	t.useKeys(s)
@@ -45,98 +45,98 @@ func (t *txn) hold(s *selector) *selector {
 	return s
 }
 
-// put stores a selector, or forgets one that nothing uses.
-func (t *txn) put(s *selector) {
+// storeSelector stores a selector, or forgets one that nothing uses.
+func (t *txn) storeSelector(s *selector) {
 	if s.peers > 0 || len(s.subjects) > 0 {
 		t.selectors.Set(t.edit, s.id, s)
 		return
 	}
-	for _, home := range s.homes {
-		t.selectorIndex.remove(t.edit, home, s.id)
+	for _, p := range s.postings {
+		t.selectorIndex.remove(t.edit, p, s.id)
 	}
 	t.disuseKeys(s)
 	t.selectorIDs.Delete(t.edit, s.canonical)
 	t.selectors.Set(t.edit, s.id, nil)
-	t.selectorNumbers.give(t.edit, s.id)
+	t.selectorPool.release(t.edit, s.id)
 	t.counts.Selectors--
 }
 
-func (t *txn) holdPeer(s *selector) uint32 {
-	s = t.hold(s)
+func (t *txn) acquirePeer(s *selector) uint32 {
+	s = t.acquireSelector(s)
 	if s.peers++; s.peers == 1 {
-		t.dirtyClasses(s)
+		t.markDirty(s)
 	}
-	t.put(s)
+	t.storeSelector(s)
 	return s.id
 }
 
-func (t *txn) dropPeer(id uint32) {
+func (t *txn) releasePeer(id uint32) {
 	s := *t.selectors.At(id)
 	if s.peers--; s.peers == 0 {
-		t.dirtyClasses(&s)
+		t.markDirty(&s)
 	}
-	t.put(&s)
+	t.storeSelector(&s)
 }
 
-func (t *txn) holdSubject(s *selector, p *policy) uint32 {
-	s = t.hold(s)
+func (t *txn) acquireSubject(s *selector, p *policy) uint32 {
+	s = t.acquireSelector(s)
 	s.subjects = append(slices.Clip(s.subjects), p)
-	t.dirtyClasses(s)
-	t.put(s)
+	t.markDirty(s)
+	t.storeSelector(s)
 	return s.id
 }
 
-func (t *txn) dropSubject(p *policy) {
+func (t *txn) releaseSubject(p *policy) {
 	s := *t.selectors.At(p.subject)
 	s.subjects = slices.DeleteFunc(slices.Clone(s.subjects), func(o *policy) bool { return o == p })
-	t.dirtyClasses(&s)
-	t.put(&s)
+	t.markDirty(&s)
+	t.storeSelector(&s)
 }
 
-// dirtyClasses marks the classes that a selector selects, found by the narrowest way that the index offers.
-func (t *txn) dirtyClasses(s *selector) {
-	mark := func(place posting) {
-		for id := range t.classIndex.at(place) {
+// markDirty marks the classes that a selector selects, found by the narrowest way that the index offers.
+func (t *txn) markDirty(s *selector) {
+	mark := func(p posting) {
+		for id := range t.classIndex.ids(p) {
 			c := t.classes.At(id)
 			if s.selects(c.namespace, t.labelsOf(c.namespace), c.labels) {
 				t.dirty[id] = struct{}{}
 			}
 		}
 	}
-	if places, ok := narrowest(&t.classIndex, s); ok {
-		for _, place := range places {
-			mark(place)
+	if postings, ok := narrowestPostings(&t.classIndex, s); ok {
+		for _, p := range postings {
+			mark(p)
 		}
 		return
 	}
 	if s.scope != "" {
-		mark(posting{of: anyPod, scope: s.scope})
+		mark(posting{kind: anyPod, scope: s.scope})
 		return
 	}
-	t.matchingNamespaces(s, func(name string) { mark(posting{of: anyPod, scope: name}) })
+	t.matchingNamespaces(s, func(name string) { mark(posting{kind: anyPod, scope: name}) })
 }
 
-// narrowest are the places of the one requirement on Pods that the fewest classes meet.
-func narrowest(classes *index, s *selector) (best []posting, ok bool) {
+// narrowestPostings are the postings of the one requirement on Pods that the fewest classes meet.
+func narrowestPostings(classes *index, s *selector) (best []posting, ok bool) {
 	cost := 0
 	for _, r := range s.pods {
-		var places []posting
+		var postings []posting
 		switch r.Operator {
 		case In:
 			for _, v := range r.Values {
-				places = append(places, posting{podValue, s.scope, r.Key, v})
+				postings = append(postings, posting{podValue, s.scope, r.Key, v})
 			}
 		case Exists:
-			places = []posting{{podKey, s.scope, r.Key, ""}}
+			postings = []posting{{podKey, s.scope, r.Key, ""}}
 		default:
 			continue
 		}
 		n := 0
-		for _, place := range places {
-			n += classes.count(place)
+		for _, p := range postings {
+			n += classes.count(p)
 		}
 		if !ok || n < cost {
-			best, cost, ok = places, n, true
+			best, cost, ok = postings, n, true
 		}
 	}
 	return best, ok

@@ -6,11 +6,11 @@ import (
 	"sort"
 )
 
-// verdict is what a rule, or the end of a tier, says. The zero verdict denies.
-type verdict uint8
+// action is what a rule, or the end of a tier, says. The zero verdict denies.
+type action uint8
 
 const (
-	deny verdict = iota
+	deny action = iota
 	allow
 	// pass leaves the connection to the next tier.
 	pass
@@ -18,27 +18,27 @@ const (
 
 // The kinds of tier, in the order in which they are walked.
 const (
-	networkPolicies = iota
-	tierKinds
+	networkPolicyTier = iota
+	tierCount
 )
 
 // tiers are those of a class for one direction, by kind: nil for a kind of which no policy selects the class (S13).
-type tiers [tierKinds]*tier
+type tiers [tierCount]*ruleTable
 
-// tier is all rules of one kind of policy for one direction of a class, merged: the first rule that matches speaks, and
+// ruleTable is all rules of one kind of policy for one direction of a class, merged: the first rule that matches speaks, and
 // where none does, otherwise. It is immutable, and shared by all classes that the same policies select.
 //
 // What a decision reads lies together, in the order in which it is read: a small tier is six cache lines in one piece, of
 // which most decisions read two or three.
-type tier struct {
+type ruleTable struct {
 	// every is for rules of every port.
 	every peerSet
 	// ranges are by protocol and first port.
 	ranges []portRange
-	// otherwise is the tier's last word: deny for NetworkPolicy (S12, S14).
-	otherwise verdict
-	// blocks says that the peer's address takes part.
-	blocks bool
+	// defaultAction is the tier's last word: deny for NetworkPolicy (S12, S14).
+	defaultAction action
+	// usesBlocks says that the peer's address takes part.
+	usesBlocks bool
 
 	// policies are those that apply, by name.
 	policies []*Policy
@@ -46,18 +46,18 @@ type tier struct {
 	rules []ruleRef
 	// selectors are those of all sets, each set's by id.
 	selectors []rankedSelector
-	more      *tierMore // nil for none of it
+	rare      *rareRules // nil for none of it
 
 	fewRanges    [3]portRange
 	fewSelectors [12]rankedSelector
 }
 
-// tierMore is what few decisions read.
-type tierMore struct {
+// rareRules is what few decisions read.
+type rareRules struct {
 	// named are rules for a named port of the destination (S21); for ingress they were resolved into ranges.
 	named []namedPortSet
 	// byAddress has the rules by the peer's address; nil while blocks are few, and then part of the sets.
-	byAddress *addressTable
+	byAddress *rulesByAddress
 }
 
 // protocols is how many there are.
@@ -66,7 +66,7 @@ const protocols = 3
 type ruleRef struct {
 	policy *Policy
 	rule   uint32
-	says   verdict
+	action action
 }
 
 type namedPortSet struct {
@@ -86,15 +86,15 @@ func (p protocolPort) protocol() Protocol { return Protocol(p >> 16) }
 
 func (p protocolPort) port() uint16 { return uint16(p) }
 
-// ports is a range of ports of a protocol.
-type ports struct {
+// portSpan is a range of ports of a protocol.
+type portSpan struct {
 	first, last protocolPort
 	// reach is the greatest last port of this range and all before it: below, none of them is met.
 	reach protocolPort
 }
 
 type portRange struct {
-	ports
+	portSpan
 	set peerSet
 }
 
@@ -102,9 +102,9 @@ type portRange struct {
 const fewRanges = 8
 
 // match is the rank of the first rule that has this peer and port.
-func (t *tier) match(protocol Protocol, port uint16, p *peer) uint32 {
+func (t *ruleTable) match(protocol Protocol, port uint16, p *peer) uint32 {
 	best := noRank
-	if t.every.first < best {
+	if t.every.firstRank < best {
 		best = t.every.match(t, p, best)
 	}
 	at := portOf(protocol, port)
@@ -113,22 +113,22 @@ func (t *tier) match(protocol Protocol, port uint16, p *peer) uint32 {
 		ranges = ranges[:sort.Search(len(ranges), func(i int) bool { return ranges[i].first > at })]
 	}
 	for i := len(ranges) - 1; i >= 0 && ranges[i].reach >= at; i-- {
-		if r := &ranges[i]; r.first <= at && at <= r.last && r.set.first < best {
+		if r := &ranges[i]; r.first <= at && at <= r.last && r.set.firstRank < best {
 			best = r.set.match(t, p, best)
 		}
 	}
-	if t.more != nil {
-		best = t.more.match(t, at, p, best)
+	if t.rare != nil {
+		best = t.rare.match(t, at, p, best)
 	}
 	return best
 }
 
 // match is the rank, below limit, of the first rule that has this peer and port; or else limit.
-func (m *tierMore) match(t *tier, at protocolPort, p *peer, limit uint32) uint32 {
-	if p.core != nil {
+func (m *rareRules) match(t *ruleTable, at protocolPort, p *peer, limit uint32) uint32 {
+	if p.class != nil {
 		for i := range m.named {
 			n := &m.named[i]
-			if n.protocol == at.protocol() && n.set.first < limit && p.core.class.names(n.name, n.protocol, at.port()) {
+			if n.protocol == at.protocol() && n.set.firstRank < limit && p.class.cold.hasNamedPort(n.name, n.protocol, at.port()) {
 				limit = n.set.match(t, p, limit)
 			}
 		}
@@ -139,8 +139,8 @@ func (m *tierMore) match(t *tier, at protocolPort, p *peer, limit uint32) uint32
 	return limit
 }
 
-// tierKey names a tier by all that it is built from.
-func tierKey(d direction, policies []*policy, ports []NamedPort) string {
+// ruleTableKey names a tier by all that it is built from.
+func ruleTableKey(d direction, policies []*policy, ports []NamedPort) string {
 	key := []byte{byte(d)}
 	resolves := false
 	for _, p := range policies {

@@ -1,0 +1,32 @@
+package engine
+
+// hotClass is what decisions read of a class: one cache line, which the state holds by the class's id.
+type hotClass struct {
+	// mask has the bits of peers; see [peerSet].
+	mask  uint64
+	tiers [directions]tiers
+	cold  *class
+	// peerCount is how many selectors, of those that some rule names as a peer, select the class; few are their ids, by id, or else
+	// they are in the class.
+	peerCount uint32
+	fewPeers  [7]uint32
+}
+
+// peers are the ids of the selectors, of those that some rule names as a peer, that select the class.
+func (c *hotClass) peers() []uint32 {
+	if c.peerCount <= uint32(len(c.fewPeers)) {
+		return c.fewPeers[:c.peerCount]
+	}
+	return c.cold.manyPeers
+}
+
+// setPeers stores them; ids are sorted.
+func (c *hotClass) setPeers(ids []uint32) {
+	c.peerCount, c.mask, c.cold.manyPeers = uint32(len(ids)), 0, nil
+	if copy(c.fewPeers[:], ids) < len(ids) {
+		c.cold.manyPeers = ids
+	}
+	for _, id := range ids {
+		c.mask |= maskOf(id)
+	}
+}

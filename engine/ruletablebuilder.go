@@ -1,0 +1,144 @@
+package engine
+
+import (
+	"cmp"
+	"slices"
+)
+
+// newRuleTable merges the NetworkPolicies that isolate a class for a direction; ports are the class's named ports.
+func newRuleTable(d direction, policies []*policy, ports []NamedPort) *ruleTable {
+	t := &ruleTable{defaultAction: deny}
+	b := ruleTableBuilder{table: t, sets: map[portKey]*peerSetBuilder{}}
+	for _, p := range policies {
+		t.policies = append(t.policies, p.source)
+		for i := range p.rules[d] {
+			r := &p.rules[d][i]
+			b.add(r, d, ports, uint32(len(t.rules)))
+			t.rules = append(t.rules, ruleRef{policy: p.source, rule: uint32(i), action: allow})
+			t.usesBlocks = t.usesBlocks || len(r.blocks) > 0
+		}
+	}
+	b.build()
+	return t
+}
+
+// portKey is a group of ports that rules name alike: a range, or a name.
+type portKey struct {
+	name        string
+	protocol    Protocol
+	first, last uint16
+}
+
+func (k portKey) span() portSpan {
+	return portSpan{first: portOf(k.protocol, k.first), last: portOf(k.protocol, k.last)}
+}
+
+func (k portKey) compare(o portKey) int {
+	return cmp.Or(cmp.Compare(k.protocol, o.protocol), cmp.Compare(k.first, o.first), cmp.Compare(k.last, o.last), cmp.Compare(k.name, o.name))
+}
+
+type ruleTableBuilder struct {
+	table *ruleTable
+	// every has the rules without ports (S15).
+	every *peerSetBuilder
+	sets  map[portKey]*peerSetBuilder
+}
+
+func (b *ruleTableBuilder) add(r *rule, d direction, ports []NamedPort, rank uint32) {
+	if r.anyPort {
+		if b.every == nil {
+			b.every = newPeerSetBuilder()
+		}
+		b.every.add(r, rank)
+	}
+	for _, p := range r.ports {
+		switch {
+		case p.Name == "" && p.First > 0 && p.First <= p.Last:
+			b.addTo(portKey{"", p.Protocol, p.First, p.Last}, r, rank)
+		case p.Name != "" && d == egress:
+			b.addTo(portKey{p.Name, p.Protocol, 0, 0}, r, rank)
+		case p.Name != "":
+			for _, own := range ports {
+				if own.Name == p.Name && own.Protocol == p.Protocol {
+					b.addTo(portKey{"", p.Protocol, own.Port, own.Port}, r, rank)
+				}
+			}
+		}
+	}
+}
+
+func (b *ruleTableBuilder) addTo(k portKey, r *rule, rank uint32) {
+	if k.protocol >= protocols {
+		return
+	}
+	if b.sets[k] == nil {
+		b.sets[k] = newPeerSetBuilder()
+	}
+	b.sets[k].add(r, rank)
+}
+
+func (b *ruleTableBuilder) build() {
+	t := b.table
+	t.ranges, t.selectors = t.fewRanges[:0], t.fewSelectors[:0]
+	more := rareRules{byAddress: b.extractBlocks()}
+	t.every = peerSet{firstRank: noRank, anyPeer: noRank}
+	if b.every != nil {
+		t.every = b.every.build(t)
+	}
+	keys := make([]portKey, 0, len(b.sets))
+	for k := range b.sets {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, portKey.compare)
+	reach := protocolPort(0)
+	for _, k := range keys {
+		switch set := b.sets[k].build(t); {
+		case set.firstRank == noRank:
+		case k.name != "":
+			more.named = append(more.named, namedPortSet{k.name, k.protocol, set})
+		default:
+			r := portRange{k.span(), set}
+			reach = max(reach, r.last)
+			r.reach = reach
+			t.ranges = append(t.ranges, r)
+		}
+	}
+	if more.named != nil || more.byAddress != nil {
+		t.rare = &more
+	}
+}
+
+// extractBlocks takes the blocks out of the sets, where they are many, to be found by address first: few of them hold any
+// one address, but many may have a port.
+func (b *ruleTableBuilder) extractBlocks() *rulesByAddress {
+	var entries []portBlock
+	every := portSpan{last: portOf(protocols, 0)}
+	if b.every != nil {
+		entries = appendBlocks(entries, b.every.blocks, every)
+	}
+	for k, set := range b.sets {
+		if k.name == "" {
+			entries = appendBlocks(entries, set.blocks, k.span())
+		}
+	}
+	table := newRulesByAddress(entries)
+	if table == nil {
+		return nil
+	}
+	if b.every != nil {
+		b.every.blocks = nil
+	}
+	for k, set := range b.sets {
+		if k.name == "" {
+			set.blocks = nil
+		}
+	}
+	return table
+}
+
+func appendBlocks(entries []portBlock, list blockList, of portSpan) []portBlock {
+	for _, block := range list {
+		entries = append(entries, portBlock{of, block})
+	}
+	return entries
+}
