@@ -32,28 +32,33 @@ func (p *party) families() Families {
 	return familiesOf(p.addrs)
 }
 
-// asPeer is how the other end's rules see this one in a family; 0 is none.
-func (p *party) asPeer(family Families, o Options) peer {
-	var seen peer
-	if p.class != nil {
-		seen.class = &p.class.hot
+// seenAs returns a side as the other side's rules match it in a family: by its class, nil for none, and by its address. An
+// ipBlock looks at an address of that family alone, of none in family 0 (S9), and may not look at Pods and Nodes (S19).
+func seenAs(class *hotClass, addr netip.Addr, inCluster bool, family Families, o Options) peer {
+	p := peer{class: class}
+	if familyOf(addr) == family && !(inCluster && o.IPBlockIgnoresPods) {
+		p.addr = addr
 	}
-	if family == 0 || o.IPBlockIgnoresPods && p.inCluster {
-		return seen
+	return p
+}
+
+// asPeer returns p as the other side's rules match it in family; without a family no ipBlock matches.
+func (p *party) asPeer(family Families, o Options) peer {
+	var class *hotClass
+	if p.class != nil {
+		class = &p.class.hot
 	}
 	if p.askedByIP {
-		if familyOf(p.addr) == family {
-			seen.addr = p.addr
-		}
-		return seen
+		return seenAs(class, p.addr, p.inCluster, family, o)
 	}
-	for i, ip := range p.addrs {
-		if familyOf(ip) == family {
-			if !seen.addr.IsValid() {
-				seen.addr = p.addrs[i]
-			} else {
-				seen.more = append(seen.more, ip)
-			}
+	seen := peer{class: class}
+	for _, ip := range p.addrs {
+		switch s := seenAs(class, ip, p.inCluster, family, o); {
+		case !s.addr.IsValid():
+		case !seen.addr.IsValid():
+			seen = s
+		default:
+			seen.more = append(seen.more, ip)
 		}
 	}
 	return seen

@@ -12,7 +12,7 @@ func (s *Snapshot) AllowedDirect(src, dst netip.Addr, port uint16, protocol Prot
 	}
 	reason = NotIsolated
 	if from != nil && from.tiers[egress] != (tiers{}) {
-		p := s.directPeer(to, dst)
+		p := seenAs(to, dst, to != nil, IPv4, s.options)
 		by, _, says := from.tiers[egress].ask(protocol, port, &p)
 		if says != allow {
 			return DeniedAtEgress, true
@@ -22,7 +22,7 @@ func (s *Snapshot) AllowedDirect(src, dst netip.Addr, port uint16, protocol Prot
 		}
 	}
 	if to != nil && to.tiers[ingress] != (tiers{}) {
-		p := s.directPeer(from, src)
+		p := seenAs(from, src, from != nil, IPv4, s.options)
 		by, _, says := to.tiers[ingress].ask(protocol, port, &p)
 		if says != allow {
 			return DeniedAtIngress, true
@@ -84,21 +84,14 @@ func (s *state) directClasses(src, dst netip.Addr) (from, to *hotClass, direct b
 	return from, to, true
 }
 
-// directPeer is how the other end's rules see a direct one (S19).
-func (s *state) directPeer(c *hotClass, ip netip.Addr) peer {
-	if c != nil && s.options.IPBlockIgnoresPods {
-		return peer{class: c}
-	}
-	return peer{class: c, addr: ip}
-}
-
 // decideAddresses answers for two addresses where the destination is no Service's, without the generality, and the copying,
 // of two parties. It tells whether the question was such a one.
 func (s *state) decideAddresses(q *Query, d *Decision) bool {
 	from, to, direct := s.directClasses(q.Src.ip, q.Dst.ip)
 	var toDst, toSrc peer
 	if direct {
-		toDst, toSrc = s.directPeer(to, q.Dst.ip), s.directPeer(from, q.Src.ip)
+		toDst = seenAs(to, q.Dst.ip, to != nil, IPv4, s.options)
+		toSrc = seenAs(from, q.Src.ip, from != nil, IPv4, s.options)
 	} else {
 		src, dst := s.address(q.Src.ip), s.address(q.Dst.ip)
 		if dst != nil && dst.pod != nil {
@@ -116,15 +109,9 @@ func (s *state) decideAddresses(q *Query, d *Decision) bool {
 			d.Families = 0
 			return true
 		}
-		toDst.class, toSrc.class = to, from
-		if q.Src.ip.Is4() == q.Dst.ip.Is4() { // S9
-			if !s.options.IPBlockIgnoresPods || dst == nil {
-				toDst.addr = q.Dst.ip
-			}
-			if !s.options.IPBlockIgnoresPods || src == nil {
-				toSrc.addr = q.Src.ip
-			}
-		}
+		family := familyOf(q.Src.ip) & familyOf(q.Dst.ip)
+		toDst = seenAs(to, q.Dst.ip, dst != nil, family, s.options)
+		toSrc = seenAs(from, q.Src.ip, src != nil, family, s.options)
 	}
 	d.Egress.Allowed, d.Ingress.Allowed = true, true
 	if from != nil {
