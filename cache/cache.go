@@ -1,7 +1,7 @@
 // Package cache remembers decisions in front of the engine, for the questions that take longer to decide than to look up.
 //
 //	question ─► QueryKey ─► shard ─► entry ─► is it valid for this snapshot? ─► its decision
-//	                              │       the number that it was last valid for; or else engine.Snapshot.StillHolds
+//	                              │       the snapshot that it was last valid for; or else engine.Snapshot.StillHolds
 //	                              └─ none, or not valid ─► the engine ─► a new entry
 //
 // An entry is a decision and its [engine.ReadSet]: the immutable records that it was computed from. It is used only for
@@ -39,9 +39,8 @@ func (Engine) AllowedUntil(done <-chan struct{}, s *engine.Snapshot, q engine.Qu
 // and one more for every 24 Pods that the question's ends stand for. Entries keep in memory the records that they rest on, however
 // old, until they give way to others. They keep no snapshot.
 type Cache struct {
-	seed      maphash.Seed
-	shards    []shard
-	snapshots numbering
+	seed   maphash.Seed
+	shards []shard
 	// every says to remember all decisions, to measure what that costs.
 	every bool
 }
@@ -64,19 +63,20 @@ func New(size int) *Cache {
 type entry struct {
 	decision engine.Decision
 	readSet  engine.ReadSet
-	// validFor is the number of a snapshot for which the read set still holds, the last for which that was found.
-	validFor atomic.Uint64
+	// validFor is the snapshot for which the read set was last found to hold. A revision would not do: another Cluster, or a
+	// snapshot that was never published, may have the same.
+	validFor atomic.Pointer[engine.Identity]
 }
 
-// valid tells whether the decision is that of s, whose number is given.
-func (e *entry) valid(s *engine.Snapshot, number uint64, q *engine.Query) bool {
-	if e.validFor.Load() == number {
+// valid reports whether the decision is that of s, which q was asked of.
+func (e *entry) valid(s *engine.Snapshot, q *engine.Query) bool {
+	if e.validFor.Load() == s.ID() {
 		return true
 	}
 	if !s.StillHolds(q, &e.readSet) {
 		return false
 	}
-	e.validFor.Store(number)
+	e.validFor.Store(s.ID())
 	return true
 }
 
@@ -90,9 +90,9 @@ func (c *Cache) AllowedUntil(done <-chan struct{}, s *engine.Snapshot, q engine.
 		return s.AllowedUntil(done, q)
 	}
 	hash := maphash.Comparable(c.seed, k)
-	in, number := &c.shards[hash%uint64(len(c.shards))], c.snapshots.of(s)
+	in := &c.shards[hash%uint64(len(c.shards))]
 	old, remember := in.get(&k, hash)
-	if old != nil && old.valid(s, number, &q) {
+	if old != nil && old.valid(s, &q) {
 		in.hits.Add(1)
 		return old.decision, nil
 	}
@@ -101,7 +101,7 @@ func (c *Cache) AllowedUntil(done <-chan struct{}, s *engine.Snapshot, q engine.
 	if err == nil && remember {
 		if set, ok := s.ReadSet(&q); ok {
 			fresh := &entry{decision: decision, readSet: set}
-			fresh.validFor.Store(number)
+			fresh.validFor.Store(s.ID())
 			in.put(k, fresh)
 			return decision, nil
 		}
@@ -112,7 +112,7 @@ func (c *Cache) AllowedUntil(done <-chan struct{}, s *engine.Snapshot, q engine.
 	return decision, err
 }
 
-// abandoned tells whether an error says nothing of the cluster.
+// abandoned reports whether an error says nothing of the cluster.
 func abandoned(err error) bool {
 	var query *engine.QueryError
 	return errors.As(err, &query) && query.Code == engine.Abandoned

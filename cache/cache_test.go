@@ -3,7 +3,6 @@ package cache
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net/netip"
 	"runtime"
 	"strings"
@@ -422,33 +421,31 @@ func TestNoSnapshotIsKept(t *testing.T) {
 	}
 }
 
-// TestManySnapshots: more of them than have a number at a time.
+// TestManySnapshots: each gets the decision of its own, in whatever order they are asked, and no two are taken for one.
 func TestManySnapshots(t *testing.T) {
 	cluster, c := shop(), New(100)
 	var past []*engine.Snapshot
-	for i := range 3 * mostNumbered {
+	for i := range 12 {
 		change := engine.Change{Object: policy()}
 		if i%2 == 0 {
 			change.Object = policy("web")
 		}
 		past = append(past, cluster.Apply(change))
 	}
-	numbers := map[uint64]*engine.Snapshot{}
+	seen := map[*engine.Identity]*engine.Snapshot{engine.NewCluster(engine.Options{}).Snapshot().ID(): nil}
 	for range 3 {
 		for i, s := range past {
 			if a := mustAsk(t, c, s, toWorkload()); a.err != nil || a.Allowed != (i%2 == 0) {
 				t.Errorf("snapshot %d: allowed %v, %v", i, a.Allowed, a.err)
 			}
-			number := c.snapshots.of(s)
-			if had, ok := numbers[number]; ok && had != s {
-				t.Errorf("number %d is of two snapshots", number)
+			if had, ok := seen[s.ID()]; ok && had != s {
+				t.Errorf("snapshot %d has the identity of another", i)
 			}
-			numbers[number] = s
+			seen[s.ID()] = s
 		}
 	}
-	before := maps.Clone(numbers)
-	if n := c.snapshots.of(past[len(past)-1]); before[n] != past[len(past)-1] {
-		t.Error("the snapshot asked last has another number already")
+	if len(seen) != len(past)+1 {
+		t.Errorf("%d identities of %d snapshots", len(seen), len(past)+1)
 	}
 }
 

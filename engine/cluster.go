@@ -20,11 +20,11 @@ type Cluster struct {
 // NewCluster returns an empty cluster. Its first snapshot has revision 0.
 func NewCluster(o Options) *Cluster {
 	c := &Cluster{}
-	c.present.Store(&Snapshot{state: newState(o)})
+	c.present.Store(&Snapshot{state: newState(o), id: &Identity{}})
 	return c
 }
 
-// Snapshot is the present state. It never blocks.
+// Snapshot returns the present state. It never blocks.
 func (c *Cluster) Snapshot() *Snapshot { return c.present.Load() }
 
 // Apply makes all changes, in order, and publishes them as one snapshot, which it returns. The result depends on the
@@ -35,9 +35,9 @@ func (c *Cluster) Apply(changes ...Change) *Snapshot {
 	return next
 }
 
-// with is the snapshot after more changes. s stays as it is.
+// with returns the snapshot after more changes. It does not modify s.
 func (s *Snapshot) with(changes []Change) *Snapshot {
-	next := &Snapshot{state: s.state, revision: s.revision + 1}
+	next := &Snapshot{state: s.state, revision: s.revision + 1, id: &Identity{}}
 	t := txn{
 		state: &next.state, edit: &persist.Edit{},
 		dirty: map[uint32]struct{}{}, changedKeys: map[scopedKey]struct{}{}, unclassed: map[nameKey]struct{}{},
@@ -51,12 +51,20 @@ func (s *Snapshot) with(changes []Change) *Snapshot {
 type Snapshot struct {
 	state
 	revision uint64
+	id       *Identity
 }
 
-// Revision grows by one with every snapshot of a Cluster (S25).
+// Identity tells one snapshot from all others, those of other Clusters too, by its address. It is not empty, or two could
+// share an address.
+type Identity struct{ _ byte }
+
+// ID returns the identity of the snapshot. Whoever keeps it does not keep the snapshot in memory.
+func (s *Snapshot) ID() *Identity { return s.id }
+
+// Revision returns a number that grows by one with every snapshot of a Cluster (S25).
 func (s *Snapshot) Revision() uint64 { return s.revision }
 
-// Counts tells how much the snapshot holds.
+// Counts returns how much the snapshot holds.
 func (s *Snapshot) Counts() Counts { return s.counts }
 
 // Counts is how much a snapshot holds.
