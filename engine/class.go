@@ -7,9 +7,15 @@ import (
 	"github.com/netpold/netpold/engine/internal/persist"
 )
 
-// class is an identity: all Pods of one namespace that have the same values of every label that a live selector mentions,
-// and the same named ports. No policy can tell two Pods of a class apart but by their addresses. It is immutable but for the
-// transaction that made it.
+// A class stands for all Pods of one namespace that no policy tells apart, except by their addresses: they have the same values
+// of every label that a live selector mentions, and the same named ports.
+//
+// Decisions are made per class, so that a thousand replicas cost as much as one. Its hot part lies in a cache line of its own:
+//
+//	Pod ─► class id ─► hotClass (64 bytes) ─► rule tables
+//	                      └─► class: namespace, labels, ports, and selector ids if they are many
+//
+// A class is immutable once the transaction that made it ends.
 type class struct {
 	hot hotClass
 	// manyPeers are core's, where they are many.
@@ -30,7 +36,7 @@ func newClass(namespace string, labels []label, ports []NamedPort, key string) *
 	return c
 }
 
-// hasNamedPort tells whether the class gives a port this name.
+// hasNamedPort reports whether the Pods of c give this port this name (S21).
 func (c *class) hasNamedPort(name string, protocol Protocol, port uint16) bool {
 	for i := range c.ports {
 		if p := &c.ports[i]; p.Port == port && p.Protocol == protocol && p.Name == name {
@@ -40,12 +46,12 @@ func (c *class) hasNamedPort(name string, protocol Protocol, port uint16) bool {
 	return false
 }
 
-// asksAddress tells whether the peer's address takes part in a direction's rules.
+// asksAddress reports whether some rule of direction d has an ipBlock, so that the address of the peer takes part.
 func (c *class) asksAddress(d direction) bool {
 	return c != nil && slices.ContainsFunc(c.hot.tiers[d][:], func(t *ruleTable) bool { return t != nil && t.usesBlocks })
 }
 
-// isolated tells whether some tier has a say for a direction.
+// isolated reports whether any policy restricts direction d (S12, S13).
 func (c *class) isolated(d direction) bool { return c != nil && c.hot.tiers[d] != tiers{} }
 
 // classRef finds a class by key, and counts its Pods.
@@ -71,7 +77,7 @@ func classKey(namespace string, labels []label, ports []NamedPort) string {
 	return string(appendPorts(append(b, 0), ports))
 }
 
-// selection is what selects a class: the selectors that rules name as peers, and the policies.
+// A selection is what selects a class: the selectors that rules name as peers, and the policies.
 type selection struct {
 	peers    []uint32
 	policies []*policy
@@ -99,7 +105,7 @@ func (s *state) selectionOf(namespace string, podLabels []label) selection {
 	return found
 }
 
-// isolating are the policies among these that isolate for a direction.
+// isolating returns those of policies that isolate in direction d (S11, S12).
 func isolating(policies []*policy, d direction) []*policy {
 	var list []*policy
 	for _, p := range policies {
@@ -110,7 +116,7 @@ func isolating(policies []*policy, d direction) []*policy {
 	return list
 }
 
-// hypotheticalClass is the class that a Pod would have. It is part of no snapshot.
+// hypotheticalClass returns the class that a Pod like p would have. It is part of no snapshot.
 func (s *state) hypotheticalClass(p *LabelledPod) *class {
 	c := newClass(p.Namespace, sortedLabels(p.Labels), sortedPorts(p.Ports), "")
 	found := s.selectionOf(c.namespace, c.labels)
@@ -135,7 +141,7 @@ type sharedTable struct {
 	classes int
 }
 
-// rebuild makes a class's decisions anew from what selects it now.
+// rebuild replaces a class by one with the rule tables and selector ids of what selects it now.
 func (t *txn) rebuild(id uint32) {
 	old := t.classes.At(id)
 	if old == nil {
@@ -179,7 +185,7 @@ func (t *txn) releaseTable(key string) {
 	t.ruleTables.Set(t.edit, key, shared)
 }
 
-// acquireClass gives the id of a Pod's class, which is made where it is the first Pod. It does not keep labels.
+// acquireClass counts a Pod of a class and returns the class's id. It makes the class for the first Pod. It does not keep labels.
 func (t *txn) acquireClass(namespace string, labels []label, ports []NamedPort) uint32 {
 	key := classKey(namespace, labels, ports)
 	ref, ok := t.classIDs.Get(key)
@@ -213,7 +219,7 @@ func (t *txn) releaseClass(id uint32) {
 	t.classPool.release(t.edit, id)
 }
 
-// idPool hands out ids, those given back first, so that tables indexed by id stay dense.
+// idPool allocates ids, reusing released ones first so that slices indexed by id stay dense.
 type idPool struct {
 	next     uint32
 	released persist.Array[uint32]

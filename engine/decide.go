@@ -5,11 +5,11 @@ import (
 	"unique"
 )
 
-// party is one end of a connection, resolved.
+// A party is an Endpoint as found in the snapshot: one side of a connection.
 type party struct {
 	// pod is set for a Pod asked by name, and for an ordinary Pod however asked.
 	pod *pod
-	// class is nil for an end that no policy can apply to (S1).
+	// class is nil if no policy can apply to the party (S1).
 	class *class
 	// node is where the Pod runs, or the Node that the end is.
 	node unique.Handle[string]
@@ -24,7 +24,7 @@ type party struct {
 	addrs []netip.Addr
 }
 
-// families is what the end has an address in.
+// families returns the families in which p has an address.
 func (p *party) families() Families {
 	if p.askedByIP {
 		return familyOf(p.addr)
@@ -64,8 +64,8 @@ func (p *party) asPeer(family Families, o Options) peer {
 	return seen
 }
 
-// ask asks a class's tiers in order until one says allow or deny. It tells which did and by the rule of which rank, noRank where
-// none matched; no tier where none of them had a say (S13).
+// ask asks the rule tables in the order of tiers until one allows or denies. It returns that table, the rank of the rule that
+// matched, or noRank for the default action, and the action. Without a table that decides, by is nil and all is allowed (S13).
 func (ts *tiers) ask(protocol Protocol, port uint16, p *peer) (by *ruleTable, rank uint32, says action) {
 	for _, t := range ts {
 		if t == nil {
@@ -82,7 +82,7 @@ func (ts *tiers) ask(protocol Protocol, port uint16, p *peer) (by *ruleTable, ra
 	return nil, noRank, allow
 }
 
-// decideSide writes what the tiers say.
+// decideSide writes the answer of the rule tables to side (S12, S13, S14).
 func (ts *tiers) decideSide(protocol Protocol, port uint16, p *peer, side *Side) {
 	t, rank, says := ts.ask(protocol, port, p)
 	side.Allowed = says == allow
@@ -95,7 +95,7 @@ func (ts *tiers) decideSide(protocol Protocol, port uint16, p *peer, side *Side)
 	}
 }
 
-// exemptSide writes the side of an end whose policies do not count; it still tells whether they isolate it.
+// exemptSide allows p regardless of policy (S2, S3). It still records whether a policy isolates p, for the answer.
 func exemptSide(p *party, d direction, side *Side) {
 	side.Allowed = true
 	if p.class == nil {
@@ -109,7 +109,7 @@ func exemptSide(p *party, d direction, side *Side) {
 	}
 }
 
-// decide answers for two ends in one family (S1); d is zero before.
+// decide answers for two parties in one family: both sides must allow (S1). d must be zero.
 func decide(src, dst *party, protocol Protocol, port uint16, family Families, o Options, d *Decision) {
 	d.Egress.Allowed, d.Ingress.Allowed = true, true
 	if src.class.isolated(egress) {
@@ -123,7 +123,7 @@ func decide(src, dst *party, protocol Protocol, port uint16, family Families, o 
 	d.conclude()
 }
 
-// conclude joins the sides (S1).
+// conclude sets the reason, and Allowed if both sides allow (S1).
 func (d *Decision) conclude() {
 	switch {
 	case !d.Egress.Allowed:
@@ -137,7 +137,7 @@ func (d *Decision) conclude() {
 	}
 }
 
-// exemption tells whether a pair is allowed whatever the policies say (S2, S3).
+// exemption returns Self for a Pod and itself (S2), LocalNode for a Pod and its Node (S3), and Unknown for all other pairs.
 func exemption(src, dst *party) Reason {
 	switch {
 	case src.pod != nil && src.pod == dst.pod:
@@ -150,7 +150,7 @@ func exemption(src, dst *party) Reason {
 	return Unknown
 }
 
-// decideOrExempt is decide, after what is allowed whatever the policies say.
+// decideOrExempt allows a Pod to itself and to its Node (S2, S3), and otherwise calls decide. d must be zero.
 func decideOrExempt(src, dst *party, protocol Protocol, port uint16, family Families, o Options, d *Decision) {
 	if why := exemption(src, dst); why != Unknown {
 		d.Allowed, d.Reason = true, why
@@ -161,7 +161,7 @@ func decideOrExempt(src, dst *party, protocol Protocol, port uint16, family Fami
 	decide(src, dst, protocol, port, family, o, d)
 }
 
-// pairFamilies are the families in which a pair is decided (S9): 0 means once, with no address taking part.
+// pairFamilies returns the families in which a pair is decided (S9). 0 means once, and that no address takes part.
 func pairFamilies(src, dst *party) Families {
 	a, b := src.families(), dst.families()
 	switch {
@@ -179,8 +179,8 @@ func pairFamilies(src, dst *party) Families {
 	return a & b
 }
 
-// decidePair answers for two ends in all of their families: allowed when one of them allows. The decision is that of the
-// first family that allows, else of the first; d is zero before.
+// decidePair answers for two parties in all of their families, and allows if one of them allows (S9). The decision is that of
+// the first family that allows, or else of the first. d must be zero.
 func decidePair(src, dst *party, protocol Protocol, port uint16, o Options, d *Decision) {
 	families := pairFamilies(src, dst)
 	if families != IPv4|IPv6 || !src.class.asksAddress(egress) && !dst.class.asksAddress(ingress) || exemption(src, dst) != Unknown {

@@ -39,7 +39,7 @@ func (s *Snapshot) AllowedDirect(src, dst netip.Addr, port uint16, protocol Prot
 // Node's or a host-network Pod's, a Service's, and those of a Pod with several. What is not in the table is outside.
 const notDirect = 1 << 31
 
-// noteDirect keeps directV4 after something about who owns an address changed.
+// noteDirect updates directV4 for an address. Call it whenever the claims to ip, or the Services that have it, change.
 func (t *txn) noteDirect(ip netip.Addr) {
 	if !ip.Is4() {
 		return
@@ -84,8 +84,8 @@ func (s *state) directClasses(src, dst netip.Addr) (from, to *hotClass, direct b
 	return from, to, true
 }
 
-// decideAddresses answers for two addresses where the destination is no Service's, without the generality, and the copying,
-// of two parties. It tells whether the question was such a one.
+// decideAddresses answers a question between two addresses without making parties, and reports whether it could. It cannot if
+// the destination is a Service's address (S24).
 func (s *state) decideAddresses(q *Query, d *Decision) bool {
 	from, to, direct := s.directClasses(q.Src.ip, q.Dst.ip)
 	var toDst, toSrc peer

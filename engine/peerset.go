@@ -26,12 +26,13 @@ type peerSet struct {
 
 type rankedSelector struct{ id, rank uint32 }
 
-// maskOf is a selector's bit.
+// maskOf returns the bit of a selector.
 func maskOf(id uint32) uint64 { return 1 << (id * 0x9E3779B1 >> 26) }
 
-// peer is the other end as rules see it.
+// A peer is a party as the rules of the other side match it: by its class, through the ids of the selectors that select it, and
+// by its address, through ipBlocks.
 type peer struct {
-	// class is its class's; nil for an end that no selector matches.
+	// class is nil if no selector can match, as for a Node or an address outside the cluster (S4, S5).
 	class *hotClass
 	// addr is its address in the family that is decided, not valid where no block matches it (S9, S19).
 	addr netip.Addr
@@ -39,7 +40,8 @@ type peer struct {
 	more []netip.Addr
 }
 
-// match is the lowest rank, below limit, of the rules that have the peer; or else limit. t is the tier that the set is of.
+// match returns the lowest rank of the rules that have the peer, if it is below limit, and otherwise limit. t must be the rule
+// table that the set is part of.
 func (s *peerSet) match(t *ruleTable, p *peer, limit uint32) uint32 {
 	limit = min(limit, s.anyPeer)
 	if p.class != nil && s.mask&p.class.mask != 0 {
@@ -70,8 +72,8 @@ func matchSelectors(mine []rankedSelector, ids []uint32, limit uint32) uint32 {
 	return limit
 }
 
-// skip is how many of n items come before the wanted one, where the first does: by strides that double and then halve, so
-// that a short list passes through a long one in few steps.
+// skip returns how many of n items come before the wanted one; the first must. Its strides double and then halve, so that a
+// short list passes through a long one in few steps.
 func skip(n int, before func(int) bool) int {
 	low, high := 0, 1
 	for high < n && before(high) {

@@ -25,11 +25,16 @@ const (
 // tiers are those of a class for one direction, by kind: nil for a kind of which no policy selects the class (S13).
 type tiers [tierCount]*ruleTable
 
-// ruleTable is all rules of one kind of policy for one direction of a class, merged: the first rule that matches speaks, and
-// where none does, otherwise. It is immutable, and shared by all classes that the same policies select.
+// A ruleTable holds all rules of one tier for one direction of a class, merged. Its answer is the action of the first rule that
+// matches, or else defaultAction. It is immutable, and shared by all classes that the same policies select.
 //
-// What a decision reads lies together, in the order in which it is read: a small tier is six cache lines in one piece, of
-// which most decisions read two or three.
+// What a decision reads lies together, in the order in which it is read:
+//
+//	line 1:     rules of every port, the list of ranges, defaultAction
+//	lines 2-6:  the policies and rules, and room for 3 ranges of ports and 12 selectors of peers
+//
+// A small table is these six cache lines in one piece, and most decisions read two or three of them. A larger one has its lists
+// elsewhere. TestLayout checks the sizes.
 type ruleTable struct {
 	// every is for rules of every port.
 	every peerSet
@@ -101,7 +106,7 @@ type portRange struct {
 // fewRanges is how many ranges are faster passed by than cut off by a search.
 const fewRanges = 8
 
-// match is the rank of the first rule that has this peer and port.
+// match returns the rank of the first rule that matches the peer and the port (S14, S15), or noRank.
 func (t *ruleTable) match(protocol Protocol, port uint16, p *peer) uint32 {
 	best := noRank
 	if t.every.firstRank < best {
@@ -123,7 +128,7 @@ func (t *ruleTable) match(protocol Protocol, port uint16, p *peer) uint32 {
 	return best
 }
 
-// match is the rank, below limit, of the first rule that has this peer and port; or else limit.
+// match returns the rank of the first rule that matches the peer and the port, if it is below limit, and otherwise limit.
 func (m *rareRules) match(t *ruleTable, at protocolPort, p *peer, limit uint32) uint32 {
 	if p.class != nil {
 		for i := range m.named {
@@ -139,7 +144,7 @@ func (m *rareRules) match(t *ruleTable, at protocolPort, p *peer, limit uint32) 
 	return limit
 }
 
-// ruleTableKey names a tier by all that it is built from.
+// ruleTableKey returns a key of all that a rule table is built from. Equal keys mean equal tables.
 func ruleTableKey(d direction, policies []*policy, ports []NamedPort) string {
 	key := []byte{byte(d)}
 	resolves := false
