@@ -45,7 +45,7 @@ type Cache struct {
 	every bool
 }
 
-// New is a Cache for up to size decisions about few Pods; less than 1 counts as 1.
+// New returns a Cache for up to size decisions about few Pods; less than 1 counts as 1.
 func New(size int) *Cache {
 	size = max(size, 1)
 	c := &Cache{seed: maphash.MakeSeed(), shards: make([]shard, shardsFor(size))}

@@ -63,7 +63,7 @@ func (s *state) podParty(p *pod) party {
 	return found
 }
 
-// translatesTo tells whether an address asked as destination stands for a Service: one that is also a Pod's or a Node's does
+// translatesTo reports whether an address asked as destination stands for a Service: one that is also a Pod's or a Node's does
 // so only for the Service's own ports, as kube-proxy translates no others (S24).
 func (s *state) translatesTo(ip netip.Addr, owner *party, port uint16, protocol Protocol) bool {
 	svc, hasPort := s.serviceAt(ip, port, protocol)
@@ -110,7 +110,7 @@ func (s *state) parties(e Endpoint, dst bool) ([]party, error) {
 	return nil, &QueryError{InvalidQuestion, dst, "endpoint", "is missing: give an address, Pod, workload, Service or labels"}
 }
 
-// workloadPods are the Pods of a workload that have not finished (S27).
+// workloadPods returns the Pods of a workload that have not finished (S27).
 func (s *state) workloadPods(e Endpoint, dst bool) ([]party, error) {
 	w, ok := s.workloads.Get(workloadKey{e.namespace, e.workload, e.name})
 	if !ok {
@@ -133,7 +133,7 @@ func (s *state) workloadPods(e Endpoint, dst bool) ([]party, error) {
 	return list, nil
 }
 
-// allowedAny answers any question, through lists of ends.
+// allowedAny answers any question, through lists of parties.
 func (s *state) allowedAny(done <-chan struct{}, q *Query) (Decision, error) {
 	src, err := s.parties(q.Src, false)
 	if err != nil {
@@ -170,7 +170,7 @@ func (s *state) allowedAny(done <-chan struct{}, q *Query) (Decision, error) {
 // abandoned is the error of a question that was given up.
 var abandoned = &QueryError{Code: Abandoned, Subject: "question", Detail: "was given up: the caller did not wait"}
 
-// isDone tells whether a question is given up. It is asked for each source, whose pairs take a fraction of a second at most.
+// isDone reports whether a question is given up. It is asked for each source, whose pairs take a fraction of a second at most.
 func isDone(done <-chan struct{}) bool {
 	select {
 	case <-done:
@@ -180,7 +180,7 @@ func isDone(done <-chan struct{}) bool {
 	}
 }
 
-// pairMemo remembers the outcomes of one question's pairs, so that large workloads are decided class by class.
+// A pairMemo remembers the outcomes of one question's pairs, so that large workloads are decided class by class.
 type pairMemo map[pairKey]*Decision
 
 type pairKey struct {
@@ -188,7 +188,7 @@ type pairKey struct {
 	families Families
 }
 
-// decide is [decidePair], once for all pairs that no rule can tell apart.
+// decide calls [decidePair], once for all pairs that no rule tells apart.
 func (a pairMemo) decide(src, dst *party, protocol Protocol, port uint16, o Options) *Decision {
 	special := src.isNode || dst.isNode || src.pod != nil && src.pod == dst.pod
 	if special || src.class.asksAddress(egress) || dst.class.asksAddress(ingress) {
@@ -204,7 +204,7 @@ func (a pairMemo) decide(src, dst *party, protocol Protocol, port uint16, o Opti
 	return a[key]
 }
 
-// tally adds up the decisions of pairs: allowed when all of them are.
+// A tally adds up the decisions of pairs, and allows if all pairs are allowed (S24, S27).
 type tally struct {
 	allowed, total uint32
 	families       Families // those in which all pairs so far are allowed

@@ -67,7 +67,7 @@ func (s *Snapshot) Revision() uint64 { return s.revision }
 // Counts returns how much the snapshot holds.
 func (s *Snapshot) Counts() Counts { return s.counts }
 
-// Counts is how much a snapshot holds.
+// Counts says how much a snapshot holds.
 type Counts struct {
 	// Pods that have not finished; Namespaces and Nodes that have an object.
 	Pods, Namespaces, Policies, Nodes, Services, EndpointSlices int

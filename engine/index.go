@@ -63,7 +63,7 @@ func (s *idSet) remove(e *persist.Edit, id uint32) {
 	s.few = slices.DeleteFunc(s.few, func(o uint32) bool { return o == id })
 }
 
-// index maps places to ids.
+// An index maps postings to ids.
 type index struct {
 	postings persist.Map[posting, *idSet]
 }
@@ -72,7 +72,7 @@ func newIndex() index {
 	return index{persist.NewMap[posting, *idSet](persist.HashOf[posting]())}
 }
 
-// ids yields the ids of a place, in no order that means anything. They must not change meanwhile.
+// ids yields the ids of a posting, in no particular order. The index must not change meanwhile.
 func (x *index) ids(p posting) iter.Seq[uint32] {
 	return func(yield func(uint32) bool) {
 		set := x.postings.Find(p)
@@ -92,7 +92,7 @@ func (x *index) ids(p posting) iter.Seq[uint32] {
 	}
 }
 
-// count is how many ids a place has.
+// count returns how many ids a posting has.
 func (x *index) count(p posting) int {
 	if set := x.postings.Find(p); set != nil {
 		return (*set).len()
@@ -112,7 +112,7 @@ func (x *index) remove(e *persist.Edit, p posting, id uint32) {
 	}
 }
 
-// writable returns the set of a place for writing.
+// writable returns the set of a posting for writing.
 func (x *index) writable(e *persist.Edit, p posting) *idSet {
 	set, _ := x.postings.Get(p)
 	if set == nil || set.owner != e {
@@ -126,7 +126,7 @@ func (x *index) writable(e *persist.Edit, p posting) *idSet {
 	return set
 }
 
-// choosePostings chooses where a selector is filed: at the values of one requirement, the one whose places hold the fewest
+// choosePostings chooses where a selector is filed: at the values of one requirement, the one whose postings hold the fewest
 // selectors so far, so that a class meets few that do not select it.
 func (x *index) choosePostings(s *selector) []posting {
 	best, cost := []posting{{kind: anyPod, scope: s.scope}}, -1
@@ -142,7 +142,7 @@ func (x *index) choosePostings(s *selector) []posting {
 			case Exists:
 				postings = []posting{{key, s.scope, r.Key, ""}}
 			default:
-				continue // what an object lacks is no place to meet it
+				continue // what an object lacks is nothing to find it by
 			}
 			sum := 0
 			for _, p := range postings {
@@ -158,7 +158,7 @@ func (x *index) choosePostings(s *selector) []posting {
 	return best
 }
 
-// candidatePostings yields every place where a selector of Pods with these labels in this namespace may be filed.
+// candidatePostings yields every posting at which a selector of Pods with these labels in this namespace may be filed.
 func candidatePostings(namespace string, namespaceLabels, podLabels []label, yield func(posting)) {
 	yield(posting{kind: anyPod, scope: namespace})
 	yield(posting{kind: anyPod})
@@ -174,7 +174,7 @@ func candidatePostings(namespace string, namespaceLabels, podLabels []label, yie
 	}
 }
 
-// classPostings yields every place where a class with these labels is filed.
+// classPostings yields every posting at which a class with these labels is filed.
 func classPostings(namespace string, podLabels []label, yield func(posting)) {
 	yield(posting{kind: anyPod, scope: namespace})
 	for _, l := range podLabels {

@@ -90,7 +90,7 @@ func (t *txn) removeClaim(ip netip.Addr, c claim) {
 	t.setClaims(ip, mine)
 }
 
-// replaceClaim puts a Pod's new record in the place of its old one, which ranks the same.
+// replaceClaim replaces a Pod's claim with one for its new record. The order of claims does not change.
 func (t *txn) replaceClaim(ip netip.Addr, old, fresh *pod) {
 	mine := t.claimsTo(ip)
 	mine.all[slices.Index(mine.all, claim{pod: old})] = claim{pod: fresh}
@@ -100,7 +100,7 @@ func (t *txn) replaceClaim(ip netip.Addr, old, fresh *pod) {
 	t.setClaims(ip, mine)
 }
 
-// claimsTo are the claims to an address that has some, for writing.
+// claimsTo returns the claims to ip for writing. The address must have some.
 func (t *txn) claimsTo(ip netip.Addr) *claims {
 	a := t.address(ip)
 	switch {
@@ -168,13 +168,13 @@ func (c claim) beats(o claim) bool {
 	return c.node.Value() < o.node.Value()
 }
 
-// ownsAddress tells whether a Pod has an address that it reports (S7). Host-network Pods share their Node's.
+// ownsAddress reports whether a Pod has an address that it reports (S7). Host-network Pods share their Node's.
 func (s *state) ownsAddress(p *pod, ip netip.Addr) bool {
 	a := s.address(ip)
 	return a != nil && (a.pod == p || p.host && a.pod == nil)
 }
 
-// addressesOf are the addresses of a Pod (S7, S9): for a host-network Pod that has none, its Node's (S4).
+// addressesOf returns the addresses of a Pod (S7, S9): for a host-network Pod that has none, its Node's (S4).
 func (s *state) addressesOf(p *pod) []netip.Addr {
 	held := p.ips
 	for i, ip := range held {
@@ -194,7 +194,7 @@ func (s *state) addressesOf(p *pod) []netip.Addr {
 	return held
 }
 
-// nodeAddresses are the addresses of a Node (S5), sorted, without those that an ordinary Pod owns (S7).
+// nodeAddresses returns the addresses of a Node (S5), sorted, without those that an ordinary Pod owns (S7).
 func (s *state) nodeAddresses(name string) []netip.Addr {
 	n, ok := s.nodes.Get(name)
 	if !ok {

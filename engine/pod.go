@@ -32,7 +32,7 @@ type pod struct {
 	workloads       []Workload
 }
 
-// ordinary tells whether policies can apply to the Pod (S1, S4, S6).
+// ordinary reports whether policies can apply to the Pod (S1, S4, S6).
 func (p *pod) ordinary() bool { return !p.host && !p.finished }
 
 func (p *pod) key() nameKey { return nameKey{p.namespace, p.name} }
@@ -194,7 +194,7 @@ func (t *txn) unclaimAddresses(p *pod) {
 	t.forgetNode(p.node.Value(), n)
 }
 
-// relevantLabels are the labels that some selector could ask a Pod of the namespace for, until the next call.
+// relevantLabels returns the labels of p that some selector mentions. The slice is reused by the next call.
 func (t *txn) relevantLabels(p *pod) []label {
 	t.scratch = t.scratch[:0]
 	for _, l := range p.labels {
@@ -215,7 +215,7 @@ func (t *txn) reclassify() {
 	}
 }
 
-// podsWithChangedKeys are the Pods that have a label whose key came into or went out of use, each once.
+// podsWithChangedKeys returns the Pods that have a label whose key came into or went out of use, each once.
 func (t *txn) podsWithChangedKeys() (pods []*pod) {
 	scopes := map[string][]string{}
 	for k := range t.changedKeys {

@@ -113,12 +113,12 @@ func (l blockList) lowestRank(addr netip.Addr) uint32 {
 	return best
 }
 
-// contains tells whether an address is inside CIDR and inside none of Except (S19).
+// contains reports whether an address is inside CIDR and inside none of Except (S19).
 func (b *IPBlock) contains(addr netip.Addr) bool {
 	return b.CIDR.Contains(addr) && !slices.ContainsFunc(b.Except, func(e netip.Prefix) bool { return e.Contains(addr) })
 }
 
-// empty tells whether all of CIDR is excepted.
+// empty reports whether all of CIDR is excepted.
 func (b *IPBlock) empty() bool {
 	return slices.ContainsFunc(b.Except, func(e netip.Prefix) bool { return e.Bits() <= b.CIDR.Bits() && e.Contains(b.CIDR.Addr()) })
 }

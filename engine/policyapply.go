@@ -2,8 +2,8 @@ package engine
 
 import "slices"
 
-// applyPolicy replaces a policy. The fresh one's selectors are held before the old one's are dropped, so that what stays
-// is not made again.
+// applyPolicy replaces a policy. It acquires the selectors of the new version before it releases the old ones,
+// so that what stays is not made again.
 func (t *txn) applyPolicy(o *Policy, gone bool) {
 	key := nameKey{o.Namespace, o.Name}
 	old, ok := t.policies.Get(key)

@@ -34,25 +34,25 @@ const (
 	endpointLabels
 )
 
-// ByIP is whatever owns an address (S5).
+// ByIP returns the endpoint that owns ip (S5): a Pod, a Node, a Service, or nothing in the cluster.
 func ByIP(ip netip.Addr) Endpoint { return Endpoint{kind: endpointIP, ip: ip.Unmap()} }
 
-// ByPod is a Pod.
+// ByPod returns the endpoint that is a Pod.
 func ByPod(namespace, name string) Endpoint {
 	return Endpoint{kind: endpointPod, namespace: namespace, name: name}
 }
 
-// ByWorkload is all Pods of a workload that have not finished (S27).
+// ByWorkload returns the endpoint that stands for all Pods of a workload that have not finished (S27).
 func ByWorkload(namespace string, w Workload) Endpoint {
 	return Endpoint{kind: endpointWorkload, namespace: namespace, name: w.Name, workload: w.Kind}
 }
 
-// ByService is a Service; only a destination can be one (S24).
+// ByService returns the endpoint that is a Service. Only a destination can be one (S24).
 func ByService(namespace, name string) Endpoint {
 	return Endpoint{kind: endpointService, namespace: namespace, name: name}
 }
 
-// ByLabels is a Pod that need not exist.
+// ByLabels returns the endpoint that is a Pod which need not exist.
 func ByLabels(p *LabelledPod) Endpoint { return Endpoint{kind: endpointLabels, labelled: p} }
 
 // LabelledPod describes a Pod that need not exist. It is on no Node, and is no other Pod.

@@ -57,7 +57,7 @@ func (s *Snapshot) FansOut(q *Query) bool {
 	return q.Src.kind == endpointWorkload
 }
 
-// isServiceAddress tells whether an address is a Service's. A direct one is none (see [directClasses]), and the decision reads
+// isServiceAddress reports whether an address is a Service's. A direct one is none (see [directClasses]), and the decision reads
 // next what says so.
 func (s *state) isServiceAddress(ip netip.Addr) bool {
 	if ip.Is4() && s.directV4.Get(ipv4Key(ip))&notDirect == 0 {
@@ -66,7 +66,7 @@ func (s *state) isServiceAddress(ip netip.Addr) bool {
 	return s.vips.Find(ip) != nil
 }
 
-// ReadSet is what the decision of a question was computed from: by identity, the immutable records that its ends led to. A
+// A ReadSet is what the decision of a question was computed from: by identity, the immutable records that its ends led to. A
 // decision is a function of them and the question alone, so that it is the decision of every [Snapshot] that still has
 // them ([Snapshot.StillHolds]), whatever else has changed.
 //
@@ -101,7 +101,7 @@ func (s *Snapshot) ReadSet(q *Query) (ReadSet, bool) {
 	return ReadSet{s.options, slices.Clone(t.records)}, true
 }
 
-// StillHolds reports whether s has all that a decision of the question was computed from, so that it is the decision of s. It
+// StillHolds reports whether s has all that a decision of the question was computed from, so that it is the decision of s (S29). It
 // follows the question's ends to the Pods that they stand for, and asks no policy.
 func (s *Snapshot) StillHolds(q *Query, r *ReadSet) bool {
 	if r.options != s.options {

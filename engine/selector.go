@@ -112,7 +112,7 @@ func appendSelector(b []byte, s Selector) []byte {
 	return b
 }
 
-// matches tells whether all requirements hold (S17). Values must be sorted, as [canonical] leaves them.
+// matches reports whether all requirements hold (S17). Values must be sorted, as [canonical] leaves them.
 func (s Selector) matches(labels []label) bool {
 	for i := range s {
 		if !s[i].matches(labels) {
@@ -145,7 +145,7 @@ func containsSorted(values []string, v string) bool {
 	return i < len(values) && values[i] == v
 }
 
-// selects tells whether s has a Pod with these labels in this namespace.
+// selects reports whether s has a Pod with these labels in this namespace.
 func (s *selector) selects(namespace string, namespaceLabels, podLabels []label) bool {
 	if s.scope != "" {
 		return s.scope == namespace && s.pods.matches(podLabels)

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// service is a Service, when it has an object, and the names of its slices.
+// A service is a Service, if it has an object, and the names of its slices.
 type service struct {
 	object *Service
 	slices []string
@@ -54,7 +54,7 @@ func (t *txn) applyService(o *Service, gone bool) {
 	t.storeService(key, fresh)
 }
 
-// vips are the addresses that stand for a Service's endpoints.
+// vips returns the addresses that stand for a Service's endpoints.
 func vips(o *Service) []netip.Addr {
 	if o.Headless || o.ExternalName {
 		return nil
@@ -103,7 +103,7 @@ func (t *txn) moveSlice(of nameKey, name string, move func([]string, string) []s
 	t.storeService(of, fresh)
 }
 
-// port is the Service's port with this number and protocol.
+// port returns the Service's port with this number and protocol (S24).
 func (o *Service) port(number uint16, protocol Protocol) (ServicePort, bool) {
 	for _, p := range o.Ports {
 		if p.Port == number && p.Protocol == protocol {
@@ -195,7 +195,7 @@ func targetPorts(o *Service, slice *EndpointSlice, port uint16, protocol Protoco
 	return list
 }
 
-// inFamily tells whether an endpoint is one in an address family. An endpoint that has no address is in each.
+// inFamily reports whether an endpoint is one in an address family. An endpoint that has no address is in each.
 func (s *state) inFamily(namespace string, b backendRef, family Families) bool {
 	if b.addr.IsValid() {
 		return family == familyOf(b.addr)

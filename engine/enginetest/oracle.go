@@ -146,7 +146,7 @@ func (o *Oracle) decide(src, dst party, port uint16, proto engine.Protocol) engi
 	return d
 }
 
-// runsOn tells whether p is a Pod that runs on the Node that n is (S3, S4).
+// runsOn reports whether p is a Pod that runs on the Node that n is (S3, S4).
 func runsOn(p, n party) bool { return p.subject && n.isNode && p.node != "" && p.node == n.node }
 
 // side decides one direction of one end.
@@ -177,7 +177,7 @@ func (o *Oracle) side(subject, peer party, egress bool, onPort func(engine.Port)
 	return s
 }
 
-// matchPeer tells whether x, of a policy of namespace, is e (S16).
+// matchPeer reports whether x, of a policy of namespace, is e (S16).
 func (o *Oracle) matchPeer(x engine.Peer, namespace string, e party) bool {
 	if x.Block != nil { // S23: never beside a selector
 		return x.Namespaces == nil && x.Pods == nil && !(o.IPBlockIgnoresPods && e.inCluster) && // S19
@@ -192,13 +192,13 @@ func (o *Oracle) matchPeer(x engine.Peer, namespace string, e party) bool {
 	return x.Pods == nil || matchSelector(*x.Pods, e.labels)
 }
 
-// matchBlock tells whether b has a (S19). A block that is wrong anywhere has nothing (S23).
+// matchBlock reports whether b has a (S19). A block that is wrong anywhere has nothing (S23).
 func matchBlock(b engine.IPBlock, a netip.Addr) bool {
 	outside := func(x netip.Prefix) bool { return x.IsValid() && !x.Contains(a) }
 	return b.CIDR.IsValid() && b.CIDR.Contains(a) && !slices.ContainsFunc(b.Except, func(x netip.Prefix) bool { return !outside(x) })
 }
 
-// matchPort tells whether p has the port of dst (S20, S22). A name is looked up on dst where that is a Pod (S4, S21).
+// matchPort reports whether p has the port of dst (S20, S22). A name is looked up on dst where that is a Pod (S4, S21).
 func matchPort(p engine.Port, dst party, port uint16, proto engine.Protocol) bool {
 	if p.Name != "" {
 		return p.Protocol == proto && dst.subject && slices.Contains(dst.ports, engine.NamedPort{Name: p.Name, Port: port, Protocol: proto})
@@ -206,7 +206,7 @@ func matchPort(p engine.Port, dst party, port uint16, proto engine.Protocol) boo
 	return p.Protocol == proto && p.First <= port && port <= p.Last
 }
 
-// matchSelector tells whether all requirements hold (S17).
+// matchSelector reports whether all requirements hold (S17).
 func matchSelector(s engine.Selector, labels map[string]string) bool {
 	for _, r := range s {
 		value, has := labels[r.Key]

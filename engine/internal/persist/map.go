@@ -233,7 +233,7 @@ func (m *Map[K, V]) double(e *Edit) {
 	m.depth++
 }
 
-// Delete removes k, and tells whether it was there.
+// Delete removes k, and reports whether it was there.
 func (m *Map[K, V]) Delete(e *Edit, k K) bool {
 	if m.Find(k) == nil {
 		return false

@@ -137,7 +137,7 @@ func (t *Table) Set(e *Edit, k, v uint32) {
 	t.n++
 }
 
-// Delete removes k, and tells whether it was there.
+// Delete removes k, and reports whether it was there.
 func (t *Table) Delete(e *Edit, k uint32) bool {
 	if t.Get(k) == 0 {
 		return false
