@@ -1,4 +1,4 @@
-// Package engine decides whether a connection between two ends of a Kubernetes cluster is allowed, by the rules of
+// Package engine decides whether a connection between two endpoints of a Kubernetes cluster is allowed, by the rules of
 // docs/semantics.md. It is pure: no Kubernetes, no gRPC, no clock, no log and no I/O.
 //
 // One writer tells a [Cluster] what changed; any number of readers ask its [Snapshot], without locks:
@@ -7,11 +7,11 @@
 //
 // To answer, a snapshot
 //
-//  1. finds both ends, by address in the table of owners or by name, and with each Pod its class;
+//  1. finds both parties, by address in the table of owners or by name, and with each Pod its class;
 //  2. allows the same Pod, and a Pod and its own Node;
-//  3. walks the tiers of the source's class for egress and of the destination's for ingress: a tier has the merged rules of
-//     all policies that select the class, as tables from protocol and port to sets of peers;
-//  4. looks the other end up in those sets: its class by the selectors that select it, its address by longest prefix; the
+//  3. asks the rule tables of the source's class for egress and of the destination's for ingress: a rule table has the merged
+//     rules of all policies that select the class, as ranges of ports with sets of peers;
+//  4. looks the other party up in those sets: its class by the selectors that select it, its address by longest prefix; the
 //     lowest rank that matches is the first rule that allows.
 //
 // To apply a batch, a cluster works on a copy of the present snapshot's persistent collections, and
@@ -22,6 +22,6 @@
 //  4. rebuilds the classes that any of this touches, through the index, and publishes the snapshot.
 //
 // The words: a Query about two Endpoints is answered by a [Decision]; a class is a group of Pods that no selector tells
-// apart; a selector is a group of Pods that some policy names; a tier is the merged policies of one kind; a rank is a rule's
-// place in it. docs/design.md gives the reasons and the invariants.
+// apart; a selector is a group of Pods that some policy names; a rule table is the merged policies of one tier; a rank is
+// a rule's place in it. docs/design.md gives the reasons and the invariants.
 package engine
