@@ -206,8 +206,8 @@ func TestRightsInOneNamespace(t *testing.T) {
 	i := serve(t, "--kubeconfig", config, "--namespace=shop")
 	i.log.await(t, "ready")
 	netpold(t, asked(i)...).want(t, 1, "denied", partial)
-	api.apply(t, openCart)
-	i.log.awaitText(t, func(string) bool { return netpold(t, asked(i)...).code == 0 })
+	applied := netpoldWith(t, nil, api.apply(t, openCart), "token", "-f", "-")
+	netpold(t, asked(i, "--at-least", strings.TrimSpace(applied.stdout))...).want(t, 0, "allowed", partial)
 }
 
 // TestCheckWithWrongCredentials: they do not become right by waiting.

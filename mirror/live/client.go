@@ -51,6 +51,7 @@ func ContextNamespace(kubeconfig, context string) string {
 
 // client is the way to one API server.
 type client struct {
+	config  *rest.Config
 	http    *http.Client
 	byPath  map[schema.GroupVersion]rest.Interface
 	renewal *renewal
@@ -84,7 +85,7 @@ func newClient(config *rest.Config) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &client{http: h, renewal: renewal, byPath: map[schema.GroupVersion]rest.Interface{}}
+	c := &client{config: config, http: h, renewal: renewal, byPath: map[schema.GroupVersion]rest.Interface{}}
 	for _, k := range convert.Kinds() {
 		version := k.Versions[0].GroupVersion
 		if c.byPath[version] != nil {

@@ -62,7 +62,10 @@ type Source struct {
 	log          *slog.Logger
 	resources    []*resource
 	made         time.Time
-	client       *client // nil where Config.ListerWatchers is used
+	client       *client           // nil where Config.ListerWatchers is used
+	seeker       *unmodelledSeeker // nil without a client
+	unmodelled   atomic.Pointer[[]mirror.UnmodelledKind]
+	sought       chan struct{} // closed after the first look for unmodelled kinds
 	feed         *feed
 	cluster      *engine.Cluster // of the goroutine that applies
 
@@ -97,7 +100,7 @@ func New(c Config) (*Source, error) {
 	}
 	s := &Source{
 		name: c.Name, namespace: c.Namespace, made: time.Now(), maxStaleness: c.MaxStaleness, log: c.Logger, feed: newFeed(), cluster: engine.NewCluster(c.Engine),
-		ready: make(chan struct{}), lifeSign: make(chan struct{}, 1), staleChanged: make(chan struct{}),
+		ready: make(chan struct{}), sought: make(chan struct{}), lifeSign: make(chan struct{}, 1), staleChanged: make(chan struct{}),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -110,6 +113,9 @@ func New(c Config) (*Source, error) {
 	if c.REST != nil {
 		var err error
 		if s.client, err = newClient(c.REST); err != nil {
+			return nil, fmt.Errorf("mirror of the cluster at %s: %w", c.REST.Host, err)
+		}
+		if s.seeker, err = newUnmodelledSeeker(s.client, c.Namespace); err != nil {
 			return nil, fmt.Errorf("mirror of the cluster at %s: %w", c.REST.Host, err)
 		}
 		of = func(resource string) (cache.ListerWatcher, error) {
@@ -129,5 +135,6 @@ func New(c Config) (*Source, error) {
 		s.resources = append(s.resources, s.newResource(resourceIndex(i), k, lw, secret))
 	}
 	s.present.Store(&published{next: make(chan struct{})})
+	s.unmodelled.Store(new([]mirror.UnmodelledKind))
 	return s, nil
 }

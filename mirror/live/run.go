@@ -22,6 +22,7 @@ func (s *Source) Run(ctx context.Context) error {
 		all.Go(func() { r.answerProbes(ctx) })
 	}
 	all.Go(func() { s.attend(ctx) })
+	all.Go(func() { s.seekUnmodelled(ctx) })
 	s.apply(ctx)
 	all.Wait()
 	if s.client != nil {
@@ -46,6 +47,9 @@ func (s *Source) apply(ctx context.Context) {
 			s.cluster.Apply(b.changes...)
 		default:
 			first := s.present.Load().Snapshot == nil
+			if first {
+				<-s.sought // within unmodelledTimeout
+			}
 			s.publish(b)
 			if first {
 				close(s.ready)

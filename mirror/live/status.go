@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/netpold/netpold/mirror"
@@ -11,7 +12,7 @@ import (
 func (s *Source) Status() mirror.Status {
 	status := mirror.Status{
 		Source: "cluster " + s.name, Ready: s.present.Load().Snapshot != nil, Problems: s.feed.wrong(),
-		OnlyNamespace: s.namespace,
+		OnlyNamespace: s.namespace, Unmodelled: slices.Clone(*s.unmodelled.Load()),
 	}
 	for _, r := range s.resources {
 		objects, listed := s.feed.counted(r.index)
