@@ -65,6 +65,9 @@ func (s *Snapshot) Details(done <-chan struct{}, q Query) (Details, error) {
 	d := Details{
 		Src: s.resolve(&q.Src, &p.src, &p), Dst: s.resolve(&q.Dst, &p.dst, &p), Port: p.port, Protocol: q.Protocol,
 	}
+	if !d.Src.IP.IsValid() && !d.Dst.IP.IsValid() {
+		d.Src.Family, d.Dst.Family = 0, 0
+	}
 	d.Dst.Service = p.service
 	if q.Src.kind == endpointIP && !p.src.inCluster { // a Service's address is external as source (S24)
 		d.Src.Service, _ = s.serviceAt(q.Src.ip, q.Port, q.Protocol)

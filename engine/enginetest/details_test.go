@@ -66,6 +66,9 @@ func askAgain(s *engine.Snapshot, asked enginetest.Question) (ok, behind bool, f
 	if details.Protocol != q.Protocol || details.Dst.Service == nil && details.Port != q.Port {
 		return false, false, fmt.Sprintf("decided on %d/%v", details.Port, details.Protocol)
 	}
+	if details.Dst.Family != 0 && !details.Src.IP.IsValid() && !details.Dst.IP.IsValid() {
+		return false, false, "a family without an address"
+	}
 	behind = details.Dst.Service != nil
 	one := engine.Query{Src: q.Src, Dst: q.Dst, Port: details.Port, Protocol: q.Protocol}
 	if asked.Src.Workload != nil {
