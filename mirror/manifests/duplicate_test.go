@@ -38,3 +38,18 @@ func TestSameObjectTwice(t *testing.T) {
 		})
 	}
 }
+
+// TestPodsWithoutOwner proves that Pods of a template beside a Pod without an owner are told.
+func TestPodsWithoutOwner(t *testing.T) {
+	deployment := workloadText("apps/v1", "Deployment", "web", "{replicas: 2, template: {metadata: {labels: {app: web}}}}")
+	pod := func(labels string) string {
+		return "{apiVersion: v1, kind: Pod, metadata: {name: web-1, labels: {" + labels + "}}}"
+	}
+	got := mustRead(t, docs(deployment, pod("app: web, zone: a")))
+	if p := got.Report.Problems; len(p) != 1 || !p[0].Warning || p[0].Kind != "Deployment" || !strings.Contains(p[0].Message, `beside Pod "default/web-1"`) {
+		t.Errorf("problems %v", p)
+	}
+	if got := mustRead(t, docs(deployment, pod("app: other"))); len(got.Report.Problems) != 0 {
+		t.Errorf("problems %v", got.Report.Problems)
+	}
+}

@@ -81,9 +81,13 @@ func (r *reading) expand() {
 		byIdentity[w.identity()] = w
 	}
 	populated, names := map[identity]bool{}, map[identity]bool{}
+	ownerless := map[string][]*pod{} // by namespace
 	for _, p := range r.pods {
 		p.Workloads = known(p, byIdentity)
 		names[identity{"Pod", p.Namespace, p.Name}] = true
+		if p.owner == (identity{}) && !p.Finished {
+			ownerless[p.Namespace] = append(ownerless[p.Namespace], p)
+		}
 		for _, w := range p.Workloads {
 			populated[identity{w.Kind, p.Namespace, w.Name}] = true
 		}
@@ -103,7 +107,23 @@ func (r *reading) expand() {
 		case owned:
 			r.fromTemplate(w)
 		default:
+			r.withoutOwner(w, ownerless[w.namespace])
 			r.populate(w, names)
+		}
+	}
+}
+
+// withoutOwner warns of a Pod that looks like one of a workload and names no owner, as tools that clean dumps leave it: Pods of
+// the template come beside it.
+func (r *reading) withoutOwner(w *workload, ownerless []*pod) {
+	if len(w.Labels()) == 0 {
+		return
+	}
+	for _, p := range ownerless {
+		if selects(w.Labels(), p.Labels) {
+			r.warn(w.place, "", fmt.Sprintf("none of its Pods is known, so that its template stands for %d beside Pod %q, which has "+
+				"its labels and no owner: if that Pod is its own, keep metadata.ownerReferences in the dump", w.Replicas, p.Namespace+"/"+p.Name))
+			return
 		}
 	}
 }
