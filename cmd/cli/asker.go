@@ -104,29 +104,34 @@ func (r remote) BatchAllowed(
 	return r.client.BatchAllowed(ctx, req)
 }
 
-// callError is a call's error for people: the message of its status, and, where it was the way there that failed, what to do.
+// callError returns a call's error for people, which keeps the status: its message or, if the way to the server failed, what
+// to do.
 func (inv *invocation) callError(err error) error {
 	st := status.Convert(err)
+	return &statusError{inv.callText(st), st}
+}
+
+func (inv *invocation) callText(st *status.Status) string {
 	// What netpold itself answers has details and says what to do; anything else is the connection's.
 	server := inv.config.Client.Server
 	cause := innermost(st.Message())
 	switch {
 	case st.Code() == codes.Unavailable && len(st.Details()) > 0:
-		return errors.New(cause) // without how often it was tried
+		return cause // without how often it was tried
 	case len(st.Details()) > 0 || server == "":
-		return errors.New(st.Message())
+		return st.Message()
 	}
 	switch st.Code() {
 	case codes.Unavailable:
-		return fmt.Errorf("--server %s: cannot be asked: %s: is netpold serving there, ready, and with TLS or without as here (--tls)?",
+		return fmt.Sprintf("--server %s: cannot be asked: %s: is netpold serving there, ready, and with TLS or without as here (--tls)?",
 			server, cause)
 	case codes.DeadlineExceeded:
-		return fmt.Errorf("--server %s: no answer within --timeout %v: %s: raise it, or see 'netpold status --server %s'",
+		return fmt.Sprintf("--server %s: no answer within --timeout %v: %s: raise it, or see 'netpold status --server %s'",
 			server, inv.config.Client.Timeout, cause, server)
 	case codes.Unimplemented:
-		return fmt.Errorf("--server %s: %s: is it a netpold, and as new as this one?", server, cause)
+		return fmt.Sprintf("--server %s: %s: is it a netpold, and as new as this one?", server, cause)
 	default:
-		return fmt.Errorf("--server %s: %s", server, cause)
+		return fmt.Sprintf("--server %s: %s", server, cause)
 	}
 }
 

@@ -24,6 +24,8 @@ type check struct {
 	output   string
 	file     string
 	atLeast  string
+	// echo is --echo.
+	echo bool
 }
 
 func (inv *invocation) checkVerb() *cobra.Command {
@@ -42,8 +44,8 @@ func (inv *invocation) checkVerb() *cobra.Command {
 			"                            the same, with named ports and an address\n\n" +
 			"With -f each line is a question as JSON, and each answer a line of JSON, in order and as soon as it is known:\n" +
 			`  {"src":{"pod":{"namespace":"shop","name":"frontend-0"}},"dst":{"ip":"10.0.3.7"},"port":8080,"protocol":"PROTOCOL_TCP"}` + "\n" +
-			`A line that is wrong is answered {"error":{"code":3,"message":...,"details":[...]}} in its place, an empty one too;` + "\n" +
-			"a line may be 1 MiB long.\n\n" +
+			`A line that is wrong is answered {"error":{"code":3,"message":...,"details":[...]}} in its place; an empty line is` + "\n" +
+			"skipped. A protocol may also be written TCP, UDP or SCTP. A line may be 1 MiB long.\n\n" +
 			"With neither --manifests nor --server it reads the cluster of --kubeconfig and --context, or the one that kubectl would ask,\n" +
 			"once and whole, answers, and is done. Whoever has many questions asks a server.\n\n" +
 			"Exit code: 0 allowed, or with -f every line answered, allowed or not; 1 denied; 2 error, or with -f a line not answered.",
@@ -61,6 +63,7 @@ func (inv *invocation) checkVerb() *cobra.Command {
 	f.VarP(config.NewPort(&c.port), portFlag, "p", "destination `PORT`, 1 to 65535; for a Service, the Service's")
 	f.Var(config.NewChoice(&c.protocol, "tcp", "udp", "sctp"), "protocol", "protocol of the connection")
 	f.StringVarP(&c.file, "file", "f", "", "answer the questions in `FILE`, one line of JSON each; - for standard input")
+	f.BoolVar(&c.echo, "echo", false, "with -f, give each answer its question: {\"question\": ..., \"answer\": ...}")
 	f.StringVar(&c.atLeast, "at-least", "", "do not answer from an older state than that of `TOKEN`; see 'netpold token'")
 	addOutput(f, &c.output)
 	inv.addQuiet(c.cmd)
@@ -80,13 +83,15 @@ func (c *check) usage(args []string) error {
 		case given(portFlag) || given("protocol"):
 			return usageError(c.cmd, "-p and --protocol do not go with -f: each line has its own")
 		case given("output") && c.output != jsonOutput:
-			return usageError(c.cmd, "-o %s does not go with -f: its answers are JSON", c.output)
+			return usageError(c.cmd, "-o %s does not go with -f: its answers are lines of JSON", c.output)
 		case c.file == "":
 			return usageError(c.cmd, "-f needs a file, or - for standard input")
 		}
 		return nil
 	}
 	switch {
+	case c.echo:
+		return usageError(c.cmd, "--echo goes with -f: with SRC DST the question is in the answer")
 	case len(args) == 0:
 		return usageError(c.cmd, "no question: give SRC DST -p PORT, or -f FILE")
 	case len(args) == 1:
@@ -122,10 +127,10 @@ func (c *check) run(ctx context.Context, args []string) error {
 		return c.inv.callError(err)
 	}
 	c.inv.printNotes(answer.GetNotes())
-	if c.output == jsonOutput {
-		err = printJSON(c.inv.stdout, answer)
+	if c.output == textOutput {
+		err = printText(c.inv.stdout, c.inv.painted(answerText(question, answer)))
 	} else {
-		err = printText(c.inv.stdout, answerText(question, answer))
+		err = c.inv.printMessage(answer, c.output)
 	}
 	if err == nil && !answer.GetAllowed() {
 		err = errDenied

@@ -187,7 +187,7 @@ func TestCheckCalledWrongly(t *testing.T) {
 		"S28 label of words":     {args: []string{"--manifests=/nowhere", "a/b", "shop?a=-", "-p", "1"}, want: `netpold: DST: endpoint "shop?a=-": label "a=-": "-" is not the value of a label; `},
 		"S28 port of words":      {args: []string{"--manifests=/nowhere", "a/b", "shop?#http=x", "-p", "1"}, want: `netpold: DST: endpoint "shop?#http=x": port "http=x": "x" is not a port: give 1 to 65535; `},
 		"protocol":               {args: []string{manifests, "a/b", "c/d", "-p", "1", "--protocol", "icmp"}, want: `--protocol: "icmp" is none of its values: give tcp, udp or sctp` + hint},
-		"output":                 {args: []string{manifests, "a/b", "c/d", "-p", "1", "-o", "yaml"}, want: `--output: "yaml" is none of its values: give text or json` + hint},
+		"output":                 {args: []string{manifests, "a/b", "c/d", "-p", "1", "-o", "xml"}, want: `--output: "xml" is none of its values: give text, json or yaml` + hint},
 		"no state":               {args: []string{"a/b", "c/d", "-p", "1"}, want: "netpold: nowhere to take the cluster's state from: give --manifests PATH"},
 		"two states":             {args: []string{manifests, "--server=x:1", "a/b", "c/d", "-p", "1"}, want: "--manifests and --server exclude each other: leave all but one out"},
 		"two states by env":      {args: []string{"a/b", "c/d", "-p", "1"}, env: []string{"NETPOLD_SERVER=x:1", "NETPOLD_MANIFESTS=x"}, want: "exclude each other"},

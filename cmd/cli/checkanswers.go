@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"google.golang.org/grpc/codes"
@@ -26,7 +27,7 @@ func (l *lines) answer(ctx context.Context, group []line) error {
 		if line.err == nil {
 			answer, answers = answers[0], answers[1:]
 		}
-		if err := l.write(line.number, answer); err != nil {
+		if err := l.write(line, answer); err != nil {
 			return err
 		}
 	}
@@ -34,7 +35,7 @@ func (l *lines) answer(ctx context.Context, group []line) error {
 }
 
 // write writes one answer: an AllowedResponse, or {"error": ...}, which is just how a BatchAnswer with an error looks.
-func (l *lines) write(number int, answer *netpoldv1.BatchAnswer) error {
+func (l *lines) write(of line, answer *netpoldv1.BatchAnswer) error {
 	var text []byte
 	var err error
 	if response := answer.GetResponse(); response != nil {
@@ -47,17 +48,42 @@ func (l *lines) write(number int, answer *netpoldv1.BatchAnswer) error {
 			}}
 		}
 		if l.failed++; l.failed == 1 {
-			l.first = fmt.Sprintf("line %d: %s", number, answer.GetError().GetMessage())
+			l.first = fmt.Sprintf("line %d: %s", of.number, answer.GetError().GetMessage())
 		}
 		text, err = errorLine(answer)
 	}
 	if err != nil {
 		return err
 	}
+	if l.check.echo {
+		if text, err = echoed(of.text, text); err != nil {
+			return err
+		}
+	}
 	if _, err := l.out.Write(append(text, '\n')); err != nil {
 		return fmt.Errorf("writing the answers: %w", err)
 	}
 	return nil
+}
+
+// echoed puts an answer beside its question: as JSON, or as text if that is none.
+func echoed(question string, answer []byte) ([]byte, error) {
+	asked := json.RawMessage(question)
+	if !json.Valid(asked) {
+		quoted, err := json.Marshal(quotable(question))
+		if err != nil {
+			return nil, fmt.Errorf("writing JSON: %w", err)
+		}
+		asked = quoted
+	}
+	text, err := json.Marshal(struct {
+		Question json.RawMessage `json:"question"`
+		Answer   json.RawMessage `json:"answer"`
+	}{asked, answer})
+	if err != nil {
+		return nil, fmt.Errorf("writing JSON: %w", err)
+	}
+	return text, nil
 }
 
 // errorLine is an error as JSON. A newer server may send details of a kind that is unknown here: they are left out.

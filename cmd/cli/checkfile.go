@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -18,6 +20,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	netpold "github.com/netpold/netpold/clients/go"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
@@ -49,6 +52,8 @@ type line struct {
 	number   int
 	question *netpoldv1.AllowedRequest
 	err      *spb.Status
+	// text is the line as it was written, for --echo.
+	text string
 }
 
 // answerFile is check -f.
@@ -127,10 +132,13 @@ func (l *lines) readGroup() (group []line, ended bool, err error) {
 		case tooLong:
 			group = append(group, line{number: l.number, err: badLine("", fmt.Sprintf("a line of more than %d bytes: shorten it", maxLine))})
 		case len(text) > 0 && len(bytes.TrimSpace(text)) == 0:
-			// Answered too, so that the answer to a line is found by its number.
-			group = append(group, line{number: l.number, err: badLine("", "an empty line: leave it out, or write a question")})
+			// Skipped, as in every list of lines. --echo tells which answer is whose.
 		case len(text) > 0:
-			group = append(group, parseLine(l.number, bytes.TrimSpace(text)))
+			read := parseLine(l.number, bytes.TrimSpace(text))
+			if l.check.echo {
+				read.text = string(bytes.TrimSpace(text))
+			}
+			group = append(group, read)
 		}
 		if ended {
 			return group, true, nil
@@ -154,7 +162,7 @@ var (
 
 func parseLine(number int, text []byte) line {
 	question := new(netpoldv1.AllowedRequest)
-	err := protojson.Unmarshal(text, question)
+	err := protojson.Unmarshal(fullProtocol(text), question)
 	if err == nil {
 		return line{number: number, question: question}
 	}
@@ -167,6 +175,32 @@ func parseLine(number int, text []byte) line {
 	}
 	return line{number: number, err: badLine(field, "not a question: "+message+
 		`; write one AllowedRequest as JSON, such as {"src":{"ip":"10.0.1.4"},"dst":{"ip":"10.0.3.7"},"port":8080}`)}
+}
+
+// fullProtocol returns a question whose protocol is written TCP, UDP or SCTP with the name that the proto has. Other
+// questions are returned as they are.
+func fullProtocol(text []byte) []byte {
+	if !bytes.Contains(text, []byte(`"protocol"`)) {
+		return text
+	}
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(text, &fields) != nil {
+		return text
+	}
+	var word string
+	if json.Unmarshal(fields["protocol"], &word) != nil || strings.HasPrefix(word, "PROTOCOL_") {
+		return text
+	}
+	protocol, err := netpold.ParseProtocol(word)
+	if err != nil || word == "" {
+		return text
+	}
+	fields["protocol"] = json.RawMessage(strconv.Quote(protocol.String()))
+	full, err := json.Marshal(fields)
+	if err != nil {
+		return text
+	}
+	return full
 }
 
 // quotable is what can be said back of a line: not all of a long one, and valid UTF-8.

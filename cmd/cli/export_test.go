@@ -37,3 +37,6 @@ func Generate(ctx context.Context, source mirror.Source) (text, held string, err
 	}
 	return text, resultsText(results, false), nil
 }
+
+// Paint returns text as a terminal gets it.
+func Paint(text string) string { return paint(text) }

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/spf13/pflag"
+	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
-
-	"github.com/spf13/pflag"
 
 	"github.com/netpold/netpold/cmd/config"
 )
@@ -18,11 +18,12 @@ import (
 const (
 	textOutput = "text"
 	jsonOutput = "json"
+	yamlOutput = "yaml"
 )
 
 // addOutput adds -o, which is no setting: a script that reads one form must not get another from its surroundings.
 func addOutput(f *pflag.FlagSet, output *string) {
-	f.VarP(config.NewChoice(output, textOutput, jsonOutput), "output", "o", "form of the answer")
+	f.VarP(config.NewChoice(output, textOutput, jsonOutput, yamlOutput), "output", "o", "form of the answer")
 }
 
 // jsonLine is a message as protojson on one line. Fields that are false or 0 are there: nobody has to know that an absent
@@ -53,6 +54,42 @@ func printJSON(w io.Writer, m proto.Message) error {
 	}
 	text.WriteByte('\n')
 	return printText(w, text.String())
+}
+
+// printMessage prints a message in the form -o, which is not text.
+func (inv *invocation) printMessage(m proto.Message, output string) error {
+	if output == yamlOutput {
+		line, err := jsonLine(m)
+		if err != nil {
+			return err
+		}
+		return printYAML(inv.stdout, line)
+	}
+	return printJSON(inv.stdout, m)
+}
+
+// printYAML prints JSON as YAML, with its fields in the same order.
+func printYAML(w io.Writer, text []byte) error {
+	var document yaml.Node
+	if err := yaml.Unmarshal(text, &document); err != nil {
+		return fmt.Errorf("writing YAML: %w", err)
+	}
+	plain(&document)
+	out := new(bytes.Buffer)
+	encoder := yaml.NewEncoder(out)
+	encoder.SetIndent(2)
+	if err := encoder.Encode(&document); err != nil {
+		return fmt.Errorf("writing YAML: %w", err)
+	}
+	return printText(w, out.String())
+}
+
+// plain takes the brackets and quotes of JSON away; the encoder writes those that are needed.
+func plain(node *yaml.Node) {
+	node.Style = 0
+	for _, child := range node.Content {
+		plain(child)
+	}
 }
 
 // printText prints, and fails when that fails: an exit code must not vouch for an answer that nobody got.

@@ -38,7 +38,7 @@ var errDenied = errors.New("denied")
 // or not healthy, 2 error. environ is as os.Environ gives it. It ends when ctx does; serve then drains first, as on SIGTERM.
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, environ []string) int {
 	inv := &invocation{
-		stdin: stdin, stdout: stdout, stderr: stderr, environ: environ, config: config.New(),
+		stdin: stdin, stdout: stdout, stderr: stderr, environ: environ, config: config.New(), colours: colours(stdout, environ),
 	}
 	root := inv.root()
 	root.SetArgs(args)
@@ -52,6 +52,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return exitUnhealthy
 	default:
 		inv.complain(err)
+		inv.printError(err)
 		return exitError
 	}
 }
@@ -62,6 +63,10 @@ type invocation struct {
 	stdout, stderr io.Writer
 	environ        []string
 	config         *config.Config
+	// running is the verb whose flags are read; nil before.
+	running *cobra.Command
+	// colours reports whether standard output may have colours.
+	colours bool
 	// quiet is --quiet: no notice is printed.
 	quiet bool
 	// told has the codes of the notes about the whole state that were printed.
@@ -144,6 +149,8 @@ func (inv *invocation) root() *cobra.Command {
 			return cmd.Help()
 		},
 	}
+	root.Version = readBuild().Version // which gives it the flag --version
+	root.SetVersionTemplate(readBuild().String() + "\n")
 	root.SetIn(inv.stdin)
 	root.SetOut(inv.stdout)
 	root.SetErr(inv.stderr)
@@ -214,6 +221,7 @@ func (inv *invocation) verb(cmd *cobra.Command, run func(context.Context, []stri
 	config.RefuseRepeats(cmd.Flags())
 	completeChoices(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		inv.running = cmd
 		if len(groups) == 0 {
 			return run(cmd.Context(), args)
 		}

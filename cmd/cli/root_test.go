@@ -117,7 +117,7 @@ func TestCompletion(t *testing.T) {
 		{[]string{"serve", "--when-stale", ""}, "answer\ndeny\n:4\n"},
 		{[]string{"serve", "--log-level", ""}, "debug\ninfo\nwarn\nerror\n:4\n"},
 		{[]string{"check", "--protocol", ""}, "tcp\nudp\nsctp\n:4\n"},
-		{[]string{"status", "-o", ""}, "text\njson\n:4\n"},
+		{[]string{"status", "-o", ""}, "text\njson\nyaml\n:4\n"},
 		{[]string{"check", "--manifests", ""}, ":0\n"},
 		{[]string{"check", ""}, ":4\n"},
 	} {

@@ -43,8 +43,8 @@ func (inv *invocation) statusVerb() *cobra.Command {
 		if err != nil {
 			return inv.callError(err)
 		}
-		if output == jsonOutput {
-			return printJSON(inv.stdout, st)
+		if output != textOutput {
+			return inv.printMessage(st, output)
 		}
 		text, err := statusText(st, time.Now())
 		if err != nil {

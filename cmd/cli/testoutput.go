@@ -65,7 +65,7 @@ func (v *testVerb) print(results []result) error {
 	case githubOutput:
 		text = resultsGitHub(results)
 	default:
-		text = resultsText(results, v.verbose)
+		text = v.inv.painted(resultsText(results, v.verbose))
 	}
 	if err != nil {
 		return fmt.Errorf("writing the results: %w", err)

@@ -68,12 +68,15 @@ func (inv *invocation) versionVerb() *cobra.Command {
 	addOutput(cmd.Flags(), &output)
 	return inv.verb(cmd, func(context.Context, []string) error {
 		b := readBuild()
-		if output != jsonOutput {
+		if output == textOutput {
 			return printText(inv.stdout, b.String()+"\n")
 		}
 		text, err := json.MarshalIndent(b, "", "  ")
 		if err != nil {
 			return fmt.Errorf("writing JSON: %w", err)
+		}
+		if output == yamlOutput {
+			return printYAML(inv.stdout, text)
 		}
 		return printText(inv.stdout, string(text)+"\n")
 	})
