@@ -116,3 +116,18 @@ type podGroupKey struct {
 	Workload  Workload
 	Pod       string
 }
+
+// PodNames returns the Pods that have not finished, in order of namespace and name. It takes time in proportion to the
+// cluster.
+func (s *Snapshot) PodNames() []ObjectKey {
+	var list []ObjectKey
+	for _, ns := range s.namespaces.All() {
+		for _, p := range ns.pods.All() {
+			if !p.finished {
+				list = append(list, ObjectKey{Kind: KindPod, Namespace: p.namespace, Name: p.name})
+			}
+		}
+	}
+	slices.SortFunc(list, ObjectKey.Compare)
+	return list
+}

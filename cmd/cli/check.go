@@ -57,7 +57,7 @@ func (inv *invocation) checkVerb() *cobra.Command {
 			"  kubectl get pods,namespaces,networkpolicies,nodes,services,endpointslices -A -o yaml |\n" +
 			"    netpold check --manifests - shop/frontend-0 shop/redis-0 -p 6379",
 		Args:              cobra.ArbitraryArgs,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: inv.completeEnds,
 	}
 	f := c.cmd.Flags()
 	f.VarP(config.NewPort(&c.port), portFlag, "p", "destination `PORT`, 1 to 65535; for a Service, the Service's")

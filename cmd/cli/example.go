@@ -18,73 +18,48 @@ const (
 
 // example is a question and its answer.
 type example struct {
-	source   *engine.Pod
-	target   exampleTarget
 	question *netpoldv1.AllowedRequest
 	answer   *netpoldv1.AllowedResponse
 }
 
-// exampleTarget is a port that a Pod says it listens on.
-type exampleTarget struct {
-	pod      *engine.Pod
-	port     uint16
-	protocol netpoldv1.Protocol
-}
-
-// findExamples finds, in order of name, a question that policies allow and one that they deny, about one port of one Pod if it can.
-// Either may be nil. The answers are those that asker gives.
-func findExamples(ctx context.Context, objects []engine.Object, asker asker) (allowed, denied *example) {
-	sources, targets := exampleEnds(objects)
+// findExamples finds, in order of name, a question that policies allow and one that they deny, about one port of one workload
+// if it can. Either may be nil. The answers are those that asker gives.
+func findExamples(ctx context.Context, snapshot *engine.Snapshot, asker asker) (allowed, denied *example) {
+	sources, targets := exampleEnds(snapshot)
 	for _, target := range targets {
 		yes, no := examplesOf(ctx, asker, sources, target)
 		if no != nil && yes.rules() == 2 {
-			allowed, denied = yes, no
-			break
+			return yes, no
 		}
 		if yes.rules() > allowed.rules() {
 			allowed = yes
 		}
 		denied = cmp.Or(denied, no)
 	}
-	return allowed.ofWorkloads(ctx, asker), denied.ofWorkloads(ctx, asker)
+	return allowed, denied
 }
 
-// ofWorkloads asks the same of the Pods' workloads, whose names are shorter and outlive the Pods'; it keeps the example where
-// that has another answer.
-func (e *example) ofWorkloads(ctx context.Context, asker asker) *example {
-	if e == nil {
-		return nil
-	}
-	wider := askExample(ctx, asker, e.source, e.target, workloadEnd)
-	if wider == nil || wider.answer.GetAllowed() != e.answer.GetAllowed() || wider.answer.GetReason() != e.answer.GetReason() {
-		return e
-	}
-	return wider
+// exampleTarget is a port that Pods say they listen on.
+type exampleTarget struct {
+	group *engine.PodGroup
+	port  engine.NamedPort
 }
 
 // examplesOf asks each source about one target.
-func examplesOf(ctx context.Context, asker asker, sources []*engine.Pod, target exampleTarget) (allowed, denied *example) {
-	var refused []*example
-	for _, source := range sources {
-		if source == target.pod {
+func examplesOf(ctx context.Context, asker asker, sources []engine.PodGroup, target exampleTarget) (allowed, denied *example) {
+	for i := range sources {
+		source := &sources[i]
+		if source.Endpoint == target.group.Endpoint {
 			continue
 		}
-		switch e := askExample(ctx, asker, source, target, podEnd); {
+		e := askExample(ctx, asker, source, target)
+		switch {
 		case e == nil:
-		case !e.answer.GetAllowed():
-			refused = append(refused, e)
-		case e.rules() > allowed.rules():
+		case e.answer.GetAllowed() && e.rules() > allowed.rules():
 			allowed = e
+		case !e.answer.GetAllowed() && (denied == nil || source.Namespace == target.group.Namespace):
+			denied = e // a neighbour shows more than a stranger
 		}
-	}
-	// A neighbour of the one that is allowed shows more than a stranger.
-	for _, e := range refused {
-		if allowed != nil && e.source.Namespace == allowed.source.Namespace {
-			return allowed, e
-		}
-	}
-	if len(refused) > 0 {
-		denied = refused[0]
 	}
 	return allowed, denied
 }
@@ -103,90 +78,48 @@ func (e *example) rules() int {
 	return n
 }
 
-// askExample is nil where there is no answer.
-func askExample(
-	ctx context.Context, asker asker, source *engine.Pod, target exampleTarget, end func(*engine.Pod) *netpoldv1.Endpoint,
-) *example {
+// askExample returns nil if there is no answer.
+func askExample(ctx context.Context, asker asker, source *engine.PodGroup, target exampleTarget) *example {
 	question := &netpoldv1.AllowedRequest{
-		Src: end(source), Dst: end(target.pod), Port: uint32(target.port), Protocol: target.protocol, Details: true,
+		Src: groupEndpoint(source), Dst: groupEndpoint(target.group), Port: uint32(target.port.Port), Details: true,
+	}
+	if target.port.Protocol != engine.TCP { // TCP is the default, in fewer words
+		question.Protocol = protocols[target.port.Protocol]
 	}
 	answer, err := asker.Allowed(ctx, question)
 	if err != nil {
 		return nil
 	}
-	return &example{source: source, target: target, question: question, answer: answer}
+	return &example{question: question, answer: answer}
 }
 
-func podEnd(pod *engine.Pod) *netpoldv1.Endpoint { return netpold.Pod(pod.Namespace, pod.Name) }
-
-// workloadEnd is the Pod's workload, or the Pod where it has none.
-func workloadEnd(pod *engine.Pod) *netpoldv1.Endpoint {
-	if n := len(pod.Workloads); n > 0 {
-		w := pod.Workloads[n-1]
-		return netpold.Workload(pod.Namespace, w.Kind, w.Name)
+// groupEndpoint returns the endpoint that asks about a workload or a Pod.
+func groupEndpoint(g *engine.PodGroup) *netpoldv1.Endpoint {
+	if g.Pod != "" {
+		return netpold.Pod(g.Namespace, g.Pod)
 	}
-	return podEnd(pod)
+	return netpold.Workload(g.Namespace, g.Workload.Kind, g.Workload.Name)
 }
 
-// exampleEnds are the Pods to ask about, one of each workload, and their named ports; where there are none, the ports of Services.
-func exampleEnds(objects []engine.Object) (sources []*engine.Pod, targets []exampleTarget) {
-	var pods []*engine.Pod
-	var servicePorts []engine.ServicePort
-	for _, object := range objects {
-		switch o := object.(type) {
-		case *engine.Pod:
-			if !o.Finished && !o.HostNetwork {
-				pods = append(pods, o)
-			}
-		case *engine.Service:
-			servicePorts = append(servicePorts, o.Ports...)
-		}
-	}
-	slices.SortFunc(pods, func(a, b *engine.Pod) int {
-		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
-	})
-	pods = oneOfEach(pods)
-	for _, pod := range pods {
-		for _, port := range pod.Ports {
-			targets = append(targets, exampleTarget{pod: pod, port: port.Port, protocol: protoProtocol(port.Protocol)})
+// exampleEnds returns who to ask about, and the named ports of them; if there are none, the first port of a Service.
+func exampleEnds(snapshot *engine.Snapshot) (sources []engine.PodGroup, targets []exampleTarget) {
+	groups := slices.DeleteFunc(snapshot.PodGroups(), func(g engine.PodGroup) bool { return g.HostNetwork })
+	for i := range groups {
+		for _, port := range groups[i].Ports {
+			targets = append(targets, exampleTarget{&groups[i], port})
 		}
 	}
 	if len(targets) == 0 {
-		port := exampleTarget{port: 80, protocol: netpoldv1.Protocol_PROTOCOL_UNSPECIFIED}
-		if len(servicePorts) > 0 {
-			port = exampleTarget{port: servicePorts[0].Port, protocol: protoProtocol(servicePorts[0].Protocol)}
+		port := engine.NamedPort{Port: 80}
+		for _, s := range snapshot.AllServices() {
+			if len(s.Ports) > 0 {
+				port = engine.NamedPort(s.Ports[0])
+				break
+			}
 		}
-		for _, pod := range pods {
-			targets = append(targets, exampleTarget{pod: pod, port: port.port, protocol: port.protocol})
+		for i := range groups {
+			targets = append(targets, exampleTarget{&groups[i], port})
 		}
 	}
-	return pods[:min(len(pods), maxExampleSources)], targets[:min(len(targets), maxExampleTargets)]
-}
-
-// oneOfEach keeps the first Pod of each workload.
-func oneOfEach(pods []*engine.Pod) []*engine.Pod {
-	type owner struct {
-		namespace string
-		workload  engine.Workload
-	}
-	seen := map[owner]bool{}
-	return slices.DeleteFunc(pods, func(pod *engine.Pod) bool {
-		if len(pod.Workloads) == 0 {
-			return false
-		}
-		o := owner{pod.Namespace, pod.Workloads[len(pod.Workloads)-1]}
-		defer func() { seen[o] = true }()
-		return seen[o]
-	})
-}
-
-func protoProtocol(p engine.Protocol) netpoldv1.Protocol {
-	switch p {
-	case engine.UDP:
-		return netpoldv1.Protocol_PROTOCOL_UDP
-	case engine.SCTP:
-		return netpoldv1.Protocol_PROTOCOL_SCTP
-	default:
-		return netpoldv1.Protocol_PROTOCOL_UNSPECIFIED // TCP, in fewer words
-	}
+	return groups[:min(len(groups), maxExampleSources)], targets[:min(len(targets), maxExampleTargets)]
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"strings"
 
@@ -15,7 +14,7 @@ import (
 
 // askManifests answers from manifests that are read once, in this process.
 func (inv *invocation) askManifests(ctx context.Context) (asker, error) {
-	files, err := inv.openManifests(ctx, inv.stdin, slog.New(slog.DiscardHandler))
+	files, err := inv.openManifests(ctx, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}
@@ -27,15 +26,15 @@ func (inv *invocation) askManifests(ctx context.Context) (asker, error) {
 	return newLocal(files), nil
 }
 
-func (inv *invocation) manifestOptions(stdin io.Reader) manifests.Options {
+func (inv *invocation) manifestOptions() manifests.Options {
 	s := &inv.config.State
-	return manifests.Options{Paths: s.Manifests, Stdin: stdin, Namespace: s.Namespace}
+	return manifests.Options{Paths: s.Manifests, Stdin: inv.stdin, Namespace: s.Namespace}
 }
 
 // openManifests reads the manifests, and fails on any problem in them.
-func (inv *invocation) openManifests(ctx context.Context, stdin io.Reader, log *slog.Logger) (*manifests.Source, error) {
+func (inv *invocation) openManifests(ctx context.Context, log *slog.Logger) (*manifests.Source, error) {
 	files, err := manifests.NewSource(manifests.SourceOptions{
-		Options: inv.manifestOptions(stdin),
+		Options: inv.manifestOptions(),
 		Engine:  engine.Options{IPBlockIgnoresPods: !inv.config.State.IPBlockMatchesPods},
 		Logger:  log,
 	})

@@ -37,8 +37,16 @@ var errDenied = errors.New("denied")
 // Run runs the command with args, which do not include the program's name, and returns the exit code: 0 done or allowed, 1 denied
 // or not healthy, 2 error. environ is as os.Environ gives it. It ends when ctx does; serve then drains first, as on SIGTERM.
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, environ []string) int {
+	return RunAs(ctx, "netpold", args, stdin, stdout, stderr, environ)
+}
+
+// RunAs is [Run] under the name by which the program was called: as kubectl-netpold it speaks of "kubectl netpold".
+func RunAs(
+	ctx context.Context, program string, args []string, stdin io.Reader, stdout, stderr io.Writer, environ []string,
+) int {
 	inv := &invocation{
-		stdin: stdin, stdout: stdout, stderr: stderr, environ: environ, config: config.New(), colours: colours(stdout, environ),
+		program: displayName(program),
+		stdin:   stdin, stdout: stdout, stderr: stderr, environ: environ, config: config.New(), colours: colours(stdout, environ),
 	}
 	root := inv.root()
 	root.SetArgs(args)
@@ -63,6 +71,8 @@ type invocation struct {
 	stdout, stderr io.Writer
 	environ        []string
 	config         *config.Config
+	// program is what people type to run it: "netpold", or "kubectl netpold".
+	program string
 	// running is the verb whose flags are read; nil before.
 	running *cobra.Command
 	// colours reports whether standard output may have colours.
@@ -122,7 +132,7 @@ func (inv *invocation) addQuiet(cmd *cobra.Command) {
 // complain prints an error, each of several joined ones on a line of its own.
 func (inv *invocation) complain(err error) {
 	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(inv.stderr, "netpold: %s\n", strings.TrimSuffix(line, "\n"))
+		fmt.Fprintf(inv.stderr, "netpold: %s\n", inv.named(strings.TrimSuffix(line, "\n")))
 	}
 }
 
@@ -157,10 +167,11 @@ func (inv *invocation) root() *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	// Long usages are broken into lines.
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 120"))
-	root.AddCommand(inv.serveVerb(), inv.checkVerb(), inv.testVerb(), inv.statusVerb(), inv.tokenVerb(), inv.healthcheckVerb(), inv.versionVerb())
+	root.AddCommand(inv.serveVerb(), inv.checkVerb(), inv.testVerb(), inv.statusVerb(), inv.tokenVerb(), inv.healthcheckVerb(), inv.manVerb(), inv.versionVerb())
 	root.SetHelpCommand(helpVerb(root))
 	root.InitDefaultCompletionCmd()
 	strictWords(root)
+	inv.nameAll(root)
 	return root
 }
 
@@ -220,6 +231,9 @@ func (inv *invocation) verb(cmd *cobra.Command, run func(context.Context, []stri
 	}
 	config.RefuseRepeats(cmd.Flags())
 	completeChoices(cmd)
+	if cmd.Flags().Lookup("namespace") != nil {
+		_ = cmd.RegisterFlagCompletionFunc("namespace", inv.completeNamespace) // it fails for flags that do not exist
+	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		inv.running = cmd
 		if len(groups) == 0 {
@@ -235,6 +249,19 @@ func (inv *invocation) verb(cmd *cobra.Command, run func(context.Context, []stri
 		return run(cmd.Context(), args)
 	}
 	return cmd
+}
+
+// completeNamespace lets shells complete --namespace with those of the manifests.
+func (inv *invocation) completeNamespace(cmd *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+	var names []string
+	if snapshot := inv.completionState(cmd.Context()); snapshot != nil {
+		for _, pod := range snapshot.PodNames() {
+			if strings.HasPrefix(pod.Namespace, begun) && !slices.Contains(names, pod.Namespace) {
+				names = append(names, pod.Namespace)
+			}
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 // completeChoices lets shells complete the values of flags that take one of a few words.

@@ -1,10 +1,8 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -15,9 +13,7 @@ import (
 
 	"github.com/netpold/netpold/cmd/config"
 	"github.com/netpold/netpold/mirror"
-	"github.com/netpold/netpold/mirror/manifests"
 	"github.com/netpold/netpold/server"
-	"github.com/netpold/netpold/server/decisions"
 )
 
 func (inv *invocation) serveVerb() *cobra.Command {
@@ -48,9 +44,7 @@ func (inv *invocation) serve(ctx context.Context, _ []string) error {
 	if err := settings.Validate(); err != nil {
 		return config.InFlags(err)
 	}
-	// Standard input is kept for the examples: it can be read only once.
-	var stdin bytes.Buffer
-	from, err := inv.openSource(ctx, io.TeeReader(inv.stdin, &stdin), log)
+	from, err := inv.openSource(ctx, log)
 	if err != nil {
 		return err
 	}
@@ -61,7 +55,7 @@ func (inv *invocation) serve(ctx context.Context, _ []string) error {
 	}
 	ctx, stop := untilSignal(ctx)
 	defer stop()
-	inv.announce(ctx, srv, &settings, &stdin)
+	inv.announce(ctx, srv, &settings)
 	if _, ready := from.State(); !ready {
 		log.Info("the cluster is being read; no question is answered before it is read whole", "source", from.Status().Source,
 			"max_staleness", inv.config.State.MaxStaleness.String(), "when_stale", settings.WhenStale)
@@ -89,13 +83,13 @@ type followed interface {
 type unopened struct{ mirror.Source }
 
 // openSource opens what is served: manifests, which are read now, or a cluster.
-func (inv *invocation) openSource(ctx context.Context, stdin io.Reader, log *slog.Logger) (followed, error) {
+func (inv *invocation) openSource(ctx context.Context, log *slog.Logger) (followed, error) {
 	places := []place{fromManifests, fromCluster}
 	switch from, err := inv.stateFrom(places...); {
 	case err != nil:
 		return nil, err
 	case from == fromManifests:
-		files, err := inv.openManifests(ctx, stdin, log)
+		files, err := inv.openManifests(ctx, log)
 		if err != nil {
 			return nil, err
 		}
@@ -148,11 +142,11 @@ func serveUntilEnd(ctx context.Context, srv *server.Server, from followed, meanw
 	return parts.Wait()
 }
 
-// maxExamplePods is how large a cluster is read a second time for the sake of examples.
+// maxExamplePods is how large a cluster is searched for examples.
 const maxExamplePods = 5000
 
 // announce says to people where it listens and what to try; machines read the log.
-func (inv *invocation) announce(ctx context.Context, srv *server.Server, settings *server.Config, stdin io.Reader) {
+func (inv *invocation) announce(ctx context.Context, srv *server.Server, settings *server.Config) {
 	if !textLogs(inv.stderr, inv.config.Log.Format) {
 		return
 	}
@@ -163,10 +157,7 @@ func (inv *invocation) announce(ctx context.Context, srv *server.Server, setting
 	state, ok := settings.Source.State()
 	a.unread = !ok
 	if ok && state.Snapshot.Counts().Pods <= maxExamplePods && !a.secured {
-		// Files that have just been edited may have problems now: then there are no examples.
-		if cluster, err := manifests.Read(ctx, inv.manifestOptions(stdin)); err == nil {
-			a.allowed, a.denied = findExamples(ctx, cluster.Objects, decisions.New(settings.Source, decisions.Options{}))
-		}
+		a.allowed, a.denied = findExamples(ctx, state.Snapshot, newLocal(settings.Source))
 	}
 	fmt.Fprint(inv.stderr, a.text())
 }

@@ -110,10 +110,7 @@ func (g *generator) ends() (sources, destinations []generated) {
 		destinations = append(destinations, d)
 	}
 	for _, group := range g.snapshot.PodGroups() {
-		words := netpold.Workload(group.Namespace, group.Workload.Kind, group.Workload.Name)
-		if group.Pod != "" {
-			words = netpold.Pod(group.Namespace, group.Pod)
-		}
+		words := groupEndpoint(&group)
 		end := generated{words: netpold.FormatEndpoint(words), endpoint: group.Endpoint, families: group.Families, namespace: group.Namespace}
 		if _, err := netpold.ParseEndpoint(end.words); err != nil || group.HostNetwork {
 			continue // of a kind that has no word, or a Node for policies (S4)

@@ -100,7 +100,7 @@ func (inv *invocation) presentToken(ctx context.Context) (string, error) {
 	case from == fromServer:
 		return inv.serverToken(ctx)
 	case from == fromManifests:
-		files, err := inv.openManifests(ctx, inv.stdin, slog.New(slog.DiscardHandler))
+		files, err := inv.openManifests(ctx, slog.New(slog.DiscardHandler))
 		if err != nil {
 			return "", err
 		}

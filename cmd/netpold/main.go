@@ -9,5 +9,10 @@ import (
 )
 
 func main() {
-	os.Exit(cli.Run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Environ()))
+	program := "netpold"
+	if len(os.Args) > 0 {
+		program = os.Args[0]
+	}
+	args := os.Args[min(len(os.Args), 1):]
+	os.Exit(cli.RunAs(context.Background(), program, args, os.Stdin, os.Stdout, os.Stderr, os.Environ()))
 }

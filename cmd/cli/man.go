@@ -1,0 +1,51 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+)
+
+func (inv *invocation) manVerb() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "man DIR",
+		Short:   "Write the manual pages into a directory",
+		Long:    "man writes a manual page for netpold, and one for each verb, into DIR, which is made if it is missing.",
+		Example: "  netpold man ~/.local/share/man/man1 && man netpold-check",
+		Args:    cobra.ArbitraryArgs,
+	}
+	return inv.verb(cmd, func(_ context.Context, args []string) error {
+		switch {
+		case len(args) == 0:
+			return usageError(cmd, "the directory is missing: give DIR")
+		case len(args) > 1:
+			return usageError(cmd, "%q is one word too many after DIR", args[1])
+		}
+		if err := os.MkdirAll(args[0], 0o755); err != nil { //nolint:gosec // manuals are for everybody
+			return fmt.Errorf("man: %w", err)
+		}
+		root := cmd.Root()
+		disableTag(root)
+		b := readBuild()
+		header := &doc.GenManHeader{Title: "NETPOLD", Section: "1", Source: "netpold " + b.Version, Manual: "netpold"}
+		if made, err := time.Parse(time.RFC3339, b.CommitTime); err == nil {
+			header.Date = &made
+		}
+		if err := doc.GenManTree(root, header, args[0]); err != nil {
+			return fmt.Errorf("man: writing into %s: %w", args[0], err)
+		}
+		return nil
+	})
+}
+
+// disableTag keeps the date of the day out of the pages, which two builds would differ by.
+func disableTag(cmd *cobra.Command) {
+	cmd.DisableAutoGenTag = true
+	for _, verb := range cmd.Commands() {
+		disableTag(verb)
+	}
+}

@@ -1,0 +1,76 @@
+package cli_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/netpold/netpold/cmd/cli"
+)
+
+// As kubectl-netpold the command speaks of "kubectl netpold", in help and in errors.
+func TestAsPluginOfKubectl(t *testing.T) {
+	run := func(args ...string) (string, int) {
+		var out bytes.Buffer
+		code := cli.RunAs(t.Context(), "/usr/local/bin/kubectl-netpold", args, strings.NewReader(""), &out, &out, nil)
+		return out.String(), code
+	}
+	help, _ := run("check", "--help")
+	for _, want := range []string{"Usage:\n  kubectl netpold check ", "\n  kubectl netpold check --manifests examples/shop", "| kubectl netpold token -f -"} {
+		if !strings.Contains(help, want) {
+			t.Errorf("no %q in\n%s", want, help)
+		}
+	}
+	if strings.Contains(help, "\n  netpold check") {
+		t.Errorf("it is called netpold too:\n%s", help)
+	}
+	wrong, code := run("check", "a/b")
+	if code != 2 || !strings.Contains(wrong, "see 'kubectl netpold check --help'") {
+		t.Errorf("%d: %s", code, wrong)
+	}
+	asked, _ := run("check", "a/b", "c/d", "-p", "80", "--server", "127.0.0.1:1", "--timeout", "50ms")
+	if strings.Contains(asked, "'netpold status") {
+		t.Error(asked)
+	}
+}
+
+func TestManualPages(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "man1")
+	netpold(t, "man", dir).want(t, 0, "", "")
+	for name, want := range map[string]string{"netpold.1": "netpold-check(1)", "netpold-check.1": "SRC DST"} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("%s has no %q (%v):\n%.400s", name, want, err, text)
+		}
+	}
+	netpold(t, "man").want(t, 2, "", "the directory is missing: give DIR")
+	netpold(t, "man", dir, "x").want(t, 2, "", `"x" is one word too many`)
+	netpold(t, "man", filepath.Join(writeFile(t, "file", ""), "sub")).want(t, 2, "", "not a directory")
+}
+
+// Ends and namespaces are completed from the manifests, a part at a time.
+func TestCompletionOfEnds(t *testing.T) {
+	file := writeFile(t, "cluster.yaml", cluster)
+	server := serve(t, "--manifests", file)
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"check", "--manifests", file, ""}, "shop/\n:6\n"},
+		{[]string{"check", "--manifests", file, "shop/"}, "shop/cart-0\nshop/other-0\nshop/web-0\n:4\n"},
+		{[]string{"check", "--manifests", file, "shop/w"}, "shop/web-0\n:4\n"},
+		{[]string{"check", "--manifests", file, "shop/web-0", "s"}, "shop/\nsvc/\n:6\n"},
+		{[]string{"check", "--manifests", file, "shop/web-0", "svc/shop/"}, "svc/shop/cart\n:4\n"},
+		{[]string{"check", "--manifests", file, "shop/web-0", "shop/cart-0", ""}, ":4\n"},
+		{[]string{"check", "--manifests", "missing", ""}, ":4\n"},
+		{[]string{"check", "--server", server.addr, ""}, ":4\n"},
+		{[]string{"check", "--manifests", file, "--namespace", "s"}, "shop\n:4\n"},
+	} {
+		got := netpold(t, append([]string{"__complete"}, test.args...)...)
+		if got.stdout != test.want {
+			t.Errorf("%q is completed by\n%swant\n%s", test.args, got.stdout, test.want)
+		}
+	}
+}
