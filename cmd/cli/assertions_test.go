@@ -136,6 +136,35 @@ spec:
 	got.want(t, 2, `"any" cannot be asked of a server`, "not every assertion has an answer")
 }
 
+// More parts of the outside than fit into one call are all asked, of each port.
+func TestTestAnyOfManyBlocks(t *testing.T) {
+	var policies strings.Builder
+	policies.WriteString(`
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: many, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: other}}
+  ingress:
+  - ports: [{port: 82}]
+  - ports: [{port: 80}]
+    from:
+`)
+	for i := range 1300 {
+		fmt.Fprintf(&policies, "    - ipBlock: {cidr: 203.0.%d.%d/32}\n", 2+i/100, 2*(i%100))
+	}
+	policies.WriteString("  - {ports: [{port: 81}], from: [{ipBlock: {cidr: 203.0.14.198/32}}]}\n")
+	file := writeFile(t, "cluster.yaml", cluster+policies.String())
+	got := netpold(t, "test", writeFile(t, "a.txt", `any -> shop/other-0 79,80,81 = denied
+any -> shop/other-0 82 = allowed
+shop/web-0 -> shop/cart-0 8080 = allowed
+`), "--manifests", file)
+	got.want(t, 1, "80/TCP is allowed from 203.0.2.0, though as claimed from 198.51.100.1; "+
+		"81/TCP is allowed from 203.0.14.198, though as claimed from 198.51.100.1\n", "")
+	got.want(t, 1, "2 of 3 assertions hold, 1 does not\n", "")
+}
+
 func TestTestErrors(t *testing.T) {
 	cluster := writeFile(t, "cluster.yaml", cluster)
 	good := writeFile(t, "good.txt", "shop/web-0 -> svc/shop/cart 80 = allowed\n")

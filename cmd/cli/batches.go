@@ -23,8 +23,8 @@ type batcher struct {
 	atOnce int
 }
 
-// ask gives each question its answer or error, in calls of as many as the server takes. It also returns the first error that
-// a whole call had.
+// ask returns the answer, or the error, of each question, in order. It makes calls of as many as the server takes, and
+// also returns the first error of a whole call.
 func (b *batcher) ask(ctx context.Context, questions []*netpoldv1.AllowedRequest) ([]*netpoldv1.BatchAnswer, error) {
 	answers := make([]*netpoldv1.BatchAnswer, 0, len(questions))
 	var first error
@@ -53,7 +53,7 @@ func (b *batcher) ask(ctx context.Context, questions []*netpoldv1.AllowedRequest
 	return answers, first
 }
 
-// takesAtMost is how many questions to try after n were too many: what the server says, or half.
+// takesAtMost returns how many questions to try after n were too many: what the server says, or half.
 func takesAtMost(err error, n int) int {
 	for _, detail := range status.Convert(err).Details() {
 		if info, ok := detail.(*errdetails.ErrorInfo); ok {
@@ -65,8 +65,10 @@ func takesAtMost(err error, n int) int {
 	return n / 2
 }
 
-// call asks questions in one calb.
-func (b *batcher) call(ctx context.Context, questions []*netpoldv1.AllowedRequest) ([]*netpoldv1.BatchAnswer, error) {
+// call asks questions in one call.
+func (b *batcher) call(
+	ctx context.Context, questions []*netpoldv1.AllowedRequest,
+) ([]*netpoldv1.BatchAnswer, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.inv.config.Client.Timeout)
 	defer cancel()
 	response, err := b.asker.BatchAllowed(ctx, &netpoldv1.BatchAllowedRequest{Questions: questions, AtLeast: b.atLeast})
@@ -83,10 +85,10 @@ func (b *batcher) call(ctx context.Context, questions []*netpoldv1.AllowedReques
 	return answers, nil
 }
 
-// inBatch is what a server puts before the fields of a question in a batch.
+// inBatch matches what a server puts before the fields of a question in a batch.
 var inBatch = regexp.MustCompile(`\bquestions\[\d+\]\.?`)
 
-// alone makes an answer that of a question asked alone: which lines were asked together is nobody's business.
+// alone makes an answer that of a question asked alone. Readers need not know which lines were asked together.
 func alone(answer *netpoldv1.BatchAnswer) {
 	st := answer.GetError()
 	if st == nil {

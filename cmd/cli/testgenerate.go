@@ -53,7 +53,7 @@ func (v *testVerb) generate(ctx context.Context) error {
 type generator struct {
 	snapshot *engine.Snapshot
 	limit    int
-	outside  map[engine.Families][]engine.Endpoint
+	outside  *engine.Outside
 
 	out strings.Builder
 	// written counts assertions and notes, left those that there was no room for.
@@ -63,7 +63,7 @@ type generator struct {
 
 func newGenerator(from local, limit int) *generator {
 	_, state := from.frozen()
-	return &generator{snapshot: state.Snapshot, limit: limit, outside: map[engine.Families][]engine.Endpoint{}}
+	return &generator{snapshot: state.Snapshot, limit: limit, outside: state.Snapshot.Outside()}
 }
 
 // text returns all assertions. It stops when ctx ends.
@@ -150,7 +150,7 @@ func (g *generator) about(d generated, sources []generated) {
 		return
 	}
 	fmt.Fprintf(&g.out, "\n# To %s\n", d.words)
-	g.claim(generated{words: assertion.Any}, d, g.anywhere(d.families), []engine.Endpoint{d.endpoint})
+	g.claim(generated{words: assertion.Any}, d, g.anywhere(d), []engine.Endpoint{d.endpoint})
 	for _, s := range sources {
 		if s.words != d.words || strings.Count(s.words, "/") == 2 { // a Pod always reaches itself
 			g.claim(s, d, []engine.Endpoint{s.endpoint}, []engine.Endpoint{d.endpoint})
@@ -166,19 +166,16 @@ func (g *generator) toAny(s generated, destinations []generated) {
 	}
 	fmt.Fprintf(&g.out, "\n# From %s to the outside\n", s.words)
 	d := generated{words: assertion.Any, ports: []assertion.Port{portOf(443, engine.TCP), portOf(53, engine.UDP)}}
-	g.claim(s, d, []engine.Endpoint{s.endpoint}, g.anywhere(s.families))
+	g.claim(s, d, []engine.Endpoint{s.endpoint}, g.anywhere(s))
 }
 
-func (g *generator) anywhere(families engine.Families) []engine.Endpoint {
-	if families == 0 {
-		families = engine.IPv4 | engine.IPv6
+// anywhere returns an address of each part of the outside that the policies of an end tell apart.
+func (g *generator) anywhere(other generated) []engine.Endpoint {
+	var list []engine.Endpoint
+	for _, addr := range g.outside.Addresses(familiesOrBoth(other.families), other.endpoint) {
+		list = append(list, engine.ByIP(addr))
 	}
-	if g.outside[families] == nil {
-		for _, addr := range g.snapshot.Outside(families) {
-			g.outside[families] = append(g.outside[families], engine.ByIP(addr))
-		}
-	}
-	return g.outside[families]
+	return list
 }
 
 // claim writes the lines about one pair of ends: the ports that are allowed, and those that are denied.

@@ -37,63 +37,142 @@ type result struct {
 // testRun asks what assertions claim, from one state where that can be had.
 type testRun struct {
 	batcher
-	// snapshot is what a local asker answers from; nil if a server answers.
+	// snapshot is what a local asker answers from, and outside its parts of the outside; nil if a server answers.
 	snapshot *engine.Snapshot
-	// outside remembers addresses by family.
-	outside map[engine.Families][]string
+	outside  *engine.Outside
+
+	// claims wait for answers, in order of the questions, which are those of one call at most.
+	claims    []*claim
+	questions []*netpoldv1.AllowedRequest
 }
 
 func newTestRun(inv *invocation, from asker) *testRun {
-	r := &testRun{batcher: batcher{inv: inv, asker: from, atOnce: maxGroup}, outside: map[engine.Families][]string{}}
+	r := &testRun{batcher: batcher{inv: inv, asker: from, atOnce: maxGroup}}
 	if l, ok := from.(local); ok {
 		frozen, state := l.frozen()
-		r.asker, r.snapshot = frozen, state.Snapshot
+		r.asker, r.snapshot, r.outside = frozen, state.Snapshot, state.Snapshot.Outside()
 	}
 	return r
 }
 
-// questions are those of one port of an assertion: several if an end is any.
-type questions struct {
+// claim is what an assertion claims of one port, and what the answers so far say. It asks several questions if an end
+// is any.
+type claim struct {
+	of   *assertion.Assertion
 	port assertion.Port
-	list []*netpoldv1.AllowedRequest
+	// as is the first question that is answered as claimed, and other the first that is not; wrong says how that is.
+	as, other *netpoldv1.AllowedRequest
+	wrong     string
+	// failure is the first error that a question was answered with.
+	failure string
 }
 
-// results asks everything. Its error is that nothing can be asked at all.
+// results asks everything, as many questions at a time as fit into one call. It returns an error if nothing can be
+// asked at all.
 func (r *testRun) results(ctx context.Context, files []assertionFile) ([]result, error) {
 	var all []result
-	var asked [][]questions
-	var list []*netpoldv1.AllowedRequest
+	var claims [][]*claim
 	for _, file := range files {
 		for i := range file.list {
-			one := result{file: file.name, assertion: &file.list[i], outcome: holds}
-			ports, err := r.questions(one.assertion)
-			if err != nil {
+			a := &file.list[i]
+			one := result{file: file.name, assertion: a, outcome: holds}
+			of, err := r.add(ctx, a)
+			switch {
+			case errors.Is(err, errAnyOfServer):
 				one.outcome, one.message = noReply, err.Error()
+			case err != nil:
+				return nil, err
 			}
-			for _, q := range ports {
-				list = append(list, q.list...)
-			}
-			all, asked = append(all, one), append(asked, ports)
+			all, claims = append(all, one), append(claims, of)
 		}
 	}
-	answers, err := r.batcher.ask(ctx, list)
-	if err != nil {
+	if err := r.ask(ctx); err != nil {
 		return nil, err
 	}
 	for i := range all {
-		for _, q := range asked[i] {
-			if err := r.judge(ctx, &all[i], q, answers[:len(q.list)]); err != nil {
+		for _, c := range claims[i] {
+			if err := r.judge(ctx, &all[i], c); err != nil {
 				return nil, err
 			}
-			answers = answers[len(q.list):]
 		}
 	}
 	return all, nil
 }
 
+// add asks the questions of an assertion, or leaves them to be asked with those that follow.
+func (r *testRun) add(ctx context.Context, a *assertion.Assertion) ([]*claim, error) {
+	var outside []netip.Addr
+	var err error
+	switch {
+	case a.Src.Endpoint == nil:
+		outside, err = r.anywhere(a.Dst.Endpoint)
+	case a.Dst.Endpoint == nil:
+		outside, err = r.anywhere(a.Src.Endpoint)
+	default:
+		outside = make([]netip.Addr, 1) // which stands for neither end
+	}
+	if err != nil {
+		return nil, err
+	}
+	var all []*claim
+	for _, port := range a.Ports {
+		c := &claim{of: a, port: port}
+		all = append(all, c)
+		for _, addr := range outside {
+			q := &netpoldv1.AllowedRequest{
+				Src: a.Src.Endpoint, Dst: a.Dst.Endpoint, Port: port.Number, Protocol: port.Protocol,
+			}
+			if q.Src == nil {
+				q.Src = netpold.IP(addr.String())
+			} else if q.Dst == nil {
+				q.Dst = netpold.IP(addr.String())
+			}
+			r.claims, r.questions = append(r.claims, c), append(r.questions, q)
+			if len(r.questions) < maxGroup {
+				continue
+			}
+			if err := r.ask(ctx); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return all, nil
+}
+
+// ask asks the questions that wait, and tells each claim its answers.
+func (r *testRun) ask(ctx context.Context) error {
+	answers, err := r.batcher.ask(ctx, r.questions)
+	if err != nil {
+		return err
+	}
+	for i, answer := range answers {
+		r.claims[i].hear(r.questions[i], answer)
+	}
+	clear(r.claims)
+	clear(r.questions)
+	r.claims, r.questions = r.claims[:0], r.questions[:0]
+	return nil
+}
+
+// hear takes the answer to one question.
+func (c *claim) hear(q *netpoldv1.AllowedRequest, answer *netpoldv1.BatchAnswer) {
+	if st := answer.GetError(); st != nil {
+		if c.failure == "" {
+			c.failure = st.GetMessage()
+		}
+		return
+	}
+	switch wrong := contradiction(c.of, answer.GetResponse()); {
+	case wrong == "" && c.as == nil:
+		c.as = q
+	case wrong != "" && c.other == nil:
+		c.other, c.wrong = q, wrong
+	}
+}
+
 // judge adds to a result how one port came out.
-func (r *testRun) judge(ctx context.Context, out *result, q questions, answers []*netpoldv1.BatchAnswer) error {
-	verdict, message, example := judge(out.assertion, q, answers)
+func (r *testRun) judge(ctx context.Context, out *result, c *claim) error {
+	verdict, message := c.verdict()
 	if verdict == holds {
 		return nil
 	}
@@ -104,119 +183,83 @@ func (r *testRun) judge(ctx context.Context, out *result, q questions, answers [
 		out.message += "; "
 	}
 	out.message += message
-	if example == nil || out.explanation != "" {
+	if verdict == noReply || out.explanation != "" {
 		return nil
 	}
 	var err error
-	out.explanation, err = r.explain(ctx, example)
+	out.explanation, err = r.explain(ctx, c.other)
 	return err
 }
 
-// questions returns those of each port.
-func (r *testRun) questions(a *assertion.Assertion) ([]questions, error) {
-	sources, destinations := []*netpoldv1.Endpoint{a.Src.Endpoint}, []*netpoldv1.Endpoint{a.Dst.Endpoint}
-	var err error
-	if a.Src.Endpoint == nil {
-		sources, err = r.anywhere(a.Dst.Endpoint)
-	} else if a.Dst.Endpoint == nil {
-		destinations, err = r.anywhere(a.Src.Endpoint)
-	}
-	if err != nil {
-		return nil, err
-	}
-	var all []questions
-	for _, port := range a.Ports {
-		q := questions{port: port}
-		for _, src := range sources {
-			for _, dst := range destinations {
-				q.list = append(q.list, &netpoldv1.AllowedRequest{Src: src, Dst: dst, Port: port.Number, Protocol: port.Protocol})
-			}
-		}
-		all = append(all, q)
-	}
-	return all, nil
-}
+// errAnyOfServer is why an assertion with any has no answer.
+var errAnyOfServer = errors.New(`"any" cannot be asked of a server, which does not tell its policies: ` +
+	"give --manifests or a kubeconfig instead of --server, or an address instead of any")
 
 // anywhere returns addresses that stand for all that are outside, of the families that the other end has.
-func (r *testRun) anywhere(other *netpoldv1.Endpoint) ([]*netpoldv1.Endpoint, error) {
-	if r.snapshot == nil {
-		return nil, errors.New(`"any" cannot be asked of a server, which does not tell its policies: ` +
-			"give --manifests or a kubeconfig instead of --server, or an address instead of any")
+func (r *testRun) anywhere(other *netpoldv1.Endpoint) ([]netip.Addr, error) {
+	if r.outside == nil {
+		return nil, errAnyOfServer
 	}
-	families := r.families(other)
-	if families == 0 {
-		families = engine.IPv4 | engine.IPv6
-	}
-	if r.outside[families] == nil {
-		for _, addr := range r.snapshot.Outside(families) {
-			r.outside[families] = append(r.outside[families], addr.String())
-		}
-	}
-	var list []*netpoldv1.Endpoint
-	for _, addr := range r.outside[families] {
-		list = append(list, netpold.IP(addr))
-	}
-	return list, nil
+	end := engineEndpoint(other)
+	return r.outside.Addresses(familiesOrBoth(r.snapshot.FamiliesOf(end)), end), nil
 }
 
-// families returns those that an end has addresses of.
-func (r *testRun) families(end *netpoldv1.Endpoint) engine.Families {
-	address := func(text string) engine.Families {
-		if addr, err := netip.ParseAddr(text); err == nil {
-			return r.snapshot.FamiliesOf(engine.ByIP(addr))
-		}
-		return 0
+// familiesOrBoth returns the families of an end that has addresses, and otherwise both.
+func familiesOrBoth(families engine.Families) engine.Families {
+	if families == 0 {
+		return engine.IPv4 | engine.IPv6
 	}
+	return families
+}
+
+// engineEndpoint returns an endpoint as the engine has it; the zero Endpoint for one that it would reject.
+func engineEndpoint(end *netpoldv1.Endpoint) engine.Endpoint {
 	switch e := end.GetEndpoint().(type) {
 	case *netpoldv1.Endpoint_Ip:
-		return address(e.Ip)
+		if addr, err := netip.ParseAddr(e.Ip); err == nil {
+			return engine.ByIP(addr)
+		}
 	case *netpoldv1.Endpoint_Pod:
-		return r.snapshot.FamiliesOf(engine.ByPod(e.Pod.GetNamespace(), e.Pod.GetName()))
+		return engine.ByPod(e.Pod.GetNamespace(), e.Pod.GetName())
 	case *netpoldv1.Endpoint_Workload:
-		w := e.Workload
-		return r.snapshot.FamiliesOf(engine.ByWorkload(w.GetNamespace(), engine.Workload{Kind: w.GetKind(), Name: w.GetName()}))
+		w := engine.Workload{Kind: e.Workload.GetKind(), Name: e.Workload.GetName()}
+		return engine.ByWorkload(e.Workload.GetNamespace(), w)
 	case *netpoldv1.Endpoint_Service:
-		return r.snapshot.FamiliesOf(engine.ByService(e.Service.GetNamespace(), e.Service.GetName()))
+		return engine.ByService(e.Service.GetNamespace(), e.Service.GetName())
 	case *netpoldv1.Endpoint_Labels:
-		return address(e.Labels.GetIp())
+		// Its labels and ports change neither its families nor the namespace of its policies.
+		addr, err := netip.ParseAddr(e.Labels.GetIp())
+		if err != nil {
+			addr = netip.Addr{}
+		}
+		return engine.ByLabels(&engine.LabelledPod{Namespace: e.Labels.GetNamespace(), IP: addr})
 	}
-	return 0
+	return engine.Endpoint{}
 }
 
-// judge says how one port came out, in words, and gives a question that shows it.
-func judge(a *assertion.Assertion, q questions, answers []*netpoldv1.BatchAnswer) (outcome, string, *netpoldv1.AllowedRequest) {
-	var as, other *netpoldv1.AllowedRequest
-	why := ""
-	for i, answer := range answers {
-		if st := answer.GetError(); st != nil {
-			return noReply, fmt.Sprintf("%s has no answer: %s", q.port, st.GetMessage()), nil
-		}
-		switch wrong := contradiction(a, answer.GetResponse()); {
-		case wrong == "" && as == nil:
-			as = q.list[i]
-		case wrong == "":
-		case other == nil:
-			other, why = q.list[i], wrong
-		}
+// verdict returns how the port came out, and what is the case instead.
+func (c *claim) verdict() (outcome, string) {
+	switch {
+	case c.failure != "":
+		return noReply, fmt.Sprintf("%s has no answer: %s", c.port, c.failure)
+	case c.other == nil:
+		return holds, ""
 	}
-	if other == nil {
-		return holds, "", nil
+	message := fmt.Sprintf("%s is %s", c.port, c.wrong)
+	anyEnd, preposition := (*netpoldv1.AllowedRequest).GetSrc, "from"
+	if c.of.Src.Endpoint != nil {
+		anyEnd, preposition = (*netpoldv1.AllowedRequest).GetDst, "to"
 	}
-	message := fmt.Sprintf("%s is %s", q.port, why)
-	of, preposition := (*netpoldv1.AllowedRequest).GetSrc, "from"
-	if a.Src.Endpoint != nil {
-		of, preposition = (*netpoldv1.AllowedRequest).GetDst, "to"
-	}
-	if a.Src.Endpoint == nil || a.Dst.Endpoint == nil {
-		message += " " + preposition + " " + of(other).GetIp()
-		if as != nil {
-			message += ", though as claimed " + preposition + " " + of(as).GetIp()
+	if c.of.Src.Endpoint == nil || c.of.Dst.Endpoint == nil {
+		message += " " + preposition + " " + anyEnd(c.other).GetIp()
+		if c.as != nil {
+			message += ", though as claimed " + preposition + " " + anyEnd(c.as).GetIp()
 		}
 	}
-	return fails, message, other
+	return fails, message
 }
 
-// contradiction says what an answer is instead of what is claimed; empty if it is that.
+// contradiction returns what an answer says instead of what is claimed; empty if it agrees.
 func contradiction(a *assertion.Assertion, answer *netpoldv1.AllowedResponse) string {
 	switch {
 	case answer.GetAllowed() && !a.Allowed:
@@ -241,7 +284,7 @@ func contradiction(a *assertion.Assertion, answer *netpoldv1.AllowedResponse) st
 	}
 }
 
-// explain returns what check would say.
+// explain returns what check prints of a question.
 func (r *testRun) explain(ctx context.Context, q *netpoldv1.AllowedRequest) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.inv.config.Client.Timeout)
 	defer cancel()

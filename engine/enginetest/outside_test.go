@@ -4,22 +4,20 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/engine/enginetest"
 )
 
-// Outside has, for every address outside the cluster, one that the same blocks hold (S5, S19), and no address of the cluster.
+// Without an endpoint the parts are those of all blocks: for every address outside the cluster there is one that the
+// same blocks contain (S5, S19), and none is the cluster's.
 func TestOutsideStandsForEveryAddress(t *testing.T) {
 	for seed := range uint64(400) {
-		r := enginetest.NewRandom(seed)
-		objects := r.Cluster()
-		cluster := engine.NewCluster(engine.Options{})
-		for _, o := range objects {
-			cluster.Apply(engine.Change{Object: enginetest.Clone(o)})
-		}
-		outside := cluster.Snapshot().Outside(engine.IPv4 | engine.IPv6)
+		objects, snapshot := clusterOf(seed)
+		parts := snapshot.Outside()
+		outside := parts.Addresses(engine.IPv4 | engine.IPv6)
 		signatures := map[string]bool{}
 		for _, addr := range outside {
 			if owned(objects, addr) {
@@ -32,10 +30,81 @@ func TestOutsideStandsForEveryAddress(t *testing.T) {
 				t.Fatalf("seed %d: nothing stands for %v among %v\n%s", seed, addr, outside, enginetest.ObjectsText(objects))
 			}
 		}
-		if v4 := cluster.Snapshot().Outside(engine.IPv4); slices.ContainsFunc(v4, netip.Addr.Is6) || len(v4) == 0 {
+		if v4 := parts.Addresses(engine.IPv4); slices.ContainsFunc(v4, netip.Addr.Is6) || len(v4) == 0 {
 			t.Fatalf("seed %d: of IPv4: %v", seed, v4)
 		}
 	}
+}
+
+// With an endpoint, every question between it and an address outside is answered as one of the parts is (S5, S19).
+func TestOutsideOfAnEndpointAnswersAsEveryAddress(t *testing.T) {
+	fewer, asked := 0, 0
+	for seed := range uint64(300) {
+		objects, snapshot := clusterOf(seed)
+		parts := snapshot.Outside()
+		everywhere := len(parts.Addresses(engine.IPv4 | engine.IPv6))
+		borders := slices.DeleteFunc(edges(objects), func(a netip.Addr) bool { return owned(objects, a) })
+		r := enginetest.NewRandom(seed)
+		for range 12 {
+			other := r.Question(objects).Query()
+			for _, end := range []engine.Endpoint{other.Src, other.Dst} {
+				outside := parts.Addresses(engine.IPv4|engine.IPv6, end)
+				if len(outside) < everywhere {
+					fewer++
+				}
+				answers := map[string]bool{}
+				for _, addr := range outside {
+					if owned(objects, addr) {
+						t.Fatalf("seed %d: %v is the cluster's", seed, addr)
+					}
+					answers[answersBetween(snapshot, addr, end, other)] = true
+				}
+				for _, addr := range borders {
+					asked++
+					if got := answersBetween(snapshot, addr, end, other); !answers[got] {
+						t.Fatalf("seed %d: no part of %v answers as %v does with %+v: %s\n%s", seed, outside, addr, end, got,
+							enginetest.ObjectsText(objects))
+					}
+				}
+			}
+		}
+	}
+	if fewer < 100 || asked < 10_000 {
+		t.Errorf("%d endpoints have fewer parts than the cluster, and %d addresses were asked", fewer, asked)
+	}
+}
+
+// clusterOf returns a random cluster and its snapshot.
+func clusterOf(seed uint64) ([]engine.Object, *engine.Snapshot) {
+	objects := enginetest.NewRandom(seed).Cluster()
+	cluster := engine.NewCluster(engine.Options{})
+	for _, o := range objects {
+		cluster.Apply(engine.Change{Object: enginetest.Clone(o)})
+	}
+	return objects, cluster.Snapshot()
+}
+
+// answersBetween returns, in words, the family of addr and the decisions from it and to it, on the port of like and
+// on others.
+func answersBetween(s *engine.Snapshot, addr netip.Addr, end engine.Endpoint, like engine.Query) string {
+	var b strings.Builder
+	fmt.Fprint(&b, addr.Is4())
+	for _, port := range []uint16{like.Port, 80, 81, 443} {
+		for _, ends := range [][2]engine.Endpoint{{engine.ByIP(addr), end}, {end, engine.ByIP(addr)}} {
+			d, err := s.Allowed(engine.Query{Src: ends[0], Dst: ends[1], Port: port, Protocol: like.Protocol})
+			fmt.Fprintf(&b, " %v %v %v %v", d.Reason, sideText(d.Egress), sideText(d.Ingress), err)
+			fmt.Fprintf(&b, " %v %d/%d;", d.Families, d.BackendsAllowed, d.BackendsTotal)
+		}
+	}
+	return b.String()
+}
+
+// sideText returns what allows a side, and how many policies isolate it.
+func sideText(s engine.Side) string {
+	if s.Policy == nil {
+		return fmt.Sprint(s.Allowed, len(s.Isolating))
+	}
+	return fmt.Sprint(s.Policy.Namespace, "/", s.Policy.Name, " ", s.Rule, " ", len(s.Isolating))
 }
 
 // owned reports whether a Pod, a Node or a Service has addr.
@@ -92,7 +161,10 @@ func holding(objects []engine.Object, addr netip.Addr) string {
 
 // edges returns the addresses at, before and after the borders of all prefixes.
 func edges(objects []engine.Object) []netip.Addr {
-	list := []netip.Addr{netip.MustParseAddr("0.0.0.0"), netip.MustParseAddr("255.255.255.255"), netip.MustParseAddr("::"), netip.MustParseAddr("2001:db8::9")}
+	var list []netip.Addr
+	for _, text := range []string{"0.0.0.0", "255.255.255.255", "::", "2001:db8::9"} {
+		list = append(list, netip.MustParseAddr(text))
+	}
 	blocksOf(objects, func(b *engine.IPBlock) {
 		for _, p := range append([]netip.Prefix{b.CIDR}, b.Except...) {
 			first := p.Masked().Addr()
