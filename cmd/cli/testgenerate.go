@@ -27,8 +27,7 @@ type generated struct {
 	endpoint engine.Endpoint
 	ports    []assertion.Port
 	// families are those of its addresses; 0 for none.
-	families  engine.Families
-	namespace string
+	families engine.Families
 }
 
 // generate prints the assertions that hold today.
@@ -40,7 +39,8 @@ func (v *testVerb) generate(ctx context.Context) error {
 	defer closeAsker()
 	l, ok := asker.(local)
 	if !ok {
-		return errors.New("--generate: a server does not tell what it holds: give --manifests or a kubeconfig instead of --server")
+		return errors.New("--generate: a server does not tell what it holds: " +
+			"give --manifests or a kubeconfig instead of --server")
 	}
 	text, err := newGenerator(l, v.limit).text(ctx)
 	if err != nil {
@@ -56,9 +56,10 @@ type generator struct {
 	outside  *engine.Outside
 
 	out strings.Builder
-	// written counts assertions and notes, left those that there was no room for.
+	// written counts assertions and notes, and left those that there was no room for.
 	written, left int
-	noted         string
+	// noted is the last note under the present heading.
+	noted string
 }
 
 func newGenerator(from local, limit int) *generator {
@@ -69,15 +70,11 @@ func newGenerator(from local, limit int) *generator {
 // text returns all assertions. It stops when ctx ends.
 func (g *generator) text(ctx context.Context) (string, error) {
 	sources, destinations := g.ends()
-	count := 0
-	for _, d := range destinations {
-		count += len(d.ports) * len(sources)
+	if err := g.bounded(sources, destinations); err != nil {
+		return "", err
 	}
-	if count > maxGenerated {
-		return "", fmt.Errorf("--generate: %d sources and ports of destinations make %d questions, more than %d: give a part of the cluster",
-			len(sources), count, maxGenerated)
-	}
-	g.out.WriteString("# What holds today, by 'netpold test --generate'. Keep what is meant, and drop what is not.\n")
+	g.out.WriteString("# What holds today, by 'netpold test --generate'. " +
+		"Keep what is meant, and drop what is not.\n")
 	for _, d := range destinations {
 		if err := ctx.Err(); err != nil {
 			return "", fmt.Errorf("--generate: stopped: %w", context.Cause(ctx))
@@ -85,7 +82,10 @@ func (g *generator) text(ctx context.Context) (string, error) {
 		g.about(d, sources)
 	}
 	for _, s := range sources {
-		g.toAny(s, destinations)
+		if err := ctx.Err(); err != nil {
+			return "", fmt.Errorf("--generate: stopped: %w", context.Cause(ctx))
+		}
+		g.toAny(s)
 	}
 	if g.left > 0 {
 		fmt.Fprintf(&g.out, "\n# %d more are left out: raise --limit %d.\n", g.left, g.limit)
@@ -96,13 +96,32 @@ func (g *generator) text(ctx context.Context) (string, error) {
 	return g.out.String(), nil
 }
 
+// bounded returns an error if there are more questions than people wait for.
+func (g *generator) bounded(sources, destinations []generated) error {
+	count := 0
+	for _, d := range destinations {
+		count += len(d.ports) * (len(sources) + len(g.anywhere(d)))
+	}
+	for _, s := range sources {
+		count += len(portsToAny) * len(g.anywhere(s))
+	}
+	if count > maxGenerated {
+		return fmt.Errorf("--generate: %d sources and %d destinations make %d questions, more than %d: "+
+			"give a part of the cluster", len(sources), len(destinations), count, maxGenerated)
+	}
+	return nil
+}
+
 // ends returns who can open connections, and what has ports: Services, and Pods with named ports.
 func (g *generator) ends() (sources, destinations []generated) {
 	for _, s := range g.snapshot.AllServices() {
 		if s.ExternalName || len(s.Ports) == 0 {
 			continue
 		}
-		d := generated{words: netpold.FormatEndpoint(netpold.Service(s.Namespace, s.Name)), endpoint: engine.ByService(s.Namespace, s.Name), namespace: s.Namespace}
+		d := generated{
+			words:    netpold.FormatEndpoint(netpold.Service(s.Namespace, s.Name)),
+			endpoint: engine.ByService(s.Namespace, s.Name),
+		}
 		d.families = g.snapshot.FamiliesOf(d.endpoint)
 		for _, p := range s.Ports {
 			d.ports = append(d.ports, portOf(p.Port, p.Protocol))
@@ -111,7 +130,9 @@ func (g *generator) ends() (sources, destinations []generated) {
 	}
 	for _, group := range g.snapshot.PodGroups() {
 		words := groupEndpoint(&group)
-		end := generated{words: netpold.FormatEndpoint(words), endpoint: group.Endpoint, families: group.Families, namespace: group.Namespace}
+		end := generated{
+			words: netpold.FormatEndpoint(words), endpoint: group.Endpoint, families: group.Families,
+		}
 		if _, err := netpold.ParseEndpoint(end.words); err != nil || group.HostNetwork {
 			continue // of a kind that has no word, or a Node for policies (S4)
 		}
@@ -135,6 +156,9 @@ var protocols = []netpoldv1.Protocol{
 	engine.SCTP: netpoldv1.Protocol_PROTOCOL_SCTP,
 }
 
+// portsToAny are those that are asked most of addresses outside.
+var portsToAny = []assertion.Port{portOf(443, engine.TCP), portOf(53, engine.UDP)}
+
 func portOf(number uint16, protocol engine.Protocol) assertion.Port {
 	return assertion.Port{Number: uint32(number), Protocol: protocols[protocol]}
 }
@@ -145,11 +169,7 @@ func protocolOf(port assertion.Port) engine.Protocol {
 
 // about writes who reaches one destination.
 func (g *generator) about(d generated, sources []generated) {
-	if g.written >= g.limit {
-		g.left += len(sources) + 1
-		return
-	}
-	fmt.Fprintf(&g.out, "\n# To %s\n", d.words)
+	g.heading("To " + d.words)
 	g.claim(generated{words: assertion.Any}, d, g.anywhere(d), []engine.Endpoint{d.endpoint})
 	for _, s := range sources {
 		if s.words != d.words || strings.Count(s.words, "/") == 2 { // a Pod always reaches itself
@@ -158,15 +178,19 @@ func (g *generator) about(d generated, sources []generated) {
 	}
 }
 
-// toAny writes whether one source reaches all addresses outside, on the ports that are asked most.
-func (g *generator) toAny(s generated, destinations []generated) {
-	if g.written >= g.limit {
-		g.left++
-		return
-	}
-	fmt.Fprintf(&g.out, "\n# From %s to the outside\n", s.words)
-	d := generated{words: assertion.Any, ports: []assertion.Port{portOf(443, engine.TCP), portOf(53, engine.UDP)}}
+// toAny writes whether one source reaches all addresses outside.
+func (g *generator) toAny(s generated) {
+	g.heading("From " + s.words + " to the outside")
+	d := generated{words: assertion.Any, ports: portsToAny}
 	g.claim(s, d, []engine.Endpoint{s.endpoint}, g.anywhere(s))
+}
+
+// heading writes what the lines that follow are about, if there is room for one.
+func (g *generator) heading(text string) {
+	g.noted = ""
+	if g.written < g.limit {
+		g.out.WriteString("\n# " + text + "\n")
+	}
 }
 
 // anywhere returns an address of each part of the outside that the policies of an end tell apart.
@@ -186,7 +210,9 @@ func (g *generator) claim(s, d generated, from, to []engine.Endpoint) {
 		var wrong error
 		for _, src := range from {
 			for _, dst := range to {
-				decision, err := g.snapshot.Allowed(engine.Query{Src: src, Dst: dst, Port: uint16(port.Number), Protocol: protocolOf(port)})
+				decision, err := g.snapshot.Allowed(engine.Query{
+					Src: src, Dst: dst, Port: uint16(port.Number), Protocol: protocolOf(port),
+				})
 				switch {
 				case err != nil:
 					wrong = err
@@ -201,7 +227,8 @@ func (g *generator) claim(s, d generated, from, to []engine.Endpoint) {
 		case wrong != nil:
 			g.note(fmt.Sprintf("%s has no answer: %v", port, wrong))
 		case yes > 0 && no > 0:
-			g.note(fmt.Sprintf("%s -> %s %s is allowed for a part of the addresses outside, and denied for others.", s.words, d.words, port))
+			g.note(fmt.Sprintf("%s -> %s %s is allowed for a part of the addresses outside, and denied for others.",
+				s.words, d.words, port))
 		case yes > 0:
 			allowed = append(allowed, port.String())
 		default:
@@ -212,22 +239,28 @@ func (g *generator) claim(s, d generated, from, to []engine.Endpoint) {
 	g.line(s, d, denied, "denied")
 }
 
-// note writes a comment, unless it is the one before: what keeps a destination from an answer is the same for every source.
+// note writes a comment, unless it is the one before: what keeps a destination from an answer is the same for every
+// source.
 func (g *generator) note(text string) {
-	if text != g.noted && g.written < g.limit {
-		g.written++
+	if text != g.noted {
 		g.noted = text
-		g.out.WriteString("# " + text + "\n")
+		g.write("# " + text)
 	}
 }
 
+// line writes one assertion, if it has a port.
 func (g *generator) line(s, d generated, ports []string, claim string) {
-	switch {
-	case len(ports) == 0:
-	case g.written >= g.limit:
-		g.left++
-	default:
-		g.written++
-		fmt.Fprintf(&g.out, "%s -> %s %s = %s\n", s.words, d.words, strings.Join(ports, ","), claim)
+	if len(ports) > 0 {
+		g.write(fmt.Sprintf("%s -> %s %s = %s", s.words, d.words, strings.Join(ports, ","), claim))
 	}
+}
+
+// write writes a line, or counts it if there is no room left.
+func (g *generator) write(line string) {
+	if g.written >= g.limit {
+		g.left++
+		return
+	}
+	g.written++
+	g.out.WriteString(line + "\n")
 }

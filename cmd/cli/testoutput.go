@@ -13,11 +13,16 @@ type summary struct {
 	Passed int `json:"passed"`
 	Failed int `json:"failed"`
 	Errors int `json:"errors"`
+	// unread counts those of the errors that are of no assertion.
+	unread int
 }
 
 func summarise(results []result) summary {
 	var s summary
 	for _, r := range results {
+		if r.assertion == "" {
+			s.unread++
+		}
 		switch r.outcome {
 		case holds:
 			s.Passed++
@@ -32,6 +37,11 @@ func summarise(results []result) summary {
 
 // String returns the counts in words.
 func (s summary) String() string {
+	if s.unread == 1 {
+		return "nothing was asked: 1 error in the files of assertions"
+	} else if s.unread > 1 {
+		return fmt.Sprintf("nothing was asked: %d errors in the files of assertions", s.unread)
+	}
 	total := s.Passed + s.Failed + s.Errors
 	if s.Passed == total {
 		if total == 1 {
@@ -73,7 +83,7 @@ func (v *testVerb) print(results []result) error {
 	return printText(v.inv.stdout, text)
 }
 
-// resultsText is for people:
+// resultsText returns what people read:
 //
 //	FAIL   policies.txt:3: deploy/shop/frontend -> shop/redis-0 6379/TCP = allowed
 //	  6379/TCP is denied
@@ -87,7 +97,7 @@ func resultsText(results []result, verbose bool) string {
 		if r.outcome == holds && !verbose {
 			continue
 		}
-		fmt.Fprintf(&b, "%s  %s:%d: %s\n", words[r.outcome], r.file, r.assertion.Line, r.assertion)
+		fmt.Fprintf(&b, "%s  %s:%d: %s\n", words[r.outcome], r.file, r.line, r.assertion)
 		if r.message != "" {
 			fmt.Fprintf(&b, "  %s\n", r.message)
 		}
@@ -102,8 +112,8 @@ func resultsText(results []result, verbose bool) string {
 // jsonResult is a result for machines.
 type jsonResult struct {
 	File        string  `json:"file"`
-	Line        int     `json:"line"`
-	Assertion   string  `json:"assertion"`
+	Line        int     `json:"line,omitempty"`
+	Assertion   string  `json:"assertion,omitempty"`
 	Outcome     outcome `json:"outcome"`
 	Message     string  `json:"message,omitempty"`
 	Explanation string  `json:"explanation,omitempty"`
@@ -116,7 +126,7 @@ func resultsJSON(results []result) (string, error) {
 	}{Results: []jsonResult{}, summary: summarise(results)}
 	for _, r := range results {
 		document.Results = append(document.Results, jsonResult{
-			r.file, r.assertion.Line, r.assertion.String(), r.outcome, r.message, r.explanation,
+			r.file, r.line, r.assertion, r.outcome, r.message, r.explanation,
 		})
 	}
 	var b bytes.Buffer
@@ -144,7 +154,7 @@ type (
 		Name    string       `xml:"name,attr"`
 		Class   string       `xml:"classname,attr"`
 		File    string       `xml:"file,attr"`
-		Line    int          `xml:"line,attr"`
+		Line    int          `xml:"line,attr,omitempty"`
 		Failure *junitDetail `xml:"failure"`
 		Error   *junitDetail `xml:"error"`
 	}
@@ -157,14 +167,18 @@ type (
 func resultsJUnit(results []result) (string, error) {
 	var suites junitSuites
 	byFile := map[string]*junitSuite{}
-	for _, r := range results {
+	for i := range results {
+		r := &results[i]
 		suite := byFile[r.file]
 		if suite == nil {
 			suite = &junitSuite{Name: r.file}
 			byFile[r.file] = suite
 			suites.Suites = append(suites.Suites, suite)
 		}
-		one := junitCase{Name: r.assertion.String(), Class: r.file, File: r.file, Line: r.assertion.Line}
+		one := junitCase{Name: r.assertion, Class: r.file, File: r.file, Line: r.line}
+		if one.Name == "" {
+			one.Name = r.title()
+		}
 		detail := &junitDetail{Message: r.message, Text: r.message + "\n" + r.explanation}
 		suite.Tests++
 		switch r.outcome {
@@ -182,21 +196,35 @@ func resultsJUnit(results []result) (string, error) {
 	return xml.Header + string(text) + "\n", err
 }
 
-// resultsGitHub are workflow commands, which GitHub shows beside the lines of the files.
+// title says in a few words what is wrong.
+func (r *result) title() string {
+	switch {
+	case r.assertion == "" && r.line == 0:
+		return "file cannot be read"
+	case r.assertion == "":
+		return fmt.Sprintf("line %d is no assertion", r.line)
+	case r.outcome == noReply:
+		return "assertion has no answer"
+	}
+	return "assertion does not hold"
+}
+
+// resultsGitHub returns workflow commands, which GitHub shows beside the lines of the files.
 func resultsGitHub(results []result) string {
 	data := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
 	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
 	var b strings.Builder
-	for _, r := range results {
+	for i := range results {
+		r := &results[i]
 		if r.outcome == holds {
 			continue
 		}
-		title := "assertion does not hold"
-		if r.outcome == noReply {
-			title = "assertion has no answer"
+		place := "file=" + property.Replace(r.file)
+		if r.line > 0 {
+			place += fmt.Sprintf(",line=%d", r.line)
 		}
-		fmt.Fprintf(&b, "::error file=%s,line=%d,title=%s::%s\n", property.Replace(r.file), r.assertion.Line, title,
-			data.Replace(strings.TrimSpace(r.assertion.String()+"\n"+r.message+"\n"+r.explanation)))
+		text := strings.TrimSpace(r.assertion + "\n" + r.message + "\n" + r.explanation)
+		fmt.Fprintf(&b, "::error %s,title=%s::%s\n", place, property.Replace(r.title()), data.Replace(text))
 	}
 	b.WriteString(summarise(results).String() + "\n")
 	return b.String()

@@ -23,15 +23,36 @@ const (
 	noReply outcome = "error"
 )
 
-// result is one assertion and how it came out.
+// result is one assertion and how it came out, or what in a file is no assertion.
 type result struct {
-	file      string
-	assertion *assertion.Assertion
+	file string
+	// line counts from 1; 0 if the error is of the whole file.
+	line int
+	// assertion is in words; empty if none could be read.
+	assertion string
 	outcome   outcome
 	// message says what is the case instead; one line.
 	message string
 	// explanation is what check prints of the question that fails.
 	explanation string
+}
+
+// unanswered returns the assertions of files as results without an answer, for a run in which none could be asked.
+func unanswered(files []assertionFile, message string) []result {
+	var all []result
+	for _, file := range files {
+		for i := range file.list {
+			one := resultOf(file.name, &file.list[i])
+			one.outcome, one.message = noReply, message
+			all = append(all, one)
+		}
+	}
+	return all
+}
+
+// resultOf returns the result of an assertion that holds.
+func resultOf(file string, a *assertion.Assertion) result {
+	return result{file: file, line: a.Line, assertion: a.String(), outcome: holds}
 }
 
 // testRun asks what assertions claim, from one state where that can be had.
@@ -75,7 +96,7 @@ func (r *testRun) results(ctx context.Context, files []assertionFile) ([]result,
 	for _, file := range files {
 		for i := range file.list {
 			a := &file.list[i]
-			one := result{file: file.name, assertion: a, outcome: holds}
+			one := resultOf(file.name, a)
 			of, err := r.add(ctx, a)
 			switch {
 			case errors.Is(err, errAnyOfServer):

@@ -59,7 +59,7 @@ func (inv *invocation) testVerb() *cobra.Command {
 		"form of the results; github is for annotations of a workflow")
 	f.BoolVarP(&v.verbose, "verbose", "v", false, "print the assertions that hold, too")
 	f.BoolVar(&v.generates, "generate", false, "print the assertions that hold today")
-	f.IntVar(&v.limit, "limit", defaultLimit, "with --generate, print at most `N` assertions")
+	f.IntVar(&v.limit, "limit", defaultLimit, "with --generate, print at most `N` assertions and notes")
 	config.Between(f, "limit", 1, maxLimit)
 	inv.addQuiet(v.cmd)
 	return inv.verb(v.cmd, v.run, inv.config.StateFlags(), inv.config.ClientFlags(), inv.config.FileFlags())
@@ -89,18 +89,13 @@ func (v *testVerb) run(ctx context.Context, files []string) error {
 	if v.generates {
 		return v.generate(ctx)
 	}
-	read, err := v.read(files)
+	read, unread, err := v.read(files)
 	if err != nil {
-		return err
+		return v.broken(err, unread)
 	}
-	asker, closeAsker, err := v.inv.openAsker(ctx)
+	results, err := v.ask(ctx, read)
 	if err != nil {
-		return err
-	}
-	defer closeAsker()
-	results, err := newTestRun(v.inv, asker).results(ctx, read)
-	if err != nil {
-		return v.inv.callError(err)
+		return v.broken(err, unanswered(read, err.Error()))
 	}
 	if err := v.print(results); err != nil {
 		return err
@@ -114,20 +109,42 @@ func (v *testVerb) run(ctx context.Context, files []string) error {
 	return nil
 }
 
+// ask opens what answers, and asks everything.
+func (v *testVerb) ask(ctx context.Context, files []assertionFile) ([]result, error) {
+	asker, closeAsker, err := v.inv.openAsker(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer closeAsker()
+	results, err := newTestRun(v.inv, asker).results(ctx, files)
+	if err != nil {
+		return nil, v.inv.callError(err)
+	}
+	return results, nil
+}
+
+// broken returns the error of a run that could ask nothing. A machine that reads the results finds it there, too.
+func (v *testVerb) broken(err error, results []result) error {
+	if v.output == textOutput {
+		return err
+	}
+	return errors.Join(err, v.print(results))
+}
+
 // assertionFile is the assertions of a file.
 type assertionFile struct {
 	name string
 	list []assertion.Assertion
 }
 
-// read parses all files, and returns all that is wrong in them.
-func (v *testVerb) read(names []string) ([]assertionFile, error) {
-	var files []assertionFile
+// read parses all files. Its error is all that is wrong in them, and unread the same as results.
+func (v *testVerb) read(names []string) (files []assertionFile, unread []result, err error) {
 	var errs []error
 	for _, name := range names {
 		text, err := v.text(name)
 		if err != nil {
 			errs = append(errs, err)
+			unread = append(unread, result{file: name, outcome: noReply, message: err.Error()})
 			continue
 		}
 		list, wrong := assertion.Parse(text)
@@ -137,10 +154,11 @@ func (v *testVerb) read(names []string) ([]assertionFile, error) {
 				place = fmt.Sprintf("%s:%d", name, w.Line)
 			}
 			errs = append(errs, fmt.Errorf("%s: %w", place, w.Err))
+			unread = append(unread, result{file: name, line: w.Line, outcome: noReply, message: w.Err.Error()})
 		}
 		files = append(files, assertionFile{name, list})
 	}
-	return files, errors.Join(errs...)
+	return files, unread, errors.Join(errs...)
 }
 
 // maxAssertionBytes bounds a file of assertions.
