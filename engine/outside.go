@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Outside divides the world outside the cluster (S5) into parts that the policies of a snapshot cannot tell apart.
-// It remembers what it computed, so it is not safe for concurrent use.
+// Outside divides the world outside the cluster (S5) into parts that the policies of a snapshot cannot tell
+// apart. It remembers what it computed, so it is not safe for concurrent use.
 type Outside struct {
 	state *state
 	// blocks has the prefixes of all blocks, excepted ones too, by the namespace of their policy.
@@ -38,10 +38,10 @@ func (s *Snapshot) Outside() *Outside {
 	return o
 }
 
-// Addresses returns one address of each part, in order of address, of the given families. A question between one of
-// others and any address that no Pod, Node or Service has is answered as one of these addresses is: they differ only
-// where a policy that can select a party of others tells addresses apart. Without others, all policies count.
-// The slice must not be modified.
+// Addresses returns one address of each part, in order of address, of the given families. A question between
+// one of others and any address that no Pod, Node or Service has is answered as one of these addresses is:
+// they differ only where a policy that can select a party of others tells addresses apart. Without others,
+// all policies count. The slice must not be modified.
 func (o *Outside) Addresses(families Families, others ...Endpoint) []netip.Addr {
 	namespaces, known := o.state.namespacesOf(others)
 	if !known {
@@ -64,7 +64,9 @@ func (o *Outside) Addresses(families Families, others ...Endpoint) []netip.Addr 
 
 // divide returns one address of each part that the blocks of the namespaces make.
 func (o *Outside) divide(families Families, namespaces []string) []netip.Addr {
-	all := []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)}
+	all := []netip.Prefix{
+		netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0),
+	}
 	for _, name := range namespaces {
 		all = append(all, o.blocks[name]...)
 	}
@@ -80,8 +82,8 @@ func (o *Outside) divide(families Families, namespaces []string) []netip.Addr {
 	return list
 }
 
-// namespacesOf returns the namespaces whose policies can select a party of the endpoints, in any order. It reports
-// whether they are known: without an endpoint they are not.
+// namespacesOf returns the namespaces whose policies can select a party of the endpoints, in any order. It
+// reports whether they are known: without an endpoint they are not.
 func (s *state) namespacesOf(endpoints []Endpoint) (names []string, known bool) {
 	for i := range endpoints {
 		switch e := &endpoints[i]; e.kind {
@@ -118,8 +120,8 @@ func (s *state) appendOwners(names []string, addr netip.Addr) []string {
 	return names
 }
 
-// appendBackends appends the namespaces of the Pods behind a Service. An address in a slice can be that of a Pod of
-// another namespace.
+// appendBackends appends the namespaces of the Pods behind a Service. An address in a slice can be that of a
+// Pod of another namespace.
 func (s *state) appendBackends(names []string, key nameKey) []string {
 	names = append(names, key.namespace)
 	svc, _ := s.services.Get(key)
@@ -155,7 +157,8 @@ func inside(all []netip.Prefix, i int) []netip.Prefix {
 	return later[:sort.Search(len(later), func(j int) bool { return !all[i].Contains(later[j].Addr()) })]
 }
 
-// outsideIn returns an address of p that none of the prefixes inside p contains and that nothing in the cluster has.
+// outsideIn returns an address of p that none of the prefixes inside p contains and that nothing in the
+// cluster has.
 func (s *state) outsideIn(p netip.Prefix, inner []netip.Prefix) (netip.Addr, bool) {
 	for _, addr := range familiar(p) {
 		contains := func(q netip.Prefix) bool { return q.Contains(addr) }
@@ -182,8 +185,8 @@ func (s *state) outsideIn(p netip.Prefix, inner []netip.Prefix) (netip.Addr, boo
 	return netip.Addr{}, false
 }
 
-// familiar returns addresses of p that people recognise as one of a host. Of all addresses these are reserved for
-// documents (RFC 5737, RFC 3849). Otherwise it is the second, as the first often has no host.
+// familiar returns addresses of p that people recognise as one of a host. Of all addresses these are reserved
+// for documents (RFC 5737, RFC 3849). Otherwise it is the second, as the first often has no host.
 func familiar(p netip.Prefix) []netip.Addr {
 	switch {
 	case p.Bits() == 0 && p.Addr().Is4():

@@ -8,12 +8,13 @@ import (
 	"testing"
 )
 
-// What is looked at for a prefix is what lies inside it: dividing n blocks side by side takes about n steps, not n*n.
+// What is looked at for a prefix is what lies inside it: dividing n blocks side by side takes about n steps,
+// not n*n.
 func TestInsideIsWhatLiesInside(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same each time
 	var all []netip.Prefix
 	for range 800 {
-		addr := netip.AddrFrom4([4]byte{10, byte(random.IntN(3)), byte(random.IntN(4)), byte(random.IntN(256))})
+		addr := netip.AddrFrom4([4]byte{10, byte(random.IntN(3)), byte(random.IntN(4)), byte(random.IntN(8))})
 		if random.IntN(4) == 0 {
 			addr = netip.AddrFrom16([16]byte{0: 0xfd, 15: byte(random.IntN(256))})
 		}
@@ -77,7 +78,8 @@ func TestOutsideOfAServiceCountsTheNamespacesOfItsPods(t *testing.T) {
 		{Object: &Pod{Namespace: "ns1", Name: "pod", IPs: []netip.Addr{addr}}},
 		{Object: &Service{Namespace: "ns0", Name: "svc", IPs: []netip.Addr{virtual}}},
 		{Object: &EndpointSlice{
-			Namespace: "ns0", Name: "svc-1", Service: "svc", Endpoints: []SliceEndpoint{{Addr: addr, Ready: true}},
+			Namespace: "ns0", Name: "svc-1", Service: "svc",
+			Endpoints: []SliceEndpoint{{Addr: addr, Ready: true}},
 		}},
 	})
 	for _, test := range []struct {

@@ -1,4 +1,5 @@
-// Package assertion reads and writes assertions: what somebody claims that the policies of a cluster allow and deny.
+// Package assertion reads and writes assertions: what somebody claims that the policies of a cluster allow
+// and deny.
 //
 // An assertion is one line:
 //
@@ -84,8 +85,9 @@ func parseEnd(words string) (End, error) {
 	return End{Words: words, Endpoint: endpoint}, err
 }
 
-// parsePorts reads ports with commas between them. A port without a protocol is TCP. It is rejected when the nearest
-// port with a protocol, before or after it, is not TCP: in 80,443/UDP nobody knows whether UDP is meant for both.
+// parsePorts reads ports with commas between them. A port without a protocol is TCP. It is rejected when the
+// nearest port with a protocol, before or after it, is not TCP: in 80,443/UDP nobody knows whether UDP is
+// meant for both.
 func parsePorts(text string) ([]Port, error) {
 	var ports []Port
 	words := strings.Split(text, ",")
@@ -102,8 +104,8 @@ func parsePorts(text string) ([]Port, error) {
 		}
 		for _, near := range []int{nearestProtocol(words, i, -1), nearestProtocol(words, i, 1)} {
 			if near >= 0 && ports[near].Protocol != netpoldv1.Protocol_PROTOCOL_TCP {
-				return nil, fmt.Errorf("ports %q: %s has a protocol and %s has none: give each its own, as %s/TCP",
-					text, words[near], word, word)
+				return nil, fmt.Errorf("ports %q: %s has a protocol and %s has none: "+
+					"give each its own, as %s/TCP", text, words[near], word, word)
 			}
 		}
 	}
@@ -124,7 +126,8 @@ func parsePort(word string) (Port, error) {
 	number, protocol, hasProtocol := strings.Cut(word, "/")
 	n, err := strconv.ParseUint(number, 10, 16)
 	if err != nil || n == 0 || number[0] == '+' {
-		return Port{}, fmt.Errorf("port %q: write a number from 1 to 65535, as 7070 or 53/UDP, several with commas", word)
+		return Port{}, fmt.Errorf("port %q: write a number from 1 to 65535, as 7070 or 53/UDP, "+
+			"several with commas", word)
 	}
 	p, err := netpold.ParseProtocol(protocol)
 	if err != nil || hasProtocol && protocol == "" {

@@ -29,9 +29,9 @@ func (e *Error) Error() string {
 // Unwrap returns what is wrong.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Parse reads the assertions of a file. Lines are assertions, empty, or comments, which begin with # at the beginning of a
-// line or after a space. A file whose first words are "assertions:", or that begins with { or ---, is a YAML document
-// instead:
+// Parse reads the assertions of a file. Lines are assertions, empty, or comments, which begin with # at the
+// beginning of a line or after a space. A file whose first words are "assertions:", or that begins with { or
+// ---, is a YAML document instead:
 //
 //	assertions:
 //	- {src: deploy/shop/frontend, dst: svc/shop/cart, ports: [7070/TCP], allowed: true}
@@ -63,7 +63,7 @@ func isYAML(text string) bool {
 	for line := range strings.Lines(strings.TrimPrefix(text, "\uFEFF")) {
 		line = strings.TrimSpace(line)
 		if line != "" && !strings.HasPrefix(line, "#") {
-			return strings.HasPrefix(line, "assertions:") || strings.HasPrefix(line, "{") || strings.HasPrefix(line, "---")
+			return strings.HasPrefix(line, "assertions:") || line[0] == '{' || strings.HasPrefix(line, "---")
 		}
 	}
 	return false
@@ -88,8 +88,8 @@ func parseLines(text string) (list []Assertion, wrong []*Error) {
 	return list, wrong
 }
 
-// withoutComment returns a line without its comment and the spaces around. A # inside a word begins none: label words have
-// ports after one.
+// withoutComment returns a line without its comment and the spaces around. A # inside a word begins none:
+// label words have ports after one.
 func withoutComment(line string) string {
 	before := ' '
 	for i, r := range line {
@@ -149,7 +149,8 @@ func parseLine(line string) (Assertion, error) {
 		a.By, wrong = parsePolicy(claim[2])
 		err = errors.Join(err, wrong)
 	default:
-		err = errors.Join(err, fmt.Errorf("%q is no claim: write allowed, denied or denied by NAMESPACE/POLICY", clipped(strings.Join(claim, " "))))
+		err = errors.Join(err, fmt.Errorf("%q is no claim: write allowed, denied or denied by NAMESPACE/POLICY",
+			clipped(strings.Join(claim, " "))))
 	}
 	return a, oneLine(err)
 }

@@ -22,7 +22,9 @@ any -> deploy/shop/cart 80, 443/TCP,53/UDP = denied
 	if list != nil || len(wrong) != 1 || wrong[0].Line != 6 {
 		t.Fatalf("got %v, %v", list, wrong)
 	}
-	list, wrong = Parse([]byte(strings.Replace(text, "'shop' # wrong", "shop?app=x,b=#http=80,ip=10.0.0.9 -> 2001:db8::1 53/udp,53/TCP = allowed", 1)))
+	mended := strings.Replace(text, "'shop' # wrong",
+		"shop?app=x,b=#http=80,ip=10.0.0.9 -> 2001:db8::1 53/udp,53/TCP = allowed", 1)
+	list, wrong = Parse([]byte(mended))
 	if wrong != nil {
 		t.Fatal(wrong)
 	}
@@ -47,7 +49,10 @@ any -> deploy/shop/cart 80, 443/TCP,53/UDP = denied
 
 // Each is refused in its line, with words that say what to write.
 func TestParseRefuses(t *testing.T) {
-	const a = "shop/a -> shop/b "
+	const (
+		a    = "shop/a -> shop/b "
+		yaml = "assertions:\n- {src: a/b, dst: c/d, ports: "
+	)
 	tests := map[string]string{
 		"":                                     "has no assertion",
 		"# nothing":                            "has no assertion",
@@ -81,12 +86,12 @@ func TestParseRefuses(t *testing.T) {
 		"assertions: []\nmore: 1":              `line 2: unknown key "more"`,
 		"---\n- x":                             "line 2: must be a mapping with the keys assertions",
 		"assertions: []\n---\nx: y":            "a second document",
-		"assertions:\n- {src: a/b, dst: c/d, ports: [80], allowed: yes!}":                 `allowed: "yes!": write true or false`,
-		"assertions:\n- {src: a/b, dst: c/d, ports: [], allowed: true}":                   "ports: has none",
-		"assertions:\n- {src: a/b, dst: c/d, ports: 80, allowed: true, by: a/b}":          "by: goes with allowed: false alone",
-		"assertions:\n- {src: a/b, dst: c/d, ports: 80, allowed: false, by: b}":           `by: policy "b"`,
-		"assertions:\n- {src: a/b, src: c/d, dst: c/d, ports: 80, allowed: false}":        `key "src" is given twice`,
-		"assertions:\n- {src: a/b, dst: c/d, ports: 80, allowed: false, because: reason}": `unknown key "because"`,
+		yaml + "[80], allowed: yes!}":          `allowed: "yes!": write true or false`,
+		yaml + "[], allowed: true}":            "ports: has none",
+		yaml + "80, allowed: true, by: a/b}":   "by: goes with allowed: false alone",
+		yaml + "80, allowed: false, by: b}":    `by: policy "b"`,
+		"assertions:\n- {src: a/b, src: c/d, dst: c/d, ports: 80, allowed: false}": `key "src" is given twice`,
+		yaml + "80, allowed: false, because: reason}":                              `unknown key "because"`,
 	}
 	for text, want := range tests {
 		list, wrong := Parse([]byte(text))

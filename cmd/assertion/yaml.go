@@ -26,7 +26,8 @@ func parseYAML(text []byte) (list []Assertion, wrong []*Error) {
 	case len(wrong) > 0:
 		return nil, wrong
 	case items == nil || items.Kind != yaml.SequenceNode:
-		return nil, []*Error{{root.Line, errors.New("assertions: must be a list of {src, dst, ports, allowed, by}")}}
+		err := errors.New("assertions: must be a list of {src, dst, ports, allowed, by}")
+		return nil, []*Error{{root.Line, err}}
 	}
 	for _, item := range items.Content {
 		a, errs := parseItem(item)
@@ -55,7 +56,8 @@ const yamlForm = "{assertions: [{src: shop/a, dst: shop/b, ports: [80/TCP], allo
 // fieldsOf returns the values of a mapping by key.
 func fieldsOf(node *yaml.Node, known ...string) (map[string]*yaml.Node, []*Error) {
 	if node.Kind != yaml.MappingNode {
-		return nil, []*Error{{node.Line, fmt.Errorf("must be a mapping with the keys %s", strings.Join(known, ", "))}}
+		err := fmt.Errorf("must be a mapping with the keys %s", strings.Join(known, ", "))
+		return nil, []*Error{{node.Line, err}}
 	}
 	fields := map[string]*yaml.Node{}
 	var wrong []*Error
@@ -67,9 +69,11 @@ func fieldsOf(node *yaml.Node, known ...string) (map[string]*yaml.Node, []*Error
 		}
 		switch {
 		case !isKnown:
-			wrong = append(wrong, &Error{key.Line, fmt.Errorf("unknown key %q: write %s", clipped(key.Value), strings.Join(known, ", "))})
+			err := fmt.Errorf("unknown key %q: write %s", clipped(key.Value), strings.Join(known, ", "))
+			wrong = append(wrong, &Error{key.Line, err})
 		case fields[key.Value] != nil:
-			wrong = append(wrong, &Error{key.Line, fmt.Errorf("key %q is given twice: leave one out", clipped(key.Value))})
+			err := fmt.Errorf("key %q is given twice: leave one out", clipped(key.Value))
+			wrong = append(wrong, &Error{key.Line, err})
 		}
 		if value.Kind == yaml.AliasNode {
 			value = value.Alias

@@ -28,7 +28,8 @@ func TestTestOfTheShop(t *testing.T) {
 	got := netpold(t, "test", shopAssertions, "--manifests", shop)
 	got.want(t, 0, "all 24 assertions hold\n", "")
 	got = netpold(t, "test", "-v", shopAssertions, "--manifests", shop)
-	got.want(t, 0, "ok     "+shopAssertions+":12: deploy/payments/gateway -> svc/payments/ledger 5432/TCP = allowed\n", "")
+	got.want(t, 0, "ok     "+shopAssertions+
+		":12: deploy/payments/gateway -> svc/payments/ledger 5432/TCP = allowed\n", "")
 }
 
 // assertions has one that holds, one that does not, and one of several ports of which one is as claimed.
@@ -55,7 +56,8 @@ FAIL   a.txt:4: shop/web-0 -> shop/cart-0 8080/TCP,81/TCP = denied by shop/cart
   8080/TCP is allowed
     allowed  shop/web-0 -> shop/cart-0 8080/TCP
 `
-	if !strings.Contains(withoutDetails(strings.ReplaceAll(got.stdout, file, "a.txt")), withoutDetails(want)) {
+	shown := strings.ReplaceAll(got.stdout, file, "a.txt")
+	if !strings.Contains(withoutDetails(shown), withoutDetails(want)) {
 		t.Errorf("stdout is\n%s\nwant in it\n%s", got.stdout, want)
 	}
 	got.want(t, 1, "\n1 of 3 assertions hold, 2 do not\n", "")
@@ -68,7 +70,9 @@ FAIL   a.txt:4: shop/web-0 -> shop/cart-0 8080/TCP,81/TCP = denied by shop/cart
 func withoutDetails(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {
-		if word := strings.TrimSpace(line); !strings.HasPrefix(word, "from:") && !strings.HasPrefix(word, "to:") && !strings.HasPrefix(word, "revision:") {
+		switch word, _, _ := strings.Cut(strings.TrimSpace(line), " "); word {
+		case "from:", "to:", "revision:":
+		default:
 			b.WriteString(line)
 		}
 	}
@@ -113,16 +117,17 @@ spec:
 `
 	file := writeFile(t, "cluster.yaml", cluster+policies)
 	for line, want := range map[string]string{
-		"any -> shop/other-0 80 = allowed":   "80/TCP is denied from 198.51.100.7, though as claimed from ",
-		"any -> shop/other-0 80 = denied":    "80/TCP is allowed from ",
-		"any -> shop/other-0 81 = allowed":   "1 assertion holds", // its one family is IPv4
-		"any -> shop/other-0 82 = denied":    "82/TCP is allowed from 10.0.0.0, though",
-		"any -> shop/other-0 83 = denied":    "1 assertion holds",
-		"shop/web-0 -> any 443 = denied":     "443/TCP is allowed to 203.0.113.1, though as claimed to ",
-		"shop/cart-0 -> any 443 = allowed":   "1 assertion holds",
-		"any -> shop/cart-0 8080 = denied":   "1 assertion holds",
-		"any -> svc/shop/cart 80 = denied":   "1 assertion holds",
-		"any -> shop?app=other 81 = allowed": "81/TCP is denied from 2001:db8::1, though", // which may have any address
+		"any -> shop/other-0 80 = allowed": "80/TCP is denied from 198.51.100.7, though as claimed from ",
+		"any -> shop/other-0 80 = denied":  "80/TCP is allowed from ",
+		"any -> shop/other-0 81 = allowed": "1 assertion holds", // its one family is IPv4
+		"any -> shop/other-0 82 = denied":  "82/TCP is allowed from 10.0.0.0, though",
+		"any -> shop/other-0 83 = denied":  "1 assertion holds",
+		"shop/web-0 -> any 443 = denied":   "443/TCP is allowed to 203.0.113.1, though as claimed to ",
+		"shop/cart-0 -> any 443 = allowed": "1 assertion holds",
+		"any -> shop/cart-0 8080 = denied": "1 assertion holds",
+		"any -> svc/shop/cart 80 = denied": "1 assertion holds",
+		// It may have any address.
+		"any -> shop?app=other 81 = allowed": "81/TCP is denied from 2001:db8::1, though",
 	} {
 		got := netpold(t, "test", writeFile(t, "a.txt", line), "--manifests", file)
 		code := 1
@@ -169,20 +174,23 @@ shop/web-0 -> shop/cart-0 8080 = allowed
 func TestTestErrors(t *testing.T) {
 	cluster := writeFile(t, "cluster.yaml", cluster)
 	good := writeFile(t, "good.txt", "shop/web-0 -> svc/shop/cart 80 = allowed\n")
-	bad := writeFile(t, "bad.txt", "shop/web-0 svc/shop/cart 80 = allowed\n\nshop/web-0 -> svc/shop/cart 0 = allowed\n")
+	bad := writeFile(t, "bad.txt",
+		"shop/web-0 svc/shop/cart 80 = allowed\n\nshop/web-0 -> svc/shop/cart 0 = allowed\n")
 	yaml := writeFile(t, "bad.yaml", "assertions: [{src: a/b}]\n")
 	missing := filepath.Join(t.TempDir(), "missing.txt")
+	empty := writeFile(t, "empty.txt", "# none\n")
+	unknown := writeFile(t, "a.txt", "shop/nobody -> svc/shop/cart 80 = allowed")
 	for name, test := range map[string]struct {
 		args           []string
 		stdout, stderr string
 	}{
 		"no file":           {nil, "", "no file of assertions: give one or more"},
-		"a missing file":    {[]string{missing}, "", "missing.txt: no such file or directory: give a file of assertions"},
-		"an empty file":     {[]string{writeFile(t, "empty.txt", "# none\n")}, "", "empty.txt: has no assertion"},
+		"a missing file":    {[]string{missing}, "", "missing.txt: no such file or directory: give a file"},
+		"an empty file":     {[]string{empty}, "", "empty.txt: has no assertion"},
 		"the first error":   {[]string{bad, yaml}, "", "bad.txt:1: "},
 		"every error":       {[]string{bad, yaml}, "", "bad.txt:3: "},
 		"of every file":     {[]string{bad, yaml}, "", "bad.yaml:1: dst is missing"},
-		"an unknown Pod":    {[]string{writeFile(t, "a.txt", "shop/nobody -> svc/shop/cart 80 = allowed")}, "80/TCP has no answer: src: Pod \"shop/nobody\"", "not every assertion"},
+		"an unknown Pod":    {[]string{unknown}, `80/TCP has no answer: src: Pod "shop/nobody"`, "not every assertion"},
 		"generate and file": {[]string{"--generate", good}, "", "--generate takes no file"},
 		"generate and -o":   {[]string{"--generate", "-o", "json"}, "", "leave -o and -v out"},
 		"limit alone":       {[]string{good, "--limit", "7"}, "", "--limit goes with --generate"},
@@ -247,7 +255,8 @@ func TestTestForms(t *testing.T) {
 	}
 	var outcomes []string
 	for _, r := range document.Results {
-		outcomes = append(outcomes, fmt.Sprint(r.Line, r.Outcome, " ", r.Message != "", " ", r.Explanation != ""))
+		is := fmt.Sprint(r.Line, r.Outcome, " ", r.Message != "", " ", r.Explanation != "")
+		outcomes = append(outcomes, is)
 	}
 	want := []string{"2pass false false", "3fail true true", "4fail true true", "5error true false"}
 	if d := cmp.Diff(want, outcomes); d != "" {
@@ -274,7 +283,8 @@ func TestTestForms(t *testing.T) {
 	if !strings.HasPrefix(github, first) || strings.Count(github, "\n") != 4 {
 		t.Errorf("GitHub:\n%s\nwant first\n%s", github, first)
 	}
-	last := ",line=5,title=assertion has no answer::shop/nobody -> svc/shop/cart 80/TCP = allowed%0A80/TCP has no answer: "
+	last := ",line=5,title=assertion has no answer::" +
+		"shop/nobody -> svc/shop/cart 80/TCP = allowed%0A80/TCP has no answer: "
 	if !strings.Contains(github, last) {
 		t.Errorf("GitHub:\n%s\nwant last\n%s", github, last)
 	}
@@ -284,7 +294,8 @@ func TestTestForms(t *testing.T) {
 func TestTestFormsOfFilesThatCannotBeRead(t *testing.T) {
 	cluster := writeFile(t, "cluster.yaml", cluster)
 	good := writeFile(t, "good.txt", assertions)
-	bad := writeFile(t, "bad.txt", "shop/a -> shop/b 80 = denied\n\nshop/web-0 -> svc/shop/cart 0 = allowed\n")
+	bad := writeFile(t, "bad.txt", "shop/a -> shop/b 80 = denied\n\n"+
+		"shop/web-0 -> svc/shop/cart 0 = allowed\n")
 	missing := filepath.Join(t.TempDir(), "missing.txt")
 	run := func(form string) string {
 		got := netpold(t, "test", good, bad, missing, "--manifests", cluster, "-o", form)
@@ -299,9 +310,11 @@ func TestTestFormsOfFilesThatCannotBeRead(t *testing.T) {
 	}
 	var outcomes []string
 	for _, r := range document.Results {
-		outcomes = append(outcomes, fmt.Sprint(filepath.Base(r.File), " ", r.Line, r.Outcome, " ", r.Message != "", r.Assertion))
+		is := fmt.Sprint(filepath.Base(r.File), " ", r.Line, r.Outcome, " ", r.Message != "", r.Assertion)
+		outcomes = append(outcomes, is)
 	}
-	if d := cmp.Diff([]string{"bad.txt 3error true", "missing.txt 0error true"}, outcomes); d != "" || document.Errors != 2 {
+	want := []string{"bad.txt 3error true", "missing.txt 0error true"}
+	if d := cmp.Diff(want, outcomes); d != "" || document.Errors != 2 {
 		t.Errorf("JSON, %d errors, -want +got:\n%s", document.Errors, d)
 	}
 
@@ -320,7 +333,8 @@ func TestTestFormsOfFilesThatCannotBeRead(t *testing.T) {
 
 	github := run("github")
 	for _, want := range []string{
-		"::error file=" + annotated(bad) + ",line=3,title=line 3 is no assertion::\"shop/web-0 -> svc/shop/cart 0 = allowed\": port ",
+		"::error file=" + annotated(bad) + ",line=3,title=line 3 is no assertion::" +
+			`"shop/web-0 -> svc/shop/cart 0 = allowed": port `,
 		"::error file=" + annotated(missing) + ",title=file cannot be read::open ",
 		"\nnothing was asked: 2 errors in the files of assertions\n",
 	} {
@@ -363,7 +377,8 @@ func TestTestGenerate(t *testing.T) {
 	for _, limit := range []int{1, 5, lines - 1} {
 		few := netpold(t, "test", "--generate", "--limit", fmt.Sprint(limit), "--manifests", shop)
 		few.want(t, 0, fmt.Sprintf("\n# %d more are left out: raise --limit %d.\n", lines-limit, limit), "")
-		if kept, _, _ := strings.Cut(few.stdout, "\n\n# "+fmt.Sprint(lines-limit)); !strings.HasPrefix(got.stdout, kept) {
+		kept, _, _ := strings.Cut(few.stdout, "\n\n# "+fmt.Sprint(lines-limit))
+		if !strings.HasPrefix(got.stdout, kept) {
 			t.Errorf("the first %d are others:\n%s", limit, few.stdout)
 		}
 	}
@@ -372,9 +387,11 @@ func TestTestGenerate(t *testing.T) {
 		t.Errorf("with --limit %d something is left out", lines)
 	}
 	server := serve(t, "--manifests", shop)
-	netpold(t, "test", "--generate", "--server", server.addr).want(t, 2, "", "--generate: a server does not tell what it holds")
+	got = netpold(t, "test", "--generate", "--server", server.addr)
+	got.want(t, 2, "", "--generate: a server does not tell what it holds")
 	empty := writeFile(t, "empty.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n")
-	netpold(t, "test", "--generate", "-q", "--manifests", empty).want(t, 2, "", "--generate: nothing to claim")
+	got = netpold(t, "test", "--generate", "-q", "--manifests", empty)
+	got.want(t, 2, "", "--generate: nothing to claim")
 }
 
 // What is generated of any cluster holds.
@@ -388,10 +405,11 @@ func TestTestGenerateRandom(t *testing.T) {
 		}
 		source.Apply(changes...)
 		text, held, err := cli.Generate(t.Context(), source)
-		if err != nil && strings.Contains(err.Error(), "nothing to claim") || err != nil && strings.Contains(err.Error(), "has no assertion") {
+		switch {
+		case err == nil:
+		case strings.Contains(err.Error(), "nothing to claim"), strings.Contains(err.Error(), "has no assertion"):
 			continue
-		}
-		if err != nil {
+		default:
 			t.Fatalf("seed %d: %v\n%s", seed, err, text)
 		}
 		if !strings.HasPrefix(held, "all ") && !strings.HasPrefix(held, "1 assertion holds") {

@@ -23,9 +23,11 @@ type batcher struct {
 	atOnce int
 }
 
-// ask returns the answer, or the error, of each question, in order. It makes calls of as many as the server takes, and
-// also returns the first error of a whole call.
-func (b *batcher) ask(ctx context.Context, questions []*netpoldv1.AllowedRequest) ([]*netpoldv1.BatchAnswer, error) {
+// ask returns the answer, or the error, of each question, in order. It makes calls of as many as the server
+// takes, and also returns the first error of a whole call.
+func (b *batcher) ask(
+	ctx context.Context, questions []*netpoldv1.AllowedRequest,
+) ([]*netpoldv1.BatchAnswer, error) {
 	answers := make([]*netpoldv1.BatchAnswer, 0, len(questions))
 	var first error
 	for len(questions) > 0 {
@@ -42,8 +44,9 @@ func (b *batcher) ask(ctx context.Context, questions []*netpoldv1.AllowedRequest
 			if first == nil {
 				first = err
 			}
+			answer := &netpoldv1.BatchAnswer_Error{Error: failed}
 			for range n {
-				answers = append(answers, &netpoldv1.BatchAnswer{Answer: &netpoldv1.BatchAnswer_Error{Error: failed}})
+				answers = append(answers, &netpoldv1.BatchAnswer{Answer: answer})
 			}
 		default:
 			answers = append(answers, some...)
@@ -71,13 +74,15 @@ func (b *batcher) call(
 ) ([]*netpoldv1.BatchAnswer, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.inv.config.Client.Timeout)
 	defer cancel()
-	response, err := b.asker.BatchAllowed(ctx, &netpoldv1.BatchAllowedRequest{Questions: questions, AtLeast: b.atLeast})
+	request := &netpoldv1.BatchAllowedRequest{Questions: questions, AtLeast: b.atLeast}
+	response, err := b.asker.BatchAllowed(ctx, request)
 	if err != nil {
 		return nil, err
 	}
 	answers := response.GetAnswers()
 	if len(answers) != len(questions) {
-		return nil, status.Errorf(codes.Internal, "the server gave %d answers to %d questions", len(answers), len(questions))
+		return nil, status.Errorf(codes.Internal, "the server gave %d answers to %d questions",
+			len(answers), len(questions))
 	}
 	for _, answer := range answers {
 		alone(answer)
@@ -88,7 +93,8 @@ func (b *batcher) call(
 // inBatch matches what a server puts before the fields of a question in a batch.
 var inBatch = regexp.MustCompile(`\bquestions\[\d+\]\.?`)
 
-// alone makes an answer that of a question asked alone. Readers need not know which lines were asked together.
+// alone makes an answer that of a question asked alone. Readers need not know which lines were asked
+// together.
 func alone(answer *netpoldv1.BatchAnswer) {
 	st := answer.GetError()
 	if st == nil {

@@ -227,8 +227,8 @@ func (g *generator) claim(s, d generated, from, to []engine.Endpoint) {
 		case wrong != nil:
 			g.note(fmt.Sprintf("%s has no answer: %v", port, wrong))
 		case yes > 0 && no > 0:
-			g.note(fmt.Sprintf("%s -> %s %s is allowed for a part of the addresses outside, and denied for others.",
-				s.words, d.words, port))
+			g.note(fmt.Sprintf("%s -> %s %s is allowed for a part of the addresses outside, "+
+				"and denied for others.", s.words, d.words, port))
 		case yes > 0:
 			allowed = append(allowed, port.String())
 		default:
@@ -239,8 +239,8 @@ func (g *generator) claim(s, d generated, from, to []engine.Endpoint) {
 	g.line(s, d, denied, "denied")
 }
 
-// note writes a comment, unless it is the one before: what keeps a destination from an answer is the same for every
-// source.
+// note writes a comment, unless it is the one before. What keeps a destination from an answer is the same for
+// every source.
 func (g *generator) note(text string) {
 	if text != g.noted {
 		g.noted = text

@@ -3,10 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
-	"slices"
-	"strings"
 
 	netpold "github.com/netpold/netpold/clients/go"
 	"github.com/netpold/netpold/cmd/assertion"
@@ -37,7 +34,8 @@ type result struct {
 	explanation string
 }
 
-// unanswered returns the assertions of files as results without an answer, for a run in which none could be asked.
+// unanswered returns the assertions of files as results without an answer, for a run in which none could be
+// asked.
 func unanswered(files []assertionFile, message string) []result {
 	var all []result
 	for _, file := range files {
@@ -58,7 +56,8 @@ func resultOf(file string, a *assertion.Assertion) result {
 // testRun asks what assertions claim, from one state where that can be had.
 type testRun struct {
 	batcher
-	// snapshot is what a local asker answers from, and outside its parts of the outside; nil if a server answers.
+	// snapshot is what a local asker answers from, and outside its parts of the outside; nil if a server
+	// answers.
 	snapshot *engine.Snapshot
 	outside  *engine.Outside
 
@@ -76,20 +75,8 @@ func newTestRun(inv *invocation, from asker) *testRun {
 	return r
 }
 
-// claim is what an assertion claims of one port, and what the answers so far say. It asks several questions if an end
-// is any.
-type claim struct {
-	of   *assertion.Assertion
-	port assertion.Port
-	// as is the first question that is answered as claimed, and other the first that is not; wrong says how that is.
-	as, other *netpoldv1.AllowedRequest
-	wrong     string
-	// failure is the first error that a question was answered with.
-	failure string
-}
-
-// results asks everything, as many questions at a time as fit into one call. It returns an error if nothing can be
-// asked at all.
+// results asks everything, as many questions at a time as fit into one call. It returns an error if nothing
+// can be asked at all.
 func (r *testRun) results(ctx context.Context, files []assertionFile) ([]result, error) {
 	var all []result
 	var claims [][]*claim
@@ -175,22 +162,6 @@ func (r *testRun) ask(ctx context.Context) error {
 	return nil
 }
 
-// hear takes the answer to one question.
-func (c *claim) hear(q *netpoldv1.AllowedRequest, answer *netpoldv1.BatchAnswer) {
-	if st := answer.GetError(); st != nil {
-		if c.failure == "" {
-			c.failure = st.GetMessage()
-		}
-		return
-	}
-	switch wrong := contradiction(c.of, answer.GetResponse()); {
-	case wrong == "" && c.as == nil:
-		c.as = q
-	case wrong != "" && c.other == nil:
-		c.other, c.wrong = q, wrong
-	}
-}
-
 // judge adds to a result how one port came out.
 func (r *testRun) judge(ctx context.Context, out *result, c *claim) error {
 	verdict, message := c.verdict()
@@ -256,53 +227,6 @@ func engineEndpoint(end *netpoldv1.Endpoint) engine.Endpoint {
 		return engine.ByLabels(&engine.LabelledPod{Namespace: e.Labels.GetNamespace(), IP: addr})
 	}
 	return engine.Endpoint{}
-}
-
-// verdict returns how the port came out, and what is the case instead.
-func (c *claim) verdict() (outcome, string) {
-	switch {
-	case c.failure != "":
-		return noReply, fmt.Sprintf("%s has no answer: %s", c.port, c.failure)
-	case c.other == nil:
-		return holds, ""
-	}
-	message := fmt.Sprintf("%s is %s", c.port, c.wrong)
-	anyEnd, preposition := (*netpoldv1.AllowedRequest).GetSrc, "from"
-	if c.of.Src.Endpoint != nil {
-		anyEnd, preposition = (*netpoldv1.AllowedRequest).GetDst, "to"
-	}
-	if c.of.Src.Endpoint == nil || c.of.Dst.Endpoint == nil {
-		message += " " + preposition + " " + anyEnd(c.other).GetIp()
-		if c.as != nil {
-			message += ", though as claimed " + preposition + " " + anyEnd(c.as).GetIp()
-		}
-	}
-	return fails, message
-}
-
-// contradiction returns what an answer says instead of what is claimed; empty if it agrees.
-func contradiction(a *assertion.Assertion, answer *netpoldv1.AllowedResponse) string {
-	switch {
-	case answer.GetAllowed() && !a.Allowed:
-		return "allowed"
-	case !answer.GetAllowed() && a.Allowed:
-		return "denied"
-	case a.Allowed || a.By == "":
-		return ""
-	}
-	side := answer.GetIngress()
-	if answer.GetReason() == netpoldv1.Reason_REASON_DENIED_AT_EGRESS {
-		side = answer.GetEgress()
-	}
-	named := side.GetIsolatedBy()
-	switch total := int(side.GetIsolatedByTotal()); {
-	case slices.Contains(named, a.By):
-		return ""
-	case total > len(named):
-		return fmt.Sprintf("denied by %d policies, and %s is not among the first %d", total, a.By, len(named))
-	default:
-		return "denied by " + strings.Join(named, ", ")
-	}
 }
 
 // explain returns what check prints of a question.

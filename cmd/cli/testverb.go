@@ -37,21 +37,26 @@ type testVerb struct {
 func (inv *invocation) testVerb() *cobra.Command {
 	v := &testVerb{inv: inv}
 	v.cmd = &cobra.Command{
-		Use:   "test {FILE... | --generate} [--manifests PATH | --server HOST:PORT | --kubeconfig FILE] [flags]",
+		Use: "test {FILE... | --generate} " +
+			"[--manifests PATH | --server HOST:PORT | --kubeconfig FILE] [flags]",
 		Short: "Test that policies allow and deny what assertions claim",
-		Long: "test asks what assertions claim, and fails when one does not hold: policies tested as code is.\n\n" +
+		Long: "test asks what assertions claim, and fails when one does not hold: " +
+			"policies tested as code is.\n\n" +
 			"An assertion is a line, in the words of 'netpold check':\n" +
 			"  deploy/shop/frontend -> svc/shop/cart 7070/TCP = allowed\n" +
 			"  deploy/shop/frontend -> shop/redis-0 6379 = denied by shop/default-deny  # a comment\n" +
 			"  any -> deploy/shop/cart 80,443,8080 = denied\n\n" +
-			"A port without a protocol is TCP. With several ports all must be as claimed. \"any\" is every address outside the\n" +
-			"cluster, as source or destination: all of them must be as claimed. \"denied by\" holds when the named policy isolates\n" +
-			"the side that denies. Files of YAML have the same as {assertions: [{src, dst, ports, allowed, by}]}.\n\n" +
-			"With --generate it prints the assertions that hold today: workload to workload and Service, from and to any.\n\n" +
+			"A port without a protocol is TCP. With several ports all must be as claimed. \"any\" is every\n" +
+			"address outside the cluster, as source or destination: all of them must be as claimed. \"denied\n" +
+			"by\" holds when the named policy isolates the side that denies. Files of YAML have the same as\n" +
+			"{assertions: [{src, dst, ports, allowed, by}]}.\n\n" +
+			"With --generate it prints the assertions that hold today: workload to workload and Service, from\n" +
+			"and to any.\n\n" +
 			"Exit code: 0 all hold; 1 one does not; 2 error, or one that has no answer.",
 		Example: "  netpold test policies.txt --manifests deploy/\n" +
 			"  netpold test --generate --manifests deploy/ > policies.txt\n" +
-			"  kubectl kustomize overlays/prod | netpold test policies.txt --manifests - -o junit > results.xml",
+			"  kubectl kustomize overlays/prod |\n" +
+			"    netpold test policies.txt --manifests - -o junit > results.xml",
 		Args: cobra.ArbitraryArgs,
 	}
 	f := v.cmd.Flags()
@@ -69,15 +74,18 @@ func (v *testVerb) usage(files []string) error {
 	given := v.cmd.Flags().Changed
 	switch {
 	case v.generates && len(files) > 0:
-		return usageError(v.cmd, "--generate takes no file: it prints assertions; redirect them into %s", files[0])
+		return usageError(v.cmd, "--generate takes no file: it prints assertions; redirect them into %s",
+			files[0])
 	case v.generates && (given("output") || v.verbose):
 		return usageError(v.cmd, "--generate prints assertions: leave -o and -v out")
 	case !v.generates && given("limit"):
 		return usageError(v.cmd, "--limit goes with --generate")
 	case !v.generates && len(files) == 0:
-		return usageError(v.cmd, "no file of assertions: give one or more, - for standard input, or --generate")
+		return usageError(v.cmd, "no file of assertions: "+
+			"give one or more, - for standard input, or --generate")
 	case slices.Contains(files, "-") && slices.Contains(v.inv.config.State.Manifests, "-"):
-		return usageError(v.cmd, "--manifests - and the file - exclude each other: standard input can be read once")
+		return usageError(v.cmd, "--manifests - and the file - exclude each other: "+
+			"standard input can be read once")
 	}
 	return nil
 }
@@ -123,7 +131,8 @@ func (v *testVerb) ask(ctx context.Context, files []assertionFile) ([]result, er
 	return results, nil
 }
 
-// broken returns the error of a run that could ask nothing. A machine that reads the results finds it there, too.
+// broken returns the error of a run that could ask nothing. A machine that reads the results finds it there,
+// too.
 func (v *testVerb) broken(err error, results []result) error {
 	if v.output == textOutput {
 		return err
@@ -154,7 +163,9 @@ func (v *testVerb) read(names []string) (files []assertionFile, unread []result,
 				place = fmt.Sprintf("%s:%d", name, w.Line)
 			}
 			errs = append(errs, fmt.Errorf("%s: %w", place, w.Err))
-			unread = append(unread, result{file: name, line: w.Line, outcome: noReply, message: w.Err.Error()})
+			unread = append(unread, result{
+				file: name, line: w.Line, outcome: noReply, message: w.Err.Error(),
+			})
 		}
 		files = append(files, assertionFile{name, list})
 	}

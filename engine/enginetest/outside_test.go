@@ -11,8 +11,8 @@ import (
 	"github.com/netpold/netpold/engine/enginetest"
 )
 
-// Without an endpoint the parts are those of all blocks: for every address outside the cluster there is one that the
-// same blocks contain (S5, S19), and none is the cluster's.
+// Without an endpoint the parts are those of all blocks: for every address outside the cluster there is one
+// that the same blocks contain (S5, S19), and none is the cluster's.
 func TestOutsideStandsForEveryAddress(t *testing.T) {
 	for seed := range uint64(400) {
 		objects, snapshot := clusterOf(seed)
@@ -27,7 +27,8 @@ func TestOutsideStandsForEveryAddress(t *testing.T) {
 		}
 		for _, addr := range edges(objects) {
 			if !owned(objects, addr) && !signatures[holding(objects, addr)] {
-				t.Fatalf("seed %d: nothing stands for %v among %v\n%s", seed, addr, outside, enginetest.ObjectsText(objects))
+				t.Fatalf("seed %d: nothing stands for %v among %v\n%s", seed, addr, outside,
+					enginetest.ObjectsText(objects))
 			}
 		}
 		if v4 := parts.Addresses(engine.IPv4); slices.ContainsFunc(v4, netip.Addr.Is6) || len(v4) == 0 {
@@ -36,7 +37,8 @@ func TestOutsideStandsForEveryAddress(t *testing.T) {
 	}
 }
 
-// With an endpoint, every question between it and an address outside is answered as one of the parts is (S5, S19).
+// With an endpoint, every question between it and an address outside is answered as one of the parts is (S5,
+// S19).
 func TestOutsideOfAnEndpointAnswersAsEveryAddress(t *testing.T) {
 	fewer, asked := 0, 0
 	for seed := range uint64(300) {
@@ -62,8 +64,8 @@ func TestOutsideOfAnEndpointAnswersAsEveryAddress(t *testing.T) {
 				for _, addr := range borders {
 					asked++
 					if got := answersBetween(snapshot, addr, end, other); !answers[got] {
-						t.Fatalf("seed %d: no part of %v answers as %v does with %+v: %s\n%s", seed, outside, addr, end, got,
-							enginetest.ObjectsText(objects))
+						t.Fatalf("seed %d: no part of %v answers as %v does with %+v: %s\n%s",
+							seed, outside, addr, end, got, enginetest.ObjectsText(objects))
 					}
 				}
 			}
@@ -84,8 +86,8 @@ func clusterOf(seed uint64) ([]engine.Object, *engine.Snapshot) {
 	return objects, cluster.Snapshot()
 }
 
-// answersBetween returns, in words, the family of addr and the decisions from it and to it, on the port of like and
-// on others.
+// answersBetween returns, in words, the family of addr and the decisions from it and to it, on the port of
+// like and on others.
 func answersBetween(s *engine.Snapshot, addr netip.Addr, end engine.Endpoint, like engine.Query) string {
 	var b strings.Builder
 	fmt.Fprint(&b, addr.Is4())
@@ -112,7 +114,8 @@ func owned(objects []engine.Object, addr netip.Addr) bool {
 	return slices.ContainsFunc(objects, func(o engine.Object) bool {
 		switch o := o.(type) {
 		case *engine.Pod:
-			return !o.Finished && (slices.Contains(o.IPs, addr) || o.Node != "" && slices.Contains(o.HostIPs, addr))
+			return !o.Finished &&
+				(slices.Contains(o.IPs, addr) || o.Node != "" && slices.Contains(o.HostIPs, addr))
 		case *engine.Node:
 			return slices.Contains(o.IPs, addr)
 		case *engine.Service:
@@ -138,7 +141,8 @@ func blocksOf(objects []engine.Object, yield func(*engine.IPBlock)) {
 		}
 		for _, rule := range rules {
 			for _, peer := range rule.Peers {
-				if b := peer.Block; b == nil || peer.Namespaces != nil || peer.Pods != nil || !b.CIDR.IsValid() ||
+				if b := peer.Block; b == nil || peer.Namespaces != nil || peer.Pods != nil ||
+					!b.CIDR.IsValid() ||
 					slices.ContainsFunc(b.Except, func(e netip.Prefix) bool { return !e.IsValid() }) {
 					continue // which matches nothing (S23)
 				}
