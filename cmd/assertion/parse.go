@@ -149,8 +149,8 @@ func parseLine(line string) (Assertion, error) {
 		a.By, wrong = parsePolicy(claim[2])
 		err = errors.Join(err, wrong)
 	default:
-		err = errors.Join(err, fmt.Errorf("%q is no claim: write allowed, denied or denied by NAMESPACE/POLICY",
-			clipped(strings.Join(claim, " "))))
+		err = errors.Join(err, fmt.Errorf("%q is no claim: "+
+			"write allowed, denied or denied by NAMESPACE/POLICY", clipped(strings.Join(claim, " "))))
 	}
 	return a, oneLine(err)
 }
