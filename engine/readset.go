@@ -153,7 +153,7 @@ func (t *tracer) visitEndpoint(e *Endpoint) {
 	case endpointIP:
 		t.visitAddress(e.ip)
 	case endpointPod:
-		t.visitPod(t.state.pod(e.namespace, e.name))
+		t.visitPod(t.pod(e.namespace, e.name))
 	case endpointWorkload:
 		t.visitWorkload(workloadKey{e.namespace, e.workload, e.name})
 	case endpointService:
@@ -165,7 +165,7 @@ func (t *tracer) visitEndpoint(e *Endpoint) {
 
 // visitAddress meets whatever owns an address (S5): a Pod, or the claims of which the best is a Node's.
 func (t *tracer) visitAddress(ip netip.Addr) {
-	switch a := t.state.address(ip); {
+	switch a := t.address(ip); {
 	case a == nil:
 		t.visit(record{})
 	case a.pod != nil:
@@ -194,7 +194,7 @@ func (t *tracer) visitPod(p *pod) {
 		return // has no addresses, and counts nowhere
 	}
 	for _, ip := range p.ips {
-		if a := t.state.address(ip); a == nil || a.pod != p && (a.pod != nil || !p.host) {
+		if a := t.address(ip); a == nil || a.pod != p && (a.pod != nil || !p.host) {
 			t.differs = true
 			return
 		}
@@ -212,7 +212,7 @@ func (t *tracer) visitWorkload(key workloadKey) {
 		if t.differs {
 			return
 		}
-		t.visitPod(t.state.pod(key.namespace, name))
+		t.visitPod(t.pod(key.namespace, name))
 	}
 }
 
@@ -232,7 +232,7 @@ func (t *tracer) visitService(key nameKey) {
 			}
 			if e := &slice.Endpoints[i]; e.Addr.IsValid() {
 				t.visitAddress(e.Addr.Unmap())
-			} else if p := t.state.pod(key.namespace, e.Pod); p != nil {
+			} else if p := t.pod(key.namespace, e.Pod); p != nil {
 				t.visitPod(p)
 			} else {
 				t.visit(record{})

@@ -10,7 +10,7 @@ import (
 
 // InFlags returns err with each wrong field of a [server.Config] called by its flag: "--max-batch 0: give 1 or more".
 func InFlags(err error) error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // only the outermost error can be taken apart
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var errs []error
 		for _, one := range joined.Unwrap() {
 			errs = append(errs, InFlags(one))

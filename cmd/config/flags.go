@@ -66,7 +66,7 @@ func (c *Config) serverFlags() *pflag.FlagSet {
 	f.DurationVar(&c.State.MaxStaleness, "max-staleness", live.DefaultMaxStaleness,
 		"`DURATION` without a sign of life from a cluster after which the state is stale; 0s for never")
 	f.Var(NewChoice((*string)(&s.WhenStale), string(server.AnswerWhenStale), string(server.DenyWhenStale)), "when-stale",
-		"what becomes of questions then: answers that say that they are stale, or errors")
+		"while stale: answer and set stale=true, or return UNAVAILABLE")
 	f.IntVar(&s.MaxBatch, "max-batch", s.MaxBatch, "most questions (`N`) in one BatchAllowed call, and in one batch of a stream")
 	f.IntVar(&s.CacheSize, "cache-size", s.CacheSize,
 		"decisions (`N`) about workloads and Services that are remembered while they hold; 0 for none")
