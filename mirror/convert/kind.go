@@ -17,8 +17,8 @@ type Object interface {
 	runtime.Object
 }
 
-// Kind is a kind of Kubernetes objects that decisions depend on. It is mirrored and has Empty, or it is a workload and has
-// Template. A Kind must not be modified.
+// Kind is a kind of Kubernetes objects that decisions depend on. It is mirrored and has Empty, it is a workload and has
+// Template, or it is Endpoints, which become EndpointSlices. A Kind must not be modified.
 type Kind struct {
 	// Name is the kind as manifests write it. Example: "NetworkPolicy".
 	Name string
@@ -56,9 +56,9 @@ func Kinds() []Kind { return mirrored[:] }
 // WorkloadKinds returns the kinds that make Pods of a template.
 func WorkloadKinds() []Kind { return workloads }
 
-// KindNamed returns the kind of that name, mirrored or a workload. It reports whether there is one.
+// KindNamed returns the kind of that name: mirrored, a workload, or read from files alone. It reports whether there is one.
 func KindNamed(name string) (*Kind, bool) {
-	for _, list := range [][]Kind{mirrored[:], workloads} {
+	for _, list := range [][]Kind{mirrored[:], workloads, inFiles} {
 		for i := range list {
 			if list[i].Name == name {
 				return &list[i], true
@@ -81,7 +81,7 @@ func KindOf(o engine.Object) *Kind {
 
 // HasGroup reports whether some kind is of the API group.
 func HasGroup(group string) bool {
-	for _, list := range [][]Kind{mirrored[:], workloads} {
+	for _, list := range [][]Kind{mirrored[:], workloads, inFiles} {
 		for i := range list {
 			if list[i].Group() == group {
 				return true

@@ -70,6 +70,18 @@ var workloads = []Kind{
 	workload("CronJob", "cronjobs", batchv1.SchemeGroupVersion, batchv1.AddToScheme, cronJobTemplate),
 }
 
+// inFiles are the kinds that files are read for and a live cluster is not: the API server mirrors Endpoints into
+// EndpointSlices (S24).
+var inFiles = []Kind{
+	{
+		Name: "Endpoints", Resource: "endpoints", Namespaced: true,
+		Versions: []Version{{
+			GroupVersion: corev1.SchemeGroupVersion, AddToScheme: corev1.AddToScheme, New: func() Object { return &EndpointsObject{} },
+		}},
+		ValidateName: apivalidation.NameIsDNSSubdomain,
+	},
+}
+
 // workload returns the kind whose objects are Ts, and which template reads.
 func workload[T any, P pointer[T]](
 	name, resource string, of schema.GroupVersion, addToScheme func(*runtime.Scheme) error, template func(P) Template,

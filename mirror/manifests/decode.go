@@ -28,6 +28,10 @@ func (r *reading) convert(at place, kind *convert.Kind, raw []byte) {
 	if !r.decode(at, kind, raw, object) {
 		return
 	}
+	if endpoints, ok := object.(*convert.EndpointsObject); ok {
+		r.endpoints = append(r.endpoints, placedEndpoints{at, endpoints})
+		return
+	}
 	if kind.Template != nil {
 		r.template(at, object, kind.Template(object))
 		return

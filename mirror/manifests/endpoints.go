@@ -22,11 +22,34 @@ func (r *reading) finish() []engine.Object {
 		byNamespace[p.Namespace] = append(byNamespace[p.Namespace], p)
 	}
 	for _, s := range r.services {
+		if len(s.Spec.Selector) == 0 && s.Spec.Type != corev1.ServiceTypeExternalName && !r.sliced[identity{"Service", s.Namespace, s.Name}] {
+			r.mirrorEndpoints(s)
+		}
 		if len(s.Spec.Selector) > 0 && s.Spec.Type != corev1.ServiceTypeExternalName && !r.sliced[identity{"Service", s.Namespace, s.Name}] {
 			r.slicesOf(s, byNamespace[s.Namespace])
 		}
 	}
 	return r.objects
+}
+
+// placedEndpoints is an Endpoints object and where it is.
+type placedEndpoints struct {
+	at     place
+	object *convert.EndpointsObject
+}
+
+// mirrorEndpoints adds the EndpointSlices that the API server makes of a Service's Endpoints object (S24).
+func (r *reading) mirrorEndpoints(s *corev1.Service) {
+	for _, e := range r.endpoints {
+		if e.object.Namespace != s.Namespace || e.object.Name != s.Name || !convert.IsMirrored(e.object) {
+			continue
+		}
+		made, problems := convert.Endpoints(e.object)
+		r.found(e.at, "", problems)
+		for _, slice := range made {
+			r.objects = append(r.objects, slice)
+		}
+	}
 }
 
 // maxMadeEndpoints is how many endpoints are made of all Services together: the Pods of every selector would else be counted

@@ -145,7 +145,7 @@ func others(version string) []string {
 	case "":
 		if version == "v1" {
 			return []string{
-				"Binding", "ComponentStatus", "Config", "ConfigMap", "Endpoints", "Event", "LimitRange", "PersistentVolume",
+				"Binding", "ComponentStatus", "Config", "ConfigMap", "Event", "LimitRange", "PersistentVolume",
 				"PersistentVolumeClaim", "PodTemplate", "ResourceQuota", "Secret", "ServiceAccount", "Status",
 			}
 		}

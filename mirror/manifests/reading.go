@@ -41,6 +41,8 @@ type reading struct {
 	// templatePods is how many Pods the workloads stand for so far.
 	templatePods int
 	services     []*corev1.Service
+	// endpoints are the Endpoints objects, which count for Services without a selector and EndpointSlices (S24).
+	endpoints []placedEndpoints
 	// madeEndpoints is how many endpoints were made of Services so far, of at most mostEndpoints.
 	madeEndpoints, mostEndpoints int
 	// sliced are the Services that have EndpointSlices.
