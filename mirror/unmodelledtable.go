@@ -1,6 +1,9 @@
 package mirror
 
-import "slices"
+import (
+	"slices"
+	"sync"
+)
 
 // UnmodelledResource is a resource whose objects decide traffic and that netpold does not model.
 type UnmodelledResource struct {
@@ -54,12 +57,17 @@ func UnmodelledResources() []UnmodelledResource {
 	return table
 }
 
+// unmodelledByKind finds an entry by group and kind.
+var unmodelledByKind = sync.OnceValue(func() map[[2]string]UnmodelledResource {
+	byKind := map[[2]string]UnmodelledResource{}
+	for _, r := range UnmodelledResources() {
+		byKind[[2]string{r.Group, r.Kind}] = r
+	}
+	return byKind
+})
+
 // FindUnmodelled returns the entry of a kind, and whether there is one.
 func FindUnmodelled(group, kind string) (UnmodelledResource, bool) {
-	for _, r := range UnmodelledResources() {
-		if r.Group == group && r.Kind == kind {
-			return r, true
-		}
-	}
-	return UnmodelledResource{}, false
+	r, ok := unmodelledByKind()[[2]string{group, kind}]
+	return r, ok
 }

@@ -72,6 +72,9 @@ func (s *Source) publish(b batch) {
 	}
 	s.present.Store(next)
 	close(was.next)
+	if was.Snapshot != nil {
+		mirror.LogPolicies(s.log, was.Snapshot, b.changes)
+	}
 }
 
 // State is the present state; false before the first (S26).

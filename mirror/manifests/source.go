@@ -219,6 +219,9 @@ func (s *Source) publish(result Result, c content) {
 			s.log.Warn("manifests", attributes(&p)...)
 		}
 	}
+	if was != nil {
+		mirror.LogPolicies(s.log, was.Snapshot, changes)
+	}
 	s.logRemovedPolicies(changes, result.Report.Counts["networkpolicies"])
 	s.log.Info("manifests taken", "path", s.options.paths(), "files", result.Report.Files, "changes", len(changes),
 		"revision", next.Snapshot.Revision())

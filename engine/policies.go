@@ -1,0 +1,10 @@
+package engine
+
+// Policy returns a NetworkPolicy by its name, and whether there is one. It must not be modified.
+func (s *Snapshot) Policy(namespace, name string) (*Policy, bool) {
+	p, ok := s.policies.Get(nameKey{namespace, name})
+	if !ok {
+		return nil, false
+	}
+	return p.source, true
+}
