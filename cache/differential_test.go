@@ -37,7 +37,7 @@ type history struct {
 
 func newHistory(seed uint64) *history {
 	h := &history{
-		random:  enginetest.NewRandom(seed),
+		random:  enginetest.NewRandom(seed).WithTiers(),
 		cluster: engine.NewCluster(engine.Options{IPBlockIgnoresPods: seed%4 == 3}),
 		state:   enginetest.State{},
 	}

@@ -49,6 +49,8 @@ func (s *state) addressParty(ip netip.Addr, a *address) party {
 		p.inCluster, p.isNode, p.node = true, a.pod == nil, a.node()
 		if a.pod != nil {
 			p.pod, p.class = a.pod, s.classes.At(a.class)
+		} else {
+			p.nodeClass = s.nodeClassAt(p.node)
 		}
 	}
 	return p
@@ -59,6 +61,8 @@ func (s *state) podParty(p *pod) party {
 	found := party{pod: p, node: p.node, isNode: p.host, inCluster: true, addrs: s.addressesOf(p)}
 	if p.class != noClass {
 		found.class = s.classes.At(p.class)
+	} else {
+		found.nodeClass = s.nodeClassAt(p.node)
 	}
 	return found
 }

@@ -133,7 +133,7 @@ func (c *choice) decide(src *party, q *Query, o Options) tally {
 		}
 		for j := range c.backends[i] {
 			var d Decision
-			decideOrExempt(src, &c.backends[i][j].party, q.Protocol, c.backends[i][j].port, t.family, o, &d)
+			decideOrExempt(src, &c.backends[i][j].party, q.Protocol, c.backends[i][j].port, t.family, true, o, &d)
 			t.add(&d)
 		}
 		if t.allowed == t.total && !foreign {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 
 	"github.com/netpold/netpold/engine/internal/persist"
@@ -25,9 +26,13 @@ type class struct {
 
 	namespace string
 	labels    []label
-	// key names the class; tierKeys its tiers.
+	// later are the rule tables to ask after the first one, in the order of tiers.
+	later [directions][]*ruleTable
+	// usesBlocks reports whether some rule table of a direction does.
+	usesBlocks [directions]bool
+	// key names the class; tableKeys its rule tables.
 	key       string
-	tableKeys [directions]string
+	tableKeys [directions][tiers]string
 }
 
 func newClass(namespace string, labels []label, ports []NamedPort, key string) *class {
@@ -46,13 +51,59 @@ func (c *class) hasNamedPort(name string, protocol Protocol, port uint16) bool {
 	return false
 }
 
-// asksAddress reports whether some rule of direction d has an ipBlock, so that the address of the peer takes part.
-func (c *class) asksAddress(d direction) bool {
-	return c != nil && slices.ContainsFunc(c.hot.tiers[d][:], func(t *ruleTable) bool { return t != nil && t.usesBlocks })
+// asksAddress reports whether some rule of direction d has a block, so that the address of the peer takes part.
+func (c *class) asksAddress(d direction) bool { return c != nil && c.usesBlocks[d] }
+
+// restricted reports whether any policy, of whatever tier, restricts direction d.
+func (c *class) restricted(d direction) bool { return c != nil && c.hot.tables[d] != nil }
+
+// tables yields the rule tables of direction d in the order in which they are asked.
+func (c *class) tables(d direction) iter.Seq[*ruleTable] {
+	return func(yield func(*ruleTable) bool) {
+		if first := c.hot.tables[d]; first == nil || !yield(first) {
+			return
+		}
+		for _, t := range c.later[d] {
+			if !yield(t) {
+				return
+			}
+		}
+	}
 }
 
-// isolated reports whether any policy restricts direction d (S12, S13).
-func (c *class) isolated(d direction) bool { return c != nil && c.hot.tiers[d] != tiers{} }
+// askLater is [hotClass.ask] for the tables after the first.
+func (c *class) askLater(d direction, protocol Protocol, port uint16, p *peer) (by *ruleTable, rank uint32, does Action) {
+	for _, t := range c.later[d] {
+		if rank, does := t.answer(protocol, port, p); does != Pass {
+			return t, rank, does
+		}
+	}
+	return nil, noRank, Allow
+}
+
+// networkPolicies returns the rule table of the NetworkPolicies that isolate the class in direction d, or nil (S12).
+func (c *hotClass) networkPolicies(d direction) *ruleTable {
+	first := c.tables[d]
+	if first == nil || first.tier == NetworkPolicies {
+		return first
+	}
+	for _, t := range c.cold.later[d] {
+		if t.tier == NetworkPolicies {
+			return t
+		}
+	}
+	return nil
+}
+
+// addTable adds a rule table, which comes after those that were added before.
+func (c *class) addTable(d direction, t *ruleTable) {
+	c.usesBlocks[d] = c.usesBlocks[d] || t.usesBlocks
+	if c.hot.tables[d] == nil {
+		c.hot.tables[d] = t
+		return
+	}
+	c.later[d] = append(c.later[d], t)
+}
 
 // classRef finds a class by key, and counts its Pods.
 type classRef struct {
@@ -101,15 +152,15 @@ func (s *state) selectionOf(namespace string, podLabels []label) selection {
 		}
 	})
 	slices.Sort(found.peers)
-	slices.SortFunc(found.policies, byPolicyName)
+	slices.SortFunc(found.policies, comparePolicies)
 	return found
 }
 
-// isolating returns those of policies that isolate in direction d (S11, S12).
-func isolating(policies []*policy, d direction) []*policy {
+// restricting returns those of policies that are of a tier and restrict direction d (S11, S12, S32).
+func restricting(policies []*policy, tier Tier, d direction) []*policy {
 	var list []*policy
 	for _, p := range policies {
-		if p.isolates[d] {
+		if p.tier == tier && p.isolates[d] {
 			list = append(list, p)
 		}
 	}
@@ -121,17 +172,13 @@ func (s *state) hypotheticalClass(p *LabelledPod) *class {
 	c := newClass(p.Namespace, sortedLabels(p.Labels), sortedPorts(p.Ports), "")
 	found := s.selectionOf(c.namespace, c.labels)
 	c.hot.setPeers(found.peers)
-	for d := range directions {
-		list := isolating(found.policies, d)
-		if len(list) == 0 {
-			continue
-		}
+	eachTable(found.policies, func(d direction, _ Tier, list []*policy) {
 		shared, ok := s.ruleTables.Get(ruleTableKey(d, list, c.ports))
 		if !ok { // no Pod has these policies, and ports
 			shared.table = newRuleTable(d, list, c.ports)
 		}
-		c.hot.tiers[d][networkPolicyTier] = shared.table
-	}
+		c.addTable(d, shared.table)
+	})
 	return c
 }
 
@@ -150,15 +197,12 @@ func (t *txn) rebuild(id uint32) {
 	found := t.selectionOf(old.namespace, old.labels)
 	c := newClass(old.namespace, old.labels, old.ports, old.key)
 	c.hot.setPeers(found.peers)
-	for d := range directions {
-		if list := isolating(found.policies, d); len(list) > 0 {
-			c.tableKeys[d] = ruleTableKey(d, list, c.ports)
-			c.hot.tiers[d][networkPolicyTier] = t.acquireTable(c.tableKeys[d], d, list, c.ports)
-		}
-	}
-	for _, key := range old.tableKeys { // after the new ones are held, so that a tier that stays is not built again
-		t.releaseTable(key)
-	}
+	eachTable(found.policies, func(d direction, tier Tier, list []*policy) {
+		key := ruleTableKey(d, list, c.ports)
+		c.tableKeys[d][tier] = key
+		c.addTable(d, t.acquireTable(key, d, list, c.ports))
+	})
+	t.releaseTables(old) // after the new ones are acquired, so that a table that stays is not built again
 	t.classes.Set(t.edit, id, c)
 	t.hotClasses.Set(t.edit, id, c.hot)
 }
@@ -171,6 +215,26 @@ func (t *txn) acquireTable(key string, d direction, policies []*policy, ports []
 	shared.classes++
 	t.ruleTables.Set(t.edit, key, shared)
 	return shared.table
+}
+
+// eachTable yields the policies of each rule table that a class needs, in the order in which tables are asked.
+func eachTable(policies []*policy, yield func(d direction, tier Tier, list []*policy)) {
+	for d := range directions {
+		for tier := Admin; tier <= Baseline; tier++ {
+			if list := restricting(policies, tier, d); len(list) > 0 {
+				yield(d, tier, list)
+			}
+		}
+	}
+}
+
+// releaseTables releases all rule tables of a class.
+func (t *txn) releaseTables(c *class) {
+	for d := range directions {
+		for _, key := range c.tableKeys[d] {
+			t.releaseTable(key)
+		}
+	}
 }
 
 func (t *txn) releaseTable(key string) {
@@ -194,6 +258,9 @@ func (t *txn) acquireClass(namespace string, labels []label, ports []NamedPort) 
 		t.classes.Set(t.edit, ref.id, newClass(namespace, labels, ports, key))
 		classPostings(namespace, labels, func(p posting) { t.classIndex.add(t.edit, p, ref.id) })
 		t.dirty[ref.id] = struct{}{}
+		if namespace == nodeScope {
+			t.nodeClasses++
+		}
 	}
 	ref.pods++
 	t.classIDs.Set(t.edit, key, ref)
@@ -209,10 +276,11 @@ func (t *txn) releaseClass(id uint32) {
 		return
 	}
 	t.classIDs.Delete(t.edit, c.key)
-	classPostings(c.namespace, c.labels, func(p posting) { t.classIndex.remove(t.edit, p, id) })
-	for _, key := range c.tableKeys {
-		t.releaseTable(key)
+	if c.namespace == nodeScope {
+		t.nodeClasses--
 	}
+	classPostings(c.namespace, c.labels, func(p posting) { t.classIndex.remove(t.edit, p, id) })
+	t.releaseTables(c)
 	var none *class
 	t.classes.Set(t.edit, id, none)
 	t.hotClasses.Set(t.edit, id, hotClass{}) // which holds nothing of the class's any more

@@ -10,6 +10,9 @@ import (
 type Options struct {
 	// IPBlockIgnoresPods restricts ipBlock to addresses outside the cluster: of no Pod and no Node (S19).
 	IPBlockIgnoresPods bool
+	// LocalAboveTiers allows a Pod's traffic to its own Node, and to itself through a Service, before all tiers; otherwise
+	// only the NetworkPolicy tier is passed by (S44).
+	LocalAboveTiers bool
 }
 
 // Cluster is the mutable mirror of a cluster. One goroutine calls [Cluster.Apply]; any number call [Cluster.Snapshot].
@@ -40,10 +43,10 @@ func (s *Snapshot) with(changes []Change) *Snapshot {
 	next := &Snapshot{state: s.state, revision: s.revision + 1, id: &Identity{}}
 	t := txn{
 		state: &next.state, edit: &persist.Edit{},
-		dirty: map[uint32]struct{}{}, changedKeys: map[scopedKey]struct{}{}, unclassed: map[nameKey]struct{}{},
+		dirty: map[uint32]struct{}{}, changedKeys: map[scopedKey]struct{}{}, unclassed: map[nameKey]struct{}{}, unclassedNodes: map[string]struct{}{},
 	}
 	t.apply(changes)
-	next.counts.Classes = next.classIDs.Len()
+	next.counts.Classes = next.classIDs.Len() - next.nodeClasses
 	return next
 }
 
@@ -71,6 +74,8 @@ func (s *Snapshot) Counts() Counts { return s.counts }
 type Counts struct {
 	// Pods that have not finished; Namespaces and Nodes that have an object.
 	Pods, Namespaces, Policies, Nodes, Services, EndpointSlices int
+	// ClusterPolicies are the cluster-wide policies of all kinds.
+	ClusterPolicies int
 	// Classes are groups of Pods that no selector tells apart; Selectors the distinct ones of all policies.
 	Classes, Selectors int
 }

@@ -11,20 +11,20 @@ func (s *Snapshot) AllowedDirect(src, dst netip.Addr, port uint16, protocol Prot
 		return Unknown, false
 	}
 	reason = NotIsolated
-	if from != nil && from.tiers[egress] != (tiers{}) {
+	if from != nil && from.tables[egress] != nil {
 		p := seenAs(to, dst, to != nil, IPv4, s.options)
-		by, _, says := from.tiers[egress].ask(protocol, port, &p)
-		if says != allow {
+		by, _, does := from.ask(egress, protocol, port, &p)
+		if does != Allow {
 			return DeniedAtEgress, true
 		}
 		if by != nil {
 			reason = AllowedByRule
 		}
 	}
-	if to != nil && to.tiers[ingress] != (tiers{}) {
+	if to != nil && to.tables[ingress] != nil {
 		p := seenAs(from, src, from != nil, IPv4, s.options)
-		by, _, says := to.tiers[ingress].ask(protocol, port, &p)
-		if says != allow {
+		by, _, does := to.ask(ingress, protocol, port, &p)
+		if does != Allow {
 			return DeniedAtIngress, true
 		}
 		if by != nil {
@@ -112,13 +112,16 @@ func (s *state) decideAddresses(q *Query, d *Decision) bool {
 		family := familyOf(q.Src.ip) & familyOf(q.Dst.ip)
 		toDst = seenAs(to, q.Dst.ip, dst != nil, family, s.options)
 		toSrc = seenAs(from, q.Src.ip, src != nil, family, s.options)
+		if s.nodeSelectors > 0 {
+			toDst.class, toSrc.class = s.classAt(to, dst), s.classAt(from, src)
+		}
 	}
 	d.Egress.Allowed, d.Ingress.Allowed = true, true
 	if from != nil {
-		from.tiers[egress].decideSide(q.Protocol, q.Port, &toDst, &d.Egress)
+		from.decideSide(egress, q.Protocol, q.Port, &toDst, &d.Egress)
 	}
 	if to != nil {
-		to.tiers[ingress].decideSide(q.Protocol, q.Port, &toSrc, &d.Ingress)
+		to.decideSide(ingress, q.Protocol, q.Port, &toSrc, &d.Ingress)
 	}
 	d.conclude()
 	return true

@@ -11,9 +11,10 @@ package engine
 // the first rule table to ask. What is rarely read is in class. TestLayout checks the size.
 type hotClass struct {
 	// mask has the bits of peers; see [peerSet].
-	mask  uint64
-	tiers [directions]tiers
-	cold  *class
+	mask uint64
+	// tables are the first to ask in each direction; nil if no policy restricts it. The class has the later ones.
+	tables [directions]*ruleTable
+	cold   *class
 	// peerCount is how many selectors, of those that some rule names as a peer, select the class; few are their ids, by id, or else
 	// they are in the class.
 	peerCount uint32

@@ -161,10 +161,15 @@ func (x *index) choosePostings(s *selector) []posting {
 // candidatePostings yields every posting at which a selector of Pods with these labels in this namespace may be filed.
 func candidatePostings(namespace string, namespaceLabels, podLabels []label, yield func(posting)) {
 	yield(posting{kind: anyPod, scope: namespace})
-	yield(posting{kind: anyPod})
 	for _, l := range podLabels {
 		yield(posting{podValue, namespace, l.key, l.value})
 		yield(posting{podKey, namespace, l.key, ""})
+	}
+	if namespace == nodeScope { // no selector of Pods looks there
+		return
+	}
+	yield(posting{kind: anyPod})
+	for _, l := range podLabels {
 		yield(posting{podValue, "", l.key, l.value})
 		yield(posting{podKey, "", l.key, ""})
 	}
@@ -180,7 +185,9 @@ func classPostings(namespace string, podLabels []label, yield func(posting)) {
 	for _, l := range podLabels {
 		yield(posting{podValue, namespace, l.key, l.value})
 		yield(posting{podKey, namespace, l.key, ""})
-		yield(posting{podValue, "", l.key, l.value})
-		yield(posting{podKey, "", l.key, ""})
+		if namespace != nodeScope {
+			yield(posting{podValue, "", l.key, l.value})
+			yield(posting{podKey, "", l.key, ""})
+		}
 	}
 }

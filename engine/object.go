@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// Object is one thing of the cluster: *Pod, *Namespace, *Node, *Policy, *Service or *EndpointSlice.
+// Object is one thing of the cluster: *Pod, *Namespace, *Node, *Policy, *ClusterPolicy, *Service or *EndpointSlice.
 //
 // An Object given to [Cluster.Apply] belongs to the engine from then on: the caller must not change it, nor what it refers to.
 type Object interface {
@@ -24,6 +24,9 @@ const (
 	KindNode
 	KindService
 	KindEndpointSlice
+	KindClusterNetworkPolicy
+	KindAdminNetworkPolicy
+	KindBaselineAdminNetworkPolicy
 )
 
 // ObjectKey names an object among all objects of a cluster. Its Namespace is empty for kinds that have none.
@@ -108,6 +111,8 @@ type Namespace struct {
 // Node is a Node.
 type Node struct {
 	Name string
+	// Labels of the Node, which peers of cluster-wide policies may ask for (S38).
+	Labels map[string]string
 	// IPs are the addresses of its status, unmapped; host names are left out.
 	IPs []netip.Addr
 	// PodCIDRs are the ranges that its Pods get addresses from. Decisions do not read them.
@@ -133,14 +138,17 @@ type Rule struct {
 	Ports []Port
 }
 
-// Peer is a group of endpoints (S16). The zero Peer, and one with Block beside a selector, matches nothing.
+// Peer is a group of endpoints (S16, S37 to S39). The zero Peer, and one with Block or Nodes beside another field, matches
+// nothing.
 type Peer struct {
-	// Namespaces selects namespaces; nil means the policy's own, where Pods is set.
+	// Namespaces selects namespaces. If Pods is set, nil means the policy's own namespace, and all for a [ClusterPolicy].
 	Namespaces *Selector
 	// Pods selects Pods in them; nil means all, where Namespaces is set.
 	Pods *Selector
 	// Block is a range of addresses; nil for none.
 	Block *IPBlock
+	// Nodes selects Nodes by the labels of their objects, for rules of a [ClusterPolicy] alone (S38); nil for none.
+	Nodes *Selector
 }
 
 // IPBlock matches an address inside CIDR and inside none of Except (S19). A block with an invalid prefix
@@ -155,6 +163,8 @@ type Port struct {
 	Protocol Protocol
 	// Name is a named port of the destination (S21); First and Last are then ignored.
 	Name string
+	// AnyProtocol is set if Name is looked up whatever the protocol, for rules of a [ClusterPolicy] alone (S43).
+	AnyProtocol bool
 	// First and Last are an inclusive range; 1 to 65535 is every port.
 	First, Last uint16
 }

@@ -23,19 +23,28 @@ type Outside struct {
 func (s *Snapshot) Outside() *Outside {
 	o := &Outside{state: &s.state, blocks: map[string][]netip.Prefix{}, parts: map[string][]netip.Addr{}}
 	for _, p := range s.policies.All() {
-		of := p.source.Namespace
-		for _, rules := range p.rules {
-			for i := range rules {
-				for _, b := range rules[i].blocks {
-					o.blocks[of] = append(o.blocks[of], b.CIDR.Masked())
-					for _, e := range b.Except {
-						o.blocks[of] = append(o.blocks[of], e.Masked())
-					}
+		o.addBlocks(p.source.Namespace, p)
+	}
+	for _, p := range s.clusterPolicies.All() {
+		o.addBlocks(everywhere, p)
+	}
+	return o
+}
+
+// everywhere stands for the namespace of a cluster-wide policy, which can select any Pod.
+const everywhere = ""
+
+func (o *Outside) addBlocks(of string, p *policy) {
+	for _, rules := range p.rules {
+		for i := range rules {
+			for _, b := range rules[i].blocks {
+				o.blocks[of] = append(o.blocks[of], b.CIDR.Masked())
+				for _, e := range b.Except {
+					o.blocks[of] = append(o.blocks[of], e.Masked())
 				}
 			}
 		}
 	}
-	return o
 }
 
 // Addresses returns one address of each part, in order of address, of the given families. A question between
@@ -50,6 +59,7 @@ func (o *Outside) Addresses(families Families, others ...Endpoint) []netip.Addr 
 			namespaces = append(namespaces, name)
 		}
 	}
+	namespaces = append(namespaces, everywhere)
 	namespaces = slices.DeleteFunc(namespaces, func(name string) bool { return len(o.blocks[name]) == 0 })
 	slices.Sort(namespaces)
 	namespaces = slices.Compact(namespaces)

@@ -34,11 +34,16 @@ func maskOf(id uint32) uint64 { return 1 << (id * 0x9E3779B1 >> 26) }
 type peer struct {
 	// class is nil if no selector can match, as for a Node or an address outside the cluster (S4, S5).
 	class *hotClass
-	// addr is its address in the family that is decided, not valid where no block matches it (S9, S19).
+	// addr is its address in the family that is decided; not valid if it has none (S9).
 	addr netip.Addr
 	// more are further addresses, where it has several.
 	more []netip.Addr
+	// hidden means that the ipBlocks of NetworkPolicies do not look at its addresses (S19).
+	hidden bool
 }
+
+// showsAddress reports whether the blocks of a rule table look at the addresses of p (S19, S39).
+func (p *peer) showsAddress(t *ruleTable) bool { return !p.hidden || t.tier != NetworkPolicies }
 
 // match returns the lowest rank of the rules that have the peer, if it is below limit, and otherwise limit. t must be the rule
 // table that the set is part of.
@@ -47,7 +52,7 @@ func (s *peerSet) match(t *ruleTable, p *peer, limit uint32) uint32 {
 	if p.class != nil && s.mask&p.class.mask != 0 {
 		limit = matchSelectors(t.selectors[s.from:s.to], p.class.peers(), limit)
 	}
-	if s.blocks != nil && p.addr.IsValid() {
+	if s.blocks != nil && p.addr.IsValid() && p.showsAddress(t) {
 		limit = min(limit, s.blocks.lowestRank(p.addr))
 		for _, addr := range p.more {
 			limit = min(limit, s.blocks.lowestRank(addr))

@@ -15,18 +15,23 @@ const (
 	directions
 )
 
-// policy is a Policy whose selectors are known by id. It is immutable.
+// policy is a Policy or a ClusterPolicy whose selectors are known by id. It is immutable.
 type policy struct {
-	source *Policy
+	// source is the NetworkPolicy, or cluster the cluster-wide policy; the other is nil.
+	source  *Policy
+	cluster *ClusterPolicy
+	tier    Tier
 	// uid tells apart all versions of all policies.
-	uid      uint64
-	subject  uint32
+	uid     uint64
+	subject uint32
+	// isolates reports for which directions the policy exists: those that it isolates or has rules for (S12, S32).
 	isolates [directions]bool
 	rules    [directions][]rule
 }
 
 // rule is a Rule whose peers are known by id.
 type rule struct {
+	action    Action
 	anyPeer   bool
 	selectors []uint32
 	blocks    []*IPBlock
@@ -34,14 +39,21 @@ type rule struct {
 	ports     []Port
 }
 
-func byPolicyName(a, b *policy) int {
+// comparePolicies orders policies by tier and, in each, as they are asked (S14, S34).
+func comparePolicies(a, b *policy) int {
+	switch {
+	case a.tier != b.tier:
+		return cmp.Compare(a.tier, b.tier)
+	case a.cluster != nil:
+		return a.cluster.Compare(b.cluster)
+	}
 	return cmp.Or(cmp.Compare(a.source.Namespace, b.source.Namespace), cmp.Compare(a.source.Name, b.source.Name))
 }
 
 // selectorOf is the group of Pods that a peer names, or nil where the peer is a block or invalid (S16, S23).
 func selectorOf(namespace string, p *Peer) *selector {
 	switch {
-	case p.Block != nil, p.Namespaces == nil && p.Pods == nil:
+	case p.Block != nil, p.Nodes != nil, p.Namespaces == nil && p.Pods == nil:
 		return nil
 	case p.Namespaces == nil:
 		return newSelector(namespace, nil, *p.Pods)
@@ -54,7 +66,7 @@ func selectorOf(namespace string, p *Peer) *selector {
 // blockOf is the block that a peer names, or nil where the peer has none or is invalid (S23).
 func blockOf(p *Peer) *IPBlock {
 	invalid := func(p netip.Prefix) bool { return !p.IsValid() }
-	if p.Block == nil || p.Namespaces != nil || p.Pods != nil || invalid(p.Block.CIDR) || slices.ContainsFunc(p.Block.Except, invalid) {
+	if p.Block == nil || p.Nodes != nil || p.Namespaces != nil || p.Pods != nil || invalid(p.Block.CIDR) || slices.ContainsFunc(p.Block.Except, invalid) {
 		return nil
 	}
 	return p.Block
@@ -62,14 +74,14 @@ func blockOf(p *Peer) *IPBlock {
 
 // compile turns a Policy's rules into their compiled form; intern makes a selector known and gives its id.
 func compile(src *Policy, intern func(*selector) uint32) *policy {
-	p := &policy{source: src, isolates: [directions]bool{src.IsolatesEgress, src.IsolatesIngress}}
+	p := &policy{source: src, tier: NetworkPolicies, isolates: [directions]bool{src.IsolatesEgress, src.IsolatesIngress}}
 	for d, rules := range [directions][]Rule{src.Egress, src.Ingress} {
 		if !p.isolates[d] {
 			continue // S12
 		}
 		p.rules[d] = make([]rule, 0, len(rules))
 		for i := range rules {
-			r := rule{anyPeer: len(rules[i].Peers) == 0, anyPort: len(rules[i].Ports) == 0, ports: rules[i].Ports}
+			r := rule{action: Allow, anyPeer: len(rules[i].Peers) == 0, anyPort: len(rules[i].Ports) == 0, ports: rules[i].Ports}
 			for j := range rules[i].Peers {
 				if b := blockOf(&rules[i].Peers[j]); b != nil {
 					r.blocks = append(r.blocks, b)

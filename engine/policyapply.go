@@ -40,6 +40,9 @@ func (t *txn) acquireSelector(s *selector) *selector {
 		t.selectorIndex.add(t.edit, p, s.id)
 	}
 	t.selectorIDs.Set(t.edit, s.canonical, s.id)
+	if s.scope == nodeScope {
+		t.nodeSelectors++
+	}
 	t.useKeys(s)
 	t.counts.Selectors++
 	return s
@@ -53,6 +56,9 @@ func (t *txn) storeSelector(s *selector) {
 	}
 	for _, p := range s.postings {
 		t.selectorIndex.remove(t.edit, p, s.id)
+	}
+	if s.scope == nodeScope {
+		t.nodeSelectors--
 	}
 	t.disuseKeys(s)
 	t.selectorIDs.Delete(t.edit, s.canonical)

@@ -82,9 +82,13 @@ type Side struct {
 	Allowed bool
 	// Isolated says that a policy isolates the end for this direction (S12).
 	Isolated bool
+	// Tier is the tier that decided; [NoTier] if none did, or the end is exempt from all (S44, S50).
+	Tier Tier
 	// Policy has the rule that allowed, the first by policy name and then index; nil when none did.
 	Policy *Policy
-	// Rule is that rule's index in Policy's list for the direction.
+	// ClusterPolicy has the rule that decided, if Tier is [Admin] or [Baseline]; else nil (S50).
+	ClusterPolicy *ClusterPolicy
+	// Rule is that rule's index in the list of Policy or ClusterPolicy for the direction.
 	Rule int
 	// Isolating are all policies that isolate the end for the direction, by name. The slice is shared: read only.
 	Isolating []*Policy

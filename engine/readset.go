@@ -3,6 +3,7 @@ package engine
 import (
 	"net/netip"
 	"slices"
+	"unique"
 )
 
 // QueryKey is a [Query] as a comparable value that is quick to hash. Equal keys mean the same question.
@@ -171,15 +172,25 @@ func (t *tracer) visitAddress(ip netip.Addr) {
 	case a.pod != nil:
 		t.visit(record{a.pod, t.classOf(a.pod)})
 	default:
-		t.visit(record{object: a.claims})
+		t.visit(record{a.claims, t.nodeClass(a.node())})
 	}
 }
 
+// classOf returns the class of a Pod, or that of its Node for one on the host network.
 func (t *tracer) classOf(p *pod) *class {
 	if p.class == noClass {
-		return nil
+		return t.nodeClass(p.node)
 	}
 	return t.classes.At(p.class)
+}
+
+// nodeClass returns the class of a Node, which is replaced when its labels or the rules that ask for them change (S38); nil if
+// there is none.
+func (t *tracer) nodeClass(name unique.Handle[string]) *class {
+	if c := t.nodeClassAt(name); c != nil {
+		return c.cold
+	}
+	return nil
 }
 
 // pod meets a Pod by name. All addresses that it reports must be its own or, on the host network, no other Pod's: then they

@@ -6,25 +6,6 @@ import (
 	"sort"
 )
 
-// action is what a rule, or the end of a tier, says. The zero verdict denies.
-type action uint8
-
-const (
-	deny action = iota
-	allow
-	// pass leaves the connection to the next tier.
-	pass
-)
-
-// The kinds of tier, in the order in which they are walked.
-const (
-	networkPolicyTier = iota
-	tierCount
-)
-
-// tiers are those of a class for one direction, by kind: nil for a kind of which no policy selects the class (S13).
-type tiers [tierCount]*ruleTable
-
 // A ruleTable holds all rules of one tier for one direction of a class, merged. Its answer is the action of the first rule that
 // matches, or else defaultAction. It is immutable, and shared by all classes that the same policies select.
 //
@@ -40,12 +21,14 @@ type ruleTable struct {
 	every peerSet
 	// ranges are by protocol and first port.
 	ranges []portRange
-	// defaultAction is the tier's last word: deny for NetworkPolicy (S12, S14).
-	defaultAction action
+	// defaultAction is what happens if no rule matches: Deny for NetworkPolicies (S12, S14), Pass for the other tiers (S34).
+	defaultAction Action
+	// tier is what the rules are of.
+	tier Tier
 	// usesBlocks says that the peer's address takes part.
 	usesBlocks bool
 
-	// policies are those that apply, by name.
+	// policies are the NetworkPolicies that apply, by name; none in other tiers.
 	policies []*Policy
 	// rules has the rule of each rank.
 	rules []ruleRef
@@ -68,10 +51,12 @@ type rareRules struct {
 // protocols is how many there are.
 const protocols = 3
 
+// A ruleRef says which rule has a rank. It is of a NetworkPolicy or of a cluster-wide policy.
 type ruleRef struct {
-	policy *Policy
-	rule   uint32
-	action action
+	policy  *Policy
+	cluster *ClusterPolicy
+	rule    uint32
+	action  Action
 }
 
 type namedPortSet struct {
@@ -138,7 +123,7 @@ func (m *rareRules) match(t *ruleTable, at protocolPort, p *peer, limit uint32) 
 			}
 		}
 	}
-	if m.byAddress != nil {
+	if m.byAddress != nil && p.showsAddress(t) {
 		limit = m.byAddress.match(at, p, limit)
 	}
 	return limit

@@ -5,16 +5,22 @@ import (
 	"slices"
 )
 
-// newRuleTable merges the NetworkPolicies that isolate a class for a direction; ports are the class's named ports.
+// newRuleTable merges the policies of one tier that restrict a class in a direction, in the order in which they count. There
+// is at least one. ports are the class's named ports.
 func newRuleTable(d direction, policies []*policy, ports []NamedPort) *ruleTable {
-	t := &ruleTable{defaultAction: deny}
+	t := &ruleTable{tier: policies[0].tier, defaultAction: Pass}
+	if t.tier == NetworkPolicies {
+		t.defaultAction = Deny
+	}
 	b := ruleTableBuilder{table: t, sets: map[portKey]*peerSetBuilder{}}
 	for _, p := range policies {
-		t.policies = append(t.policies, p.source)
+		if p.source != nil {
+			t.policies = append(t.policies, p.source)
+		}
 		for i := range p.rules[d] {
 			r := &p.rules[d][i]
 			b.add(r, d, ports, uint32(len(t.rules)))
-			t.rules = append(t.rules, ruleRef{policy: p.source, rule: uint32(i), action: allow})
+			t.rules = append(t.rules, ruleRef{policy: p.source, cluster: p.cluster, rule: uint32(i), action: r.action})
 			t.usesBlocks = t.usesBlocks || len(r.blocks) > 0
 		}
 	}
@@ -55,12 +61,16 @@ func (b *ruleTableBuilder) add(r *rule, d direction, ports []NamedPort, rank uin
 		switch {
 		case p.Name == "" && p.First > 0 && p.First <= p.Last:
 			b.addTo(portKey{"", p.Protocol, p.First, p.Last}, r, rank)
+		case p.Name != "" && d == egress && p.AnyProtocol: // S43
+			for protocol := range Protocol(protocols) {
+				b.addTo(portKey{p.Name, protocol, 0, 0}, r, rank)
+			}
 		case p.Name != "" && d == egress:
 			b.addTo(portKey{p.Name, p.Protocol, 0, 0}, r, rank)
 		case p.Name != "":
 			for _, own := range ports {
-				if own.Name == p.Name && own.Protocol == p.Protocol {
-					b.addTo(portKey{"", p.Protocol, own.Port, own.Port}, r, rank)
+				if own.Name == p.Name && (p.AnyProtocol || own.Protocol == p.Protocol) {
+					b.addTo(portKey{"", own.Protocol, own.Port, own.Port}, r, rank)
 				}
 			}
 		}

@@ -20,9 +20,11 @@ type state struct {
 	namespaces persist.Map[string, *namespace]
 	nodes      persist.Map[string, *node]
 	policies   persist.Map[nameKey, *policy]
-	services   persist.Map[nameKey, *service]
-	slices     persist.Map[nameKey, *EndpointSlice]
-	workloads  persist.Map[workloadKey, *workload]
+	// clusterPolicies are empty in a cluster that has none, which then pays nothing for them.
+	clusterPolicies persist.Map[ObjectKey, *policy]
+	services        persist.Map[nameKey, *service]
+	slices          persist.Map[nameKey, *EndpointSlice]
+	workloads       persist.Map[workloadKey, *workload]
 
 	// Who owns an address.
 	ipv4 persist.Map[uint32, address]
@@ -44,7 +46,12 @@ type state struct {
 	selectorIDs   persist.Map[string, uint32]
 	selectorIndex index
 	ruleTables    persist.Map[string, sharedTable]
-	policyUID     uint64
+	// nodeSelectors counts the selectors of Nodes, nodeClasses the classes of Nodes. nodesClassed means that Nodes have
+	// classes; bareNodeClass is then that of a Node without object.
+	nodeSelectors, nodeClasses int
+	nodesClassed               bool
+	bareNodeClass              uint32
+	policyUID                  uint64
 	// keys are the label keys that selectors of a scope mention, with how often; unused ones stay for a while.
 	keys       persist.Map[scopedKey, int]
 	unusedKeys int
@@ -78,6 +85,8 @@ type node struct {
 	owner  *persist.Edit
 	handle unique.Handle[string]
 	object *Node
+	// class is that of its labels; see [nodeScope].
+	class uint32
 	// hostIPs counts the Pods on it that report an address as the Node's (S5).
 	hostIPs map[netip.Addr]int
 }
@@ -86,25 +95,26 @@ func newState(o Options) state {
 	hashName := persist.HashOf[nameKey]()
 	hashString := persist.HashOf[string]()
 	return state{
-		options:       o,
-		namespaces:    persist.NewMap[string, *namespace](hashString),
-		nodes:         persist.NewMap[string, *node](hashString),
-		policies:      persist.NewMap[nameKey, *policy](hashName),
-		services:      persist.NewMap[nameKey, *service](hashName),
-		slices:        persist.NewMap[nameKey, *EndpointSlice](hashName),
-		workloads:     persist.NewMap[workloadKey, *workload](persist.HashOf[workloadKey]()),
-		directV4:      persist.NewTable(),
-		ipv4:          persist.NewMap[uint32, address](seededMix()),
-		ipv6:          persist.NewMap[[16]byte, address](persist.HashOf[[16]byte]()),
-		vips:          persist.NewMap[netip.Addr, []nameKey](persist.HashOf[netip.Addr]()),
-		classIDs:      persist.NewMap[string, classRef](hashString),
-		classIndex:    newIndex(),
-		selectorIDs:   persist.NewMap[string, uint32](hashString),
-		selectorIndex: newIndex(),
-		ruleTables:    persist.NewMap[string, sharedTable](hashString),
-		keys:          persist.NewMap[scopedKey, int](persist.HashOf[scopedKey]()),
-		namespacesBy:  persist.NewMap[label, []string](persist.HashOf[label]()),
-		aside:         newAside(),
+		options:         o,
+		namespaces:      persist.NewMap[string, *namespace](hashString),
+		nodes:           persist.NewMap[string, *node](hashString),
+		policies:        persist.NewMap[nameKey, *policy](hashName),
+		clusterPolicies: persist.NewMap[ObjectKey, *policy](persist.HashOf[ObjectKey]()),
+		services:        persist.NewMap[nameKey, *service](hashName),
+		slices:          persist.NewMap[nameKey, *EndpointSlice](hashName),
+		workloads:       persist.NewMap[workloadKey, *workload](persist.HashOf[workloadKey]()),
+		directV4:        persist.NewTable(),
+		ipv4:            persist.NewMap[uint32, address](seededMix()),
+		ipv6:            persist.NewMap[[16]byte, address](persist.HashOf[[16]byte]()),
+		vips:            persist.NewMap[netip.Addr, []nameKey](persist.HashOf[netip.Addr]()),
+		classIDs:        persist.NewMap[string, classRef](hashString),
+		classIndex:      newIndex(),
+		selectorIDs:     persist.NewMap[string, uint32](hashString),
+		selectorIndex:   newIndex(),
+		ruleTables:      persist.NewMap[string, sharedTable](hashString),
+		keys:            persist.NewMap[scopedKey, int](persist.HashOf[scopedKey]()),
+		namespacesBy:    persist.NewMap[label, []string](persist.HashOf[label]()),
+		aside:           newAside(),
 	}
 }
 
@@ -148,6 +158,8 @@ type txn struct {
 	unclassed map[nameKey]struct{}
 	// scratch is room for [txn.relevant].
 	scratch []label
+	// unclassedNodes are new or changed.
+	unclassedNodes map[string]struct{}
 }
 
 func (t *txn) apply(changes []Change) {
@@ -159,6 +171,8 @@ func (t *txn) apply(changes []Change) {
 			t.applyNode(o, c.Delete)
 		case *Policy:
 			t.applyPolicy(o, c.Delete)
+		case *ClusterPolicy:
+			t.applyClusterPolicy(o, c.Delete)
 		case *Service:
 			t.applyService(o, c.Delete)
 		case *EndpointSlice:
@@ -169,6 +183,7 @@ func (t *txn) apply(changes []Change) {
 	}
 	t.retireKeys()
 	t.reclassify()
+	t.classifyNodes()
 	for id := range t.dirty {
 		t.rebuild(id)
 	}
@@ -264,7 +279,7 @@ func (t *txn) ensureNode(name string) *node {
 	old, ok := t.nodes.Get(name)
 	switch {
 	case !ok:
-		old = &node{owner: t.edit, handle: unique.Make(name)}
+		old = &node{owner: t.edit, handle: unique.Make(name), class: noClass}
 	case old.owner == t.edit:
 		return old
 	default:
@@ -281,6 +296,7 @@ func (t *txn) applyNode(o *Node, gone bool) {
 		return
 	}
 	n := t.ensureNode(o.Name)
+	t.unclassedNodes[o.Name] = struct{}{}
 	if n.object == nil {
 		t.counts.Nodes++
 	} else {
@@ -304,6 +320,9 @@ func (t *txn) applyNode(o *Node, gone bool) {
 
 func (t *txn) forgetNode(name string, n *node) {
 	if n.object == nil && len(n.hostIPs) == 0 {
+		if n.class != noClass {
+			t.releaseClass(n.class)
+		}
 		t.nodes.Delete(t.edit, name)
 	}
 }

@@ -33,7 +33,7 @@ import (
 )
 
 func askOracle(_ *testing.T, c *cluster) []*netpoldv1.BatchAnswer {
-	oracle := &enginetest.Oracle{Objects: c.objects, IPBlockIgnoresPods: c.flags.IPBlockIgnoresPods}
+	oracle := &enginetest.Oracle{Objects: c.objects, Options: engine.Options{IPBlockIgnoresPods: c.flags.IPBlockIgnoresPods}}
 	return c.decide(oracle.Allowed)
 }
 

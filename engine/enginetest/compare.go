@@ -39,6 +39,7 @@ func (d *differences) note(field string, got, want any) {
 func (d *differences) side(name string, got, want engine.Side) {
 	d.note(name+".Allowed", got.Allowed, want.Allowed)
 	d.note(name+".Isolated", got.Isolated, want.Isolated)
+	d.note(name+".Tier", got.Tier, want.Tier)
 	d.note(name+".Policy and rule", ruleText(got), ruleText(want))
 	d.note(name+".Isolating", policyText(got.Isolating...), policyText(want.Isolating...))
 }
@@ -46,7 +47,12 @@ func (d *differences) side(name string, got, want engine.Side) {
 func (d *differences) text() string { return strings.Join(*d, "; ") }
 
 func ruleText(s engine.Side) string {
-	if s.Policy == nil {
+	switch {
+	case s.Policy != nil && s.ClusterPolicy != nil:
+		return "two policies"
+	case s.ClusterPolicy != nil:
+		return fmt.Sprintf("%s %s[%d]", s.ClusterPolicy.Kind, s.ClusterPolicy.Name, s.Rule)
+	case s.Policy == nil:
 		return "none"
 	}
 	return fmt.Sprintf("%s[%d]", policyText(s.Policy), s.Rule)

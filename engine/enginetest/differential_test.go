@@ -55,10 +55,13 @@ func FuzzEngine(f *testing.F) {
 // differ runs one seed: how many questions it asked, and how the engine differs from the oracle, if it does.
 func differ(seed uint64, questions int) (int, string) {
 	r := enginetest.NewRandom(seed)
-	options := engine.Options{IPBlockIgnoresPods: seed%4 == 3}
+	if seed%2 == 0 {
+		r.WithTiers()
+	}
+	options := engine.Options{IPBlockIgnoresPods: seed%4 == 3, LocalAboveTiers: seed%8 == 5}
 	cluster, state := engine.NewCluster(options), enginetest.State{}
 	var past, old = [][]engine.Change{}, cluster.Snapshot()
-	before := &enginetest.Oracle{IPBlockIgnoresPods: options.IPBlockIgnoresPods}
+	before := &enginetest.Oracle{Options: options}
 	asked := 0
 	for n, events := 0, r.Events(r.Cluster()); n < len(events)+6; n++ {
 		var batch []engine.Change
@@ -73,7 +76,7 @@ func differ(seed uint64, questions int) (int, string) {
 		if snapshot.Revision() <= old.Revision() || cluster.Snapshot() != snapshot {
 			return asked, fmt.Sprintf("seed %d batch %d: revision %d after %d, or another snapshot is published", seed, n, snapshot.Revision(), old.Revision())
 		}
-		oracle := &enginetest.Oracle{Objects: state.Objects(), IPBlockIgnoresPods: options.IPBlockIgnoresPods}
+		oracle := &enginetest.Oracle{Objects: state.Objects(), Options: options}
 		for i := range questions {
 			q := r.Question(oracle.Objects)
 			asked++
@@ -87,7 +90,7 @@ func differ(seed uint64, questions int) (int, string) {
 				return asked, fmt.Sprintf("seed %d batch %d: the snapshot before it changed: %s: %s\n\n%s", seed, n, q, d, enginetest.BatchesText(past))
 			}
 		}
-		old, before = snapshot, &enginetest.Oracle{Objects: oracle.Objects, IPBlockIgnoresPods: options.IPBlockIgnoresPods}
+		old, before = snapshot, &enginetest.Oracle{Objects: oracle.Objects, Options: options}
 	}
 	return asked, ""
 }
@@ -125,15 +128,15 @@ func explain(seed uint64, batch int, options engine.Options, past [][]engine.Cha
 			state.Apply(b)
 			apply(cluster, b)
 		}
-		o := &enginetest.Oracle{Objects: state.Objects(), IPBlockIgnoresPods: options.IPBlockIgnoresPods}
+		o := &enginetest.Oracle{Objects: state.Objects(), Options: options}
 		return compare(cluster.Snapshot(), o, q)
 	}
 	least := past
 	if d := replay(past); d != "" {
 		least = enginetest.Minimise(past, func(b [][]engine.Change) bool { return replay(b) == d })
 	}
-	return fmt.Sprintf("seed %d batch %d, IPBlockIgnoresPods %v\n\n%s\n%s\n%s",
-		seed, batch, options.IPBlockIgnoresPods, enginetest.BatchesText(least), q, replay(least))
+	return fmt.Sprintf("seed %d batch %d, %+v\n\n%s\n%s\n%s",
+		seed, batch, options, enginetest.BatchesText(least), q, replay(least))
 }
 
 // TestSnapshotsWhileApplying proves S25: readers that ask while the writer applies get, for each snapshot, the answers of the

@@ -26,7 +26,7 @@ func check(t *testing.T, rules []rule) {
 	t.Helper()
 	for _, r := range rules {
 		t.Run(r.name, func(t *testing.T) {
-			o := enginetest.Oracle{Objects: r.objects, IPBlockIgnoresPods: r.outside}
+			o := enginetest.Oracle{Objects: r.objects, Options: engine.Options{IPBlockIgnoresPods: r.outside}}
 			if got := answer(o.Allowed(r.question)); got != r.want {
 				t.Errorf("%s\ngot  %s\nwant %s", r.question, got, r.want)
 			}
@@ -48,6 +48,9 @@ func answer(d engine.Decision, err error) string {
 		words = append(words, fmt.Sprintf("%d/%d", d.BackendsAllowed, d.BackendsTotal))
 	}
 	for i, s := range []engine.Side{d.Egress, d.Ingress} {
+		if p := s.ClusterPolicy; p != nil {
+			words = append(words, fmt.Sprintf("%s=%s[%d]", []string{"egress", "ingress"}[i], p.Name, s.Rule))
+		}
 		if s.Policy != nil {
 			words = append(words, fmt.Sprintf("%s=%s[%d]", []string{"egress", "ingress"}[i], s.Policy.Name, s.Rule))
 		}

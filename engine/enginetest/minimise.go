@@ -75,6 +75,16 @@ func smaller(o engine.Object) []engine.Object {
 			edit(o, func(p *engine.Policy) { p.IsolatesIngress, p.Ingress = false, nil }))
 		list = append(list, smallerRules(o, func(p *engine.Policy) *[]engine.Rule { return &p.Egress })...)
 		list = append(list, smallerRules(o, func(p *engine.Policy) *[]engine.Rule { return &p.Ingress })...)
+	case *engine.ClusterPolicy:
+		list = append(list, edit(o, func(p *engine.ClusterPolicy) { p.Subject = engine.ClusterSubject{} }),
+			edit(o, func(p *engine.ClusterPolicy) { p.Egress = nil }), edit(o, func(p *engine.ClusterPolicy) { p.Ingress = nil }),
+			edit(o, func(p *engine.ClusterPolicy) { p.Priority, p.Urgent = 0, false }))
+		for i := range o.Egress {
+			list = append(list, edit(o, func(p *engine.ClusterPolicy) { p.Egress = slices.Delete(p.Egress, i, i+1) }))
+		}
+		for i := range o.Ingress {
+			list = append(list, edit(o, func(p *engine.ClusterPolicy) { p.Ingress = slices.Delete(p.Ingress, i, i+1) }))
+		}
 	case *engine.Service:
 		for i := range o.IPs {
 			list = append(list, edit(o, func(s *engine.Service) { s.IPs = slices.Delete(s.IPs, i, i+1) }))

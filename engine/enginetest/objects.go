@@ -55,6 +55,35 @@ func policyFields() []field[engine.Policy] {
 	}
 }
 
+func clusterPolicyFields() []field[engine.ClusterPolicy] {
+	return []field[engine.ClusterPolicy]{
+		func(r *Random, p *engine.ClusterPolicy) {
+			p.Tier = pick(r, engine.Admin, engine.Baseline)
+			switch p.Kind {
+			case engine.AdminNetworkPolicy:
+				p.Tier = engine.Admin
+			case engine.BaselineAdminNetworkPolicy:
+				p.Tier = engine.Baseline
+			case engine.ClusterNetworkPolicy:
+			}
+		},
+		func(r *Random, p *engine.ClusterPolicy) {
+			if p.Kind != engine.BaselineAdminNetworkPolicy {
+				p.Priority = int32(one(r, 1, 0, 2, 1000)) // which ties
+			}
+		},
+		func(r *Random, p *engine.ClusterPolicy) { p.Urgent = p.Tier == engine.Admin && r.chance(4) },
+		func(r *Random, p *engine.ClusterPolicy) {
+			p.Subject = engine.ClusterSubject{Namespaces: r.selector(), Pods: r.selector()}
+			if r.chance(40) {
+				p.Subject.Pods = nil
+			}
+		},
+		func(r *Random, p *engine.ClusterPolicy) { p.Egress = some(r, 4, r.clusterRule) },
+		func(r *Random, p *engine.ClusterPolicy) { p.Ingress = some(r, 4, r.clusterRule) },
+	}
+}
+
 func serviceFields() []field[engine.Service] {
 	return []field[engine.Service]{
 		func(r *Random, s *engine.Service) { s.IPs = r.ips(serviceAddrs()) },
@@ -134,6 +163,11 @@ func nodeFields() []field[engine.Node] {
 	return []field[engine.Node]{
 		func(r *Random, n *engine.Node) { n.IPs = r.ips(nodeAddrs()) },
 		func(r *Random, n *engine.Node) { n.PodCIDRs = some(r, 2, r.podCIDR) },
+		func(r *Random, n *engine.Node) {
+			if r.tiers {
+				n.Labels = r.labels()
+			}
+		},
 	}
 }
 
@@ -156,6 +190,10 @@ func (r *Random) named() engine.Object {
 	switch n := r.rand.IntN(100); {
 	case n < 36:
 		return &engine.Pod{Namespace: r.namespace(), Name: r.podName()}
+	case n < 50:
+		return &engine.Policy{Namespace: r.namespace(), Name: one(r, "deny", "allow", "web", "db")}
+	case n < 58 && r.tiers:
+		return r.clusterPolicyName()
 	case n < 58:
 		return &engine.Policy{Namespace: r.namespace(), Name: one(r, "deny", "allow", "web", "db")}
 	case n < 64:
@@ -176,6 +214,8 @@ func (r *Random) filled(o engine.Object, update bool) engine.Object {
 		return fill(r, o, podFields(), update)
 	case *engine.Policy:
 		return fill(r, o, policyFields(), update)
+	case *engine.ClusterPolicy:
+		return fill(r, o, clusterPolicyFields(), update)
 	case *engine.Namespace:
 		return fill(r, o, namespaceFields(), update)
 	case *engine.Node:
@@ -202,10 +242,17 @@ func Clone(o engine.Object) engine.Object {
 		c := *o
 		c.Subject, c.Egress, c.Ingress = cloneSelector(o.Subject), cloneRules(o.Egress), cloneRules(o.Ingress)
 		return &c
+	case *engine.ClusterPolicy:
+		c := *o
+		c.Subject = engine.ClusterSubject{Namespaces: cloneSelector(o.Subject.Namespaces), Pods: cloneSelector(o.Subject.Pods)}
+		c.Egress, c.Ingress = cloneClusterRules(o.Egress), cloneClusterRules(o.Ingress)
+		return &c
 	case *engine.Namespace:
 		return &engine.Namespace{Name: o.Name, Labels: maps.Clone(o.Labels)}
 	case *engine.Node:
-		return &engine.Node{Name: o.Name, IPs: slices.Clone(o.IPs), PodCIDRs: slices.Clone(o.PodCIDRs)}
+		return &engine.Node{
+			Name: o.Name, Labels: maps.Clone(o.Labels), IPs: slices.Clone(o.IPs), PodCIDRs: slices.Clone(o.PodCIDRs),
+		}
 	case *engine.Service:
 		c := *o
 		c.IPs, c.Ports = slices.Clone(o.IPs), slices.Clone(o.Ports)
@@ -244,8 +291,20 @@ func cloneRules(rules []engine.Rule) []engine.Rule {
 			if p.Block != nil {
 				peers[j].Block = &engine.IPBlock{CIDR: p.Block.CIDR, Except: slices.Clone(p.Block.Except)}
 			}
+			if p.Nodes != nil {
+				s := cloneSelector(*p.Nodes)
+				peers[j].Nodes = &s
+			}
 		}
 		rules[i] = engine.Rule{Peers: peers, Ports: slices.Clone(rules[i].Ports)}
+	}
+	return rules
+}
+
+func cloneClusterRules(rules []engine.ClusterRule) []engine.ClusterRule {
+	rules = slices.Clone(rules)
+	for i := range rules {
+		rules[i].Rule = cloneRules([]engine.Rule{rules[i].Rule})[0]
 	}
 	return rules
 }

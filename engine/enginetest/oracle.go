@@ -14,8 +14,8 @@ import (
 type Oracle struct {
 	// Objects are the cluster's: at most one of each kind, namespace and name.
 	Objects []engine.Object
-	// IPBlockIgnoresPods restricts ipBlock to addresses outside the cluster (S19).
-	IPBlockIgnoresPods bool
+	// Options are the cluster's.
+	Options engine.Options
 }
 
 // Allowed answers q as the engine has to. The error is always a *[engine.QueryError].
@@ -48,7 +48,7 @@ func (o *Oracle) decidePods(src, dst group, q Question) engine.Decision {
 	for _, s := range src.parties {
 		for _, d := range dst.parties {
 			pairs = append(pairs, overFamilies(families(s, d), func(f engine.Families) engine.Decision {
-				return o.decide(s.inFamily(f), d.inFamily(f), q.Port, q.Protocol)
+				return o.decide(connection{src: s.inFamily(f), dst: d.inFamily(f), port: q.Port, protocol: q.Protocol})
 			}))
 		}
 	}
@@ -117,43 +117,44 @@ func all(pairs []engine.Decision) engine.Decision {
 	return out
 }
 
-// decide decides one pair, each end with the addresses that it has in the family asked (S1).
-func (o *Oracle) decide(src, dst party, port uint16, proto engine.Protocol) engine.Decision {
-	d := engine.Decision{
-		Egress:  o.side(src, dst, true, func(p engine.Port) bool { return matchPort(p, dst, port, proto) }),
-		Ingress: o.side(dst, src, false, func(p engine.Port) bool { return matchPort(p, dst, port, proto) }),
-	}
+// connection is a pair of ends with the addresses that they have in the family that is decided (S9).
+type connection struct {
+	src, dst party
+	port     uint16
+	protocol engine.Protocol
+	// viaService says that dst was asked for through a Service (S44).
+	viaService bool
+}
+
+// decide decides one connection (S1).
+func (o *Oracle) decide(c connection) engine.Decision {
+	d := engine.Decision{Egress: o.side(c, true), Ingress: o.side(c, false)}
+	d.Allowed = d.Egress.Allowed && d.Ingress.Allowed
 	switch {
-	case src.pod != nil && src.pod == dst.pod: // S2
+	case d.Allowed && isSelf(c): // S2, S51
 		d.Reason = engine.Self
-	case runsOn(src, dst) || runsOn(dst, src): // S3
+	case d.Allowed && (runsOn(c.src, c.dst) || runsOn(c.dst, c.src)): // S3, S51
 		d.Reason = engine.LocalNode
 	case !d.Egress.Allowed:
 		d.Reason = engine.DeniedAtEgress
 	case !d.Ingress.Allowed:
 		d.Reason = engine.DeniedAtIngress
-	case d.Egress.Isolated || d.Ingress.Isolated:
+	case d.Egress.Tier != engine.NoTier || d.Ingress.Tier != engine.NoTier:
 		d.Reason = engine.AllowedByRule
 	default:
 		d.Reason = engine.NotIsolated
 	}
-	if d.Reason == engine.Self || d.Reason == engine.LocalNode {
-		for _, s := range []*engine.Side{&d.Egress, &d.Ingress} {
-			s.Allowed, s.Policy, s.Rule = true, nil, 0
-		}
-	}
-	d.Allowed = d.Egress.Allowed && d.Ingress.Allowed // S1
 	return d
 }
+
+// isSelf reports whether both ends are one Pod.
+func isSelf(c connection) bool { return c.src.pod != nil && c.src.pod == c.dst.pod }
 
 // runsOn reports whether p is a Pod that runs on the Node that n is (S3, S4).
 func runsOn(p, n party) bool { return p.subject && n.isNode && p.node != "" && p.node == n.node }
 
-// side decides one direction of one end.
-func (o *Oracle) side(subject, peer party, egress bool, onPort func(engine.Port) bool) engine.Side {
-	if !subject.subject { // S1, S4
-		return engine.Side{Allowed: true}
-	}
+// networkPolicies is what the NetworkPolicies say of one direction of subject, without S2 and S3.
+func (o *Oracle) networkPolicies(c connection, subject, peer party, egress bool) engine.Side {
 	var s engine.Side
 	for _, p := range sorted[*engine.Policy](o, func(p *engine.Policy) string { return p.Name }) {
 		isolates, rules := p.IsolatesIngress, p.Ingress // S11, S12
@@ -163,11 +164,11 @@ func (o *Oracle) side(subject, peer party, egress bool, onPort func(engine.Port)
 		if !isolates || p.Namespace != subject.namespace || !matchSelector(p.Subject, subject.labels) { // S10, S12
 			continue
 		}
-		s.Isolated = true
+		s.Isolated, s.Tier = true, engine.NetworkPolicies
 		s.Isolating = append(s.Isolating, p)
 		for i, r := range rules { // S14
 			peers := len(r.Peers) == 0 || slices.ContainsFunc(r.Peers, func(x engine.Peer) bool { return o.matchPeer(x, p.Namespace, peer) })
-			ports := len(r.Ports) == 0 || slices.ContainsFunc(r.Ports, onPort)
+			ports := len(r.Ports) == 0 || slices.ContainsFunc(r.Ports, func(p engine.Port) bool { return matchPort(p, c.dst, c.port, c.protocol) })
 			if peers && ports && s.Policy == nil { // S15
 				s.Policy, s.Rule = p, i
 			}
@@ -179,8 +180,11 @@ func (o *Oracle) side(subject, peer party, egress bool, onPort func(engine.Port)
 
 // matchPeer reports whether x, of a policy of namespace, is e (S16).
 func (o *Oracle) matchPeer(x engine.Peer, namespace string, e party) bool {
+	if x.Nodes != nil { // no field of a NetworkPolicy's
+		return false
+	}
 	if x.Block != nil { // S23: never beside a selector
-		return x.Namespaces == nil && x.Pods == nil && !(o.IPBlockIgnoresPods && e.inCluster) && // S19
+		return x.Namespaces == nil && x.Pods == nil && !(o.Options.IPBlockIgnoresPods && e.inCluster) && // S19
 			slices.ContainsFunc(e.addrs, func(a netip.Addr) bool { return matchBlock(*x.Block, a) })
 	}
 	if !e.subject || x.Namespaces == nil && x.Pods == nil { // S4, S5, S23
@@ -201,7 +205,7 @@ func matchBlock(b engine.IPBlock, a netip.Addr) bool {
 // matchPort reports whether p has the port of dst (S20, S22). A name is looked up on dst where that is a Pod (S4, S21).
 func matchPort(p engine.Port, dst party, port uint16, proto engine.Protocol) bool {
 	if p.Name != "" {
-		return p.Protocol == proto && dst.subject && slices.Contains(dst.ports, engine.NamedPort{Name: p.Name, Port: port, Protocol: proto})
+		return !p.AnyProtocol && p.Protocol == proto && dst.subject && slices.Contains(dst.ports, engine.NamedPort{Name: p.Name, Port: port, Protocol: proto})
 	}
 	return p.Protocol == proto && p.First <= port && port <= p.Last
 }

@@ -14,6 +14,14 @@ type Random struct {
 	rand *rand.Rand
 	// few says how many of the names, labels and addresses this cluster uses, so that some clusters are crowded.
 	few int
+	// tiers means that there are cluster-wide policies, and labels of Nodes.
+	tiers bool
+}
+
+// WithTiers adds cluster-wide policies, and labels of Nodes, to what r makes.
+func (r *Random) WithTiers() *Random {
+	r.tiers = true
+	return r
 }
 
 // NewRandom is a Random of a seed.

@@ -16,9 +16,12 @@ func full() []engine.Object {
 	ip, prefix := netip.MustParseAddr("10.0.0.1"), netip.MustParsePrefix("10.0.0.0/8")
 	selector := engine.Selector{{Key: "k", Operator: engine.NotIn, Values: []string{"v"}}}
 	rules := []engine.Rule{{
-		Peers: []engine.Peer{{Namespaces: &selector, Pods: &selector, Block: &engine.IPBlock{CIDR: prefix, Except: []netip.Prefix{prefix}}}},
-		Ports: []engine.Port{{Protocol: engine.UDP, Name: "http", First: 1, Last: 2}},
+		Peers: []engine.Peer{{
+			Namespaces: &selector, Pods: &selector, Nodes: &selector, Block: &engine.IPBlock{CIDR: prefix, Except: []netip.Prefix{prefix}},
+		}},
+		Ports: []engine.Port{{Protocol: engine.UDP, Name: "http", AnyProtocol: true, First: 1, Last: 2}},
 	}}
+	clusterRules := []engine.ClusterRule{{Name: "r", Action: engine.Allow, Rule: rules[0]}}
 	ports := []engine.ServicePort{{Name: "http", Port: 80, Protocol: engine.UDP}}
 	return []engine.Object{
 		&engine.Pod{
@@ -29,7 +32,11 @@ func full() []engine.Object {
 			SecondaryIPs: []netip.Addr{ip}, Placeholder: true,
 		},
 		&engine.Namespace{Name: "a", Labels: map[string]string{"k": "v"}},
-		&engine.Node{Name: "a", IPs: []netip.Addr{ip}, PodCIDRs: []netip.Prefix{netip.PrefixFrom(ip, 8)}},
+		&engine.ClusterPolicy{
+			Kind: engine.AdminNetworkPolicy, Name: "a", Tier: engine.Admin, Priority: 1, Urgent: true,
+			Subject: engine.ClusterSubject{Namespaces: selector, Pods: selector}, Egress: clusterRules, Ingress: clusterRules,
+		},
+		&engine.Node{Name: "a", Labels: map[string]string{"k": "v"}, IPs: []netip.Addr{ip}, PodCIDRs: []netip.Prefix{netip.PrefixFrom(ip, 8)}},
 		&engine.Policy{Namespace: "a", Name: "b", Subject: selector, IsolatesEgress: true, IsolatesIngress: true, Egress: rules, Ingress: rules},
 		&engine.Service{
 			Namespace: "a", Name: "b", IPs: []netip.Addr{ip}, Headless: true, ExternalName: true, Ports: ports,

@@ -1,0 +1,47 @@
+package enginetest
+
+import "github.com/netpold/netpold/engine"
+
+// clusterPolicyName is a cluster-wide policy of any kind without its fields. Kinds share names.
+func (r *Random) clusterPolicyName() *engine.ClusterPolicy {
+	kind := pick(r, engine.ClusterNetworkPolicy, engine.ClusterNetworkPolicy, engine.AdminNetworkPolicy, engine.BaselineAdminNetworkPolicy)
+	if kind == engine.BaselineAdminNetworkPolicy {
+		return &engine.ClusterPolicy{Kind: kind, Name: "default"}
+	}
+	return &engine.ClusterPolicy{Kind: kind, Name: one(r, "x", "y", "default")}
+}
+
+// clusterRule is a rule of a cluster-wide policy, of any action, peers and ports.
+func (r *Random) clusterRule() engine.ClusterRule {
+	u := engine.ClusterRule{Name: one(r, "", "first", "second"), Action: pick(r, engine.Deny, engine.Deny, engine.Allow, engine.Pass)}
+	if r.chance(85) {
+		u.Peers = some(r, 3, r.clusterPeer)
+	}
+	if r.chance(55) {
+		u.Ports = some(r, 3, r.clusterPort)
+	}
+	return u
+}
+
+// clusterPeer is of any shape, wrong ones among them.
+func (r *Random) clusterPeer() engine.Peer {
+	switch n := r.rand.IntN(100); {
+	case n < 25:
+		return engine.Peer{Nodes: r.selectorPointer()}
+	case n < 50:
+		return engine.Peer{Block: &engine.IPBlock{CIDR: r.prefix()}}
+	case n < 53:
+		return engine.Peer{Nodes: r.selectorPointer(), Pods: r.selectorPointer()}
+	case n < 55:
+		return engine.Peer{Nodes: r.selectorPointer(), Block: r.block()}
+	}
+	return r.peer()
+}
+
+// clusterPort is a port as a NetworkPolicy has it, or a name of any protocol (S43).
+func (r *Random) clusterPort() engine.Port {
+	if r.chance(25) {
+		return engine.Port{Name: r.portName(), AnyProtocol: true}
+	}
+	return r.rulePort()
+}
