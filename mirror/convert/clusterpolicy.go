@@ -1,0 +1,199 @@
+package convert
+
+import (
+	"slices"
+
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/mirror"
+)
+
+// dialect is what differs between the kinds of cluster-wide policy.
+type dialect struct {
+	// allow is the action that allows; pass reports whether rules may pass.
+	allow string
+	pass  bool
+	// ports is the field of a rule that has its ports.
+	ports string
+	// domainNames reports whether an egress peer may have them.
+	domainNames bool
+	// namespaceSelector reports whether `pods` must have one (S36).
+	namespaceSelector bool
+	// most is how many rules a direction, and peers and ports a rule, may have.
+	most int
+}
+
+func dialectOf(kind engine.ClusterPolicyKind) dialect {
+	switch kind {
+	case engine.AdminNetworkPolicy:
+		return dialect{allow: "Allow", pass: true, ports: "ports", domainNames: true, namespaceSelector: true, most: 100}
+	case engine.BaselineAdminNetworkPolicy:
+		return dialect{allow: "Allow", ports: "ports", namespaceSelector: true, most: 100}
+	case engine.ClusterNetworkPolicy:
+	}
+	return dialect{allow: "Accept", pass: true, ports: "protocols", domainNames: true, most: 25}
+}
+
+// ClusterPolicy converts a ClusterNetworkPolicy, an AdminNetworkPolicy or a BaselineAdminNetworkPolicy (S30), of any version
+// that has the schema of network-policy-api v0.3.0. It reports what that schema refuses and what is not understood (S45,
+// S47). Host bits in a CIDR are a warning (S48), and so are domain names (S40).
+//
+// The policy is closed, whatever is wrong with it, as the table of S45 has it. Whether a policy with problems is used at all
+// is the caller's to decide.
+func ClusterPolicy(kind engine.ClusterPolicyKind, object *unstructured.Unstructured) (*engine.ClusterPolicy, []mirror.Problem) {
+	c := clusterCheck{dialect: dialectOf(kind), findings: findings{kind: kind.String(), name: object.GetName()}}
+	p := &engine.ClusterPolicy{Kind: kind, Name: object.GetName()}
+	c.metadata(kind, object.GetName())
+	top := fieldsOf(object.Object, nil)
+	top.known = []string{"apiVersion", "kind", "metadata", "status"}
+	if !top.has("spec") {
+		top.errs = append(top.errs, field.Required(field.NewPath("spec"), ""))
+	}
+	spec := fieldsOf(top.values["spec"], field.NewPath("spec"))
+	if top.values["spec"] == nil {
+		spec.errs = nil // which is told
+	}
+	// What follows from it differs, so each part is looked at by itself.
+	tierErrs := c.tier(p, spec)
+	subjectErrs := c.subject(p, spec)
+	p.Ingress = c.rules(spec, "ingress", "from")
+	p.Egress = c.rules(spec, "egress", "to")
+	unknown := append(top.end(), spec.end()...)
+	for _, errs := range []field.ErrorList{tierErrs, subjectErrs, unknown} {
+		c.refuse(errs)
+	}
+	if len(tierErrs) > 0 {
+		p.Tier, p.Urgent = engine.Admin, true
+	}
+	if len(subjectErrs) > 0 || len(unknown) > 0 {
+		p.Subject = engine.ClusterSubject{}
+	}
+	if len(tierErrs) > 0 || len(subjectErrs) > 0 || len(unknown) > 0 {
+		denyOnly(p.Ingress)
+		denyOnly(p.Egress)
+	}
+	return p, c.list
+}
+
+// clusterCheck converts the parts of a cluster-wide policy and collects what is wrong in them.
+type clusterCheck struct {
+	findings
+	dialect dialect
+}
+
+// refuse reports errs.
+func (c *clusterCheck) refuse(errs field.ErrorList) {
+	inOrder(errs)
+	for _, e := range errs {
+		c.add(e.Field, e.ErrorBody())
+	}
+}
+
+func (c *clusterCheck) metadata(kind engine.ClusterPolicyKind, name string) {
+	path := field.NewPath("metadata", "name")
+	switch {
+	case name == "":
+		c.refuse(field.ErrorList{field.Required(path, "")})
+	case kind == engine.BaselineAdminNetworkPolicy && name != "default":
+		c.refuse(field.ErrorList{field.Invalid(path, name, `must be "default": there is one BaselineAdminNetworkPolicy`)})
+	default:
+		for _, m := range apivalidation.NameIsDNSSubdomain(name, false) {
+			c.refuse(field.ErrorList{field.Invalid(path, name, m)})
+		}
+	}
+}
+
+// tier reads the tier and the priority. It returns what is not understood in them.
+func (c *clusterCheck) tier(p *engine.ClusterPolicy, spec *fields) field.ErrorList {
+	before := len(spec.errs)
+	switch p.Kind {
+	case engine.AdminNetworkPolicy:
+		p.Tier = engine.Admin
+	case engine.BaselineAdminNetworkPolicy:
+		p.Tier = engine.Baseline
+		return nil
+	case engine.ClusterNetworkPolicy:
+		switch text, ok := spec.text("tier"); {
+		case ok && text == "Admin":
+			p.Tier = engine.Admin
+		case ok && text == "Baseline":
+			p.Tier = engine.Baseline
+		case ok:
+			spec.errs = append(spec.errs, field.NotSupported(spec.path.Child("tier"), text, []string{"Admin", "Baseline"}))
+		case spec.values["tier"] == nil:
+			spec.errs = append(spec.errs, field.Required(spec.path.Child("tier"), `must be "Admin" or "Baseline"`))
+		}
+	}
+	switch n, ok := spec.number("priority"); {
+	case ok:
+		p.Priority = n
+		if n < 0 || n > 1000 { // S46: evaluated as it stands
+			c.refuse(field.ErrorList{field.Invalid(spec.path.Child("priority"), n, "must be between 0 and 1000, inclusive")})
+		}
+	case spec.values["priority"] == nil:
+		spec.errs = append(spec.errs, field.Required(spec.path.Child("priority"), "must be between 0 and 1000, inclusive"))
+	}
+	return spec.split(before)
+}
+
+// split takes the errors from the given one on out of f.
+func (f *fields) split(from int) field.ErrorList {
+	errs := slices.Clone(f.errs[from:])
+	f.errs = f.errs[:from]
+	return errs
+}
+
+// subject reads the subject (S36). It returns what is not understood in it.
+func (c *clusterCheck) subject(p *engine.ClusterPolicy, spec *fields) field.ErrorList {
+	if !spec.has("subject") {
+		return field.ErrorList{field.Required(spec.path.Child("subject"), `must have one of "namespaces", "pods"`)}
+	}
+	subject := spec.mapping("subject")
+	switch subject.oneOf("namespaces", "pods") {
+	case "namespaces":
+		if s, ok := subject.selector("namespaces"); ok {
+			p.Subject.Namespaces = selector(s)
+		}
+	case "pods":
+		p.Subject.Namespaces, p.Subject.Pods = c.namespacedPods(subject)
+	}
+	return subject.end()
+}
+
+// namespacedPods reads the field `pods` of a subject or a peer.
+func (c *clusterCheck) namespacedPods(of *fields) (namespaces, pods engine.Selector) {
+	f := of.mapping("pods")
+	if f.has("podSelector") {
+		if s, ok := f.selector("podSelector"); ok {
+			pods = selector(s)
+		}
+	} else if f.values != nil {
+		f.errs = append(f.errs, field.Required(f.path.Child("podSelector"), "{} selects every Pod"))
+	}
+	if f.has("namespaceSelector") {
+		if s, ok := f.selector("namespaceSelector"); ok {
+			namespaces = selector(s)
+		}
+	} else if f.values != nil && c.dialect.namespaceSelector {
+		f.errs = append(f.errs, field.Required(f.path.Child("namespaceSelector"), "{} selects every namespace"))
+	}
+	of.take(f)
+	return namespaces, pods
+}
+
+// denyOnly leaves of rules what denies, for a policy that is not understood: a rule that passes denies too (S45).
+func denyOnly(rules []engine.ClusterRule) {
+	for i := range rules {
+		if rules[i].Action == engine.Allow {
+			rules[i].Rule = nothing()
+		} else {
+			rules[i].Action = engine.Deny
+		}
+	}
+}
+
+// nothing returns a rule that matches nothing.
+func nothing() engine.Rule { return engine.Rule{Peers: []engine.Peer{{}}} }

@@ -1,0 +1,300 @@
+package convert
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	kjson "k8s.io/apimachinery/pkg/util/json"
+	"sigs.k8s.io/yaml"
+
+	"github.com/netpold/netpold/engine"
+)
+
+// clusterObject decodes a cluster-wide policy as an informer has it.
+func clusterObject(t *testing.T, name, spec string) *unstructured.Unstructured {
+	t.Helper()
+	raw, err := yaml.YAMLToJSON([]byte(spec))
+	if err != nil {
+		t.Fatalf("spec %s: %v", spec, err)
+	}
+	raw, err = json.Marshal(map[string]any{"metadata": map[string]any{"name": name}, "spec": json.RawMessage(raw)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	object := &unstructured.Unstructured{}
+	if err := kjson.Unmarshal(raw, &object.Object); err != nil {
+		t.Fatal(err)
+	}
+	return object
+}
+
+// A policy of each kind with every field, S34 to S43.
+func TestClusterPolicyFields(t *testing.T) {
+	app := engine.Selector{{Key: "app", Values: []string{"web"}}}
+	all := engine.Selector{}
+	block := func(cidr string) engine.Peer {
+		b, _, _ := prefix(cidr, nil)
+		return engine.Peer{Block: &engine.IPBlock{CIDR: prefixOf(b)}}
+	}
+	tests := map[string]struct {
+		kind engine.ClusterPolicyKind
+		spec string
+		want engine.ClusterPolicy
+	}{
+		"S30 ClusterNetworkPolicy": {engine.ClusterNetworkPolicy, `
+tier: Baseline
+priority: 7
+subject: {pods: {podSelector: {matchLabels: {app: web}}}}
+ingress:
+- {name: in, action: Accept, from: [{namespaces: {}}]}
+egress:
+- name: out
+  action: Pass
+  to: [{nodes: {matchLabels: {app: web}}}, {networks: [10.0.0.0/8, "fd00::/8"]}, {pods: {namespaceSelector: {}, podSelector: {matchLabels: {app: web}}}}]
+  protocols: [{tcp: {destinationPort: {number: 80}}}, {udp: {destinationPort: {range: {start: 1, end: 9}}}}, {sctp: {destinationPort: {number: 5}}}]
+- {action: Deny, to: [{namespaces: {}}], protocols: [{destinationNamedPort: dns}]}
+`, engine.ClusterPolicy{
+			Tier: engine.Baseline, Priority: 7, Subject: engine.ClusterSubject{Pods: app},
+			Ingress: []engine.ClusterRule{{Name: "in", Action: engine.Allow, Rule: engine.Rule{Peers: []engine.Peer{{Namespaces: &all}}}}},
+			Egress: []engine.ClusterRule{
+				{Name: "out", Action: engine.Pass, Rule: engine.Rule{
+					Peers: []engine.Peer{{Nodes: &app}, block("10.0.0.0/8"), block("fd00::/8"), {Namespaces: &all, Pods: &app}},
+					Ports: []engine.Port{{First: 80, Last: 80}, {Protocol: engine.UDP, First: 1, Last: 9}, {Protocol: engine.SCTP, First: 5, Last: 5}},
+				}},
+				{Action: engine.Deny, Rule: engine.Rule{
+					Peers: []engine.Peer{{Namespaces: &all}}, Ports: []engine.Port{{Name: "dns", AnyProtocol: true}},
+				}},
+			},
+		}},
+		"S30 AdminNetworkPolicy": {engine.AdminNetworkPolicy, `
+priority: 3
+subject: {namespaces: {matchLabels: {app: web}}}
+egress:
+- action: Allow
+  to: [{networks: [10.0.0.0/8]}]
+  ports: [{portNumber: {port: 53, protocol: UDP}}, {portNumber: {port: 80}}, {portRange: {start: 5, end: 5}}]
+- {action: Deny, to: [{namespaces: {}}], ports: [{namedPort: dns}]}
+`, engine.ClusterPolicy{
+			Tier: engine.Admin, Priority: 3, Subject: engine.ClusterSubject{Namespaces: app},
+			Egress: []engine.ClusterRule{
+				{Action: engine.Allow, Rule: engine.Rule{
+					Peers: []engine.Peer{block("10.0.0.0/8")},
+					Ports: []engine.Port{{Protocol: engine.UDP, First: 53, Last: 53}, {First: 80, Last: 80}, {First: 5, Last: 5}},
+				}},
+				{Action: engine.Deny, Rule: engine.Rule{
+					Peers: []engine.Peer{{Namespaces: &all}}, Ports: []engine.Port{{Name: "dns", AnyProtocol: true}},
+				}},
+			},
+		}},
+		"S30 BaselineAdminNetworkPolicy": {engine.BaselineAdminNetworkPolicy, `
+subject: {namespaces: {}}
+ingress: [{action: Deny, from: [{namespaces: {}}]}]
+`, engine.ClusterPolicy{
+			Tier:    engine.Baseline,
+			Ingress: []engine.ClusterRule{{Action: engine.Deny, Rule: engine.Rule{Peers: []engine.Peer{{Namespaces: &all}}}}},
+		}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			test.want.Kind, test.want.Name = test.kind, "default"
+			got, problems := ClusterPolicy(test.kind, clusterObject(t, "default", test.spec))
+			if d := cmp.Diff(&test.want, got, sameAddresses); d != "" {
+				t.Errorf("-want +got:\n%s", d)
+			}
+			if len(problems) > 0 {
+				t.Errorf("problems: %v", problems)
+			}
+		})
+	}
+}
+
+const (
+	cnp = "tier: Admin\npriority: 1\nsubject: {namespaces: {}}\n"
+	anp = "priority: 1\nsubject: {namespaces: {}}\n"
+)
+
+// S47: each row of its table names the field that is wrong, in the order of the table.
+func TestClusterPolicyRefused(t *testing.T) {
+	rule := func(text string) string {
+		return cnp + "egress: [{action: Deny, to: [{namespaces: {}}], " + text + "}]"
+	}
+	accept := func(peers string) string { return cnp + "egress: [{action: Accept, to: [" + peers + "]}]" }
+	admin := func(ports string) string {
+		return anp + "egress: [{action: Deny, to: [{namespaces: {}}], ports: " + ports + "}]"
+	}
+	const egress = "spec.egress[0]"
+	tests := []struct {
+		kind       engine.ClusterPolicyKind
+		name, spec string
+		fields     string
+	}{
+		{engine.BaselineAdminNetworkPolicy, "other", "subject: {namespaces: {}}", "metadata.name"},
+		{engine.ClusterNetworkPolicy, "x", "null", "spec spec.tier spec.priority spec.subject"},
+		{engine.ClusterNetworkPolicy, "x", "{priority: 1, subject: {namespaces: {}}}", "spec.tier"},
+		{engine.ClusterNetworkPolicy, "x", "{tier: admin, priority: 1, subject: {namespaces: {}}}", "spec.tier"},
+		{engine.ClusterNetworkPolicy, "x", "{tier: Admin, subject: {namespaces: {}}}", "spec.priority"},
+		{engine.ClusterNetworkPolicy, "x", "{tier: Admin, priority: 1001, subject: {namespaces: {}}}", "spec.priority"},
+		{engine.ClusterNetworkPolicy, "x", "{tier: Admin, priority: -1, subject: {namespaces: {}}}", "spec.priority"},
+		{engine.ClusterNetworkPolicy, "x", "{tier: Admin, priority: high, subject: {namespaces: {}}}", "spec.priority"},
+		{engine.ClusterNetworkPolicy, "x", "{tier: Admin, priority: 1}", "spec.subject"},
+		{engine.ClusterNetworkPolicy, "x", "{tier: Admin, priority: 1, subject: {}}", "spec.subject"},
+		{engine.ClusterNetworkPolicy, "x", "{tier: Admin, priority: 1, subject: {namespaces: {}, pods: {podSelector: {}}}}", "spec.subject"},
+		{engine.ClusterNetworkPolicy, "x", "{tier: Admin, priority: 1, subject: {pods: {}}}", "spec.subject.pods.podSelector"},
+		{engine.AdminNetworkPolicy, "x", "{priority: 1, subject: {pods: {podSelector: {}}}}", "spec.subject.pods.namespaceSelector"},
+		{engine.ClusterNetworkPolicy, "x", accept("{pods: {namespaceSelector: {}}}"), egress + ".to[0].pods.podSelector"},
+		{engine.ClusterNetworkPolicy, "x", cnp + "ingress: [" + strings.Repeat("{action: Deny, from: [{namespaces: {}}]},", 26) + "]", "spec.ingress"},
+		{engine.ClusterNetworkPolicy, "x", cnp + "egress: [{action: Deny}]", egress + ".to"},
+		{engine.ClusterNetworkPolicy, "x", cnp + "ingress: [{action: Deny, from: []}]", "spec.ingress[0].from"},
+		{engine.ClusterNetworkPolicy, "x", accept(strings.Repeat("{namespaces: {}},", 26)), egress + ".to"},
+		{engine.ClusterNetworkPolicy, "x", rule("protocols: []"), egress + ".protocols"},
+		{engine.AdminNetworkPolicy, "x", admin("[]"), egress + ".ports"},
+		{engine.ClusterNetworkPolicy, "x", cnp + "egress: [{to: [{namespaces: {}}]}]", egress + ".action"},
+		{engine.ClusterNetworkPolicy, "x", cnp + "egress: [{action: Allow, to: [{namespaces: {}}]}]", egress + ".action"},
+		{engine.AdminNetworkPolicy, "x", anp + "egress: [{action: Accept, to: [{namespaces: {}}]}]", egress + ".action"},
+		{engine.BaselineAdminNetworkPolicy, "default", "subject: {namespaces: {}}\negress: [{action: Pass, to: [{namespaces: {}}]}]", egress + ".action"},
+		{engine.ClusterNetworkPolicy, "x", rule("name: " + strings.Repeat("n", 101)), egress + ".name"},
+		{engine.ClusterNetworkPolicy, "x", accept("{}"), egress + ".to[0]"},
+		{engine.ClusterNetworkPolicy, "x", accept("{namespaces: {}, nodes: {}}"), egress + ".to[0]"},
+		{engine.ClusterNetworkPolicy, "x", accept("{networks: []}"), egress + ".to[0].networks"},
+		{engine.ClusterNetworkPolicy, "x", accept("{networks: [" + networkList(26) + "]}"), egress + ".to[0].networks"},
+		{engine.ClusterNetworkPolicy, "x", accept("{networks: [10.0.0.0/8, 10.0.0.0/8]}"), egress + ".to[0].networks[1]"},
+		{engine.ClusterNetworkPolicy, "x", accept("{networks: [10.0.0.1, 010.0.0.0/8, '::ffff:10.0.0.0/104', 'fe80::%eth0/64']}"),
+			egress + ".to[0].networks[0] " + egress + ".to[0].networks[1] " + egress + ".to[0].networks[2] " + egress + ".to[0].networks[3]"},
+		{engine.ClusterNetworkPolicy, "x", accept("{domainNames: []}"), egress + ".to[0].domainNames"},
+		{engine.ClusterNetworkPolicy, "x", accept("{domainNames: [example]}"), egress + ".to[0].domainNames[0]"},
+		{engine.ClusterNetworkPolicy, "x", accept("{domainNames: [a.example, a.example]}"), egress + ".to[0].domainNames[1]"},
+		{engine.ClusterNetworkPolicy, "x", cnp + "egress: [{action: Deny, to: [{domainNames: [a.example]}]}]", egress + ".to[0].domainNames"},
+		{engine.ClusterNetworkPolicy, "x", cnp + "egress: [{action: Pass, to: [{domainNames: [a.example]}]}]", egress + ".to[0].domainNames"},
+		{engine.BaselineAdminNetworkPolicy, "default", "subject: {namespaces: {}}\negress: [{action: Allow, to: [{domainNames: [a.example]}]}]",
+			egress + ".to[0] " + egress + ".to[0].domainNames"},
+		{engine.ClusterNetworkPolicy, "x", accept("{nodes: {}}], protocols: [{destinationNamedPort: a}"), egress},
+		{engine.AdminNetworkPolicy, "x", anp + "egress: [{action: Allow, to: [{networks: [10.0.0.0/8]}], ports: [{namedPort: a}]}]", egress},
+		{engine.ClusterNetworkPolicy, "x", rule("protocols: [{}]"), egress + ".protocols[0]"},
+		{engine.ClusterNetworkPolicy, "x", rule("protocols: [{tcp: {destinationPort: {number: 1}}, udp: {destinationPort: {number: 1}}}]"), egress + ".protocols[0]"},
+		{engine.ClusterNetworkPolicy, "x", rule("protocols: [{tcp: {}}]"), egress + ".protocols[0].tcp.destinationPort"},
+		{engine.ClusterNetworkPolicy, "x", rule("protocols: [{udp: {destinationPort: {}}}]"), egress + ".protocols[0].udp.destinationPort"},
+		{engine.ClusterNetworkPolicy, "x", rule("protocols: [{sctp: {destinationPort: {number: 0}}}]"), egress + ".protocols[0].sctp.destinationPort.number"},
+		{engine.ClusterNetworkPolicy, "x", rule("protocols: [{tcp: {destinationPort: {range: {start: 1}}}}]"), egress + ".protocols[0].tcp.destinationPort.range.end"},
+		{engine.ClusterNetworkPolicy, "x", rule("protocols: [{tcp: {destinationPort: {range: {start: 9, end: 9}}}}]"), egress + ".protocols[0].tcp.destinationPort.range"},
+		{engine.AdminNetworkPolicy, "x", admin("[{portNumber: {}}]"), egress + ".ports[0].portNumber.port"},
+		{engine.AdminNetworkPolicy, "x", admin("[{portRange: {start: 0, end: 70000}}]"), egress + ".ports[0].portRange.start " + egress + ".ports[0].portRange.end"},
+		{engine.AdminNetworkPolicy, "x", admin("[{portRange: {start: 9, end: 8}}]"), egress + ".ports[0].portRange"},
+		{engine.AdminNetworkPolicy, "x", admin("[{portNumber: {port: 1, protocol: tcp}}]"), egress + ".ports[0].portNumber.protocol"},
+		{engine.AdminNetworkPolicy, "x", admin("[{namedPort: ''}]"), egress + ".ports[0].namedPort"},
+		{engine.ClusterNetworkPolicy, "x", rule("protocols: [{destinationNamedPort: ''}]"), egress + ".protocols[0].destinationNamedPort"},
+		{engine.ClusterNetworkPolicy, "x", accept("{namespaces: {matchExpressions: [{key: a, operator: Like}]}}"), egress + ".to[0].namespaces.matchExpressions[0].operator"},
+		{engine.ClusterNetworkPolicy, "x", accept("{nodes: {matchExpressions: [{key: a, operator: In}]}}"), egress + ".to[0].nodes.matchExpressions[0].values"},
+		{engine.ClusterNetworkPolicy, "x", accept("{pods: {podSelector: {matchLabels: {'a b': c}}}}"), egress + ".to[0].pods.podSelector.matchLabels"},
+		{engine.ClusterNetworkPolicy, "x", cnp + "ingress: [{action: Deny, from: [{networks: [10.0.0.0/8]}]}]", "spec.ingress[0].from[0] spec.ingress[0].from[0].networks"},
+		{engine.ClusterNetworkPolicy, "x", rule("ports: [{namedPort: a}]"), egress + ".ports"},
+		{engine.AdminNetworkPolicy, "x", anp + "egress: [{action: Deny, to: [{namespaces: {}}], protocols: []}]", egress + ".protocols"},
+		{engine.BaselineAdminNetworkPolicy, "default", "{subject: {namespaces: {}}, priority: 1}", "spec.priority"},
+		{engine.ClusterNetworkPolicy, "x", cnp + "subjekt: {}", "spec.subjekt"},
+		{engine.ClusterNetworkPolicy, "x", cnp + "egress: {}", "spec.egress"},
+	}
+	for _, test := range tests {
+		t.Run("S47 "+test.fields, func(t *testing.T) {
+			_, problems := ClusterPolicy(test.kind, clusterObject(t, test.name, test.spec))
+			var got []string
+			for _, p := range problems {
+				if !p.Warning {
+					got = append(got, p.Field)
+				}
+			}
+			slices.Sort(got)
+			want := strings.Fields(test.fields)
+			slices.Sort(want)
+			if !slices.Equal(got, want) {
+				t.Errorf("%s\ngot  %v\nwant %v", test.spec, problems, want)
+			}
+		})
+	}
+}
+
+func networkList(n int) string {
+	var list []string
+	for i := range n {
+		list = append(list, "10.0."+string(rune('0'+i%10))+"."+string(rune('0'+i/10))+"/32")
+	}
+	return strings.Join(list, ",")
+}
+
+// S45: what follows from what is not understood.
+func TestClusterPolicyNotUnderstood(t *testing.T) {
+	all := engine.Selector{}
+	everywhere := engine.Rule{Peers: []engine.Peer{{Namespaces: &all}}}
+	none := engine.Rule{Peers: []engine.Peer{{}}}
+	rules := "egress: [{action: Accept, to: [{namespaces: {}}]}, {action: Pass, to: [{namespaces: {}}]}, {action: Deny, to: [{namespaces: {}}]}]"
+	closed := []engine.ClusterRule{{Action: engine.Allow, Rule: none}, {Action: engine.Deny, Rule: everywhere}, {Action: engine.Deny, Rule: everywhere}}
+	web := engine.ClusterSubject{Namespaces: engine.Selector{{Key: "app", Values: []string{"web"}}}}
+	subject := "subject: {namespaces: {matchLabels: {app: web}}}\n"
+	tests := map[string]struct {
+		spec string
+		want engine.ClusterPolicy
+	}{
+		"an allowing rule matches nothing": {
+			cnp + "egress: [{action: Accept, to: [{namespaces: {}}, {services: {}}]}]",
+			engine.ClusterPolicy{Tier: engine.Admin, Egress: []engine.ClusterRule{{Action: engine.Allow, Rule: none}}},
+		},
+		"a denying and a passing rule deny everything": {
+			cnp + "egress: [{action: Deny, to: [{namespaces: {}}], when: night}, {action: Pass, to: [{namespaces: {}}], protocols: [{icmp: {}}]}]",
+			engine.ClusterPolicy{Tier: engine.Admin, Egress: []engine.ClusterRule{{Action: engine.Deny}, {Action: engine.Deny}}},
+		},
+		"an action denies what its peers and ports match": {
+			cnp + "egress: [{action: Log, to: [{namespaces: {}}]}]",
+			engine.ClusterPolicy{Tier: engine.Admin, Egress: []engine.ClusterRule{{Action: engine.Deny, Rule: everywhere}}},
+		},
+		"a subject": {
+			"tier: Baseline\npriority: 1\nsubject: {serviceAccounts: {}}\n" + rules,
+			engine.ClusterPolicy{Tier: engine.Baseline, Egress: closed},
+		},
+		"a field of spec": {
+			"tier: Baseline\npriority: 1\nmode: audit\n" + subject + rules,
+			engine.ClusterPolicy{Tier: engine.Baseline, Egress: closed},
+		},
+		"a tier": {
+			"tier: Emergency\npriority: 1\n" + subject + rules,
+			engine.ClusterPolicy{Tier: engine.Admin, Urgent: true, Subject: web, Egress: closed},
+		},
+		"a list of rules that is none": {
+			cnp + "egress: nothing",
+			engine.ClusterPolicy{Tier: engine.Admin, Egress: []engine.ClusterRule{{Action: engine.Deny}}},
+		},
+		"a rule that is none": {
+			cnp + "egress: [nothing]",
+			engine.ClusterPolicy{Tier: engine.Admin, Egress: []engine.ClusterRule{{Action: engine.Deny}}},
+		},
+	}
+	for name, test := range tests {
+		t.Run("S45 "+name, func(t *testing.T) {
+			test.want.Name, test.want.Priority = "x", 1
+			got, problems := ClusterPolicy(engine.ClusterNetworkPolicy, clusterObject(t, "x", test.spec))
+			if d := cmp.Diff(&test.want, got, sameAddresses); d != "" {
+				t.Errorf("-want +got:\n%s", d)
+			}
+			if len(problems) == 0 {
+				t.Error("no problem is told")
+			}
+		})
+	}
+}
+
+// S40 and S48 are read with a warning.
+func TestClusterPolicyWarnings(t *testing.T) {
+	p, problems := ClusterPolicy(engine.ClusterNetworkPolicy, clusterObject(t, "x",
+		cnp+"egress: [{action: Accept, to: [{domainNames: ['*.a.example']}, {networks: [10.1.2.3/8]}]}]"))
+	want := []string{
+		"warning: spec.egress[0].to[0].domainNames: netpold resolves no names, so that this peer matches nothing: *.a.example",
+		`warning: spec.egress[0].to[1].networks[0]: Invalid value: "10.1.2.3/8": must have no bits set after the prefix length; it is read as 10.0.0.0/8`,
+	}
+	if d := cmp.Diff(want, lines(problems)); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+	if peers := p.Egress[0].Peers; len(peers) != 2 || peers[0] != (engine.Peer{}) || peers[1].Block.CIDR.String() != "10.0.0.0/8" {
+		t.Errorf("peers %v", peers)
+	}
+}

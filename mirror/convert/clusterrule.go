@@ -1,0 +1,217 @@
+package convert
+
+import (
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/netpold/netpold/engine"
+)
+
+const (
+	maxRuleName    = 100
+	maxNetworks    = 25
+	maxDomainNames = 25
+	maxCIDRLength  = 43
+)
+
+// rules reads the rules of a direction, whose peers are in peersField.
+func (c *clusterCheck) rules(spec *fields, name, peersField string) []engine.ClusterRule {
+	before := len(spec.errs)
+	items, ok := spec.list(name)
+	if !ok && spec.values[name] != nil { // nobody can tell what it denies
+		c.refuse(spec.split(before))
+		return []engine.ClusterRule{{Action: engine.Deny}}
+	}
+	path := spec.path.Child(name)
+	if len(items) > c.dialect.most { // S46
+		c.refuse(field.ErrorList{field.TooMany(path, len(items), c.dialect.most)})
+	}
+	rules := make([]engine.ClusterRule, 0, len(items))
+	for i, item := range items {
+		rules = append(rules, c.rule(fieldsOf(item, path.Index(i)), peersField))
+	}
+	return rules
+}
+
+// rule reads one rule. One that is not understood matches nothing if it allows, and else denies everything (S45).
+func (c *clusterCheck) rule(f *fields, peersField string) engine.ClusterRule {
+	var r engine.ClusterRule
+	r.Name, _ = f.text("name")
+	if n := len([]rune(r.Name)); n > maxRuleName { // S46
+		c.refuse(field.ErrorList{field.TooLong(f.path.Child("name"), "", maxRuleName)})
+	}
+	written, action := c.action(f)
+	r.Action = action
+	named := c.ports(f, &r.Rule)
+	c.peers(f, peersField, written, named, &r.Rule)
+	errs := f.end()
+	c.refuse(errs)
+	switch {
+	case len(errs) == 0:
+	case r.Action == engine.Allow:
+		r.Rule = nothing()
+	default:
+		r.Action, r.Rule = engine.Deny, engine.Rule{}
+	}
+	return r
+}
+
+// action reads what a rule does, as written and as it counts. An action that is not understood denies (S45): that is told,
+// and makes no error of the rule.
+func (c *clusterCheck) action(f *fields) (string, engine.Action) {
+	before := len(f.errs)
+	text, ok := f.text("action")
+	known := []string{c.dialect.allow, "Deny"}
+	if c.dialect.pass {
+		known = append(known, "Pass")
+	}
+	switch {
+	case ok && text == c.dialect.allow:
+		return text, engine.Allow
+	case ok && text == "Deny":
+		return text, engine.Deny
+	case ok && text == "Pass" && c.dialect.pass:
+		return text, engine.Pass
+	case ok:
+		f.errs = append(f.errs, field.NotSupported(f.path.Child("action"), text, known))
+	case f.values != nil && f.values["action"] == nil:
+		f.errs = append(f.errs, field.Required(f.path.Child("action"), "must be one of "+quotedList(known)))
+	}
+	if f.values != nil { // what is no mapping is not understood as a whole
+		c.refuse(f.split(before))
+	}
+	return text, engine.Deny
+}
+
+// peers reads the peers of a rule. named reports whether one of its ports has a name.
+func (c *clusterCheck) peers(f *fields, name, action string, named bool, to *engine.Rule) {
+	path := f.path.Child(name)
+	items, ok := f.list(name)
+	switch {
+	case f.values == nil, !ok && f.values[name] != nil:
+		return
+	case len(items) == 0:
+		f.errs = append(f.errs, field.Required(path, "must have a peer"))
+		return
+	case len(items) > c.dialect.most: // S46
+		c.refuse(field.ErrorList{field.TooMany(path, len(items), c.dialect.most)})
+	}
+	allowed := []string{"namespaces", "pods"}
+	if name == "to" {
+		allowed = append(allowed, "nodes", "networks")
+		if c.dialect.domainNames {
+			allowed = append(allowed, "domainNames")
+		}
+	}
+	var portless []string
+	for i, item := range items {
+		p := fieldsOf(item, path.Index(i))
+		kind := p.oneOf(allowed...)
+		to.Peers = append(to.Peers, c.peer(p, kind, action)...)
+		f.take(p)
+		if slices.Contains(allowed[2:], kind) && !slices.Contains(portless, kind) {
+			portless = append(portless, kind)
+		}
+	}
+	if named && len(portless) > 0 {
+		f.errs = append(f.errs, field.Forbidden(f.path, "a named port may not be beside a peer "+quotedList(portless)))
+	}
+}
+
+// peer reads one peer, which may be several for the engine.
+func (c *clusterCheck) peer(p *fields, kind, action string) []engine.Peer {
+	switch kind {
+	case "namespaces":
+		if s, ok := p.selector(kind); ok {
+			namespaces := selector(s)
+			return []engine.Peer{{Namespaces: &namespaces}}
+		}
+	case "pods":
+		namespaces, pods := c.namespacedPods(p)
+		return []engine.Peer{{Namespaces: &namespaces, Pods: &pods}}
+	case "nodes":
+		if s, ok := p.selector(kind); ok {
+			nodes := selector(s)
+			return []engine.Peer{{Nodes: &nodes}}
+		}
+	case "networks":
+		return c.networks(p)
+	case "domainNames":
+		c.domains(p, action)
+	}
+	return []engine.Peer{{}}
+}
+
+// networks reads the CIDRs of a peer (S39, S48).
+func (c *clusterCheck) networks(p *fields) []engine.Peer {
+	path := p.path.Child("networks")
+	items, ok := p.list("networks")
+	if ok && len(items) == 0 {
+		p.errs = append(p.errs, field.Required(path, "must have a CIDR"))
+	}
+	if len(items) > maxNetworks { // S46
+		c.refuse(field.ErrorList{field.TooMany(path, len(items), maxNetworks)})
+	}
+	var peers []engine.Peer
+	for i, item := range items {
+		at := path.Index(i)
+		text, ok := item.(string)
+		if !ok {
+			p.errs = append(p.errs, wrongType(at, item, "text"))
+			continue
+		}
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil || prefix.Addr().Is4In6() || len(text) > maxCIDRLength {
+			p.errs = append(p.errs, field.Invalid(at, text, "must be a CIDR, (e.g. 10.9.8.0/24 or 2001:db8::/64)"))
+			continue
+		}
+		if masked := prefix.Masked(); masked != prefix {
+			c.warn(at.String(), field.Invalid(at, text, "must have no bits set after the prefix length; it is read as "+masked.String()).ErrorBody())
+			prefix = masked
+		}
+		if slices.Index(items, item) < i { // S46
+			c.refuse(field.ErrorList{field.Duplicate(at, text)})
+		}
+		peers = append(peers, engine.Peer{Block: &engine.IPBlock{CIDR: prefix}})
+	}
+	return peers
+}
+
+var domainName = regexp.MustCompile(`^(\*\.)?([a-zA-Z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.)+[a-zA-Z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.?$`)
+
+// domains reads the names of a peer, which matches nothing: netpold resolves none (S40).
+func (c *clusterCheck) domains(p *fields, action string) {
+	path := p.path.Child("domainNames")
+	items, ok := p.list("domainNames")
+	if ok && len(items) == 0 {
+		p.errs = append(p.errs, field.Required(path, "must have a domain name"))
+	}
+	if len(items) > maxDomainNames { // S46
+		c.refuse(field.ErrorList{field.TooMany(path, len(items), maxDomainNames)})
+	}
+	if action != c.dialect.allow {
+		p.errs = append(p.errs, field.Forbidden(path, "may only be beside the action "+strconv.Quote(c.dialect.allow)))
+	}
+	var names []string
+	for i, item := range items {
+		at := path.Index(i)
+		text, ok := item.(string)
+		switch {
+		case !ok:
+			p.errs = append(p.errs, wrongType(at, item, "text"))
+		case !domainName.MatchString(text):
+			p.errs = append(p.errs, field.Invalid(at, text, "must be a domain name, (e.g. example.com or *.example.com)"))
+		case slices.Contains(names, text): // S46
+			c.refuse(field.ErrorList{field.Duplicate(at, text)})
+		}
+		names = append(names, text)
+	}
+	if len(p.errs) == 0 {
+		c.warn(path.String(), "netpold resolves no names, so that this peer matches nothing: "+strings.Join(names, ", "))
+	}
+}

@@ -1,0 +1,188 @@
+package convert
+
+import (
+	"maps"
+	"math"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// fields reads a mapping of an object whose schema may be newer than netpold's, and notes what is not understood: a value of
+// the wrong type at once, and the fields that nobody asked for at the end (S45).
+type fields struct {
+	path   *field.Path
+	values map[string]any
+	// known are the names that were asked for.
+	known []string
+	// errs are what is wrong so far.
+	errs field.ErrorList
+}
+
+// fieldsOf reads value, which stands at path. A value that is no mapping has no fields, and is an error.
+func fieldsOf(value any, path *field.Path) *fields {
+	f := &fields{path: path}
+	values, ok := value.(map[string]any)
+	if !ok {
+		f.errs = append(f.errs, wrongType(path, value, "a mapping"))
+	}
+	f.values = values
+	return f
+}
+
+func wrongType(path *field.Path, value any, want string) *field.Error {
+	return field.TypeInvalid(path, value, "must be "+want)
+}
+
+// has reports whether a field is there and not null.
+func (f *fields) has(name string) bool {
+	f.known = append(f.known, name)
+	return f.values[name] != nil
+}
+
+// text returns a field that is text, and whether it is there.
+func (f *fields) text(name string) (string, bool) {
+	if !f.has(name) {
+		return "", false
+	}
+	s, ok := f.values[name].(string)
+	if !ok {
+		f.errs = append(f.errs, wrongType(f.path.Child(name), f.values[name], "text"))
+	}
+	return s, ok
+}
+
+// number returns a field that is a whole number of 32 bits, and whether it is there.
+func (f *fields) number(name string) (int32, bool) {
+	if !f.has(name) {
+		return 0, false
+	}
+	var n int64
+	switch v := f.values[name].(type) {
+	case int64:
+		n = v
+	case float64:
+		if n = int64(v); float64(n) != v {
+			n = math.MaxInt64
+		}
+	default:
+		n = math.MaxInt64
+	}
+	if n < math.MinInt32 || n > math.MaxInt32 {
+		f.errs = append(f.errs, wrongType(f.path.Child(name), f.values[name], "a whole number of 32 bits"))
+		return 0, false
+	}
+	return int32(n), true
+}
+
+// list returns the items of a field that is a list, and whether it is there.
+func (f *fields) list(name string) ([]any, bool) {
+	if !f.has(name) {
+		return nil, false
+	}
+	l, ok := f.values[name].([]any)
+	if !ok {
+		f.errs = append(f.errs, wrongType(f.path.Child(name), f.values[name], "a list"))
+	}
+	return l, ok
+}
+
+// mapping returns the fields of a field that is a mapping. Their errors must be taken over by [fields.take].
+func (f *fields) mapping(name string) *fields { return fieldsOf(f.values[name], f.path.Child(name)) }
+
+// take ends the reading of inner and takes over its errors.
+func (f *fields) take(inner *fields) { f.errs = append(f.errs, inner.end()...) }
+
+// end returns all that is wrong, the fields that were not asked for included.
+func (f *fields) end() field.ErrorList {
+	for _, name := range slices.Sorted(maps.Keys(f.values)) {
+		if !slices.Contains(f.known, name) {
+			f.errs = append(f.errs, unknownField(f.path.Child(name)))
+		}
+	}
+	return f.errs
+}
+
+func unknownField(path *field.Path) *field.Error {
+	return field.Forbidden(path, "unknown field: netpold does not know what it means; check its spelling and its place")
+}
+
+// oneOf returns the only field of those named that is there. It is an error if there is none, or a second.
+func (f *fields) oneOf(names ...string) string {
+	var set []string
+	for _, name := range names {
+		if f.has(name) {
+			set = append(set, name)
+		}
+	}
+	switch {
+	case len(set) == 1:
+		return set[0]
+	case len(set) > 1:
+		f.errs = append(f.errs, field.Forbidden(f.path, "must have one field, not "+quotedList(set)))
+	case f.values != nil:
+		f.errs = append(f.errs, field.Required(f.path, "must have one of "+quotedList(names)))
+	}
+	return ""
+}
+
+// selector returns a label selector, and reports whether it is right.
+func (f *fields) selector(name string) (*metav1.LabelSelector, bool) {
+	inner := f.mapping(name)
+	s := &metav1.LabelSelector{}
+	if inner.has("matchLabels") {
+		labels := inner.mapping("matchLabels")
+		for key := range labels.values {
+			if value, ok := labels.text(key); ok {
+				s.MatchLabels = with(s.MatchLabels, key, value)
+			} else if labels.values[key] == nil {
+				labels.errs = append(labels.errs, wrongType(labels.path.Key(key), nil, "text"))
+			}
+		}
+		inner.take(labels)
+	}
+	requirements, _ := inner.list("matchExpressions")
+	for i, item := range requirements {
+		r := fieldsOf(item, inner.path.Child("matchExpressions").Index(i))
+		var to metav1.LabelSelectorRequirement
+		to.Key, _ = r.text("key")
+		operator, _ := r.text("operator")
+		to.Operator = metav1.LabelSelectorOperator(operator)
+		values, _ := r.list("values")
+		for j, v := range values {
+			text, ok := v.(string)
+			if !ok {
+				r.errs = append(r.errs, wrongType(r.path.Child("values").Index(j), v, "text"))
+			}
+			to.Values = append(to.Values, text)
+		}
+		s.MatchExpressions = append(s.MatchExpressions, to)
+		inner.take(r)
+	}
+	errs := inner.end()
+	if len(errs) == 0 {
+		errs = checkSelector(s, inner.path)
+	}
+	f.errs = append(f.errs, errs...)
+	return s, len(errs) == 0
+}
+
+func with(m map[string]string, key, value string) map[string]string {
+	if m == nil {
+		m = map[string]string{}
+	}
+	m[key] = value
+	return m
+}
+
+func quotedList(names []string) string {
+	var text string
+	for i, name := range names {
+		if i > 0 {
+			text += ", "
+		}
+		text += `"` + name + `"`
+	}
+	return text
+}
