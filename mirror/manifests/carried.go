@@ -18,6 +18,7 @@ func (r *reading) carried(at place, h head, raw []byte) {
 		r.openShiftTemplate(at, raw)
 		return
 	}
+	r.unknownTemplate(at, raw)
 	if !bytes.Contains(raw, []byte("NetworkPolicy")) || !bytes.Contains(raw, []byte("networking.k8s.io")) {
 		return
 	}

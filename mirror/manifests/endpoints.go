@@ -26,7 +26,10 @@ func (r *reading) finish() []engine.Object {
 			r.mirrorEndpoints(s)
 		}
 		if len(s.Spec.Selector) > 0 && s.Spec.Type != corev1.ServiceTypeExternalName && !r.sliced[identity{"Service", s.Namespace, s.Name}] {
-			r.slicesOf(s, byNamespace[s.Namespace])
+			before := len(r.objects)
+			if r.slicesOf(s, byNamespace[s.Namespace]); len(r.objects) == before {
+				r.noPodsOf(s)
+			}
 		}
 	}
 	return r.objects

@@ -40,7 +40,9 @@ type reading struct {
 	workloads []*workload
 	// templatePods is how many Pods the workloads stand for so far.
 	templatePods int
-	services     []*corev1.Service
+	// unknownTemplates make Pods that are not known.
+	unknownTemplates []unknownTemplate
+	services         []*corev1.Service
 	// endpoints are the Endpoints objects, which count for Services without a selector and EndpointSlices (S24).
 	endpoints []placedEndpoints
 	// madeEndpoints is how many endpoints were made of Services so far, of at most mostEndpoints.

@@ -297,3 +297,31 @@ func TestMergeKeys(t *testing.T) {
 		t.Errorf("%d bytes become %d", len(bomb), len(got))
 	}
 }
+
+// An object of an unknown kind that makes Pods is told, and so is the Service that selects them.
+func TestPodsOfUnknownKinds(t *testing.T) {
+	got := problemsOf(t, map[string]string{"a.yaml": onePod + `---
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: web, namespace: shop}
+spec: {template: {metadata: {labels: {app: web}}, spec: {containers: [{name: c}]}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec: {selector: {app: web}, ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: a, namespace: shop}
+spec: {selector: {app: a}, ports: [{port: 80}]}
+`})
+	for _, want := range []string{
+		`warning: Rollout "shop/web": spec.template: makes Pods that are not known from it`,
+		`warning: Service "shop/web": spec.selector: selects the Pods of Rollout shop/web, which are not known, and no other Pod`,
+	} {
+		if !strings.Contains(got, want) || strings.Count(got, "\n") != 2 {
+			t.Errorf("problems\n%swant in them %q", got, want)
+		}
+	}
+}
