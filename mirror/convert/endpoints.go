@@ -12,11 +12,13 @@ import (
 	"github.com/netpold/netpold/mirror"
 )
 
-// The types of Endpoints, which Kubernetes calls deprecated. Files still have them.
+// EndpointsObject is Kubernetes' Endpoints, which is deprecated. Files still have it.
+type EndpointsObject = corev1.Endpoints //nolint:staticcheck // see above
+
+// The parts of an EndpointsObject.
 type (
-	EndpointsObject = corev1.Endpoints       //nolint:staticcheck // see above
-	endpointAddress = corev1.EndpointAddress //nolint:staticcheck // see above
-	endpointPort    = corev1.EndpointPort    //nolint:staticcheck // see above
+	endpointAddress = corev1.EndpointAddress //nolint:staticcheck // as EndpointsObject
+	endpointPort    = corev1.EndpointPort
 )
 
 // IsMirrored reports whether the API server makes EndpointSlices of an Endpoints object, if its Service has no selector (S24).
