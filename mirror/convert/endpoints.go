@@ -17,7 +17,7 @@ type EndpointsObject = corev1.Endpoints //nolint:staticcheck // see above
 
 // The parts of an EndpointsObject.
 type (
-	endpointAddress = corev1.EndpointAddress //nolint:staticcheck // as EndpointsObject
+	endpointAddress = corev1.EndpointAddress
 	endpointPort    = corev1.EndpointPort
 )
 
