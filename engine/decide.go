@@ -131,12 +131,17 @@ func exemptSide(p *party, d direction, side *Side) {
 }
 
 // exemptInTier allows p in the NetworkPolicy tier whatever its rules, while the other tiers bind (S44).
-func exemptInTier(p *party, d direction, protocol Protocol, port uint16, seen peer, side *Side) {
+func exemptInTier(p, other *party, d direction, protocol Protocol, port uint16, family Families, o Options, side *Side) {
 	side.Allowed = true
 	if p.class == nil || p.class.hot.tables[d] == nil {
 		return
 	}
 	isolating := p.class.hot.networkPolicies(d)
+	if isolating != nil && isolating == p.class.hot.tables[d] { // no other tier comes before
+		side.record(isolating, noRank)
+		return
+	}
+	seen := other.asPeer(family, o)
 	for t := range p.class.tables(d) {
 		if t.tier == NetworkPolicies {
 			side.record(t, noRank)
@@ -212,8 +217,8 @@ func decideOrExempt(
 		exemptSide(src, egress, &d.Egress)
 		exemptSide(dst, ingress, &d.Ingress)
 	default:
-		exemptInTier(src, egress, protocol, port, dst.asPeer(family, o), &d.Egress)
-		exemptInTier(dst, ingress, protocol, port, src.asPeer(family, o), &d.Ingress)
+		exemptInTier(src, dst, egress, protocol, port, family, o, &d.Egress)
+		exemptInTier(dst, src, ingress, protocol, port, family, o, &d.Ingress)
 	}
 	if d.conclude(); d.Allowed { // S51
 		d.Reason = why

@@ -87,7 +87,7 @@ func (s *state) notes(q *Query, p *pair) []Note {
 	if s.inAmbientMesh(&p.src) && s.inAmbientMesh(&p.dst) && p.protocol == TCP && p.port != ambientPort {
 		list = append(list, Note{Code: NoteAmbient, Dst: true, Port: ambientPort})
 	}
-	if p.denied() {
+	if p.denied() && (p.src.pod == nil || p.src.pod != p.dst.pod) {
 		var reverse Decision
 		decidePair(&p.dst, &p.src, p.protocol, p.port, s.options, &reverse)
 		if reverse.Allowed {

@@ -4,11 +4,11 @@ import "slices"
 
 func (p *pair) denied() bool { return !p.decision.Allowed }
 
-// notesOfDenial returns what each denying side lacks for a rule to match: a port name, an address, or labels.
+// notesOfDenial returns what each side that NetworkPolicies deny lacks for a rule to match: a port name, an address, or labels.
 func (s *state) notesOfDenial(q *Query, p *pair) []Note {
 	var list []Note
 	for d, side := range [directions]*Side{&p.decision.Egress, &p.decision.Ingress} {
-		if !side.Allowed {
+		if !side.Allowed && side.Tier == NetworkPolicies {
 			l := lacking{pair: p, direction: direction(d), other: &p.src, labelled: q.Dst.kind == endpointLabels}
 			if l.direction == egress {
 				l.other = &p.dst
@@ -116,7 +116,7 @@ func namespaceKeys(peers []Peer) []string {
 	return keys
 }
 
-// hasPeer reports whether a rule matches a peer (S15).
+// hasPeer reports whether a rule of a NetworkPolicy matches a peer (S15, S19).
 func (r *rule) hasPeer(p *peer) bool {
 	if r.anyPeer {
 		return true
@@ -125,7 +125,7 @@ func (r *rule) hasPeer(p *peer) bool {
 	if p.class != nil && slices.ContainsFunc(r.selectors, selects) {
 		return true
 	}
-	return p.addr.IsValid() && slices.ContainsFunc(r.blocks, func(b *IPBlock) bool {
+	return p.addr.IsValid() && !p.hidden && slices.ContainsFunc(r.blocks, func(b *IPBlock) bool {
 		return b.contains(p.addr) || slices.ContainsFunc(p.more, b.contains)
 	})
 }

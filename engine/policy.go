@@ -31,12 +31,14 @@ type policy struct {
 
 // rule is a Rule whose peers are known by id.
 type rule struct {
-	action    Action
-	anyPeer   bool
-	selectors []uint32
-	blocks    []*IPBlock
-	anyPort   bool
-	ports     []Port
+	action Action
+	// networkPolicy is set for a rule of a NetworkPolicy, which has no port of any protocol.
+	networkPolicy bool
+	anyPeer       bool
+	selectors     []uint32
+	blocks        []*IPBlock
+	anyPort       bool
+	ports         []Port
 }
 
 // comparePolicies orders policies by tier and, in each, as they are asked (S14, S34).
@@ -81,7 +83,7 @@ func compile(src *Policy, intern func(*selector) uint32) *policy {
 		}
 		p.rules[d] = make([]rule, 0, len(rules))
 		for i := range rules {
-			r := rule{action: Allow, anyPeer: len(rules[i].Peers) == 0, anyPort: len(rules[i].Ports) == 0, ports: rules[i].Ports}
+			r := rule{action: Allow, networkPolicy: true, anyPeer: len(rules[i].Peers) == 0, anyPort: len(rules[i].Ports) == 0, ports: rules[i].Ports}
 			for j := range rules[i].Peers {
 				if b := blockOf(&rules[i].Peers[j]); b != nil {
 					r.blocks = append(r.blocks, b)

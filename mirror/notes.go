@@ -22,7 +22,7 @@ func Notes(status *Status, snapshot *engine.Snapshot) []notes.Note {
 		}
 	}
 	add(notes.PartialView, partialView(status))
-	add(notes.NoPolicies, noPolicies(snapshot))
+	add(notes.NoPolicies, noPolicies(status, snapshot))
 	add(notes.UnmodelledPolicies, unmodelled(status.Unmodelled))
 	add(notes.PolicySelectsNothing, policiesSelectingNothing(snapshot))
 	add(notes.NoNamespaces, noNamespaces(snapshot))
@@ -40,7 +40,7 @@ func NotesAbout(status *Status, snapshot *engine.Snapshot, namespaces ...string)
 		}
 	}
 	add(notes.PartialView, partialView(status))
-	add(notes.NoPolicies, noPolicies(snapshot))
+	add(notes.NoPolicies, noPolicies(status, snapshot))
 	var concerned []UnmodelledKind
 	for i := range status.Unmodelled {
 		if slices.ContainsFunc(namespaces, func(ns string) bool { return ns != "" && status.Unmodelled[i].Concerns(ns) }) {
@@ -59,9 +59,12 @@ func partialView(status *Status) string {
 		"and policies elsewhere are unknown", status.OnlyNamespace)
 }
 
-func noPolicies(snapshot *engine.Snapshot) string {
+func noPolicies(status *Status, snapshot *engine.Snapshot) string {
 	if snapshot.Counts().Policies > 0 {
 		return ""
+	}
+	if len(status.Unmodelled) > 0 {
+		return "no NetworkPolicy was read"
 	}
 	return "no NetworkPolicy was read, so that every connection is allowed"
 }

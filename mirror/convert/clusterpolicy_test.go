@@ -184,6 +184,7 @@ func TestClusterPolicyRefused(t *testing.T) {
 		{engine.AdminNetworkPolicy, "x", admin("[{portRange: {start: 0, end: 70000}}]"), egress + ".ports[0].portRange.start " + egress + ".ports[0].portRange.end"},
 		{engine.AdminNetworkPolicy, "x", admin("[{portRange: {start: 9, end: 8}}]"), egress + ".ports[0].portRange"},
 		{engine.AdminNetworkPolicy, "x", admin("[{portNumber: {port: 1, protocol: tcp}}]"), egress + ".ports[0].portNumber.protocol"},
+		{engine.AdminNetworkPolicy, "x", admin("[{portNumber: {port: 1, protocol: ''}}]"), egress + ".ports[0].portNumber.protocol"},
 		{engine.AdminNetworkPolicy, "x", admin("[{namedPort: ''}]"), egress + ".ports[0].namedPort"},
 		{engine.ClusterNetworkPolicy, "x", rule("protocols: [{destinationNamedPort: ''}]"), egress + ".protocols[0].destinationNamedPort"},
 		{engine.ClusterNetworkPolicy, "x", accept("{namespaces: {matchExpressions: [{key: a, operator: Like}]}}"), egress + ".to[0].namespaces.matchExpressions[0].operator"},

@@ -82,9 +82,9 @@ func adminPort(p *fields) engine.Port {
 	}
 	var to engine.Port
 	of := p.mapping(kind)
-	text, _ := of.text("protocol")
+	text, given := of.text("protocol")
 	protocol, known := protocolOf(corev1.Protocol(text))
-	if !known {
+	if !known || given && text == "" {
 		of.errs = append(of.errs, field.NotSupported(of.path.Child("protocol"), text, []string{"TCP", "UDP", "SCTP"}))
 	}
 	to.Protocol = protocol

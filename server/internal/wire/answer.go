@@ -38,7 +38,7 @@ func fillSide(to *netpoldv1.Side, side *engine.Side, rule *uint32) {
 		*rule = uint32(side.Rule)
 		to.RuleIndex = rule
 	}
-	if !side.Allowed && len(side.Isolating) > 0 {
+	if !side.Allowed && side.Tier == engine.NetworkPolicies && len(side.Isolating) > 0 { // S50
 		to.IsolatedBy = make([]string, min(len(side.Isolating), maxIsolatedBy))
 		to.IsolatedByTotal = uint32(len(side.Isolating))
 		for i := range to.IsolatedBy {
