@@ -102,11 +102,18 @@ func (l *listing) dir(path, relative string) {
 	}
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), ".") {
+			// What a ConfigMap mounts has ..data, which is met by its links.
+			if isManifest(e.Name()) && e.Type().IsRegular() && !strings.HasPrefix(e.Name(), "..") {
+				l.leftOut[hiddenFile] = append(l.leftOut[hiddenFile], filepath.Join(path, e.Name()))
+			}
 			continue
 		}
 		l.entry(filepath.Join(path, e.Name()), filepath.Join(relative, e.Name()))
 	}
 }
+
+// hiddenFile is why a manifest with a hidden name is left out.
+const hiddenFile = "the name begins with a dot"
 
 // entry follows links: what a ConfigMap mounts are links into a hidden directory.
 func (l *listing) entry(path, relative string) {

@@ -59,7 +59,7 @@ func TestUnmodelledKindsAreCounted(t *testing.T) {
 func TestFilesLeftOut(t *testing.T) {
 	dir := write(t, map[string]string{
 		"a.yaml": onePod, "b.yaml.tmpl": "x", "sub/c.YAML.tmpl": "x", "notes.txt": "x", "Makefile": "x", "README.md": "x", "LICENSE": "x",
-		".hidden": "x", "docker-compose.yml": "services: {web: {image: x}}", "package.json": `{"name": "x"}`,
+		".hidden": "x", ".p.yaml": onePod, "docker-compose.yml": "services: {web: {image: x}}", "package.json": `{"name": "x"}`,
 		"playbook.yml": "- hosts: all\n- hosts: none\n",
 	})
 	got, err := readPath(t, dir)
@@ -76,6 +76,7 @@ func TestFilesLeftOut(t *testing.T) {
 	}
 	want := []string{
 		"it holds no Kubernetes object: 3 [docker-compose.yml package.json playbook.yml]",
+		"the name begins with a dot: 1 [.p.yaml]",
 		"the name ends in .YAML.tmpl: 1 [sub/c.YAML.tmpl]",
 		"the name ends in .txt: 1 [notes.txt]",
 		"the name ends in .yaml.tmpl: 1 [b.yaml.tmpl]",
