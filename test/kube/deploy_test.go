@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"github.com/netpold/netpold/mirror"
 	"github.com/netpold/netpold/test/kube/kubetest"
 	"github.com/netpold/netpold/test/kube/render"
 )
@@ -238,18 +239,35 @@ func TestNotesTellTheRisk(t *testing.T) {
 	}
 }
 
-// TestRoleReadsSixResources: netpold may read what decisions depend on, and nothing else.
+// TestRoleReadsSixResources: netpold may read what decisions depend on, and list what it counts: every kind of the table. Without
+// rbac.countUnmodelled it does not.
 func TestRoleReadsSixResources(t *testing.T) {
-	var role rbacv1.ClusterRole
-	as(t, only(t, kustomized(t, "base"), "ClusterRole"), &role)
 	read := []string{"get", "list", "watch"}
 	want := []rbacv1.PolicyRule{
 		{APIGroups: []string{""}, Resources: []string{"pods", "namespaces", "nodes", "services"}, Verbs: read},
 		{APIGroups: []string{"networking.k8s.io"}, Resources: []string{"networkpolicies"}, Verbs: read},
 		{APIGroups: []string{"discovery.k8s.io"}, Resources: []string{"endpointslices"}, Verbs: read},
 	}
-	if diff := cmp.Diff(want, role.Rules); diff != "" {
-		t.Error(diff)
+	count := rbacv1.PolicyRule{Verbs: []string{"list"}}
+	for _, r := range mirror.UnmodelledResources() {
+		count.APIGroups, count.Resources = append(count.APIGroups, r.Group), append(count.Resources, r.Resource)
+	}
+	for _, list := range []*[]string{&count.APIGroups, &count.Resources} {
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
+	}
+	for name, test := range map[string]struct {
+		objects []*unstructured.Unstructured
+		want    []rbacv1.PolicyRule
+	}{
+		"kustomize": {kustomized(t, "base"), append(slices.Clone(want), count)},
+		"without":   {charted(t, map[string]any{"rbac": map[string]any{"countUnmodelled": false}}), want},
+	} {
+		var role rbacv1.ClusterRole
+		as(t, only(t, test.objects, "ClusterRole"), &role)
+		if diff := cmp.Diff(test.want, role.Rules); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
 	}
 }
 
