@@ -8,16 +8,7 @@ func compileCluster(src *ClusterPolicy, intern func(*selector) uint32) *policy {
 		p.isolates[d] = len(rules) > 0 // S32
 		p.rules[d] = make([]rule, 0, len(rules))
 		for i := range rules {
-			from := &rules[i]
-			r := rule{action: from.Action, anyPeer: len(from.Peers) == 0, anyPort: len(from.Ports) == 0, ports: from.Ports}
-			for j := range from.Peers {
-				if b := blockOf(&from.Peers[j]); b != nil {
-					r.blocks = append(r.blocks, b)
-				} else if s := clusterSelectorOf(&from.Peers[j]); s != nil {
-					r.selectors = append(r.selectors, intern(s))
-				}
-			}
-			p.rules[d] = append(p.rules[d], r)
+			p.rules[d] = append(p.rules[d], compileRule(&rules[i].Rule, rules[i].Action, clusterSelectorOf, intern))
 		}
 	}
 	return p

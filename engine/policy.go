@@ -31,14 +31,12 @@ type policy struct {
 
 // rule is a Rule whose peers are known by id.
 type rule struct {
-	action Action
-	// networkPolicy is set for a rule of a NetworkPolicy, which has no port of any protocol.
-	networkPolicy bool
-	anyPeer       bool
-	selectors     []uint32
-	blocks        []*IPBlock
-	anyPort       bool
-	ports         []Port
+	action    Action
+	anyPeer   bool
+	selectors []uint32
+	blocks    []*IPBlock
+	anyPort   bool
+	ports     []Port
 }
 
 // comparePolicies orders policies by tier and, in each, as they are asked (S14, S34).
@@ -83,18 +81,25 @@ func compile(src *Policy, intern func(*selector) uint32) *policy {
 		}
 		p.rules[d] = make([]rule, 0, len(rules))
 		for i := range rules {
-			r := rule{action: Allow, networkPolicy: true, anyPeer: len(rules[i].Peers) == 0, anyPort: len(rules[i].Ports) == 0, ports: rules[i].Ports}
-			for j := range rules[i].Peers {
-				if b := blockOf(&rules[i].Peers[j]); b != nil {
-					r.blocks = append(r.blocks, b)
-				} else if s := selectorOf(src.Namespace, &rules[i].Peers[j]); s != nil {
-					r.selectors = append(r.selectors, intern(s))
-				}
-			}
-			p.rules[d] = append(p.rules[d], r)
+			group := func(p *Peer) *selector { return selectorOf(src.Namespace, p) }
+			p.rules[d] = append(p.rules[d], compileRule(&rules[i], Allow, group, intern))
 		}
 	}
 	return p
+}
+
+// compileRule turns one rule into its compiled form. group returns the group that a peer names, or nil; intern makes a selector
+// known and gives its id.
+func compileRule(from *Rule, action Action, group func(*Peer) *selector, intern func(*selector) uint32) rule {
+	r := rule{action: action, anyPeer: len(from.Peers) == 0, anyPort: len(from.Ports) == 0, ports: from.Ports}
+	for i := range from.Peers {
+		if b := blockOf(&from.Peers[i]); b != nil {
+			r.blocks = append(r.blocks, b)
+		} else if s := group(&from.Peers[i]); s != nil {
+			r.selectors = append(r.selectors, intern(s))
+		}
+	}
+	return r
 }
 
 // eachPeerSelector yields the id of each selector that the rules name, as often as they do.

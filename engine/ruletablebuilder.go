@@ -61,7 +61,7 @@ func (b *ruleTableBuilder) add(r *rule, d direction, ports []NamedPort, rank uin
 		switch {
 		case p.Name == "" && p.First > 0 && p.First <= p.Last:
 			b.addTo(portKey{"", p.Protocol, p.First, p.Last}, r, rank)
-		case p.Name != "" && p.AnyProtocol && r.networkPolicy: // no port of a NetworkPolicy's
+		case p.Name != "" && p.AnyProtocol && b.table.tier == NetworkPolicies: // no port of a NetworkPolicy's
 		case p.Name != "" && d == egress && p.AnyProtocol: // S43
 			for protocol := range Protocol(protocols) {
 				b.addTo(portKey{p.Name, protocol, 0, 0}, r, rank)
