@@ -72,10 +72,8 @@ endef
 .PHONY: generate
 generate: ## Write the generated files anew: Go of the .proto files, kustomize bases, settings of the chart
 	@tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; \
-	$(write-generated); \
-	find proto -name '*.pb.go' -delete; \
-	rm -rf deploy/kustomize; \
-	cp -R "$$tmp"/. .
+	$(TOOL) buf generate -o "$$tmp" && find proto -name '*.pb.go' -delete && cp -R "$$tmp"/. . && \
+	go -C test/kube run ./cmd/generate $(CURDIR) "$$tmp" && rm -rf deploy/kustomize && cp -R "$$tmp"/. .
 
 # Compares with a fresh copy outside the tree, so it neither changes the tree nor asks it to be committed.
 .PHONY: generate-diff

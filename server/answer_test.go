@@ -18,6 +18,7 @@ func TestResponses(t *testing.T) {
 	t.Parallel()
 	r := start(t, synced(shop()...), nil)
 	open := &netpoldv1.Side{Allowed: true}
+	tier := netpoldv1.Tier_TIER_NETWORK_POLICY
 	v4, v6 := netpoldv1.IpFamily_IP_FAMILY_IPV4, netpoldv1.IpFamily_IP_FAMILY_IPV6
 	for name, test := range map[string]struct {
 		question *netpoldv1.AllowedRequest
@@ -25,14 +26,14 @@ func TestResponses(t *testing.T) {
 	}{
 		"allowed by the second rule (S14)": {ask(), &netpoldv1.AllowedResponse{
 			Allowed: true, Reason: netpoldv1.Reason_REASON_ALLOWED_BY_RULE, Egress: open,
-			Ingress:  &netpoldv1.Side{Allowed: true, Isolated: true, Policy: "shop/cart", RuleIndex: new(uint32(1))},
+			Ingress:  &netpoldv1.Side{Allowed: true, Isolated: true, Policy: "shop/cart", RuleIndex: new(uint32(1)), Tier: tier, Kind: "NetworkPolicy"},
 			Families: []netpoldv1.IpFamily{v4, v6},
 		}},
 		"denied, by IP (S9)": {
 			&netpoldv1.AllowedRequest{Src: netpold.IP("10.0.1.4"), Dst: netpold.IP("10.0.3.7"), Port: 1},
 			&netpoldv1.AllowedResponse{
 				Reason: netpoldv1.Reason_REASON_DENIED_AT_INGRESS, Egress: open,
-				Ingress: &netpoldv1.Side{Isolated: true, IsolatedBy: []string{"shop/cart", "shop/default-deny"}, IsolatedByTotal: 2},
+				Ingress: &netpoldv1.Side{Isolated: true, IsolatedBy: []string{"shop/cart", "shop/default-deny"}, IsolatedByTotal: 2, Tier: tier},
 			},
 		},
 		"self (S2)": {
@@ -52,7 +53,7 @@ func TestResponses(t *testing.T) {
 			&netpoldv1.AllowedRequest{Src: netpold.IP("10.0.1.4"), Dst: netpold.Workload("shop", "Deployment", "cart"), Port: 8080},
 			&netpoldv1.AllowedResponse{
 				Allowed: true, Reason: netpoldv1.Reason_REASON_ALLOWED_BY_RULE, Egress: open,
-				Ingress:         &netpoldv1.Side{Allowed: true, Isolated: true, Policy: "shop/cart", RuleIndex: new(uint32(1))},
+				Ingress:         &netpoldv1.Side{Allowed: true, Isolated: true, Policy: "shop/cart", RuleIndex: new(uint32(1)), Tier: tier, Kind: "NetworkPolicy"},
 				Families:        []netpoldv1.IpFamily{v4},
 				BackendsAllowed: 2, BackendsTotal: 2,
 			},
@@ -86,5 +87,42 @@ func TestIsolatedByIsBounded(t *testing.T) {
 	}
 	if names, total := got.GetIngress().GetIsolatedBy(), got.GetIngress().GetIsolatedByTotal(); len(names) != 16 || total < 100 {
 		t.Errorf("%d names of %d", len(names), total)
+	}
+}
+
+// S50, S51: a rule of a cluster-wide policy that decides is named with its tier, kind, name and priority, and NetworkPolicies
+// that isolate beside it are not blamed.
+func TestResponsesWithClusterPolicies(t *testing.T) {
+	t.Parallel()
+	everything := engine.Rule{Peers: []engine.Peer{{Namespaces: &engine.Selector{}}}}
+	noCart := &engine.ClusterPolicy{
+		Kind: engine.ClusterNetworkPolicy, Name: "no-cart", Tier: engine.Admin, Priority: 10,
+		Ingress: []engine.ClusterRule{
+			{Action: engine.Deny, Rule: engine.Rule{Peers: everything.Peers, Ports: []engine.Port{{First: 1, Last: 1}}}, Name: "to-one"},
+		},
+	}
+	last := &engine.ClusterPolicy{
+		Kind: engine.BaselineAdminNetworkPolicy, Name: "default", Tier: engine.Baseline,
+		Egress: []engine.ClusterRule{{Action: engine.Allow, Rule: everything}},
+	}
+	question := byIP()
+	question.Port = 1
+	service := decisions.New(synced(append(shop(), noCart, last)...), decisions.Options{})
+	got, err := service.Allowed(t.Context(), question)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &netpoldv1.AllowedResponse{
+		Reason: netpoldv1.Reason_REASON_DENIED_AT_INGRESS, Revision: 1, Token: "servertest:1",
+		Egress: &netpoldv1.Side{
+			Allowed: true, Policy: "default", RuleIndex: new(uint32(0)), Kind: "BaselineAdminNetworkPolicy", Tier: netpoldv1.Tier_TIER_BASELINE,
+		},
+		Ingress: &netpoldv1.Side{
+			Isolated: true, Policy: "no-cart", RuleIndex: new(uint32(0)), RuleName: "to-one", Priority: new(int32(10)),
+			Kind: "ClusterNetworkPolicy", Tier: netpoldv1.Tier_TIER_ADMIN,
+		},
+	}
+	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }

@@ -35,13 +35,12 @@ func answerText(q *netpoldv1.AllowedRequest, a *netpoldv1.AllowedResponse) strin
 	}
 	line("from", resolvedText(a.GetSrc()))
 	line("to", resolvedText(a.GetDst())+decidedPortText(q, a))
-	switch a.GetReason() {
-	case netpoldv1.Reason_REASON_SELF:
-		line("reason", "a Pod may always reach itself")
-	case netpoldv1.Reason_REASON_LOCAL_NODE:
-		line("reason", "a Pod and the Node it runs on may always reach each other")
-	default:
+	exempt := exemptionText(a.GetReason())
+	line("reason", exempt)
+	if exempt == "" || hasClusterPolicy(a.GetEgress()) {
 		line("egress", sideText(a.GetEgress(), "source", a.GetSrc()))
+	}
+	if exempt == "" || hasClusterPolicy(a.GetIngress()) {
 		line("ingress", sideText(a.GetIngress(), "destination", a.GetDst()))
 	}
 	line("families", familiesText(a.GetFamilies()))
@@ -53,6 +52,23 @@ func answerText(q *netpoldv1.AllowedRequest, a *netpoldv1.AllowedResponse) strin
 		line("stale", "the server has not heard of the cluster for too long; see 'netpold status'")
 	}
 	return b.String()
+}
+
+// exemptionText says why policies of namespaces do not matter (S2, S3); "" when they do.
+func exemptionText(reason netpoldv1.Reason) string {
+	switch reason {
+	case netpoldv1.Reason_REASON_SELF:
+		return "a Pod may always reach itself"
+	case netpoldv1.Reason_REASON_LOCAL_NODE:
+		return "a Pod and the Node it runs on may always reach each other"
+	default:
+		return ""
+	}
+}
+
+// hasClusterPolicy reports whether a rule of a cluster-wide policy decided a side.
+func hasClusterPolicy(s *netpoldv1.Side) bool {
+	return s.GetTier() == netpoldv1.Tier_TIER_ADMIN || s.GetTier() == netpoldv1.Tier_TIER_BASELINE
 }
 
 func portText(port uint32, protocol netpoldv1.Protocol) string {
@@ -122,6 +138,8 @@ func sideText(s *netpoldv1.Side, end string, r *netpoldv1.Resolved) string {
 	isolating := s.GetIsolatedBy()
 	total := max(int(s.GetIsolatedByTotal()), len(isolating))
 	switch {
+	case hasClusterPolicy(s):
+		return clusterRuleText(s)
 	case s.GetAllowed() && s.GetPolicy() != "":
 		return "allowed by " + ruleText(s.GetRuleIndex()) + " of policy " + s.GetPolicy()
 	case s.GetAllowed() && !s.GetIsolated():
@@ -142,6 +160,28 @@ func sideText(s *netpoldv1.Side, end string, r *netpoldv1.Resolved) string {
 		fmt.Fprintf(&b, "\n            and %d more", more)
 	}
 	return b.String()
+}
+
+// clusterRuleText names the rule of a cluster-wide policy that decided a side (S52):
+//
+//	denied by ClusterNetworkPolicy no-db (Admin, priority 10), rule 3 "to-db"
+func clusterRuleText(s *netpoldv1.Side) string {
+	verdict := "denied"
+	if s.GetAllowed() {
+		verdict = "allowed"
+	}
+	tier := "Admin"
+	if s.GetTier() == netpoldv1.Tier_TIER_BASELINE {
+		tier = "Baseline"
+	}
+	if s.Priority != nil {
+		tier += fmt.Sprintf(", priority %d", s.GetPriority())
+	}
+	rule := ruleText(s.GetRuleIndex())
+	if s.GetRuleName() != "" {
+		rule = fmt.Sprintf("rule %d %q", s.GetRuleIndex(), s.GetRuleName())
+	}
+	return fmt.Sprintf("%s by %s %s (%s), %s", verdict, s.GetKind(), s.GetPolicy(), tier, rule)
 }
 
 // notIsolatedText says why no policy restricts one end.

@@ -43,6 +43,23 @@ allowed  10.0.0.9 -> 10.96.0.2 80/TCP
   ingress:  allowed: no policy can select a host-network Pod
   revision: 7
 `},
+		"S52 rules of cluster-wide policies": {question, `{"reason":"REASON_DENIED_AT_EGRESS",
+			"egress":{"policy":"no-db","kind":"ClusterNetworkPolicy","tier":"TIER_ADMIN","priority":10,"rule_index":3,"rule_name":"to-db"},
+			"ingress":{"allowed":true,"policy":"default","kind":"BaselineAdminNetworkPolicy","tier":"TIER_BASELINE","rule_index":0},
+			"revision":7}`, `
+denied   10.0.0.9 -> 10.96.0.2 80/TCP
+  egress:   denied by ClusterNetworkPolicy no-db (Admin, priority 10), rule 3 "to-db"
+  ingress:  allowed by BaselineAdminNetworkPolicy default (Baseline), rule 0 (first)
+  revision: 7
+`},
+		"S51 a Pod to itself that a rule of the Admin tier allows": {question, `{"allowed":true,"reason":"REASON_SELF",
+			"egress":{"allowed":true,"policy":"open","kind":"AdminNetworkPolicy","tier":"TIER_ADMIN","priority":0,"rule_index":0},
+			"ingress":{"allowed":true},"revision":7}`, `
+allowed  10.0.0.9 -> 10.96.0.2 80/TCP
+  reason:   a Pod may always reach itself
+  egress:   allowed by AdminNetworkPolicy open (Admin, priority 0), rule 0 (first)
+  revision: 7
+`},
 		"S14 a Node denied by many policies, stale": {question, `{"reason":"REASON_DENIED_AT_INGRESS",
 			"src":{"kind":"RESOLVED_KIND_NODE","node":"node-1","ip":"10.0.0.9"},
 			"dst":{"kind":"RESOLVED_KIND_HYPOTHETICAL","namespace":"shop"},"port":80,"protocol":"PROTOCOL_TCP","egress":{"allowed":true},

@@ -128,9 +128,12 @@ func TestCheckJSON(t *testing.T) {
 		answers = append(answers, answer)
 	}
 	want := &netpoldv1.AllowedResponse{
-		Reason:  netpoldv1.Reason_REASON_DENIED_AT_INGRESS,
-		Egress:  &netpoldv1.Side{Allowed: true},
-		Ingress: &netpoldv1.Side{Isolated: true, IsolatedBy: []string{"shop/cart", "shop/default-deny"}, IsolatedByTotal: 2},
+		Reason: netpoldv1.Reason_REASON_DENIED_AT_INGRESS,
+		Egress: &netpoldv1.Side{Allowed: true},
+		Ingress: &netpoldv1.Side{
+			Isolated: true, IsolatedBy: []string{"shop/cart", "shop/default-deny"}, IsolatedByTotal: 2,
+			Tier: netpoldv1.Tier_TIER_NETWORK_POLICY,
+		},
 	}
 	for _, answer := range answers {
 		if diff := cmp.Diff(want, answer, protocmp.Transform()); diff != "" {

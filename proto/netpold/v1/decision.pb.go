@@ -142,13 +142,14 @@ const (
 	Reason_REASON_SELF Reason = 1
 	// Allowed: a Pod and the Node it runs on (S3).
 	Reason_REASON_LOCAL_NODE Reason = 2
-	// Allowed: no policy isolates either side for its direction, or no policy can apply to it (S1, S13).
+	// Allowed: no policy decides for either side, or no policy can apply to it (S1, S13, S32).
 	Reason_REASON_NOT_ISOLATED Reason = 3
-	// Allowed: at least one side is isolated, and each isolated side has a rule that matches (S14).
+	// Allowed: a tier decided on at least one side, and allows on each where one did (S14, S51).
 	Reason_REASON_ALLOWED_BY_RULE Reason = 4
-	// Denied: the source is isolated for egress and no rule matches. Where both sides deny, this is the reason; ingress tells the rest.
+	// Denied: the source is isolated for egress and no rule matches, or a rule of a cluster-wide policy denies (S51). Where both
+	// sides deny, this is the reason; ingress tells the rest.
 	Reason_REASON_DENIED_AT_EGRESS Reason = 5
-	// Denied: the destination is isolated for ingress and no rule matches.
+	// Denied: the destination is isolated for ingress and no rule matches, or a rule of a cluster-wide policy denies (S51).
 	Reason_REASON_DENIED_AT_INGRESS Reason = 6
 )
 
@@ -264,6 +265,63 @@ func (x ResolvedKind) Number() protoreflect.EnumNumber {
 // Deprecated: Use ResolvedKind.Descriptor instead.
 func (ResolvedKind) EnumDescriptor() ([]byte, []int) {
 	return file_netpold_v1_decision_proto_rawDescGZIP(), []int{3}
+}
+
+// Tier is a group of policies. The tiers are asked in this order, and the first that decides, decides (S32).
+type Tier int32
+
+const (
+	// No tier decided.
+	Tier_TIER_UNSPECIFIED Tier = 0
+	// ClusterNetworkPolicies of the tier Admin, and AdminNetworkPolicies.
+	Tier_TIER_ADMIN Tier = 1
+	// NetworkPolicies.
+	Tier_TIER_NETWORK_POLICY Tier = 2
+	// ClusterNetworkPolicies of the tier Baseline, and the BaselineAdminNetworkPolicy.
+	Tier_TIER_BASELINE Tier = 3
+)
+
+// Enum value maps for Tier.
+var (
+	Tier_name = map[int32]string{
+		0: "TIER_UNSPECIFIED",
+		1: "TIER_ADMIN",
+		2: "TIER_NETWORK_POLICY",
+		3: "TIER_BASELINE",
+	}
+	Tier_value = map[string]int32{
+		"TIER_UNSPECIFIED":    0,
+		"TIER_ADMIN":          1,
+		"TIER_NETWORK_POLICY": 2,
+		"TIER_BASELINE":       3,
+	}
+)
+
+func (x Tier) Enum() *Tier {
+	p := new(Tier)
+	*p = x
+	return p
+}
+
+func (x Tier) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Tier) Descriptor() protoreflect.EnumDescriptor {
+	return file_netpold_v1_decision_proto_enumTypes[4].Descriptor()
+}
+
+func (Tier) Type() protoreflect.EnumType {
+	return &file_netpold_v1_decision_proto_enumTypes[4]
+}
+
+func (x Tier) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Tier.Descriptor instead.
+func (Tier) EnumDescriptor() ([]byte, []int) {
+	return file_netpold_v1_decision_proto_rawDescGZIP(), []int{4}
 }
 
 // AllowedRequest asks: may a new connection be opened from src to dst on destination port `port`?
@@ -1172,19 +1230,30 @@ type Side struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Whether this side allows the connection.
 	Allowed bool `protobuf:"varint,1,opt,name=allowed,proto3" json:"allowed,omitempty"`
-	// Whether some policy isolates this end for this direction (S12). Never for what is not a Pod, and for host-network Pods (S1, S4).
+	// Whether some NetworkPolicy isolates this end for this direction (S12). Never for what is not a Pod, and for host-network Pods (S1, S4).
 	Isolated bool `protobuf:"varint,2,opt,name=isolated,proto3" json:"isolated,omitempty"`
-	// "namespace/name" of the policy with the rule that allowed: the first, by policy name and then index. Empty when none did.
+	// The policy with the rule that decided, to allow or to deny: "namespace/name" of a NetworkPolicy, the name alone of a
+	// cluster-wide policy (S50). Of NetworkPolicies, which deny by having no rule that matches, the first that allowed, by policy
+	// name and then index. Empty when no rule decided.
 	Policy string `protobuf:"bytes,3,opt,name=policy,proto3" json:"policy,omitempty"`
 	// The rule's place in the policy's list for this direction, from 0. Set only with policy.
 	RuleIndex *uint32 `protobuf:"varint,4,opt,name=rule_index,json=ruleIndex,proto3,oneof" json:"rule_index,omitempty"`
-	// On a denying side: the policies, as "namespace/name" in order, that isolate it and have no rule that matches. At most the
-	// first 16 are named.
+	// Where NetworkPolicies deny: those, as "namespace/name" in order, that isolate the end and have no rule that matches. At
+	// most the first 16 are named.
 	IsolatedBy []string `protobuf:"bytes,5,rep,name=isolated_by,json=isolatedBy,proto3" json:"isolated_by,omitempty"`
 	// How many isolate it, where isolated_by names some.
 	IsolatedByTotal uint32 `protobuf:"varint,6,opt,name=isolated_by_total,json=isolatedByTotal,proto3" json:"isolated_by_total,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// The tier that decided (S32). Unspecified when none did, or when the side is exempt before all tiers (S44).
+	Tier Tier `protobuf:"varint,7,opt,name=tier,proto3,enum=netpold.v1.Tier" json:"tier,omitempty"`
+	// The kind of the policy in `policy`: NetworkPolicy, ClusterNetworkPolicy, AdminNetworkPolicy or BaselineAdminNetworkPolicy.
+	// Empty with it.
+	Kind string `protobuf:"bytes,8,opt,name=kind,proto3" json:"kind,omitempty"`
+	// The name of the rule that decided, when it has one. Rules of NetworkPolicies have none.
+	RuleName string `protobuf:"bytes,9,opt,name=rule_name,json=ruleName,proto3" json:"rule_name,omitempty"`
+	// The priority of the policy in `policy`, of a kind that has one.
+	Priority      *int32 `protobuf:"varint,10,opt,name=priority,proto3,oneof" json:"priority,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Side) Reset() {
@@ -1255,6 +1324,34 @@ func (x *Side) GetIsolatedBy() []string {
 func (x *Side) GetIsolatedByTotal() uint32 {
 	if x != nil {
 		return x.IsolatedByTotal
+	}
+	return 0
+}
+
+func (x *Side) GetTier() Tier {
+	if x != nil {
+		return x.Tier
+	}
+	return Tier_TIER_UNSPECIFIED
+}
+
+func (x *Side) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Side) GetRuleName() string {
+	if x != nil {
+		return x.RuleName
+	}
+	return ""
+}
+
+func (x *Side) GetPriority() int32 {
+	if x != nil && x.Priority != nil {
+		return *x.Priority
 	}
 	return 0
 }
@@ -1881,7 +1978,7 @@ const file_netpold_v1_decision_proto_rawDesc = "" +
 	"\tip_family\x18\b \x01(\x0e2\x14.netpold.v1.IpFamilyR\bipFamily\"4\n" +
 	"\x04Note\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"\xd4\x01\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"\xd9\x02\n" +
 	"\x04Side\x12\x18\n" +
 	"\aallowed\x18\x01 \x01(\bR\aallowed\x12\x1a\n" +
 	"\bisolated\x18\x02 \x01(\bR\bisolated\x12\x16\n" +
@@ -1890,8 +1987,14 @@ const file_netpold_v1_decision_proto_rawDesc = "" +
 	"rule_index\x18\x04 \x01(\rH\x00R\truleIndex\x88\x01\x01\x12\x1f\n" +
 	"\visolated_by\x18\x05 \x03(\tR\n" +
 	"isolatedBy\x12*\n" +
-	"\x11isolated_by_total\x18\x06 \x01(\rR\x0fisolatedByTotalB\r\n" +
-	"\v_rule_index\"j\n" +
+	"\x11isolated_by_total\x18\x06 \x01(\rR\x0fisolatedByTotal\x12$\n" +
+	"\x04tier\x18\a \x01(\x0e2\x10.netpold.v1.TierR\x04tier\x12\x12\n" +
+	"\x04kind\x18\b \x01(\tR\x04kind\x12\x1b\n" +
+	"\trule_name\x18\t \x01(\tR\bruleName\x12\x1f\n" +
+	"\bpriority\x18\n" +
+	" \x01(\x05H\x01R\bpriority\x88\x01\x01B\r\n" +
+	"\v_rule_indexB\v\n" +
+	"\t_priority\"j\n" +
 	"\x13BatchAllowedRequest\x128\n" +
 	"\tquestions\x18\x01 \x03(\v2\x1a.netpold.v1.AllowedRequestR\tquestions\x12\x19\n" +
 	"\bat_least\x18\x02 \x01(\tR\aatLeast\"\x91\x01\n" +
@@ -1949,7 +2052,13 @@ const file_netpold_v1_decision_proto_rawDesc = "" +
 	"\x1eRESOLVED_KIND_HOST_NETWORK_POD\x10\x02\x12\x16\n" +
 	"\x12RESOLVED_KIND_NODE\x10\x03\x12\x1a\n" +
 	"\x16RESOLVED_KIND_EXTERNAL\x10\x04\x12\x1e\n" +
-	"\x1aRESOLVED_KIND_HYPOTHETICAL\x10\x052\x82\x02\n" +
+	"\x1aRESOLVED_KIND_HYPOTHETICAL\x10\x05*X\n" +
+	"\x04Tier\x12\x14\n" +
+	"\x10TIER_UNSPECIFIED\x10\x00\x12\x0e\n" +
+	"\n" +
+	"TIER_ADMIN\x10\x01\x12\x17\n" +
+	"\x13TIER_NETWORK_POLICY\x10\x02\x12\x11\n" +
+	"\rTIER_BASELINE\x10\x032\x82\x02\n" +
 	"\x0fDecisionService\x12B\n" +
 	"\aAllowed\x12\x1a.netpold.v1.AllowedRequest\x1a\x1b.netpold.v1.AllowedResponse\x12Q\n" +
 	"\fBatchAllowed\x12\x1f.netpold.v1.BatchAllowedRequest\x1a .netpold.v1.BatchAllowedResponse\x12X\n" +
@@ -1967,74 +2076,76 @@ func file_netpold_v1_decision_proto_rawDescGZIP() []byte {
 	return file_netpold_v1_decision_proto_rawDescData
 }
 
-var file_netpold_v1_decision_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_netpold_v1_decision_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
 var file_netpold_v1_decision_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_netpold_v1_decision_proto_goTypes = []any{
 	(Protocol)(0),                 // 0: netpold.v1.Protocol
 	(IpFamily)(0),                 // 1: netpold.v1.IpFamily
 	(Reason)(0),                   // 2: netpold.v1.Reason
 	(ResolvedKind)(0),             // 3: netpold.v1.ResolvedKind
-	(*AllowedRequest)(nil),        // 4: netpold.v1.AllowedRequest
-	(*Endpoint)(nil),              // 5: netpold.v1.Endpoint
-	(*PodRef)(nil),                // 6: netpold.v1.PodRef
-	(*WorkloadRef)(nil),           // 7: netpold.v1.WorkloadRef
-	(*ServiceRef)(nil),            // 8: netpold.v1.ServiceRef
-	(*LabelledPod)(nil),           // 9: netpold.v1.LabelledPod
-	(*NamedPort)(nil),             // 10: netpold.v1.NamedPort
-	(*AllowedResponse)(nil),       // 11: netpold.v1.AllowedResponse
-	(*Resolved)(nil),              // 12: netpold.v1.Resolved
-	(*Note)(nil),                  // 13: netpold.v1.Note
-	(*Side)(nil),                  // 14: netpold.v1.Side
-	(*BatchAllowedRequest)(nil),   // 15: netpold.v1.BatchAllowedRequest
-	(*BatchAllowedResponse)(nil),  // 16: netpold.v1.BatchAllowedResponse
-	(*BatchAnswer)(nil),           // 17: netpold.v1.BatchAnswer
-	(*StreamAllowedRequest)(nil),  // 18: netpold.v1.StreamAllowedRequest
-	(*StreamAllowedResponse)(nil), // 19: netpold.v1.StreamAllowedResponse
-	(*QuestionError)(nil),         // 20: netpold.v1.QuestionError
-	nil,                           // 21: netpold.v1.LabelledPod.LabelsEntry
-	(*status.Status)(nil),         // 22: google.rpc.Status
+	(Tier)(0),                     // 4: netpold.v1.Tier
+	(*AllowedRequest)(nil),        // 5: netpold.v1.AllowedRequest
+	(*Endpoint)(nil),              // 6: netpold.v1.Endpoint
+	(*PodRef)(nil),                // 7: netpold.v1.PodRef
+	(*WorkloadRef)(nil),           // 8: netpold.v1.WorkloadRef
+	(*ServiceRef)(nil),            // 9: netpold.v1.ServiceRef
+	(*LabelledPod)(nil),           // 10: netpold.v1.LabelledPod
+	(*NamedPort)(nil),             // 11: netpold.v1.NamedPort
+	(*AllowedResponse)(nil),       // 12: netpold.v1.AllowedResponse
+	(*Resolved)(nil),              // 13: netpold.v1.Resolved
+	(*Note)(nil),                  // 14: netpold.v1.Note
+	(*Side)(nil),                  // 15: netpold.v1.Side
+	(*BatchAllowedRequest)(nil),   // 16: netpold.v1.BatchAllowedRequest
+	(*BatchAllowedResponse)(nil),  // 17: netpold.v1.BatchAllowedResponse
+	(*BatchAnswer)(nil),           // 18: netpold.v1.BatchAnswer
+	(*StreamAllowedRequest)(nil),  // 19: netpold.v1.StreamAllowedRequest
+	(*StreamAllowedResponse)(nil), // 20: netpold.v1.StreamAllowedResponse
+	(*QuestionError)(nil),         // 21: netpold.v1.QuestionError
+	nil,                           // 22: netpold.v1.LabelledPod.LabelsEntry
+	(*status.Status)(nil),         // 23: google.rpc.Status
 }
 var file_netpold_v1_decision_proto_depIdxs = []int32{
-	5,  // 0: netpold.v1.AllowedRequest.src:type_name -> netpold.v1.Endpoint
-	5,  // 1: netpold.v1.AllowedRequest.dst:type_name -> netpold.v1.Endpoint
+	6,  // 0: netpold.v1.AllowedRequest.src:type_name -> netpold.v1.Endpoint
+	6,  // 1: netpold.v1.AllowedRequest.dst:type_name -> netpold.v1.Endpoint
 	0,  // 2: netpold.v1.AllowedRequest.protocol:type_name -> netpold.v1.Protocol
-	6,  // 3: netpold.v1.Endpoint.pod:type_name -> netpold.v1.PodRef
-	7,  // 4: netpold.v1.Endpoint.workload:type_name -> netpold.v1.WorkloadRef
-	8,  // 5: netpold.v1.Endpoint.service:type_name -> netpold.v1.ServiceRef
-	9,  // 6: netpold.v1.Endpoint.labels:type_name -> netpold.v1.LabelledPod
-	21, // 7: netpold.v1.LabelledPod.labels:type_name -> netpold.v1.LabelledPod.LabelsEntry
-	10, // 8: netpold.v1.LabelledPod.named_ports:type_name -> netpold.v1.NamedPort
+	7,  // 3: netpold.v1.Endpoint.pod:type_name -> netpold.v1.PodRef
+	8,  // 4: netpold.v1.Endpoint.workload:type_name -> netpold.v1.WorkloadRef
+	9,  // 5: netpold.v1.Endpoint.service:type_name -> netpold.v1.ServiceRef
+	10, // 6: netpold.v1.Endpoint.labels:type_name -> netpold.v1.LabelledPod
+	22, // 7: netpold.v1.LabelledPod.labels:type_name -> netpold.v1.LabelledPod.LabelsEntry
+	11, // 8: netpold.v1.LabelledPod.named_ports:type_name -> netpold.v1.NamedPort
 	0,  // 9: netpold.v1.NamedPort.protocol:type_name -> netpold.v1.Protocol
 	2,  // 10: netpold.v1.AllowedResponse.reason:type_name -> netpold.v1.Reason
-	14, // 11: netpold.v1.AllowedResponse.egress:type_name -> netpold.v1.Side
-	14, // 12: netpold.v1.AllowedResponse.ingress:type_name -> netpold.v1.Side
+	15, // 11: netpold.v1.AllowedResponse.egress:type_name -> netpold.v1.Side
+	15, // 12: netpold.v1.AllowedResponse.ingress:type_name -> netpold.v1.Side
 	1,  // 13: netpold.v1.AllowedResponse.families:type_name -> netpold.v1.IpFamily
-	12, // 14: netpold.v1.AllowedResponse.src:type_name -> netpold.v1.Resolved
-	12, // 15: netpold.v1.AllowedResponse.dst:type_name -> netpold.v1.Resolved
+	13, // 14: netpold.v1.AllowedResponse.src:type_name -> netpold.v1.Resolved
+	13, // 15: netpold.v1.AllowedResponse.dst:type_name -> netpold.v1.Resolved
 	0,  // 16: netpold.v1.AllowedResponse.protocol:type_name -> netpold.v1.Protocol
-	13, // 17: netpold.v1.AllowedResponse.notes:type_name -> netpold.v1.Note
+	14, // 17: netpold.v1.AllowedResponse.notes:type_name -> netpold.v1.Note
 	3,  // 18: netpold.v1.Resolved.kind:type_name -> netpold.v1.ResolvedKind
-	7,  // 19: netpold.v1.Resolved.workload:type_name -> netpold.v1.WorkloadRef
-	8,  // 20: netpold.v1.Resolved.service:type_name -> netpold.v1.ServiceRef
+	8,  // 19: netpold.v1.Resolved.workload:type_name -> netpold.v1.WorkloadRef
+	9,  // 20: netpold.v1.Resolved.service:type_name -> netpold.v1.ServiceRef
 	1,  // 21: netpold.v1.Resolved.ip_family:type_name -> netpold.v1.IpFamily
-	4,  // 22: netpold.v1.BatchAllowedRequest.questions:type_name -> netpold.v1.AllowedRequest
-	17, // 23: netpold.v1.BatchAllowedResponse.answers:type_name -> netpold.v1.BatchAnswer
-	11, // 24: netpold.v1.BatchAnswer.response:type_name -> netpold.v1.AllowedResponse
-	22, // 25: netpold.v1.BatchAnswer.error:type_name -> google.rpc.Status
-	0,  // 26: netpold.v1.StreamAllowedRequest.protocol:type_name -> netpold.v1.Protocol
-	20, // 27: netpold.v1.StreamAllowedResponse.errors:type_name -> netpold.v1.QuestionError
-	22, // 28: netpold.v1.QuestionError.error:type_name -> google.rpc.Status
-	4,  // 29: netpold.v1.DecisionService.Allowed:input_type -> netpold.v1.AllowedRequest
-	15, // 30: netpold.v1.DecisionService.BatchAllowed:input_type -> netpold.v1.BatchAllowedRequest
-	18, // 31: netpold.v1.DecisionService.StreamAllowed:input_type -> netpold.v1.StreamAllowedRequest
-	11, // 32: netpold.v1.DecisionService.Allowed:output_type -> netpold.v1.AllowedResponse
-	16, // 33: netpold.v1.DecisionService.BatchAllowed:output_type -> netpold.v1.BatchAllowedResponse
-	19, // 34: netpold.v1.DecisionService.StreamAllowed:output_type -> netpold.v1.StreamAllowedResponse
-	32, // [32:35] is the sub-list for method output_type
-	29, // [29:32] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	4,  // 22: netpold.v1.Side.tier:type_name -> netpold.v1.Tier
+	5,  // 23: netpold.v1.BatchAllowedRequest.questions:type_name -> netpold.v1.AllowedRequest
+	18, // 24: netpold.v1.BatchAllowedResponse.answers:type_name -> netpold.v1.BatchAnswer
+	12, // 25: netpold.v1.BatchAnswer.response:type_name -> netpold.v1.AllowedResponse
+	23, // 26: netpold.v1.BatchAnswer.error:type_name -> google.rpc.Status
+	0,  // 27: netpold.v1.StreamAllowedRequest.protocol:type_name -> netpold.v1.Protocol
+	21, // 28: netpold.v1.StreamAllowedResponse.errors:type_name -> netpold.v1.QuestionError
+	23, // 29: netpold.v1.QuestionError.error:type_name -> google.rpc.Status
+	5,  // 30: netpold.v1.DecisionService.Allowed:input_type -> netpold.v1.AllowedRequest
+	16, // 31: netpold.v1.DecisionService.BatchAllowed:input_type -> netpold.v1.BatchAllowedRequest
+	19, // 32: netpold.v1.DecisionService.StreamAllowed:input_type -> netpold.v1.StreamAllowedRequest
+	12, // 33: netpold.v1.DecisionService.Allowed:output_type -> netpold.v1.AllowedResponse
+	17, // 34: netpold.v1.DecisionService.BatchAllowed:output_type -> netpold.v1.BatchAllowedResponse
+	20, // 35: netpold.v1.DecisionService.StreamAllowed:output_type -> netpold.v1.StreamAllowedResponse
+	33, // [33:36] is the sub-list for method output_type
+	30, // [30:33] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_netpold_v1_decision_proto_init() }
@@ -2065,7 +2176,7 @@ func file_netpold_v1_decision_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_netpold_v1_decision_proto_rawDesc), len(file_netpold_v1_decision_proto_rawDesc)),
-			NumEnums:      4,
+			NumEnums:      5,
 			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,

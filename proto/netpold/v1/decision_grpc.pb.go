@@ -28,9 +28,10 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// DecisionService answers whether a new connection may be opened, by the NetworkPolicies of one Kubernetes cluster.
+// DecisionService answers whether a new connection may be opened, by the NetworkPolicies and the cluster-wide policies of one
+// Kubernetes cluster.
 //
-// The rules are numbered S1 to S29 in docs/semantics.md. Every answer rests on one consistent snapshot of the cluster, which
+// The rules are numbered S1 to S52 in docs/semantics.md. Every answer rests on one consistent snapshot of the cluster, which
 // its revision names (S25). Replies to an allowed connection are not asked about.
 //
 // Errors, the same for every method, carry google.rpc details. A denial is never an error, and an error never means allowed.
@@ -137,9 +138,10 @@ type DecisionService_StreamAllowedClient = grpc.BidiStreamingClient[StreamAllowe
 // All implementations must embed UnimplementedDecisionServiceServer
 // for forward compatibility.
 //
-// DecisionService answers whether a new connection may be opened, by the NetworkPolicies of one Kubernetes cluster.
+// DecisionService answers whether a new connection may be opened, by the NetworkPolicies and the cluster-wide policies of one
+// Kubernetes cluster.
 //
-// The rules are numbered S1 to S29 in docs/semantics.md. Every answer rests on one consistent snapshot of the cluster, which
+// The rules are numbered S1 to S52 in docs/semantics.md. Every answer rests on one consistent snapshot of the cluster, which
 // its revision names (S25). Replies to an allowed connection are not asked about.
 //
 // Errors, the same for every method, carry google.rpc details. A denial is never an error, and an error never means allowed.

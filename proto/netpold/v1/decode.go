@@ -76,15 +76,17 @@ func (d *decoder) string() string {
 
 // The tags of the fields, by their number.
 const (
-	number1, bytes1       = 1<<3 | asVarint, 1<<3 | asBytes
-	number2, bytes2       = 2<<3 | asVarint, 2<<3 | asBytes
-	number3, bytes3       = 3<<3 | asVarint, 3<<3 | asBytes
-	number4, bytes4       = 4<<3 | asVarint, 4<<3 | asBytes
-	bytes5                = 5<<3 | asBytes
-	number6, bytes7       = 6<<3 | asVarint, 7<<3 | asBytes
-	number8, number9      = 8<<3 | asVarint, 9<<3 | asVarint
-	number10              = 10<<3 | asVarint
-	end              byte = 0
+	number1, bytes1      = 1<<3 | asVarint, 1<<3 | asBytes
+	number2, bytes2      = 2<<3 | asVarint, 2<<3 | asBytes
+	number3, bytes3      = 3<<3 | asVarint, 3<<3 | asBytes
+	number4, bytes4      = 4<<3 | asVarint, 4<<3 | asBytes
+	bytes5               = 5<<3 | asBytes
+	number6              = 6<<3 | asVarint
+	number7, bytes7      = 7<<3 | asVarint, 7<<3 | asBytes
+	number8, bytes8      = 8<<3 | asVarint, 8<<3 | asBytes
+	number9, bytes9      = 9<<3 | asVarint, 9<<3 | asBytes
+	number10             = 10<<3 | asVarint
+	end             byte = 0
 )
 
 // ends are made several at a time, and only as many as are met: what a message asks of memory stays in proportion to its size.
@@ -273,6 +275,14 @@ func (d *decoder) side(to **Side, s *Side, rule *uint32, names *[]string) {
 			*names = append(*names, in.string())
 		case number6:
 			s.IsolatedByTotal = uint32(in.varint())
+		case number7:
+			s.Tier = Tier(in.varint())
+		case bytes8:
+			s.Kind = in.string()
+		case bytes9:
+			s.RuleName = in.string()
+		case number10:
+			s.Priority = new(int32(in.varint()))
 		default:
 			d.ok = false
 		}

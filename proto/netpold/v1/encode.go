@@ -210,6 +210,12 @@ func (e *encoder) side(number byte, s *Side) {
 		e.string(5, name)
 	}
 	e.number(6, uint64(s.IsolatedByTotal))
+	e.number(7, uint64(int64(s.Tier)))
+	e.optional(8, s.Kind)
+	e.optional(9, s.RuleName)
+	if s.Priority != nil {
+		e.b = protowire.AppendVarint(append(e.b, 10<<3|asVarint), uint64(int64(*s.Priority)))
+	}
 	e.b = append(e.b, s.unknownFields...)
 	e.close(at)
 }
@@ -249,7 +255,7 @@ func boundSide(s *Side) int {
 	if s == nil {
 		return 0
 	}
-	n := boundFixed/2 + len(s.Policy)
+	n := boundFixed/2 + len(s.Policy) + len(s.Kind) + len(s.RuleName)
 	for _, name := range s.IsolatedBy {
 		n += boundString + len(name)
 	}

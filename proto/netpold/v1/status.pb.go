@@ -226,9 +226,15 @@ type ObjectCounts struct {
 	// Classes: groups of Pods that every live selector treats alike.
 	Classes uint32 `protobuf:"varint,7,opt,name=classes,proto3" json:"classes,omitempty"`
 	// Distinct selectors of all policies.
-	Selectors     uint32 `protobuf:"varint,8,opt,name=selectors,proto3" json:"selectors,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Selectors uint32 `protobuf:"varint,8,opt,name=selectors,proto3" json:"selectors,omitempty"`
+	// ClusterNetworkPolicies of both tiers.
+	ClusterNetworkPolicies uint32 `protobuf:"varint,9,opt,name=cluster_network_policies,json=clusterNetworkPolicies,proto3" json:"cluster_network_policies,omitempty"`
+	// AdminNetworkPolicies.
+	AdminNetworkPolicies uint32 `protobuf:"varint,10,opt,name=admin_network_policies,json=adminNetworkPolicies,proto3" json:"admin_network_policies,omitempty"`
+	// BaselineAdminNetworkPolicies: one or none, since another name than "default" is refused.
+	BaselineAdminNetworkPolicies uint32 `protobuf:"varint,11,opt,name=baseline_admin_network_policies,json=baselineAdminNetworkPolicies,proto3" json:"baseline_admin_network_policies,omitempty"`
+	unknownFields                protoimpl.UnknownFields
+	sizeCache                    protoimpl.SizeCache
 }
 
 func (x *ObjectCounts) Reset() {
@@ -317,6 +323,27 @@ func (x *ObjectCounts) GetSelectors() uint32 {
 	return 0
 }
 
+func (x *ObjectCounts) GetClusterNetworkPolicies() uint32 {
+	if x != nil {
+		return x.ClusterNetworkPolicies
+	}
+	return 0
+}
+
+func (x *ObjectCounts) GetAdminNetworkPolicies() uint32 {
+	if x != nil {
+		return x.AdminNetworkPolicies
+	}
+	return 0
+}
+
+func (x *ObjectCounts) GetBaselineAdminNetworkPolicies() uint32 {
+	if x != nil {
+		return x.BaselineAdminNetworkPolicies
+	}
+	return 0
+}
+
 // ResourceStatus is one mirrored resource.
 type ResourceStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -331,7 +358,12 @@ type ResourceStatus struct {
 	// Whether the age is past the limit: of a live cluster the server's --max-staleness, of files 90 s.
 	Stale bool `protobuf:"varint,5,opt,name=stale,proto3" json:"stale,omitempty"`
 	// The last error and its remedy, when there is one.
-	Error         string `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
+	Error string `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
+	// Of a resource that a cluster need not serve (S31): "absent" while it does not, else "synced" once its first list is applied.
+	// Empty until that is known, and for all other resources.
+	State string `protobuf:"bytes,7,opt,name=state,proto3" json:"state,omitempty"`
+	// The API version that is read, of such a resource while it is served. Example: "v1beta1".
+	Version       string `protobuf:"bytes,8,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -404,6 +436,20 @@ func (x *ResourceStatus) GetStale() bool {
 func (x *ResourceStatus) GetError() string {
 	if x != nil {
 		return x.Error
+	}
+	return ""
+}
+
+func (x *ResourceStatus) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *ResourceStatus) GetVersion() string {
+	if x != nil {
+		return x.Version
 	}
 	return ""
 }
@@ -540,7 +586,7 @@ const file_netpold_v1_status_proto_rawDesc = "" +
 	"\x05notes\x18\f \x03(\v2\x10.netpold.v1.NoteR\x05notes\x1a?\n" +
 	"\x11IgnoredKindsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"\x80\x02\n" +
+	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"\xb7\x03\n" +
 	"\fObjectCounts\x12\x12\n" +
 	"\x04pods\x18\x01 \x01(\rR\x04pods\x12\x1e\n" +
 	"\n" +
@@ -551,14 +597,20 @@ const file_netpold_v1_status_proto_rawDesc = "" +
 	"\bservices\x18\x05 \x01(\rR\bservices\x12'\n" +
 	"\x0fendpoint_slices\x18\x06 \x01(\rR\x0eendpointSlices\x12\x18\n" +
 	"\aclasses\x18\a \x01(\rR\aclasses\x12\x1c\n" +
-	"\tselectors\x18\b \x01(\rR\tselectors\"\xb7\x01\n" +
+	"\tselectors\x18\b \x01(\rR\tselectors\x128\n" +
+	"\x18cluster_network_policies\x18\t \x01(\rR\x16clusterNetworkPolicies\x124\n" +
+	"\x16admin_network_policies\x18\n" +
+	" \x01(\rR\x14adminNetworkPolicies\x12E\n" +
+	"\x1fbaseline_admin_network_policies\x18\v \x01(\rR\x1cbaselineAdminNetworkPolicies\"\xe7\x01\n" +
 	"\x0eResourceStatus\x12\x1a\n" +
 	"\bresource\x18\x01 \x01(\tR\bresource\x12\x16\n" +
 	"\x06synced\x18\x02 \x01(\bR\x06synced\x12\x18\n" +
 	"\aobjects\x18\x03 \x01(\rR\aobjects\x12+\n" +
 	"\x03age\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x03age\x12\x14\n" +
 	"\x05stale\x18\x05 \x01(\bR\x05stale\x12\x14\n" +
-	"\x05error\x18\x06 \x01(\tR\x05error\"\xc9\x01\n" +
+	"\x05error\x18\x06 \x01(\tR\x05error\x12\x14\n" +
+	"\x05state\x18\a \x01(\tR\x05state\x12\x18\n" +
+	"\aversion\x18\b \x01(\tR\aversion\"\xc9\x01\n" +
 	"\aProblem\x12\x12\n" +
 	"\x04file\x18\x01 \x01(\tR\x04file\x12\x1a\n" +
 	"\bdocument\x18\x02 \x01(\rR\bdocument\x12\x12\n" +

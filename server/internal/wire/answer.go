@@ -21,6 +21,12 @@ type Answer struct {
 func (a *Answer) Fill(d *engine.Decision) *netpoldv1.AllowedResponse {
 	fillSide(&a.egress, &d.Egress, &a.egressRule)
 	fillSide(&a.ingress, &d.Ingress, &a.ingressRule)
+	if p := d.Egress.ClusterPolicy; p != nil {
+		fillClusterPolicy(&a.egress, p, p.Egress, d.Egress.Rule, &a.egressRule)
+	}
+	if p := d.Ingress.ClusterPolicy; p != nil {
+		fillClusterPolicy(&a.ingress, p, p.Ingress, d.Ingress.Rule, &a.ingressRule)
+	}
 	r := &a.Response
 	r.Allowed = d.Allowed
 	r.Reason = ProtoReason(d.Reason)
@@ -33,8 +39,9 @@ func (a *Answer) Fill(d *engine.Decision) *netpoldv1.AllowedResponse {
 func fillSide(to *netpoldv1.Side, side *engine.Side, rule *uint32) {
 	to.Allowed = side.Allowed
 	to.Isolated = side.Isolated
+	to.Tier = protoTier(side.Tier)
 	if side.Policy != nil {
-		to.Policy = policyName(side.Policy)
+		to.Policy, to.Kind = policyName(side.Policy), "NetworkPolicy"
 		*rule = uint32(side.Rule)
 		to.RuleIndex = rule
 	}
@@ -45,6 +52,29 @@ func fillSide(to *netpoldv1.Side, side *engine.Side, rule *uint32) {
 			to.IsolatedBy[i] = policyName(side.Isolating[i])
 		}
 	}
+}
+
+// fillClusterPolicy names the rule of a cluster-wide policy that allowed or denied (S50). rules are those of its direction.
+func fillClusterPolicy(to *netpoldv1.Side, p *engine.ClusterPolicy, rules []engine.ClusterRule, index int, rule *uint32) {
+	to.Policy, to.Kind, to.RuleName = p.Name, p.Kind.String(), rules[index].Name
+	*rule = uint32(index)
+	to.RuleIndex = rule
+	if p.Kind != engine.BaselineAdminNetworkPolicy {
+		to.Priority = new(p.Priority)
+	}
+}
+
+func protoTier(t engine.Tier) netpoldv1.Tier {
+	switch t {
+	case engine.Admin:
+		return netpoldv1.Tier_TIER_ADMIN
+	case engine.NetworkPolicies:
+		return netpoldv1.Tier_TIER_NETWORK_POLICY
+	case engine.Baseline:
+		return netpoldv1.Tier_TIER_BASELINE
+	case engine.NoTier:
+	}
+	return netpoldv1.Tier_TIER_UNSPECIFIED
 }
 
 func policyName(p *engine.Policy) string { return p.Namespace + "/" + p.Name }
