@@ -8,8 +8,8 @@ import (
 	netutils "k8s.io/utils/net"
 )
 
-// addrOf reads an address as the API server of any version has stored it: leading zeros are decimal, and an IPv4-mapped one
-// is the IPv4 address (S9).
+// addrOf parses an address as any version of the API server stored it. Leading zeros are decimal. An
+// IPv4-mapped address is the IPv4 address (S9).
 func addrOf(s string) (netip.Addr, bool) {
 	a, err := netip.ParseAddr(s)
 	if err != nil {
@@ -25,11 +25,12 @@ func addrOf(s string) (netip.Addr, bool) {
 	return a.Unmap(), true
 }
 
-// addr appends an address that stands at a path of the object, once, or reports that it is none.
-func (f *findings) addr(to []netip.Addr, s string, path func() string) []netip.Addr {
+// addr appends the address s unless the list has it. If s is no address, it reports a problem at path.
+func (f *problemList) addr(to []netip.Addr, s string, path func() string) []netip.Addr {
 	a, ok := addrOf(s)
 	if !ok {
-		f.add(path(), "Invalid value: "+strconv.Quote(s)+": must be an IP address, such as 10.9.8.7 or 2001:db8::ffff")
+		f.add(path(), "Invalid value: "+strconv.Quote(s)+
+			": must be an IP address, such as 10.9.8.7 or 2001:db8::ffff")
 		return to
 	}
 	if slices.Contains(to, a) {
@@ -38,8 +39,10 @@ func (f *findings) addr(to []netip.Addr, s string, path func() string) []netip.A
 	return append(to, a)
 }
 
-// addrs reads a list of addresses, or the single one that older objects have in its place.
-func addrs[T any](f *findings, list []T, of func(T) string, single, listField, singleField, itemField string) []netip.Addr {
+// addrs reads a list of addresses. Older objects have a single address instead, which it reads if the list is
+// empty.
+func addrs[T any](f *problemList, list []T, of func(T) string,
+	single, listField, singleField, itemField string) []netip.Addr {
 	if len(list) == 0 {
 		if single == "" {
 			return nil

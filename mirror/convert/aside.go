@@ -15,8 +15,8 @@ import (
 // networkStatus is the annotation in which Multus writes the addresses of a Pod in every network.
 const networkStatus = "k8s.v1.cni.cncf.io/network-status"
 
-// secondaryIPs returns the addresses of a Pod in networks beside the cluster's. An annotation that cannot be
-// read has none: nothing is decided by it.
+// secondaryIPs returns the addresses of a Pod in networks other than the cluster's. It skips an annotation
+// that cannot be read, because no verdict depends on one.
 func secondaryIPs(p *corev1.Pod) []netip.Addr {
 	text, ok := p.Annotations[networkStatus]
 	if !ok {
@@ -78,8 +78,8 @@ func appendHostPorts(to []engine.HostPort, list []corev1.ContainerPort) []engine
 	return to
 }
 
-// podCIDRs returns the ranges of Pod addresses of a Node: those that can be read, since nothing is decided by
-// them.
+// podCIDRs returns the ranges of Pod addresses of a Node. It skips those that cannot be read, because no
+// verdict depends on them.
 func podCIDRs(spec *corev1.NodeSpec) []netip.Prefix {
 	list := spec.PodCIDRs
 	if len(list) == 0 && spec.PodCIDR != "" {
@@ -94,7 +94,8 @@ func podCIDRs(spec *corev1.NodeSpec) []netip.Prefix {
 	return ranges
 }
 
-// portDetail returns what a port of a Service says beside its number; false for nothing.
+// portDetail returns the node port and the target name of a Service's port. It reports whether there is
+// either.
 func portDetail(p *corev1.ServicePort, port engine.ServicePort) (engine.ServicePortDetail, bool) {
 	d := engine.ServicePortDetail{Port: port.Port, Protocol: port.Protocol}
 	d.NodePort, _ = portOf(p.NodePort)

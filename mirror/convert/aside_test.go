@@ -81,9 +81,11 @@ func TestSecondaryIPs(t *testing.T) {
 
 func TestPodCIDRs(t *testing.T) {
 	t.Parallel()
-	node, _ := Node(&corev1.Node{Spec: corev1.NodeSpec{PodCIDR: "10.42.1.0/24", PodCIDRs: []string{"10.42.1.0/24", "fd00::1/64", "x"}}})
+	node, _ := Node(&corev1.Node{Spec: corev1.NodeSpec{PodCIDR: "10.42.1.0/24",
+		PodCIDRs: []string{"10.42.1.0/24", "fd00::1/64", "x"}}})
 	want := []netip.Prefix{netip.MustParsePrefix("10.42.1.0/24"), netip.MustParsePrefix("fd00::/64")}
-	if diff := cmp.Diff(want, node.PodCIDRs, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
+	if diff := cmp.Diff(want, node.PodCIDRs,
+		cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	if node, _ = Node(&corev1.Node{Spec: corev1.NodeSpec{PodCIDR: "10.42.1.0/24"}}); len(node.PodCIDRs) != 1 {
@@ -96,12 +98,13 @@ func TestServiceAside(t *testing.T) {
 	service, problems := Service(&corev1.Service{Spec: *read[corev1.ServiceSpec](t,
 		`{selector: {app: w}, ports: [{name: a, port: 80, targetPort: http, nodePort: 30080}, {name: b, port: 81, targetPort: 8081}]}`)})
 	want := []engine.ServicePortDetail{{Port: 80, NodePort: 30080, Target: "http"}}
-	if diff := cmp.Diff(want, service.PortDetails); diff != "" || service.Selector["app"] != "w" || len(problems) > 0 {
+	if diff := cmp.Diff(want, service.PortDetails); diff != "" || service.Selector["app"] != "w" ||
+		len(problems) > 0 {
 		t.Errorf("selector %v, problems %v, -want +got:\n%s", service.Selector, problems, diff)
 	}
 }
 
-// S24: an endpoint keeps the Pod that it is said to be, and nothing else.
+// S24: an endpoint keeps the name of the Pod in its targetRef, and no other reference.
 func TestS24EndpointNamesItsPod(t *testing.T) {
 	t.Parallel()
 	slice := read[discoveryv1.EndpointSlice](t, `

@@ -13,7 +13,8 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// block converts an ipBlock, and gives what the API server refuses in it and what it refuses only in new objects.
+// block converts an ipBlock. errs is what the API server rejects; warnings is what it rejects in new objects
+// only.
 func block(b *networkingv1.IPBlock, path *field.Path) (to *engine.IPBlock, errs, warnings field.ErrorList) {
 	if b.CIDR == "" {
 		return nil, field.ErrorList{field.Required(path.Child("cidr"), "")}, nil
@@ -40,8 +41,8 @@ func block(b *networkingv1.IPBlock, path *field.Path) (to *engine.IPBlock, errs,
 	return to, errs, warnings
 }
 
-// prefix reads a CIDR as older API servers did: leading zeros are decimal, host bits are masked; each is a warning (S23).
-// The network is nil where there is no reading it at all.
+// prefix parses a CIDR as older API servers did: leading zeros are decimal, host bits are masked. Each of
+// these is a warning (S23). The network is nil if text cannot be parsed at all.
 func prefix(text string, path *field.Path) (network *net.IPNet, errs, warnings field.ErrorList) {
 	ip, network, err := netutils.ParseCIDRSloppy(text)
 	if err != nil {

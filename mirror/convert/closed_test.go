@@ -11,7 +11,7 @@ import (
 	"github.com/netpold/netpold/mirror"
 )
 
-// checkClosed: bad entries stay as such, and a policy without problems has none.
+// checkClosed fails the test if an invalid entry left its list, or if a policy without problems has one.
 func checkClosed(t *testing.T, np *networkingv1.NetworkPolicy, p *engine.Policy, problems []mirror.Problem) {
 	t.Helper()
 	bad, ofSubject := 0, false
@@ -31,7 +31,8 @@ func checkClosed(t *testing.T, np *networkingv1.NetworkPolicy, p *engine.Policy,
 		return
 	}
 	if len(p.Ingress) != len(np.Spec.Ingress) || len(p.Egress) != len(np.Spec.Egress) {
-		t.Errorf("%d and %d rules, want %d and %d", len(p.Ingress), len(p.Egress), len(np.Spec.Ingress), len(np.Spec.Egress))
+		t.Errorf("%d and %d rules, want %d and %d", len(p.Ingress), len(p.Egress), len(np.Spec.Ingress),
+			len(np.Spec.Egress))
 		return
 	}
 	nothing := 0
@@ -69,7 +70,8 @@ func entriesOfNothing(t *testing.T, r engine.Rule, peers, ports int) int {
 	return n
 }
 
-// FuzzPolicy: whatever is decoded converts, stays closed, and, without problems, has no entry that matches nothing.
+// FuzzPolicy converts whatever decodes. The result stays closed and, without problems, has no entry that
+// matches nothing.
 func FuzzPolicy(f *testing.F) {
 	for _, seed := range []string{
 		`{"podSelector":{"matchLabels":{"a":"b"}},"ingress":[{"from":[{"podSelector":{}}],"ports":[{"port":80,"endPort":90}]}]}`,
@@ -84,7 +86,7 @@ func FuzzPolicy(f *testing.F) {
 		np := &networkingv1.NetworkPolicy{}
 		np.Namespace, np.Name = "shop", "web"
 		if yaml.Unmarshal(spec, &np.Spec) != nil {
-			return // not of the type at all
+			return // no NetworkPolicy at all
 		}
 		p, problems := Policy(np)
 		checkClosed(t, np, p, problems)

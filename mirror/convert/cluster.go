@@ -10,14 +10,15 @@ import (
 	"github.com/netpold/netpold/mirror"
 )
 
-// Namespace converts a Namespace. It finds no problems.
+// Namespace converts a Namespace. It never returns problems.
 func Namespace(n *corev1.Namespace) (*engine.Namespace, []mirror.Problem) {
 	return &engine.Namespace{Name: intern(n.Name), Labels: internLabels(n.Labels)}, nil
 }
 
-// Node converts a Node: what is an address among its addresses, of whatever type; a host name may be one (S5).
+// Node converts a Node. Entries of status.addresses count if they are IP addresses, whatever their type: a
+// Hostname may be one (S5).
 func Node(n *corev1.Node) (*engine.Node, []mirror.Problem) {
-	f := findings{kind: "Node", name: n.Name}
+	f := problemList{kind: "Node", name: n.Name}
 	var ips []netip.Addr
 	for i, a := range n.Status.Addresses {
 		_, isAddr := addrOf(a.Address)

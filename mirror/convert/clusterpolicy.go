@@ -11,25 +11,26 @@ import (
 	"github.com/netpold/netpold/mirror"
 )
 
-// dialect is what differs between the kinds of cluster-wide policy.
+// A dialect holds what differs between the kinds of cluster-wide policy.
 type dialect struct {
-	// allow is the action that allows; pass reports whether rules may pass.
+	// allow is the name of the action that allows. pass means that rules may have the action Pass.
 	allow string
 	pass  bool
-	// ports is the field of a rule that has its ports.
+	// ports is the name of the field with a rule's ports.
 	ports string
-	// domainNames reports whether an egress peer may have them.
+	// domainNames means that an egress peer may have domainNames.
 	domainNames bool
-	// namespaceSelector reports whether `pods` must have one (S36).
+	// namespaceSelector means that `pods` must have a namespaceSelector (S36).
 	namespaceSelector bool
-	// most is how many rules a direction, and peers and ports a rule, may have.
+	// most limits the rules of a direction, and the peers and the ports of a rule.
 	most int
 }
 
 func dialectOf(kind engine.ClusterPolicyKind) dialect {
 	switch kind {
 	case engine.AdminNetworkPolicy:
-		return dialect{allow: "Allow", pass: true, ports: "ports", domainNames: true, namespaceSelector: true, most: 100}
+		return dialect{allow: "Allow", pass: true, ports: "ports", domainNames: true, namespaceSelector: true,
+			most: 100}
 	case engine.BaselineAdminNetworkPolicy:
 		return dialect{allow: "Allow", ports: "ports", namespaceSelector: true, most: 100}
 	case engine.ClusterNetworkPolicy:
@@ -37,14 +38,16 @@ func dialectOf(kind engine.ClusterPolicyKind) dialect {
 	return dialect{allow: "Accept", pass: true, ports: "protocols", domainNames: true, most: 25}
 }
 
-// ClusterPolicy converts a ClusterNetworkPolicy, an AdminNetworkPolicy or a BaselineAdminNetworkPolicy (S30), of any version
-// that has the schema of network-policy-api v0.3.0. It reports what that schema refuses and what is not understood (S45,
-// S47). Host bits in a CIDR are a warning (S48), and so are domain names (S40).
+// ClusterPolicy converts a ClusterNetworkPolicy, an AdminNetworkPolicy or a BaselineAdminNetworkPolicy (S30),
+// in any version with the schema of network-policy-api v0.3.0. It reports what that schema rejects and what
+// netpold does not understand (S45, S47). Host bits in a CIDR (S48) and domain names (S40) are warnings.
 //
-// The policy is closed, whatever is wrong with it, as the table of S45 has it. Whether a policy with problems is used at all
-// is the caller's to decide.
-func ClusterPolicy(kind engine.ClusterPolicyKind, object *unstructured.Unstructured) (*engine.ClusterPolicy, []mirror.Problem) {
-	c := clusterCheck{dialect: dialectOf(kind), findings: findings{kind: kind.String(), name: object.GetName()}}
+// Invariant: whatever is wrong with it, the policy allows no more than was meant, as the table of S45 says.
+// The caller decides whether to use a policy with problems.
+func ClusterPolicy(kind engine.ClusterPolicyKind,
+	object *unstructured.Unstructured) (*engine.ClusterPolicy, []mirror.Problem) {
+	c := clusterCheck{dialect: dialectOf(kind),
+		problemList: problemList{kind: kind.String(), name: object.GetName()}}
 	p := &engine.ClusterPolicy{Kind: kind, Name: object.GetName()}
 	c.metadata(kind, object.GetName())
 	top := fieldsOf(object.Object, nil)
@@ -54,16 +57,16 @@ func ClusterPolicy(kind engine.ClusterPolicyKind, object *unstructured.Unstructu
 	}
 	spec := fieldsOf(top.values["spec"], field.NewPath("spec"))
 	if top.values["spec"] == nil {
-		spec.errs = nil // which is told
+		spec.errs = nil // The missing field was reported above.
 	}
-	// What follows from it differs, so each part is looked at by itself.
+	// Each part is checked by itself, because errors in each have other consequences (S45).
 	tierErrs := c.tier(p, spec)
 	subjectErrs := c.subject(p, spec)
 	p.Ingress = c.rules(spec, "ingress", "from")
 	p.Egress = c.rules(spec, "egress", "to")
 	unknown := append(top.end(), spec.end()...)
 	for _, errs := range []field.ErrorList{tierErrs, subjectErrs, unknown} {
-		c.refuse(errs)
+		c.reject(errs)
 	}
 	if len(tierErrs) > 0 {
 		p.Tier, p.Urgent = engine.Admin, true
@@ -78,14 +81,14 @@ func ClusterPolicy(kind engine.ClusterPolicyKind, object *unstructured.Unstructu
 	return p, c.list
 }
 
-// clusterCheck converts the parts of a cluster-wide policy and collects what is wrong in them.
+// A clusterCheck converts the parts of a cluster-wide policy and collects their problems.
 type clusterCheck struct {
-	findings
+	problemList
 	dialect dialect
 }
 
-// refuse reports errs.
-func (c *clusterCheck) refuse(errs field.ErrorList) {
+// reject adds errs to the problems.
+func (c *clusterCheck) reject(errs field.ErrorList) {
 	inOrder(errs)
 	for _, e := range errs {
 		c.add(e.Field, e.ErrorBody())
@@ -96,17 +99,18 @@ func (c *clusterCheck) metadata(kind engine.ClusterPolicyKind, name string) {
 	path := field.NewPath("metadata", "name")
 	switch {
 	case name == "":
-		c.refuse(field.ErrorList{field.Required(path, "")})
+		c.reject(field.ErrorList{field.Required(path, "")})
 	case kind == engine.BaselineAdminNetworkPolicy && name != "default":
-		c.refuse(field.ErrorList{field.Invalid(path, name, `must be "default": there is one BaselineAdminNetworkPolicy`)})
+		c.reject(field.ErrorList{field.Invalid(path, name,
+			`must be "default": there is one BaselineAdminNetworkPolicy`)})
 	default:
 		for _, m := range apivalidation.NameIsDNSSubdomain(name, false) {
-			c.refuse(field.ErrorList{field.Invalid(path, name, m)})
+			c.reject(field.ErrorList{field.Invalid(path, name, m)})
 		}
 	}
 }
 
-// tier reads the tier and the priority. It returns what is not understood in them.
+// tier sets the tier and the priority of p. It returns what is not understood in them.
 func (c *clusterCheck) tier(p *engine.ClusterPolicy, spec *fields) field.ErrorList {
 	before := len(spec.errs)
 	switch p.Kind {
@@ -122,7 +126,8 @@ func (c *clusterCheck) tier(p *engine.ClusterPolicy, spec *fields) field.ErrorLi
 		case ok && text == "Baseline":
 			p.Tier = engine.Baseline
 		case ok:
-			spec.errs = append(spec.errs, field.NotSupported(spec.path.Child("tier"), text, []string{"Admin", "Baseline"}))
+			spec.errs = append(spec.errs, field.NotSupported(spec.path.Child("tier"), text,
+				[]string{"Admin", "Baseline"}))
 		case spec.values["tier"] == nil:
 			spec.errs = append(spec.errs, field.Required(spec.path.Child("tier"), `must be "Admin" or "Baseline"`))
 		}
@@ -131,22 +136,24 @@ func (c *clusterCheck) tier(p *engine.ClusterPolicy, spec *fields) field.ErrorLi
 	case ok:
 		p.Priority = n
 		if n < 0 || n > 1000 { // S46: evaluated as it stands
-			c.refuse(field.ErrorList{field.Invalid(spec.path.Child("priority"), n, "must be between 0 and 1000, inclusive")})
+			c.reject(field.ErrorList{field.Invalid(spec.path.Child("priority"), n,
+				"must be between 0 and 1000, inclusive")})
 		}
 	case spec.values["priority"] == nil:
-		spec.errs = append(spec.errs, field.Required(spec.path.Child("priority"), "must be between 0 and 1000, inclusive"))
+		spec.errs = append(spec.errs, field.Required(spec.path.Child("priority"),
+			"must be between 0 and 1000, inclusive"))
 	}
-	return spec.split(before)
+	return spec.cutErrors(before)
 }
 
-// split takes the errors from the given one on out of f.
-func (f *fields) split(from int) field.ErrorList {
+// cutErrors removes the errors with index from and later, and returns them.
+func (f *fields) cutErrors(from int) field.ErrorList {
 	errs := slices.Clone(f.errs[from:])
 	f.errs = f.errs[:from]
 	return errs
 }
 
-// subject reads the subject (S36). It returns what is not understood in it.
+// subject sets the subject of p (S36). It returns what is not understood in it.
 func (c *clusterCheck) subject(p *engine.ClusterPolicy, spec *fields) field.ErrorList {
 	if !spec.has("subject") {
 		return field.ErrorList{field.Required(spec.path.Child("subject"), `must have one of "namespaces", "pods"`)}
@@ -163,7 +170,7 @@ func (c *clusterCheck) subject(p *engine.ClusterPolicy, spec *fields) field.Erro
 	return subject.end()
 }
 
-// namespacedPods reads the field `pods` of a subject or a peer.
+// namespacedPods returns the selectors of the field `pods` of a subject or a peer.
 func (c *clusterCheck) namespacedPods(of *fields) (namespaces, pods engine.Selector) {
 	f := of.mapping("pods")
 	if f.has("podSelector") {
@@ -180,20 +187,21 @@ func (c *clusterCheck) namespacedPods(of *fields) (namespaces, pods engine.Selec
 	} else if f.values != nil && c.dialect.namespaceSelector {
 		f.errs = append(f.errs, field.Required(f.path.Child("namespaceSelector"), "{} selects every namespace"))
 	}
-	of.take(f)
+	of.merge(f)
 	return namespaces, pods
 }
 
-// denyOnly leaves of rules what denies, for a policy that is not understood: a rule that passes denies too (S45).
+// denyOnly changes the rules of a policy that is not understood: none allows any more, and Pass becomes Deny
+// (S45).
 func denyOnly(rules []engine.ClusterRule) {
 	for i := range rules {
 		if rules[i].Action == engine.Allow {
-			rules[i].Rule = nothing()
+			rules[i].Rule = matchNothing()
 		} else {
 			rules[i].Action = engine.Deny
 		}
 	}
 }
 
-// nothing returns a rule that matches nothing.
-func nothing() engine.Rule { return engine.Rule{Peers: []engine.Peer{{}}} }
+// matchNothing returns a rule that matches nothing.
+func matchNothing() engine.Rule { return engine.Rule{Peers: []engine.Peer{{}}} }

@@ -14,14 +14,15 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// clusterObject decodes a cluster-wide policy as an informer has it.
+// clusterObject decodes a cluster-wide policy as an informer does.
 func clusterObject(t *testing.T, name, spec string) *unstructured.Unstructured {
 	t.Helper()
 	raw, err := yaml.YAMLToJSON([]byte(spec))
 	if err != nil {
 		t.Fatalf("spec %s: %v", spec, err)
 	}
-	raw, err = json.Marshal(map[string]any{"metadata": map[string]any{"name": name}, "spec": json.RawMessage(raw)})
+	raw, err = json.Marshal(map[string]any{"metadata": map[string]any{"name": name},
+		"spec": json.RawMessage(raw)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,11 +60,14 @@ egress:
 - {action: Deny, to: [{namespaces: {}}], protocols: [{destinationNamedPort: dns}]}
 `, engine.ClusterPolicy{
 			Tier: engine.Baseline, Priority: 7, Subject: engine.ClusterSubject{Pods: app},
-			Ingress: []engine.ClusterRule{{Name: "in", Action: engine.Allow, Rule: engine.Rule{Peers: []engine.Peer{{Namespaces: &all}}}}},
+			Ingress: []engine.ClusterRule{{Name: "in", Action: engine.Allow,
+				Rule: engine.Rule{Peers: []engine.Peer{{Namespaces: &all}}}}},
 			Egress: []engine.ClusterRule{
 				{Name: "out", Action: engine.Pass, Rule: engine.Rule{
-					Peers: []engine.Peer{{Nodes: &app}, block("10.0.0.0/8"), block("fd00::/8"), {Namespaces: &all, Pods: &app}},
-					Ports: []engine.Port{{First: 80, Last: 80}, {Protocol: engine.UDP, First: 1, Last: 9}, {Protocol: engine.SCTP, First: 5, Last: 5}},
+					Peers: []engine.Peer{{Nodes: &app}, block("10.0.0.0/8"), block("fd00::/8"),
+						{Namespaces: &all, Pods: &app}},
+					Ports: []engine.Port{{First: 80, Last: 80}, {Protocol: engine.UDP, First: 1, Last: 9},
+						{Protocol: engine.SCTP, First: 5, Last: 5}},
 				}},
 				{Action: engine.Deny, Rule: engine.Rule{
 					Peers: []engine.Peer{{Namespaces: &all}}, Ports: []engine.Port{{Name: "dns", AnyProtocol: true}},
@@ -83,7 +87,8 @@ egress:
 			Egress: []engine.ClusterRule{
 				{Action: engine.Allow, Rule: engine.Rule{
 					Peers: []engine.Peer{block("10.0.0.0/8")},
-					Ports: []engine.Port{{Protocol: engine.UDP, First: 53, Last: 53}, {First: 80, Last: 80}, {First: 5, Last: 5}},
+					Ports: []engine.Port{{Protocol: engine.UDP, First: 53, Last: 53}, {First: 80, Last: 80},
+						{First: 5, Last: 5}},
 				}},
 				{Action: engine.Deny, Rule: engine.Rule{
 					Peers: []engine.Peer{{Namespaces: &all}}, Ports: []engine.Port{{Name: "dns", AnyProtocol: true}},
@@ -94,8 +99,9 @@ egress:
 subject: {namespaces: {}}
 ingress: [{action: Deny, from: [{namespaces: {}}]}]
 `, engine.ClusterPolicy{
-			Tier:    engine.Baseline,
-			Ingress: []engine.ClusterRule{{Action: engine.Deny, Rule: engine.Rule{Peers: []engine.Peer{{Namespaces: &all}}}}},
+			Tier: engine.Baseline,
+			Ingress: []engine.ClusterRule{{Action: engine.Deny,
+				Rule: engine.Rule{Peers: []engine.Peer{{Namespaces: &all}}}}},
 		}},
 	}
 	for name, test := range tests {
@@ -137,62 +143,99 @@ func TestClusterPolicyRefused(t *testing.T) {
 		{engine.ClusterNetworkPolicy, "x", "{priority: 1, subject: {namespaces: {}}}", "spec.tier"},
 		{engine.ClusterNetworkPolicy, "x", "{tier: admin, priority: 1, subject: {namespaces: {}}}", "spec.tier"},
 		{engine.ClusterNetworkPolicy, "x", "{tier: Admin, subject: {namespaces: {}}}", "spec.priority"},
-		{engine.ClusterNetworkPolicy, "x", "{tier: Admin, priority: 1001, subject: {namespaces: {}}}", "spec.priority"},
-		{engine.ClusterNetworkPolicy, "x", "{tier: Admin, priority: -1, subject: {namespaces: {}}}", "spec.priority"},
-		{engine.ClusterNetworkPolicy, "x", "{tier: Admin, priority: high, subject: {namespaces: {}}}", "spec.priority"},
+		{engine.ClusterNetworkPolicy, "x", "{tier: Admin, priority: 1001, subject: {namespaces: {}}}",
+			"spec.priority"},
+		{engine.ClusterNetworkPolicy, "x", "{tier: Admin, priority: -1, subject: {namespaces: {}}}",
+			"spec.priority"},
+		{engine.ClusterNetworkPolicy, "x", "{tier: Admin, priority: high, subject: {namespaces: {}}}",
+			"spec.priority"},
 		{engine.ClusterNetworkPolicy, "x", "{tier: Admin, priority: 1}", "spec.subject"},
 		{engine.ClusterNetworkPolicy, "x", "{tier: Admin, priority: 1, subject: {}}", "spec.subject"},
 		{engine.ClusterNetworkPolicy, "x", "{tier: Admin, priority: 1, subject: {namespaces: {}, pods: {podSelector: {}}}}", "spec.subject"},
-		{engine.ClusterNetworkPolicy, "x", "{tier: Admin, priority: 1, subject: {pods: {}}}", "spec.subject.pods.podSelector"},
-		{engine.AdminNetworkPolicy, "x", "{priority: 1, subject: {pods: {podSelector: {}}}}", "spec.subject.pods.namespaceSelector"},
-		{engine.ClusterNetworkPolicy, "x", accept("{pods: {namespaceSelector: {}}}"), egress + ".to[0].pods.podSelector"},
-		{engine.ClusterNetworkPolicy, "x", cnp + "ingress: [" + strings.Repeat("{action: Deny, from: [{namespaces: {}}]},", 26) + "]", "spec.ingress"},
+		{engine.ClusterNetworkPolicy, "x", "{tier: Admin, priority: 1, subject: {pods: {}}}",
+			"spec.subject.pods.podSelector"},
+		{engine.AdminNetworkPolicy, "x", "{priority: 1, subject: {pods: {podSelector: {}}}}",
+			"spec.subject.pods.namespaceSelector"},
+		{engine.ClusterNetworkPolicy, "x", accept("{pods: {namespaceSelector: {}}}"),
+			egress + ".to[0].pods.podSelector"},
+		{engine.ClusterNetworkPolicy, "x", cnp + "ingress: [" +
+			strings.Repeat("{action: Deny, from: [{namespaces: {}}]},", 26) + "]", "spec.ingress"},
 		{engine.ClusterNetworkPolicy, "x", cnp + "egress: [{action: Deny}]", egress + ".to"},
 		{engine.ClusterNetworkPolicy, "x", cnp + "ingress: [{action: Deny, from: []}]", "spec.ingress[0].from"},
 		{engine.ClusterNetworkPolicy, "x", accept(strings.Repeat("{namespaces: {}},", 26)), egress + ".to"},
 		{engine.ClusterNetworkPolicy, "x", rule("protocols: []"), egress + ".protocols"},
 		{engine.AdminNetworkPolicy, "x", admin("[]"), egress + ".ports"},
 		{engine.ClusterNetworkPolicy, "x", cnp + "egress: [{to: [{namespaces: {}}]}]", egress + ".action"},
-		{engine.ClusterNetworkPolicy, "x", cnp + "egress: [{action: Allow, to: [{namespaces: {}}]}]", egress + ".action"},
-		{engine.AdminNetworkPolicy, "x", anp + "egress: [{action: Accept, to: [{namespaces: {}}]}]", egress + ".action"},
-		{engine.BaselineAdminNetworkPolicy, "default", "subject: {namespaces: {}}\negress: [{action: Pass, to: [{namespaces: {}}]}]", egress + ".action"},
+		{engine.ClusterNetworkPolicy, "x", cnp + "egress: [{action: Allow, to: [{namespaces: {}}]}]",
+			egress + ".action"},
+		{engine.AdminNetworkPolicy, "x", anp + "egress: [{action: Accept, to: [{namespaces: {}}]}]",
+			egress + ".action"},
+		{engine.BaselineAdminNetworkPolicy, "default",
+			"subject: {namespaces: {}}\negress: [{action: Pass, to: [{namespaces: {}}]}]", egress + ".action"},
 		{engine.ClusterNetworkPolicy, "x", rule("name: " + strings.Repeat("n", 101)), egress + ".name"},
 		{engine.ClusterNetworkPolicy, "x", accept("{}"), egress + ".to[0]"},
 		{engine.ClusterNetworkPolicy, "x", accept("{namespaces: {}, nodes: {}}"), egress + ".to[0]"},
 		{engine.ClusterNetworkPolicy, "x", accept("{networks: []}"), egress + ".to[0].networks"},
-		{engine.ClusterNetworkPolicy, "x", accept("{networks: [" + networkList(26) + "]}"), egress + ".to[0].networks"},
-		{engine.ClusterNetworkPolicy, "x", accept("{networks: [10.0.0.0/8, 10.0.0.0/8]}"), egress + ".to[0].networks[1]"},
-		{engine.ClusterNetworkPolicy, "x", accept("{networks: [10.0.0.1, 010.0.0.0/8, '::ffff:10.0.0.0/104', 'fe80::%eth0/64']}"),
-			egress + ".to[0].networks[0] " + egress + ".to[0].networks[1] " + egress + ".to[0].networks[2] " + egress + ".to[0].networks[3]"},
+		{engine.ClusterNetworkPolicy, "x", accept("{networks: [" + networkList(26) + "]}"),
+			egress + ".to[0].networks"},
+		{engine.ClusterNetworkPolicy, "x", accept("{networks: [10.0.0.0/8, 10.0.0.0/8]}"),
+			egress + ".to[0].networks[1]"},
+		{engine.ClusterNetworkPolicy, "x", accept(
+			"{networks: [10.0.0.1, 010.0.0.0/8, '::ffff:10.0.0.0/104', 'fe80::%eth0/64']}"),
+			egress + ".to[0].networks[0] " + egress + ".to[0].networks[1] " + egress + ".to[0].networks[2] " + egress +
+				".to[0].networks[3]"},
 		{engine.ClusterNetworkPolicy, "x", accept("{domainNames: []}"), egress + ".to[0].domainNames"},
 		{engine.ClusterNetworkPolicy, "x", accept("{domainNames: [example]}"), egress + ".to[0].domainNames[0]"},
-		{engine.ClusterNetworkPolicy, "x", accept("{domainNames: [a.example, a.example]}"), egress + ".to[0].domainNames[1]"},
-		{engine.ClusterNetworkPolicy, "x", cnp + "egress: [{action: Deny, to: [{domainNames: [a.example]}]}]", egress + ".to[0].domainNames"},
-		{engine.ClusterNetworkPolicy, "x", cnp + "egress: [{action: Pass, to: [{domainNames: [a.example]}]}]", egress + ".to[0].domainNames"},
-		{engine.BaselineAdminNetworkPolicy, "default", "subject: {namespaces: {}}\negress: [{action: Allow, to: [{domainNames: [a.example]}]}]",
+		{engine.ClusterNetworkPolicy, "x", accept("{domainNames: [a.example, a.example]}"),
+			egress + ".to[0].domainNames[1]"},
+		{engine.ClusterNetworkPolicy, "x", cnp + "egress: [{action: Deny, to: [{domainNames: [a.example]}]}]",
+			egress + ".to[0].domainNames"},
+		{engine.ClusterNetworkPolicy, "x", cnp + "egress: [{action: Pass, to: [{domainNames: [a.example]}]}]",
+			egress + ".to[0].domainNames"},
+		{engine.BaselineAdminNetworkPolicy, "default",
+			"subject: {namespaces: {}}\negress: [{action: Allow, to: [{domainNames: [a.example]}]}]",
 			egress + ".to[0] " + egress + ".to[0].domainNames"},
 		{engine.ClusterNetworkPolicy, "x", accept("{nodes: {}}], protocols: [{destinationNamedPort: a}"), egress},
-		{engine.AdminNetworkPolicy, "x", anp + "egress: [{action: Allow, to: [{networks: [10.0.0.0/8]}], ports: [{namedPort: a}]}]", egress},
+		{engine.AdminNetworkPolicy, "x", anp +
+			"egress: [{action: Allow, to: [{networks: [10.0.0.0/8]}], ports: [{namedPort: a}]}]", egress},
 		{engine.ClusterNetworkPolicy, "x", rule("protocols: [{}]"), egress + ".protocols[0]"},
-		{engine.ClusterNetworkPolicy, "x", rule("protocols: [{tcp: {destinationPort: {number: 1}}, udp: {destinationPort: {number: 1}}}]"), egress + ".protocols[0]"},
-		{engine.ClusterNetworkPolicy, "x", rule("protocols: [{tcp: {}}]"), egress + ".protocols[0].tcp.destinationPort"},
-		{engine.ClusterNetworkPolicy, "x", rule("protocols: [{udp: {destinationPort: {}}}]"), egress + ".protocols[0].udp.destinationPort"},
-		{engine.ClusterNetworkPolicy, "x", rule("protocols: [{sctp: {destinationPort: {number: 0}}}]"), egress + ".protocols[0].sctp.destinationPort.number"},
-		{engine.ClusterNetworkPolicy, "x", rule("protocols: [{tcp: {destinationPort: {range: {start: 1}}}}]"), egress + ".protocols[0].tcp.destinationPort.range.end"},
-		{engine.ClusterNetworkPolicy, "x", rule("protocols: [{tcp: {destinationPort: {range: {start: 9, end: 9}}}}]"), egress + ".protocols[0].tcp.destinationPort.range"},
+		{engine.ClusterNetworkPolicy, "x", rule(
+			"protocols: [{tcp: {destinationPort: {number: 1}}, udp: {destinationPort: {number: 1}}}]"),
+			egress + ".protocols[0]"},
+		{engine.ClusterNetworkPolicy, "x", rule("protocols: [{tcp: {}}]"),
+			egress + ".protocols[0].tcp.destinationPort"},
+		{engine.ClusterNetworkPolicy, "x", rule("protocols: [{udp: {destinationPort: {}}}]"),
+			egress + ".protocols[0].udp.destinationPort"},
+		{engine.ClusterNetworkPolicy, "x", rule("protocols: [{sctp: {destinationPort: {number: 0}}}]"),
+			egress + ".protocols[0].sctp.destinationPort.number"},
+		{engine.ClusterNetworkPolicy, "x", rule("protocols: [{tcp: {destinationPort: {range: {start: 1}}}}]"),
+			egress + ".protocols[0].tcp.destinationPort.range.end"},
+		{engine.ClusterNetworkPolicy, "x", rule(
+			"protocols: [{tcp: {destinationPort: {range: {start: 9, end: 9}}}}]"),
+			egress + ".protocols[0].tcp.destinationPort.range"},
 		{engine.AdminNetworkPolicy, "x", admin("[{portNumber: {}}]"), egress + ".ports[0].portNumber.port"},
-		{engine.AdminNetworkPolicy, "x", admin("[{portRange: {start: 0, end: 70000}}]"), egress + ".ports[0].portRange.start " + egress + ".ports[0].portRange.end"},
-		{engine.AdminNetworkPolicy, "x", admin("[{portRange: {start: 9, end: 8}}]"), egress + ".ports[0].portRange"},
-		{engine.AdminNetworkPolicy, "x", admin("[{portNumber: {port: 1, protocol: tcp}}]"), egress + ".ports[0].portNumber.protocol"},
-		{engine.AdminNetworkPolicy, "x", admin("[{portNumber: {port: 1, protocol: ''}}]"), egress + ".ports[0].portNumber.protocol"},
+		{engine.AdminNetworkPolicy, "x", admin("[{portRange: {start: 0, end: 70000}}]"),
+			egress + ".ports[0].portRange.start " + egress + ".ports[0].portRange.end"},
+		{engine.AdminNetworkPolicy, "x", admin("[{portRange: {start: 9, end: 8}}]"),
+			egress + ".ports[0].portRange"},
+		{engine.AdminNetworkPolicy, "x", admin("[{portNumber: {port: 1, protocol: tcp}}]"),
+			egress + ".ports[0].portNumber.protocol"},
+		{engine.AdminNetworkPolicy, "x", admin("[{portNumber: {port: 1, protocol: ''}}]"),
+			egress + ".ports[0].portNumber.protocol"},
 		{engine.AdminNetworkPolicy, "x", admin("[{namedPort: ''}]"), egress + ".ports[0].namedPort"},
-		{engine.ClusterNetworkPolicy, "x", rule("protocols: [{destinationNamedPort: ''}]"), egress + ".protocols[0].destinationNamedPort"},
-		{engine.ClusterNetworkPolicy, "x", accept("{namespaces: {matchExpressions: [{key: a, operator: Like}]}}"), egress + ".to[0].namespaces.matchExpressions[0].operator"},
-		{engine.ClusterNetworkPolicy, "x", accept("{nodes: {matchExpressions: [{key: a, operator: In}]}}"), egress + ".to[0].nodes.matchExpressions[0].values"},
-		{engine.ClusterNetworkPolicy, "x", accept("{pods: {podSelector: {matchLabels: {'a b': c}}}}"), egress + ".to[0].pods.podSelector.matchLabels"},
-		{engine.ClusterNetworkPolicy, "x", cnp + "ingress: [{action: Deny, from: [{networks: [10.0.0.0/8]}]}]", "spec.ingress[0].from[0] spec.ingress[0].from[0].networks"},
+		{engine.ClusterNetworkPolicy, "x", rule("protocols: [{destinationNamedPort: ''}]"),
+			egress + ".protocols[0].destinationNamedPort"},
+		{engine.ClusterNetworkPolicy, "x", accept("{namespaces: {matchExpressions: [{key: a, operator: Like}]}}"),
+			egress + ".to[0].namespaces.matchExpressions[0].operator"},
+		{engine.ClusterNetworkPolicy, "x", accept("{nodes: {matchExpressions: [{key: a, operator: In}]}}"),
+			egress + ".to[0].nodes.matchExpressions[0].values"},
+		{engine.ClusterNetworkPolicy, "x", accept("{pods: {podSelector: {matchLabels: {'a b': c}}}}"),
+			egress + ".to[0].pods.podSelector.matchLabels"},
+		{engine.ClusterNetworkPolicy, "x", cnp + "ingress: [{action: Deny, from: [{networks: [10.0.0.0/8]}]}]",
+			"spec.ingress[0].from[0] spec.ingress[0].from[0].networks"},
 		{engine.ClusterNetworkPolicy, "x", rule("ports: [{namedPort: a}]"), egress + ".ports"},
-		{engine.AdminNetworkPolicy, "x", anp + "egress: [{action: Deny, to: [{namespaces: {}}], protocols: []}]", egress + ".protocols"},
+		{engine.AdminNetworkPolicy, "x", anp + "egress: [{action: Deny, to: [{namespaces: {}}], protocols: []}]",
+			egress + ".protocols"},
 		{engine.BaselineAdminNetworkPolicy, "default", "{subject: {namespaces: {}}, priority: 1}", "spec.priority"},
 		{engine.ClusterNetworkPolicy, "x", cnp + "subjekt: {}", "spec.subjekt"},
 		{engine.ClusterNetworkPolicy, "x", cnp + "egress: {}", "spec.egress"},
@@ -224,13 +267,14 @@ func networkList(n int) string {
 	return strings.Join(list, ",")
 }
 
-// S45: what follows from what is not understood.
+// S45: each part that is not understood leaves a policy that allows no more.
 func TestClusterPolicyNotUnderstood(t *testing.T) {
 	all := engine.Selector{}
 	everywhere := engine.Rule{Peers: []engine.Peer{{Namespaces: &all}}}
 	none := engine.Rule{Peers: []engine.Peer{{}}}
 	rules := "egress: [{action: Accept, to: [{namespaces: {}}]}, {action: Pass, to: [{namespaces: {}}]}, {action: Deny, to: [{namespaces: {}}]}]"
-	closed := []engine.ClusterRule{{Action: engine.Allow, Rule: none}, {Action: engine.Deny, Rule: everywhere}, {Action: engine.Deny, Rule: everywhere}}
+	closed := []engine.ClusterRule{{Action: engine.Allow, Rule: none}, {Action: engine.Deny, Rule: everywhere},
+		{Action: engine.Deny, Rule: everywhere}}
 	web := engine.ClusterSubject{Namespaces: engine.Selector{{Key: "app", Values: []string{"web"}}}}
 	subject := "subject: {namespaces: {matchLabels: {app: web}}}\n"
 	tests := map[string]struct {
@@ -243,11 +287,13 @@ func TestClusterPolicyNotUnderstood(t *testing.T) {
 		},
 		"a denying and a passing rule deny everything": {
 			cnp + "egress: [{action: Deny, to: [{namespaces: {}}], when: night}, {action: Pass, to: [{namespaces: {}}], protocols: [{icmp: {}}]}]",
-			engine.ClusterPolicy{Tier: engine.Admin, Egress: []engine.ClusterRule{{Action: engine.Deny}, {Action: engine.Deny}}},
+			engine.ClusterPolicy{Tier: engine.Admin,
+				Egress: []engine.ClusterRule{{Action: engine.Deny}, {Action: engine.Deny}}},
 		},
 		"an action denies what its peers and ports match": {
 			cnp + "egress: [{action: Log, to: [{namespaces: {}}]}]",
-			engine.ClusterPolicy{Tier: engine.Admin, Egress: []engine.ClusterRule{{Action: engine.Deny, Rule: everywhere}}},
+			engine.ClusterPolicy{Tier: engine.Admin,
+				Egress: []engine.ClusterRule{{Action: engine.Deny, Rule: everywhere}}},
 		},
 		"a subject": {
 			"tier: Baseline\npriority: 1\nsubject: {serviceAccounts: {}}\n" + rules,
@@ -284,7 +330,7 @@ func TestClusterPolicyNotUnderstood(t *testing.T) {
 	}
 }
 
-// S40 and S48 are read with a warning.
+// S40 and S48: domain names and host bits are read with a warning.
 func TestClusterPolicyWarnings(t *testing.T) {
 	p, problems := ClusterPolicy(engine.ClusterNetworkPolicy, clusterObject(t, "x",
 		cnp+"egress: [{action: Accept, to: [{domainNames: ['*.a.example']}, {networks: [10.1.2.3/8]}]}]"))
@@ -295,7 +341,8 @@ func TestClusterPolicyWarnings(t *testing.T) {
 	if d := cmp.Diff(want, lines(problems)); d != "" {
 		t.Errorf("-want +got:\n%s", d)
 	}
-	if peers := p.Egress[0].Peers; len(peers) != 2 || peers[0] != (engine.Peer{}) || peers[1].Block.CIDR.String() != "10.0.0.0/8" {
+	if peers := p.Egress[0].Peers; len(peers) != 2 || peers[0] != (engine.Peer{}) ||
+		peers[1].Block.CIDR.String() != "10.0.0.0/8" {
 		t.Errorf("peers %v", peers)
 	}
 }

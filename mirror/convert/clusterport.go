@@ -9,7 +9,7 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// ports reads the ports of a rule (S41, S42), and reports whether one of them has a name.
+// ports sets the ports of a rule (S41, S42), and reports whether one of them is named.
 func (c *clusterCheck) ports(f *fields, to *engine.Rule) (named bool) {
 	name := c.dialect.ports
 	path := f.path.Child(name)
@@ -20,7 +20,7 @@ func (c *clusterCheck) ports(f *fields, to *engine.Rule) (named bool) {
 	case len(items) == 0:
 		f.errs = append(f.errs, field.Required(path, "must have a port; leave "+name+" out for every port"))
 	case len(items) > c.dialect.most: // S46
-		c.refuse(field.ErrorList{field.TooMany(path, len(items), c.dialect.most)})
+		c.reject(field.ErrorList{field.TooMany(path, len(items), c.dialect.most)})
 	}
 	for i, item := range items {
 		p := fieldsOf(item, path.Index(i))
@@ -30,14 +30,14 @@ func (c *clusterCheck) ports(f *fields, to *engine.Rule) (named bool) {
 		} else {
 			port = adminPort(p)
 		}
-		f.take(p)
+		f.merge(p)
 		named = named || port.Name != ""
 		to.Ports = append(to.Ports, port)
 	}
 	return named
 }
 
-// protocolPort reads an entry of a ClusterNetworkPolicy's protocols (S41).
+// protocolPort converts an entry of a ClusterNetworkPolicy's protocols (S41).
 func protocolPort(p *fields) engine.Port {
 	kind := p.oneOf("tcp", "udp", "sctp", "destinationNamedPort")
 	if kind == "" {
@@ -61,17 +61,18 @@ func protocolPort(p *fields) engine.Port {
 			if len(of.errs) == 0 && to.First >= to.Last {
 				of.errs = append(of.errs, field.Invalid(of.path, of.values, "start must be below end"))
 			}
-			port.take(of)
+			port.merge(of)
 		}
-		protocol.take(port)
+		protocol.merge(port)
 	} else if protocol.values != nil {
-		protocol.errs = append(protocol.errs, field.Required(protocol.path.Child("destinationPort"), `must have one of "number", "range"`))
+		protocol.errs = append(protocol.errs,
+			field.Required(protocol.path.Child("destinationPort"), `must have one of "number", "range"`))
 	}
-	p.take(protocol)
+	p.merge(protocol)
 	return to
 }
 
-// adminPort reads an entry of an AdminNetworkPolicy's ports (S42).
+// adminPort converts an entry of an AdminNetworkPolicy's ports (S42).
 func adminPort(p *fields) engine.Port {
 	kind := p.oneOf("portNumber", "portRange", "namedPort")
 	if kind == "" {
@@ -85,7 +86,8 @@ func adminPort(p *fields) engine.Port {
 	text, given := of.text("protocol")
 	protocol, known := protocolOf(corev1.Protocol(text))
 	if !known || given && text == "" {
-		of.errs = append(of.errs, field.NotSupported(of.path.Child("protocol"), text, []string{"TCP", "UDP", "SCTP"}))
+		of.errs = append(of.errs, field.NotSupported(of.path.Child("protocol"), text,
+			[]string{"TCP", "UDP", "SCTP"}))
 	}
 	to.Protocol = protocol
 	if kind == "portNumber" {
@@ -97,11 +99,11 @@ func adminPort(p *fields) engine.Port {
 			of.errs = append(of.errs, field.Invalid(of.path, of.values, "start must not be above end"))
 		}
 	}
-	p.take(of)
+	p.merge(of)
 	return to
 }
 
-// namedPort reads a port that is looked up whatever its protocol (S43).
+// namedPort converts a port name, which matches container ports of that name of every protocol (S43).
 func namedPort(p *fields, kind string) engine.Port {
 	name, ok := p.text(kind)
 	if ok && name == "" {
@@ -110,7 +112,7 @@ func namedPort(p *fields, kind string) engine.Port {
 	return engine.Port{Name: intern(name), AnyProtocol: true}
 }
 
-// portNumber reads a field that must be a port.
+// portNumber returns the port number in a field, or adds an error.
 func portNumber(f *fields, name string) uint16 {
 	n, ok := f.number(name)
 	if !ok {

@@ -19,17 +19,17 @@ const (
 	maxCIDRLength  = 43
 )
 
-// rules reads the rules of a direction, whose peers are in peersField.
+// rules converts the rules of a direction. peersField names the field with a rule's peers: "from" or "to".
 func (c *clusterCheck) rules(spec *fields, name, peersField string) []engine.ClusterRule {
 	before := len(spec.errs)
 	items, ok := spec.list(name)
-	if !ok && spec.values[name] != nil { // nobody can tell what it denies
-		c.refuse(spec.split(before))
+	if !ok && spec.values[name] != nil { // it may have been meant to deny anything
+		c.reject(spec.cutErrors(before))
 		return []engine.ClusterRule{{Action: engine.Deny}}
 	}
 	path := spec.path.Child(name)
 	if len(items) > c.dialect.most { // S46
-		c.refuse(field.ErrorList{field.TooMany(path, len(items), c.dialect.most)})
+		c.reject(field.ErrorList{field.TooMany(path, len(items), c.dialect.most)})
 	}
 	rules := make([]engine.ClusterRule, 0, len(items))
 	for i, item := range items {
@@ -38,31 +38,32 @@ func (c *clusterCheck) rules(spec *fields, name, peersField string) []engine.Clu
 	return rules
 }
 
-// rule reads one rule. One that is not understood matches nothing if it allows, and else denies everything (S45).
+// rule converts one rule. A rule that is not understood matches nothing if it allows; otherwise it denies
+// everything (S45).
 func (c *clusterCheck) rule(f *fields, peersField string) engine.ClusterRule {
 	var r engine.ClusterRule
 	r.Name, _ = f.text("name")
 	if n := len([]rune(r.Name)); n > maxRuleName { // S46
-		c.refuse(field.ErrorList{field.TooLong(f.path.Child("name"), "", maxRuleName)})
+		c.reject(field.ErrorList{field.TooLong(f.path.Child("name"), "", maxRuleName)})
 	}
 	written, action := c.action(f)
 	r.Action = action
 	named := c.ports(f, &r.Rule)
 	c.peers(f, peersField, written, named, &r.Rule)
 	errs := f.end()
-	c.refuse(errs)
+	c.reject(errs)
 	switch {
 	case len(errs) == 0:
 	case r.Action == engine.Allow:
-		r.Rule = nothing()
+		r.Rule = matchNothing()
 	default:
 		r.Action, r.Rule = engine.Deny, engine.Rule{}
 	}
 	return r
 }
 
-// action reads what a rule does, as written and as it counts. An action that is not understood denies (S45): that is told,
-// and makes no error of the rule.
+// action returns the action of a rule, as written and as it counts. An action that is not understood denies
+// (S45). It is reported as a problem, but the rest of the rule still counts.
 func (c *clusterCheck) action(f *fields) (string, engine.Action) {
 	before := len(f.errs)
 	text, ok := f.text("action")
@@ -82,13 +83,13 @@ func (c *clusterCheck) action(f *fields) (string, engine.Action) {
 	case f.values != nil && f.values["action"] == nil:
 		f.errs = append(f.errs, field.Required(f.path.Child("action"), "must be one of "+quotedList(known)))
 	}
-	if f.values != nil { // what is no mapping is not understood as a whole
-		c.refuse(f.split(before))
+	if f.values != nil { // a rule that is no mapping keeps its one error
+		c.reject(f.cutErrors(before))
 	}
 	return text, engine.Deny
 }
 
-// peers reads the peers of a rule. named reports whether one of its ports has a name.
+// peers sets the peers of a rule. named means that one of its ports is named.
 func (c *clusterCheck) peers(f *fields, name, action string, named bool, to *engine.Rule) {
 	path := f.path.Child(name)
 	items, ok := f.list(name)
@@ -99,7 +100,7 @@ func (c *clusterCheck) peers(f *fields, name, action string, named bool, to *eng
 		f.errs = append(f.errs, field.Required(path, "must have a peer"))
 		return
 	case len(items) > c.dialect.most: // S46
-		c.refuse(field.ErrorList{field.TooMany(path, len(items), c.dialect.most)})
+		c.reject(field.ErrorList{field.TooMany(path, len(items), c.dialect.most)})
 	}
 	allowed := []string{"namespaces", "pods"}
 	if name == "to" {
@@ -113,17 +114,18 @@ func (c *clusterCheck) peers(f *fields, name, action string, named bool, to *eng
 		p := fieldsOf(item, path.Index(i))
 		kind := p.oneOf(allowed...)
 		to.Peers = append(to.Peers, c.peer(p, kind, action)...)
-		f.take(p)
+		f.merge(p)
 		if slices.Contains(allowed[2:], kind) && !slices.Contains(portless, kind) {
 			portless = append(portless, kind)
 		}
 	}
 	if named && len(portless) > 0 {
-		f.errs = append(f.errs, field.Forbidden(f.path, "a named port may not be beside a peer "+quotedList(portless)))
+		f.errs = append(f.errs, field.Forbidden(f.path,
+			"a named port may not be beside a peer "+quotedList(portless)))
 	}
 }
 
-// peer reads one peer, which may be several for the engine.
+// peer converts one peer. The engine has one peer for each network of `networks`.
 func (c *clusterCheck) peer(p *fields, kind, action string) []engine.Peer {
 	switch kind {
 	case "namespaces":
@@ -147,7 +149,7 @@ func (c *clusterCheck) peer(p *fields, kind, action string) []engine.Peer {
 	return []engine.Peer{{}}
 }
 
-// networks reads the CIDRs of a peer (S39, S48).
+// networks converts the CIDRs of a peer (S39, S48).
 func (c *clusterCheck) networks(p *fields) []engine.Peer {
 	path := p.path.Child("networks")
 	items, ok := p.list("networks")
@@ -155,7 +157,7 @@ func (c *clusterCheck) networks(p *fields) []engine.Peer {
 		p.errs = append(p.errs, field.Required(path, "must have a CIDR"))
 	}
 	if len(items) > maxNetworks { // S46
-		c.refuse(field.ErrorList{field.TooMany(path, len(items), maxNetworks)})
+		c.reject(field.ErrorList{field.TooMany(path, len(items), maxNetworks)})
 	}
 	var peers []engine.Peer
 	for i, item := range items {
@@ -171,11 +173,12 @@ func (c *clusterCheck) networks(p *fields) []engine.Peer {
 			continue
 		}
 		if masked := prefix.Masked(); masked != prefix {
-			c.warn(at.String(), field.Invalid(at, text, "must have no bits set after the prefix length; it is read as "+masked.String()).ErrorBody())
+			c.warn(at.String(), field.Invalid(at, text,
+				"must have no bits set after the prefix length; it is read as "+masked.String()).ErrorBody())
 			prefix = masked
 		}
 		if slices.Index(items, item) < i { // S46
-			c.refuse(field.ErrorList{field.Duplicate(at, text)})
+			c.reject(field.ErrorList{field.Duplicate(at, text)})
 		}
 		peers = append(peers, engine.Peer{Block: &engine.IPBlock{CIDR: prefix}})
 	}
@@ -184,7 +187,8 @@ func (c *clusterCheck) networks(p *fields) []engine.Peer {
 
 var domainName = regexp.MustCompile(`^(\*\.)?([a-zA-Z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.)+[a-zA-Z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.?$`)
 
-// domains reads the names of a peer, which matches nothing: netpold resolves none (S40).
+// domains checks the domain names of a peer. The peer matches nothing, because netpold resolves no names
+// (S40).
 func (c *clusterCheck) domains(p *fields, action string) {
 	path := p.path.Child("domainNames")
 	items, ok := p.list("domainNames")
@@ -192,10 +196,11 @@ func (c *clusterCheck) domains(p *fields, action string) {
 		p.errs = append(p.errs, field.Required(path, "must have a domain name"))
 	}
 	if len(items) > maxDomainNames { // S46
-		c.refuse(field.ErrorList{field.TooMany(path, len(items), maxDomainNames)})
+		c.reject(field.ErrorList{field.TooMany(path, len(items), maxDomainNames)})
 	}
 	if action != c.dialect.allow {
-		p.errs = append(p.errs, field.Forbidden(path, "may only be beside the action "+strconv.Quote(c.dialect.allow)))
+		p.errs = append(p.errs, field.Forbidden(path,
+			"may only be beside the action "+strconv.Quote(c.dialect.allow)))
 	}
 	var names []string
 	for i, item := range items {
@@ -205,13 +210,15 @@ func (c *clusterCheck) domains(p *fields, action string) {
 		case !ok:
 			p.errs = append(p.errs, wrongType(at, item, "text"))
 		case !domainName.MatchString(text):
-			p.errs = append(p.errs, field.Invalid(at, text, "must be a domain name, (e.g. example.com or *.example.com)"))
+			p.errs = append(p.errs, field.Invalid(at, text,
+				"must be a domain name, (e.g. example.com or *.example.com)"))
 		case slices.Contains(names, text): // S46
-			c.refuse(field.ErrorList{field.Duplicate(at, text)})
+			c.reject(field.ErrorList{field.Duplicate(at, text)})
 		}
 		names = append(names, text)
 	}
 	if len(p.errs) == 0 {
-		c.warn(path.String(), "netpold resolves no names, so that this peer matches nothing: "+strings.Join(names, ", "))
+		c.warn(path.String(), "netpold resolves no names, so that this peer matches nothing: "+
+			strings.Join(names, ", "))
 	}
 }

@@ -1,9 +1,10 @@
-// Package convert turns Kubernetes objects into the engine's. It is the one place that does: files and informers give the
-// same cluster.
+// Package convert turns Kubernetes objects into the engine's. No other package does, so files and informers
+// yield the same cluster.
 //
-// Every function applies the API server's defaults, retains nothing of the object that it is given but strings, and is safe
-// to call from several goroutines. What it can not read it leaves out and reports as a [mirror.Problem] without File: an
-// address or a port that is wrong names nothing. A NetworkPolicy is never read more openly than it was meant: see [Policy].
+// Every function applies the API server's defaults and is safe for concurrent use. It retains nothing of the
+// object but strings. It leaves out what it cannot read, such as an invalid address or port, and reports it
+// as a [mirror.Problem] without File. A policy never allows more than was meant: see [Policy] and
+// [ClusterPolicy].
 package convert
 
 import (
@@ -18,22 +19,25 @@ import (
 	"github.com/netpold/netpold/mirror"
 )
 
-// findings collects what is wrong in one object. Its zero list allocates nothing, as most objects are right.
-type findings struct {
+// A problemList collects the problems of one object. Nothing is allocated for an object without problems, as
+// most are.
+type problemList struct {
 	kind, namespace, name string
 	list                  []mirror.Problem
 }
 
-func (f *findings) add(field, message string) {
-	f.list = append(f.list, mirror.Problem{Kind: f.kind, Namespace: f.namespace, Name: f.name, Field: field, Message: message})
+func (f *problemList) add(field, message string) {
+	f.list = append(f.list, mirror.Problem{Kind: f.kind, Namespace: f.namespace, Name: f.name, Field: field,
+		Message: message})
 }
 
-func (f *findings) warn(field, message string) {
+func (f *problemList) warn(field, message string) {
 	f.add(field, message)
 	f.list[len(f.list)-1].Warning = true
 }
 
-// intern gives equal strings one memory: a cluster says the same few names and labels a hundred thousand times.
+// intern returns s in memory shared by all equal strings: a cluster repeats a few names and labels 100,000
+// times.
 func intern(s string) string { return unique.Make(s).Value() }
 
 func internLabels(labels map[string]string) map[string]string {
@@ -47,7 +51,7 @@ func internLabels(labels map[string]string) map[string]string {
 	return m
 }
 
-// protocolOf reads a protocol, which is TCP where it is left out (S20, S22).
+// protocolOf converts a protocol; an empty one is TCP (S20, S22). It reports whether p is valid.
 func protocolOf(p corev1.Protocol) (engine.Protocol, bool) {
 	switch p {
 	case "", corev1.ProtocolTCP:
@@ -60,7 +64,7 @@ func protocolOf(p corev1.Protocol) (engine.Protocol, bool) {
 	return 0, false
 }
 
-// portOf narrows a port number, after looking whether it is one.
+// portOf converts a port number. It reports whether n is in range.
 func portOf(n int32) (uint16, bool) {
 	if n < 1 || n > 65535 {
 		return 0, false
@@ -68,8 +72,9 @@ func portOf(n int32) (uint16, bool) {
 	return uint16(n), true
 }
 
-// port reads a number and a protocol that stand at a path of the object, and reports those that are none.
-func (f *findings) port(n int32, protocol corev1.Protocol, path func() string, numberField string) (uint16, engine.Protocol, bool) {
+// port converts a port number and a protocol. It adds a problem below path for each that is invalid.
+func (f *problemList) port(n int32, protocol corev1.Protocol, path func() string,
+	numberField string) (uint16, engine.Protocol, bool) {
 	number, numberOK := portOf(n)
 	if !numberOK {
 		f.add(path()+"."+numberField, "Invalid value: "+strconv.Itoa(int(n))+": must be between 1 and 65535")
@@ -87,11 +92,12 @@ func (f *findings) port(n int32, protocol corev1.Protocol, path func() string, n
 	return number, proto, numberOK && protoOK
 }
 
-// portName reports a name that no port can have, at a path of the object.
-func (f *findings) portName(name, path string) {
+// portName adds a problem at path if name is no valid port name.
+func (f *problemList) portName(name, path string) {
 	for _, m := range validation.IsValidPortName(name) {
 		if _, err := strconv.Atoi(name); err == nil {
-			f.add(path, "Invalid value: "+strconv.Quote(name)+": the quotes make it a name, and a name "+m+"; write "+name+" without quotes")
+			f.add(path, "Invalid value: "+strconv.Quote(name)+": the quotes make it a name, and a name "+m+"; write "+
+				name+" without quotes")
 			return
 		}
 		f.add(path, "Invalid value: "+strconv.Quote(name)+": "+m)

@@ -1,7 +1,6 @@
 package convert
 
 import (
-	"cmp"
 	"slices"
 	"strconv"
 
@@ -12,7 +11,7 @@ import (
 	"github.com/netpold/netpold/mirror"
 )
 
-// EndpointsObject is Kubernetes' Endpoints, which is deprecated. Files still have it.
+// EndpointsObject is the deprecated Endpoints of Kubernetes. Files still have such objects.
 type EndpointsObject = corev1.Endpoints //nolint:staticcheck // see above
 
 // The parts of an EndpointsObject.
@@ -21,26 +20,28 @@ type (
 	endpointPort    = corev1.EndpointPort
 )
 
-// IsMirrored reports whether the API server makes EndpointSlices of an Endpoints object, if its Service has no selector (S24).
+// IsMirrored reports whether Kubernetes copies an Endpoints object into EndpointSlices when its Service has
+// no selector (S24).
 func IsMirrored(e *EndpointsObject) bool { return e.Labels[discoveryv1.LabelSkipMirror] != "true" }
 
-// Endpoints converts an Endpoints object to the slices that the API server would make of it: one for each subset and address
-// family. Addresses that are not ready are neither ready nor serving.
+// Endpoints converts an Endpoints object to the slices that Kubernetes would make of it: one for each subset
+// and address family. Addresses of notReadyAddresses are neither ready nor serving.
 func Endpoints(e *EndpointsObject) ([]*engine.EndpointSlice, []mirror.Problem) {
-	f := findings{kind: "Endpoints", namespace: e.Namespace, name: e.Name}
+	f := problemList{kind: "Endpoints", namespace: e.Namespace, name: e.Name}
 	var made []*engine.EndpointSlice
 	for i := range e.Subsets {
 		path := "subsets[" + strconv.Itoa(i) + "]"
 		ports := f.endpointPorts(e.Subsets[i].Ports, path)
 		slice := func(is6 bool) *engine.EndpointSlice {
-			// The colon keeps it apart from every name in a cluster.
+			// No name in a cluster has a colon, so this one is unique.
 			name := e.Name + ":" + strconv.Itoa(i)
 			if is6 {
 				name += ":6"
 			}
 			at := slices.IndexFunc(made, func(s *engine.EndpointSlice) bool { return s.Name == name })
 			if at < 0 {
-				made = append(made, &engine.EndpointSlice{Namespace: intern(e.Namespace), Name: name, Service: intern(e.Name), Ports: ports})
+				made = append(made, &engine.EndpointSlice{Namespace: intern(e.Namespace), Name: name,
+					Service: intern(e.Name), Ports: ports})
 				at = len(made) - 1
 			}
 			return made[at]
@@ -49,7 +50,8 @@ func Endpoints(e *EndpointsObject) ([]*engine.EndpointSlice, []mirror.Problem) {
 			for j := range list {
 				addr, ok := addrOf(list[j].IP)
 				if !ok {
-					f.add(path+"."+field+"["+strconv.Itoa(j)+"].ip", "Invalid value: "+strconv.Quote(list[j].IP)+": must be an IP address")
+					f.add(path+"."+field+"["+strconv.Itoa(j)+"].ip",
+						"Invalid value: "+strconv.Quote(list[j].IP)+": must be an IP address")
 					continue
 				}
 				to := slice(addr.Is6())
@@ -64,7 +66,7 @@ func Endpoints(e *EndpointsObject) ([]*engine.EndpointSlice, []mirror.Problem) {
 	return made, f.list
 }
 
-func (f *findings) endpointPorts(list []endpointPort, path string) []engine.ServicePort {
+func (f *problemList) endpointPorts(list []endpointPort, path string) []engine.ServicePort {
 	var ports []engine.ServicePort
 	for j := range list {
 		p := &list[j]
@@ -73,8 +75,6 @@ func (f *findings) endpointPorts(list []endpointPort, path string) []engine.Serv
 			ports = append(ports, engine.ServicePort{Name: intern(p.Name), Port: number, Protocol: protocol})
 		}
 	}
-	slices.SortFunc(ports, func(a, b engine.ServicePort) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Port, b.Port))
-	})
+	sortPorts(ports)
 	return ports
 }

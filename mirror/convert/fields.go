@@ -9,18 +9,19 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// fields reads a mapping of an object whose schema may be newer than netpold's, and notes what is not understood: a value of
-// the wrong type at once, and the fields that nobody asked for at the end (S45).
+// fields reads a mapping whose schema may be newer than netpold's. It collects what is not understood (S45):
+// values of the wrong type when they are read, and at the end the fields that were never read.
 type fields struct {
 	path   *field.Path
 	values map[string]any
-	// known are the names that were asked for.
+	// known are the names of the fields that were read.
 	known []string
-	// errs are what is wrong so far.
+	// errs are the errors so far.
 	errs field.ErrorList
 }
 
-// fieldsOf reads value, which stands at path. A value that is no mapping has no fields, and is an error.
+// fieldsOf returns the fields of value, which is at path. If value is no mapping, it has no fields and one
+// error.
 func fieldsOf(value any, path *field.Path) *fields {
 	f := &fields{path: path}
 	values, ok := value.(map[string]any)
@@ -35,13 +36,13 @@ func wrongType(path *field.Path, value any, want string) *field.Error {
 	return field.TypeInvalid(path, value, "must be "+want)
 }
 
-// has reports whether a field is there and not null.
+// has reports whether a field is present and not null.
 func (f *fields) has(name string) bool {
 	f.known = append(f.known, name)
 	return f.values[name] != nil
 }
 
-// text returns a field that is text, and whether it is there.
+// text returns a field that must be text. It reports whether the field is present and valid.
 func (f *fields) text(name string) (string, bool) {
 	if !f.has(name) {
 		return "", false
@@ -53,7 +54,7 @@ func (f *fields) text(name string) (string, bool) {
 	return s, ok
 }
 
-// number returns a field that is a whole number of 32 bits, and whether it is there.
+// number returns a field that must be a 32-bit integer. It reports whether the field is present and valid.
 func (f *fields) number(name string) (int32, bool) {
 	if !f.has(name) {
 		return 0, false
@@ -76,7 +77,7 @@ func (f *fields) number(name string) (int32, bool) {
 	return int32(n), true
 }
 
-// list returns the items of a field that is a list, and whether it is there.
+// list returns the items of a field that must be a list. It reports whether the field is present and valid.
 func (f *fields) list(name string) ([]any, bool) {
 	if !f.has(name) {
 		return nil, false
@@ -88,13 +89,14 @@ func (f *fields) list(name string) ([]any, bool) {
 	return l, ok
 }
 
-// mapping returns the fields of a field that is a mapping. Their errors must be taken over by [fields.take].
+// mapping returns the fields of a field that must be a mapping. The caller must pass them to [fields.merge]
+// when all are read.
 func (f *fields) mapping(name string) *fields { return fieldsOf(f.values[name], f.path.Child(name)) }
 
-// take ends the reading of inner and takes over its errors.
-func (f *fields) take(inner *fields) { f.errs = append(f.errs, inner.end()...) }
+// merge ends the reading of inner and adds its errors to those of f.
+func (f *fields) merge(inner *fields) { f.errs = append(f.errs, inner.end()...) }
 
-// end returns all that is wrong, the fields that were not asked for included.
+// end returns all errors, including one for each field that was never read.
 func (f *fields) end() field.ErrorList {
 	for _, name := range slices.Sorted(maps.Keys(f.values)) {
 		if !slices.Contains(f.known, name) {
@@ -105,10 +107,11 @@ func (f *fields) end() field.ErrorList {
 }
 
 func unknownField(path *field.Path) *field.Error {
-	return field.Forbidden(path, "unknown field: netpold does not know what it means; check its spelling and its place")
+	return field.Forbidden(path, "unknown field: netpold does not know what it means; check its spelling and "+
+		"its place")
 }
 
-// oneOf returns the only field of those named that is there. It is an error if there is none, or a second.
+// oneOf returns the one name of names that is present. It adds an error if none is, or more than one.
 func (f *fields) oneOf(names ...string) string {
 	var set []string
 	for _, name := range names {
@@ -127,7 +130,7 @@ func (f *fields) oneOf(names ...string) string {
 	return ""
 }
 
-// selector returns a label selector, and reports whether it is right.
+// selector returns a label selector. It reports whether the selector is valid.
 func (f *fields) selector(name string) (*metav1.LabelSelector, bool) {
 	inner := f.mapping(name)
 	s := &metav1.LabelSelector{}
@@ -140,7 +143,7 @@ func (f *fields) selector(name string) (*metav1.LabelSelector, bool) {
 				labels.errs = append(labels.errs, wrongType(labels.path.Key(key), nil, "text"))
 			}
 		}
-		inner.take(labels)
+		inner.merge(labels)
 	}
 	requirements, _ := inner.list("matchExpressions")
 	for i, item := range requirements {
@@ -158,7 +161,7 @@ func (f *fields) selector(name string) (*metav1.LabelSelector, bool) {
 			to.Values = append(to.Values, text)
 		}
 		s.MatchExpressions = append(s.MatchExpressions, to)
-		inner.take(r)
+		inner.merge(r)
 	}
 	errs := inner.end()
 	if len(errs) == 0 {

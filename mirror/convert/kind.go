@@ -17,24 +17,25 @@ type Object interface {
 	runtime.Object
 }
 
-// Kind is a kind of Kubernetes objects that decisions depend on. It is mirrored and has Empty, it is a workload and has
-// Template, or it is Endpoints, which become EndpointSlices. A Kind must not be modified.
+// A Kind is a kind of Kubernetes object that decisions depend on. A mirrored kind has Empty, a workload has
+// Template, and Endpoints, which become EndpointSlices, have neither. A Kind must not be modified.
 type Kind struct {
 	// Name is the kind as manifests write it. Example: "NetworkPolicy".
 	Name string
 	// Resource is plural and in lower case. Example: "networkpolicies".
 	Resource string
-	// Namespaced objects have a namespace. Others belong to the whole cluster.
+	// Namespaced means that objects have a namespace. Otherwise they belong to the whole cluster.
 	Namespaced bool
-	// Policy kinds are checked whole when they are converted, as an unknown field may be a rule that was meant.
+	// Policy means that objects with unknown fields are rejected: an unknown field may be a misspelt rule.
 	Policy bool
 	// Versions are the API versions that are read, the preferred one first. All are of one group.
 	Versions []Version
-	// ValidateName returns what the API server refuses in a name.
+	// ValidateName returns why the API server rejects a name; nil if it does not.
 	ValidateName func(name string, prefix bool) []string
-	// Empty returns the engine's object of that name and nothing else, which stands for it in a deletion.
+	// Empty returns an object of the engine with a name and nothing else. It stands for the object in a
+	// deletion.
 	Empty func(namespace, name string) engine.Object
-	// Template returns what a workload makes its Pods of; nil for other kinds.
+	// Template returns the Pod template of a workload; nil for other kinds.
 	Template func(Object) Template
 }
 
@@ -45,18 +46,19 @@ type Version struct {
 	AddToScheme func(*runtime.Scheme) error
 	// New returns a new object with no field set.
 	New func() Object
-	// convert returns false for an object of another type.
+	// convert reports whether the object is of the right type.
 	convert func(any) (engine.Object, []mirror.Problem, bool)
 }
 
-// Kinds returns the mirrored kinds, in the order in which users read them. Tokens of live clusters number the kinds in this
-// order, so that a new one goes to the end.
+// Kinds returns the mirrored kinds, in the order that users see. Tokens of live clusters number the kinds in
+// this order, so a new kind must be added at the end.
 func Kinds() []Kind { return mirrored[:] }
 
-// WorkloadKinds returns the kinds that make Pods of a template.
+// WorkloadKinds returns the kinds that create Pods from a template.
 func WorkloadKinds() []Kind { return workloads }
 
-// KindNamed returns the kind of that name: mirrored, a workload, or read from files alone. It reports whether there is one.
+// KindNamed returns the kind of that name and reports whether there is one. It knows the mirrored kinds, the
+// workloads, and the kinds that only files have.
 func KindNamed(name string) (*Kind, bool) {
 	for _, list := range [][]Kind{mirrored[:], workloads, inFiles} {
 		for i := range list {
@@ -79,7 +81,7 @@ func KindOf(o engine.Object) *Kind {
 	panic(fmt.Sprintf("no kind for %T: add it to the table in mirror/convert/kinds.go", o))
 }
 
-// HasGroup reports whether some kind is of the API group.
+// HasGroup reports whether any kind belongs to the API group.
 func HasGroup(group string) bool {
 	for _, list := range [][]Kind{mirrored[:], workloads, inFiles} {
 		for i := range list {
@@ -91,10 +93,11 @@ func HasGroup(group string) bool {
 	return false
 }
 
-// Group returns the API group, which is empty for the core group.
+// Group returns the API group; empty for the core group.
 func (k *Kind) Group() string { return k.Versions[0].Group }
 
-// Qualified returns the resource as RBAC rules and kubectl write it. Example: "networkpolicies.networking.k8s.io".
+// Qualified returns the resource as RBAC rules and kubectl write it. Example:
+// "networkpolicies.networking.k8s.io".
 func (k *Kind) Qualified() string {
 	return schema.GroupResource{Group: k.Group(), Resource: k.Resource}.String()
 }
@@ -109,7 +112,8 @@ func (k *Kind) Version(apiVersion string) (*Version, bool) {
 	return nil, false
 }
 
-// Convert converts an object of a mirrored kind, in any of its versions. The error says that o is no such object.
+// Convert converts an object of a mirrored kind, in any of its versions. It returns an error if o is of
+// another type.
 func (k *Kind) Convert(o any) (engine.Object, []mirror.Problem, error) {
 	for i := range k.Versions {
 		if object, problems, ok := k.Versions[i].convert(o); ok {
@@ -125,7 +129,7 @@ type pointer[T any] interface {
 	Object
 }
 
-// version returns the version whose objects are Ts, and which convert turns into the engine's.
+// version returns a Version whose objects have the type T and are converted by convert.
 func version[T any, P pointer[T], E engine.Object](
 	of schema.GroupVersion, addToScheme func(*runtime.Scheme) error, convert func(P) (E, []mirror.Problem),
 ) Version {

@@ -24,7 +24,8 @@ func TestEveryKindIsWhole(t *testing.T) {
 				if err := v.AddToScheme(scheme); err != nil {
 					t.Fatal(err)
 				}
-				if known, err := scheme.New(v.WithKind(k.Name)); err != nil || reflect.TypeOf(known) != reflect.TypeOf(v.New()) {
+				if known, err := scheme.New(v.WithKind(k.Name)); err != nil ||
+					reflect.TypeOf(known) != reflect.TypeOf(v.New()) {
 					t.Errorf("the scheme decodes %v into a %T, error %v", v, known, err)
 				}
 				o := v.New()
@@ -65,7 +66,8 @@ func TestEveryObjectHasAKind(t *testing.T) {
 func TestWorkloadKindsAreWhole(t *testing.T) {
 	for _, k := range WorkloadKinds() {
 		o := k.Versions[0].New()
-		if template := k.Template(o); template.pod == nil || template.PodField == "" || template.ReplicasField == "" {
+		if template := k.Template(o); template.pod == nil || template.PodField == "" ||
+			template.ReplicasField == "" {
 			t.Errorf("%s: %+v", k.Name, template)
 		}
 		if k.Empty != nil {

@@ -13,16 +13,18 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// KindCount is how many kinds are mirrored.
+// KindCount is the number of mirrored kinds.
 const KindCount = len(mirrored)
 
-// mirrored are the kinds that become the engine's objects. This table is the one place that lists them.
+// mirrored lists the kinds that become objects of the engine. No other place lists them.
 var mirrored = [...]Kind{
 	{
 		Name: "Pod", Resource: "pods", Namespaced: true,
 		Versions:     []Version{version(corev1.SchemeGroupVersion, corev1.AddToScheme, Pod)},
 		ValidateName: apivalidation.NameIsDNSSubdomain,
-		Empty:        func(namespace, name string) engine.Object { return &engine.Pod{Namespace: namespace, Name: name} },
+		Empty: func(namespace, name string) engine.Object {
+			return &engine.Pod{Namespace: namespace, Name: name}
+		},
 	},
 	{
 		Name: "Namespace", Resource: "namespaces",
@@ -34,7 +36,9 @@ var mirrored = [...]Kind{
 		Name: "NetworkPolicy", Resource: "networkpolicies", Namespaced: true, Policy: true,
 		Versions:     []Version{version(networkingv1.SchemeGroupVersion, networkingv1.AddToScheme, Policy)},
 		ValidateName: apivalidation.NameIsDNSSubdomain,
-		Empty:        func(namespace, name string) engine.Object { return &engine.Policy{Namespace: namespace, Name: name} },
+		Empty: func(namespace, name string) engine.Object {
+			return &engine.Policy{Namespace: namespace, Name: name}
+		},
 	},
 	{
 		Name: "Node", Resource: "nodes",
@@ -46,7 +50,9 @@ var mirrored = [...]Kind{
 		Name: "Service", Resource: "services", Namespaced: true,
 		Versions:     []Version{version(corev1.SchemeGroupVersion, corev1.AddToScheme, Service)},
 		ValidateName: apivalidation.NameIsDNSLabel,
-		Empty:        func(namespace, name string) engine.Object { return &engine.Service{Namespace: namespace, Name: name} },
+		Empty: func(namespace, name string) engine.Object {
+			return &engine.Service{Namespace: namespace, Name: name}
+		},
 	},
 	{
 		Name: "EndpointSlice", Resource: "endpointslices", Namespaced: true,
@@ -58,7 +64,8 @@ var mirrored = [...]Kind{
 	},
 }
 
-// workloads are the kinds that make Pods of a template, and stand for them where those are not known.
+// workloads lists the kinds that create Pods from a template. In files without these Pods the workload stands
+// for them (S27).
 var workloads = []Kind{
 	workload("Deployment", "deployments", appsv1.SchemeGroupVersion, appsv1.AddToScheme, deploymentTemplate),
 	workload("StatefulSet", "statefulsets", appsv1.SchemeGroupVersion, appsv1.AddToScheme, statefulSetTemplate),
@@ -70,25 +77,29 @@ var workloads = []Kind{
 	workload("CronJob", "cronjobs", batchv1.SchemeGroupVersion, batchv1.AddToScheme, cronJobTemplate),
 }
 
-// inFiles are the kinds that files are read for and a live cluster is not: the API server mirrors Endpoints into
+// inFiles lists the kinds that are read from files only. In a live cluster Endpoints are copied into
 // EndpointSlices (S24).
 var inFiles = []Kind{
 	{
 		Name: "Endpoints", Resource: "endpoints", Namespaced: true,
 		Versions: []Version{{
-			GroupVersion: corev1.SchemeGroupVersion, AddToScheme: corev1.AddToScheme, New: func() Object { return &EndpointsObject{} },
+			GroupVersion: corev1.SchemeGroupVersion, AddToScheme: corev1.AddToScheme,
+			New: func() Object { return &EndpointsObject{} },
 		}},
 		ValidateName: apivalidation.NameIsDNSSubdomain,
 	},
 }
 
-// workload returns the kind whose objects are Ts, and which template reads.
+// workload returns a Kind whose objects have the type T and are read by template.
 func workload[T any, P pointer[T]](
-	name, resource string, of schema.GroupVersion, addToScheme func(*runtime.Scheme) error, template func(P) Template,
+	name, resource string, of schema.GroupVersion, addToScheme func(*runtime.Scheme) error,
+	template func(P) Template,
 ) Kind {
 	return Kind{
 		Name: name, Resource: resource, Namespaced: true,
-		Versions:     []Version{{GroupVersion: of, AddToScheme: addToScheme, New: func() Object { return P(new(T)) }}},
+		Versions: []Version{{GroupVersion: of, AddToScheme: addToScheme, New: func() Object {
+			return P(new(T))
+		}}},
 		ValidateName: apivalidation.NameIsDNSSubdomain,
 		Template:     func(o Object) Template { return template(o.(P)) },
 	}

@@ -4,16 +4,16 @@ import (
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/mirror"
 )
 
-// Pod converts a Pod. Its workloads are what its controller's name tells, without the controller: see [Workloads].
+// Pod converts a Pod. It derives the workloads from the controller's name, because the controller's object is
+// not at hand: see [Workloads].
 func Pod(p *corev1.Pod) (*engine.Pod, []mirror.Problem) {
-	f := findings{kind: "Pod", namespace: p.Namespace, name: p.Name}
+	f := problemList{kind: "Pod", namespace: p.Namespace, name: p.Name}
 	pod := &engine.Pod{
 		Namespace:   intern(p.Namespace),
 		Name:        p.Name,
@@ -37,8 +37,9 @@ func Pod(p *corev1.Pod) (*engine.Pod, []mirror.Problem) {
 	return pod, f.list
 }
 
-// ports are the named ports of the containers, and of the init containers that go on beside them (S21).
-func ports(f *findings, spec *corev1.PodSpec) []engine.NamedPort {
+// ports returns the named ports of the containers and of the sidecars, which are init containers that keep
+// running (S21).
+func ports(f *problemList, spec *corev1.PodSpec) []engine.NamedPort {
 	var named []engine.NamedPort
 	for i := range spec.Containers {
 		named = appendPorts(f, named, spec.Containers[i].Ports, "spec.containers", i)
@@ -55,7 +56,8 @@ func restartsAlways(c *corev1.Container) bool {
 	return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
 }
 
-func appendPorts(f *findings, to []engine.NamedPort, list []corev1.ContainerPort, field string, container int) []engine.NamedPort {
+func appendPorts(f *problemList, to []engine.NamedPort, list []corev1.ContainerPort, field string,
+	container int) []engine.NamedPort {
 	for i, p := range list {
 		if p.Name == "" {
 			continue
@@ -69,25 +71,4 @@ func appendPorts(f *findings, to []engine.NamedPort, list []corev1.ContainerPort
 		}
 	}
 	return to
-}
-
-// TargetPort is where a Service's port leads on a Pod with these named ports, in the order of [engine.Pod]: the number of
-// targetPort, the port itself where that is left out, or the first port of that name and protocol. False where there is none.
-func TargetPort(p *corev1.ServicePort, named []engine.NamedPort) (uint16, bool) {
-	protocol, ok := protocolOf(p.Protocol)
-	if !ok {
-		return 0, false
-	}
-	if p.TargetPort.Type == intstr.String && p.TargetPort.StrVal != "" {
-		for _, n := range named {
-			if n.Name == p.TargetPort.StrVal && n.Protocol == protocol {
-				return n.Port, true
-			}
-		}
-		return 0, false
-	}
-	if p.TargetPort.IntVal != 0 {
-		return portOf(p.TargetPort.IntVal)
-	}
-	return portOf(p.Port)
 }

@@ -71,11 +71,13 @@ func TestPodAddresses(t *testing.T) {
 	}{
 		"S9 podIP where podIPs is empty": {`{podIP: 10.0.0.1}`, addrsOf("10.0.0.1"), nil},
 		"S9 podIPs before podIP":         {`{podIP: 10.0.0.1, podIPs: [{ip: 10.0.0.2}]}`, addrsOf("10.0.0.2"), nil},
-		"S9 IPv4-mapped":                 {`{podIPs: [{ip: "::ffff:10.0.0.1"}, {ip: 10.0.0.1}]}`, addrsOf("10.0.0.1"), nil},
-		"S8 none yet":                    {`{phase: Pending}`, nil, nil},
-		"leading zeros of old":           {`{podIP: 010.0.0.1}`, addrsOf("10.0.0.1"), nil},
-		"no address":                     {`{podIPs: [{ip: 10.0.0.1}, {ip: x}, {ip: "fe80::1%eth0"}]}`, addrsOf("10.0.0.1"), []string{"status.podIPs[1].ip", "status.podIPs[2].ip"}},
-		"no address alone":               {`{podIP: x}`, nil, []string{"status.podIP"}},
+		"S9 IPv4-mapped": {`{podIPs: [{ip: "::ffff:10.0.0.1"}, {ip: 10.0.0.1}]}`,
+			addrsOf("10.0.0.1"), nil},
+		"S8 none yet":          {`{phase: Pending}`, nil, nil},
+		"leading zeros of old": {`{podIP: 010.0.0.1}`, addrsOf("10.0.0.1"), nil},
+		"no address": {`{podIPs: [{ip: 10.0.0.1}, {ip: x}, {ip: "fe80::1%eth0"}]}`, addrsOf("10.0.0.1"),
+			[]string{"status.podIPs[1].ip", "status.podIPs[2].ip"}},
+		"no address alone": {`{podIP: x}`, nil, []string{"status.podIP"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -95,7 +97,8 @@ func TestPodAddresses(t *testing.T) {
 }
 
 func TestS6Finished(t *testing.T) {
-	for phase, want := range map[corev1.PodPhase]bool{"": false, "Pending": false, "Running": false, "Unknown": false, "Succeeded": true, "Failed": true} {
+	for phase, want := range map[corev1.PodPhase]bool{"": false, "Pending": false, "Running": false,
+		"Unknown": false, "Succeeded": true, "Failed": true} {
 		p := &corev1.Pod{Status: corev1.PodStatus{Phase: phase}}
 		now := metav1.Now()
 		p.DeletionTimestamp = &now
@@ -111,7 +114,8 @@ func TestPodPortsOutOfRange(t *testing.T) {
 	if diff := cmp.Diff([]engine.NamedPort{{Name: "ok", Port: 65535}}, got.Ports); diff != "" {
 		t.Error(diff)
 	}
-	if len(problems) != 3 || problems[1].Field != "spec.containers[0].ports[1].containerPort" || problems[2].Field != "spec.containers[0].ports[2].protocol" {
+	if len(problems) != 3 || problems[1].Field != "spec.containers[0].ports[1].containerPort" ||
+		problems[2].Field != "spec.containers[0].ports[2].protocol" {
 		t.Errorf("problems: %q", lines(problems))
 	}
 }
@@ -128,25 +132,28 @@ func TestWorkloads(t *testing.T) {
 		version, kind, name, hash string
 		want                      []engine.Workload
 	}{
-		"Deployment by hash":           {"apps/v1", "ReplicaSet", "a-b-5d", "5d", w("ReplicaSet", "a-b-5d", "Deployment", "a-b")},
-		"ReplicaSet of another name":   {"apps/v1", "ReplicaSet", "a-5d", "6e", w("ReplicaSet", "a-5d")},
-		"ReplicaSet without hash":      {"apps/v1", "ReplicaSet", "a-5d", "", w("ReplicaSet", "a-5d")},
-		"ReplicaSet that is the hash":  {"apps/v1", "ReplicaSet", "-5d", "5d", w("ReplicaSet", "-5d")},
-		"version left out":             {"", "ReplicaSet", "a-5d", "5d", w("ReplicaSet", "a-5d", "Deployment", "a")},
+		"Deployment by hash": {"apps/v1", "ReplicaSet", "a-b-5d", "5d",
+			w("ReplicaSet", "a-b-5d", "Deployment", "a-b")},
+		"ReplicaSet of another name":  {"apps/v1", "ReplicaSet", "a-5d", "6e", w("ReplicaSet", "a-5d")},
+		"ReplicaSet without hash":     {"apps/v1", "ReplicaSet", "a-5d", "", w("ReplicaSet", "a-5d")},
+		"ReplicaSet that is the hash": {"apps/v1", "ReplicaSet", "-5d", "5d", w("ReplicaSet", "-5d")},
+		"version left out": {"", "ReplicaSet", "a-5d", "5d",
+			w("ReplicaSet", "a-5d", "Deployment", "a")},
 		"StatefulSet":                  {"apps/v1", "StatefulSet", "a", "", w("StatefulSet", "a")},
 		"DaemonSet":                    {"apps/v1", "DaemonSet", "a", "", w("DaemonSet", "a")},
 		"StatefulSet of another group": {"apps.kruise.io/v1beta1", "StatefulSet", "a", "", nil},
 		"ReplicationController":        {"v1", "ReplicationController", "a", "", w("ReplicationController", "a")},
 		"of another group":             {"x.io/v1", "ReplicationController", "a", "", nil},
-		"CronJob by minutes":           {"batch/v1", "Job", "back-up-29384720", "", w("Job", "back-up-29384720", "CronJob", "back-up")},
-		"CronJob by seconds":           {"batch/v1", "Job", "a-1612345600", "", w("Job", "a-1612345600", "CronJob", "a")},
-		"Job of a short number":        {"batch/v1", "Job", "backup-2", "", w("Job", "backup-2")},
-		"Job of seven digits":          {"batch/v1", "Job", "a-2938472", "", w("Job", "a-2938472")},
-		"Job of a date":                {"batch/v1", "Job", "a-20261122", "", w("Job", "a-20261122")},
-		"Job of a long number":         {"batch/v1", "Job", "a-29384720123", "", w("Job", "a-29384720123")},
-		"Job of letters":               {"batch/v1", "Job", "a-2938472x", "", w("Job", "a-2938472x")},
-		"Job of a number":              {"batch/v1", "Job", "29384720", "", w("Job", "29384720")},
-		"Node of a static Pod":         {"v1", "Node", "n1", "", nil},
+		"CronJob by minutes": {"batch/v1", "Job", "back-up-29384720", "",
+			w("Job", "back-up-29384720", "CronJob", "back-up")},
+		"CronJob by seconds":    {"batch/v1", "Job", "a-1612345600", "", w("Job", "a-1612345600", "CronJob", "a")},
+		"Job of a short number": {"batch/v1", "Job", "backup-2", "", w("Job", "backup-2")},
+		"Job of seven digits":   {"batch/v1", "Job", "a-2938472", "", w("Job", "a-2938472")},
+		"Job of a date":         {"batch/v1", "Job", "a-20261122", "", w("Job", "a-20261122")},
+		"Job of a long number":  {"batch/v1", "Job", "a-29384720123", "", w("Job", "a-29384720123")},
+		"Job of letters":        {"batch/v1", "Job", "a-2938472x", "", w("Job", "a-2938472x")},
+		"Job of a number":       {"batch/v1", "Job", "29384720", "", w("Job", "29384720")},
+		"Node of a static Pod":  {"v1", "Node", "n1", "", nil},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -168,14 +175,17 @@ func TestWorkloads(t *testing.T) {
 
 func TestNamespaceAndNode(t *testing.T) {
 	ns, _ := Namespace(decode[corev1.Namespace](t, `{metadata: {name: shop, labels: {team: a}}}`))
-	if diff := cmp.Diff(&engine.Namespace{Name: "shop", Labels: map[string]string{"team": "a"}}, ns); diff != "" {
+	if diff := cmp.Diff(&engine.Namespace{Name: "shop", Labels: map[string]string{"team": "a"}},
+		ns); diff != "" {
 		t.Error(diff)
 	}
 	node, problems := Node(decode[corev1.Node](t, `{metadata: {name: n1}, status: {addresses: [
 		{type: Hostname, address: n1}, {type: InternalDNS, address: n1.x}, {type: InternalIP, address: 192.168.0.1},
 		{type: InternalIP, address: "fd00::1"}, {type: ExternalIP, address: 203.0.113.1}, {type: InternalIP, address: bad},
 		{type: Hostname, address: 192.168.0.2}, {type: InternalDNS, address: "fd00::1"}, {type: Other, address: 192.168.0.3}]}}`))
-	if diff := cmp.Diff(&engine.Node{Name: "n1", IPs: addrsOf("192.168.0.1", "fd00::1", "203.0.113.1", "192.168.0.2", "192.168.0.3")}, node, sameAddresses); diff != "" {
+	if diff := cmp.Diff(&engine.Node{Name: "n1",
+		IPs: addrsOf("192.168.0.1", "fd00::1", "203.0.113.1", "192.168.0.2", "192.168.0.3")}, node,
+		sameAddresses); diff != "" {
 		t.Error("S5", diff)
 	}
 	if len(problems) != 1 || problems[0].Field != "status.addresses[5].address" || problems[0].Kind != "Node" {

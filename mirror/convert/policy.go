@@ -11,19 +11,21 @@ import (
 	"github.com/netpold/netpold/mirror"
 )
 
-// Policy converts a NetworkPolicy, with the API server's defaults (S11, S20), and reports what the API server of Kubernetes
-// 1.37 refuses in it, in its words and with its field paths (S23). Host bits and leading zeros in CIDRs are warnings.
+// Policy converts a NetworkPolicy, with the API server's defaults (S11, S20). It reports what the API server
+// of Kubernetes 1.37 rejects, in its words and with its field paths (S23). Host bits and leading zeros in
+// CIDRs are warnings.
 //
-// The policy is closed, whatever is wrong with it: a bad peer or port matches nothing, and stays in its list, as an empty list
-// would match everything; a bad podSelector selects every Pod of the namespace and leaves no rule; a bad policy type isolates
-// both directions. Whether a policy with problems is used at all is the caller's to decide.
+// Invariant: whatever is wrong with it, the policy allows no more than was meant. An invalid peer or port
+// matches nothing but stays in its list, because an empty list would match everything. An invalid podSelector
+// selects every Pod of the namespace, and no rule is left. An invalid policy type isolates both directions.
+// The caller decides whether to use a policy with problems.
 func Policy(np *networkingv1.NetworkPolicy) (*engine.Policy, []mirror.Problem) {
-	c := policyCheck{findings: findings{kind: "NetworkPolicy", namespace: np.Namespace, name: np.Name}}
+	c := policyCheck{problemList: problemList{kind: "NetworkPolicy", namespace: np.Namespace, name: np.Name}}
 	p := &engine.Policy{Namespace: intern(np.Namespace), Name: np.Name}
-	c.refuse(checkMetadata(&np.ObjectMeta))
+	c.accept(checkMetadata(&np.ObjectMeta))
 
 	spec := field.NewPath("spec")
-	subject := c.refuse(checkSelector(&np.Spec.PodSelector, spec.Child("podSelector")))
+	subject := c.accept(checkSelector(&np.Spec.PodSelector, spec.Child("podSelector")))
 	for i, r := range np.Spec.Ingress {
 		p.Ingress = append(p.Ingress, c.rule(r.From, r.Ports, spec.Child("ingress").Index(i), "from"))
 	}
@@ -39,11 +41,11 @@ func Policy(np *networkingv1.NetworkPolicy) (*engine.Policy, []mirror.Problem) {
 	return p, c.list
 }
 
-// policyCheck converts the parts of a policy and collects what is wrong in them.
-type policyCheck struct{ findings }
+// A policyCheck converts the parts of a policy and collects their problems.
+type policyCheck struct{ problemList }
 
-// refuse collects what the API server refuses, and tells whether that is nothing.
-func (c *policyCheck) refuse(errs field.ErrorList) bool {
+// accept adds errs to the problems. It reports whether there are none.
+func (c *policyCheck) accept(errs field.ErrorList) bool {
 	inOrder(errs)
 	for _, e := range errs {
 		c.add(e.Field, e.ErrorBody())
@@ -51,19 +53,22 @@ func (c *policyCheck) refuse(errs field.ErrorList) bool {
 	return len(errs) == 0
 }
 
-// inOrder sorts what is wrong with one field: labels are checked in the random order of their map.
+// inOrder sorts the errors of each field. Kubernetes checks labels in the random order of their map.
 func inOrder(errs field.ErrorList) {
 	for from := 0; from < len(errs); {
 		to := from + 1
 		for to < len(errs) && errs[to].Field == errs[from].Field {
 			to++
 		}
-		slices.SortStableFunc(errs[from:to], func(a, b *field.Error) int { return cmp.Compare(a.ErrorBody(), b.ErrorBody()) })
+		slices.SortStableFunc(errs[from:to], func(a, b *field.Error) int {
+			return cmp.Compare(a.ErrorBody(), b.ErrorBody())
+		})
 		from = to
 	}
 }
 
-func (c *policyCheck) rule(peers []networkingv1.NetworkPolicyPeer, ports []networkingv1.NetworkPolicyPort, path *field.Path, peersField string) engine.Rule {
+func (c *policyCheck) rule(peers []networkingv1.NetworkPolicyPeer, ports []networkingv1.NetworkPolicyPort,
+	path *field.Path, peersField string) engine.Rule {
 	var r engine.Rule
 	for i := range ports {
 		r.Ports = append(r.Ports, c.port(&ports[i], path.Child("ports").Index(i)))
@@ -75,7 +80,7 @@ func (c *policyCheck) rule(peers []networkingv1.NetworkPolicyPeer, ports []netwo
 }
 
 func (c *policyCheck) port(p *networkingv1.NetworkPolicyPort, path *field.Path) engine.Port {
-	if !c.refuse(checkPort(p, path)) {
+	if !c.accept(checkPort(p, path)) {
 		return engine.Port{}
 	}
 	return policyPort(p)
@@ -91,8 +96,8 @@ func (c *policyCheck) peer(p *networkingv1.NetworkPolicyPeer, path *field.Path) 
 	}
 	var to engine.Peer
 	if p.IPBlock != nil {
-		b, refused, warnings := block(p.IPBlock, path.Child("ipBlock"))
-		to.Block, errs = b, append(errs, refused...)
+		b, invalid, warnings := block(p.IPBlock, path.Child("ipBlock"))
+		to.Block, errs = b, append(errs, invalid...)
 		for _, w := range warnings {
 			c.warn(w.Field, w.ErrorBody())
 		}
@@ -103,7 +108,7 @@ func (c *policyCheck) peer(p *networkingv1.NetworkPolicyPeer, path *field.Path) 
 	case selects && p.IPBlock != nil:
 		errs = append(errs, field.Forbidden(path, "may not specify both ipBlock and another peer"))
 	}
-	if !c.refuse(errs) {
+	if !c.accept(errs) {
 		return engine.Peer{}
 	}
 	if p.PodSelector != nil {
@@ -117,14 +122,16 @@ func (c *policyCheck) peer(p *networkingv1.NetworkPolicyPeer, path *field.Path) 
 	return to
 }
 
-// directions are those that the policy isolates (S11, S12).
-func (c *policyCheck) directions(spec *networkingv1.NetworkPolicySpec, path *field.Path) (ingress, egress bool) {
+// directions reports which directions the policy isolates (S11, S12).
+func (c *policyCheck) directions(spec *networkingv1.NetworkPolicySpec,
+	path *field.Path) (ingress, egress bool) {
 	types := spec.PolicyTypes
 	if len(types) == 0 {
 		return true, len(spec.Egress) > 0
 	}
-	if !c.refuse(checkPolicyTypes(types, path)) {
+	if !c.accept(checkPolicyTypes(types, path)) {
 		return true, true
 	}
-	return slices.Contains(types, networkingv1.PolicyTypeIngress), slices.Contains(types, networkingv1.PolicyTypeEgress)
+	return slices.Contains(types, networkingv1.PolicyTypeIngress),
+		slices.Contains(types, networkingv1.PolicyTypeEgress)
 }

@@ -18,15 +18,18 @@ func checkMetadata(m *metav1.ObjectMeta) field.ErrorList {
 	path := field.NewPath("metadata")
 	errs := apivalidation.ValidateObjectMeta(m, true, apivalidation.NameIsDNSSubdomain, path)
 	for i, name := range m.Finalizers {
-		standard := name == string(corev1.FinalizerKubernetes) || name == metav1.FinalizerOrphanDependents || name == metav1.FinalizerDeleteDependents
+		standard := name == string(corev1.FinalizerKubernetes) || name == metav1.FinalizerOrphanDependents ||
+			name == metav1.FinalizerDeleteDependents
 		if !strings.Contains(name, "/") && !standard {
-			errs = append(errs, field.Invalid(path.Child("finalizers").Index(i), name, "name is neither a standard finalizer name nor is it fully qualified"))
+			errs = append(errs, field.Invalid(path.Child("finalizers").Index(i), name,
+				"name is neither a standard finalizer name nor is it fully qualified"))
 		}
 	}
 	return errs
 }
 
-// checkPort looks at the numbers as they were written, before they are narrowed.
+// checkPort returns what the API server rejects in p. It checks the numbers as written, before they are
+// narrowed.
 func checkPort(p *networkingv1.NetworkPolicyPort, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	if p.Protocol != nil {
@@ -35,7 +38,7 @@ func checkPort(p *networkingv1.NetworkPolicyPort, path *field.Path) field.ErrorL
 				[]corev1.Protocol{corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP}))
 		}
 	}
-	refuse := func(child string, value any, messages ...string) {
+	reject := func(child string, value any, messages ...string) {
 		for _, m := range messages {
 			errs = append(errs, field.Invalid(path.Child(child), value, m))
 		}
@@ -43,26 +46,26 @@ func checkPort(p *networkingv1.NetworkPolicyPort, path *field.Path) field.ErrorL
 	switch {
 	case p.Port == nil:
 		if p.EndPort != nil {
-			refuse("endPort", *p.EndPort, "may not be specified when `port` is not specified")
+			reject("endPort", *p.EndPort, "may not be specified when `port` is not specified")
 		}
 	case p.Port.Type == intstr.Int:
-		refuse("port", p.Port.IntVal, validation.IsValidPortNum(int(p.Port.IntVal))...)
+		reject("port", p.Port.IntVal, validation.IsValidPortNum(int(p.Port.IntVal))...)
 		if p.EndPort != nil {
 			if *p.EndPort < p.Port.IntVal {
-				refuse("endPort", *p.EndPort, "must be greater than or equal to `port`")
+				reject("endPort", *p.EndPort, "must be greater than or equal to `port`")
 			}
-			refuse("endPort", *p.EndPort, validation.IsValidPortNum(int(*p.EndPort))...)
+			reject("endPort", *p.EndPort, validation.IsValidPortNum(int(*p.EndPort))...)
 		}
 	default:
 		if p.EndPort != nil {
-			refuse("endPort", *p.EndPort, "may not be specified when `port` is non-numeric")
+			reject("endPort", *p.EndPort, "may not be specified when `port` is non-numeric")
 		}
-		refuse("port", p.Port.StrVal, validation.IsValidPortName(p.Port.StrVal)...)
+		reject("port", p.Port.StrVal, validation.IsValidPortName(p.Port.StrVal)...)
 	}
 	return errs
 }
 
-// policyPort converts a port that [checkPort] finds right (S20).
+// policyPort converts a port that [checkPort] accepts (S20).
 func policyPort(p *networkingv1.NetworkPolicyPort) engine.Port {
 	var to engine.Port
 	if p.Protocol != nil {

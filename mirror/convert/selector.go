@@ -15,12 +15,13 @@ func checkSelector(s *metav1.LabelSelector, path *field.Path) field.ErrorList {
 	return metav1validation.ValidateLabelSelector(s, metav1validation.LabelSelectorValidationOptions{}, path)
 }
 
-// selector converts a selector that [checkSelector] finds right (S17). Its requirements are in order of key, so that equal
-// selectors look equal.
+// selector converts a selector that [checkSelector] accepts (S17). It sorts the requirements, so that equal
+// selectors are equal values.
 func selector(s *metav1.LabelSelector) engine.Selector {
 	requirements := make(engine.Selector, 0, len(s.MatchLabels)+len(s.MatchExpressions))
 	for k, v := range s.MatchLabels {
-		requirements = append(requirements, engine.Requirement{Key: intern(k), Operator: engine.In, Values: []string{intern(v)}})
+		requirements = append(requirements, engine.Requirement{Key: intern(k), Operator: engine.In,
+			Values: []string{intern(v)}})
 	}
 	for _, e := range s.MatchExpressions {
 		r := engine.Requirement{Key: intern(e.Key), Operator: operator(e.Operator)}
@@ -32,7 +33,8 @@ func selector(s *metav1.LabelSelector) engine.Selector {
 		requirements = append(requirements, r)
 	}
 	slices.SortFunc(requirements, func(a, b engine.Requirement) int {
-		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Operator, b.Operator), slices.Compare(a.Values, b.Values))
+		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Operator, b.Operator),
+			slices.Compare(a.Values, b.Values))
 	})
 	return requirements
 }
@@ -48,5 +50,5 @@ func operator(o metav1.LabelSelectorOperator) engine.Operator {
 	case metav1.LabelSelectorOpDoesNotExist:
 		return engine.DoesNotExist
 	}
-	return engine.DoesNotExist + 1 // none of the engine's, so that it matches nothing (S23)
+	return engine.DoesNotExist + 1 // no operator of the engine: it matches nothing (S23)
 }

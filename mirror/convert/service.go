@@ -1,7 +1,9 @@
 package convert
 
 import (
+	"cmp"
 	"net/netip"
+	"slices"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,7 +16,7 @@ import (
 
 // Service converts a Service (S24).
 func Service(s *corev1.Service) (*engine.Service, []mirror.Problem) {
-	f := findings{kind: "Service", namespace: s.Namespace, name: s.Name}
+	f := problemList{kind: "Service", namespace: s.Namespace, name: s.Name}
 	service := &engine.Service{
 		Namespace:    intern(s.Namespace),
 		Name:         s.Name,
@@ -51,26 +53,27 @@ func headless(spec *corev1.ServiceSpec) bool {
 	return spec.ClusterIP == corev1.ClusterIPNone
 }
 
-func serviceIPs(f *findings, s *corev1.Service, headless bool) []netip.Addr {
+func serviceIPs(f *problemList, s *corev1.Service, headless bool) []netip.Addr {
 	var ips []netip.Addr
 	if !headless {
-		ips = addrs(f, s.Spec.ClusterIPs, func(x string) string { return x }, s.Spec.ClusterIP, "spec.clusterIPs", "spec.clusterIP", "")
+		ips = addrs(f, s.Spec.ClusterIPs, func(x string) string { return x }, s.Spec.ClusterIP, "spec.clusterIPs",
+			"spec.clusterIP", "")
 	}
 	for i, x := range s.Spec.ExternalIPs {
 		ips = f.addr(ips, x, func() string { return "spec.externalIPs[" + strconv.Itoa(i) + "]" })
 	}
 	for i, x := range s.Status.LoadBalancer.Ingress {
-		if x.IP != "" { // a load balancer may be known by its host name alone
+		if x.IP != "" { // some load balancers have only a host name
 			ips = f.addr(ips, x.IP, func() string { return "status.loadBalancer.ingress[" + strconv.Itoa(i) + "].ip" })
 		}
 	}
 	return ips
 }
 
-// EndpointSlice converts an EndpointSlice as kube-proxy reads it: of each endpoint the first address, conditions that are
-// left out by their defaults, nothing from names of DNS.
+// EndpointSlice converts an EndpointSlice as kube-proxy reads it. The first address of each endpoint counts.
+// Conditions that are left out have their defaults. Slices of DNS names have no endpoints.
 func EndpointSlice(s *discoveryv1.EndpointSlice) (*engine.EndpointSlice, []mirror.Problem) {
-	f := findings{kind: "EndpointSlice", namespace: s.Namespace, name: s.Name}
+	f := problemList{kind: "EndpointSlice", namespace: s.Namespace, name: s.Name}
 	slice := &engine.EndpointSlice{
 		Namespace: intern(s.Namespace),
 		Name:      s.Name,
@@ -86,7 +89,8 @@ func EndpointSlice(s *discoveryv1.EndpointSlice) (*engine.EndpointSlice, []mirro
 		}
 		path := func() string { return "ports[" + strconv.Itoa(i) + "]" }
 		if number, protocol, ok := f.port(*p.Port, value(p.Protocol, corev1.ProtocolTCP), path, "port"); ok {
-			slice.Ports = append(slice.Ports, engine.ServicePort{Name: intern(value(p.Name, "")), Port: number, Protocol: protocol})
+			slice.Ports = append(slice.Ports, engine.ServicePort{Name: intern(value(p.Name, "")), Port: number,
+				Protocol: protocol})
 		}
 	}
 	for i := range s.Endpoints {
@@ -112,7 +116,8 @@ func EndpointSlice(s *discoveryv1.EndpointSlice) (*engine.EndpointSlice, []mirro
 	return slice, f.list
 }
 
-// podOf names the Pod that an endpoint of a namespace refers to, as [engine.SliceEndpoint] has it; empty for none.
+// podOf returns the Pod that an endpoint in namespace refers to, in the form of [engine.SliceEndpoint]; empty
+// if it refers to none.
 func podOf(namespace string, ref *corev1.ObjectReference) string {
 	switch {
 	case ref == nil || ref.Kind != "Pod" || ref.Name == "":
@@ -123,10 +128,55 @@ func podOf(namespace string, ref *corev1.ObjectReference) string {
 	return ref.Namespace + "/" + ref.Name
 }
 
-// value is what p points to, or the default.
+// value returns *p, or otherwise if p is nil.
 func value[T any](p *T, otherwise T) T {
 	if p == nil {
 		return otherwise
 	}
 	return *p
+}
+
+// TargetPorts returns the ports of a Pod that a Service leads to, in the order of name, protocol and number.
+// named are the Pod's ports in the order of [engine.Pod]. A Service port without such a port is left out.
+func TargetPorts(s *corev1.Service, named []engine.NamedPort) []engine.ServicePort {
+	var ports []engine.ServicePort
+	for i := range s.Spec.Ports {
+		p := &s.Spec.Ports[i]
+		number, ok := targetPort(p, named)
+		if !ok {
+			continue
+		}
+		protocol, _ := protocolOf(p.Protocol) // targetPort checked it
+		ports = append(ports, engine.ServicePort{Name: intern(p.Name), Port: number, Protocol: protocol})
+	}
+	sortPorts(ports)
+	return ports
+}
+
+func sortPorts(ports []engine.ServicePort) {
+	slices.SortFunc(ports, func(a, b engine.ServicePort) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Port, b.Port))
+	})
+}
+
+// targetPort returns the port of a Pod that a Service's port leads to. named are the Pod's ports in the order
+// of [engine.Pod]. A targetPort that is a name is the first of them with that name and protocol. Without a
+// targetPort the port itself counts. targetPort reports whether there is such a port.
+func targetPort(p *corev1.ServicePort, named []engine.NamedPort) (uint16, bool) {
+	protocol, ok := protocolOf(p.Protocol)
+	if !ok {
+		return 0, false
+	}
+	if p.TargetPort.Type == intstr.String && p.TargetPort.StrVal != "" {
+		for _, n := range named {
+			if n.Name == p.TargetPort.StrVal && n.Protocol == protocol {
+				return n.Port, true
+			}
+		}
+		return 0, false
+	}
+	if p.TargetPort.IntVal != 0 {
+		return portOf(p.TargetPort.IntVal)
+	}
+	return portOf(p.Port)
 }

@@ -23,12 +23,16 @@ func TestS24Service(t *testing.T) {
 				Ports: []engine.ServicePort{{Port: 80}, {Name: "dns", Port: 53, Protocol: engine.UDP}},
 			},
 		},
-		"clusterIP alone":            {`{spec: {clusterIP: 10.96.0.1}}`, engine.Service{IPs: addrsOf("10.96.0.1")}},
-		"not applied yet":            {`{spec: {ports: [{port: 80}]}}`, engine.Service{Ports: []engine.ServicePort{{Port: 80}}}},
-		"headless":                   {`{spec: {clusterIP: None, clusterIPs: [None], ports: [{port: 80}]}}`, engine.Service{Headless: true, Ports: []engine.ServicePort{{Port: 80}}}},
-		"headless by clusterIP":      {`{spec: {clusterIP: None}}`, engine.Service{Headless: true}},
-		"ExternalName":               {`{spec: {type: ExternalName, externalName: example.org, ports: [{port: 80}]}}`, engine.Service{ExternalName: true, Ports: []engine.ServicePort{{Port: 80}}}},
-		"headless with external IPs": {`{spec: {clusterIP: None, externalIPs: [203.0.113.7]}}`, engine.Service{Headless: true, IPs: addrsOf("203.0.113.7")}},
+		"clusterIP alone": {`{spec: {clusterIP: 10.96.0.1}}`, engine.Service{IPs: addrsOf("10.96.0.1")}},
+		"not applied yet": {`{spec: {ports: [{port: 80}]}}`,
+			engine.Service{Ports: []engine.ServicePort{{Port: 80}}}},
+		"headless": {`{spec: {clusterIP: None, clusterIPs: [None], ports: [{port: 80}]}}`,
+			engine.Service{Headless: true, Ports: []engine.ServicePort{{Port: 80}}}},
+		"headless by clusterIP": {`{spec: {clusterIP: None}}`, engine.Service{Headless: true}},
+		"ExternalName": {`{spec: {type: ExternalName, externalName: example.org, ports: [{port: 80}]}}`,
+			engine.Service{ExternalName: true, Ports: []engine.ServicePort{{Port: 80}}}},
+		"headless with external IPs": {`{spec: {clusterIP: None, externalIPs: [203.0.113.7]}}`,
+			engine.Service{Headless: true, IPs: addrsOf("203.0.113.7")}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -41,12 +45,14 @@ func TestS24Service(t *testing.T) {
 }
 
 func TestServiceProblems(t *testing.T) {
-	got, problems := Service(decode[corev1.Service](t, `{spec: {clusterIP: x, externalIPs: [y], ports: [{port: 65616}, {port: 80, protocol: ICMP}, {port: 81}]}, status: {loadBalancer: {ingress: [{ip: z}]}}}`))
+	got, problems := Service(decode[corev1.Service](t,
+		`{spec: {clusterIP: x, externalIPs: [y], ports: [{port: 65616}, {port: 80, protocol: ICMP}, {port: 81}]}, status: {loadBalancer: {ingress: [{ip: z}]}}}`))
 	var fields []string
 	for _, p := range problems {
 		fields = append(fields, p.Field)
 	}
-	want := []string{"spec.clusterIP", "spec.externalIPs[0]", "status.loadBalancer.ingress[0].ip", "spec.ports[0].port", "spec.ports[1].protocol"}
+	want := []string{"spec.clusterIP", "spec.externalIPs[0]", "status.loadBalancer.ingress[0].ip",
+		"spec.ports[0].port", "spec.ports[1].protocol"}
 	if diff := cmp.Diff(want, fields); diff != "" {
 		t.Error(diff)
 	}
@@ -82,13 +88,15 @@ endpoints:
 	if diff := cmp.Diff(want, got, sameAddresses); diff != "" {
 		t.Error(diff)
 	}
-	if len(problems) != 2 || problems[0].Field != "ports[3].port" || problems[1].Field != "endpoints[5].addresses[0]" {
+	if len(problems) != 2 || problems[0].Field != "ports[3].port" ||
+		problems[1].Field != "endpoints[5].addresses[0]" {
 		t.Errorf("problems: %q", lines(problems))
 	}
 }
 
 func TestEndpointSliceOfNames(t *testing.T) {
-	got, problems := EndpointSlice(decode[discoveryv1.EndpointSlice](t, `{addressType: FQDN, ports: [{port: 1}], endpoints: [{addresses: [example.org]}]}`))
+	got, problems := EndpointSlice(decode[discoveryv1.EndpointSlice](t,
+		`{addressType: FQDN, ports: [{port: 1}], endpoints: [{addresses: [example.org]}]}`))
 	if len(got.Endpoints) != 0 || problems != nil {
 		t.Errorf("%+v %v", got, problems)
 	}
@@ -113,7 +121,7 @@ func TestTargetPort(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			got, ok := TargetPort(decode[corev1.ServicePort](t, test.port), pod.Ports)
+			got, ok := targetPort(decode[corev1.ServicePort](t, test.port), pod.Ports)
 			if got != test.want || ok != (test.want != 0) {
 				t.Errorf("got %d %v, want %d", got, ok, test.want)
 			}

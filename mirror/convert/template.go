@@ -13,34 +13,37 @@ import (
 	"github.com/netpold/netpold/mirror"
 )
 
-// Unknown is the value of a label that a Pod has in a cluster, when the value is not known from files. It is no valid label
-// value, so that it never equals one in a policy.
+// Unknown is the value of a label that a Pod has in a cluster but whose value files do not say. It is no
+// valid label value, so it never equals one in a policy.
 const Unknown = "?"
 
-// Template is what a workload makes its Pods of. It refers to the workload's object.
+// A Template describes the Pods that a workload creates. It shares memory with the workload's object.
 type Template struct {
 	pod *corev1.PodTemplateSpec
-	// Replicas is how many Pods there are. If nobody wrote it, it is 1.
+	// Replicas is the number of Pods; 1 if the workload does not say.
 	Replicas int
-	// ReplicasField and PodField are where the two are written. Example: "spec.replicas".
+	// ReplicasField and PodField are the paths of Replicas and of the Pod's description. Example:
+	// "spec.replicas".
 	ReplicasField, PodField string
 	// Start is the number of the first Pod. It is 0 for all but StatefulSets.
 	Start int
-	// FixedNames reports whether a Pod's number is part of its identity, as in a StatefulSet.
+	// FixedNames means that a Pod's number is part of its identity, as in a StatefulSet.
 	FixedNames bool
-	// given are labels that the controller gives to every Pod.
+	// given are the labels that the controller adds to every Pod.
 	given map[string]string
-	// nameLabel and numberLabel are labels that have the Pod's name and number as their value; empty for none.
+	// nameLabel and numberLabel are the keys of the labels whose values are the Pod's name and number; empty
+	// for none.
 	nameLabel, numberLabel string
 }
 
-// Pod returns a Pod as the template describes it, without a name. Fields of problems are those of a Pod.
+// Pod returns a Pod as the template describes it, without a name. The paths of problems are relative to the
+// Pod.
 func (t *Template) Pod(namespace string) (*engine.Pod, []mirror.Problem) {
 	p, problems := Pod(&corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Labels: t.pod.Labels},
 		Spec:       t.pod.Spec,
 	})
-	// What the template says is what a dump has, and is right.
+	// Labels of the template replace given ones: in a dump they are the real values.
 	labels := maps.Clone(t.given)
 	if labels == nil {
 		labels = map[string]string{}
@@ -50,7 +53,7 @@ func (t *Template) Pod(namespace string) (*engine.Pod, []mirror.Problem) {
 	return p, problems
 }
 
-// Number gives a copy of the template's Pod its name and number.
+// Number sets the name of p and the labels with its name and number. p must be a copy of the template's Pod.
 func (t *Template) Number(p *engine.Pod, name string, number int) {
 	p.Name = name
 	if t.nameLabel == "" && t.numberLabel == "" {
@@ -65,10 +68,10 @@ func (t *Template) Number(p *engine.Pod, name string, number int) {
 	}
 }
 
-// Labels returns the labels that the template itself has. They must not be modified.
+// Labels returns the labels that the template itself has. The map must not be modified.
 func (t *Template) Labels() map[string]string { return t.pod.Labels }
 
-// templateOf returns the template that stands at spec.template, with the replicas that stand at spec.replicas.
+// templateOf returns a template at spec.template whose replicas are at spec.replicas.
 func templateOf(pod *corev1.PodTemplateSpec, replicas *int32) Template {
 	if pod == nil {
 		pod = &corev1.PodTemplateSpec{}
@@ -78,7 +81,8 @@ func templateOf(pod *corev1.PodTemplateSpec, replicas *int32) Template {
 	}
 }
 
-// deploymentTemplate knows no pod-template-hash: it is that of the ReplicaSet.
+// deploymentTemplate returns the template of a Deployment. Its pod-template-hash is unknown, because the
+// ReplicaSet computes it.
 func deploymentTemplate(d *appsv1.Deployment) Template {
 	t := templateOf(&d.Spec.Template, d.Spec.Replicas)
 	t.given = map[string]string{appsv1.DefaultDeploymentUniqueLabelKey: Unknown}
@@ -93,7 +97,8 @@ func replicationControllerTemplate(c *corev1.ReplicationController) Template {
 	return templateOf(c.Spec.Template, c.Spec.Replicas)
 }
 
-// daemonSetTemplate stands for one Pod, whatever the number of Nodes: no policy tells its Pods apart.
+// daemonSetTemplate returns a template of one Pod, whatever the number of Nodes: no policy distinguishes its
+// Pods.
 func daemonSetTemplate(s *appsv1.DaemonSet) Template {
 	t := templateOf(&s.Spec.Template, nil)
 	generation, ok := s.Annotations[appsv1.DeprecatedTemplateGeneration]
@@ -114,14 +119,15 @@ func statefulSetTemplate(s *appsv1.StatefulSet) Template {
 	}
 	t.FixedNames = true
 	t.given = map[string]string{appsv1.ControllerRevisionHashLabelKey: Unknown}
-	if r := s.Status.CurrentRevision; r != "" && r == s.Status.UpdateRevision { // no rollout goes on
+	if r := s.Status.CurrentRevision; r != "" && r == s.Status.UpdateRevision { // no rollout is in progress
 		t.given[appsv1.ControllerRevisionHashLabelKey] = r
 	}
 	t.nameLabel, t.numberLabel = appsv1.StatefulSetPodNameLabel, appsv1.PodIndexLabel
 	return t
 }
 
-// jobTemplate stands for the Pods that a Job runs at a time. A Job that has finished or is suspended runs none.
+// jobTemplate returns the template of the Pods that a Job runs at a time. A Job that is finished or suspended
+// runs none.
 func jobTemplate(j *batchv1.Job) Template {
 	uid := string(j.UID)
 	if uid == "" {
@@ -136,7 +142,7 @@ func jobTemplate(j *batchv1.Job) Template {
 	return t
 }
 
-// cronJobTemplate stands for the Pods of one Job. Its name, which ends in a time, is not known.
+// cronJobTemplate returns the template of the Pods of one Job. The Job's name ends in a time and is unknown.
 func cronJobTemplate(j *batchv1.CronJob) Template {
 	t := jobSpecTemplate(&j.Spec.JobTemplate.Spec, Unknown, Unknown)
 	t.ReplicasField = "spec.jobTemplate." + t.ReplicasField
@@ -144,11 +150,13 @@ func cronJobTemplate(j *batchv1.CronJob) Template {
 	return t
 }
 
-// mostIndexes is how many Pods of an indexed Job are told apart. Larger Jobs stand for as many as they run at a time.
+// mostIndexes is the largest number of completions of an indexed Job that has a Pod for each index. Larger
+// Jobs have as many Pods as they run at a time.
 const mostIndexes = 1000
 
-// jobSpecTemplate returns the template of a Job of that name and UID. The Pods of an indexed Job differ in their index, which a
-// policy may select: it stands for all of them, also for those that wait for others to end.
+// jobSpecTemplate returns the template of a Job of that name and UID. Pods of an indexed Job differ in their
+// index, and a policy may select one by it. So the template has a Pod for each index, even for those that
+// start later.
 func jobSpecTemplate(s *batchv1.JobSpec, name, uid string) Template {
 	n := value(s.Parallelism, 1)
 	if s.Completions != nil {

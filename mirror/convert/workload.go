@@ -10,8 +10,9 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// Workloads are what a Pod with these owners and labels belongs to: its controller and, as the names tell, that one's. A
-// ReplicaSet named after the Pod's pod-template-hash is a Deployment's; a Job named after a time is a CronJob's.
+// Workloads returns the workloads of a Pod with these owners and labels: its controller and, judging by
+// names, the controller's own. A ReplicaSet named after the Pod's pod-template-hash belongs to a Deployment.
+// A Job named after a time belongs to a CronJob.
 func Workloads(owners []metav1.OwnerReference, labels map[string]string) []engine.Workload {
 	owner := metav1.GetControllerOfNoCopy(&metav1.ObjectMeta{OwnerReferences: owners})
 	if owner == nil || owner.Name == "" {
@@ -37,8 +38,8 @@ func Workloads(owners []metav1.OwnerReference, labels map[string]string) []engin
 	return nil
 }
 
-// ofGroup reports whether the owner is of one of the API groups, of which "" is the core group. Owners written by hand may
-// leave it out.
+// ofGroup reports whether the owner belongs to one of the API groups; "" is the core group. An owner without
+// apiVersion, as people write them, belongs to all.
 func ofGroup(owner *metav1.OwnerReference, groups ...string) bool {
 	if owner.APIVersion == "" {
 		return true
@@ -58,9 +59,10 @@ func deploymentOf(replicaSet, hash string) (string, bool) {
 	return name, ok && name != ""
 }
 
-// cronJobOf reads the name that the CronJob controller gives to a Job: the CronJob's, and the scheduled time in minutes
-// since 1970, or in seconds as older controllers wrote it: 8 to 10 digits. Other Jobs end in a number too, so that fewer
-// digits, and those that begin as a date (backup-20261122), are no CronJob's.
+// cronJobOf returns the name of the CronJob that created a Job, and reports whether one did. Such a Job is
+// named after the CronJob and the scheduled time: minutes since 1970, or seconds with older controllers, so 8
+// to 10 digits. Other Jobs end in a number too. So fewer digits, or digits that begin as a date
+// (backup-20261122), mean no CronJob.
 func cronJobOf(job string) (string, bool) {
 	dash := strings.LastIndexByte(job, '-')
 	if dash <= 0 {

@@ -1,7 +1,6 @@
 package manifests
 
 import (
-	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -68,7 +67,7 @@ func (r *reading) slicesOf(s *corev1.Service, pods []*pod) {
 		if p.Finished || !selects(s.Spec.Selector, p.Labels) {
 			continue
 		}
-		ports := targets(s, p.Ports)
+		ports := convert.TargetPorts(s, p.Ports)
 		for _, e := range endpointsOf(s, p) {
 			if r.madeEndpoints++; r.madeEndpoints > r.mostEndpoints {
 				r.tooManyEndpoints(s)
@@ -109,31 +108,6 @@ func selects(selector, labels map[string]string) bool {
 		}
 	}
 	return true
-}
-
-// targets are the Service's ports on a Pod; a named one that the Pod does not have is left out.
-func targets(s *corev1.Service, named []engine.NamedPort) []engine.ServicePort {
-	var ports []engine.ServicePort
-	for i := range s.Spec.Ports {
-		p := &s.Spec.Ports[i]
-		number, ok := convert.TargetPort(p, named)
-		if !ok {
-			continue
-		}
-		port := engine.ServicePort{Name: p.Name, Port: number}
-		switch p.Protocol {
-		case corev1.ProtocolUDP:
-			port.Protocol = engine.UDP
-		case corev1.ProtocolSCTP:
-			port.Protocol = engine.SCTP
-		default: // TCP is the default of the API, and the engine's zero
-		}
-		ports = append(ports, port)
-	}
-	slices.SortFunc(ports, func(a, b engine.ServicePort) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Port, b.Port))
-	})
-	return ports
 }
 
 // endpointsOf is a Pod as an endpoint: by its first address of each family that the Service has, or by its name.

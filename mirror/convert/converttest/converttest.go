@@ -1,5 +1,5 @@
-// Package converttest writes the engine's objects as Kubernetes objects, for tests and benchmarks. [convert] reads them as what
-// they were.
+// Package converttest writes the engine's objects as Kubernetes objects, for tests and benchmarks. [convert]
+// reads them back unchanged.
 package converttest
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/netpold/netpold/mirror/convert"
 )
 
-// Object returns o as the API server has it, with its apiVersion and kind. It shares memory with o.
+// Object returns o as the API server would, with its apiVersion and kind. The result shares memory with o.
 func Object(o engine.Object) convert.Object {
 	kind := convert.KindOf(o)
 	to := object(o)
@@ -53,21 +53,26 @@ func Namespace(n *engine.Namespace) *corev1.Namespace {
 
 // Node writes a Node.
 func Node(n *engine.Node) *corev1.Node {
-	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: n.Name}, Spec: corev1.NodeSpec{PodCIDRs: texts(n.PodCIDRs)}}
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: n.Name},
+		Spec: corev1.NodeSpec{PodCIDRs: texts(n.PodCIDRs)}}
 	for _, ip := range n.IPs {
-		node.Status.Addresses = append(node.Status.Addresses, corev1.NodeAddress{Type: corev1.NodeInternalIP, Address: ip.String()})
+		node.Status.Addresses = append(node.Status.Addresses,
+			corev1.NodeAddress{Type: corev1.NodeInternalIP, Address: ip.String()})
 	}
 	return node
 }
 
-// Pod writes a Pod. Its first workload is its controller; the others have to follow from that one's name.
+// Pod writes a Pod. Its first workload is its controller. The other workloads must follow from the
+// controller's name.
 func Pod(p *engine.Pod) *corev1.Pod {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: p.Namespace, Name: p.Name, UID: types.UID(p.UID), CreationTimestamp: metav1.Unix(p.Created, 0), Labels: p.Labels,
+			Namespace: p.Namespace, Name: p.Name, UID: types.UID(p.UID), CreationTimestamp: metav1.Unix(p.Created, 0),
+			Labels: p.Labels,
 		},
 		Spec: corev1.PodSpec{
-			NodeName: p.Node, HostNetwork: p.HostNetwork, Containers: []corev1.Container{{Name: "main", Image: "example.org/main"}},
+			NodeName: p.Node, HostNetwork: p.HostNetwork,
+			Containers: []corev1.Container{{Name: "main", Image: "example.org/main"}},
 		},
 		Status: corev1.PodStatus{Phase: corev1.PodRunning},
 	}
@@ -82,14 +87,15 @@ func Pod(p *engine.Pod) *corev1.Pod {
 		pod.Spec.Containers[0].Ports = append(pod.Spec.Containers[0].Ports, port)
 	}
 	for _, h := range p.HostPorts {
-		port := corev1.ContainerPort{ContainerPort: int32(h.ContainerPort), HostPort: int32(h.Port), Protocol: protocol(h.Protocol)}
+		port := corev1.ContainerPort{ContainerPort: int32(h.ContainerPort), HostPort: int32(h.Port),
+			Protocol: protocol(h.Protocol)}
 		if h.IP.IsValid() {
 			port.HostIP = h.IP.String()
 		}
 		pod.Spec.Containers[0].Ports = append(pod.Spec.Containers[0].Ports, port)
 	}
 	if len(p.SecondaryIPs) > 0 {
-		status, _ := json.Marshal([]map[string]any{{"name": "other", "ips": texts(p.SecondaryIPs)}}) // which cannot fail
+		status, _ := json.Marshal([]map[string]any{{"name": "other", "ips": texts(p.SecondaryIPs)}}) // cannot fail
 		pod.Annotations = map[string]string{"k8s.v1.cni.cncf.io/network-status": string(status)}
 	}
 	for _, ip := range texts(p.IPs) {

@@ -15,8 +15,8 @@ import (
 	"github.com/netpold/netpold/mirror/convert/converttest"
 )
 
-// TestRoundTrip proves that what is written as a Kubernetes object is read as what it was. Random policies that the API server
-// would refuse are left out.
+// TestRoundTrip proves that objects written for Kubernetes are read back unchanged. It skips random policies
+// that the API server would reject.
 func TestRoundTrip(t *testing.T) {
 	same := gocmp.Options{cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}), cmpopts.EquateEmpty()}
 	read := make(map[string]int, convert.KindCount)
@@ -44,7 +44,8 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// canonical returns a copy of o in which lists without an order are sorted, and without what Kubernetes has no field for.
+// canonical returns a copy of o with sorted lists where order means nothing, and without what Kubernetes has
+// no field for.
 func canonical(o engine.Object) engine.Object {
 	o = enginetest.Clone(o)
 	switch o := o.(type) {
@@ -58,7 +59,7 @@ func canonical(o engine.Object) engine.Object {
 				o.HostPorts[i].IP = netip.Addr{}
 			}
 		}
-		if len(o.Workloads) > 0 { // a Pod names its controller, which is never one of these
+		if len(o.Workloads) > 0 { // a Pod names its controller, which is never one of these kinds
 			o.Workloads = o.Workloads[:1]
 			if kind := o.Workloads[0].Kind; kind == "Deployment" || kind == "CronJob" {
 				o.Workloads = nil
@@ -114,19 +115,20 @@ func canonicalRules(rules []engine.Rule) {
 	}
 }
 
-// sorted returns the requirements in order. The order of values has no meaning, and neither has a value that is there twice.
+// sorted returns the requirements in order, with their values sorted and without duplicates.
 func sorted(s engine.Selector) engine.Selector {
 	for i := range s {
 		slices.Sort(s[i].Values)
 		s[i].Values = slices.Compact(s[i].Values)
 	}
 	slices.SortFunc(s, func(a, b engine.Requirement) int {
-		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Operator, b.Operator), slices.Compare(a.Values, b.Values))
+		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Operator, b.Operator),
+			slices.Compare(a.Values, b.Values))
 	})
 	return s
 }
 
-// distinct returns each address once, where it comes first.
+// distinct returns each address once, at its first position.
 func distinct(list []netip.Addr) []netip.Addr {
 	var to []netip.Addr
 	for _, a := range list {

@@ -8,8 +8,9 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// Policy writes a NetworkPolicy. It names the policy types, as the API server does, and leaves empty lists out. A policy that
-// isolates no direction can not be written: it is read as one for ingress (S11).
+// Policy writes a NetworkPolicy. It writes the policy types, as the API server does, and leaves out empty
+// lists. A policy that isolates no direction cannot be written: without types it would be read as one for
+// ingress (S11).
 func Policy(p *engine.Policy) *networkingv1.NetworkPolicy {
 	np := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: p.Namespace, Name: p.Name}}
 	np.Spec.PodSelector = *selector(p.Subject)
@@ -20,10 +21,12 @@ func Policy(p *engine.Policy) *networkingv1.NetworkPolicy {
 		np.Spec.PolicyTypes = append(np.Spec.PolicyTypes, networkingv1.PolicyTypeEgress)
 	}
 	for _, r := range p.Ingress {
-		np.Spec.Ingress = append(np.Spec.Ingress, networkingv1.NetworkPolicyIngressRule{From: peers(r.Peers), Ports: ports(r.Ports)})
+		np.Spec.Ingress = append(np.Spec.Ingress,
+			networkingv1.NetworkPolicyIngressRule{From: peers(r.Peers), Ports: ports(r.Ports)})
 	}
 	for _, r := range p.Egress {
-		np.Spec.Egress = append(np.Spec.Egress, networkingv1.NetworkPolicyEgressRule{To: peers(r.Peers), Ports: ports(r.Ports)})
+		np.Spec.Egress = append(np.Spec.Egress,
+			networkingv1.NetworkPolicyEgressRule{To: peers(r.Peers), Ports: ports(r.Ports)})
 	}
 	return np
 }
@@ -69,7 +72,7 @@ func ports(list []engine.Port) []networkingv1.NetworkPolicyPort {
 	return to
 }
 
-// selector writes equality as matchLabels, as people do.
+// selector writes a selector, with equality as matchLabels, as people do.
 func selector(s engine.Selector) *metav1.LabelSelector {
 	operators := map[engine.Operator]metav1.LabelSelectorOperator{
 		engine.In: metav1.LabelSelectorOpIn, engine.NotIn: metav1.LabelSelectorOpNotIn,

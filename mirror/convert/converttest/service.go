@@ -11,11 +11,12 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// Service writes a Service. A headless Service is written without its addresses, and one that is an external
-// name too: neither has any when it is read.
+// Service writes a Service. A headless Service and an external name are written without addresses, because
+// neither has any when read back.
 func Service(s *engine.Service) *corev1.Service {
 	to := &corev1.Service{
-		ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: s.Name}, Spec: corev1.ServiceSpec{Selector: s.Selector},
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: s.Name},
+		Spec:       corev1.ServiceSpec{Selector: s.Selector},
 	}
 	switch {
 	case s.ExternalName:
@@ -37,7 +38,7 @@ func Service(s *engine.Service) *corev1.Service {
 	return to
 }
 
-// targetPort returns the name, or what is written if a port has no named target.
+// targetPort returns a targetPort with that name; the zero value if name is empty.
 func targetPort(name string) intstr.IntOrString {
 	if name == "" {
 		return intstr.IntOrString{}
@@ -45,7 +46,8 @@ func targetPort(name string) intstr.IntOrString {
 	return intstr.FromString(name)
 }
 
-// EndpointSlice writes an EndpointSlice. An endpoint without an address can not be written.
+// EndpointSlice writes an EndpointSlice. It leaves out endpoints without an address, which Kubernetes cannot
+// have.
 func EndpointSlice(s *engine.EndpointSlice) *discoveryv1.EndpointSlice {
 	to := &discoveryv1.EndpointSlice{
 		ObjectMeta: metav1.ObjectMeta{
@@ -62,8 +64,9 @@ func EndpointSlice(s *engine.EndpointSlice) *discoveryv1.EndpointSlice {
 			continue
 		}
 		endpoint := discoveryv1.Endpoint{
-			Addresses:  []string{e.Addr.String()},
-			Conditions: discoveryv1.EndpointConditions{Ready: &e.Ready, Serving: &e.Serving, Terminating: &e.Terminating},
+			Addresses: []string{e.Addr.String()},
+			Conditions: discoveryv1.EndpointConditions{Ready: &e.Ready, Serving: &e.Serving,
+				Terminating: &e.Terminating},
 		}
 		if e.Addr.Is6() {
 			to.AddressType = discoveryv1.AddressTypeIPv6
