@@ -6,24 +6,24 @@ import (
 	"strings"
 )
 
-// FoldedProblem is a problem that several objects have, told once.
+// A FoldedProblem is a problem that one or more objects have, reported once.
 type FoldedProblem struct {
-	// Problem is the first.
+	// Problem is the first one.
 	Problem
-	// Count is how many there are, itself included.
+	// Count is the number of all, including the first.
 	Count int
-	// Also are the places of the next two.
+	// Also holds the locations of the next two.
 	Also []string
 }
 
-// alsoNamed is how many places are named beside the first.
+// alsoNamed is how many locations are named besides the first.
 const alsoNamed = 2
 
 // itemIndex matches the index of an item in a path.
 var itemIndex = regexp.MustCompile(`\[\d+\]`)
 
-// FoldProblems joins problems that differ in nothing but their place: the file, the object, or the item of a list. They keep
-// the order of their first ones.
+// FoldProblems joins problems that differ only in their location: the file, the object, or the item of a
+// list. It keeps the order of the first ones.
 func FoldProblems(problems []Problem) []FoldedProblem {
 	type same struct {
 		kind, field, message string
@@ -41,19 +41,20 @@ func FoldProblems(problems []Problem) []FoldedProblem {
 		}
 		list[i].Count++
 		if len(list[i].Also) < alsoNamed {
-			list[i].Also = append(list[i].Also, p.Place())
+			list[i].Also = append(list[i].Also, p.Location())
 		}
 	}
 	return list
 }
 
-// Place returns where a problem is, without what it is: shop.yaml, document 2: NetworkPolicy "shop/web": spec.egress[0].
-func (p Problem) Place() string {
+// Location returns where the problem is. Example: shop.yaml, document 2: NetworkPolicy "shop/web":
+// spec.egress[0].
+func (p Problem) Location() string {
 	p.Message, p.Warning = "", false
 	return strings.TrimSuffix(strings.TrimSpace(p.String()), ":")
 }
 
-// String returns the problem in one line, with how many more there are and where.
+// String returns the first problem in one line, with the number of the others and two of their locations.
 func (f *FoldedProblem) String() string {
 	text := f.Problem.String()
 	if f.Count == 1 {

@@ -7,7 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// What a thousand objects have is one line with a count and three places; what differs stays apart.
+// TestFoldProblems proves that a problem of a thousand objects is one line with a count and three locations,
+// and that other problems stay separate.
 func TestFoldProblems(t *testing.T) {
 	var problems []Problem
 	for i := range 1000 {

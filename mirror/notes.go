@@ -9,11 +9,12 @@ import (
 	"github.com/netpold/netpold/proto/notes"
 )
 
-// maxNamed is how many objects a note names; it counts the others.
+// maxNamed is how many objects a note names. It counts the others.
 const maxNamed = 3
 
-// Notes returns what holds of the whole state and an asker may not know, in a fixed order. GetStatus, the log of `netpold serve`
-// and `netpold check` all show these notes. It looks at every policy, so call it when a state is new or a person asks.
+// Notes returns what a caller may not know about the whole state, in a fixed order. GetStatus, the log of
+// `netpold serve` and `netpold check` all show these notes. Notes reads every policy, so call it for a new
+// state or a person, not for every question.
 func Notes(status *Status, snapshot *engine.Snapshot) []notes.Note {
 	var all []notes.Note
 	add := func(code, message string) {
@@ -30,8 +31,8 @@ func Notes(status *Status, snapshot *engine.Snapshot) []notes.Note {
 	return all
 }
 
-// NotesAbout returns the notes of the whole state that concern a question about Pods of these namespaces, in the order of
-// [Notes]. An empty namespace is no Pod's, and is skipped. It costs no more with many policies.
+// NotesAbout returns the notes that concern a question about Pods of these namespaces, in the order of
+// [Notes]. It skips empty namespaces. Its cost does not depend on the number of policies.
 func NotesAbout(status *Status, snapshot *engine.Snapshot, namespaces ...string) []notes.Note {
 	var all []notes.Note
 	add := func(code, message string) {
@@ -43,8 +44,9 @@ func NotesAbout(status *Status, snapshot *engine.Snapshot, namespaces ...string)
 	add(notes.NoPolicies, noPolicies(status, snapshot))
 	var concerned []UnmodelledKind
 	for i := range status.Unmodelled {
-		if slices.ContainsFunc(namespaces, func(ns string) bool { return ns != "" && status.Unmodelled[i].Concerns(ns) }) {
-			concerned = append(concerned, status.Unmodelled[i])
+		kind := &status.Unmodelled[i]
+		if slices.ContainsFunc(namespaces, func(ns string) bool { return ns != "" && kind.Concerns(ns) }) {
+			concerned = append(concerned, *kind)
 		}
 	}
 	add(notes.UnmodelledPolicies, unmodelled(concerned))
@@ -55,8 +57,8 @@ func partialView(status *Status) string {
 	if status.OnlyNamespace == "" {
 		return ""
 	}
-	return fmt.Sprintf("only namespace %s is seen: Pods and Nodes elsewhere count as addresses outside the cluster, "+
-		"and policies elsewhere are unknown", status.OnlyNamespace)
+	return fmt.Sprintf("only namespace %s is seen: Pods and Nodes elsewhere count as addresses outside "+
+		"the cluster, and policies elsewhere are unknown", status.OnlyNamespace)
 }
 
 func noPolicies(status *Status, snapshot *engine.Snapshot) string {
@@ -81,7 +83,7 @@ func unmodelled(kinds []UnmodelledKind) string {
 		"; answers may differ from what the cluster does"
 }
 
-// String returns the kind and how many objects it has: "CiliumNetworkPolicy.cilium.io (3)".
+// String returns the kind and the number of its objects. Example: "CiliumNetworkPolicy.cilium.io (3)".
 func (k *UnmodelledKind) String() string {
 	if !k.Counted {
 		return k.Name() + " (not counted: no right to list it)"
@@ -109,7 +111,8 @@ func policiesSelectingNothing(snapshot *engine.Snapshot) string {
 	}
 	text := fmt.Sprintf("%s no Pod: %s", subject, listed(names, len(idle)))
 	if len(unknown) > 0 {
-		text += fmt.Sprintf("; no Namespace or Pod was read of %s: is metadata.namespace right?", listed(unknown, len(unknown)))
+		text += fmt.Sprintf("; no Namespace or Pod was read of %s: is metadata.namespace right?",
+			listed(unknown, len(unknown)))
 	}
 	return text
 }
@@ -133,7 +136,7 @@ func filesLeftOut(files []LeftOutFiles) string {
 	return "files were left out: " + strings.Join(texts, "; ")
 }
 
-// listed names the first few of n things: "a, b, c and 7 more".
+// listed joins the first few of n names. Example: "a, b, c and 7 more".
 func listed(first []string, n int) string {
 	first = first[:min(len(first), maxNamed)]
 	text := strings.Join(first, ", ")

@@ -26,7 +26,8 @@ func policy(namespace, name string, from ...engine.Peer) *engine.Policy {
 	}
 }
 
-// Each note of the whole state is told when it holds, with names and counts, and not otherwise.
+// TestNotes proves that each note of the whole state comes when it holds, with names and counts, and only
+// then.
 func TestNotes(t *testing.T) {
 	t.Parallel()
 	shop := func(more ...engine.Object) *engine.Snapshot {
@@ -43,8 +44,8 @@ func TestNotes(t *testing.T) {
 			{Code: notes.NoPolicies, Message: "no NetworkPolicy was read, so that every connection is allowed"},
 		}},
 		"one namespace": {status: mirror.Status{OnlyNamespace: "shop"}, snapshot: shop(), want: []notes.Note{
-			{Code: notes.PartialView, Message: "only namespace shop is seen: Pods and Nodes elsewhere count as addresses outside " +
-				"the cluster, and policies elsewhere are unknown"},
+			{Code: notes.PartialView, Message: "only namespace shop is seen: Pods and Nodes elsewhere count as " +
+				"addresses outside the cluster, and policies elsewhere are unknown"},
 		}},
 		"unmodelled": {
 			status: mirror.Status{Unmodelled: []mirror.UnmodelledKind{
@@ -53,8 +54,9 @@ func TestNotes(t *testing.T) {
 			}},
 			snapshot: shop(), want: []notes.Note{{
 				Code: notes.UnmodelledPolicies,
-				Message: "these decide traffic too, and netpold does not model them: CiliumNetworkPolicy.cilium.io (3), " +
-					"GlobalNetworkPolicy.crd.projectcalico.org (not counted: no right to list it); answers may differ from what the cluster does",
+				Message: "these decide traffic too, and netpold does not model them: " +
+					"CiliumNetworkPolicy.cilium.io (3), GlobalNetworkPolicy.crd.projectcalico.org (not counted: no right " +
+					"to list it); answers may differ from what the cluster does",
 			}},
 		},
 		"one policy selects nothing": {
@@ -63,26 +65,30 @@ func TestNotes(t *testing.T) {
 			},
 		},
 		"policies without a namespace": {
-			snapshot: shop(policy("default", "d"), policy("default", "c"), policy("default", "b"), policy("default", "a")),
+			snapshot: shop(policy("default", "d"), policy("default", "c"), policy("default", "b"),
+				policy("default", "a")),
 			want: []notes.Note{{
 				Code: notes.PolicySelectsNothing,
 				Message: "4 policies select no Pod: default/a, default/b, default/c and 1 more; " +
 					"no Namespace or Pod was read of default: is metadata.namespace right?",
 			}},
 		},
-		"no Namespaces": {snapshot: shop(policy("shop", "by-team", engine.Peer{Namespaces: &labelled})), want: []notes.Note{
-			{Code: notes.NoNamespaces, Message: "no Namespace was read, and policies ask for labels of Namespaces: a namespaceSelector " +
-				"sees only kubernetes.io/metadata.name; add the Namespaces"},
-		}},
-		"a Namespace": {snapshot: shop(&engine.Namespace{Name: "shop"}, policy("shop", "by-team", engine.Peer{Namespaces: &labelled}))},
+		"no Namespaces": {snapshot: shop(policy("shop", "by-team", engine.Peer{Namespaces: &labelled})),
+			want: []notes.Note{
+				{Code: notes.NoNamespaces, Message: "no Namespace was read, and policies ask for labels of " +
+					"Namespaces: a namespaceSelector sees only kubernetes.io/metadata.name; add the Namespaces"},
+			}},
+		"a Namespace": {snapshot: shop(&engine.Namespace{Name: "shop"},
+			policy("shop", "by-team", engine.Peer{Namespaces: &labelled}))},
 		"left out": {
 			status: mirror.Status{LeftOut: []mirror.LeftOutFiles{
 				{Reason: "the name ends in .txt", Count: 1, Examples: []string{"a.txt"}},
 				{Reason: "the name ends in .yaml.tmpl", Count: 5, Examples: []string{"a", "b", "c"}},
 			}},
 			snapshot: shop(), want: []notes.Note{{
-				Code:    notes.FilesLeftOut,
-				Message: "files were left out: the name ends in .txt: a.txt; the name ends in .yaml.tmpl: a, b, c and 2 more",
+				Code: notes.FilesLeftOut,
+				Message: "files were left out: the name ends in .txt: a.txt; the name ends in .yaml.tmpl: a, b, c " +
+					"and 2 more",
 			}},
 		},
 	} {
@@ -95,10 +101,11 @@ func TestNotes(t *testing.T) {
 	}
 }
 
-// A question is told only of what may concern its Pods.
+// TestNotesAbout proves that a question gets only notes that may concern its Pods.
 func TestNotesAbout(t *testing.T) {
 	t.Parallel()
-	cilium := mirror.UnmodelledKind{Kind: "CiliumNetworkPolicy", Counted: true, Count: 2, Namespaces: []string{"cart", "shop"}}
+	cilium := mirror.UnmodelledKind{Kind: "CiliumNetworkPolicy", Counted: true, Count: 2,
+		Namespaces: []string{"cart", "shop"}}
 	everywhere := mirror.UnmodelledKind{Kind: "GlobalNetworkPolicy", Counted: true, Count: 1}
 	uncounted := mirror.UnmodelledKind{Kind: "NetworkPolicy"}
 	for _, c := range []struct {
@@ -115,7 +122,8 @@ func TestNotesAbout(t *testing.T) {
 		{"not counted", uncounted, []string{"web", ""}, true},
 	} {
 		status := mirror.Status{Unmodelled: []mirror.UnmodelledKind{c.kind}}
-		got := mirror.NotesAbout(&status, snapshotOf(shopPod(), policy("shop", "all"), policy("empty", "idle")), c.namespaces...)
+		got := mirror.NotesAbout(&status, snapshotOf(shopPod(), policy("shop", "all"), policy("empty", "idle")),
+			c.namespaces...)
 		if told := len(got) == 1 && got[0].Code == notes.UnmodelledPolicies; told != c.want || len(got) > 1 {
 			t.Errorf("%s: %q", c.name, got)
 		}

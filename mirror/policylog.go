@@ -7,11 +7,12 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// maxPolicyRecords is how many policies of one update have a log record each. More of them share one.
+// maxPolicyRecords is how many policies of one update get a log record each. If there are more, they share
+// one.
 const maxPolicyRecords = 10
 
-// LogPolicies logs the policies that an update brings, changes and removes, at info: what is allowed may be otherwise from now
-// on. before is the snapshot before the update.
+// LogPolicies logs at info the policies that an update adds, changes and removes, since they may change
+// answers. before is the snapshot before the update.
 func LogPolicies(log *slog.Logger, before *engine.Snapshot, changes []engine.Change) {
 	type record struct{ event, policy, isolates string }
 	var records []record
@@ -32,7 +33,9 @@ func LogPolicies(log *slog.Logger, before *engine.Snapshot, changes []engine.Cha
 		}
 		records = append(records, r)
 	}
-	slices.SortStableFunc(records, func(a, b record) int { return compareKinds(a.event, a.policy, b.event, b.policy) })
+	slices.SortStableFunc(records, func(a, b record) int {
+		return compareKinds(a.event, a.policy, b.event, b.policy)
+	})
 	if len(records) <= maxPolicyRecords {
 		for _, r := range records {
 			log.Info("policy", "event", r.event, "policy", r.policy, "isolates", r.isolates)
@@ -51,7 +54,7 @@ func LogPolicies(log *slog.Logger, before *engine.Snapshot, changes []engine.Cha
 		"removed", counts["removed"], "first", names)
 }
 
-// isolation says in which directions a policy isolates.
+// isolation returns the directions that a policy isolates, in words.
 func isolation(p *engine.Policy) string {
 	switch {
 	case p.IsolatesIngress && p.IsolatesEgress:

@@ -11,23 +11,27 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// Each policy that comes, changes or goes is a record, with what it isolates; a flood of them is one.
+// TestLogPolicies proves that each policy that is added, changed or removed has a record with what it
+// isolates. Many share one.
 func TestLogPolicies(t *testing.T) {
 	policy := func(name string, ingress, egress bool) engine.Change {
-		return engine.Change{Object: &engine.Policy{Namespace: "shop", Name: name, IsolatesIngress: ingress, IsolatesEgress: egress}}
+		return engine.Change{Object: &engine.Policy{Namespace: "shop", Name: name, IsolatesIngress: ingress,
+			IsolatesEgress: egress}}
 	}
 	cluster := engine.NewCluster(engine.Options{})
 	before := cluster.Apply(policy("a", true, false), policy("b", false, true))
 	gone := engine.Change{Object: &engine.Policy{Namespace: "shop", Name: "b"}, Delete: true}
 	never := engine.Change{Object: &engine.Policy{Namespace: "shop", Name: "z"}, Delete: true}
 	var log bytes.Buffer
-	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-		if a.Key == slog.TimeKey {
-			return slog.Attr{}
-		}
-		return a
-	}}))
-	LogPolicies(logger, before, []engine.Change{policy("a", true, true), gone, never, policy("c", false, false), {Object: &engine.Pod{Name: "p"}}})
+	logger := slog.New(slog.NewTextHandler(&log,
+		&slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		}}))
+	LogPolicies(logger, before, []engine.Change{policy("a", true, true), gone, never, policy("c", false, false),
+		{Object: &engine.Pod{Name: "p"}}})
 	want := `level=INFO msg=policy event=added policy=shop/c isolates=nothing
 level=INFO msg=policy event=changed policy=shop/a isolates="ingress and egress"
 level=INFO msg=policy event=removed policy=shop/b isolates=egress

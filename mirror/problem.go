@@ -1,6 +1,6 @@
-// Package mirror holds what the mirrors of a cluster have in common: the problems that they find in objects, and the state
-// that they publish. Its folders do the work: convert turns Kubernetes objects into the engine's, manifests reads them from
-// files.
+// Package mirror defines what all mirrors of a cluster share: the states that they publish and the problems
+// that they find in objects. It is plain data without Kubernetes types. The folders do the work: convert
+// turns Kubernetes objects into the engine's, manifests reads them from files, live from a running cluster.
 package mirror
 
 import (
@@ -8,23 +8,25 @@ import (
 	"strings"
 )
 
-// Problem is one thing wrong in an object of the cluster, or with reading it (S23).
+// A Problem is one error in an object of the cluster, or in reading it (S23).
 type Problem struct {
-	// File is where the object was read; empty for objects of a live cluster.
+	// File is the file of the object; empty for objects of a live cluster.
 	File string
-	// Document is the document's place in File, from 1; 0 when there is none.
+	// Document is the number of the document in File, from 1; 0 if it does not apply.
 	Document int
-	// Kind, Namespace and Name tell the object, as far as they are known.
+	// Kind, Namespace and Name identify the object, as far as they are known.
 	Kind, Namespace, Name string
-	// Field is the path of the field, as the API server writes it: spec.ingress[0].from[1].ipBlock.cidr.
+	// Field is the path of the field, as the API server writes it. Example:
+	// spec.ingress[0].from[1].ipBlock.cidr.
 	Field string
-	// Message says what is wrong, with the value and, where it is not plain, the remedy.
+	// Message says what is wrong, with the value and, unless obvious, the remedy.
 	Message string
-	// Warning says that the object is read all the same.
+	// Warning means that the object is used nevertheless.
 	Warning bool
 }
 
-// Object is the object that the problem is about, as far as it is known: "NetworkPolicy shop/web", "Node node-1", "Pod".
+// Object returns the object of the problem, as far as it is known. Examples: "NetworkPolicy shop/web", "Node
+// node-1", "Pod".
 func (p Problem) Object() string {
 	switch {
 	case p.Name == "":
@@ -35,7 +37,7 @@ func (p Problem) Object() string {
 	return p.Kind + " " + p.Namespace + "/" + p.Name
 }
 
-// String is the problem in one line:
+// String returns the problem in one line:
 //
 //	shop.yaml, document 2: NetworkPolicy "shop/web": spec.egress[0].ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive
 func (p Problem) String() string {

@@ -16,7 +16,8 @@ func TestProblemIsOneLine(t *testing.T) {
 			`warning: Node "n1": status: odd`,
 		},
 		"file alone": {Problem{File: "a.yaml", Message: "unreadable"}, `a.yaml: unreadable`},
-		"no name":    {Problem{File: "a.yaml", Document: 1, Kind: "Pod", Message: "no name"}, `a.yaml, document 1: Pod: no name`},
+		"no name": {Problem{File: "a.yaml", Document: 1, Kind: "Pod", Message: "no name"},
+			`a.yaml, document 1: Pod: no name`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -7,13 +7,13 @@ import (
 
 // The errors of [Source.Wait].
 var (
-	// ErrTokenMalformed means that no source ever returned such a token.
+	// ErrTokenMalformed means that no source ever returned this token.
 	ErrTokenMalformed = errors.New("malformed token")
-	// ErrTokenUnknown means that the token names a state of another source. Waiting for it would never end.
+	// ErrTokenUnknown means that the token names a state of another source. Waiting for that would never end.
 	ErrTokenUnknown = errors.New("unknown token")
 )
 
-// LagError names the resources that were older than a token, or not listed yet, when the context of [Source.Wait] ended.
+// A LagError names the resources that had not reached a token when the context of [Source.Wait] ended.
 type LagError struct {
 	// Resources are plural and in lower case. Example: "networkpolicies".
 	Resources []string
@@ -21,7 +21,7 @@ type LagError struct {
 	Cause error
 }
 
-// Error names the resources.
+// Error returns the resources and the cause in words.
 func (e *LagError) Error() string {
 	return "the state of " + strings.Join(e.Resources, ", ") + " is older than the token: " + e.Cause.Error()
 }

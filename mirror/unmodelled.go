@@ -5,21 +5,24 @@ import (
 	"slices"
 )
 
-// UnmodelledKind is a kind of object that decides traffic in the cluster and that netpold does not model.
+// An UnmodelledKind is a kind of object that decides traffic in the cluster and that netpold does not model.
 type UnmodelledKind struct {
-	// Kind is as objects have it. Example: "CiliumNetworkPolicy".
+	// Kind is the kind. Example: "CiliumNetworkPolicy".
 	Kind string
 	// Group is the API group. Example: "cilium.io".
 	Group string
-	// Counted means that Count and Namespaces are known. Without the right to list the objects, only their kind is.
+	// Counted means that Count and Namespaces are known. They are unknown without the right to list the
+	// objects.
 	Counted bool
-	// Count is how many objects there are.
+	// Count is the number of objects.
 	Count int
-	// Namespaces are those of the objects, sorted and each once. Empty if the kind has no namespace: then it concerns all Pods.
+	// Namespaces are the namespaces of the objects, sorted and without duplicates. If the kind has no
+	// namespace it is empty, and the kind concerns all Pods.
 	Namespaces []string
 }
 
-// Name returns the kind and its group: "CiliumNetworkPolicy.cilium.io". The same kind occurs in several groups.
+// Name returns the kind and its group, because several groups may have the same kind. Example:
+// "CiliumNetworkPolicy.cilium.io".
 func (k *UnmodelledKind) Name() string {
 	if k.Group == "" {
 		return k.Kind
@@ -36,18 +39,17 @@ func (k *UnmodelledKind) Concerns(namespace string) bool {
 	return found
 }
 
-// LeftOutFiles are files that were not read, for one reason.
+// LeftOutFiles describes files that were not read for one reason.
 type LeftOutFiles struct {
 	// Reason says why, without a verb. Example: "the name ends in .yaml.tmpl".
 	Reason string
-	// Count is how many files there are.
+	// Count is the number of files.
 	Count int
 	// Examples are the first three, in order of name.
 	Examples []string
 }
 
-// UnmodelledCount counts unmodelled objects as they are met. The zero UnmodelledCount has none. It is not safe for
-// concurrent use.
+// An UnmodelledCount counts unmodelled objects. The zero value has none. It is not safe for concurrent use.
 type UnmodelledCount struct{ kinds []UnmodelledKind }
 
 // Add counts one object of an unmodelled resource; namespace is empty if it has none.
@@ -68,10 +70,10 @@ func (c *UnmodelledCount) Add(of UnmodelledResource, namespace string) {
 	}
 }
 
-// Kinds returns what was counted, in order of group and kind. It must not be modified.
+// Kinds returns the counts, in order of group and kind. The slice must not be modified.
 func (c *UnmodelledCount) Kinds() []UnmodelledKind { return c.kinds }
 
-// compareKinds orders by group, then kind.
+// compareKinds compares by group, then by kind.
 func compareKinds(group, kind, otherGroup, otherKind string) int {
 	return cmp.Or(cmp.Compare(group, otherGroup), cmp.Compare(kind, otherKind))
 }

@@ -5,19 +5,20 @@ import (
 	"sync"
 )
 
-// UnmodelledResource is a resource whose objects decide traffic and that netpold does not model.
+// An UnmodelledResource is a resource whose objects decide traffic and that netpold does not model.
 type UnmodelledResource struct {
-	// Group, Kind and Resource are as the API has them. Example: "cilium.io", "CiliumNetworkPolicy", "ciliumnetworkpolicies".
+	// Group, Kind and Resource are as the API has them. Example: "cilium.io", "CiliumNetworkPolicy",
+	// "ciliumnetworkpolicies".
 	Group, Kind, Resource string
-	// Namespaced reports whether its objects have a namespace.
+	// Namespaced means that its objects have a namespace.
 	Namespaced bool
 }
 
 // calicoGroups are the API groups of Calico: its CRDs, and its own API server.
 var calicoGroups = []string{"crd.projectcalico.org", "projectcalico.org"}
 
-// UnmodelledResources returns the table of what decides traffic beside NetworkPolicies, in order of group and kind. The slice
-// is the caller's.
+// UnmodelledResources returns the resources that decide traffic and are not modelled, in order of group and
+// kind. The caller owns the slice.
 func UnmodelledResources() []UnmodelledResource {
 	table := []UnmodelledResource{
 		{"cilium.io", "CiliumClusterwideNetworkPolicy", "ciliumclusterwidenetworkpolicies", false},
@@ -53,11 +54,13 @@ func UnmodelledResources() []UnmodelledResource {
 			UnmodelledResource{group, "Tier", "tiers", false},
 		)
 	}
-	slices.SortStableFunc(table, func(a, b UnmodelledResource) int { return compareKinds(a.Group, a.Kind, b.Group, b.Kind) })
+	slices.SortStableFunc(table, func(a, b UnmodelledResource) int {
+		return compareKinds(a.Group, a.Kind, b.Group, b.Kind)
+	})
 	return table
 }
 
-// unmodelledByKind finds an entry by group and kind.
+// unmodelledByKind returns the entries by group and kind.
 var unmodelledByKind = sync.OnceValue(func() map[[2]string]UnmodelledResource {
 	byKind := map[[2]string]UnmodelledResource{}
 	for _, r := range UnmodelledResources() {
@@ -66,7 +69,7 @@ var unmodelledByKind = sync.OnceValue(func() map[[2]string]UnmodelledResource {
 	return byKind
 })
 
-// FindUnmodelled returns the entry of a kind, and whether there is one.
+// FindUnmodelled returns the entry of a kind and reports whether there is one.
 func FindUnmodelled(group, kind string) (UnmodelledResource, bool) {
 	r, ok := unmodelledByKind()[[2]string{group, kind}]
 	return r, ok

@@ -11,7 +11,7 @@ import (
 	"github.com/netpold/netpold/mirror/convert"
 )
 
-// bookmarkOf tells a resource version; the end of a list by watch is one.
+// bookmarkOf returns a bookmark of a resource version. The end of a list by watch is one too.
 func bookmarkOf(kind convert.Kind, version int, end bool) watch.Event {
 	o := kind.Versions[0].New()
 	o.SetResourceVersion(strconv.Itoa(version))
@@ -21,13 +21,13 @@ func bookmarkOf(kind convert.Kind, version int, end bool) watch.Event {
 	return watch.Event{Type: watch.Bookmark, Object: o}
 }
 
-// apiWatch is a watch with as much room as it needs.
+// An apiWatch is a watch with an unbounded buffer.
 type apiWatch struct {
 	out  chan watch.Event
 	stop chan struct{}
 	once sync.Once
 	more chan struct{}
-	// after is the version from which the watch goes on.
+	// after is the version from which the watch resumes.
 	after int
 
 	mu    sync.Mutex
@@ -111,8 +111,8 @@ func (w *apiWatch) wake() {
 	}
 }
 
-// ResultChan is of watch.Interface.
+// ResultChan implements [watch.Interface].
 func (w *apiWatch) ResultChan() <-chan watch.Event { return w.out }
 
-// Stop is of watch.Interface.
+// Stop implements [watch.Interface].
 func (w *apiWatch) Stop() { w.once.Do(func() { close(w.stop) }) }

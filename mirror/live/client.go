@@ -21,10 +21,11 @@ import (
 	"github.com/netpold/netpold/mirror/convert"
 )
 
-// Connect finds how to reach an API server: by a kubeconfig file and a context in it; each may be empty, as with kubectl.
-// Without either, and without KUBECONFIG or ~/.kube/config, it is the cluster in which the process runs.
+// Connect returns how to reach an API server: by a kubeconfig file and a context in it. Either may be empty,
+// as with kubectl. Without both, and without KUBECONFIG or ~/.kube/config, it is the cluster in which the
+// process runs.
 //
-// Credentials that are files (token, client certificate and key, CA) are read again when they change; those written into
+// Credentials in files (token, client certificate and key, CA) are reloaded when they change. Those inside
 // the kubeconfig itself are not.
 func Connect(kubeconfig, context string) (*rest.Config, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
@@ -37,7 +38,8 @@ func Connect(kubeconfig, context string) (*rest.Config, error) {
 	return config, nil
 }
 
-// ContextNamespace returns the namespace of a context of a kubeconfig, as kubectl finds it; empty for none.
+// ContextNamespace returns the namespace of a context of a kubeconfig, as kubectl would; empty if there is
+// none.
 func ContextNamespace(kubeconfig, context string) string {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = kubeconfig
@@ -49,7 +51,7 @@ func ContextNamespace(kubeconfig, context string) string {
 	return namespace
 }
 
-// client is the way to one API server.
+// A client makes calls to one API server. It is safe for concurrent use.
 type client struct {
 	config  *rest.Config
 	http    *http.Client
@@ -69,12 +71,12 @@ func newClient(config *rest.Config) (*client, error) {
 	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"})
 
 	config = rest.CopyConfig(config)
-	config.Timeout = 0 // it would end watches; each call has its own
+	config.Timeout = 0 // it would end watches; each call has its own timeout
 	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
 	config.ContentType = runtime.ContentTypeProtobuf
 	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
 	config.WarningHandler = rest.NoWarnings{}
-	if config.QPS == 0 && config.RateLimiter == nil { // after an outage all resources come back at once
+	if config.QPS == 0 && config.RateLimiter == nil { // after an outage all resources are listed at once
 		config.QPS, config.Burst = 20, 40
 	}
 	if config.UserAgent == "" {
@@ -104,7 +106,8 @@ func newClient(config *rest.Config) (*client, error) {
 	return c, nil
 }
 
-// listerWatcher returns the calls for a resource; for a namespaced one, in that namespace, or in all if it is empty.
+// listerWatcher returns the calls for a resource. A namespaced resource is listed in namespace, or in all if
+// that is empty.
 func (c *client) listerWatcher(resource, namespace string) (cache.ListerWatcher, error) {
 	k, _, ok := kindOf(resource)
 	if !ok {
@@ -112,11 +115,14 @@ func (c *client) listerWatcher(resource, namespace string) (cache.ListerWatcher,
 	}
 	server := c.byPath[k.Versions[0].GroupVersion]
 	ask := func(o metav1.ListOptions) *rest.Request {
-		// client-go would ask again by itself, for minutes and without a word.
-		return server.Get().NamespaceIfScoped(namespace, k.Namespaced && namespace != "").Resource(resource).VersionedParams(&o, metav1.ParameterCodec).MaxRetries(0)
+		// client-go would retry by itself, for minutes and without logging it.
+		return server.Get().NamespaceIfScoped(namespace, k.Namespaced && namespace != "").Resource(resource).
+			VersionedParams(&o, metav1.ParameterCodec).MaxRetries(0)
 	}
 	return &cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return ask(o).Do(ctx).Get() },
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			return ask(o).Do(ctx).Get()
+		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			o.Watch = true
 			return ask(o).Watch(ctx)
@@ -124,21 +130,22 @@ func (c *client) listerWatcher(resource, namespace string) (cache.ListerWatcher,
 	}, nil
 }
 
-// close ends the connections that no call uses.
+// close closes idle connections.
 func (c *client) close() { utilnet.CloseIdleConnectionsFor(c.http.Transport) }
 
-// klogTo gives client-go a logger. What it tells is for those who look closely: failures are told by this package.
+// klogTo returns a logger for client-go. Its records are debug records, because this package logs failures
+// itself.
 func klogTo(log *slog.Logger) klog.Logger { return logr.FromSlogHandler(quiet{log.Handler()}) }
 
-// quiet makes every record a debug one.
+// quiet is a handler that turns every record into a debug record.
 type quiet struct{ slog.Handler }
 
-// Enabled leaves out what client-go tells of every call.
+// Enabled implements [slog.Handler]. It drops what client-go logs about every call.
 func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {
 	return level >= -4 && q.Handler.Enabled(ctx, slog.LevelDebug)
 }
 
-// Handle is of [slog.Handler]. Errors come without being asked whether they are wanted.
+// Handle implements [slog.Handler]. logr does not call Enabled for errors, so Handle does.
 func (q quiet) Handle(ctx context.Context, r slog.Record) error {
 	r.Level = slog.LevelDebug
 	if !q.Handler.Enabled(ctx, r.Level) {
@@ -147,8 +154,8 @@ func (q quiet) Handle(ctx context.Context, r slog.Record) error {
 	return q.Handler.Handle(ctx, r)
 }
 
-// WithAttrs is of [slog.Handler].
+// WithAttrs implements [slog.Handler].
 func (q quiet) WithAttrs(attrs []slog.Attr) slog.Handler { return quiet{q.Handler.WithAttrs(attrs)} }
 
-// WithGroup is of [slog.Handler].
+// WithGroup implements [slog.Handler].
 func (q quiet) WithGroup(name string) slog.Handler { return quiet{q.Handler.WithGroup(name)} }

@@ -38,24 +38,25 @@ import (
 	"github.com/netpold/netpold/mirror/live"
 )
 
-// overHTTP serves an API server of memory as a real one would, in protobuf or JSON.
+// An overHTTP serves the API server in memory over HTTP, in protobuf or JSON.
 type overHTTP struct {
 	server *apiServer
 	json   bool
 	codecs serializer.CodecFactory
 
 	mu     sync.Mutex
-	tokens []string // bearer tokens that came
+	tokens []string // bearer tokens received
 	agents string
-	token  string // the one that is accepted; empty for all
-	cert   string // the common name that is accepted; empty for all
+	token  string // the accepted token; empty for all
+	cert   string // the accepted common name; empty for all
 }
 
 func newOverHTTP(t *testing.T, s *apiServer) *overHTTP {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"})
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, networkingv1.AddToScheme, discoveryv1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, networkingv1.AddToScheme,
+		discoveryv1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			t.Fatal(err)
 		}
@@ -83,15 +84,18 @@ func (h *overHTTP) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	info, _ := runtime.SerializerInfoForMediaType(h.codecs.SupportedMediaTypes(), mediaType)
 	name := q.URL.Path[strings.LastIndexByte(q.URL.Path, '/')+1:]
 	resource := h.server.resources[name]
-	prefix := map[string]string{"networkpolicies": "/apis/networking.k8s.io/v1/", "endpointslices": "/apis/discovery.k8s.io/v1/"}[name]
+	prefix := map[string]string{"networkpolicies": "/apis/networking.k8s.io/v1/",
+		"endpointslices": "/apis/discovery.k8s.io/v1/"}[name]
 	if prefix == "" {
 		prefix = "/api/v1/"
 	}
-	if resource == nil || q.URL.Path != prefix+name || !strings.HasPrefix(q.Header.Get("Accept"), runtime.ContentTypeProtobuf) {
+	if resource == nil || q.URL.Path != prefix+name ||
+		!strings.HasPrefix(q.Header.Get("Accept"), runtime.ContentTypeProtobuf) {
 		w.WriteHeader(http.StatusNotFound)
 		return
 	}
-	group := schema.GroupVersions{corev1.SchemeGroupVersion, networkingv1.SchemeGroupVersion, discoveryv1.SchemeGroupVersion, {Version: "v1"}}
+	group := schema.GroupVersions{corev1.SchemeGroupVersion, networkingv1.SchemeGroupVersion,
+		discoveryv1.SchemeGroupVersion, {Version: "v1"}}
 	var o metav1.ListOptions
 	if err := metav1.Convert_url_Values_To_v1_ListOptions(ptr(q.URL.Query()), &o, nil); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
@@ -118,14 +122,16 @@ func (h *overHTTP) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		w.Header().Set("Content-Type", mediaType+";stream=watch")
 	}
 	w.(http.Flusher).Flush()
-	frames := streaming.NewEncoder(info.StreamSerializer.NewFrameWriter(w), h.codecs.EncoderForVersion(info.StreamSerializer.Serializer, schema.GroupVersion{Version: "v1"}))
+	frames := streaming.NewEncoder(info.StreamSerializer.NewFrameWriter(w),
+		h.codecs.EncoderForVersion(info.StreamSerializer.Serializer, schema.GroupVersion{Version: "v1"}))
 	inner := h.codecs.EncoderForVersion(info.Serializer, group)
 	for e := range events.ResultChan() {
 		var raw bytes.Buffer
 		if err := inner.Encode(e.Object, &raw); err != nil {
 			return
 		}
-		if err := frames.Encode(&metav1.WatchEvent{Type: string(e.Type), Object: runtime.RawExtension{Raw: raw.Bytes()}}); err != nil {
+		if err := frames.Encode(&metav1.WatchEvent{Type: string(e.Type),
+			Object: runtime.RawExtension{Raw: raw.Bytes()}}); err != nil {
 			return
 		}
 		w.(http.Flusher).Flush()
@@ -145,7 +151,7 @@ func refuse(w http.ResponseWriter, err error) {
 
 func ptr[T any](v T) *T { return &v }
 
-// until waits for a token, and gives the state.
+// until waits for a token, and returns a function that asks that state.
 func until(t *testing.T, s *live.Source, token string) func(src, dst string) bool {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -157,7 +163,7 @@ func until(t *testing.T, s *live.Source, token string) func(src, dst string) boo
 	return func(src, dst string) bool { return allowed(t, state, src, dst) }
 }
 
-// TestOverHTTP proves that the calls are those of the API, in protobuf and in JSON.
+// TestOverHTTP proves that the calls follow the API, in protobuf and in JSON.
 func TestOverHTTP(t *testing.T) {
 	for _, asJSON := range []bool{false, true} {
 		for _, plain := range []bool{false, true} {
@@ -174,7 +180,8 @@ func TestOverHTTP(t *testing.T) {
 				if !ask(web, db) || ask(job, db) {
 					t.Error("wrong decisions")
 				}
-				ask = until(t, source, tokenFor(t, "networkpolicies", server.apply(allow("shop", "only-web", labels("app", "job")))))
+				ask = until(t, source, tokenFor(t, "networkpolicies",
+					server.apply(allow("shop", "only-web", labels("app", "job")))))
 				if ask(web, db) || !ask(job, db) {
 					t.Error("the change is not seen")
 				}
@@ -195,7 +202,7 @@ func TestOverHTTP(t *testing.T) {
 	}
 }
 
-// serveTLS serves until the test ends; as API servers do, over HTTP/2.
+// serveTLS serves HTTP/2 over TLS, as API servers do, until the test ends.
 func serveTLS(t *testing.T, h http.Handler) *httptest.Server {
 	t.Helper()
 	front := httptest.NewUnstartedServer(h)
@@ -207,7 +214,7 @@ func serveTLS(t *testing.T, h http.Handler) *httptest.Server {
 	return front
 }
 
-// TestTokenRenewedOnDisk proves that a token which is a file is read again when the API server refuses the old one.
+// TestTokenRenewedOnDisk proves that a token file is reloaded when the API server refuses the old token.
 func TestTokenRenewedOnDisk(t *testing.T) {
 	server := shop()
 	h := newOverHTTP(t, server)
@@ -226,7 +233,8 @@ func TestTokenRenewedOnDisk(t *testing.T) {
 	for _, r := range resources {
 		server.breakWatches(r, nil)
 	}
-	ask := until(t, source, tokenFor(t, "networkpolicies", server.apply(allow("shop", "only-web", labels("app", "job")))))
+	ask := until(t, source, tokenFor(t, "networkpolicies",
+		server.apply(allow("shop", "only-web", labels("app", "job")))))
 	if ask(web, db) || !ask(job, db) {
 		t.Error("the change is not seen")
 	}
@@ -252,10 +260,12 @@ func certificate(t *testing.T, dir, name string) {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(dir, "key"), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
-	write(t, filepath.Join(dir, "cert"), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})))
+	write(t, filepath.Join(dir, "cert"),
+		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})))
 }
 
-// TestCertificateRenewedOnDisk proves the same of client certificates, though some watches go on over the old connection.
+// TestCertificateRenewedOnDisk proves the same of client certificates, although some watches continue on the
+// old connection.
 func TestCertificateRenewedOnDisk(t *testing.T) {
 	server := shop()
 	h := newOverHTTP(t, server)
@@ -263,7 +273,8 @@ func TestCertificateRenewedOnDisk(t *testing.T) {
 	dir := t.TempDir()
 	certificate(t, dir, "old")
 	config := filepath.Join(dir, "config")
-	write(t, config, kubeconfig(front.URL, "client-certificate: "+filepath.Join(dir, "cert")+", client-key: "+filepath.Join(dir, "key")))
+	write(t, config, kubeconfig(front.URL,
+		"client-certificate: "+filepath.Join(dir, "cert")+", client-key: "+filepath.Join(dir, "key")))
 	h.cert = "old"
 	source := connect(t, config)
 	until(t, source, "")
@@ -272,7 +283,8 @@ func TestCertificateRenewedOnDisk(t *testing.T) {
 	h.cert = "new"
 	h.mu.Unlock()
 	server.breakWatches("networkpolicies", nil)
-	ask := until(t, source, tokenFor(t, "networkpolicies", server.apply(allow("shop", "only-web", labels("app", "job")))))
+	ask := until(t, source, tokenFor(t, "networkpolicies",
+		server.apply(allow("shop", "only-web", labels("app", "job")))))
 	if ask(web, db) || !ask(job, db) {
 		t.Error("the change is not seen")
 	}
@@ -286,23 +298,24 @@ func write(t *testing.T, path, text string) {
 }
 
 func kubeconfig(server, user string) string {
-	return `{apiVersion: v1, kind: Config, current-context: c, clusters: [{name: c, cluster: {server: "` + server + `", insecure-skip-tls-verify: true}}],
+	return `{apiVersion: v1, kind: Config, current-context: c, clusters: [{name: c, cluster: {server: "` +
+		server + `", insecure-skip-tls-verify: true}}],
 contexts: [{name: c, context: {cluster: c, user: u}}, {name: other, context: {cluster: c, user: nobody}}], users: [{name: u, user: {` + user + `}}]}`
 }
 
-// connect runs a source as the command does.
+// connect starts a source as the command does.
 func connect(t *testing.T, config string) *live.Source {
 	t.Helper()
 	way, err := live.Connect(config, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	told := &logs{}
+	logged := &logs{}
 	c := live.Config{REST: way, MaxStaleness: live.DefaultMaxStaleness}
-	told.to(&c)
+	logged.to(&c)
 	t.Cleanup(func() { // after the source has ended
-		if n := told.count("context canceled"); n > 0 {
-			t.Errorf("its own end is told as a failure %d times", n)
+		if n := logged.count("context canceled"); n > 0 {
+			t.Errorf("its own end is logged as a failure %d times", n)
 		}
 	})
 	return running(t, c)
@@ -323,7 +336,8 @@ func TestConnect(t *testing.T) {
 	if err != nil || way.Host != "https://127.0.0.1:6443" {
 		t.Errorf("%+v, %v", way, err)
 	}
-	for _, c := range []live.Config{{}, {REST: way, ListerWatchers: newAPIServer().listerWatcher}, {REST: way, MaxStaleness: -1}} {
+	for _, c := range []live.Config{{}, {REST: way, ListerWatchers: newAPIServer().listerWatcher},
+		{REST: way, MaxStaleness: -1}} {
 		if _, err := live.New(c); err == nil {
 			t.Errorf("%+v", c)
 		}

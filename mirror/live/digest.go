@@ -11,21 +11,22 @@ import (
 	"github.com/netpold/netpold/mirror"
 )
 
-// digest stands for all that decisions can see of an object. Equal digests are equal objects: the secret of the process is in
-// them, so that nobody can make a change that hides behind another's digest.
+// A digest identifies everything in an object that a verdict can depend on. Equal digests mean equal objects.
+// Digests include a secret of the process, so nobody can craft a change that collides with another object.
 type digest [16]byte
 
-// secret goes before all that is digested.
+// A secret is hashed before everything else.
 type secret [16]byte
 
-// encoder writes objects down in one way. It is for one goroutine at a time.
+// An encoder serializes objects, equal ones to equal bytes. It is not safe for concurrent use.
 type encoder struct {
 	secret secret
 	buffer []byte
 	keys   []string
 }
 
-// digest reads every field there is, whatever fields the engine's objects will have.
+// digest returns the digest of o and its problems. It reads every field by reflection, so new fields are
+// included.
 func (e *encoder) digest(o engine.Object, problems []mirror.Problem) digest {
 	e.buffer = append(e.buffer[:0], e.secret[:]...)
 	e.value(reflect.ValueOf(o).Elem())
@@ -36,7 +37,7 @@ func (e *encoder) digest(o engine.Object, problems []mirror.Problem) digest {
 	return digest(sum[:len(digest{})])
 }
 
-// value writes an addressable value.
+// value appends v, which must be addressable.
 func (e *encoder) value(v reflect.Value) {
 	switch known := v.Addr().Interface().(type) {
 	case *string:
@@ -47,7 +48,7 @@ func (e *encoder) value(v reflect.Value) {
 		return
 	case *netip.Prefix:
 		e.addr(known.Addr())
-		e.number(uint64(known.Bits() + 1)) // -1 where it is not valid
+		e.number(uint64(known.Bits() + 1)) // Bits is -1 if the prefix is not valid
 		return
 	case *map[string]string:
 		e.labels(*known)

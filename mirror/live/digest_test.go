@@ -11,13 +11,14 @@ import (
 	"github.com/netpold/netpold/mirror"
 )
 
-// full are objects in which everything is set.
+// full returns objects in which every field is set.
 func full() []engine.Object {
 	ip, prefix := netip.MustParseAddr("10.0.0.1"), netip.MustParsePrefix("10.0.0.0/8")
 	selector := engine.Selector{{Key: "k", Operator: engine.NotIn, Values: []string{"v"}}}
 	rules := []engine.Rule{{
 		Peers: []engine.Peer{{
-			Namespaces: &selector, Pods: &selector, Nodes: &selector, Block: &engine.IPBlock{CIDR: prefix, Except: []netip.Prefix{prefix}},
+			Namespaces: &selector, Pods: &selector, Nodes: &selector,
+			Block: &engine.IPBlock{CIDR: prefix, Except: []netip.Prefix{prefix}},
 		}},
 		Ports: []engine.Port{{Protocol: engine.UDP, Name: "http", AnyProtocol: true, First: 1, Last: 2}},
 	}}
@@ -25,8 +26,10 @@ func full() []engine.Object {
 	ports := []engine.ServicePort{{Name: "http", Port: 80, Protocol: engine.UDP}}
 	return []engine.Object{
 		&engine.Pod{
-			Namespace: "a", Name: "b", UID: "c", Created: 1, Labels: map[string]string{"k": "v"}, Node: "n", HostNetwork: true, Finished: true,
-			IPs: []netip.Addr{ip}, HostIPs: []netip.Addr{ip}, Ports: []engine.NamedPort{{Name: "http", Port: 80, Protocol: engine.UDP}},
+			Namespace: "a", Name: "b", UID: "c", Created: 1, Labels: map[string]string{"k": "v"}, Node: "n",
+			HostNetwork: true, Finished: true,
+			IPs: []netip.Addr{ip}, HostIPs: []netip.Addr{ip},
+			Ports:        []engine.NamedPort{{Name: "http", Port: 80, Protocol: engine.UDP}},
 			Workloads:    []engine.Workload{{Kind: "Job", Name: "j"}},
 			HostPorts:    []engine.HostPort{{Port: 80, ContainerPort: 8080, Protocol: engine.UDP, IP: ip}},
 			SecondaryIPs: []netip.Addr{ip}, Placeholder: true,
@@ -34,23 +37,27 @@ func full() []engine.Object {
 		&engine.Namespace{Name: "a", Labels: map[string]string{"k": "v"}},
 		&engine.ClusterPolicy{
 			Kind: engine.AdminNetworkPolicy, Name: "a", Tier: engine.Admin, Priority: 1, Urgent: true,
-			Subject: engine.ClusterSubject{Namespaces: selector, Pods: selector}, Egress: clusterRules, Ingress: clusterRules,
+			Subject: engine.ClusterSubject{Namespaces: selector, Pods: selector}, Egress: clusterRules,
+			Ingress: clusterRules,
 		},
-		&engine.Node{Name: "a", Labels: map[string]string{"k": "v"}, IPs: []netip.Addr{ip}, PodCIDRs: []netip.Prefix{netip.PrefixFrom(ip, 8)}},
-		&engine.Policy{Namespace: "a", Name: "b", Subject: selector, IsolatesEgress: true, IsolatesIngress: true, Egress: rules, Ingress: rules},
+		&engine.Node{Name: "a", Labels: map[string]string{"k": "v"}, IPs: []netip.Addr{ip},
+			PodCIDRs: []netip.Prefix{netip.PrefixFrom(ip, 8)}},
+		&engine.Policy{Namespace: "a", Name: "b", Subject: selector, IsolatesEgress: true, IsolatesIngress: true,
+			Egress: rules, Ingress: rules},
 		&engine.Service{
 			Namespace: "a", Name: "b", IPs: []netip.Addr{ip}, Headless: true, ExternalName: true, Ports: ports,
 			Selector:    map[string]string{"k": "v"},
 			PortDetails: []engine.ServicePortDetail{{Port: 80, Protocol: engine.UDP, NodePort: 30080, Target: "http"}},
 		},
-		&engine.EndpointSlice{Namespace: "a", Name: "b", Service: "s", Ports: ports, Endpoints: []engine.SliceEndpoint{
-			{Addr: ip, Pod: "p", Ready: true, Serving: true, Terminating: true},
-		}},
+		&engine.EndpointSlice{Namespace: "a", Name: "b", Service: "s", Ports: ports,
+			Endpoints: []engine.SliceEndpoint{
+				{Addr: ip, Pod: "p", Ready: true, Serving: true, Terminating: true},
+			}},
 	}
 }
 
-// TestEveryFieldIsDigested changes each value of each kind, however deep: a change that is not digested would never reach
-// decisions. It fails too when a kind gets a field that full does not set.
+// TestEveryFieldIsDigested changes each value of each kind, at any depth: a change that is not in the digest
+// would never reach decisions. It also fails when a kind gets a field that full does not set.
 func TestEveryFieldIsDigested(t *testing.T) {
 	var e encoder
 	changes := 0
@@ -129,7 +136,8 @@ func vary(t *testing.T, v reflect.Value, what string, changed func(string)) {
 	}
 }
 
-// TestDigestsOfTheSame proves that equal objects have one digest, in each process its own, and that what is wrong in them counts.
+// TestDigestsOfTheSame proves that equal objects have equal digests in one process and different ones in
+// another, and that problems count.
 func TestDigestsOfTheSame(t *testing.T) {
 	r := enginetest.NewRandom(1)
 	var e, fresh encoder
@@ -137,7 +145,8 @@ func TestDigestsOfTheSame(t *testing.T) {
 	for range 50 {
 		for _, o := range r.Cluster() {
 			d := e.digest(o, nil)
-			if d != fresh.digest(enginetest.Clone(o), nil) || d == other.digest(o, nil) || d == e.digest(o, []mirror.Problem{{Message: "wrong"}}) {
+			if d != fresh.digest(enginetest.Clone(o), nil) || d == other.digest(o, nil) ||
+				d == e.digest(o, []mirror.Problem{{Message: "wrong"}}) {
 				t.Fatalf("%+v", o)
 			}
 		}

@@ -11,7 +11,7 @@ import (
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 )
 
-// verb is what is asked of the API server, as RBAC calls it.
+// A verb is what is asked of the API server, in the words of RBAC.
 type verb string
 
 const (
@@ -19,7 +19,7 @@ const (
 	verbWatch verb = "watch"
 )
 
-// failureLocked returns what fails and what to do about it; empty if nothing fails.
+// failureLocked returns what fails and what to do about it; empty if nothing fails. r.mu must be held.
 func (r *resource) failureLocked() string {
 	var parts []string
 	var forbidden []string
@@ -42,13 +42,13 @@ func (r *resource) failureLocked() string {
 		if len(forbidden) > 1 {
 			word = "verbs "
 		}
-		parts = append(parts, "cannot "+verbs+" resource "+quoted(r.Qualified())+": grant "+word+verbs+" on "+r.Qualified()+
-			" to the ServiceAccount, "+r.scopeText())
+		parts = append(parts, "cannot "+verbs+" resource "+quoted(r.Qualified())+": grant "+word+verbs+" on "+
+			r.Qualified()+" to the ServiceAccount, "+r.scopeText())
 	}
 	return strings.Join(parts, "; ")
 }
 
-// scopeText says for what a right is needed.
+// scopeText returns where a right is needed, in words.
 func (r *resource) scopeText() string {
 	if r.namespace != "" && r.Namespaced {
 		return "in namespace " + r.namespace
@@ -56,8 +56,8 @@ func (r *resource) scopeText() string {
 	return "for the whole cluster (see deploy/)"
 }
 
-// refusedLocked reports whether the API server refuses the caller's credentials (401), and whether it refuses the caller's
-// rights (403).
+// refusedLocked reports whether the API server refuses the caller's credentials (401) and rights (403). r.mu
+// must be held.
 func (r *resource) refusedLocked() (unauthorized, forbidden bool) {
 	for _, err := range r.failures {
 		unauthorized = unauthorized || apierrors.IsUnauthorized(err)
@@ -68,10 +68,11 @@ func (r *resource) refusedLocked() (unauthorized, forbidden bool) {
 
 func quoted(s string) string { return `"` + s + `"` }
 
-// remedy explains an error of the API server, or of the way to it.
+// remedy returns an error of the API server, or of the connection to it, with its cause and what to do.
 func (r *resource) remedy(err error) string {
 	reason := err
-	if call, ok := errors.AsType[*url.Error](err); ok { // the address has something random in it: each failure would be another
+	// the URL has a random part, and equal failures would differ
+	if call, ok := errors.AsType[*url.Error](err); ok {
 		reason = call.Err
 	}
 	text := strings.Join(strings.Fields(reason.Error()), " ")
@@ -79,9 +80,11 @@ func (r *resource) remedy(err error) string {
 	case errors.Is(err, errNoAnswer):
 		return "the API server gave " + text + ": it, or what is between, hangs; it is asked again"
 	case apierrors.IsUnauthorized(err):
-		return "the API server does not accept the credentials: renew the token or client certificate (" + text + ")"
+		return "the API server does not accept the credentials: renew the token or client certificate (" +
+			text + ")"
 	case apierrors.IsNotFound(err):
-		return "the API server does not know " + r.Versions[0].String() + ": netpold needs Kubernetes 1.21 or newer (" + text + ")"
+		return "the API server does not know " + r.Versions[0].String() +
+			": netpold needs Kubernetes 1.21 or newer (" + text + ")"
 	case apierrors.IsTooManyRequests(err):
 		return "the API server has too much to do (429); it is asked again (" + text + ")"
 	case utilnet.IsConnectionRefused(err):
@@ -92,8 +95,8 @@ func (r *resource) remedy(err error) string {
 	return text
 }
 
-// withoutNumbers is a text without what is another in each failure of a kind: the caller's port, a stream's number, a resource
-// version.
+// withoutNumbers returns text without its digits. Equal failures differ in them: in the caller's port, a
+// stream's number or a resource version.
 func withoutNumbers(text string) string {
 	return strings.Map(func(c rune) rune {
 		if '0' <= c && c <= '9' {

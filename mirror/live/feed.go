@@ -10,44 +10,47 @@ import (
 )
 
 const (
-	// maxPending is how many changes may wait to be applied before reflectors have to.
+	// maxPending is how many changes may wait to be applied before reflectors block.
 	maxPending = 4096
-	// maxUnsynced is how many may wait for the first lists of other resources before they are applied, unpublished.
+	// maxUnsynced is how many changes may wait for the first lists of other resources. More are applied, but
+	// not published.
 	maxUnsynced = 1 << 16
 )
 
-// feed holds what the API server told and the engine does not know yet. It is for any goroutine.
+// A feed holds the changes that came from the API server and are not applied to the engine yet. It is safe
+// for concurrent use.
 type feed struct {
-	// wake has room for one: there is something to take.
+	// wake has a buffer of one. It has a value when there may be something to drain.
 	wake chan struct{}
 
 	mu sync.Mutex
 	// Guarded by mu:
 	changes []engine.Change
-	// places finds the change that waits of an object, so that only its last one is kept. Lists are not in it: what they
-	// changed comes before.
-	places map[place]int
-	sync   [resourceCount]bool
-	// reached is how far the changes, applied or not, go; changed is where they last changed anything.
+	// pending is the index in changes of an object's waiting change, so that only the last one is kept.
+	// Changes from lists are not in it: they are applied before later events.
+	pending map[objectKey]int
+	sync    [resourceCount]bool
+	// reached is the resource version up to which changes are known, applied or not. changed is that of the
+	// last real change.
 	reached, changed positions
 	objects          [resourceCount]int
-	problems         map[place][]mirror.Problem
-	taken            chan struct{} // closed when changes are taken
+	problems         map[objectKey][]mirror.Problem
+	drained          chan struct{} // closed when changes are drained
 }
 
-// place names an object among all.
-type place struct {
+// An objectKey identifies an object among those of all resources.
+type objectKey struct {
 	resource resourceIndex
 	name     name
 }
 
-// positions are a resource version of each resource; empty where there is none.
+// positions holds a resource version for each resource; empty if there is none yet.
 type positions [resourceCount]string
 
-// news is what one event, or one list, tells.
-type news struct {
+// An update is one event, or one list.
+type update struct {
 	resource resourceIndex
-	// whole says that it is a list of all objects.
+	// whole means that it is a list of all objects.
 	whole    bool
 	version  string
 	changes  []engine.Change
@@ -55,35 +58,36 @@ type news struct {
 	objects  int
 }
 
-// batch is what is applied at once.
+// A batch is what is applied at once.
 type batch struct {
 	changes          []engine.Change
 	reached, changed positions
-	// publish says that every resource has been listed.
+	// publish means that every resource has been listed.
 	publish bool
 }
 
 func newFeed() *feed {
 	return &feed{
-		wake: make(chan struct{}, 1), places: map[place]int{}, problems: map[place][]mirror.Problem{}, taken: make(chan struct{}),
+		wake: make(chan struct{}, 1), pending: map[objectKey]int{}, problems: map[objectKey][]mirror.Problem{},
+		drained: make(chan struct{}),
 	}
 }
 
-// put adds news, when there is room for it or all is over. Lists need no room: they are taken whole, or half of one would be
-// answered from.
-func (f *feed) put(n news, ended <-chan struct{}) {
+// put blocks until there is room for u or ended is closed. A list never blocks: applying half of one would
+// give wrong answers.
+func (f *feed) put(u update, ended <-chan struct{}) {
 	f.mu.Lock()
-	for !n.whole && len(n.changes) > 0 && len(f.changes) >= maxPending && f.allSyncedLocked() {
-		taken := f.taken
+	for !u.whole && len(u.changes) > 0 && len(f.changes) >= maxPending && f.allSyncedLocked() {
+		drained := f.drained
 		f.mu.Unlock()
 		select {
-		case <-taken:
+		case <-drained:
 		case <-ended:
 			return
 		}
 		f.mu.Lock()
 	}
-	f.addLocked(n)
+	f.addLocked(u)
 	f.mu.Unlock()
 	select {
 	case f.wake <- struct{}{}:
@@ -91,50 +95,51 @@ func (f *feed) put(n news, ended <-chan struct{}) {
 	}
 }
 
-func (f *feed) addLocked(n news) {
-	f.objects[n.resource] = n.objects
-	for _, p := range n.problems {
-		at := place{n.resource, p.name}
-		if delete(f.problems, at); len(p.list) > 0 {
-			f.problems[at] = p.list
+func (f *feed) addLocked(u update) {
+	f.objects[u.resource] = u.objects
+	for _, p := range u.problems {
+		key := objectKey{u.resource, p.name}
+		if delete(f.problems, key); len(p.list) > 0 {
+			f.problems[key] = p.list
 		}
 	}
-	if n.whole {
-		f.addListLocked(n)
+	if u.whole {
+		f.addListLocked(u)
 		return
 	}
-	for _, c := range n.changes {
-		at := place{n.resource, nameOf(c.Object)}
-		if i, waits := f.places[at]; waits {
+	for _, c := range u.changes {
+		key := objectKey{u.resource, nameOf(c.Object)}
+		if i, waits := f.pending[key]; waits {
 			f.changes[i] = c
 			continue
 		}
-		f.places[at] = len(f.changes)
+		f.pending[key] = len(f.changes)
 		f.changes = append(f.changes, c)
 	}
-	if newer, ok := compareVersions(n.version, f.reached[n.resource]); ok && newer > 0 {
-		f.reached[n.resource] = n.version
-		if len(n.changes) > 0 {
-			f.changed[n.resource] = n.version
+	if newer, ok := compareVersions(u.version, f.reached[u.resource]); ok && newer > 0 {
+		f.reached[u.resource] = u.version
+		if len(u.changes) > 0 {
+			f.changed[u.resource] = u.version
 		}
 	}
 }
 
-// addListLocked also goes back to an older resource version: those of an API server that lost its past begin anew.
-func (f *feed) addListLocked(n news) {
-	for at := range f.places {
-		if at.resource == n.resource {
-			delete(f.places, at)
+// addListLocked adds a list. It accepts an older resource version too: an API server that lost its history
+// starts again with low ones.
+func (f *feed) addListLocked(u update) {
+	for key := range f.pending {
+		if key.resource == u.resource {
+			delete(f.pending, key)
 		}
 	}
-	f.changes = append(f.changes, n.changes...)
-	if newer, ok := compareVersions(n.version, f.reached[n.resource]); ok {
-		f.reached[n.resource] = n.version
-		if !f.sync[n.resource] || len(n.changes) > 0 || newer < 0 {
-			f.changed[n.resource] = n.version
+	f.changes = append(f.changes, u.changes...)
+	if newer, ok := compareVersions(u.version, f.reached[u.resource]); ok {
+		f.reached[u.resource] = u.version
+		if !f.sync[u.resource] || len(u.changes) > 0 || newer < 0 {
+			f.changed[u.resource] = u.version
 		}
 	}
-	f.sync[n.resource] = true
+	f.sync[u.resource] = true
 }
 
 func (f *feed) allSyncedLocked() bool { return !slices.Contains(f.sync[:], false) }
@@ -145,22 +150,22 @@ func (f *feed) synced(r resourceIndex) bool {
 	return f.sync[r]
 }
 
-// take gives all that waits; false where it has to wait on.
-func (f *feed) take() (batch, bool) {
+// drain removes and returns all waiting changes. It returns false if they must wait for the first lists.
+func (f *feed) drain() (batch, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	b := batch{reached: f.reached, changed: f.changed, publish: f.allSyncedLocked()}
-	if !b.publish && len(f.places) < maxUnsynced {
+	if !b.publish && len(f.pending) < maxUnsynced {
 		return batch{}, false
 	}
 	b.changes, f.changes = f.changes, nil
-	clear(f.places)
-	close(f.taken)
-	f.taken = make(chan struct{})
+	clear(f.pending)
+	close(f.drained)
+	f.drained = make(chan struct{})
 	return b, true
 }
 
-// prove notes that nothing changed between two resource versions.
+// prove records that nothing changed between two resource versions.
 func (f *feed) prove(r resourceIndex, from, to string) {
 	f.mu.Lock()
 	newer, ok := compareVersions(to, from)
@@ -177,38 +182,38 @@ func (f *feed) prove(r resourceIndex, from, to string) {
 	}
 }
 
-// reachedBy is how far a resource's changes go.
-func (f *feed) reachedBy(r resourceIndex) string {
+// reachedVersion returns the resource version up to which a resource's changes are known.
+func (f *feed) reachedVersion(r resourceIndex) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.reached[r]
 }
 
-// counted tells what a resource holds.
-func (f *feed) counted(r resourceIndex) (objects int, synced bool) {
+// counts returns how many objects a resource has and whether it was listed.
+func (f *feed) counts(r resourceIndex) (objects int, synced bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.objects[r], f.sync[r]
 }
 
-// wrong lists what is wrong in objects, by resource and name.
-func (f *feed) wrong() []mirror.Problem {
+// allProblems returns the problems of all objects, in order of resource and name.
+func (f *feed) allProblems() []mirror.Problem {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.problems) == 0 {
 		return nil
 	}
-	places := make([]place, 0, len(f.problems))
-	for at := range f.problems {
-		places = append(places, at)
+	keys := make([]objectKey, 0, len(f.problems))
+	for key := range f.problems {
+		keys = append(keys, key)
 	}
-	slices.SortFunc(places, func(a, b place) int {
+	slices.SortFunc(keys, func(a, b objectKey) int {
 		return cmp.Or(cmp.Compare(a.resource, b.resource), cmp.Compare(a.name.namespace, b.name.namespace),
 			cmp.Compare(a.name.name, b.name.name))
 	})
 	var list []mirror.Problem
-	for _, at := range places {
-		list = append(list, f.problems[at]...)
+	for _, key := range keys {
+		list = append(list, f.problems[key]...)
 	}
 	return list
 }

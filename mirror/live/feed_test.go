@@ -18,7 +18,7 @@ import (
 	"github.com/netpold/netpold/mirror/convert"
 )
 
-// stored is a source that nothing runs, with all resources listed as empty.
+// stored returns a source that does not run. All of its resources were listed as empty.
 func stored(t *testing.T) *Source {
 	t.Helper()
 	s, err := New(Config{ListerWatchers: func(string) (cache.ListerWatcher, error) {
@@ -39,7 +39,7 @@ func stored(t *testing.T) *Source {
 			t.Fatal(err)
 		}
 	}
-	if b, ok := s.feed.take(); !ok || !b.publish || len(b.changes) != 0 {
+	if b, ok := s.feed.drain(); !ok || !b.publish || len(b.changes) != 0 {
 		t.Fatalf("%+v", b)
 	}
 	return s
@@ -51,7 +51,7 @@ func podAt(name string, version int, app string) *corev1.Pod {
 	}}
 }
 
-// TestLastChangeOfAnObject proves that of many changes of an object that wait the last is applied, alone.
+// TestLastChangeOfAnObject proves that of several waiting changes of an object only the last is applied.
 func TestLastChangeOfAnObject(t *testing.T) {
 	s := stored(t)
 	pods := s.resources[0].store
@@ -65,10 +65,10 @@ func TestLastChangeOfAnObject(t *testing.T) {
 	if err := pods.Delete(podAt("b", 2000, "")); err != nil {
 		t.Fatal(err)
 	}
-	if err := pods.Update(podAt("a", 2001, "999")); err != nil { // nothing new
+	if err := pods.Update(podAt("a", 2001, "999")); err != nil { // the same again
 		t.Fatal(err)
 	}
-	b, ok := s.feed.take()
+	b, ok := s.feed.drain()
 	if !ok || len(b.changes) != 2 {
 		t.Fatalf("%d changes", len(b.changes))
 	}
@@ -83,7 +83,7 @@ func TestLastChangeOfAnObject(t *testing.T) {
 	}
 }
 
-// TestListAfterEvents proves that a list counts before what comes after it, and after what came before.
+// TestListAfterEvents proves that a list is applied after earlier events and before later ones.
 func TestListAfterEvents(t *testing.T) {
 	s := stored(t)
 	pods := s.resources[0].store
@@ -99,7 +99,7 @@ func TestListAfterEvents(t *testing.T) {
 			t.Fatal(step)
 		}
 	}
-	b, _ := s.feed.take()
+	b, _ := s.feed.drain()
 	c := engine.NewCluster(engine.Options{})
 	snapshot := c.Apply(b.changes...)
 	if n := snapshot.Counts().Pods; n != 1 {
@@ -114,12 +114,13 @@ func TestListAfterEvents(t *testing.T) {
 	if last.Labels["app"] != "4" || b.reached[0] != "22" {
 		t.Errorf("%+v at %s", last, b.reached[0])
 	}
-	if objects, _ := s.feed.counted(0); objects != 1 {
+	if objects, _ := s.feed.counts(0); objects != 1 {
 		t.Errorf("%d objects", objects)
 	}
 }
 
-// TestFullFeed proves that reflectors wait while too much waits to be applied, that lists do not, and that the end frees them.
+// TestFullFeed proves that reflectors block while too many changes wait, that lists do not block, and that
+// the end unblocks them.
 func TestFullFeed(t *testing.T) {
 	s := stored(t)
 	pods := s.resources[0].store
@@ -132,7 +133,8 @@ func TestFullFeed(t *testing.T) {
 	}
 	put := make(chan error)
 	go func() { put <- pods.Update(podAt("one more", 9000, "x")) }()
-	if err := s.resources[3].store.Replace([]any{&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n"}}}, "9001"); err != nil {
+	if err := s.resources[3].store.Replace([]any{&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n"}}},
+		"9001"); err != nil {
 		t.Fatal(err)
 	}
 	select {
@@ -140,14 +142,14 @@ func TestFullFeed(t *testing.T) {
 		t.Fatalf("it did not wait: %v", err)
 	default:
 	}
-	b, _ := s.feed.take()
+	b, _ := s.feed.drain()
 	if len(b.changes) != maxPending+1 || b.reached[0] == "9000" {
 		t.Errorf("%d changes up to %s", len(b.changes), b.reached[0])
 	}
 	if err := <-put; err != nil {
 		t.Fatal(err)
 	}
-	if b, _ = s.feed.take(); len(b.changes) != 1 || b.reached[0] != "9000" {
+	if b, _ = s.feed.drain(); len(b.changes) != 1 || b.reached[0] != "9000" {
 		t.Errorf("%d changes up to %s", len(b.changes), b.reached[0])
 	}
 	for i := range maxPending {
@@ -162,68 +164,71 @@ func TestFullFeed(t *testing.T) {
 	}
 }
 
-// TestProofs proves that only what begins where the mirror is, and goes on, proves anything.
+// TestProofs proves that a proof counts only if it begins at the mirror's version and goes further.
 func TestProofs(t *testing.T) {
 	s := stored(t)
 	for _, p := range []struct{ from, to, want string }{
-		{"9", "11", "10"}, {"11", "12", "10"}, {"10", "9", "10"}, {"10", "", "10"}, {"10", "11", "11"}, {"10", "12", "11"},
+		{"9", "11", "10"}, {"11", "12", "10"}, {"10", "9", "10"}, {"10", "", "10"}, {"10", "11", "11"},
+		{"10", "12", "11"},
 	} {
-		if s.feed.prove(3, p.from, p.to); s.feed.reachedBy(3) != p.want {
-			t.Errorf("from %s to %s: %s, want %s", p.from, p.to, s.feed.reachedBy(3), p.want)
+		if s.feed.prove(3, p.from, p.to); s.feed.reachedVersion(3) != p.want {
+			t.Errorf("from %s to %s: %s, want %s", p.from, p.to, s.feed.reachedVersion(3), p.want)
 		}
 	}
-	if b, ok := s.feed.take(); !ok || b.reached[3] != "11" || b.changed[3] != "10" || len(b.changes) != 0 {
+	if b, ok := s.feed.drain(); !ok || b.reached[3] != "11" || b.changed[3] != "10" || len(b.changes) != 0 {
 		t.Errorf("%+v", b)
 	}
 }
 
-// TestFinishedPodsAreSmall proves that of a finished Pod only what names it is kept.
+// TestFinishedPodsAreSmall proves that only the identity of a finished Pod is kept.
 func TestFinishedPodsAreSmall(t *testing.T) {
 	p := podAt("a", 11, "x")
 	p.Status.Phase, p.Status.PodIP, p.Spec.NodeName = corev1.PodSucceeded, "10.0.0.1", "n"
-	c := cutter{kind: &convert.Kinds()[0]}
-	i, err := c.cut(p)
+	c := trimmer{kind: &convert.Kinds()[0]}
+	i, err := c.trim(p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o := i.object.(*engine.Pod); !o.Finished || o.Name != "a" || o.Labels != nil || o.IPs != nil || o.Node != "" {
+	if o := i.object.(*engine.Pod); !o.Finished || o.Name != "a" || o.Labels != nil || o.IPs != nil ||
+		o.Node != "" {
 		t.Errorf("%+v", o)
 	}
 }
 
-// TestStoreRefuses proves that what is no object of the resource changes nothing.
+// TestStoreRefuses proves that an object of another kind changes nothing.
 func TestStoreRefuses(t *testing.T) {
 	s := stored(t)
 	pods := s.resources[0].store
-	if pods.Update("text") == nil || pods.Delete(7) == nil || pods.Replace([]any{podAt("a", 11, "x"), "text"}, "12") == nil {
+	if pods.Update("text") == nil || pods.Delete(7) == nil ||
+		pods.Replace([]any{podAt("a", 11, "x"), "text"}, "12") == nil {
 		t.Error("taken")
 	}
-	if b, _ := s.feed.take(); len(b.changes) != 0 || b.reached[0] != "10" {
+	if b, _ := s.feed.drain(); len(b.changes) != 0 || b.reached[0] != "10" {
 		t.Errorf("%+v", b)
 	}
 	if err := pods.Replace([]any{podAt("a", 11, "x")}, "12"); err != nil {
 		t.Fatal(err)
 	}
-	if b, _ := s.feed.take(); len(b.changes) != 1 {
+	if b, _ := s.feed.drain(); len(b.changes) != 1 {
 		t.Errorf("%+v", b)
 	}
 }
 
-// TestItemsAreObjects proves that client-go finds in items and their lists what it asks for.
-func TestItemsAreObjects(t *testing.T) {
-	c := cutter{kind: &convert.Kinds()[0]}
-	i, err := c.cut(podAt("a", 11, "x"))
+// TestTrimmedAreObjects proves that trimmed objects and their lists have what client-go needs.
+func TestTrimmedAreObjects(t *testing.T) {
+	c := trimmer{kind: &convert.Kinds()[0]}
+	i, err := c.trim(podAt("a", 11, "x"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err := c.cut(i); err != nil || again != i {
-		t.Error("an item is cut again")
+	if again, err := c.trim(i); err != nil || again != i {
+		t.Error("a trimmed object is trimmed again")
 	}
 	key, err := cache.DeletionHandlingMetaNamespaceKeyFunc(i)
 	if err != nil || key != "shop/a" || i.DeepCopyObject() != runtime.Object(i) || i.GetObjectKind() == nil {
 		t.Errorf("key %q, %v", key, err)
 	}
-	l := &itemList{Items: []runtime.Object{i}}
+	l := &trimmedList{Items: []runtime.Object{i}}
 	l.ResourceVersion = "5"
 	fresh := l.DeepCopyObject()
 	list, err := meta.ExtractListWithAlloc(fresh)

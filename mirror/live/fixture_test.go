@@ -25,10 +25,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// The other of client-go's handlers compares the time with that of its last error, which in a bubble is decades away.
+	// The other handler of client-go compares the time with that of its last error. In a bubble that is
+	// decades away.
 	utilruntime.ErrorHandlers = utilruntime.ErrorHandlers[:1]
 	goleak.VerifyTestMain(m,
-		// client-go looks at client certificates on disk for as long as it remembers their transport.
+		// client-go watches client certificates on disk as long as it caches their transport.
 		goleak.IgnoreAnyFunction("k8s.io/client-go/transport.(*dynamicClientCert).run"),
 		goleak.IgnoreAnyFunction("k8s.io/client-go/transport.(*dynamicClientCert).runWorker"),
 		goleak.IgnoreAnyFunction("k8s.io/client-go/util/workqueue.(*Typed[...]).updateUnfinishedWorkLoop"),
@@ -37,7 +38,7 @@ func TestMain(m *testing.M) {
 	)
 }
 
-// start runs a source of the server until the test ends.
+// start starts a source of the server. It runs until the test ends.
 func start(t *testing.T, s *apiServer, change ...func(*live.Config)) *live.Source {
 	t.Helper()
 	c := live.Config{ListerWatchers: s.listerWatcher, Name: "test", MaxStaleness: live.DefaultMaxStaleness}
@@ -47,7 +48,7 @@ func start(t *testing.T, s *apiServer, change ...func(*live.Config)) *live.Sourc
 	return running(t, c)
 }
 
-// running runs a source until the test ends.
+// running starts a source. It runs until the test ends.
 func running(t *testing.T, c live.Config) *live.Source {
 	t.Helper()
 	source, err := live.New(c)
@@ -66,7 +67,7 @@ func running(t *testing.T, c live.Config) *live.Source {
 	return source
 }
 
-// settled is the state when nothing more is going on.
+// settled returns the state when all goroutines are idle.
 func settled(t *testing.T, s *live.Source) mirror.State {
 	t.Helper()
 	synctest.Wait()
@@ -77,13 +78,13 @@ func settled(t *testing.T, s *live.Source) mirror.State {
 	return state
 }
 
-// after lets time go by, in a bubble of synctest.
+// after lets time pass, in a bubble of synctest.
 func after(d time.Duration) {
 	<-time.After(d)
 	synctest.Wait()
 }
 
-// logs is what a source logs.
+// A logs holds what a source logs.
 type logs struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -128,7 +129,7 @@ func namespace(name string, l map[string]string) *corev1.Namespace {
 	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: l}}
 }
 
-// allow is a policy that lets Pods with some labels reach all Pods of a namespace, and nobody else.
+// allow returns a policy that lets only Pods with some labels reach the Pods of a namespace.
 func allow(namespace, name string, from map[string]string) *networkingv1.NetworkPolicy {
 	return &networkingv1.NetworkPolicy{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
@@ -140,7 +141,7 @@ func allow(namespace, name string, from map[string]string) *networkingv1.Network
 	}
 }
 
-// allowed asks by IP, on port 80.
+// allowed reports whether src may reach dst on port 80, both by IP.
 func allowed(t *testing.T, s mirror.State, src, dst string) bool {
 	t.Helper()
 	d, err := s.Snapshot.Allowed(engine.Query{
@@ -152,7 +153,7 @@ func allowed(t *testing.T, s mirror.State, src, dst string) bool {
 	return d.Allowed
 }
 
-// shop is a small cluster: only web reaches db.
+// shop returns a small cluster in which only web may reach db.
 func shop() *apiServer {
 	s := newAPIServer()
 	s.apply(namespace("shop", nil))

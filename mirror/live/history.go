@@ -12,20 +12,22 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// A watch goes on from a resource version. An API server that came back with another past, as on an empty or a restored etcd,
-// takes it for one of the future and tells nothing, or goes on from what is the same number by chance: the mirror would be wrong
-// and never know. So each watch that goes on is checked, once it is open: the cluster has to be the one that was listed, by the
-// UID of a Namespace that each has and nobody can delete, and its resource versions have to be as far. What is found to be
-// another past is listed again. One hole is left: an etcd restored without a bump of its revision, which before the watch went
-// on had as many changes as were lost.
+// A watch resumes from a resource version. An API server may come back with another history, on an empty or a
+// restored etcd. Then it takes the version for a future one and sends nothing, or it resumes from a version
+// that is equal by chance. The mirror would be wrong without noticing. So each resumed watch is verified once
+// it is open. The cluster must be the one that was listed, judged by the UID of a Namespace that every
+// cluster has and nobody can delete. Its resource versions must be at least as high. Otherwise the resource
+// is listed again. One gap remains: an etcd that was restored without a bump of its revision, and that had as
+// many changes as were lost before the watch resumed.
 
-// theNamespace is in every cluster.
+// theNamespace exists in every cluster.
 const theNamespace = metav1.NamespaceSystem
 
-// rememberTimeout is how long a list waits to know in which cluster it is.
+// rememberTimeout limits how long a list waits to identify its cluster.
 const rememberTimeout = 5 * time.Second
 
-// remember notes in which cluster a list begins. Where it is not known, the first watch that goes on is refused.
+// remember stores which cluster is about to be listed. If that cannot be found out, the first resumed watch
+// is ended.
 func (t *tracked) remember(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, rememberTimeout)
 	defer cancel()
@@ -38,40 +40,41 @@ func (t *tracked) remember(ctx context.Context) {
 	}
 }
 
-// verify tells whether what is known up to a resource version is the API server's past. It is an expired resource version where
-// it is not.
+// verify returns an error unless the API server's history includes the one known up to version. If it has
+// another history, the error says that the resource version expired.
 func (t *tracked) verify(ctx context.Context, version string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout, errNoAnswer)
 	defer cancel()
 	uid, err := t.cluster(ctx)
 	if err != nil {
-		return fmt.Errorf("whether it is the cluster of before: %w", err)
+		return fmt.Errorf("identifying the cluster: %w", err)
 	}
 	t.resource.mu.Lock()
 	past := t.resource.past
 	t.resource.mu.Unlock()
 	if past == nil || *past != uid {
-		return apierrors.NewResourceExpired("it is not known to be the cluster of before")
+		return apierrors.NewResourceExpired("it is not known to be the cluster that was listed")
 	}
 	list, err := t.inner.ListWithContext(ctx, metav1.ListOptions{Limit: 1})
 	if err != nil {
-		return fmt.Errorf("how far its resource versions are: %w", err)
+		return fmt.Errorf("finding its newest resource version: %w", err)
 	}
 	m, err := meta.ListAccessor(list)
 	if err != nil {
-		return fmt.Errorf("how far its resource versions are: %w", err)
+		return fmt.Errorf("finding its newest resource version: %w", err)
 	}
 	if newer, ok := compareVersions(version, m.GetResourceVersion()); !ok || newer > 0 {
-		return apierrors.NewResourceExpired(fmt.Sprintf("resource version %s is of another past: the present one is %s", version, m.GetResourceVersion()))
+		return apierrors.NewResourceExpired(fmt.Sprintf("resource version %s is of another history: the present one is %s",
+			version, m.GetResourceVersion()))
 	}
 	return nil
 }
 
-// cluster names the cluster; with nothing where it has no such Namespace yet.
+// cluster returns what identifies the cluster; empty if it does not have the Namespace yet.
 func (t *tracked) cluster(ctx context.Context) (string, error) {
 	_, namespaces, _ := kindOf("namespaces")
 	known := theNamespace
-	if only := t.resource.namespace; only != "" { // no other may be readable
+	if only := t.resource.namespace; only != "" { // other Namespaces may not be readable
 		known = only
 	}
 	list, err := t.resource.source.resources[namespaces].calls.inner.ListWithContext(ctx, metav1.ListOptions{

@@ -6,12 +6,13 @@ import (
 	"github.com/netpold/netpold/mirror/convert"
 )
 
-// resourceIndex is the index of a resource in [convert.Kinds].
+// A resourceIndex is the index of a resource in [convert.Kinds].
 type resourceIndex uint8
 
 const resourceCount = convert.KindCount
 
-// kindOf returns the kind of a mirrored resource, with its index. It reports whether the resource is mirrored.
+// kindOf returns the kind of a mirrored resource, with its index. It reports whether the resource is
+// mirrored.
 func kindOf(resource string) (*convert.Kind, resourceIndex, bool) {
 	kinds := convert.Kinds()
 	i := slices.IndexFunc(kinds, func(k convert.Kind) bool { return k.Resource == resource })

@@ -1,18 +1,20 @@
-// Package live mirrors a running Kubernetes cluster, and keeps it right through everything that an API server does.
+// Package live mirrors a running Kubernetes cluster. The mirror survives every failure of the API server.
 //
 //		API server ── list, watch ──> tracked ──> stream ──> reflector ──> store ─┐
-//		              one of each resource: cuts objects down, notes life         ├─> feed ──> Source ──> State
-//		                                                                         ─┘  coalesced  one Apply a batch
+//		              one of each resource: trims objects, records life           ├─> feed ──> Source ──> State
+//		                                                                         ─┘  coalesced, one Apply a batch
 //
-//	  - tracked wraps the calls to the API server: no call waits without end, each failure is told with its remedy.
-//	  - stream wraps a watch: it turns objects into the engine's as they are decoded, so that no full object is kept, and ends
-//	    watches that went silent.
+//	  - tracked wraps the calls to the API server. No call waits for ever, and each failure is logged with its
+//	    remedy.
+//	  - stream wraps a watch. It trims objects as they are decoded, so that no full object is kept, and it ends
+//	    watches that have gone silent.
 //	  - client-go's Reflector decides when to list and when to watch.
-//	  - store knows by a digest what the engine has of each object: a list that is read again becomes its differences.
-//	  - feed holds what is not applied yet, the last change of each object. The Source takes all of it and applies it at once:
-//	    without delay when idle, in larger batches under load. A full feed holds the reflectors back.
+//	  - store has a digest of each object that the engine knows. It turns a repeated list into the differences.
+//	  - feed holds changes that are not applied yet, only the last one of each object. The Source applies all of
+//	    them at once: immediately when idle, in larger batches under load. A full feed blocks the reflectors.
 //
-// Nothing is published before every resource has its first full list (S26). From then on there is always a state.
+// Nothing is published before every resource has its first full list (S26). After that there is always a
+// state.
 package live
 
 import (
@@ -32,29 +34,32 @@ import (
 	"github.com/netpold/netpold/mirror/convert"
 )
 
-// DefaultMaxStaleness is three of the bookmarks that an API server sends every minute.
+// DefaultMaxStaleness is the time of three bookmarks: an API server sends one every minute.
 const DefaultMaxStaleness = 3 * time.Minute
 
-// Config tells which cluster to mirror, and how.
+// Config says which cluster to mirror, and how.
 type Config struct {
-	// REST is how to reach the API server: see [Connect]. It is not changed. Protobuf is asked for, whatever it says.
+	// REST says how to reach the API server: see [Connect]. It is not modified. The content type is always
+	// Protobuf.
 	REST *rest.Config
-	// ListerWatchers gives the lister and watcher of a resource, such as "pods", in place of REST.
+	// ListerWatchers replaces REST. It returns the lister and watcher of a resource, such as "pods".
 	ListerWatchers func(resource string) (cache.ListerWatcher, error)
-	// Namespace is the one namespace that is mirrored, for rights that reach no further; empty for all. Answers then know of
-	// no policy, Pod or Service elsewhere, and [mirror.Status.OnlyNamespace] says so.
+	// Namespace is the one namespace to mirror, if the rights reach no further; empty for all. Then answers
+	// ignore policies, Pods and Services elsewhere, and [mirror.Status.OnlyNamespace] says so.
 	Namespace string
-	// Name is what [Source.Status] calls the cluster; the API server's address where it is empty.
+	// Name is the name of the cluster in [Source.Status]; if empty, the API server's address.
 	Name string
-	// MaxStaleness is the age of a resource's last proof of life past which it is stale; 0 for never.
+	// MaxStaleness is the age at which a resource is stale, counted from the last proof that the mirror is
+	// current; 0 means never.
 	MaxStaleness time.Duration
-	// Engine are the options of the cluster that the source owns.
+	// Engine holds the options of the engine's cluster, which the source owns.
 	Engine engine.Options
-	// Logger hears of syncs, failures and wrong objects; nil for none.
+	// Logger gets syncs, failures and problems in objects; nil for no log.
 	Logger *slog.Logger
 }
 
-// Source serves the state of a running cluster. [Source.Run] is for one goroutine, once; the other methods are for any.
+// Source implements [mirror.Source] for a running cluster. [Source.Run] may be called once. The other methods
+// are safe for concurrent use.
 type Source struct {
 	name         string
 	namespace    string // empty for all
@@ -62,7 +67,7 @@ type Source struct {
 	log          *slog.Logger
 	resources    []*resource
 	made         time.Time
-	client       *client           // nil where Config.ListerWatchers is used
+	client       *client           // nil if Config.ListerWatchers is used
 	seeker       *unmodelledSeeker // nil without a client
 	unmodelled   atomic.Pointer[[]mirror.UnmodelledKind]
 	sought       chan struct{} // closed after the first look for unmodelled kinds
@@ -81,26 +86,31 @@ type Source struct {
 	staleChanged chan struct{}
 }
 
-// published is a state and how far it reaches.
+// A published is a state and how far it reaches.
 type published struct {
 	mirror.State
-	// reached are the resource versions up to which the state is right; the token's are where it last changed.
+	// reached are the resource versions up to which the state is complete. Those of the token are where it
+	// last changed.
 	reached positions
-	// next is closed when another one is published.
+	// next is closed when another state is published.
 	next chan struct{}
 }
 
-// New returns a source that has read nothing yet.
+// New returns a source that has not called the API server yet.
 func New(c Config) (*Source, error) {
 	if c.MaxStaleness < 0 {
-		return nil, fmt.Errorf("mirror of a cluster: max staleness %v must not be negative; 0 means never", c.MaxStaleness)
+		return nil, fmt.Errorf("mirror of a cluster: max staleness %v must not be negative; 0 means never",
+			c.MaxStaleness)
 	}
 	if (c.REST == nil) == (c.ListerWatchers == nil) {
-		return nil, errors.New("mirror of a cluster: give either how to reach the API server, or listers and watchers")
+		return nil, errors.New("mirror of a cluster: give either how to reach the API server, or listers and " +
+			"watchers")
 	}
 	s := &Source{
-		name: c.Name, namespace: c.Namespace, made: time.Now(), maxStaleness: c.MaxStaleness, log: c.Logger, feed: newFeed(), cluster: engine.NewCluster(c.Engine),
-		ready: make(chan struct{}), sought: make(chan struct{}), lifeSign: make(chan struct{}, 1), staleChanged: make(chan struct{}),
+		name: c.Name, namespace: c.Namespace, made: time.Now(), maxStaleness: c.MaxStaleness, log: c.Logger,
+		feed: newFeed(), cluster: engine.NewCluster(c.Engine),
+		ready: make(chan struct{}), sought: make(chan struct{}), lifeSign: make(chan struct{}, 1),
+		staleChanged: make(chan struct{}),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

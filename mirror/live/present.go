@@ -14,9 +14,9 @@ import (
 	"github.com/netpold/netpold/mirror/convert"
 )
 
-// PresentToken asks an API server for its present resource versions, by a list of one object of each resource. A state that
-// is not older holds every change that was made before the call. With a namespace only that one is asked, and what belongs
-// to the whole cluster and may not be listed is left out.
+// PresentToken returns the token of an API server's present state. It lists one object of each resource for
+// the resource versions. A state not older than the token has every change made before the call. With a
+// namespace only that one is listed, and cluster-wide resources that may not be listed are left out.
 func PresentToken(ctx context.Context, config *rest.Config, namespace string) (string, error) {
 	c, err := newClient(config)
 	if err != nil {
@@ -27,7 +27,7 @@ func PresentToken(ctx context.Context, config *rest.Config, namespace string) (s
 	var errs []error
 	kinds := convert.Kinds()
 	for i := range kinds {
-		version, err := c.standsAt(ctx, &kinds[i], namespace)
+		version, err := c.presentVersion(ctx, &kinds[i], namespace)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("token of the cluster at %s: %w", config.Host, err))
 		}
@@ -39,9 +39,9 @@ func PresentToken(ctx context.Context, config *rest.Config, namespace string) (s
 	return at.token(), nil
 }
 
-// standsAt returns the API server's present resource version of a resource; empty if the rights in the namespace do not
-// reach it.
-func (c *client) standsAt(ctx context.Context, k *convert.Kind, namespace string) (string, error) {
+// presentVersion returns the present resource version of a resource; empty if rights in the namespace do not
+// include the resource.
+func (c *client) presentVersion(ctx context.Context, k *convert.Kind, namespace string) (string, error) {
 	lw, err := c.listerWatcher(k.Resource, namespace)
 	if err != nil {
 		return "", err

@@ -9,10 +9,11 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// probeSeconds is how long a probe's watch lasts. API servers send a bookmark two seconds before the end of a watch.
+// probeSeconds is how long a probe's watch lasts. API servers send a bookmark two seconds before the end of a
+// watch.
 const probeSeconds = 3
 
-// answerProbes probes whenever somebody waits, until the context ends.
+// answerProbes probes whenever a caller waits, until the context ends.
 func (r *resource) answerProbes(ctx context.Context) {
 	for {
 		select {
@@ -24,10 +25,10 @@ func (r *resource) answerProbes(ctx context.Context) {
 	}
 }
 
-// probeOnce watches from where the mirror is. A bookmark before any event proves that nothing changed up to it, however slow the
-// main watch is; an event is left to the main watch.
+// probeOnce watches from the mirror's resource version. A bookmark before any event proves that nothing
+// changed up to it, even if the main watch is slow. An event is left to the main watch.
 func (r *resource) probeOnce(ctx context.Context) {
-	from := r.source.feed.reachedBy(r.index)
+	from := r.source.feed.reachedVersion(r.index)
 	if from == "" {
 		return
 	}
@@ -37,7 +38,7 @@ func (r *resource) probeOnce(ctx context.Context) {
 	w, err := r.calls.inner.WatchWithContext(ctx, metav1.ListOptions{
 		ResourceVersion: from, AllowWatchBookmarks: true, TimeoutSeconds: &seconds,
 	})
-	if err != nil { // the main watch will tell
+	if err != nil { // the main watch reports it
 		return
 	}
 	defer w.Stop()

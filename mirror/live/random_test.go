@@ -15,8 +15,8 @@ import (
 	"github.com/netpold/netpold/mirror/live"
 )
 
-// TestAgainstOracle makes random changes in a server that goes wrong in every way, and after each few asks the mirror and the
-// oracle the same questions.
+// TestAgainstOracle makes random changes in a server with every kind of fault. After every few it asks the
+// mirror and the oracle the same questions.
 func TestAgainstOracle(t *testing.T) {
 	seeds := 40
 	if testing.Short() {
@@ -90,7 +90,7 @@ func merge(t *testing.T, tokens ...string) string {
 	return token
 }
 
-// goWrong does one of what API servers do; it passes by itself.
+// goWrong causes one fault that API servers have. The fault passes by itself.
 func goWrong(s *apiServer, r *rand.Rand) {
 	resource := resources[r.IntN(len(resources))]
 	switch r.IntN(8) {
@@ -113,7 +113,7 @@ func goWrong(s *apiServer, r *rand.Rand) {
 	}
 }
 
-// change makes a change of the engine's one of the server, and of what is true: what the server's object says.
+// change applies a change to the server, and applies to truth what the server's object says.
 func change(s *apiServer, truth enginetest.State, c engine.Change) (resource, version string) {
 	o := converttest.Object(c.Object)
 	kind := convert.KindOf(c.Object)

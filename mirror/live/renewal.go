@@ -13,22 +13,22 @@ import (
 	"k8s.io/client-go/util/connrotation"
 )
 
-// renewal sees to it that credentials which were renewed on disk are used as soon as the API server refuses the old ones.
-// client-go reads tokens again every minute and client certificates every five.
+// A renewal makes the client use credentials renewed on disk as soon as the API server refuses the old ones.
+// client-go alone reloads tokens every minute and client certificates every five.
 type renewal struct {
 	files  []string
 	dialer *connrotation.Dialer
 
 	mu      sync.Mutex
-	seen    [][]byte  // what was in files
-	renewed time.Time // when that was new
+	seen    [][]byte  // the last content of files
+	renewed time.Time // when it last changed
 }
 
-// renewalTime is how long after a renewal connections may still be made with the old certificate: client-go remembers what it
-// read, for a second.
+// renewalTime is how long after a renewal new connections may still use the old certificate. client-go caches
+// what it read for a second.
 const renewalTime = 30 * time.Second
 
-// renew changes how the API server is reached.
+// renew changes c to use renewed credentials, and returns the renewal.
 func renew(c *rest.Config) *renewal {
 	if c.BearerTokenFile != "" {
 		c.Wrap(transport.ResettableTokenSourceWrapTransport(transport.NewCachedFileTokenSource(c.BearerTokenFile)))
@@ -52,14 +52,14 @@ func renew(c *rest.Config) *renewal {
 func (r *renewal) read() [][]byte {
 	all := make([][]byte, len(r.files))
 	for i, f := range r.files {
-		all[i], _ = os.ReadFile(f) // what can not be read now is looked at again at the next refusal
+		all[i], _ = os.ReadFile(f) // the next refusal tries again
 	}
 	return all
 }
 
-// refused ends all connections if the client certificate has just been renewed: the next ones are made with it. Otherwise they
-// stay, as open watches go on without being asked who they are.
-func (r *renewal) refused() {
+// handleRefusal closes all connections if the client certificate has just been renewed: new ones use the new
+// certificate. Otherwise connections stay, because open watches need no new authentication.
+func (r *renewal) handleRefusal() {
 	if r.dialer == nil {
 		return
 	}

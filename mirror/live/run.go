@@ -9,19 +9,19 @@ import (
 	"github.com/netpold/netpold/mirror"
 )
 
-// Run follows the cluster until the context ends, and then leaves no goroutine. Whatever the API server does, it goes on, and
-// the last state stays. Its error is that it runs already, or did.
+// Run mirrors the cluster until the context ends, and then leaves no goroutine. It never gives up on the API
+// server, and the last state stays. It returns an error only if it was called before.
 func (s *Source) Run(ctx context.Context) error {
 	if s.running.Swap(true) {
 		return errors.New("mirror of a cluster: it can run once; make another")
 	}
 	var all sync.WaitGroup
 	for _, r := range s.resources {
-		r.alive()
+		r.markAlive()
 		all.Go(func() { r.run(ctx) })
 		all.Go(func() { r.answerProbes(ctx) })
 	}
-	all.Go(func() { s.attend(ctx) })
+	all.Go(func() { s.watchStaleness(ctx) })
 	all.Go(func() { s.seekUnmodelled(ctx) })
 	s.apply(ctx)
 	all.Wait()
@@ -31,7 +31,7 @@ func (s *Source) Run(ctx context.Context) error {
 	return nil
 }
 
-// apply gives the engine all that waits, whenever something does.
+// apply applies the changes of the feed to the engine until the context ends.
 func (s *Source) apply(ctx context.Context) {
 	start := time.Now()
 	for {
@@ -40,7 +40,7 @@ func (s *Source) apply(ctx context.Context) {
 			return
 		case <-s.feed.wake:
 		}
-		b, ok := s.feed.take()
+		b, ok := s.feed.drain()
 		switch {
 		case !ok:
 		case !b.publish:
@@ -60,7 +60,8 @@ func (s *Source) apply(ctx context.Context) {
 	}
 }
 
-// publish makes a batch the present state. Where it changes nothing, the snapshot stays, and reaches further.
+// publish makes a batch part of the present state. Without changes the snapshot stays and only reaches
+// further.
 func (s *Source) publish(b batch) {
 	was := s.present.Load()
 	next := &published{State: was.State, reached: b.reached, next: make(chan struct{})}
@@ -77,11 +78,11 @@ func (s *Source) publish(b batch) {
 	}
 }
 
-// State is the present state; false before the first (S26).
+// State implements [mirror.Source] (S26).
 func (s *Source) State() (mirror.State, bool) {
 	p := s.present.Load()
 	return p.State, p.Snapshot != nil
 }
 
-// Ready is closed with the first state.
+// Ready implements [mirror.Source].
 func (s *Source) Ready() <-chan struct{} { return s.ready }

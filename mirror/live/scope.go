@@ -13,36 +13,37 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// A mirror of one namespace lists namespaced resources in that namespace. Namespaces and Nodes belong to the whole cluster:
-// they are mirrored if the rights allow it. Otherwise the one Namespace is read by name, which a Role in the namespace may
-// allow, and again every namespacePoll; Nodes are then unknown. The notes of each answer say that the view is partial.
+// A mirror of one namespace lists namespaced resources in that namespace. Namespaces and Nodes belong to the
+// whole cluster and are mirrored if the rights allow it. Otherwise the one Namespace is read by name every
+// namespacePoll, which a Role in the namespace may allow, and Nodes are unknown. The notes of each answer say
+// that the view is partial.
 
 // namespacePoll is how often the one Namespace is read when it cannot be watched.
 const namespacePoll = 30 * time.Second
 
-// limitedVersion is the resource version of what cannot be listed. It is older than any real one.
+// limitedVersion is the resource version of resources that cannot be listed. It is older than any real one.
 const limitedVersion = "1"
 
-// limited lists and watches a resource of the whole cluster with rights in one namespace only.
+// A limited lists and watches a cluster-wide resource with rights in one namespace only.
 type limited struct {
 	inner cache.ListerWatcherWithContext
-	// get returns what may be read instead: the one Namespace, or nil.
+	// get returns what may be read instead: the one Namespace, or nil for Nodes.
 	get func(context.Context) (*corev1.Namespace, error)
 	// empty returns a list of the resource without objects.
 	empty func() runtime.Object
-	// changed is called when lists turn out to be forbidden, and when they are allowed again.
+	// changed is called when lists become forbidden, and when they are allowed again.
 	changed func(forbidden bool)
 	// forbidden is set while lists are not allowed.
 	forbidden atomic.Bool
 }
 
-// List is of [cache.ListerWatcher]; reflectors call ListWithContext.
+// List implements [cache.ListerWatcher]; reflectors call ListWithContext.
 func (*limited) List(metav1.ListOptions) (runtime.Object, error) { return nil, errNoDeadline }
 
-// Watch is of [cache.ListerWatcher]; reflectors call WatchWithContext.
+// Watch implements [cache.ListerWatcher]; reflectors call WatchWithContext.
 func (*limited) Watch(metav1.ListOptions) (watch.Interface, error) { return nil, errNoDeadline }
 
-// ListWithContext lists what the rights allow.
+// ListWithContext implements [cache.ListerWatcherWithContext]. It lists what the rights allow.
 func (l *limited) ListWithContext(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 	list, err := l.inner.ListWithContext(ctx, o)
 	forbidden := apierrors.IsForbidden(err)
@@ -55,7 +56,7 @@ func (l *limited) ListWithContext(ctx context.Context, o metav1.ListOptions) (ru
 	return l.readable(ctx)
 }
 
-// readable returns a list of what may be read without the right to list.
+// readable returns a list of what can be read without the right to list.
 func (l *limited) readable(ctx context.Context) (runtime.Object, error) {
 	list := l.empty()
 	ns, err := l.get(ctx)
@@ -75,7 +76,8 @@ func (l *limited) readable(ctx context.Context) (runtime.Object, error) {
 	return list, nil
 }
 
-// WatchWithContext watches what the rights allow. Lists by watch are declined, so that there is one way to the objects.
+// WatchWithContext implements [cache.ListerWatcherWithContext]. It watches what the rights allow. It refuses
+// lists by watch, so that objects come by plain lists only.
 func (l *limited) WatchWithContext(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 	if o.SendInitialEvents != nil && *o.SendInitialEvents {
 		return nil, apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("ListOptions").GroupKind(), "", nil)
@@ -86,7 +88,8 @@ func (l *limited) WatchWithContext(ctx context.Context, o metav1.ListOptions) (w
 	return l.poll(ctx, o.ResourceVersion), nil
 }
 
-// poll returns a watch that reads the one Namespace from time to time. It sends bookmarks in between, as a sign of life.
+// poll returns a watch that reads the one Namespace every namespacePoll. It sends bookmarks in between as
+// proof of life.
 func (l *limited) poll(ctx context.Context, version string) watch.Interface {
 	ctx, stop := context.WithCancel(ctx)
 	events := make(chan watch.Event)
@@ -132,19 +135,19 @@ func (l *limited) bookmark(version string) runtime.Object {
 	return &corev1.Namespace{ObjectMeta: meta}
 }
 
-// polling is a watch by [limited.poll].
+// A polling is a watch by [limited.poll].
 type polling struct {
 	events chan watch.Event
 	stop   context.CancelFunc
 }
 
-// Stop is of [watch.Interface].
+// Stop implements [watch.Interface].
 func (p *polling) Stop() { p.stop() }
 
-// ResultChan is of [watch.Interface].
+// ResultChan implements [watch.Interface].
 func (p *polling) ResultChan() <-chan watch.Event { return p.events }
 
-// limit wraps the calls for a resource of the whole cluster in a mirror of one namespace.
+// limit wraps the calls for a cluster-wide resource in a mirror of one namespace.
 func (s *Source) limit(r *resource, lw cache.ListerWatcher) *limited {
 	l := &limited{
 		inner: cache.ToListerWatcherWithContext(lw),
@@ -161,15 +164,18 @@ func (s *Source) limit(r *resource, lw cache.ListerWatcher) *limited {
 	if r.Resource == "namespaces" {
 		l.empty = func() runtime.Object { return &corev1.NamespaceList{} }
 		if s.client != nil {
-			l.get = func(ctx context.Context) (*corev1.Namespace, error) { return s.client.namespace(ctx, s.namespace) }
+			l.get = func(ctx context.Context) (*corev1.Namespace, error) {
+				return s.client.namespace(ctx, s.namespace)
+			}
 		}
 	}
 	return l
 }
 
-// namespace reads one Namespace. It returns nil with an error.
+// namespace returns one Namespace; nil with an error.
 func (c *client) namespace(ctx context.Context, name string) (*corev1.Namespace, error) {
-	o, err := c.byPath[corev1.SchemeGroupVersion].Get().Resource("namespaces").Name(name).MaxRetries(0).Do(ctx).Get()
+	o, err := c.byPath[corev1.SchemeGroupVersion].Get().Resource("namespaces").Name(name).
+		MaxRetries(0).Do(ctx).Get()
 	if err != nil {
 		return nil, err
 	}

@@ -22,8 +22,8 @@ import (
 	"github.com/netpold/netpold/mirror/convert"
 )
 
-// apiServer is an API server in memory: resource versions, lists, watches with bookmarks and lists by watch, compaction, and
-// faults. Its methods are for any goroutine.
+// An apiServer is an API server in memory, with resource versions, lists, watches with bookmarks, lists by
+// watch, compaction and faults. It is safe for concurrent use.
 type apiServer struct {
 	mu        sync.Mutex
 	version   int
@@ -40,32 +40,35 @@ type apiResource struct {
 	faults    faults
 }
 
-// faults are what a resource does wrong.
+// faults holds the faults of a resource.
 type faults struct {
-	// list and watch fail with an error; gate makes calls wait until it is closed, or their context ends.
+	// list and watch are the errors of calls. gate blocks calls until it is closed or their context ends.
 	list, watch error
 	gate        chan struct{}
-	// noStream refuses lists by watch, as old servers do; endless ones have no end; cut ones lose the connection.
+	// noStream refuses lists by watch, as old servers do. endless leaves out their end. cut ends their
+	// connection.
 	noStream, endless, cut bool
 	// pages splits lists.
 	pages int
-	// mute sends nothing in watches that it begins.
+	// mute sends nothing in new watches.
 	mute bool
 }
 
 func newAPIServer() *apiServer {
 	s := &apiServer{version: 100, resources: map[string]*apiResource{}}
 	for _, k := range convert.Kinds() {
-		s.resources[k.Resource] = &apiResource{kind: k, objects: map[string]convert.Object{}, watches: map[*apiWatch]bool{}}
+		s.resources[k.Resource] = &apiResource{kind: k, objects: map[string]convert.Object{},
+			watches: map[*apiWatch]bool{}}
 	}
 	s.found()
 	return s
 }
 
-// found makes what is in every cluster.
+// found creates what every cluster has.
 func (s *apiServer) found() {
 	s.founded++
-	s.apply(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "kube-system", UID: types.UID(fmt.Sprint("cluster-", s.founded))}})
+	s.apply(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "kube-system",
+		UID: types.UID(fmt.Sprint("cluster-", s.founded))}})
 }
 
 func resourceOf(o runtime.Object) string {
@@ -79,7 +82,7 @@ func resourceOf(o runtime.Object) string {
 
 func keyOf(o metav1.Object) string { return o.GetNamespace() + "/" + o.GetName() }
 
-// apply creates or updates an object, and gives its resource version.
+// apply creates or updates an object, and returns its resource version.
 func (s *apiServer) apply(o convert.Object) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,7 +99,7 @@ func (s *apiServer) apply(o convert.Object) string {
 	return o.GetResourceVersion()
 }
 
-// remove deletes an object, and gives the resource version of the deletion.
+// remove deletes an object, and returns the resource version of the deletion.
 func (s *apiServer) remove(resource, key string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,7 +136,7 @@ func (s *apiServer) bookmark(resource string) string {
 	return strconv.Itoa(s.version)
 }
 
-// breakWatches ends all watches of a resource: plainly, or with an error in the stream.
+// breakWatches ends all watches of a resource, with err in the stream unless it is nil.
 func (s *apiServer) breakWatches(resource string, err *apierrors.StatusError) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -147,7 +150,7 @@ func (s *apiServer) breakWatches(resource string, err *apierrors.StatusError) {
 	clear(r.watches)
 }
 
-// compact forgets the past, and fails watches as API servers do.
+// compact drops the history, and fails watches as API servers do.
 func (s *apiServer) compact(resource string) {
 	s.mu.Lock()
 	s.resources[resource].compacted = s.version
@@ -156,7 +159,7 @@ func (s *apiServer) compact(resource string) {
 	s.breakWatches(resource, apierrors.NewResourceExpired("too old resource version"))
 }
 
-// reset makes the API server one with another past: on an empty etcd, or on a restored one that holds the same objects.
+// reset gives the API server another history: an empty etcd, or a restored one with the same objects.
 func (s *apiServer) reset(version int, restored bool) {
 	s.mu.Lock()
 	s.version = version
@@ -175,7 +178,7 @@ func (s *apiServer) reset(version int, restored bool) {
 	}
 }
 
-// fault changes what a resource does wrong.
+// fault changes the faults of a resource.
 func (s *apiServer) fault(resource string, change func(*faults)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -200,7 +203,7 @@ func (s *apiServer) watching(resource string) int {
 	return n
 }
 
-// listerWatcher is for live.Config.
+// listerWatcher returns the calls for [live.Config].
 func (s *apiServer) listerWatcher(resource string) (cache.ListerWatcher, error) {
 	r := s.resources[resource]
 	if r == nil {
@@ -282,18 +285,22 @@ func listOf(r *apiResource, keys []string, version, next string) (runtime.Object
 }
 
 func tooLarge(wanted, present int) error {
-	err := apierrors.NewTimeoutError(fmt.Sprintf("Too large resource version: %d, current: %d", wanted, present), 1)
-	err.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: metav1.CauseTypeResourceVersionTooLarge, Message: "Too large resource version"}}
+	err := apierrors.NewTimeoutError(
+		fmt.Sprintf("Too large resource version: %d, current: %d", wanted, present), 1)
+	err.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: metav1.CauseTypeResourceVersionTooLarge,
+		Message: "Too large resource version"}}
 	return err
 }
 
-func (s *apiServer) watch(ctx context.Context, r *apiResource, o metav1.ListOptions) (watch.Interface, error) {
+func (s *apiServer) watch(ctx context.Context, r *apiResource,
+	o metav1.ListOptions) (watch.Interface, error) {
 	lists := o.SendInitialEvents != nil && *o.SendInitialEvents
 	s.mu.Lock()
 	f := r.faults
 	s.mu.Unlock()
 	if lists && f.noStream {
-		return nil, &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusUnprocessableEntity,
+		return nil, &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure,
+			Code:   http.StatusUnprocessableEntity,
 			Reason: metav1.StatusReasonInvalid, Message: "sendInitialEvents: Forbidden"}}
 	}
 	if err := f.pass(ctx, f.watch); err != nil {
@@ -310,7 +317,7 @@ func (s *apiServer) watch(ctx context.Context, r *apiResource, o metav1.ListOpti
 	}
 	w := newAPIWatch(ctx)
 	if !lists {
-		w.after = from // a version of the future is waited for, in silence
+		w.after = from // for a future version the server waits in silence
 	}
 	if lists {
 		for _, k := range slices.Sorted(maps.Keys(r.objects)) {
@@ -329,7 +336,7 @@ func (s *apiServer) watch(ctx context.Context, r *apiResource, o metav1.ListOpti
 				w.send(e)
 			}
 		}
-		if o.TimeoutSeconds != nil && *o.TimeoutSeconds < 10 { // two seconds before the end
+		if o.TimeoutSeconds != nil && *o.TimeoutSeconds < 10 { // the bookmark comes two seconds before the end
 			w.send(bookmarkOf(r.kind, s.version, false))
 		}
 	}

@@ -19,10 +19,12 @@ import (
 )
 
 func refused() error {
-	return &url.Error{Op: "Get", URL: "https://10.96.0.1:443", Err: &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}}
+	return &url.Error{Op: "Get", URL: "https://10.96.0.1:443",
+		Err: &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}}
 }
 
-// TestStale proves that each way in which an API server falls silent is noticed, by age alone, and that it passes.
+// TestStale proves that every way in which an API server goes silent is noticed by age alone, and that
+// staleness ends.
 func TestStale(t *testing.T) {
 	gate := make(chan struct{})
 	ways := map[string]struct {
@@ -85,12 +87,12 @@ func TestStale(t *testing.T) {
 				if strings.Contains(name, "hang") {
 					gate = make(chan struct{})
 				}
-				server, told := shop(), &logs{}
-				source := start(t, server, told.to)
+				server, logged := shop(), &logs{}
+				source := start(t, server, logged.to)
 				settled(t, source)
-				after(time.Hour) // idle, without bookmarks: watches begin anew
+				after(time.Hour) // idle, without bookmarks: watches start again
 				stale, changed := source.Stale()
-				if stale || told.count("stale") > 0 {
+				if stale || logged.count("stale") > 0 {
 					t.Fatalf("stale while idle: %+v", source.Status())
 				}
 				way.fail(server)
@@ -101,7 +103,8 @@ func TestStale(t *testing.T) {
 				}
 				stale, changed = source.Stale()
 				status := source.Status()
-				if r := status.Resources[0]; !stale || !r.Stale || r.Age < 3*time.Minute || !strings.Contains(r.Error, way.text) {
+				if r := status.Resources[0]; !stale || !r.Stale || r.Age < 3*time.Minute ||
+					!strings.Contains(r.Error, way.text) {
 					t.Errorf("%v: %+v", stale, r)
 				}
 				if state, ok := source.State(); !ok || !status.Ready || !allowed(t, state, web, db) {
@@ -122,19 +125,20 @@ func TestStale(t *testing.T) {
 						t.Errorf("%+v", r)
 					}
 				}
-				if n := told.count("mirror is stale"); n < 1 || n > len(resources) {
-					t.Errorf("told %d times", n)
+				if n := logged.count("mirror is stale"); n < 1 || n > len(resources) {
+					t.Errorf("logged %d times", n)
 				}
 			})
 		})
 	}
 }
 
-// TestFailuresAreToldOnce proves that failures which come in turns, each with other numbers, are each told once until all is well.
-func TestFailuresAreToldOnce(t *testing.T) {
+// TestFailuresAreLoggedOnce proves that failures which alternate, with other numbers each time, are each
+// logged once until all calls succeed.
+func TestFailuresAreLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		server, told := shop(), &logs{}
-		source := start(t, server, told.to)
+		server, logged := shop(), &logs{}
+		source := start(t, server, logged.to)
 		settled(t, source)
 		outage := func() {
 			for i := range 200 {
@@ -155,20 +159,20 @@ func TestFailuresAreToldOnce(t *testing.T) {
 			after(time.Minute)
 		}
 		outage()
-		first := told.count("can not be followed")
-		if recovered := told.count("is followed again"); first < 2 || first > 6 || recovered != 1 {
-			t.Errorf("failures are told %d times, their end %d times", first, recovered)
+		first := logged.count("cannot follow the cluster")
+		if recovered := logged.count("following the cluster again"); first < 2 || first > 6 || recovered != 1 {
+			t.Errorf("failures are logged %d times, their end %d times", first, recovered)
 		}
 		outage()
-		if again := told.count("can not be followed") - first; again < 2 || again > 6 {
-			t.Errorf("the failures of another outage are told %d times", again)
+		if again := logged.count("cannot follow the cluster") - first; again < 2 || again > 6 {
+			t.Errorf("the failures of another outage are logged %d times", again)
 		}
 	})
 }
 
 func schemaOf(resource string) schema.GroupResource { return schema.GroupResource{Resource: resource} }
 
-// TestNeverStale proves that 0 is never.
+// TestNeverStale proves that 0 means never.
 func TestNeverStale(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := shop()
@@ -185,8 +189,8 @@ func TestNeverStale(t *testing.T) {
 	})
 }
 
-// TestNotMirrored proves that what is missing is told with its remedy, that the source stays not ready, and that it goes on when
-// it is mended.
+// TestNotMirrored proves that a missing resource is reported with its remedy, that the source is not ready,
+// and that it recovers.
 func TestNotMirrored(t *testing.T) {
 	gvr := "the server could not find the requested resource"
 	tests := map[string]struct {
@@ -195,18 +199,23 @@ func TestNotMirrored(t *testing.T) {
 		want        []string
 	}{
 		"both verbs": {"networkpolicies", forbidden("list"), forbidden("watch"), []string{
-			`cannot list and watch resource "networkpolicies.networking.k8s.io"`, "grant verbs list and watch on networkpolicies.networking.k8s.io to the ServiceAccount", "deploy/"}},
-		"list": {"pods", forbidden("list"), fmt.Errorf("down"), []string{`cannot list resource "pods"`, "grant verb list on pods to the ServiceAccount"}},
-		"unknown kind": {"endpointslices", apierrors.NewGenericServerResponse(404, "list", schemaOf("endpointslices"), "", "", 0, true), apierrors.NewGenericServerResponse(404, "watch", schemaOf("endpointslices"), "", "", 0, true),
+			`cannot list and watch resource "networkpolicies.networking.k8s.io"`,
+			"grant verbs list and watch on networkpolicies.networking.k8s.io to the ServiceAccount", "deploy/"}},
+		"list": {"pods", forbidden("list"), fmt.Errorf("down"),
+			[]string{`cannot list resource "pods"`, "grant verb list on pods to the ServiceAccount"}},
+		"unknown kind": {"endpointslices",
+			apierrors.NewGenericServerResponse(404, "list", schemaOf("endpointslices"), "", "", 0, true),
+			apierrors.NewGenericServerResponse(404, "watch", schemaOf("endpointslices"), "", "", 0, true),
 			[]string{"does not know discovery.k8s.io/v1", gvr}},
-		"credentials": {"nodes", apierrors.NewUnauthorized("Unauthorized"), apierrors.NewUnauthorized("Unauthorized"), []string{"does not accept the credentials", "renew"}},
+		"credentials": {"nodes", apierrors.NewUnauthorized("Unauthorized"),
+			apierrors.NewUnauthorized("Unauthorized"), []string{"does not accept the credentials", "renew"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				server, told := shop(), &logs{}
+				server, logged := shop(), &logs{}
 				server.fault(test.resource, func(f *faults) { f.list, f.watch = test.list, test.watch })
-				source := start(t, server, told.to)
+				source := start(t, server, logged.to)
 				after(10 * time.Minute)
 				status := source.Status()
 				if _, ok := source.State(); ok || status.Ready {
@@ -228,8 +237,9 @@ func TestNotMirrored(t *testing.T) {
 						t.Errorf("%+v", r)
 					}
 				}
-				if n, all := told.count("can not be followed"), told.count("Failed to watch"); n < 1 || n > 2 || all > 0 {
-					t.Errorf("told %d times, and %d by client-go", n, all)
+				if n, all := logged.count("cannot follow the cluster"), logged.count("Failed to watch"); n < 1 || n > 2 ||
+					all > 0 {
+					t.Errorf("logged %d times, and %d by client-go", n, all)
 				}
 				server.fault(test.resource, func(f *faults) { f.list, f.watch = nil, nil })
 				after(time.Minute)
@@ -242,7 +252,8 @@ func TestNotMirrored(t *testing.T) {
 	}
 }
 
-// TestPollingWithoutWatch proves that a cluster which may be listed and not watched is followed, if slowly, and told so.
+// TestPollingWithoutWatch proves that a cluster that may be listed but not watched is mirrored slowly, with a
+// failure in the status.
 func TestPollingWithoutWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := shop()
@@ -255,13 +266,15 @@ func TestPollingWithoutWatch(t *testing.T) {
 		if state := settled(t, source); !allowed(t, state, job, db) {
 			t.Error("not followed")
 		}
-		if r := source.Status().Resources[2]; !strings.Contains(r.Error, "grant verb watch on networkpolicies") || r.Stale {
+		if r := source.Status().Resources[2]; !strings.Contains(r.Error, "grant verb watch on networkpolicies") ||
+			r.Stale {
 			t.Errorf("%+v", r)
 		}
 	})
 }
 
-// TestEndAnyTime ends a source at many moments of syncs that go wrong in every way. The bubble fails when a goroutine stays.
+// TestEndAnyTime ends a source at many moments of syncs with every kind of fault. The bubble fails if a
+// goroutine stays.
 func TestEndAnyTime(t *testing.T) {
 	never := make(chan struct{})
 	ways := []func(*faults){
@@ -275,7 +288,8 @@ func TestEndAnyTime(t *testing.T) {
 		func(f *faults) { f.mute = true },
 	}
 	for i, way := range ways {
-		for _, d := range []time.Duration{0, time.Millisecond, time.Second, 10 * time.Second, 31 * time.Second, 2*time.Minute + time.Second, time.Hour} {
+		for _, d := range []time.Duration{0, time.Millisecond, time.Second, 10 * time.Second, 31 * time.Second,
+			2*time.Minute + time.Second, time.Hour} {
 			t.Run(fmt.Sprint(i, " ", d), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					if i == 1 {

@@ -11,11 +11,11 @@ import (
 // Status implements [mirror.Source].
 func (s *Source) Status() mirror.Status {
 	status := mirror.Status{
-		Source: "cluster " + s.name, Ready: s.present.Load().Snapshot != nil, Problems: s.feed.wrong(),
+		Source: "cluster " + s.name, Ready: s.present.Load().Snapshot != nil, Problems: s.feed.allProblems(),
 		OnlyNamespace: s.namespace, Unmodelled: slices.Clone(*s.unmodelled.Load()),
 	}
 	for _, r := range s.resources {
-		objects, listed := s.feed.counted(r.index)
+		objects, listed := s.feed.counts(r.index)
 		age := r.age()
 		r.mu.Lock()
 		failure := r.failureLocked()
@@ -31,15 +31,15 @@ func (s *Source) Status() mirror.Status {
 
 func (s *Source) tooOld(age time.Duration) bool { return s.maxStaleness > 0 && age > s.maxStaleness }
 
-// Stale tells whether some resource is stale, and gives a channel that is closed when that changes.
+// Stale implements [mirror.Source]. The state is stale if any resource is.
 func (s *Source) Stale() (stale bool, changed <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.stale, s.staleChanged
 }
 
-// attend keeps the answer of Stale right, until the context ends.
-func (s *Source) attend(ctx context.Context) {
+// watchStaleness updates the result of Stale until the context ends.
+func (s *Source) watchStaleness(ctx context.Context) {
 	if s.maxStaleness == 0 {
 		return
 	}
@@ -52,7 +52,7 @@ func (s *Source) attend(ctx context.Context) {
 		case <-timer.C:
 		case <-s.lifeSign:
 		}
-		// Signs of life are told from before ages are read: none is lost in between.
+		// The hint is set before ages are read, so that no sign of life is lost in between.
 		s.staleHint.Store(true)
 		var oldest time.Duration
 		for _, r := range s.resources {
@@ -82,14 +82,14 @@ func (s *Source) setStale(stale bool) {
 	}
 	for _, r := range s.resources {
 		if age := r.age(); s.tooOld(age) {
-			s.log.Warn("cluster mirror is stale: the API server tells nothing any more", "resource", r.Qualified(), "age", age,
-				"limit", s.maxStaleness)
+			s.log.Warn("cluster mirror is stale: the API server has gone silent", "resource", r.Qualified(),
+				"age", age, "limit", s.maxStaleness)
 		}
 	}
 }
 
-// signOfLife has Stale looked at again, where it holds.
-func (s *Source) signOfLife() {
+// signalLife wakes watchStaleness if the mirror is stale.
+func (s *Source) signalLife() {
 	if !s.staleHint.Load() {
 		return
 	}

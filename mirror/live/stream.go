@@ -12,57 +12,59 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// listSilence is how long a list that comes by watch may rest between objects. Servers that know no such lists send what
-// there is, and never say that it was all.
+// listSilence is how long a list by watch may pause between objects. Servers without such lists send the
+// objects but never mark the end.
 const listSilence = 30 * time.Second
 
-// streamBuffer is how many events may wait for the reflector: it and the decoder work side by side, without a switch between them
-// for each event.
+// streamBuffer is how many events may wait for the reflector. It lets the reflector and the decoder run in
+// parallel, without a goroutine switch for each event.
 const streamBuffer = 64
 
-// streamEnd is how a list that comes by watch ends.
+// A streamEnd is how a list by watch ends.
 type streamEnd uint8
 
 const (
-	// streamWhole: its end was told.
+	// streamWhole means that the end was marked.
 	streamWhole streamEnd = iota
-	// streamCut: the connection ended before.
+	// streamCut means that the connection ended first.
 	streamCut
-	// streamEndless: nothing more came, not even the end.
+	// streamEndless means that nothing more came, not even the mark of the end.
 	streamEndless
 )
 
-// stream is a watch whose objects are items, and which notes every sign of life.
+// A stream is a watch of trimmed objects that records every sign of life.
 type stream struct {
 	resource *resource
 	inner    watch.Interface
 	cancel   context.CancelFunc
-	ended    <-chan struct{} // when all is over
+	ended    <-chan struct{} // closed when the source ends
 	out      chan watch.Event
 	stop     chan struct{}
 	once     sync.Once
 
-	// Of the goroutine that relays:
-	cutter cutter
-	lists  bool // the end of the list is not told yet
+	// Used by the goroutine of relay only:
+	trimmer trimmer
+	lists   bool // the end of the list has not come yet
 }
 
-func newStream(ctx context.Context, r *resource, inner watch.Interface, cancel context.CancelFunc, lists bool) *stream {
+func newStream(ctx context.Context, r *resource, inner watch.Interface, cancel context.CancelFunc,
+	lists bool) *stream {
 	s := &stream{
 		resource: r, inner: inner, cancel: cancel, ended: ctx.Done(), lists: lists,
-		out: make(chan watch.Event, streamBuffer), stop: make(chan struct{}), cutter: cutter{r.Kind, encoder{secret: r.secret}},
+		out: make(chan watch.Event, streamBuffer), stop: make(chan struct{}),
+		trimmer: trimmer{r.Kind, encoder{secret: r.secret}},
 	}
 	go s.relay()
 	return s
 }
 
-// ResultChan is of [watch.Interface].
+// ResultChan implements [watch.Interface].
 func (s *stream) ResultChan() <-chan watch.Event { return s.out }
 
-// Stop is of [watch.Interface].
+// Stop implements [watch.Interface].
 func (s *stream) Stop() { s.once.Do(func() { close(s.stop) }) }
 
-// relay hands on events until either side ends, or too long nothing comes.
+// relay passes events on until either side ends or no event comes for too long.
 func (s *stream) relay() {
 	defer close(s.out)
 	defer s.cancel()
@@ -76,7 +78,7 @@ func (s *stream) relay() {
 		case <-s.ended:
 			return
 		case <-silence.C:
-			s.silent()
+			s.handleSilence()
 			return
 		case event, ok := <-s.inner.ResultChan():
 			if !ok {
@@ -85,12 +87,12 @@ func (s *stream) relay() {
 				}
 				return
 			}
-			// Bookmarks do not prolong a list: its end is one.
+			// Bookmarks inside a list prove nothing, except the one that marks its end.
 			proof := !s.lists || event.Type != watch.Bookmark || endsList(event)
 			if proof {
-				s.hear(event)
+				s.recordEvent(event)
 			}
-			if !s.hand(s.cut(event)) {
+			if !s.deliver(s.trim(event)) {
 				return
 			}
 			if proof {
@@ -100,8 +102,8 @@ func (s *stream) relay() {
 	}
 }
 
-// hand gives an event to the reflector, which may take its time; false when that has ended.
-func (s *stream) hand(event watch.Event) bool {
+// deliver blocks until the reflector takes the event. It returns false if the reflector has ended.
+func (s *stream) deliver(event watch.Event) bool {
 	select {
 	case s.out <- event:
 		return true
@@ -111,8 +113,8 @@ func (s *stream) hand(event watch.Event) bool {
 	return false
 }
 
-// patience is how long nothing may come. Bookmarks come every minute where the API server knows them. Where it does not,
-// beginning the watch anew proves that it lives.
+// patience returns how long to wait for an event. API servers send a bookmark every minute. For those that do
+// not, a new watch proves that they are alive.
 func (s *stream) patience() time.Duration {
 	if s.lists {
 		return listSilence
@@ -124,44 +126,47 @@ func (s *stream) patience() time.Duration {
 	return max(limit*2/3, 2*time.Second)
 }
 
-// silent ends a watch in which nothing comes any more. The reflector goes on from where it is, or lists plainly.
-func (s *stream) silent() {
+// handleSilence handles a watch that has gone silent. A watch resumes where it stopped; a list by watch falls
+// back to a plain one.
+func (s *stream) handleSilence() {
 	if !s.lists {
 		return
 	}
 	s.resource.streamEnded(streamEndless)
-	status := apierrors.NewInternalError(fmt.Errorf("the list by watch has no end: nothing came for %v", listSilence)).Status()
-	s.hand(watch.Event{Type: watch.Error, Object: &status})
+	status := apierrors.NewInternalError(
+		fmt.Errorf("the list by watch has no end: nothing came for %v", listSilence)).Status()
+	s.deliver(watch.Event{Type: watch.Error, Object: &status})
 }
 
-// hear notes what an event proves.
-func (s *stream) hear(event watch.Event) {
+// recordEvent records what an event proves.
+func (s *stream) recordEvent(event watch.Event) {
 	if event.Type == watch.Error {
-		s.hearError(apierrors.FromObject(event.Object))
+		s.recordError(apierrors.FromObject(event.Object))
 		return
 	}
-	s.resource.alive()
+	s.resource.markAlive()
 	if !s.lists {
 		return
 	}
-	s.resource.recovered(verbList, verbWatch)
+	s.resource.recordSuccess(verbList, verbWatch)
 	if endsList(event) {
 		s.lists = false
 		s.resource.streamEnded(streamWhole)
 	}
 }
 
-// hearError notes an error, unless it is that all is over, or a lost history: then the reflector lists, as it should.
-func (s *stream) hearError(err error) {
+// recordError records an error. At the end of the source it does nothing. A lost history is no failure: the
+// reflector lists again.
+func (s *stream) recordError(err error) {
 	select {
 	case <-s.ended:
 		return
 	default:
 	}
 	if historyLost(err) {
-		s.resource.listsAnew(err)
+		s.resource.logRelist(err)
 	} else {
-		s.resource.failed(verbWatch, err)
+		s.resource.recordFailure(verbWatch, err)
 	}
 }
 
@@ -173,23 +178,23 @@ func endsList(event watch.Event) bool {
 	return err == nil && m.GetAnnotations()[metav1.InitialEventsAnnotationKey] == "true"
 }
 
-// cut makes the event's object an item. Of a deleted object the name is enough.
-func (s *stream) cut(event watch.Event) watch.Event {
-	var i *item
+// trim replaces the event's object with a trimmed one. Of a deleted object it keeps only the name.
+func (s *stream) trim(event watch.Event) watch.Event {
+	var i *trimmed
 	var err error
 	switch event.Type {
 	case watch.Added, watch.Modified:
-		i, err = s.cutter.cut(event.Object)
+		i, err = s.trimmer.trim(event.Object)
 	case watch.Deleted:
 		var m metav1.Object
 		if m, err = meta.Accessor(event.Object); err == nil {
-			i = &item{object: s.resource.Empty(m.GetNamespace(), m.GetName()), version: m.GetResourceVersion()}
+			i = &trimmed{object: s.resource.Empty(m.GetNamespace(), m.GetName()), version: m.GetResourceVersion()}
 		}
 	case watch.Bookmark, watch.Error:
 		return event
 	}
-	if err != nil { // the reflector lists, so that nothing is missed
-		s.resource.failed(verbWatch, err)
+	if err != nil { // the error makes the reflector list again, so nothing is missed
+		s.resource.recordFailure(verbWatch, err)
 		status := apierrors.NewInternalError(err).Status()
 		return watch.Event{Type: watch.Error, Object: &status}
 	}

@@ -23,7 +23,7 @@ import (
 
 var resources = []string{"pods", "namespaces", "networkpolicies", "nodes", "services", "endpointslices"}
 
-// orders gives every order of the resources.
+// orders returns every order of the resources.
 func orders(list []string) [][]string {
 	if len(list) <= 1 {
 		return [][]string{list}
@@ -38,8 +38,8 @@ func orders(list []string) [][]string {
 	return all
 }
 
-// TestNothingBeforeEveryResource proves S26: whatever the order in which resources are listed, there is no state before the last,
-// and the first has all.
+// TestNothingBeforeEveryResource proves S26: in whatever order resources are listed, there is no state before
+// the last list, and the first state has all.
 func TestNothingBeforeEveryResource(t *testing.T) {
 	for _, order := range orders(resources) {
 		synctest.Test(t, func(t *testing.T) {
@@ -61,7 +61,9 @@ func TestNothingBeforeEveryResource(t *testing.T) {
 				_, err := source.Wait(ctx, "")
 				lag, ok := errors.AsType[*mirror.LagError](err)
 				missing := slices.Clone(order[i:])
-				slices.SortFunc(missing, func(a, b string) int { return slices.Index(resources, a) - slices.Index(resources, b) })
+				slices.SortFunc(missing, func(a, b string) int {
+					return slices.Index(resources, a) - slices.Index(resources, b)
+				})
 				if !ok || !slices.Equal(lag.Resources, missing) || !errors.Is(err, context.Canceled) {
 					t.Fatalf("%v: waiting without %v: %v", order, missing, err)
 				}
@@ -69,7 +71,8 @@ func TestNothingBeforeEveryResource(t *testing.T) {
 			}
 			<-source.Ready()
 			state := settled(t, source)
-			if n := state.Snapshot.Counts(); n.Pods != 3 || n.Policies != 1 || n.Namespaces != 2 || n.Nodes != 1 || state.Snapshot.Revision() != 1 {
+			if n := state.Snapshot.Counts(); n.Pods != 3 || n.Policies != 1 || n.Namespaces != 2 || n.Nodes != 1 ||
+				state.Snapshot.Revision() != 1 {
 				t.Fatalf("%v: %+v at revision %d", order, n, state.Snapshot.Revision())
 			}
 			if !allowed(t, state, web, db) || allowed(t, state, job, db) {
@@ -84,7 +87,7 @@ func TestNothingBeforeEveryResource(t *testing.T) {
 	}
 }
 
-// TestHowListsCome proves that each way in which a server gives its first list works.
+// TestHowListsCome proves that every way of sending the first list works.
 func TestHowListsCome(t *testing.T) {
 	ways := map[string]func(*faults){
 		"by watch":                             func(*faults) {},
@@ -112,7 +115,8 @@ func TestHowListsCome(t *testing.T) {
 				if state := settled(t, source); allowed(t, state, web, db) || !allowed(t, state, job, db) {
 					t.Error("the change is not seen")
 				}
-				// The second list comes the same way, and at once where it is known that lists by watch do not end.
+				// The second list comes the same way. It comes at once if lists by watch are known not to
+				// end.
 				server.compact("pods")
 				after(20 * time.Second)
 				for _, r := range source.Status().Resources {
@@ -128,49 +132,50 @@ func TestHowListsCome(t *testing.T) {
 	}
 }
 
-// TestHangIsForgotten proves that one list by watch which rested without an end is no reason to do without them for ever: plain ones
-// take more memory.
+// TestHangIsForgotten proves that a single list by watch without an end does not disable them for ever: plain
+// lists take more memory.
 func TestHangIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		server, told := shop(), &logs{}
+		server, logged := shop(), &logs{}
 		server.fault("pods", func(f *faults) { f.endless = true })
-		source := start(t, server, told.to)
+		source := start(t, server, logged.to)
 		after(time.Minute)
 		settled(t, source)
 		server.fault("pods", func(f *faults) { f.endless, f.list = false, forbidden("list") })
 		for range 3 {
-			listed := told.count("cluster listed")
+			listed := logged.count("cluster listed")
 			server.compact("pods")
 			after(10 * time.Second)
-			if told.count("cluster listed") != listed+1 {
+			if logged.count("cluster listed") != listed+1 {
 				t.Fatalf("Pods were not listed by watch: %+v", source.Status().Resources[0])
 			}
 		}
-		if told.count("never ends a list") > 0 {
-			t.Error("it is told that lists never end")
+		if logged.count("never ends lists") > 0 {
+			t.Error("it is logged that lists never end")
 		}
 		server.fault("pods", func(f *faults) { f.endless, f.list = true, nil })
 		server.compact("pods")
 		after(time.Minute)
 		server.compact("pods")
 		after(time.Minute)
-		if n := told.count("never ends a list"); n != 1 {
-			t.Errorf("it is told %d times that lists never end, want once they did not twice in a row", n)
+		if n := logged.count("never ends lists"); n != 1 {
+			t.Errorf("that lists never end is logged %d times, want once", n)
 		}
-		listed := told.count("cluster listed")
+		listed := logged.count("cluster listed")
 		server.compact("pods")
 		after(10 * time.Second)
-		if told.count("cluster listed") != listed+1 {
+		if logged.count("cluster listed") != listed+1 {
 			t.Error("a list by watch is waited for though none ends here")
 		}
 	})
 }
 
 func forbidden(verb string) error {
-	return apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "", fmt.Errorf("User \"netpold\" cannot %s", verb))
+	return apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "",
+		fmt.Errorf("User \"netpold\" cannot %s", verb))
 }
 
-// TestListAgain proves S26 and S7: after a lost history the state is replaced by its differences, in one snapshot.
+// TestListAgain proves S26 and S7: after a lost history the differences are applied in one snapshot.
 func TestListAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := shop()
@@ -214,11 +219,12 @@ func TestListAgain(t *testing.T) {
 	})
 }
 
-// TestListAgainNeverEmpties has a reader look all the time.
+// TestListAgainNeverEmpties proves that a concurrent reader never sees a state without the objects.
 func TestListAgainNeverEmpties(t *testing.T) {
 	server := shop()
 	for i := range 500 {
-		server.apply(pod("shop", fmt.Sprint("x", i), fmt.Sprintf("10.1.%d.%d", i/250, i%250+1), labels("app", "web")))
+		server.apply(pod("shop", fmt.Sprint("x", i), fmt.Sprintf("10.1.%d.%d", i/250, i%250+1),
+			labels("app", "web")))
 	}
 	source := start(t, server)
 	<-source.Ready()
@@ -256,13 +262,14 @@ func TestListAgainNeverEmpties(t *testing.T) {
 	}
 }
 
-// TestAnotherPast proves that a server which came back with another past is found out, whatever its resource versions are.
+// TestAnotherPast proves that a server that comes back with another history is detected, whatever its
+// resource versions.
 func TestAnotherPast(t *testing.T) {
 	tests := map[string]struct {
 		version  int
 		restored bool
 		churn    int
-		unknown  bool // which cluster it is can not be known at first
+		unknown  bool // the cluster cannot be identified at first
 	}{
 		"empty, versions behind":                    {10, false, 0, false},
 		"empty, versions have just passed":          {98, false, 2, false},
@@ -281,7 +288,7 @@ func TestAnotherPast(t *testing.T) {
 				}
 				source := start(t, server)
 				old := settled(t, source)
-				after(10 * time.Second) // watches that end at once are followed by a list anyway
+				after(10 * time.Second) // a list follows watches that end at once anyway
 				server.faultAll(func(f *faults) { f.list, f.watch = refused(), refused() })
 				server.reset(test.version, test.restored)
 				server.apply(pod("shop", "web", "10.0.0.7", labels("app", "web")))
@@ -310,7 +317,8 @@ func TestAnotherPast(t *testing.T) {
 	}
 }
 
-// TestAddressReused proves S7: a Pod's address goes to the newest Pod, though the old one's deletion comes later.
+// TestAddressReused proves S7: an address belongs to the newest Pod, although the deletion of the old one
+// comes later.
 func TestAddressReused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := shop()
@@ -329,13 +337,14 @@ func TestAddressReused(t *testing.T) {
 	})
 }
 
-// TestFinishedPods proves S6 and S24: they are known by name and workload, and have no address.
+// TestFinishedPods proves S6 and S24: finished Pods are known by name and workload, and have no address.
 func TestFinishedPods(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := shop()
 		yes := true
 		p := pod("shop", "job", job, labels("app", "job"))
-		p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: "once", Controller: &yes}}
+		p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: "once",
+			Controller: &yes}}
 		p.Status.Phase = corev1.PodSucceeded
 		server.apply(p)
 		server.apply(allow("shop", "only-web", labels("app", "job")))
@@ -356,7 +365,8 @@ func TestFinishedPods(t *testing.T) {
 	})
 }
 
-// TestNothingToDecide proves that a change which decisions can not see makes no snapshot, and is waited for all the same.
+// TestNothingToDecide proves that a change that no verdict depends on makes no snapshot, but its token is
+// reached.
 func TestNothingToDecide(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := shop()
@@ -375,11 +385,12 @@ func TestNothingToDecide(t *testing.T) {
 	})
 }
 
-// TestWrongPolicy proves S23: the bad entry matches nothing, the policy isolates, and it is told once.
+// TestWrongPolicy proves S23: the invalid entry matches nothing, the policy isolates, and the problem is
+// logged once.
 func TestWrongPolicy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		server, told := shop(), &logs{}
-		source := start(t, server, told.to)
+		server, logged := shop(), &logs{}
+		source := start(t, server, logged.to)
 		settled(t, source)
 		wrong := allow("shop", "only-web", labels("app", "no such value!"))
 		server.apply(wrong)
@@ -387,15 +398,16 @@ func TestWrongPolicy(t *testing.T) {
 			t.Error("open")
 		}
 		problems := source.Status().Problems
-		if len(problems) != 1 || problems[0].Name != "only-web" || problems[0].Warning || !strings.Contains(problems[0].Field, "spec.ingress[0].from[0]") {
+		if len(problems) != 1 || problems[0].Name != "only-web" || problems[0].Warning ||
+			!strings.Contains(problems[0].Field, "spec.ingress[0].from[0]") {
 			t.Errorf("%v", problems)
 		}
 		wrong.Annotations = labels("seen", "now")
 		server.apply(wrong)
 		server.compact("networkpolicies")
 		after(time.Minute)
-		if n := told.count("wrong in the cluster"); n != 1 {
-			t.Errorf("told %d times", n)
+		if n := logged.count("problem in the cluster"); n != 1 {
+			t.Errorf("logged %d times", n)
 		}
 		server.apply(allow("shop", "only-web", labels("app", "web")))
 		if state := settled(t, source); !allowed(t, state, web, db) || source.Status().Problems != nil {

@@ -13,17 +13,19 @@ import (
 )
 
 const (
-	// tokenKind keeps tokens apart from those of other mirrors, tokenFormat from those of other times.
+	// tokenKind distinguishes tokens from those of other mirrors, tokenFormat from those of other versions of
+	// netpold.
 	tokenKind   = 'l'
 	tokenFormat = 1
 	// manifestsKind begins the tokens of manifests.
 	manifestsKind = 'm'
-	// maxVersionLength is more digits than any resource version has.
+	// maxVersionLength is more than the number of digits of any resource version.
 	maxVersionLength = 64
 )
 
-// TokenFor returns the token of any state that holds an object of a resource, such as "networkpolicies", at a resource
-// version, as kubectl prints it in the object's metadata.
+// TokenFor returns a token that is reached by every state with an object at a resource version or later.
+// resource is plural, such as "networkpolicies". kubectl prints the resource version in the object's
+// metadata.
 func TokenFor(resource, resourceVersion string) (string, error) {
 	_, r, ok := kindOf(resource)
 	if !ok {
@@ -31,17 +33,20 @@ func TokenFor(resource, resourceVersion string) (string, error) {
 		for _, k := range convert.Kinds() {
 			names = append(names, k.Resource)
 		}
-		return "", fmt.Errorf("resource %q plays no part in decisions: give one of %s", resource, strings.Join(names, ", "))
+		return "", fmt.Errorf("resource %q plays no part in decisions: give one of %s", resource,
+			strings.Join(names, ", "))
 	}
 	if _, ok := compareVersions(resourceVersion, ""); !ok {
-		return "", fmt.Errorf("resource version %q of %s is none: give metadata.resourceVersion of an object as the API server printed it", resourceVersion, resource)
+		return "", fmt.Errorf("resource version %q of %s is none: give metadata.resourceVersion of an object as "+
+			"the API server printed it", resourceVersion, resource)
 	}
 	var p positions
 	p[r] = resourceVersion
 	return p.token(), nil
 }
 
-// MergeTokens returns the token of any state that is not older than each of the tokens. Its error is of [Source.Wait].
+// MergeTokens returns a token that is reached when all of the tokens are. It returns the errors of
+// [Source.Wait].
 func MergeTokens(tokens ...string) (string, error) {
 	var all positions
 	for _, t := range tokens {
@@ -58,7 +63,8 @@ func MergeTokens(tokens ...string) (string, error) {
 	return all.token(), nil
 }
 
-// compareVersions compares two resource versions of one resource; the empty one is the oldest. False where the first is none.
+// compareVersions compares two resource versions of one resource; an empty b is the oldest. It returns false
+// if a is no resource version.
 func compareVersions(a, b string) (int, bool) {
 	if b == "" {
 		b = "1"
@@ -70,7 +76,7 @@ func compareVersions(a, b string) (int, bool) {
 	return newer, err == nil
 }
 
-// token writes resource versions down: for each its resource's number, from 1, its length and its digits.
+// token encodes resource versions: for each the number of its resource, from 1, its length and its digits.
 func (p positions) token() string {
 	b := []byte{tokenKind, tokenFormat}
 	for i, version := range p {
@@ -97,7 +103,8 @@ func parseToken(s string) (positions, error) {
 	}
 	switch {
 	case b[0] == manifestsKind:
-		return positions{}, fmt.Errorf("%w: it names a state of manifests, and this is a running cluster", mirror.ErrTokenUnknown)
+		return positions{}, fmt.Errorf("%w: it names a state of manifests, and this is a running cluster",
+			mirror.ErrTokenUnknown)
 	case b[0] == tokenKind && b[1] != tokenFormat:
 		return positions{}, fmt.Errorf("%w: it is of another version of netpold", mirror.ErrTokenUnknown)
 	case b[0] != tokenKind:
@@ -117,7 +124,7 @@ func parseToken(s string) (positions, error) {
 	return p, nil
 }
 
-// ahead are the resources in which p is newer than q.
+// ahead returns the resources in which p is newer than q.
 func (p positions) ahead(q positions) []resourceIndex {
 	var list []resourceIndex
 	for i := range p {

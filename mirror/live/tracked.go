@@ -15,8 +15,8 @@ import (
 	"k8s.io/client-go/util/watchlist"
 )
 
-// answerTimeout is how long a list may take, and how long the API server may take to begin a watch. It is twice what API
-// servers grant themselves for a list.
+// answerTimeout limits a list and the start of a watch. It is twice the limit that API servers have for a
+// list.
 const answerTimeout = 2 * time.Minute
 
 var (
@@ -25,25 +25,25 @@ var (
 	errNoDeadline = errors.New("nothing is called without a context")
 )
 
-// tracked makes a resource's calls to the API server, and notes what becomes of them.
+// A tracked makes a resource's calls to the API server and records how they end.
 type tracked struct {
 	resource *resource
 	inner    cache.ListerWatcherWithContext
 	plain    cache.ListerWatcher
 }
 
-// List is of [cache.ListerWatcher]; reflectors call ListWithContext.
+// List implements [cache.ListerWatcher]; reflectors call ListWithContext.
 func (*tracked) List(metav1.ListOptions) (runtime.Object, error) { return nil, errNoDeadline }
 
-// Watch is of [cache.ListerWatcher]; reflectors call WatchWithContext.
+// Watch implements [cache.ListerWatcher]; reflectors call WatchWithContext.
 func (*tracked) Watch(metav1.ListOptions) (watch.Interface, error) { return nil, errNoDeadline }
 
-// IsWatchListSemanticsUnSupported tells client-go whether the first list may come by watch.
+// IsWatchListSemanticsUnSupported reports to client-go whether lists by watch are impossible.
 func (t *tracked) IsWatchListSemanticsUnSupported() bool {
 	return watchlist.DoesClientNotSupportWatchListSemantics(t.plain)
 }
 
-// ListWithContext lists, and cuts the objects of each page.
+// ListWithContext implements [cache.ListerWatcherWithContext]. It lists trimmed objects.
 func (t *tracked) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 	bounded, cancel := context.WithTimeoutCause(ctx, answerTimeout, errNoAnswer)
 	defer cancel()
@@ -52,28 +52,28 @@ func (t *tracked) ListWithContext(ctx context.Context, options metav1.ListOption
 	}
 	list, err := t.inner.ListWithContext(bounded, options)
 	if err != nil {
-		return nil, t.failed(ctx, bounded, verbList, err)
+		return nil, t.recordFailure(ctx, bounded, verbList, err)
 	}
-	items, err := t.cut(list)
+	items, err := t.trim(list)
 	if err != nil {
-		return nil, t.failed(ctx, bounded, verbList, err)
+		return nil, t.recordFailure(ctx, bounded, verbList, err)
 	}
-	t.resource.alive()
-	t.resource.recovered(verbList)
+	t.resource.markAlive()
+	t.resource.recordSuccess(verbList)
 	return items, nil
 }
 
-func (t *tracked) cut(list runtime.Object) (*itemList, error) {
+func (t *tracked) trim(list runtime.Object) (*trimmedList, error) {
 	listMeta, err := meta.ListAccessor(list)
 	if err != nil {
 		return nil, fmt.Errorf("the answer is no list: %w", err)
 	}
-	c := cutter{t.resource.Kind, encoder{secret: t.resource.secret}}
-	to := &itemList{Items: make([]runtime.Object, 0, meta.LenList(list))}
+	c := trimmer{t.resource.Kind, encoder{secret: t.resource.secret}}
+	to := &trimmedList{Items: make([]runtime.Object, 0, meta.LenList(list))}
 	to.ResourceVersion, to.Continue = listMeta.GetResourceVersion(), listMeta.GetContinue()
 	to.RemainingItemCount = listMeta.GetRemainingItemCount()
 	err = meta.EachListItem(list, func(o runtime.Object) error {
-		i, err := c.cut(o)
+		i, err := c.trim(o)
 		if err != nil {
 			return err
 		}
@@ -83,7 +83,7 @@ func (t *tracked) cut(list runtime.Object) (*itemList, error) {
 	return to, err
 }
 
-// WatchWithContext begins a watch, whose objects are cut.
+// WatchWithContext implements [cache.ListerWatcherWithContext]. It watches trimmed objects.
 func (t *tracked) WatchWithContext(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 	lists := options.SendInitialEvents != nil && *options.SendInitialEvents
 	if lists && !t.resource.mayStream() {
@@ -93,15 +93,16 @@ func (t *tracked) WatchWithContext(ctx context.Context, options metav1.ListOptio
 	if err != nil {
 		return nil, err
 	}
-	if !lists { // else the objects are the proof
-		t.resource.alive()
-		t.resource.recovered(verbWatch)
+	if !lists { // in a list by watch the objects are the proof
+		t.resource.markAlive()
+		t.resource.recordSuccess(verbWatch)
 	}
 	return newStream(ctx, t.resource, w, cancel, lists), nil
 }
 
-// open begins a watch that cancel ends. The context governs the whole watch, and its beginning is bounded.
-func (t *tracked) open(ctx context.Context, options metav1.ListOptions, lists bool) (watch.Interface, context.CancelFunc, error) {
+// open starts a watch, within answerTimeout. The watch ends with ctx or by the returned function.
+func (t *tracked) open(ctx context.Context, options metav1.ListOptions,
+	lists bool) (watch.Interface, context.CancelFunc, error) {
 	bounded, cancel := context.WithCancelCause(ctx)
 	late := time.AfterFunc(answerTimeout, func() { cancel(errNoAnswer) })
 	if lists {
@@ -118,15 +119,15 @@ func (t *tracked) open(ctx context.Context, options metav1.ListOptions, lists bo
 		}
 	}
 	if err != nil {
-		err = t.failed(ctx, bounded, verbWatch, err)
+		err = t.recordFailure(ctx, bounded, verbWatch, err)
 		cancel(nil)
 		return nil, nil, err
 	}
 	return w, func() { cancel(nil) }, nil
 }
 
-// failed notes an error, unless all is over, and gives it back with its cause.
-func (t *tracked) failed(ctx, bounded context.Context, v verb, err error) error {
+// recordFailure records an error and returns it, or its cause. At the end of the source it records nothing.
+func (t *tracked) recordFailure(ctx, bounded context.Context, v verb, err error) error {
 	if ctx.Err() != nil {
 		return err
 	}
@@ -134,17 +135,17 @@ func (t *tracked) failed(ctx, bounded context.Context, v verb, err error) error 
 		err = errNoAnswer
 	}
 	if c := t.resource.source.client; c != nil && apierrors.IsUnauthorized(err) {
-		c.renewal.refused()
+		c.renewal.handleRefusal()
 	}
 	switch {
 	case historyLost(err):
-		t.resource.listsAnew(err)
-	case v == verbWatch && apierrors.IsInvalid(err): // its way to ask for a list
+		t.resource.logRelist(err)
+	case v == verbWatch && apierrors.IsInvalid(err): // client-go lists then
 	default:
-		t.resource.failed(v, err)
+		t.resource.recordFailure(v, err)
 	}
 	return err
 }
 
-// historyLost tells whether the API server cannot say any more what happened since (410).
+// historyLost reports whether the API server has no history since the resource version any more (410).
 func historyLost(err error) bool { return apierrors.IsResourceExpired(err) || apierrors.IsGone(err) }

@@ -18,24 +18,25 @@ import (
 	"github.com/netpold/netpold/mirror"
 )
 
-// Kinds that decide traffic and that netpold does not model are found by discovery, which needs no right. Their objects are
-// counted by their metadata alone. Without the right to list them the kind alone is known.
+// Kinds that decide traffic and that netpold does not model are found by discovery, which needs no rights.
+// Their objects are counted by metadata only. Without the right to list them only the kind is known.
 
 const (
 	// unmodelledInterval is how often the kinds are looked for.
 	unmodelledInterval = 2 * time.Minute
-	// unmodelledTimeout bounds one look. The first state waits for the first look, so that answers have its note.
+	// unmodelledTimeout limits one look. The first state waits for the first look, so that answers have its
+	// note.
 	unmodelledTimeout = 10 * time.Second
-	// unmodelledPage is how many objects one answer of the API server may have.
+	// unmodelledPage limits the objects in one answer of the API server.
 	unmodelledPage = 500
 )
 
-// unmodelledSeeker looks for kinds that netpold does not model.
+// An unmodelledSeeker looks for kinds that netpold does not model.
 type unmodelledSeeker struct {
-	// discovery asks what is served. client-go has a package for that, with the whole of OpenAPI behind it.
+	// discovery calls the discovery API. client-go has a package for that, but it depends on all of OpenAPI.
 	discovery rest.Interface
 	metadata  metadata.Interface
-	// namespace is the one that is mirrored; empty for all.
+	// namespace is the one mirrored namespace; empty for all.
 	namespace string
 }
 
@@ -45,10 +46,12 @@ func newUnmodelledSeeker(c *client, namespace string) (*unmodelledSeeker, error)
 	if err != nil {
 		return nil, err
 	}
-	return &unmodelledSeeker{discovery: c.byPath[schema.GroupVersion{Version: "v1"}], metadata: m, namespace: namespace}, nil
+	return &unmodelledSeeker{discovery: c.byPath[schema.GroupVersion{Version: "v1"}], metadata: m,
+		namespace: namespace}, nil
 }
 
-// seekUnmodelled keeps the unmodelled kinds of the status right until ctx ends. It closes s.sought after the first look.
+// seekUnmodelled updates the unmodelled kinds of the status until ctx ends. It closes s.sought after the
+// first look.
 func (s *Source) seekUnmodelled(ctx context.Context) {
 	if s.seeker == nil {
 		close(s.sought)
@@ -80,9 +83,10 @@ func (s *Source) seekUnmodelled(ctx context.Context) {
 	}
 }
 
-// seek returns the kinds that are served, with what is known of their objects. What cannot be asked now stays as it was in
-// before; the error is then the first one.
-func (u *unmodelledSeeker) seek(ctx context.Context, before []mirror.UnmodelledKind) ([]mirror.UnmodelledKind, error) {
+// seek returns the kinds that are served, with what is known of their objects. If a call fails, its part of
+// before stays, and seek returns the first error too.
+func (u *unmodelledSeeker) seek(ctx context.Context,
+	before []mirror.UnmodelledKind) ([]mirror.UnmodelledKind, error) {
 	served, failed := u.served(ctx)
 	if served == nil && failed != nil {
 		return before, failed
@@ -91,11 +95,13 @@ func (u *unmodelledSeeker) seek(ctx context.Context, before []mirror.UnmodelledK
 	for _, r := range mirror.UnmodelledResources() {
 		versions, asked := served[r.Group]
 		version, ok := versions[r.Resource]
-		was := slices.IndexFunc(before, func(k mirror.UnmodelledKind) bool { return k.Group == r.Group && k.Kind == r.Kind })
+		was := slices.IndexFunc(before, func(k mirror.UnmodelledKind) bool {
+			return k.Group == r.Group && k.Kind == r.Kind
+		})
 		switch {
 		case !asked || len(versions) > 0 && !ok || len(versions) == 0 && failed == nil:
 			continue
-		case !ok: // the group is served, and its resources could not be asked for
+		case !ok: // the group is served, but its resources could not be read
 			if was >= 0 {
 				found = append(found, before[was])
 			}
@@ -115,8 +121,8 @@ func (u *unmodelledSeeker) seek(ctx context.Context, before []mirror.UnmodelledK
 	return found, failed
 }
 
-// served returns, for each group of the table that the API server serves, the version in which it serves each resource. The
-// versions of a group that could not be asked are nil, and the error is the first one.
+// served returns, for each group of the table that the API server serves, the version in which it serves each
+// resource. If a group could not be read, its versions are nil, and served returns the first error too.
 func (u *unmodelledSeeker) served(ctx context.Context) (map[string]map[string]string, error) {
 	var groups metav1.APIGroupList
 	if err := u.discover(ctx, "/apis", &groups); err != nil {
@@ -150,16 +156,17 @@ func (u *unmodelledSeeker) served(ctx context.Context) (map[string]map[string]st
 			}
 		}
 	}
-	// An API server of Calico's own shows the objects of its CRDs once more.
+	// Calico's own API server serves the objects of its CRDs a second time.
 	if own := all["projectcalico.org"]; len(own) > 0 {
 		maps.DeleteFunc(all["crd.projectcalico.org"], func(resource, _ string) bool { return own[resource] != "" })
 	}
 	return all, failed
 }
 
-// discover reads a path of the discovery API.
+// discover decodes a path of the discovery API into the value that into points to.
 func (u *unmodelledSeeker) discover(ctx context.Context, path string, into any) error {
-	text, err := u.discovery.Get().AbsPath(path).SetHeader("Accept", runtime.ContentTypeJSON).MaxRetries(0).Do(ctx).Raw()
+	text, err := u.discovery.Get().AbsPath(path).SetHeader("Accept", runtime.ContentTypeJSON).
+		MaxRetries(0).Do(ctx).Raw()
 	if err == nil {
 		err = json.Unmarshal(text, into)
 	}
@@ -170,9 +177,11 @@ func (u *unmodelledSeeker) discover(ctx context.Context, path string, into any) 
 }
 
 // count returns what is known of the objects of a kind. Without the right to list them, Counted is false.
-func (u *unmodelledSeeker) count(ctx context.Context, r mirror.UnmodelledResource, version string) (mirror.UnmodelledKind, error) {
+func (u *unmodelledSeeker) count(ctx context.Context, r mirror.UnmodelledResource,
+	version string) (mirror.UnmodelledKind, error) {
 	kind := mirror.UnmodelledKind{Group: r.Group, Kind: r.Kind}
-	all := u.metadata.Resource(schema.GroupVersionResource{Group: r.Group, Version: version, Resource: r.Resource})
+	all := u.metadata.Resource(schema.GroupVersionResource{Group: r.Group, Version: version,
+		Resource: r.Resource})
 	from := metadata.ResourceInterface(all)
 	if r.Namespaced && u.namespace != "" {
 		from = all.Namespace(u.namespace)

@@ -15,7 +15,7 @@ import (
 	"github.com/netpold/netpold/mirror"
 )
 
-// foreignKinds is an API server that serves kinds of other projects: answers by path, or an HTTP status.
+// A foreignKinds is an API server of kinds of other projects. It has answers, or an HTTP status, by path.
 type foreignKinds struct {
 	mu      sync.Mutex
 	answers map[string]any
@@ -44,8 +44,10 @@ func (f *foreignKinds) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, answer)
 	case int:
 		w.WriteHeader(answer)
-		reason := map[int]string{http.StatusForbidden: "Forbidden", http.StatusServiceUnavailable: "ServiceUnavailable"}[answer]
-		fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":%q,"code":%d}`, reason, answer)
+		reason := map[int]string{http.StatusForbidden: "Forbidden",
+			http.StatusServiceUnavailable: "ServiceUnavailable"}[answer]
+		fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":%q,"code":%d}`, reason,
+			answer)
 	default:
 		w.WriteHeader(http.StatusNotFound)
 	}
@@ -78,8 +80,8 @@ const (
 	clusterwidePath = ciliumPath + "/ciliumclusterwidenetworkpolicies"
 )
 
-// TestSeekUnmodelled: kinds come, are counted by metadata over all pages, are told without the right to list them, stay when
-// they cannot be asked for, and go.
+// TestSeekUnmodelled proves that kinds come, are counted by metadata over all pages, are named without the
+// right to list them, stay when calls fail, and go.
 func TestSeekUnmodelled(t *testing.T) {
 	f := &foreignKinds{answers: map[string]any{"/apis": groupsWithCilium, ciliumPath: ciliumsResources}}
 	front := httptest.NewServer(f)
@@ -94,7 +96,8 @@ func TestSeekUnmodelled(t *testing.T) {
 		t.Fatal(err)
 	}
 	counted := mirror.UnmodelledKind{
-		Kind: "CiliumNetworkPolicy", Group: "cilium.io", Counted: true, Count: 3, Namespaces: []string{"pay", "shop"},
+		Kind: "CiliumNetworkPolicy", Group: "cilium.io", Counted: true, Count: 3,
+		Namespaces: []string{"pay", "shop"},
 	}
 	uncounted := mirror.UnmodelledKind{Kind: "CiliumClusterwideNetworkPolicy", Group: "cilium.io"}
 	var before []mirror.UnmodelledKind
@@ -105,12 +108,17 @@ func TestSeekUnmodelled(t *testing.T) {
 		want   []mirror.UnmodelledKind
 	}{
 		{"counted, and one without the right", map[string]any{
-			policiesPath: metadataList("next", "shop", "pay"), policiesPath + "?next": metadataList("", "shop"), clusterwidePath: http.StatusForbidden,
+			policiesPath: metadataList("next", "shop", "pay"), policiesPath + "?next": metadataList("", "shop"),
+			clusterwidePath: http.StatusForbidden,
 		}, false, []mirror.UnmodelledKind{uncounted, counted}},
-		{"none of a kind", map[string]any{clusterwidePath: metadataList("")}, false, []mirror.UnmodelledKind{counted}},
-		{"an answer that fails", map[string]any{policiesPath: http.StatusServiceUnavailable}, true, []mirror.UnmodelledKind{counted}},
-		{"discovery of the group fails", map[string]any{ciliumPath: http.StatusServiceUnavailable}, true, []mirror.UnmodelledKind{counted}},
-		{"discovery fails", map[string]any{"/apis": http.StatusServiceUnavailable}, true, []mirror.UnmodelledKind{counted}},
+		{"none of a kind", map[string]any{clusterwidePath: metadataList("")}, false,
+			[]mirror.UnmodelledKind{counted}},
+		{"an answer that fails", map[string]any{policiesPath: http.StatusServiceUnavailable}, true,
+			[]mirror.UnmodelledKind{counted}},
+		{"discovery of the group fails", map[string]any{ciliumPath: http.StatusServiceUnavailable}, true,
+			[]mirror.UnmodelledKind{counted}},
+		{"discovery fails", map[string]any{"/apis": http.StatusServiceUnavailable}, true,
+			[]mirror.UnmodelledKind{counted}},
 		{"the kinds are gone", map[string]any{"/apis": noGroups}, false, nil},
 	} {
 		for path, answer := range step.change {

@@ -8,13 +8,14 @@ import (
 	"github.com/netpold/netpold/mirror"
 )
 
-// probeAfter is how long a caller waits before the API server is asked whether anything changed: most news comes by then.
+// probeAfter is how long a caller waits before the API server is asked whether anything changed. Most events
+// arrive before.
 const probeAfter = 250 * time.Millisecond
 
-// Wait returns the first state that is not older than the one that the token names, in no resource; any for the empty token.
-// Its error is [mirror.ErrTokenMalformed], [mirror.ErrTokenUnknown] or, when it would have had to wait on, a [mirror.LagError].
+// Wait implements [mirror.Source]. It blocks until every resource has reached token. If ctx ends first, the
+// error is a [mirror.LagError].
 //
-// Where nothing changes, nothing comes that would prove it, but for a bookmark every minute: Wait asks for one.
+// When nothing changes, only a bookmark every minute proves it. So Wait asks for one earlier.
 func (s *Source) Wait(ctx context.Context, token string) (mirror.State, error) {
 	want, err := parseToken(token)
 	if err != nil {
@@ -24,7 +25,9 @@ func (s *Source) Wait(ctx context.Context, token string) (mirror.State, error) {
 	defer ask.Stop()
 	for {
 		p := s.present.Load()
-		lagging := slices.DeleteFunc(want.ahead(p.reached), func(r resourceIndex) bool { return s.resources[r].limited.Load() })
+		lagging := slices.DeleteFunc(want.ahead(p.reached), func(r resourceIndex) bool {
+			return s.resources[r].limited.Load()
+		})
 		if p.Snapshot != nil && len(lagging) == 0 {
 			return p.State, nil
 		}
@@ -41,7 +44,8 @@ func (s *Source) Wait(ctx context.Context, token string) (mirror.State, error) {
 	}
 }
 
-// lagging names what was waited for: before the first state, the resources without a list.
+// lagging returns the names of the resources in behind. Before the first state it returns those without a
+// list.
 func (s *Source) lagging(p *published, behind []resourceIndex) []string {
 	var names []string
 	if p.Snapshot == nil {
@@ -58,7 +62,7 @@ func (s *Source) lagging(p *published, behind []resourceIndex) []string {
 	return names
 }
 
-// probe asks the API server whether anything changed.
+// probe makes each resource in list ask the API server whether anything changed. It does not block.
 func (s *Source) probe(list []resourceIndex) {
 	for _, r := range list {
 		select {

@@ -26,7 +26,7 @@ func tokenFor(t *testing.T, resource, version string) string {
 	return token
 }
 
-// lagging waits for a moment, and gives what lags.
+// lagging waits for a token until a timeout, and returns the resources that lag.
 func lagging(t *testing.T, s *live.Source, token string) []string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
@@ -47,7 +47,7 @@ func lagging(t *testing.T, s *live.Source, token string) []string {
 	return lag.Resources
 }
 
-// TestWait proves S25: a token is reached, resource by resource, by an event, a list or a bookmark.
+// TestWait proves S25: every resource reaches a token, by an event, a list or a bookmark.
 func TestWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := shop()
@@ -64,7 +64,8 @@ func TestWait(t *testing.T) {
 			t.Errorf("the present state, after the context: %v", err)
 		}
 
-		ahead, err := live.MergeTokens(state.Token, tokenFor(t, "pods", "9000"), tokenFor(t, "services", "9000"), tokenFor(t, "pods", "200"), "")
+		ahead, err := live.MergeTokens(state.Token, tokenFor(t, "pods", "9000"), tokenFor(t, "services", "9000"),
+			tokenFor(t, "pods", "200"), "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +90,7 @@ func TestWait(t *testing.T) {
 	})
 }
 
-// TestWaitEndsWithTheEvent has a caller wait for the policy that it is about to make.
+// TestWaitEndsWithTheEvent proves that a caller waiting for a policy continues when the policy arrives.
 func TestWaitEndsWithTheEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := shop()
@@ -113,7 +114,7 @@ func TestWaitEndsWithTheEvent(t *testing.T) {
 	})
 }
 
-// TestBookmarks proves that they prove: no snapshot and no token, and yet the state reaches further.
+// TestBookmarks proves that a bookmark makes no snapshot and no token, but the state reaches further.
 func TestBookmarks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := shop()
@@ -124,21 +125,21 @@ func TestBookmarks(t *testing.T) {
 		if err != nil || now.Snapshot != before.Snapshot || !now.Published.Equal(before.Published) {
 			t.Errorf("%v, revision %d after %d", err, now.Snapshot.Revision(), before.Snapshot.Revision())
 		}
-		// The token demands of others no more than what changed: bookmarks come to each replica at other times.
+		// The token names only what changed, because each replica gets bookmarks at other times.
 		if now.Token != before.Token {
 			t.Error("the token demands a bookmark")
 		}
 	})
 }
 
-// TestWaitAcrossReplicas proves S25: each replica's token is reached by the other within seconds, though nothing changes and no
-// bookmark comes to the one that is asked.
+// TestWaitAcrossReplicas proves S25: each replica reaches the other's token within seconds, even if nothing
+// changes and it gets no bookmark.
 func TestWaitAcrossReplicas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := shop()
 		old := start(t, server)
 		settled(t, old)
-		server.bookmark("nodes") // the versions go on, by what is not mirrored
+		server.bookmark("nodes") // kinds that are not mirrored raise the versions
 		server.bookmark("nodes")
 		young := start(t, server)
 		token := settled(t, young).Token
@@ -155,7 +156,7 @@ func TestWaitAcrossReplicas(t *testing.T) {
 	})
 }
 
-// TestProbesProveNothingTooMuch proves that a change which the main watch is late to bring is waited for.
+// TestProbesProveNothingTooMuch proves that Wait blocks until a change that the main watch delivers late.
 func TestProbesProveNothingTooMuch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := shop()
@@ -172,7 +173,8 @@ func TestProbesProveNothingTooMuch(t *testing.T) {
 	})
 }
 
-// TestProbesOfAnotherPast proves that a server which came back with another past, whose versions are ahead, proves nothing.
+// TestProbesOfAnotherPast proves that probes of a server with another history and higher versions prove
+// nothing.
 func TestProbesOfAnotherPast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := shop()
@@ -201,12 +203,14 @@ func TestTokens(t *testing.T) {
 		}
 	}
 	for resource, version := range map[string]string{
-		"deployments": "5", "pod": "5", "pods": "", "nodes": "0", "services": "05", "namespaces": "-1", "endpointslices": "5a",
+		"deployments": "5", "pod": "5", "pods": "", "nodes": "0", "services": "05", "namespaces": "-1",
+		"endpointslices":  "5a",
 		"networkpolicies": strings.Repeat("9", 65),
 	} {
 		if token, err := live.TokenFor(resource, version); err == nil {
 			t.Errorf("%s %q: %q", resource, version, token)
-		} else if !strings.Contains(err.Error(), strconv.Quote(resource)) && !strings.Contains(err.Error(), strconv.Quote(version)) {
+		} else if !strings.Contains(err.Error(), strconv.Quote(resource)) &&
+			!strings.Contains(err.Error(), strconv.Quote(version)) {
 			t.Errorf("%v does not name what is wrong", err)
 		}
 	}

@@ -202,7 +202,7 @@ func listed(n *kubetest.Netpold) (again, lost int) {
 			continue
 		}
 		switch {
-		case strings.HasPrefix(told.Msg, "cluster is listed anew"):
+		case strings.HasPrefix(told.Msg, "listing the cluster again"):
 			lost++
 		case told.Msg == "cluster listed" && !told.First:
 			again++
