@@ -7,46 +7,57 @@ import (
 	"slices"
 )
 
-// noRank is the rank of no rule. A rule's rank is its place in the order of policy name and rule index.
+// noRank is the rank of no rule. It is greater than every rank, so that min prefers any rule to none.
+//
+// A rule's rank is its index in its rule table: the order in which rules count (S14, S34). The lowest rank
+// that matches is the first rule that matches, so a search need not follow the order.
 const noRank uint32 = math.MaxUint32
 
-// peerSet holds the peers of all rules for one range of ports, and finds the first rule that has a given peer. It is
-// immutable.
+// A peerSet holds the peers of all rules for one range of ports, and finds the first rule that has a given
+// peer.
+//
+//	rules of port 443:  0 from app=a    1 from app=b, 10.0.0.0/8    2 from app=a
+//	set:                selectors [ app=a ─► 0, app=b ─► 1 ]    blocks [ 10.0.0.0/8 ─► 1 ]
+//
+// A selector that several rules name has the rank of the first. A search compares this list with the ids that
+// the peer's class carries; both are sorted and short. A set is immutable. It has 32 bytes: with the list of
+// ranges it fills the first cache line of a rule table.
 type peerSet struct {
-	// mask has the bit of every selector, to tell most misses from two words.
+	// mask has the bit of every selector. If it has no bit in common with the peer's, no selector matches.
 	mask   uint64
 	blocks *blocks // nil for none
 	// firstRank is the lowest rank of all, so that a set that cannot improve on a match is not asked.
 	firstRank uint32
-	// anyPeer is the lowest rank of a rule without peers (S15).
+	// anyPeer is the lowest rank of a rule without peers (S15), or noRank.
 	anyPeer uint32
-	// from and to are its selectors among the tier's.
+	// from and to bound the set's selectors in ruleTable.selectors.
 	from, to uint32
 }
 
+// A rankedSelector is a selector and the rank of the first rule that names it.
 type rankedSelector struct{ id, rank uint32 }
 
-// maskOf returns the bit of a selector.
+// maskOf returns the bit of a selector in masks: 1 of 64, by a hash of its id.
 func maskOf(id uint32) uint64 { return 1 << (id * 0x9E3779B1 >> 26) }
 
-// A peer is a party as the rules of the other side match it: by its class, through the ids of the selectors that select it, and
-// by its address, through ipBlocks.
+// A peer is a party as the rules of the other side match it: by its class, through the ids of the selectors
+// that select it (S16), and by its address, through blocks (S19, S39).
 type peer struct {
 	// class is nil if no selector can match, as for a Node or an address outside the cluster (S4, S5).
 	class *hotClass
 	// addr is its address in the family that is decided; not valid if it has none (S9).
 	addr netip.Addr
-	// more are further addresses, where it has several.
+	// more has its other addresses in the family; nearly always nil.
 	more []netip.Addr
-	// hidden means that the ipBlocks of NetworkPolicies do not look at its addresses (S19).
+	// hidden reports whether the ipBlocks of NetworkPolicies do not look at its addresses (S19).
 	hidden bool
 }
 
 // showsAddress reports whether the blocks of a rule table look at the addresses of p (S19, S39).
 func (p *peer) showsAddress(t *ruleTable) bool { return !p.hidden || t.tier != NetworkPolicies }
 
-// match returns the lowest rank of the rules that have the peer, if it is below limit, and otherwise limit. t must be the rule
-// table that the set is part of.
+// match returns the lowest rank of the rules that have the peer, if it is below limit, and otherwise limit. t
+// must be the rule table that the set is part of.
 func (s *peerSet) match(t *ruleTable, p *peer, limit uint32) uint32 {
 	limit = min(limit, s.anyPeer)
 	if p.class != nil && s.mask&p.class.mask != 0 {
@@ -61,7 +72,8 @@ func (s *peerSet) match(t *ruleTable, p *peer, limit uint32) uint32 {
 	return limit
 }
 
-// matchSelectors is the lowest rank, below limit, of the selectors that are among ids; or else limit. Both are by id.
+// matchSelectors returns the lowest rank of the selectors of mine that are among ids, if it is below limit,
+// and otherwise limit. Both lists are sorted by id.
 func matchSelectors(mine []rankedSelector, ids []uint32, limit uint32) uint32 {
 	for len(mine) > 0 && len(ids) > 0 {
 		switch {
@@ -77,8 +89,9 @@ func matchSelectors(mine []rankedSelector, ids []uint32, limit uint32) uint32 {
 	return limit
 }
 
-// skip returns how many of n items come before the wanted one; the first must. Its strides double and then halve, so that a
-// short list passes through a long one in few steps.
+// skip returns the number of items, of n, that come before the wanted one. before reports whether an item
+// does; item 0 must. Its strides double and then halve, so that a short list passes through a long one in few
+// steps.
 func skip(n int, before func(int) bool) int {
 	low, high := 0, 1
 	for high < n && before(high) {
@@ -95,13 +108,14 @@ func skip(n int, before func(int) bool) int {
 	return high
 }
 
-// peerSetBuilder collects peers rule by rule, in the order of rank.
+// A peerSetBuilder collects peers rule by rule, in the order of rank.
 type peerSetBuilder struct {
 	anyPeer   uint32
-	selectors map[uint32]uint32
+	selectors map[uint32]uint32 // the rank of each id
 	blocks    blockList
 }
 
+// newPeerSetBuilder returns a builder without peers.
 func newPeerSetBuilder() *peerSetBuilder {
 	return &peerSetBuilder{anyPeer: noRank, selectors: map[uint32]uint32{}}
 }
@@ -124,7 +138,7 @@ func (b *peerSetBuilder) add(r *rule, rank uint32) {
 	}
 }
 
-// build returns the set, whose selectors it adds to the tier's; its first is noRank where nothing can match.
+// build returns the set, and adds its selectors to those of t. Its firstRank is noRank if nothing can match.
 func (b *peerSetBuilder) build(t *ruleTable) peerSet {
 	s := peerSet{firstRank: b.anyPeer, anyPeer: b.anyPeer, from: uint32(len(t.selectors))}
 	for id, rank := range b.selectors {

@@ -9,28 +9,36 @@ import (
 	"github.com/gaissmai/bart"
 )
 
-// manyBlocks is from how many blocks on a tier finds them by address.
+// manyBlocks is the number of blocks from which on a rule table finds them by address.
 const manyBlocks = 32
 
-// rulesByAddress finds the rules whose blocks hold an address, by the longest prefix, and then those of them that have a
-// port.
+// A rulesByAddress finds rules by the peer's address first and by port second. The other way around, a table
+// would have to try every range of ports that contains the port, and hundreds may; few blocks contain any one
+// address.
+//
+//	10.0.0.0/8  ─► [ TCP 80: rank 3 │ TCP 81: none │ TCP 443: rank 0 │ TCP 444: none ]
+//	10.1.0.0/16 ─► [ TCP 443: rank 0 │ TCP 444: none ]          (rule 3 excepts 10.1.0.0/16)
+//
+// The longest prefix of an address gives a list of ports, which already has the answers. It is immutable.
 type rulesByAddress struct {
 	table bart.Table[[]portRank]
 }
 
-// portRank is that from a port on, up to that of the next, the first rule that has it is of a rank; noRank for none.
+// A portRank gives the rank of the first rule for the ports from first on, up to the next portRank of the
+// list. It is noRank if no rule has these ports. Lists are in the order of first.
 type portRank struct {
 	first protocolPort
 	rank  uint32
 }
 
-// portBlock is a block that a rule allows for a range of ports.
+// A portBlock is a block and the range of ports that its rule has it for.
 type portBlock struct {
 	portSpan
 	rankedBlock
 }
 
-// match is the lowest rank, below limit, of the rules that have the peer's address and the port; or else limit.
+// match returns the lowest rank of the rules that have the peer's address and the port, if it is below limit,
+// and otherwise limit. Every address of the peer counts (S39).
 func (a *rulesByAddress) match(at protocolPort, p *peer, limit uint32) uint32 {
 	if !p.addr.IsValid() {
 		return limit
@@ -42,6 +50,7 @@ func (a *rulesByAddress) match(at protocolPort, p *peer, limit uint32) uint32 {
 	return limit
 }
 
+// matchAddress is match for one address.
 func (a *rulesByAddress) matchAddress(at protocolPort, addr netip.Addr, limit uint32) uint32 {
 	list, _ := a.table.Lookup(addr)
 	n := 0
@@ -58,12 +67,12 @@ func (a *rulesByAddress) matchAddress(at protocolPort, addr netip.Addr, limit ui
 	return min(limit, list[n-1].rank)
 }
 
-// newRulesByAddress returns nil where the blocks are few, or lie in each other so deeply that a list for each prefix would be
-// much longer than the blocks.
+// newRulesByAddress returns the table of some blocks, or nil if a table would not pay: the blocks are few, or
+// lie in each other so deeply that the lists together would be much longer than entries.
 //
-// Every prefix of the blocks, excepted ones too, is an entry with the rules of all blocks that hold it. Whatever block holds
-// an address that has it as the longest holds the prefix whole, and so does whatever except, so that one list is right for
-// all of them. It is that of the next shorter prefix, less those that except the prefix, and those that begin there.
+// Every prefix of the blocks is an entry, excepted ones too, as in [blockTable]. The blocks that contain a
+// prefix are those of the next shorter prefix, without those that except it, and with those of which it is
+// the CIDR.
 func newRulesByAddress(entries []portBlock) *rulesByAddress {
 	if len(entries) < manyBlocks {
 		return nil
@@ -88,7 +97,12 @@ func newRulesByAddress(entries []portBlock) *rulesByAddress {
 	return table
 }
 
-// portRanks are the lowest ranks of some entries, port by port, with no two neighbours alike.
+// portRanks returns the lowest rank of some entries for every port. Neighbours in the list have different
+// ranks.
+//
+// The first and last ports of the entries divide the ports into stretches. Entries are taken in the order of
+// rank, and each gives its rank to the stretches of its range that have none yet. free leads past the
+// stretches that have one, as in a union-find, so that the whole takes little more than the sorting.
 func portRanks(entries []portBlock, indexes []int) []portRank {
 	byRank := slices.Clone(indexes)
 	slices.SortFunc(byRank, func(a, b int) int { return cmp.Compare(entries[a].rank, entries[b].rank) })
@@ -98,7 +112,6 @@ func portRanks(entries []portBlock, indexes []int) []portRank {
 	}
 	slices.Sort(bounds)
 	bounds = slices.Compact(bounds)
-	// Each stretch between two bounds gets the first rank that has it; free leads from a stretch to the next that has none yet.
 	ranks, free := make([]uint32, len(bounds)), make([]int, len(bounds)+1)
 	for i := range free {
 		free[i] = i

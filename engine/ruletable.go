@@ -6,68 +6,77 @@ import (
 	"sort"
 )
 
-// A ruleTable holds all rules of one tier for one direction of a class, merged. Its answer is the action of the first rule that
-// matches, or else defaultAction. It is immutable, and shared by all classes that the same policies select.
+// A ruleTable holds all rules of one tier for one direction of a class, merged. Its answer is the action of
+// the first rule that matches, or else defaultAction. It is immutable, and shared by all classes that the
+// same policies select.
 //
 // What a decision reads lies together, in the order in which it is read:
 //
 //	line 1:     rules of every port, the list of ranges, defaultAction
 //	lines 2-6:  the policies and rules, and room for 3 ranges of ports and 12 selectors of peers
 //
-// A small table is these six cache lines in one piece, and most decisions read two or three of them. A larger one has its lists
-// elsewhere. TestLayout checks the sizes.
+// A small table is these six cache lines in one piece, and most decisions read two or three of them. A larger
+// one has its lists elsewhere. TestLayout checks the sizes.
 type ruleTable struct {
-	// every is for rules of every port.
+	// every has the rules of every port (S15).
 	every peerSet
-	// ranges are by protocol and first port.
+	// ranges are sorted by protocol and first port. They may overlap.
 	ranges []portRange
-	// defaultAction is what happens if no rule matches: Deny for NetworkPolicies (S12, S14), Pass for the other tiers (S34).
+	// defaultAction is the action if no rule matches: Deny for NetworkPolicies (S12, S14), Pass for the other
+	// tiers (S34).
 	defaultAction Action
-	// tier is what the rules are of.
+	// tier is the tier of the rules.
 	tier Tier
-	// usesBlocks says that the peer's address takes part.
+	// usesBlocks reports whether any rule has a block, so that the peer's address takes part.
 	usesBlocks bool
 
-	// policies are the NetworkPolicies that apply, by name; none in other tiers.
+	// policies are the NetworkPolicies that apply, sorted by name; none in other tiers.
 	policies []*Policy
-	// rules has the rule of each rank.
+	// rules has the rule of each rank: the rank is the index.
 	rules []ruleRef
-	// selectors are those of all sets, each set's by id.
+	// selectors has those of all sets; each set's part is sorted by id.
 	selectors []rankedSelector
-	rare      *rareRules // nil for none of it
+	rare      *rareRules // nil if there are none
 
+	// ranges and selectors begin in this room, and leave it only if they outgrow it.
 	fewRanges    [3]portRange
 	fewSelectors [12]rankedSelector
 }
 
-// rareRules is what few decisions read.
+// A rareRules holds the parts of a rule table that few tables have and few decisions read.
 type rareRules struct {
-	// named are rules for a named port of the destination (S21); for ingress they were resolved into ranges.
+	// named has the egress rules for a named port of the destination (S21, S43). For ingress the names are
+	// those of the class itself, so that they were resolved into ranges.
 	named []namedPortSet
-	// byAddress has the rules by the peer's address; nil while blocks are few, and then part of the sets.
+	// byAddress has the blocks of all sets if there are many. It is nil otherwise, and the sets have their
+	// own.
 	byAddress *rulesByAddress
 }
 
-// protocols is how many there are.
+// protocols is the number of protocols (S22).
 const protocols = 3
 
-// A ruleRef says which rule has a rank. It is of a NetworkPolicy or of a cluster-wide policy.
+// A ruleRef says which rule has a rank and what it does. It is of a NetworkPolicy or of a cluster-wide
+// policy; the other pointer is nil.
 type ruleRef struct {
 	policy  *Policy
 	cluster *ClusterPolicy
-	rule    uint32
+	rule    uint32 // its index in the policy
 	action  Action
 }
 
+// A namedPortSet holds the peers of all rules for a port name of the destination.
 type namedPortSet struct {
 	name     string
 	protocol Protocol
 	set      peerSet
 }
 
-// protocolPort is a protocol and a port as one number, in that order.
+// A protocolPort is a protocol and a port as one number, so that one comparison compares both: the protocol
+// counts first.
 type protocolPort uint32
 
+// portOf returns a protocol and a port as one number.
 func portOf(protocol Protocol, port uint16) protocolPort {
 	return protocolPort(protocol)<<16 | protocolPort(port)
 }
@@ -76,22 +85,28 @@ func (p protocolPort) protocol() Protocol { return Protocol(p >> 16) }
 
 func (p protocolPort) port() uint16 { return uint16(p) }
 
-// portSpan is a range of ports of a protocol.
+// A portSpan is a range of ports, of one protocol or of all. Both ends are included.
 type portSpan struct {
 	first, last protocolPort
-	// reach is the greatest last port of this range and all before it: below, none of them is met.
+	// reach is the greatest last port of this range and of all before it in the table. A search from the back
+	// stops where reach is below the port: no range from there on has it.
 	reach protocolPort
 }
 
+// A portRange is a range of ports and the peers of all rules for exactly this range.
 type portRange struct {
 	portSpan
 	set peerSet
 }
 
-// fewRanges is how many ranges are faster passed by than cut off by a search.
+// fewRanges is the number of ranges up to which trying all is faster than a search for the first that begins
+// too late.
 const fewRanges = 8
 
-// match returns the rank of the first rule that matches the peer and the port (S14, S15), or noRank.
+// match returns the rank of the first rule that matches the peer and the port (S14, S15, S35), or noRank.
+//
+// It asks the set of every range that has the port. A set whose first rank is not below the best so far is
+// skipped, as it could not give a better one.
 func (t *ruleTable) match(protocol Protocol, port uint16, p *peer) uint32 {
 	best := noRank
 	if t.every.firstRank < best {
@@ -113,12 +128,14 @@ func (t *ruleTable) match(protocol Protocol, port uint16, p *peer) uint32 {
 	return best
 }
 
-// match returns the rank of the first rule that matches the peer and the port, if it is below limit, and otherwise limit.
+// match returns the rank of the first rule that matches the peer and the port, if it is below limit, and
+// otherwise limit. t must be the rule table that m is part of.
 func (m *rareRules) match(t *ruleTable, at protocolPort, p *peer, limit uint32) uint32 {
 	if p.class != nil {
 		for i := range m.named {
 			n := &m.named[i]
-			if n.protocol == at.protocol() && n.set.firstRank < limit && p.class.cold.hasNamedPort(n.name, n.protocol, at.port()) {
+			if n.protocol == at.protocol() && n.set.firstRank < limit &&
+				p.class.cold.hasNamedPort(n.name, n.protocol, at.port()) {
 				limit = n.set.match(t, p, limit)
 			}
 		}
@@ -129,7 +146,9 @@ func (m *rareRules) match(t *ruleTable, at protocolPort, p *peer, limit uint32) 
 	return limit
 }
 
-// ruleTableKey returns a key of all that a rule table is built from. Equal keys mean equal tables.
+// ruleTableKey returns a key of all that a rule table is built from, so that equal keys mean equal tables. A
+// new input of [newRuleTable] belongs here. The class's ports take part only if an ingress rule names a port
+// (S21): otherwise classes with different ports share the table.
 func ruleTableKey(d direction, policies []*policy, ports []NamedPort) string {
 	key := []byte{byte(d)}
 	resolves := false
@@ -144,6 +163,7 @@ func ruleTableKey(d direction, policies []*policy, ports []NamedPort) string {
 	return string(key)
 }
 
+// appendPorts appends ports, so that different lists never look alike.
 func appendPorts(b []byte, ports []NamedPort) []byte {
 	for _, p := range ports {
 		b = append(appendString(b, p.Name), byte(p.Protocol), byte(p.Port>>8), byte(p.Port))
@@ -151,6 +171,7 @@ func appendPorts(b []byte, ports []NamedPort) []byte {
 	return b
 }
 
+// namesPorts reports whether an ingress rule has a named port.
 func (p *policy) namesPorts() bool {
 	return slices.ContainsFunc(p.rules[ingress], func(r rule) bool {
 		return slices.ContainsFunc(r.ports, func(p Port) bool { return p.Name != "" })

@@ -5,8 +5,9 @@ import (
 	"slices"
 )
 
-// newRuleTable merges the policies of one tier that restrict a class in a direction, in the order in which they count. There
-// is at least one. ports are the class's named ports.
+// newRuleTable returns the merged rules of the policies of one tier that restrict a class in a direction.
+// policies are in the order in which they count, at least one. ports are the class's named ports. The result
+// depends on nothing that is not in [ruleTableKey].
 func newRuleTable(d direction, policies []*policy, ports []NamedPort) *ruleTable {
 	t := &ruleTable{tier: policies[0].tier, defaultAction: Pass}
 	if t.tier == NetworkPolicies {
@@ -20,7 +21,9 @@ func newRuleTable(d direction, policies []*policy, ports []NamedPort) *ruleTable
 		for i := range p.rules[d] {
 			r := &p.rules[d][i]
 			b.add(r, d, ports, uint32(len(t.rules)))
-			t.rules = append(t.rules, ruleRef{policy: p.source, cluster: p.cluster, rule: uint32(i), action: r.action})
+			t.rules = append(t.rules, ruleRef{
+				policy: p.source, cluster: p.cluster, rule: uint32(i), action: r.action,
+			})
 			t.usesBlocks = t.usesBlocks || len(r.blocks) > 0
 		}
 	}
@@ -28,28 +31,40 @@ func newRuleTable(d direction, policies []*policy, ports []NamedPort) *ruleTable
 	return t
 }
 
-// portKey is a group of ports that rules name alike: a range, or a name.
+// A portKey is a group of ports that rules name alike: a range, or a name. All rules for it share one peer
+// set.
 type portKey struct {
-	name        string
+	name        string // empty for a range
 	protocol    Protocol
-	first, last uint16
+	first, last uint16 // 0 for a name
 }
 
+// span returns the range.
 func (k portKey) span() portSpan {
 	return portSpan{first: portOf(k.protocol, k.first), last: portOf(k.protocol, k.last)}
 }
 
+// compare orders keys by protocol and first port, as the ranges of a rule table are.
 func (k portKey) compare(o portKey) int {
-	return cmp.Or(cmp.Compare(k.protocol, o.protocol), cmp.Compare(k.first, o.first), cmp.Compare(k.last, o.last), cmp.Compare(k.name, o.name))
+	return cmp.Or(
+		cmp.Compare(k.protocol, o.protocol), cmp.Compare(k.first, o.first),
+		cmp.Compare(k.last, o.last), cmp.Compare(k.name, o.name),
+	)
 }
 
+// A ruleTableBuilder collects the peers of rules by their ports, rule by rule in the order of rank.
 type ruleTableBuilder struct {
 	table *ruleTable
-	// every has the rules without ports (S15).
+	// every has the rules without ports (S15); nil for none.
 	every *peerSetBuilder
 	sets  map[portKey]*peerSetBuilder
 }
 
+// add adds a rule to the sets of all its ports.
+//
+// A named port is looked up on the destination (S21). For ingress that is the class itself, whose ports are
+// known here. For egress it is the other end, so the name stays. One without protocol stands for every
+// protocol (S43). A port that is invalid is skipped, so that it matches nothing (S23).
 func (b *ruleTableBuilder) add(r *rule, d direction, ports []NamedPort, rank uint32) {
 	if r.anyPort {
 		if b.every == nil {
@@ -61,7 +76,7 @@ func (b *ruleTableBuilder) add(r *rule, d direction, ports []NamedPort, rank uin
 		switch {
 		case p.Name == "" && p.First > 0 && p.First <= p.Last:
 			b.addTo(portKey{"", p.Protocol, p.First, p.Last}, r, rank)
-		case p.Name != "" && p.AnyProtocol && b.table.tier == NetworkPolicies: // no port of a NetworkPolicy's
+		case p.Name != "" && p.AnyProtocol && b.table.tier == NetworkPolicies: // not in this tier
 		case p.Name != "" && d == egress && p.AnyProtocol: // S43
 			for protocol := range Protocol(protocols) {
 				b.addTo(portKey{p.Name, protocol, 0, 0}, r, rank)
@@ -78,6 +93,7 @@ func (b *ruleTableBuilder) add(r *rule, d direction, ports []NamedPort, rank uin
 	}
 }
 
+// addTo adds the peers of a rule to the set of one group of ports. An unknown protocol has no set.
 func (b *ruleTableBuilder) addTo(k portKey, r *rule, rank uint32) {
 	if k.protocol >= protocols {
 		return
@@ -88,6 +104,8 @@ func (b *ruleTableBuilder) addTo(k portKey, r *rule, rank uint32) {
 	b.sets[k].add(r, rank)
 }
 
+// build lays the sets out in the table, in the order in which a search reads them. Sets that match nothing
+// are left out.
 func (b *ruleTableBuilder) build() {
 	t := b.table
 	t.ranges, t.selectors = t.fewRanges[:0], t.fewSelectors[:0]
@@ -119,8 +137,9 @@ func (b *ruleTableBuilder) build() {
 	}
 }
 
-// extractBlocks takes the blocks out of the sets, where they are many, to be found by address first: few of them hold any
-// one address, but many may have a port.
+// extractBlocks moves the blocks of all sets to a table by address, and returns it. If they are few, or a
+// table would not pay, it returns nil and the sets keep them. Sets for port names keep theirs in any case, as
+// a name has no range.
 func (b *ruleTableBuilder) extractBlocks() *rulesByAddress {
 	var entries []portBlock
 	every := portSpan{last: portOf(protocols, 0)}
@@ -147,6 +166,7 @@ func (b *ruleTableBuilder) extractBlocks() *rulesByAddress {
 	return table
 }
 
+// appendBlocks appends the blocks of list, for a range of ports.
 func appendBlocks(entries []portBlock, list blockList, of portSpan) []portBlock {
 	for _, block := range list {
 		entries = append(entries, portBlock{of, block})
