@@ -8,33 +8,38 @@ import (
 	"github.com/netpold/netpold/engine/internal/persist"
 )
 
-// A class stands for all Pods of one namespace that no policy tells apart, except by their addresses: they have the same values
-// of every label that a live selector mentions, and the same named ports.
+// A class stands for all Pods of one namespace that no policy tells apart, except by their addresses: they
+// have the same values of every label that a live selector mentions, and the same named ports.
 //
-// Decisions are made per class, so that a thousand replicas cost as much as one. Its hot part lies in a cache line of its own:
+// Decisions are made per class, so that a thousand replicas cost as much as one. Its hot part lies in a cache
+// line of its own:
 //
 //	Pod ─► class id ─► hotClass (64 bytes) ─► rule tables
 //	                      └─► class: namespace, labels, ports, and selector ids if they are many
 //
-// A class is immutable once the transaction that made it ends.
+// Nodes have classes too while some rule asks for their labels; see [nodeScope]. A class is immutable once
+// the transaction that made it ends. When what selects it changes, another class takes over its id.
 type class struct {
+	// hot is what the state's hotClasses have a copy of.
 	hot hotClass
-	// manyPeers are core's, where they are many.
+	// manyPeers has the ids of hot.peers if they do not fit there, sorted; nil if they do.
 	manyPeers []uint32
-	// ports are its named ports, sorted.
+	// ports are the named ports of its Pods, sorted (S21).
 	ports []NamedPort
 
 	namespace string
-	labels    []label
-	// later are the rule tables to ask after the first one, in the order of tiers.
+	// labels are those that its Pods have of the keys in use, sorted by key.
+	labels []label
+	// later has the rule tables to ask after the first one, in the order of tiers (S32).
 	later [directions][]*ruleTable
-	// usesBlocks reports whether some rule table of a direction does.
+	// usesBlocks reports for each direction whether any of its rule tables has a block.
 	usesBlocks [directions]bool
-	// key names the class; tableKeys its rule tables.
+	// key is the class's identity; see [classKey]. tableKeys has those of its rule tables, empty for none.
 	key       string
 	tableKeys [directions][tiers]string
 }
 
+// newClass returns a class that nothing selects yet. It keeps labels and ports.
 func newClass(namespace string, labels []label, ports []NamedPort, key string) *class {
 	c := &class{namespace: namespace, labels: labels, ports: ports, key: key}
 	c.hot.cold = c
@@ -51,10 +56,11 @@ func (c *class) hasNamedPort(name string, protocol Protocol, port uint16) bool {
 	return false
 }
 
-// asksAddress reports whether some rule of direction d has a block, so that the address of the peer takes part.
+// asksAddress reports whether any rule of direction d has a block, so that the address of the peer takes
+// part. c may be nil.
 func (c *class) asksAddress(d direction) bool { return c != nil && c.usesBlocks[d] }
 
-// restricted reports whether any policy, of whatever tier, restricts direction d.
+// restricted reports whether any policy, of whatever tier, restricts direction d. c may be nil.
 func (c *class) restricted(d direction) bool { return c != nil && c.hot.tables[d] != nil }
 
 // tables yields the rule tables of direction d in the order in which they are asked.
@@ -71,8 +77,10 @@ func (c *class) tables(d direction) iter.Seq[*ruleTable] {
 	}
 }
 
-// askLater is [hotClass.ask] for the tables after the first.
-func (c *class) askLater(d direction, protocol Protocol, port uint16, p *peer) (by *ruleTable, rank uint32, does Action) {
+// askLater is [hotClass.ask] for the tables after the first. If none decides, everything is allowed (S32).
+func (c *class) askLater(
+	d direction, protocol Protocol, port uint16, p *peer,
+) (by *ruleTable, rank uint32, does Action) {
 	for _, t := range c.later[d] {
 		if rank, does := t.answer(protocol, port, p); does != Pass {
 			return t, rank, does
@@ -81,7 +89,8 @@ func (c *class) askLater(d direction, protocol Protocol, port uint16, p *peer) (
 	return nil, noRank, Allow
 }
 
-// networkPolicies returns the rule table of the NetworkPolicies that isolate the class in direction d, or nil (S12).
+// networkPolicies returns the rule table of the NetworkPolicies that isolate the class in direction d, or nil
+// (S12).
 func (c *hotClass) networkPolicies(d direction) *ruleTable {
 	first := c.tables[d]
 	if first == nil || first.tier == NetworkPolicies {
@@ -95,7 +104,7 @@ func (c *hotClass) networkPolicies(d direction) *ruleTable {
 	return nil
 }
 
-// addTable adds a rule table, which comes after those that were added before.
+// addTable adds a rule table. Tables are added in the order in which they are asked.
 func (c *class) addTable(d direction, t *ruleTable) {
 	c.usesBlocks[d] = c.usesBlocks[d] || t.usesBlocks
 	if c.hot.tables[d] == nil {
@@ -105,20 +114,25 @@ func (c *class) addTable(d direction, t *ruleTable) {
 	c.later[d] = append(c.later[d], t)
 }
 
-// classRef finds a class by key, and counts its Pods.
+// A classRef is the id of a class and how many Pods, or Nodes, have it. The class goes with the last of them.
 type classRef struct {
 	id   uint32
 	pods int
 }
 
+// sortedPorts returns a copy of ports, sorted, each once.
 func sortedPorts(ports []NamedPort) []NamedPort {
 	sorted := slices.Clone(ports)
 	slices.SortFunc(sorted, func(a, b NamedPort) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Port, b.Port))
+		return cmp.Or(
+			cmp.Compare(a.Name, b.Name), cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Port, b.Port),
+		)
 	})
 	return slices.Compact(sorted)
 }
 
+// classKey returns the identity of a class: all that it is made of, written so that different classes have
+// different keys. A new input of decisions that Pods of one class could differ in belongs here.
 func classKey(namespace string, labels []label, ports []NamedPort) string {
 	b := make([]byte, 0, 128)
 	b = appendString(b, namespace)
@@ -128,14 +142,17 @@ func classKey(namespace string, labels []label, ports []NamedPort) string {
 	return string(appendPorts(append(b, 0), ports))
 }
 
-// A selection is what selects a class: the selectors that rules name as peers, and the policies.
+// A selection is what selects a class.
 type selection struct {
-	peers    []uint32
+	// peers has the ids of the selectors that rules name as peers, sorted.
+	peers []uint32
+	// policies are those whose subject it is, in the order in which they count (S34).
 	policies []*policy
 }
 
-// selectionOf finds what selects a Pod with these labels, through the index: it looks at the selectors filed under the
-// labels that the Pod and its namespace have, whatever the number of others.
+// selectionOf returns what selects a Pod with these labels. It looks only at the selectors that the index
+// files under a label of the Pod or of its namespace, so that its cost does not grow with the number of
+// others.
 func (s *state) selectionOf(namespace string, podLabels []label) selection {
 	namespaceLabels := s.labelsOf(namespace)
 	var found selection
@@ -167,14 +184,15 @@ func restricting(policies []*policy, tier Tier, d direction) []*policy {
 	return list
 }
 
-// hypotheticalClass returns the class that a Pod like p would have. It is part of no snapshot.
+// hypotheticalClass returns the class that a Pod like p would have. It is part of no snapshot, and has all
+// labels of p: those that no selector mentions match nothing.
 func (s *state) hypotheticalClass(p *LabelledPod) *class {
 	c := newClass(p.Namespace, sortedLabels(p.Labels), sortedPorts(p.Ports), "")
 	found := s.selectionOf(c.namespace, c.labels)
 	c.hot.setPeers(found.peers)
 	eachTable(found.policies, func(d direction, _ Tier, list []*policy) {
 		shared, ok := s.ruleTables.Get(ruleTableKey(d, list, c.ports))
-		if !ok { // no Pod has these policies, and ports
+		if !ok { // no class has a table of these policies and ports
 			shared.table = newRuleTable(d, list, c.ports)
 		}
 		c.addTable(d, shared.table)
@@ -182,13 +200,14 @@ func (s *state) hypotheticalClass(p *LabelledPod) *class {
 	return c
 }
 
-// sharedTable is a tier and how many classes have it.
+// A sharedTable is a rule table and how many classes have it.
 type sharedTable struct {
 	table   *ruleTable
 	classes int
 }
 
-// rebuild replaces a class by one with the rule tables and selector ids of what selects it now.
+// rebuild replaces a class, under its id, by one with the rule tables and selector ids of what selects it
+// now.
 func (t *txn) rebuild(id uint32) {
 	old := t.classes.At(id)
 	if old == nil {
@@ -207,6 +226,7 @@ func (t *txn) rebuild(id uint32) {
 	t.hotClasses.Set(t.edit, id, c.hot)
 }
 
+// acquireTable returns the rule table of a key, for one more class. It builds the table for the first class.
 func (t *txn) acquireTable(key string, d direction, policies []*policy, ports []NamedPort) *ruleTable {
 	shared, ok := t.ruleTables.Get(key)
 	if !ok {
@@ -217,7 +237,8 @@ func (t *txn) acquireTable(key string, d direction, policies []*policy, ports []
 	return shared.table
 }
 
-// eachTable yields the policies of each rule table that a class needs, in the order in which tables are asked.
+// eachTable yields the policies of each rule table that a class needs, in the order in which tables are
+// asked.
 func eachTable(policies []*policy, yield func(d direction, tier Tier, list []*policy)) {
 	for d := range directions {
 		for tier := Admin; tier <= Baseline; tier++ {
@@ -228,7 +249,7 @@ func eachTable(policies []*policy, yield func(d direction, tier Tier, list []*po
 	}
 }
 
-// releaseTables releases all rule tables of a class.
+// releaseTables undoes acquireTable for all rule tables of a class.
 func (t *txn) releaseTables(c *class) {
 	for d := range directions {
 		for _, key := range c.tableKeys[d] {
@@ -237,6 +258,7 @@ func (t *txn) releaseTables(c *class) {
 	}
 }
 
+// releaseTable undoes one acquireTable. The table goes with its last class. An empty key stands for no table.
 func (t *txn) releaseTable(key string) {
 	if key == "" {
 		return
@@ -249,7 +271,9 @@ func (t *txn) releaseTable(key string) {
 	t.ruleTables.Set(t.edit, key, shared)
 }
 
-// acquireClass counts a Pod of a class and returns the class's id. It makes the class for the first Pod. It does not keep labels.
+// acquireClass returns the id of a class, for one more Pod. It makes the class for the first Pod, and marks
+// it dirty, so that it gets its rule tables at the end of the batch. labels and ports are sorted; it does not
+// keep labels.
 func (t *txn) acquireClass(namespace string, labels []label, ports []NamedPort) uint32 {
 	key := classKey(namespace, labels, ports)
 	ref, ok := t.classIDs.Get(key)
@@ -267,7 +291,8 @@ func (t *txn) acquireClass(namespace string, labels []label, ports []NamedPort) 
 	return ref.id
 }
 
-// releaseClass undoes one holdClass.
+// releaseClass undoes one acquireClass. The class goes with its last Pod, and its id is free for another at
+// once: older snapshots have their own tables.
 func (t *txn) releaseClass(id uint32) {
 	c := t.classes.At(id)
 	ref, _ := t.classIDs.Get(c.key)
@@ -283,17 +308,20 @@ func (t *txn) releaseClass(id uint32) {
 	t.releaseTables(c)
 	var none *class
 	t.classes.Set(t.edit, id, none)
-	t.hotClasses.Set(t.edit, id, hotClass{}) // which holds nothing of the class's any more
+	t.hotClasses.Set(t.edit, id, hotClass{}) // so that it keeps nothing of the class in memory
 	t.classPool.release(t.edit, id)
 }
 
-// idPool allocates ids, reusing released ones first so that slices indexed by id stay dense.
+// An idPool allocates ids, reusing released ones first so that arrays indexed by id stay dense. A plain copy
+// is a snapshot.
 type idPool struct {
-	next     uint32
+	next uint32 // the lowest id that was never allocated
+	// released is a stack of count ids. What lies above them is old.
 	released persist.Array[uint32]
 	count    uint32
 }
 
+// allocate returns an id that is not in use.
 func (f *idPool) allocate() uint32 {
 	if f.count > 0 {
 		f.count--
@@ -303,6 +331,7 @@ func (f *idPool) allocate() uint32 {
 	return f.next - 1
 }
 
+// release makes an id free for reuse.
 func (f *idPool) release(e *persist.Edit, id uint32) {
 	f.released.Set(e, f.count, id)
 	f.count++

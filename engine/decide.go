@@ -5,28 +5,38 @@ import (
 	"unique"
 )
 
-// A party is an Endpoint as found in the snapshot: one side of a connection.
+// A party is an Endpoint as found in the snapshot: one side of a connection. It has all that a decision reads
+// of that side, so that deciding looks nothing up by name or address.
+//
+//	                      pod   class   isNode   inCluster
+//	Pod                   yes   yes     no       yes
+//	host-network Pod      *     no      yes      yes        * if asked by name
+//	Node's address        no    no      yes      yes
+//	LabelledPod           no    yes     no       yes
+//	any other address     no    no      no       no
 type party struct {
-	// pod is set for a Pod asked by name, and for an ordinary Pod however asked.
+	// pod is set for a Pod asked by name, and for an ordinary Pod in any case.
 	pod *pod
 	// class is nil if no policy can apply to the party (S1).
 	class *class
-	// node is where the Pod runs, or the Node that the end is.
+	// node is the Node where the Pod runs, or that the party is; zero for none.
 	node unique.Handle[string]
-	// isNode: a Node's address or a host-network Pod (S4).
+	// isNode reports whether the party has a Node's identity: a Node's address or a host-network Pod (S4).
 	isNode bool
-	// nodeClass is that of the Node that the party is, by which peers `nodes` match it (S38); nil if no rule has such peers.
+	// nodeClass is the class of the Node that the party is, by which peers `nodes` match it (S38); nil if no
+	// rule has such peers.
 	nodeClass *hotClass
-	// inCluster: a Pod or a Node (S19).
+	// inCluster reports whether the party is a Pod or a Node, which an ipBlock may be told to ignore (S19).
 	inCluster bool
-	// askedByIP: asked by address, which is addr.
+	// askedByIP reports whether the party was asked by an address, which is then addr: it decides the family
+	// (S9).
 	askedByIP bool
 	addr      netip.Addr
-	// addrs are the addresses of an end asked otherwise.
+	// addrs has the addresses of a party that was asked otherwise, of both families.
 	addrs []netip.Addr
 }
 
-// families returns the families in which p has an address.
+// families returns the families in which p has an address; 0 for a Pod that has none yet (S8).
 func (p *party) families() Families {
 	if p.askedByIP {
 		return familyOf(p.addr)
@@ -34,8 +44,11 @@ func (p *party) families() Families {
 	return familiesOf(p.addrs)
 }
 
-// seenAs returns a side as the other side's rules match it in a family: by its class, nil for none, and by its address. A block
-// looks at an address of that family alone, of none in family 0 (S9). An ipBlock may not look at Pods and Nodes (S19).
+// seenAs returns a side as the other side's rules match it in a family: by its class, nil for none, and by
+// its address.
+//
+// A block looks at an address of that family alone, and at none in family 0 (S9). Whether the ipBlocks of
+// NetworkPolicies look at Pods and Nodes is an option (S19). This is the one place that decides both.
 func seenAs(class *hotClass, addr netip.Addr, inCluster bool, family Families, o Options) peer {
 	p := peer{class: class, hidden: inCluster && o.IPBlockIgnoresPods}
 	if familyOf(addr) == family {
@@ -44,7 +57,8 @@ func seenAs(class *hotClass, addr netip.Addr, inCluster bool, family Families, o
 	return p
 }
 
-// asPeer returns p as the other side's rules match it in family; without a family no block matches.
+// asPeer returns p as the other side's rules match it in family. Without a family no block matches. It
+// allocates only if p has several addresses of the family.
 func (p *party) asPeer(family Families, o Options) peer {
 	class := p.nodeClass
 	if p.class != nil {
@@ -67,10 +81,12 @@ func (p *party) asPeer(family Families, o Options) peer {
 	return seen
 }
 
-// ask asks the rule tables of direction d in the order of tiers until one allows or denies (S32). It returns that table, the
-// rank of the rule that matched, or noRank for the default action, and the action. Without a table that decides, by is nil
-// and all is allowed (S13).
-func (c *hotClass) ask(d direction, protocol Protocol, port uint16, p *peer) (by *ruleTable, rank uint32, does Action) {
+// ask asks the rule tables of direction d in the order of tiers until one allows or denies (S32). It returns
+// that table, the rank of the rule that matched, and the action. The rank is noRank if no rule matched and
+// the table's default action decided. If no table decides, by is nil and the side allows (S13).
+func (c *hotClass) ask(
+	d direction, protocol Protocol, port uint16, p *peer,
+) (by *ruleTable, rank uint32, does Action) {
 	t := c.tables[d]
 	if t == nil {
 		return nil, noRank, Allow
@@ -90,7 +106,8 @@ func (t *ruleTable) answer(protocol Protocol, port uint16, p *peer) (rank uint32
 	return rank, does
 }
 
-// decideSide writes the answer of the rule tables to side (S12, S13, S14, S32).
+// decideSide writes the answer of the rule tables of direction d to side (S12, S13, S14, S32). p is the other
+// party.
 func (c *hotClass) decideSide(d direction, protocol Protocol, port uint16, p *peer, side *Side) {
 	t, rank, does := c.ask(d, protocol, port, p)
 	side.Allowed = does == Allow
@@ -103,7 +120,7 @@ func (c *hotClass) decideSide(d direction, protocol Protocol, port uint16, p *pe
 	}
 }
 
-// record writes which table and rule decided. A rank of noRank is the default action.
+// record writes which table and which rule of it decided. A rank of noRank means the default action.
 func (s *Side) record(t *ruleTable, rank uint32) {
 	s.Tier = t.tier
 	if t.tier == NetworkPolicies {
@@ -115,14 +132,16 @@ func (s *Side) record(t *ruleTable, rank uint32) {
 	}
 }
 
-// recordIsolation writes the NetworkPolicies that isolate the side, whether they decided or not (S50). t may be nil.
+// recordIsolation writes the NetworkPolicies that isolate the side, whether they decided or not (S50). t may
+// be nil.
 func (s *Side) recordIsolation(t *ruleTable) {
 	if t != nil {
 		s.Isolated, s.Isolating = true, t.policies
 	}
 }
 
-// exemptSide allows p regardless of policy (S2, S3). It still records whether a policy isolates p, for the answer.
+// exemptSide allows p regardless of policy (S2, S3). It still records whether a policy isolates p, for the
+// answer.
 func exemptSide(p *party, d direction, side *Side) {
 	side.Allowed = true
 	if p.class != nil {
@@ -130,8 +149,12 @@ func exemptSide(p *party, d direction, side *Side) {
 	}
 }
 
-// exemptInTier allows p in the NetworkPolicy tier whatever its rules, while the other tiers bind (S44).
-func exemptInTier(p, other *party, d direction, protocol Protocol, port uint16, family Families, o Options, side *Side) {
+// exemptInTier allows p in the NetworkPolicy tier whatever its rules, while the other tiers bind (S44). A
+// NetworkPolicy that isolates p decides, unless Admin rules did before; without one, Baseline rules are
+// asked.
+func exemptInTier(
+	p, other *party, d direction, protocol Protocol, port uint16, family Families, o Options, side *Side,
+) {
 	side.Allowed = true
 	if p.class == nil || p.class.hot.tables[d] == nil {
 		return
@@ -156,7 +179,8 @@ func exemptInTier(p, other *party, d direction, protocol Protocol, port uint16, 
 	}
 }
 
-// decide answers for two parties in one family: both sides must allow (S1). d must be zero.
+// decide answers for two parties in one family by their rule tables alone: both sides must allow (S1). d must
+// be zero.
 func decide(src, dst *party, protocol Protocol, port uint16, family Families, o Options, d *Decision) {
 	d.Egress.Allowed, d.Ingress.Allowed = true, true
 	if src.class.restricted(egress) {
@@ -170,7 +194,7 @@ func decide(src, dst *party, protocol Protocol, port uint16, family Families, o 
 	d.conclude()
 }
 
-// conclude sets the reason, and Allowed if both sides allow (S1).
+// conclude sets Reason, and Allowed if both sides allow (S1, S51). Egress comes first if both deny.
 func (d *Decision) conclude() {
 	switch {
 	case !d.Egress.Allowed:
@@ -184,7 +208,8 @@ func (d *Decision) conclude() {
 	}
 }
 
-// exemption returns Self for a Pod and itself (S2), LocalNode for a Pod and its Node (S3), and Unknown for all other pairs.
+// exemption returns Self for a Pod and itself (S2), LocalNode for a Pod and the Node it runs on (S3), and
+// Unknown for all other pairs. A Pod on no Node yet is local to none.
 func exemption(src, dst *party) Reason {
 	switch {
 	case src.pod != nil && src.pod == dst.pod:
@@ -197,14 +222,15 @@ func exemption(src, dst *party) Reason {
 	return Unknown
 }
 
-// exemptFromAll reports whether no tier is asked about an exempt pair (S44): a Pod reaches itself by its name or address, and
-// its Node reaches it, whatever is denied.
+// exemptFromAll reports whether no tier is asked about an exempt pair (S44): a Pod reaches itself by its name
+// or address, and its Node reaches it, whatever policies deny. The other two exemptions are of the
+// NetworkPolicy tier.
 func exemptFromAll(why Reason, src *party, viaService bool, o Options) bool {
 	return o.LocalAboveTiers || why == Self && !viaService || why == LocalNode && src.isNode
 }
 
-// decideOrExempt allows a Pod to itself and to its Node (S2, S3, S44), and otherwise calls decide. viaService reports whether
-// the destination was asked for through a Service. d must be zero.
+// decideOrExempt allows a Pod to itself and to its Node (S2, S3, S44), and otherwise calls decide. viaService
+// reports whether the destination is reached through a Service. d must be zero.
 func decideOrExempt(
 	src, dst *party, protocol Protocol, port uint16, family Families, viaService bool, o Options, d *Decision,
 ) {
@@ -220,12 +246,14 @@ func decideOrExempt(
 		exemptInTier(src, dst, egress, protocol, port, family, o, &d.Egress)
 		exemptInTier(dst, src, ingress, protocol, port, family, o, &d.Ingress)
 	}
-	if d.conclude(); d.Allowed { // S51
+	if d.conclude(); d.Allowed { // otherwise the reason is that of a denial (S51)
 		d.Reason = why
 	}
 }
 
-// pairFamilies returns the families in which a pair is decided (S9). 0 means once, and that no address takes part.
+// pairFamilies returns the families in which a pair is decided (S9). A side asked by IP decides the family; a
+// side without an address leaves it to the other. 0 means that the pair is decided once and no address takes
+// part.
 func pairFamilies(src, dst *party) Families {
 	a, b := src.families(), dst.families()
 	switch {
@@ -243,8 +271,9 @@ func pairFamilies(src, dst *party) Families {
 	return a & b
 }
 
-// decidePair answers for two parties in all of their families, and allows if one of them allows (S9). The decision is that of
-// the first family that allows, or else of the first. d must be zero.
+// decidePair answers for two parties in all of their families, and allows if one of them allows (S9). The
+// decision is that of the first family that allows, or else that of IPv4. If no block takes part, both
+// families have one answer, and it is computed once. d must be zero.
 func decidePair(src, dst *party, protocol Protocol, port uint16, o Options, d *Decision) {
 	families := pairFamilies(src, dst)
 	if families != IPv4|IPv6 || !src.class.asksAddress(egress) && !dst.class.asksAddress(ingress) {

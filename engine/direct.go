@@ -2,10 +2,15 @@ package engine
 
 import "net/netip"
 
-// AllowedDirect returns the reason of the decision that [Snapshot.Allowed] makes about two addresses, in less time, and
-// whether it could: it answers for nearly all pairs of IPv4 addresses, those for which only the policies of two Pods, or of
-// one Pod and an address outside the cluster, matter. Ask Allowed about the others.
-func (s *Snapshot) AllowedDirect(src, dst netip.Addr, port uint16, protocol Protocol) (reason Reason, direct bool) {
+// AllowedDirect returns the reason of the decision that [Snapshot.Allowed] makes about two addresses, in less
+// time. It reports whether it could; if not, ask Allowed.
+//
+// It can for nearly all pairs of IPv4 addresses: those of two Pods, or of a Pod and an address outside the
+// cluster. It does not ask the ingress side once the egress side denied, as the reason is known by then. It
+// allocates nothing.
+func (s *Snapshot) AllowedDirect(
+	src, dst netip.Addr, port uint16, protocol Protocol,
+) (reason Reason, direct bool) {
 	from, to, direct := s.directClasses(src, dst)
 	if !direct {
 		return Unknown, false
@@ -34,12 +39,19 @@ func (s *Snapshot) AllowedDirect(src, dst netip.Addr, port uint16, protocol Prot
 	return reason, true
 }
 
-// The values of directV4 are the ids of classes plus one: of the class of the ordinary Pod that owns the address, where
-// nothing but the two Pods' classes and addresses takes part in a decision. Other addresses of the cluster are notDirect: a
-// Node's or a host-network Pod's, a Service's, and those of a Pod with several. What is not in the table is outside.
+// notDirect marks the IPv4 addresses that need a longer look. The table directV4 gives for an address
+//
+//	0           nobody in the cluster has it
+//	class + 1   an ordinary Pod owns it, and nothing but the Pod's class takes part in a decision
+//	notDirect   any other: a Node's, a host-network Pod's, a Service's, or one of several of a Pod
+//
+// So one look-up, which reads one cache line, settles most addresses. A Pod with several IPv4 addresses is
+// not direct because two of them may be the ends of one question, which is then about the Pod and itself
+// (S2).
 const notDirect = 1 << 31
 
-// noteDirect updates directV4 for an address. Call it whenever the claims to ip, or the Services that have it, change.
+// noteDirect updates directV4 for an address. It must be called whenever the claims to ip change, or the
+// Services that have it.
 func (t *txn) noteDirect(ip netip.Addr) {
 	if !ip.Is4() {
 		return
@@ -56,6 +68,7 @@ func (t *txn) noteDirect(ip netip.Addr) {
 	}
 }
 
+// several4 reports whether more than one of ips is an IPv4 address.
 func several4(ips []netip.Addr) bool {
 	n := 0
 	for _, ip := range ips {
@@ -66,7 +79,8 @@ func several4(ips []netip.Addr) bool {
 	return n > 1
 }
 
-// directClasses returns the classes of two addresses, nil for one outside, if both are direct.
+// directClasses returns the classes of two addresses, nil for one outside the cluster, and whether both are
+// direct. One address twice is not: the pair may be exempt (S2).
 func (s *state) directClasses(src, dst netip.Addr) (from, to *hotClass, direct bool) {
 	if !src.Is4() || !dst.Is4() || src == dst {
 		return nil, nil, false
@@ -84,8 +98,12 @@ func (s *state) directClasses(src, dst netip.Addr) (from, to *hotClass, direct b
 	return from, to, true
 }
 
-// decideAddresses answers a question between two addresses without making parties, and reports whether it could. It cannot if
-// the destination is a Service's address (S24).
+// decideAddresses answers a question between two addresses, and reports whether it could. It cannot if the
+// destination is a Service's address (S24). Except for pairs that may be exempt it makes no parties, and
+// allocates nothing.
+//
+// It decides as decidePair does, in one family: both ends were asked by IP, so addresses of different
+// families meet no block (S9). d must be zero.
 func (s *state) decideAddresses(q *Query, d *Decision) bool {
 	from, to, direct := s.directClasses(q.Src.ip, q.Dst.ip)
 	var toDst, toSrc peer
@@ -103,7 +121,9 @@ func (s *state) decideAddresses(q *Query, d *Decision) bool {
 		if src != nil && src.pod != nil {
 			from = s.hotClasses.At(src.class)
 		}
-		if src != nil && dst != nil && (src.pod == dst.pod || (src.pod == nil || dst.pod == nil) && src.node() == dst.node()) { // perhaps exempt
+		// Two addresses of one Pod, two of Nodes, or a Pod's and its Node's: the pair may be exempt (S2, S3).
+		if src != nil && dst != nil && (src.pod == dst.pod ||
+			(src.pod == nil || dst.pod == nil) && src.node() == dst.node()) {
 			a, b := s.partyAt(q.Src.ip), s.partyAt(q.Dst.ip)
 			decidePair(&a, &b, q.Protocol, q.Port, s.options, d)
 			d.Families = 0

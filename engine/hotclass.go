@@ -7,21 +7,24 @@ package engine
 //	mask | rule table for egress | for ingress | class | count | up to 7 selector ids
 //	  8             8                   8          8       4       28                     = 64 bytes
 //
-// So a class costs one read both as a subject, by its tables, and as a peer, by its ids. There is one pointer a direction, to
-// the first rule table to ask. What is rarely read is in class. TestLayout checks the size.
+// So a class costs one read both as a subject, by its tables, and as a peer, by its ids. There is one pointer
+// a direction, to the first rule table to ask; a cluster with NetworkPolicies alone has no other. What is
+// rarely read is in class. TestLayout checks the size.
 type hotClass struct {
-	// mask has the bits of peers; see [peerSet].
+	// mask has the bit of every id in peers; see [maskOf].
 	mask uint64
-	// tables are the first to ask in each direction; nil if no policy restricts it. The class has the later ones.
+	// tables has for each direction the first table to ask, nil if no policy restricts it (S13). The class
+	// has the later ones.
 	tables [directions]*ruleTable
 	cold   *class
-	// peerCount is how many selectors, of those that some rule names as a peer, select the class; few are their ids, by id, or else
-	// they are in the class.
+	// peerCount is the number of ids in peers. fewPeers has them, sorted, if they fit; otherwise the class
+	// has all.
 	peerCount uint32
 	fewPeers  [7]uint32
 }
 
-// peers are the ids of the selectors, of those that some rule names as a peer, that select the class.
+// peers returns the ids, sorted, of the selectors that select the class and that some rule names as a peer.
+// The slice must not be modified.
 func (c *hotClass) peers() []uint32 {
 	if c.peerCount <= uint32(len(c.fewPeers)) {
 		return c.fewPeers[:c.peerCount]
@@ -29,7 +32,7 @@ func (c *hotClass) peers() []uint32 {
 	return c.cold.manyPeers
 }
 
-// setPeers stores them; ids are sorted.
+// setPeers makes ids, which are sorted, the peers of the class. It keeps them.
 func (c *hotClass) setPeers(ids []uint32) {
 	c.peerCount, c.mask, c.cold.manyPeers = uint32(len(ids)), 0, nil
 	if copy(c.fewPeers[:], ids) < len(ids) {
