@@ -7,14 +7,23 @@ import (
 	"github.com/netpold/netpold/engine/internal/persist"
 )
 
-// posting is a place of the inverted index. Selectors are filed at few, so that a class finds all that could select it at
-// the places of its own labels; classes are filed at all places of their labels, so that a selector finds its classes.
+// A posting is where an inverted index files something: a condition on a Pod that can be looked up.
+//
+// There are two indexes. A selector is filed at the postings of one requirement, and a class at every posting
+// of its labels, so that each side finds the other from what it has itself:
+//
+//	selector app in (a, b), tier exists    filed at  app=a, app=b            (or at tier, if that has fewer)
+//	class    app=a, tier=web               looks at  app=a, app, tier=web, tier, any
+//
+// What is found is a candidate: it is still compared whole.
 type posting struct {
 	kind postingKind
-	// scope is a namespace, or empty for selectors that look into several, and for classes of all.
+	// scope is a namespace. It is empty for selectors that look into several namespaces, and for classes of
+	// all.
 	scope, key, value string
 }
 
+// A postingKind is the kind of condition.
 type postingKind uint8
 
 const (
@@ -30,18 +39,21 @@ const (
 	anyPod
 )
 
-// manyIDs is from how many ids on a set is a map, so that adding one copies little of it.
+// manyIDs is the number of ids from which on a set is a map, so that adding one more copies little of it.
 const manyIDs = 64
 
-// idSet is a set of ids, changed in place by the edit that owns it.
+// An idSet is a set of ids: a list while they are few, and then a map. It may be changed only under the edit
+// that owns it.
 type idSet struct {
 	owner *persist.Edit
-	few   []uint32
-	many  persist.Map[uint32, struct{}] // of all, once it has any
+	few   []uint32                      // unsorted
+	many  persist.Map[uint32, struct{}] // has all ids once it has any
 }
 
+// len returns the number of ids.
 func (s *idSet) len() int { return max(len(s.few), s.many.Len()) }
 
+// add adds an id, which may be there already.
 func (s *idSet) add(e *persist.Edit, id uint32) {
 	switch {
 	case s.many.Len() > 0:
@@ -58,16 +70,21 @@ func (s *idSet) add(e *persist.Edit, id uint32) {
 	}
 }
 
+// remove removes an id if it is there.
 func (s *idSet) remove(e *persist.Edit, id uint32) {
 	s.many.Delete(e, id)
 	s.few = slices.DeleteFunc(s.few, func(o uint32) bool { return o == id })
 }
 
-// An index maps postings to ids.
+// An index maps postings to the ids filed there. A plain copy is a snapshot.
+//
+// Invariant: every add has a remove with the same posting, because both are computed from the same immutable
+// record.
 type index struct {
 	postings persist.Map[posting, *idSet]
 }
 
+// newIndex returns an empty index.
 func newIndex() index {
 	return index{persist.NewMap[posting, *idSet](persist.HashOf[posting]())}
 }
@@ -92,7 +109,7 @@ func (x *index) ids(p posting) iter.Seq[uint32] {
 	}
 }
 
-// count returns how many ids a posting has.
+// count returns the number of ids at a posting.
 func (x *index) count(p posting) int {
 	if set := x.postings.Find(p); set != nil {
 		return (*set).len()
@@ -100,8 +117,10 @@ func (x *index) count(p posting) int {
 	return 0
 }
 
+// add files an id at a posting.
 func (x *index) add(e *persist.Edit, p posting, id uint32) { x.writable(e, p).add(e, id) }
 
+// remove takes an id away from a posting, and the posting with its last id.
 func (x *index) remove(e *persist.Edit, p posting, id uint32) {
 	if x.postings.Find(p) == nil {
 		return
@@ -112,7 +131,7 @@ func (x *index) remove(e *persist.Edit, p posting, id uint32) {
 	}
 }
 
-// writable returns the set of a posting for writing.
+// writable returns the set of a posting for writing. It makes an empty one if there is none.
 func (x *index) writable(e *persist.Edit, p posting) *idSet {
 	set, _ := x.postings.Get(p)
 	if set == nil || set.owner != e {
@@ -126,8 +145,9 @@ func (x *index) writable(e *persist.Edit, p posting) *idSet {
 	return set
 }
 
-// choosePostings chooses where a selector is filed: at the values of one requirement, the one whose postings hold the fewest
-// selectors so far, so that a class meets few that do not select it.
+// choosePostings returns where to file a selector: at the postings of the one requirement that has the fewest
+// selectors so far, so that a class meets few candidates that do not select it. It is anyPod for a selector
+// without a requirement that can be looked up.
 func (x *index) choosePostings(s *selector) []posting {
 	best, cost := []posting{{kind: anyPod, scope: s.scope}}, -1
 	consider := func(reqs Selector, value, key postingKind) {
@@ -142,7 +162,7 @@ func (x *index) choosePostings(s *selector) []posting {
 			case Exists:
 				postings = []posting{{key, s.scope, r.Key, ""}}
 			default:
-				continue // what an object lacks is nothing to find it by
+				continue // nothing is filed under what it lacks
 			}
 			sum := 0
 			for _, p := range postings {
@@ -158,14 +178,15 @@ func (x *index) choosePostings(s *selector) []posting {
 	return best
 }
 
-// candidatePostings yields every posting at which a selector of Pods with these labels in this namespace may be filed.
+// candidatePostings yields every posting at which a selector of Pods with these labels in this namespace may
+// be filed. For a Node the namespace is nodeScope, and selectors of Pods are not looked at.
 func candidatePostings(namespace string, namespaceLabels, podLabels []label, yield func(posting)) {
 	yield(posting{kind: anyPod, scope: namespace})
 	for _, l := range podLabels {
 		yield(posting{podValue, namespace, l.key, l.value})
 		yield(posting{podKey, namespace, l.key, ""})
 	}
-	if namespace == nodeScope { // no selector of Pods looks there
+	if namespace == nodeScope {
 		return
 	}
 	yield(posting{kind: anyPod})
@@ -179,7 +200,9 @@ func candidatePostings(namespace string, namespaceLabels, podLabels []label, yie
 	}
 }
 
-// classPostings yields every posting at which a class with these labels is filed.
+// classPostings yields every posting at which a class with these labels is filed: for selectors of its
+// namespace, and again for those of the whole cluster. Selectors of the whole cluster without labels find it
+// by its namespace.
 func classPostings(namespace string, podLabels []label, yield func(posting)) {
 	yield(posting{kind: anyPod, scope: namespace})
 	for _, l := range podLabels {

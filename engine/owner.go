@@ -9,26 +9,31 @@ import (
 	"github.com/netpold/netpold/engine/internal/persist"
 )
 
-// address is who owns an IP: an ordinary Pod or, where pod is nil, a Node. It is kept small: with its key, two fit a cache
-// line.
+// An address is the owner of an IP: an ordinary Pod or, if pod is nil, a Node (S5, S7).
+//
+//	10.0.0.9 ─► claims: [ shop/web-0 │ shop/web-1, newer: best ] ─► pod: shop/web-1
+//
+// All claims are kept, and the best one owns the address. So when it goes, the next best takes over, and the
+// order in which claims come never counts. An address that one Pod alone claims, as nearly all are, has no
+// list. It is kept small: with its key, two fit in a cache line.
 type address struct {
-	// class is pod's, or noClass.
+	// class is that of pod, or noClass.
 	class uint32
-	// pod is the ordinary Pod that owns it.
+	// pod is the ordinary Pod that owns the address; nil for a Node.
 	pod *pod
-	// claims are all that claim it, with the Node whose address it is; nil where pod alone does.
+	// claims are all claims; nil if pod's is the only one. Never nil for a Node.
 	claims *claims
 }
 
-// claims are the claims to one address.
+// A claims holds the claims to one address. It may be written only under the edit that owns it.
 type claims struct {
 	owner *persist.Edit
-	all   []claim
+	all   []claim // in no particular order
 	// best is the claim that counts (S7).
 	best claim
 }
 
-// node is the Node that the address is of, or else the one that its Pod runs on.
+// node returns the Node that has the address or, for an ordinary Pod, the Node that it runs on.
 func (a *address) node() unique.Handle[string] {
 	if a.pod != nil {
 		return a.pod.node
@@ -39,13 +44,16 @@ func (a *address) node() unique.Handle[string] {
 	return a.claims.best.node
 }
 
-// claim is a Pod that reports an address as its own, or a Node: by its object, or by the host IPs of its Pods.
+// A claim is a Pod that reports an address as its own, or a Node that has it: by its object, or by the host
+// IPs that its Pods report (S5). Claims are compared by value.
 type claim struct {
 	pod    *pod
-	node   unique.Handle[string]
-	object bool
+	node   unique.Handle[string] // zero if pod is set
+	object bool                  // set for a claim by a Node's object
 }
 
+// address returns the owner of an unmapped address, or nil if nobody in the cluster has it. It must not be
+// modified.
 func (s *state) address(ip netip.Addr) *address {
 	if ip.Is4() {
 		return s.ipv4.Find(ipv4Key(ip))
@@ -53,11 +61,13 @@ func (s *state) address(ip netip.Addr) *address {
 	return s.ipv6.Find(ip.As16())
 }
 
+// ipv4Key returns an IPv4 address as a number.
 func ipv4Key(ip netip.Addr) uint32 {
 	b := ip.As4()
 	return binary.BigEndian.Uint32(b[:])
 }
 
+// addClaim adds a claim to an address. An invalid address has no claims.
 func (t *txn) addClaim(ip netip.Addr, c claim) {
 	ip = ip.Unmap()
 	if !ip.IsValid() {
@@ -75,6 +85,7 @@ func (t *txn) addClaim(ip netip.Addr, c claim) {
 	t.setClaims(ip, mine)
 }
 
+// removeClaim removes a claim. It does nothing if there is no such claim.
 func (t *txn) removeClaim(ip netip.Addr, c claim) {
 	ip = ip.Unmap()
 	if t.address(ip) == nil {
@@ -90,7 +101,8 @@ func (t *txn) removeClaim(ip netip.Addr, c claim) {
 	t.setClaims(ip, mine)
 }
 
-// replaceClaim replaces a Pod's claim with one for its new record. The order of claims does not change.
+// replaceClaim replaces a Pod's claim with one for its new record, which differs in its class alone. So the
+// best claim stays the best.
 func (t *txn) replaceClaim(ip netip.Addr, old, fresh *pod) {
 	mine := t.claimsTo(ip)
 	mine.all[slices.Index(mine.all, claim{pod: old})] = claim{pod: fresh}
@@ -113,8 +125,8 @@ func (t *txn) claimsTo(ip netip.Addr) *claims {
 	return &claims{owner: t.edit, all: slices.Clone(a.claims.all), best: a.claims.best}
 }
 
-// setClaims stores who owns an address: the best claim's Pod or, where that is a host-network Pod or a Node, nobody but
-// the Node.
+// setClaims stores the owner of an address: the Pod of the best claim or, if that is a Node's or a
+// host-network Pod's, the Node (S4). Without claims the address goes. It keeps shared and directV4 in step.
 func (t *txn) setClaims(ip netip.Addr, mine *claims) {
 	if len(mine.all) == 0 {
 		if t.vips.Find(ip) != nil {
@@ -146,8 +158,7 @@ func (t *txn) setClaims(ip netip.Addr, mine *claims) {
 	t.noteDirect(ip)
 }
 
-// chooseBest finds the best claim: the newest Pod's (S7); where there is no Pod, a Node's, by its object before its Pods, and
-// then by name, so that the order of arrival never counts.
+// chooseBest sets best to the claim that no other beats.
 func (c *claims) chooseBest() {
 	for i := range c.all {
 		if i == 0 || c.all[i].beats(c.best) {
@@ -156,6 +167,9 @@ func (c *claims) chooseBest() {
 	}
 }
 
+// beats reports whether c counts before o: a newer Pod before an older one, a Pod before a Node, a Node's
+// object before what its Pods report, and then by name (S7). It is a total order, so that the order of
+// arrival never counts.
 func (c claim) beats(o claim) bool {
 	switch {
 	case c.pod != nil && o.pod != nil:
@@ -168,13 +182,16 @@ func (c claim) beats(o claim) bool {
 	return c.node.Value() < o.node.Value()
 }
 
-// ownsAddress reports whether a Pod has an address that it reports (S7). Host-network Pods share their Node's.
+// ownsAddress reports whether a Pod has an address that it reports (S7). Host-network Pods share the Node's
+// addresses, so for them any address that no ordinary Pod owns is theirs (S4).
 func (s *state) ownsAddress(p *pod, ip netip.Addr) bool {
 	a := s.address(ip)
 	return a != nil && (a.pod == p || p.host && a.pod == nil)
 }
 
-// addressesOf returns the addresses of a Pod (S7, S9): for a host-network Pod that has none, its Node's (S4).
+// addressesOf returns the addresses of a Pod (S7, S9). For a host-network Pod that has none, they are its
+// Node's (S4). It allocates only if another Pod owns one of them, or for the Node's. The slice must not be
+// modified.
 func (s *state) addressesOf(p *pod) []netip.Addr {
 	held := p.ips
 	for i, ip := range held {

@@ -10,46 +10,54 @@ import (
 	"github.com/netpold/netpold/engine/internal/persist"
 )
 
-// maxUnusedKeys is how many label keys that no selector mentions any more still tell classes apart. Keeping a few saves the
-// work of merging and dividing classes again when a policy is replaced.
+// maxUnusedKeys is the number of label keys that go on dividing classes although no selector mentions them
+// any more. Keeping a few saves the work of merging and dividing classes when a policy is replaced.
 const maxUnusedKeys = 16
 
-// noClass is the class of host-network and finished Pods.
+// noClass is the id of no class. Host-network and finished Pods have it (S4, S6), and Nodes while no rule
+// asks for them.
 const noClass = ^uint32(0)
 
-// pod is a Pod as the state holds it. It is immutable but for the transaction that made it.
+// A pod is a Pod as the state holds it. A change of the Pod, or of its class, makes a new record. So a
+// record's address is the identity of one version, and a [ReadSet] compares nothing more of a Pod. It is
+// immutable once stored.
 type pod struct {
 	namespace, name string
 	uid             string
-	created         int64
+	created         int64                 // in the unit of the caller (S7)
 	node            unique.Handle[string] // zero while not scheduled
-	class           uint32
+	class           uint32                // noClass if policies cannot apply
 	host, finished  bool
-	ips             []netip.Addr
-	hostIPs         []netip.Addr
+	ips             []netip.Addr // what it reports; another Pod may own them (S7); none once finished
+	hostIPs         []netip.Addr // of its Node (S5)
 	labels          []label
-	ports           []NamedPort
-	workloads       []Workload
+	ports           []NamedPort // sorted; none if policies cannot apply
+	workloads       []Workload  // its controller first, the topmost last
 }
 
 // ordinary reports whether policies can apply to the Pod (S1, S4, S6).
 func (p *pod) ordinary() bool { return !p.host && !p.finished }
 
+// key returns the namespace and the name.
 func (p *pod) key() nameKey { return nameKey{p.namespace, p.name} }
 
-// newer orders Pods that claim an address (S7); the name is a last resort that makes the order total.
+// newer reports whether p is newer than o, so that p owns an address that both report (S7). The name makes
+// the order total; real Pods differ in uid already.
 func (p *pod) newer(o *pod) bool {
 	return cmp.Or(cmp.Compare(p.created, o.created), cmp.Compare(p.uid, o.uid), p.key().compare(o.key())) > 0
 }
 
-// workload is the Pods of a workload by name, finished ones among them.
+// A workload is the set of a workload's Pods by name, finished ones among them. It exists while it has a Pod,
+// and may be written only under the edit that owns it.
 type workload struct {
 	owner *persist.Edit
 	pods  persist.Map[string, struct{}]
 }
 
+// A workloadKey names a workload.
 type workloadKey struct{ namespace, kind, name string }
 
+// newPod returns the record of a Pod, without its class. A finished Pod has no addresses in it (S6).
 func newPod(o *Pod) *pod {
 	p := &pod{
 		namespace: o.Namespace, name: o.Name, uid: o.UID, created: o.Created, class: noClass,
@@ -67,7 +75,7 @@ func newPod(o *Pod) *pod {
 	return p
 }
 
-// addresses drops repetitions and what is no address.
+// addresses returns ips unmapped (S9), each once, without invalid ones. The order stays.
 func addresses(ips []netip.Addr) []netip.Addr {
 	if len(ips) == 0 {
 		return nil
@@ -81,6 +89,8 @@ func addresses(ips []netip.Addr) []netip.Addr {
 	return list
 }
 
+// applyPod stores a Pod or takes it away: its record, its claims to addresses, and its places in workloads.
+// Its class follows at the end of the batch.
 func (t *txn) applyPod(o *Pod, gone bool) {
 	old := t.pod(o.Namespace, o.Name)
 	if gone {
@@ -98,10 +108,11 @@ func (t *txn) applyPod(o *Pod, gone bool) {
 	t.aside.setPod(t.edit, p.key(), newPodAside(o))
 	t.ensureNamespace(o.Namespace) // before the old one goes, so that the namespace stays
 	if old != nil {
-		p.class = old.class // kept until the end, so that a class that stays is not made again
+		p.class = old.class // until the end, so that a class that stays is not made again
 		t.unclaimAddresses(old)
 		t.leaveWorkloads(old)
 	}
+	// Counts has the Pods that have not finished.
 	if (old == nil || old.finished) != p.finished {
 		t.counts.Pods += map[bool]int{true: -1, false: 1}[p.finished]
 	}
@@ -113,6 +124,7 @@ func (t *txn) applyPod(o *Pod, gone bool) {
 	t.unclassed[p.key()] = struct{}{}
 }
 
+// removePod undoes what applyPod did for a record, except the record itself.
 func (t *txn) removePod(old *pod) {
 	t.unclaimAddresses(old)
 	t.leaveWorkloads(old)
@@ -125,11 +137,13 @@ func (t *txn) removePod(old *pod) {
 	delete(t.unclassed, old.key())
 }
 
+// storePod makes p the record of its name.
 func (t *txn) storePod(p *pod) {
 	ns := t.ensureNamespace(p.namespace)
 	ns.pods.Set(t.edit, p.name, p)
 }
 
+// ensureWorkload returns a workload for writing. It makes an empty one if there is none.
 func (t *txn) ensureWorkload(namespace string, w Workload) *workload {
 	key := workloadKey{namespace, w.Kind, w.Name}
 	old, ok := t.workloads.Get(key)
@@ -146,6 +160,7 @@ func (t *txn) ensureWorkload(namespace string, w Workload) *workload {
 	return old
 }
 
+// leaveWorkloads takes a Pod out of its workloads, and deletes those that become empty.
 func (t *txn) leaveWorkloads(p *pod) {
 	for _, w := range p.workloads {
 		all := t.ensureWorkload(p.namespace, w)
@@ -155,7 +170,8 @@ func (t *txn) leaveWorkloads(p *pod) {
 	}
 }
 
-// claimAddresses makes the Pod a claimant of its addresses, and its Node of the Node's.
+// claimAddresses adds the Pod's claims to its own addresses, and its Node's to the addresses that the Pod
+// reports as the Node's (S5). The Node claims each of these once, however many Pods report it.
 func (t *txn) claimAddresses(p *pod) {
 	for _, ip := range p.ips {
 		t.addClaim(ip, claim{pod: p})
@@ -175,7 +191,7 @@ func (t *txn) claimAddresses(p *pod) {
 	}
 }
 
-// unclaimAddresses undoes addClaims.
+// unclaimAddresses undoes claimAddresses. p must be the very record whose addresses were claimed.
 func (t *txn) unclaimAddresses(p *pod) {
 	for _, ip := range p.ips {
 		t.removeClaim(ip, claim{pod: p})
@@ -194,7 +210,8 @@ func (t *txn) unclaimAddresses(p *pod) {
 	t.forgetNode(p.node.Value(), n)
 }
 
-// relevantLabels returns the labels of p that some selector mentions. The slice is reused by the next call.
+// relevantLabels returns the labels of p whose keys some selector of its namespace or of the whole cluster
+// mentions, in order. The slice is reused by the next call.
 func (t *txn) relevantLabels(p *pod) []label {
 	t.scratch = t.scratch[:0]
 	for _, l := range p.labels {
@@ -205,7 +222,8 @@ func (t *txn) relevantLabels(p *pod) []label {
 	return t.scratch
 }
 
-// reclassify gives every Pod that is new or changed, or has a label whose key came into or went out of use, its class.
+// reclassify gives a class to every Pod that is new or changed, or has a label whose key came into or went
+// out of use.
 func (t *txn) reclassify() {
 	for _, p := range t.podsWithChangedKeys() {
 		t.classify(p)
@@ -215,7 +233,9 @@ func (t *txn) reclassify() {
 	}
 }
 
-// podsWithChangedKeys returns the Pods that have a label whose key came into or went out of use, each once.
+// podsWithChangedKeys returns the Pods that have a label whose key came into or went out of use, each once,
+// in no particular order. It looks at all Pods of the scopes concerned, which is the whole cluster for a
+// cluster-wide key.
 func (t *txn) podsWithChangedKeys() (pods []*pod) {
 	scopes := map[string][]string{}
 	for k := range t.changedKeys {
@@ -243,6 +263,9 @@ func (t *txn) podsWithChangedKeys() (pods []*pod) {
 	return pods
 }
 
+// classify gives a Pod the class of its present labels. The new class is acquired before the old one is
+// released, so that a class that stays is not made again. A Pod whose class changes gets a new record, and so
+// do its claims.
 func (t *txn) classify(p *pod) {
 	class := noClass
 	if p.ordinary() {
@@ -262,7 +285,8 @@ func (t *txn) classify(p *pod) {
 	}
 }
 
-// useKeys counts the label keys that a selector mentions.
+// useKeys counts the label keys that the Pod part of a new selector mentions. Keys of namespaces do not
+// divide classes, as all Pods of a class are in one namespace.
 func (t *txn) useKeys(s *selector) {
 	for _, r := range s.pods {
 		k := scopedKey{s.scope, r.Key}
@@ -276,7 +300,7 @@ func (t *txn) useKeys(s *selector) {
 	}
 }
 
-// disuseKeys undoes useKeys.
+// disuseKeys undoes useKeys. A key with no use left still divides classes until retireKeys.
 func (t *txn) disuseKeys(s *selector) {
 	for _, r := range s.pods {
 		k := scopedKey{s.scope, r.Key}
@@ -288,7 +312,7 @@ func (t *txn) disuseKeys(s *selector) {
 	}
 }
 
-// retireKeys forgets the unused keys once they are many.
+// retireKeys forgets the unused keys once there are more than [maxUnusedKeys].
 func (t *txn) retireKeys() {
 	if t.unusedKeys <= maxUnusedKeys {
 		return

@@ -6,7 +6,8 @@ import (
 	"slices"
 )
 
-// direction is a direction of traffic, as an index.
+// A direction is a direction of traffic, as an index of arrays: egress of the source or ingress of the
+// destination.
 type direction uint8
 
 const (
@@ -15,31 +16,42 @@ const (
 	directions
 )
 
-// policy is a Policy or a ClusterPolicy whose selectors are known by id. It is immutable.
+// A policy is a Policy or a ClusterPolicy in compiled form: its selectors are known by id. Classes that the
+// same policies select share one rule table made of them. It is immutable; a change of the object makes a new
+// one.
 type policy struct {
 	// source is the NetworkPolicy, or cluster the cluster-wide policy; the other is nil.
 	source  *Policy
 	cluster *ClusterPolicy
 	tier    Tier
-	// uid tells apart all versions of all policies.
-	uid     uint64
+	// uid is different for all versions of all policies, so that equal lists of uids mean equal rules.
+	uid uint64
+	// subject is the id of the selector of the Pods that the policy applies to (S10, S36).
 	subject uint32
-	// isolates reports for which directions the policy exists: those that it isolates or has rules for (S12, S32).
+	// isolates reports for which directions the policy exists: those that it isolates (S12) or, for a
+	// cluster-wide policy, has rules for (S32).
 	isolates [directions]bool
-	rules    [directions][]rule
+	// rules are in the order of the object, so that an index is the same in both. There are none for a
+	// direction in which the policy does not exist.
+	rules [directions][]rule
 }
 
-// rule is a Rule whose peers are known by id.
+// A rule is a Rule in compiled form. It matches a connection if its peers and its ports do (S15, S35).
 type rule struct {
-	action    Action
+	action Action
+	// anyPeer reports whether the rule has no peers, so that it matches every peer. Otherwise a peer matches
+	// by a selector or by a block; if neither is left of the list, the rule matches nothing (S23).
 	anyPeer   bool
 	selectors []uint32
 	blocks    []*IPBlock
-	anyPort   bool
-	ports     []Port
+	// anyPort reports whether the rule has no ports, so that it matches every port of every protocol.
+	anyPort bool
+	ports   []Port
 }
 
-// comparePolicies orders policies by tier and, in each, as they are asked (S14, S34).
+// comparePolicies orders policies by tier and, in each, as they count: cluster-wide ones as S34 says,
+// NetworkPolicies by name. The order of NetworkPolicies never changes a verdict (S14). It only says which of
+// them an answer names.
 func comparePolicies(a, b *policy) int {
 	switch {
 	case a.tier != b.tier:
@@ -47,10 +59,13 @@ func comparePolicies(a, b *policy) int {
 	case a.cluster != nil:
 		return a.cluster.Compare(b.cluster)
 	}
-	return cmp.Or(cmp.Compare(a.source.Namespace, b.source.Namespace), cmp.Compare(a.source.Name, b.source.Name))
+	return cmp.Or(
+		cmp.Compare(a.source.Namespace, b.source.Namespace), cmp.Compare(a.source.Name, b.source.Name),
+	)
 }
 
-// selectorOf is the group of Pods that a peer names, or nil where the peer is a block or invalid (S16, S23).
+// selectorOf returns the group of Pods that a peer of a NetworkPolicy in namespace names (S16), or nil if the
+// peer is a block or invalid (S23).
 func selectorOf(namespace string, p *Peer) *selector {
 	switch {
 	case p.Block != nil, p.Nodes != nil, p.Namespaces == nil && p.Pods == nil:
@@ -63,18 +78,23 @@ func selectorOf(namespace string, p *Peer) *selector {
 	return newSelector("", *p.Namespaces, *p.Pods)
 }
 
-// blockOf is the block that a peer names, or nil where the peer has none or is invalid (S23).
+// blockOf returns the block that a peer names, or nil if the peer has none or is invalid (S23).
 func blockOf(p *Peer) *IPBlock {
 	invalid := func(p netip.Prefix) bool { return !p.IsValid() }
-	if p.Block == nil || p.Nodes != nil || p.Namespaces != nil || p.Pods != nil || invalid(p.Block.CIDR) || slices.ContainsFunc(p.Block.Except, invalid) {
+	if p.Block == nil || p.Nodes != nil || p.Namespaces != nil || p.Pods != nil ||
+		invalid(p.Block.CIDR) || slices.ContainsFunc(p.Block.Except, invalid) {
 		return nil
 	}
 	return p.Block
 }
 
-// compile turns a Policy's rules into their compiled form; intern makes a selector known and gives its id.
+// compile returns a NetworkPolicy in compiled form, without its uid and subject. intern makes a selector
+// known and returns its id.
 func compile(src *Policy, intern func(*selector) uint32) *policy {
-	p := &policy{source: src, tier: NetworkPolicies, isolates: [directions]bool{src.IsolatesEgress, src.IsolatesIngress}}
+	p := &policy{
+		source: src, tier: NetworkPolicies,
+		isolates: [directions]bool{src.IsolatesEgress, src.IsolatesIngress},
+	}
 	for d, rules := range [directions][]Rule{src.Egress, src.Ingress} {
 		if !p.isolates[d] {
 			continue // S12
@@ -88,8 +108,9 @@ func compile(src *Policy, intern func(*selector) uint32) *policy {
 	return p
 }
 
-// compileRule turns one rule into its compiled form. group returns the group that a peer names, or nil; intern makes a selector
-// known and gives its id.
+// compileRule returns one rule in compiled form. group returns the group that a peer names, or nil. intern
+// makes a selector known and returns its id. An invalid peer adds nothing, and never makes the rule match
+// more (S23).
 func compileRule(from *Rule, action Action, group func(*Peer) *selector, intern func(*selector) uint32) rule {
 	r := rule{action: action, anyPeer: len(from.Peers) == 0, anyPort: len(from.Ports) == 0, ports: from.Ports}
 	for i := range from.Peers {
@@ -102,7 +123,7 @@ func compileRule(from *Rule, action Action, group func(*Peer) *selector, intern 
 	return r
 }
 
-// eachPeerSelector yields the id of each selector that the rules name, as often as they do.
+// eachPeerSelector yields the id of each selector that the rules name as a peer, as often as they do.
 func (p *policy) eachPeerSelector(yield func(uint32)) {
 	for _, rules := range p.rules {
 		for i := range rules {
@@ -113,15 +134,16 @@ func (p *policy) eachPeerSelector(yield func(uint32)) {
 	}
 }
 
-// blockList is a set of address ranges, each with the rank of the first rule that has it.
+// A blockList has the blocks of rules in the order of rank.
 type blockList []rankedBlock
 
+// A rankedBlock is a block and the rank of its rule.
 type rankedBlock struct {
 	block *IPBlock
 	rank  uint32
 }
 
-// lowestRank is the lowest rank of the blocks that match an address, by looking at each.
+// lowestRank returns the lowest rank of the blocks that match addr, or noRank. It looks at each.
 func (l blockList) lowestRank(addr netip.Addr) uint32 {
 	best := noRank
 	for i := range l {
@@ -132,12 +154,17 @@ func (l blockList) lowestRank(addr netip.Addr) uint32 {
 	return best
 }
 
-// contains reports whether an address is inside CIDR and inside none of Except (S19).
+// contains reports whether addr is inside CIDR and inside none of Except (S19). An address of the other
+// family is in no prefix.
 func (b *IPBlock) contains(addr netip.Addr) bool {
-	return b.CIDR.Contains(addr) && !slices.ContainsFunc(b.Except, func(e netip.Prefix) bool { return e.Contains(addr) })
+	return b.CIDR.Contains(addr) && !slices.ContainsFunc(b.Except, func(e netip.Prefix) bool {
+		return e.Contains(addr)
+	})
 }
 
 // empty reports whether all of CIDR is excepted.
 func (b *IPBlock) empty() bool {
-	return slices.ContainsFunc(b.Except, func(e netip.Prefix) bool { return e.Bits() <= b.CIDR.Bits() && e.Contains(b.CIDR.Addr()) })
+	return slices.ContainsFunc(b.Except, func(e netip.Prefix) bool {
+		return e.Bits() <= b.CIDR.Bits() && e.Contains(b.CIDR.Addr())
+	})
 }

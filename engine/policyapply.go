@@ -2,8 +2,11 @@ package engine
 
 import "slices"
 
-// applyPolicy replaces a policy. It acquires the selectors of the new version before it releases the old ones,
-// so that what stays is not made again.
+// applyPolicy stores a NetworkPolicy or takes it away. It acquires the selectors of the new version before it
+// releases the old ones, so that a selector that stays is not made again.
+//
+// The classes that become dirty are those that the old and the new subject select. Peers concern a class only
+// when a selector gets its first rule or loses its last.
 func (t *txn) applyPolicy(o *Policy, gone bool) {
 	key := nameKey{o.Namespace, o.Name}
 	old, ok := t.policies.Get(key)
@@ -28,7 +31,8 @@ func (t *txn) applyPolicy(o *Policy, gone bool) {
 	}
 }
 
-// acquireSelector makes a selector known, files it, and gives a copy to write to.
+// acquireSelector returns the selector that equals s, to be changed and then stored. It gives a new one an id
+// and files it in the index.
 func (t *txn) acquireSelector(s *selector) *selector {
 	if id, ok := t.selectorIDs.Get(s.canonical); ok {
 		fresh := *t.selectors.At(id)
@@ -48,7 +52,8 @@ func (t *txn) acquireSelector(s *selector) *selector {
 	return s
 }
 
-// storeSelector stores a selector, or forgets one that nothing uses.
+// storeSelector stores a changed selector, or forgets one that no policy names any more. s must not be
+// written again.
 func (t *txn) storeSelector(s *selector) {
 	if s.peers > 0 || len(s.subjects) > 0 {
 		t.selectors.Set(t.edit, s.id, s)
@@ -67,6 +72,7 @@ func (t *txn) storeSelector(s *selector) {
 	t.counts.Selectors--
 }
 
+// acquirePeer returns the id of the selector that equals s, for one more peer of a rule.
 func (t *txn) acquirePeer(s *selector) uint32 {
 	s = t.acquireSelector(s)
 	if s.peers++; s.peers == 1 {
@@ -76,6 +82,7 @@ func (t *txn) acquirePeer(s *selector) uint32 {
 	return s.id
 }
 
+// releasePeer undoes one acquirePeer.
 func (t *txn) releasePeer(id uint32) {
 	s := *t.selectors.At(id)
 	if s.peers--; s.peers == 0 {
@@ -84,6 +91,8 @@ func (t *txn) releasePeer(id uint32) {
 	t.storeSelector(&s)
 }
 
+// acquireSubject returns the id of the selector that equals s, as the subject of p. All classes that it
+// selects become dirty.
 func (t *txn) acquireSubject(s *selector, p *policy) uint32 {
 	s = t.acquireSelector(s)
 	s.subjects = append(slices.Clip(s.subjects), p)
@@ -92,6 +101,7 @@ func (t *txn) acquireSubject(s *selector, p *policy) uint32 {
 	return s.id
 }
 
+// releaseSubject undoes acquireSubject for a policy.
 func (t *txn) releaseSubject(p *policy) {
 	s := *t.selectors.At(p.subject)
 	s.subjects = slices.DeleteFunc(slices.Clone(s.subjects), func(o *policy) bool { return o == p })
@@ -99,7 +109,8 @@ func (t *txn) releaseSubject(p *policy) {
 	t.storeSelector(&s)
 }
 
-// markDirty marks the classes that a selector selects, found by the narrowest way that the index offers.
+// markDirty marks the classes that a selector selects as dirty. It finds them by the requirement on Pods that
+// the fewest classes meet or, if none can be looked up, namespace by namespace.
 func (t *txn) markDirty(s *selector) {
 	mark := func(p posting) {
 		for id := range t.classIndex.ids(p) {
@@ -122,7 +133,8 @@ func (t *txn) markDirty(s *selector) {
 	t.matchingNamespaces(s, func(name string) { mark(posting{kind: anyPod, scope: name}) })
 }
 
-// narrowestPostings are the postings of the one requirement on Pods that the fewest classes meet.
+// narrowestPostings returns the postings of the one requirement on Pods that the fewest classes meet. It
+// reports whether there is a requirement that can be looked up: NotIn and DoesNotExist cannot.
 func narrowestPostings(classes *index, s *selector) (best []posting, ok bool) {
 	cost := 0
 	for _, r := range s.pods {
@@ -148,7 +160,8 @@ func narrowestPostings(classes *index, s *selector) (best []posting, ok bool) {
 	return best, ok
 }
 
-// matchingNamespaces yields the namespaces that a selector of several looks into.
+// matchingNamespaces yields the namespaces that a selector without scope looks into. It looks them up by the
+// first requirement that lists values, and tries all namespaces if there is none.
 func (t *txn) matchingNamespaces(s *selector, yield func(string)) {
 	for _, r := range s.namespaces {
 		if r.Operator != In {

@@ -10,9 +10,11 @@ import (
 // metadataName is the label that every Namespace has, equal to its name (S18).
 const metadataName = "kubernetes.io/metadata.name"
 
-// label is one label. Lists of labels are sorted by key, and have each key once.
+// A label is one label of a Pod, a Namespace or a Node. Invariant: lists of labels are sorted by key and have
+// each key once.
 type label struct{ key, value string }
 
+// sortedLabels returns the labels of m as a list.
 func sortedLabels(m map[string]string) []label {
 	labels := make([]label, 0, len(m))
 	for k, v := range m {
@@ -22,10 +24,13 @@ func sortedLabels(m map[string]string) []label {
 	return labels
 }
 
-// namespaceLabels are a Namespace's labels as S18 has them.
+// namespaceLabels returns the labels of a Namespace. kubernetes.io/metadata.name is always one of them and
+// equals the name, whatever m says (S18).
 func namespaceLabels(name string, m map[string]string) []label {
 	labels := sortedLabels(m)
-	at, found := slices.BinarySearchFunc(labels, metadataName, func(l label, k string) int { return cmp.Compare(l.key, k) })
+	at, found := slices.BinarySearchFunc(labels, metadataName, func(l label, k string) int {
+		return cmp.Compare(l.key, k)
+	})
 	if found {
 		labels[at].value = name
 		return labels
@@ -33,6 +38,8 @@ func namespaceLabels(name string, m map[string]string) []label {
 	return slices.Insert(labels, at, label{metadataName, name})
 }
 
+// valueOf returns the value of a label, and whether labels has the key. Lists are short, so it does not
+// search by halves.
 func valueOf(labels []label, key string) (string, bool) {
 	for i := range labels {
 		if labels[i].key >= key {
@@ -42,30 +49,42 @@ func valueOf(labels []label, key string) (string, bool) {
 	return "", false
 }
 
-// selector is a group of Pods that some policy names: as its subject, as a peer, or both. Equal groups share one selector.
+// A selector is a group of Pods, or of Nodes, that some policy names: as its subject, as a peer, or both
+// (S10, S16, S38).
+//
+// Policies that name equal groups share one selector, so that a class is compared with each group once. Its
+// id is what rules and classes carry:
+//
+//	rule ─► selector ids          class ─► ids of the selectors that select it
+//	           └──────── a rule's peer matches if the lists meet ──────┘
+//
 // It is immutable but for the transaction that made it.
 type selector struct {
 	id uint32
-	// scope is the one namespace that it looks into; empty for all that match namespaces.
+	// scope is the one namespace that it looks into, or nodeScope; empty for all namespaces that match
+	// namespaces.
 	scope      string
-	namespaces Selector
+	namespaces Selector // nil if scope is set
 	pods       Selector
-	// canonical names the group: equal for requirements that differ only in order.
+	// canonical is the group's identity. It is equal for requirements that differ only in order or
+	// repetition.
 	canonical string
-	// peers counts the rules that name it as a peer.
+	// peers counts the peers of rules that name it.
 	peers int
-	// subjects are the policies whose subject it is, by name.
+	// subjects are the policies whose subject it is, in no particular order.
 	subjects []*policy
-	// postings are where it is filed in the index.
+	// postings are where the selector is filed in the index.
 	postings []posting
 }
 
-// newSelector is the canonical selector of a group: in one namespace where scope is not empty.
+// newSelector returns the canonical selector of a group. If scope is not empty the group is in that namespace
+// alone, and namespaces is not looked at. Asking for a namespace by its name alone is the same as that scope.
 func newSelector(scope string, namespaces, pods Selector) *selector {
 	s := &selector{scope: scope, pods: canonical(pods)}
 	if scope == "" {
 		s.namespaces = canonical(namespaces)
-		if r := s.namespaces; len(r) == 1 && r[0].Key == metadataName && r[0].Operator == In && len(r[0].Values) == 1 && r[0].Values[0] != "" {
+		if r := s.namespaces; len(r) == 1 && r[0].Key == metadataName && r[0].Operator == In &&
+			len(r[0].Values) == 1 && r[0].Values[0] != "" {
 			s.scope, s.namespaces = r[0].Values[0], nil
 		}
 	}
@@ -75,7 +94,7 @@ func newSelector(scope string, namespaces, pods Selector) *selector {
 	return s
 }
 
-// canonical orders the requirements and their values, and drops repetitions.
+// canonical returns s with the requirements and their values sorted, each once. It does not modify s.
 func canonical(s Selector) Selector {
 	out := make(Selector, 0, len(s))
 	for _, r := range s {
@@ -88,18 +107,23 @@ func canonical(s Selector) Selector {
 		out = append(out, c)
 	}
 	slices.SortFunc(out, func(a, b Requirement) int {
-		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Operator, b.Operator), slices.Compare(a.Values, b.Values))
+		return cmp.Or(
+			cmp.Compare(a.Key, b.Key),
+			cmp.Compare(a.Operator, b.Operator),
+			slices.Compare(a.Values, b.Values),
+		)
 	})
 	return slices.CompactFunc(out, func(a, b Requirement) bool {
 		return a.Key == b.Key && a.Operator == b.Operator && slices.Equal(a.Values, b.Values)
 	})
 }
 
-// appendString writes a string so that no two lists of strings are written alike.
+// appendString appends s with its length before it, so that different lists of strings never look alike.
 func appendString(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
+// appendSelector appends a canonical selector, so that different selectors never look alike.
 func appendSelector(b []byte, s Selector) []byte {
 	b = binary.AppendUvarint(b, uint64(len(s)))
 	for _, r := range s {
@@ -122,6 +146,7 @@ func (s Selector) matches(labels []label) bool {
 	return true
 }
 
+// matches reports whether one requirement holds (S17).
 func (r *Requirement) matches(labels []label) bool {
 	v, has := valueOf(labels, r.Key)
 	switch r.Operator {
@@ -134,9 +159,10 @@ func (r *Requirement) matches(labels []label) bool {
 	case DoesNotExist:
 		return !has
 	}
-	return false // an operator that is none matches nothing
+	return false // an unknown operator matches nothing (S23)
 }
 
+// containsSorted reports whether sorted values contain v.
 func containsSorted(values []string, v string) bool {
 	if len(values) == 1 {
 		return values[0] == v
@@ -145,7 +171,8 @@ func containsSorted(values []string, v string) bool {
 	return i < len(values) && values[i] == v
 }
 
-// selects reports whether s has a Pod with these labels in this namespace.
+// selects reports whether a Pod with these labels in this namespace belongs to the group. For a Node, the
+// namespace is nodeScope.
 func (s *selector) selects(namespace string, namespaceLabels, podLabels []label) bool {
 	if s.scope != "" {
 		return s.scope == namespace && s.pods.matches(podLabels)

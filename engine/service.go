@@ -5,12 +5,16 @@ import (
 	"slices"
 )
 
-// A service is a Service, if it has an object, and the names of its slices.
+// A service is a Service and the names of its slices, sorted. The record exists while it has either, as
+// slices may come before their Service. It is immutable: a change of the object or of the list makes a new
+// one.
 type service struct {
-	object *Service
+	object *Service // nil if only slices name it
 	slices []string
 }
 
+// applyService stores a Service or takes its object away, and keeps vips, shared and directV4 in step with
+// its addresses.
 func (t *txn) applyService(o *Service, gone bool) {
 	key := nameKey{o.Namespace, o.Name}
 	old, _ := t.services.Get(key)
@@ -54,7 +58,8 @@ func (t *txn) applyService(o *Service, gone bool) {
 	t.storeService(key, fresh)
 }
 
-// vips returns the addresses that stand for a Service's endpoints.
+// vips returns the addresses that stand for a Service's endpoints: none for a headless or an ExternalName
+// Service (S24).
 func vips(o *Service) []netip.Addr {
 	if o.Headless || o.ExternalName {
 		return nil
@@ -62,6 +67,7 @@ func vips(o *Service) []netip.Addr {
 	return addresses(o.IPs)
 }
 
+// storeService stores a record, or deletes one of which nothing is left.
 func (t *txn) storeService(key nameKey, s *service) {
 	if s.object == nil && len(s.slices) == 0 {
 		t.services.Delete(t.edit, key)
@@ -70,6 +76,7 @@ func (t *txn) storeService(key nameKey, s *service) {
 	t.services.Set(t.edit, key, s)
 }
 
+// applySlice stores an EndpointSlice or takes it away. A slice may move from one Service to another.
 func (t *txn) applySlice(o *EndpointSlice, gone bool) {
 	key := nameKey{o.Namespace, o.Name}
 	old, ok := t.slices.Get(key)
@@ -93,6 +100,7 @@ func (t *txn) applySlice(o *EndpointSlice, gone bool) {
 	}
 }
 
+// moveSlice replaces the record of a Service by one with a slice inserted or removed, as move does.
 func (t *txn) moveSlice(of nameKey, name string, move func([]string, string) []string) {
 	old, _ := t.services.Get(of)
 	fresh := &service{}
@@ -103,7 +111,7 @@ func (t *txn) moveSlice(of nameKey, name string, move func([]string, string) []s
 	t.storeService(of, fresh)
 }
 
-// port returns the Service's port with this number and protocol (S24).
+// port returns the Service's first port with this number and protocol, and whether it has one (S24).
 func (o *Service) port(number uint16, protocol Protocol) (ServicePort, bool) {
 	for _, p := range o.Ports {
 		if p.Port == number && p.Protocol == protocol {
@@ -113,8 +121,9 @@ func (o *Service) port(number uint16, protocol Protocol) (ServicePort, bool) {
 	return ServicePort{}, false
 }
 
-// serviceAt is the Service that an address stands for: of several that share it, the first by name that has the port. The
-// second result tells that it has.
+// serviceAt returns the Service that an address stands for, or nil. It reports whether that Service has the
+// port. Of several Services that share the address, it is the first by name that has the port, or else the
+// first by name (S24).
 func (s *state) serviceAt(ip netip.Addr, port uint16, protocol Protocol) (*Service, bool) {
 	keys, _ := s.vips.Get(ip)
 	var first *Service
@@ -130,18 +139,21 @@ func (s *state) serviceAt(ip netip.Addr, port uint16, protocol Protocol) (*Servi
 	return first, false
 }
 
-// backendRef is one endpoint of a Service and the port that it is asked on.
+// A backendRef is one endpoint of a Service, as its slices give it, and the port that it is asked on.
 type backendRef struct {
 	addr netip.Addr
-	// owner is who has addr; nil for nobody in the cluster.
+	// owner is the owner of addr; nil for nobody in the cluster.
 	owner *address
-	pod   string // where addr is not valid
+	pod   string // a name in the Service's namespace, if addr is not valid
 	port  uint16
 }
 
-// backendRefs are the endpoints in one family that a question to a Service's port could reach: those that are ready, or where
-// none is, those that still serve while terminating (S24). An address that nothing owns, and that a slice says is a Pod's, is
-// no backend.
+// backendRefs returns the endpoints in one family that a question to a Service's port could reach (S24), in
+// the order of the slices: those that are ready or, if none is, those that still serve while terminating.
+//
+// An endpoint whose address nobody owns, although its slice says that it is a Pod's, is left out: the Pod is
+// gone or was not read, so its policies are not known. An endpoint of nobody's and of no Pod's is an address
+// outside the cluster.
 func (s *state) backendRefs(o *Service, port uint16, protocol Protocol, family Families) []backendRef {
 	svc, _ := s.services.Get(nameKey{o.Namespace, o.Name})
 	var ready, terminating []backendRef
@@ -159,7 +171,7 @@ func (s *state) backendRefs(o *Service, port uint16, protocol Protocol, family F
 				}
 				if b.addr.IsValid() {
 					if b.owner = s.address(b.addr); b.owner == nil && e.Pod != "" {
-						continue // the Pod is not there
+						continue
 					}
 				}
 				if e.Ready {
@@ -176,7 +188,9 @@ func (s *state) backendRefs(o *Service, port uint16, protocol Protocol, family F
 	return ready
 }
 
-// targetPorts are the ports that a slice maps a Service's port to. A headless Service maps nothing (S24).
+// targetPorts returns the ports that a slice maps a Service's port to, each once. Ports of a Service and of
+// its slices correspond by name. A headless Service maps nothing, so that its endpoints are asked on the very
+// port (S24).
 func targetPorts(o *Service, slice *EndpointSlice, port uint16, protocol Protocol) []uint16 {
 	if o.Headless {
 		return []uint16{port}
@@ -195,7 +209,8 @@ func targetPorts(o *Service, slice *EndpointSlice, port uint16, protocol Protoco
 	return list
 }
 
-// inFamily reports whether an endpoint is one in an address family. An endpoint that has no address is in each.
+// inFamily reports whether an endpoint takes part in an address family. A Pod that has no address yet takes
+// part in both (S8); a Pod that is not there or has finished, in none (S6).
 func (s *state) inFamily(namespace string, b backendRef, family Families) bool {
 	if b.addr.IsValid() {
 		return family == familyOf(b.addr)
@@ -208,6 +223,7 @@ func (s *state) inFamily(namespace string, b backendRef, family Families) bool {
 	return has == 0 || has&family != 0
 }
 
+// familyOf returns the family of an unmapped address, or 0 for an invalid one.
 func familyOf(ip netip.Addr) Families {
 	switch {
 	case ip.Is4():
@@ -218,6 +234,7 @@ func familyOf(ip netip.Addr) Families {
 	return 0
 }
 
+// familiesOf returns the families that unmapped addresses are of.
 func familiesOf(ips []netip.Addr) Families {
 	var f Families
 	for _, ip := range ips {

@@ -10,32 +10,42 @@ import (
 	"github.com/netpold/netpold/engine/internal/persist"
 )
 
-// state is the whole cluster in persistent collections: copying it is taking a snapshot, and a transaction on the copy
-// leaves the original as it was.
+// A state is the whole cluster in persistent collections. A copy of the struct is a snapshot, which costs the
+// same for every size of cluster. A transaction on the copy leaves the original as it was.
+//
+//	what was told            who owns an address     what decides
+//	namespaces ─► pods       ipv4, ipv6 ─► claims    classes ◄─ classIndex ─┐
+//	nodes                    vips ─► Services          │ tableKeys          │ by label
+//	services ─► slices       directV4 ─► class id    ruleTables             │
+//	policies ─► selectors                            selectors ◄─ selectorIndex
+//
+// Invariant: everything reachable from a published state is never written again.
 type state struct {
 	options Options
 	counts  Counts
 
-	// What was told.
+	// The objects, as stored. Records are replaced whole, never changed once published.
 	namespaces persist.Map[string, *namespace]
 	nodes      persist.Map[string, *node]
 	policies   persist.Map[nameKey, *policy]
-	// clusterPolicies are empty in a cluster that has none, which then pays nothing for them.
+	// clusterPolicies is empty in a cluster without such policies, which then pays nothing for them (S30).
 	clusterPolicies persist.Map[ObjectKey, *policy]
 	services        persist.Map[nameKey, *service]
 	slices          persist.Map[nameKey, *EndpointSlice]
 	workloads       persist.Map[workloadKey, *workload]
 
-	// Who owns an address.
+	// The owner of each address (S5, S7).
 	ipv4 persist.Map[uint32, address]
-	// directV4 is what decisions between IPv4 addresses read first: see [notDirect].
+	// directV4 is what decisions between IPv4 addresses read first; see [notDirect].
 	directV4 persist.Table
 	ipv6     persist.Map[[16]byte, address]
-	vips     persist.Map[netip.Addr, []nameKey]
-	// shared counts the addresses that are a Service's and also a Pod's or a Node's.
+	// vips has the Services that an address stands for, sorted by name (S24).
+	vips persist.Map[netip.Addr, []nameKey]
+	// shared counts the addresses that are a Service's and also a Pod's or a Node's. While it is 0, an
+	// address with an owner need not be looked up in vips.
 	shared int
 
-	// Identities, and what selects them.
+	// Classes, and the selectors and rule tables that concern them. classes and hotClasses have the same ids.
 	classes       persist.Array[*class]
 	hotClasses    persist.Records[hotClass]
 	classPool     idPool
@@ -46,51 +56,57 @@ type state struct {
 	selectorIDs   persist.Map[string, uint32]
 	selectorIndex index
 	ruleTables    persist.Map[string, sharedTable]
-	// nodeSelectors counts the selectors of Nodes, nodeClasses the classes of Nodes. nodesClassed means that Nodes have
-	// classes; bareNodeClass is then that of a Node without object.
+	// nodeSelectors counts the selectors of Nodes, nodeClasses the classes of Nodes. nodesClassed reports
+	// whether Nodes have classes; bareNodeClass is then the class of a Node without an object (S38).
 	nodeSelectors, nodeClasses int
 	nodesClassed               bool
 	bareNodeClass              uint32
-	policyUID                  uint64
-	// keys are the label keys that selectors of a scope mention, with how often; unused ones stay for a while.
+	// policyUID is the uid that was given last. A uid is never reused.
+	policyUID uint64
+	// keys counts how many requirements of the selectors of a scope mention a label key. Keys with 0 stay for
+	// a while, and unusedKeys counts them; see [maxUnusedKeys].
 	keys       persist.Map[scopedKey, int]
 	unusedKeys int
-	// namespacesBy finds namespaces by a label, sorted.
+	// namespacesBy has the names of the namespaces with a label, sorted.
 	namespacesBy persist.Map[label, []string]
 
 	aside aside
 }
 
-// nameKey is a namespace and a name in it.
+// A nameKey is a namespace and a name in it.
 type nameKey struct{ namespace, name string }
 
+// compare orders keys by namespace, then by name.
 func (a nameKey) compare(b nameKey) int {
 	return cmp.Or(cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.name, b.name))
 }
 
-// scopedKey is a label key in a namespace, or in all where scope is empty.
+// A scopedKey is a label key in a namespace, or in all namespaces if scope is empty.
 type scopedKey struct{ scope, key string }
 
-// namespace is a namespace that has an object or Pods.
+// A namespace is a namespace that has an object, Pods or both. It may be written only under the edit that
+// owns it.
 type namespace struct {
 	owner  *persist.Edit
-	object *Namespace
-	// labels are as S18 has them.
+	object *Namespace // nil if only Pods name it
+	// labels has kubernetes.io/metadata.name in any case (S18).
 	labels []label
 	pods   persist.Map[string, *pod]
 }
 
-// node is a Node as far as its object and its Pods tell.
+// A node is a Node, as its object and its Pods describe it. It may be written only under the edit that owns
+// it, and its hostIPs only after they were cloned.
 type node struct {
 	owner  *persist.Edit
 	handle unique.Handle[string]
-	object *Node
-	// class is that of its labels; see [nodeScope].
+	object *Node // nil if only Pods name it
+	// class is that of its labels, or noClass; see [nodeScope].
 	class uint32
-	// hostIPs counts the Pods on it that report an address as the Node's (S5).
+	// hostIPs counts, for each address, the Pods on the Node that report it as the Node's (S5).
 	hostIPs map[netip.Addr]int
 }
 
+// newState returns the state of an empty cluster. Hashes are seeded anew for each process.
 func newState(o Options) state {
 	hashName := persist.HashOf[nameKey]()
 	hashString := persist.HashOf[string]()
@@ -118,7 +134,8 @@ func newState(o Options) state {
 	}
 }
 
-// seededMix spreads the bits of an IPv4 address (the finalizer of SplitMix64), in another way for each process.
+// seededMix returns a hash for IPv4 addresses and other small numbers: the finalizer of SplitMix64 over a
+// random seed, which makes collisions hard to cause on purpose.
 func seededMix() func(uint32) uint64 {
 	seed := maphash.Comparable(maphash.MakeSeed(), 0)
 	return func(v uint32) uint64 {
@@ -129,7 +146,8 @@ func seededMix() func(uint32) uint64 {
 	}
 }
 
-// labelsOf are a namespace's labels; one without an object has its name alone (S18).
+// labelsOf returns the labels of a namespace, sorted. One without an object has its name as its only label
+// (S18). The slice must not be modified.
 func (s *state) labelsOf(name string) []label {
 	if ns, ok := s.namespaces.Get(name); ok {
 		return ns.labels
@@ -137,6 +155,7 @@ func (s *state) labelsOf(name string) []label {
 	return namespaceLabels(name, nil)
 }
 
+// pod returns a Pod by name, finished ones too, or nil.
 func (s *state) pod(namespace, name string) *pod {
 	if ns, ok := s.namespaces.Get(namespace); ok {
 		p, _ := ns.pods.Get(name)
@@ -145,23 +164,33 @@ func (s *state) pod(namespace, name string) *pod {
 	return nil
 }
 
-// txn is one batch of changes on its way into the state. The order in which it works makes its result depend on the state
-// after the batch alone: objects first, then selectors, then the Pods' classes, then the classes' decisions.
+// A txn is one batch of changes on its way into a state. Objects and selectors are stored one by one, which
+// only marks what follows from them:
+//
+//	Pod, Node ─────► unclassed, unclassedNodes ─┐
+//	label keys ────► changedKeys ───────────────┼─► classes anew ─► dirty ─► rebuilt
+//	policy, labels ─────────────────────────────┴───────────────────►
+//
+// The marked work is done at the end, in this order. So the result depends on the state after the batch
+// alone, and not on the order of the changes inside it. A txn has one user and ends with apply.
 type txn struct {
 	*state
 	edit *persist.Edit
-	// dirty classes are rebuilt at the end.
+	// dirty has the ids of the classes to rebuild. Invariant: every class that a change could concern is in
+	// it before the batch ends. Too many cost time; too few would be wrong answers.
 	dirty map[uint32]struct{}
-	// changedKeys keys came into or went out of use: Pods of the scope that have one get their class anew.
+	// changedKeys has the label keys that came into or went out of use. The Pods of the scope that have one
+	// are classed anew.
 	changedKeys map[scopedKey]struct{}
-	// unclassed Pods are new or changed: they get their class at the end.
+	// unclassed has the Pods that are new or changed.
 	unclassed map[nameKey]struct{}
-	// scratch is room for [txn.relevant].
+	// scratch is room for the result of [txn.relevantLabels].
 	scratch []label
-	// unclassedNodes are new or changed.
+	// unclassedNodes has the Nodes that are new or changed.
 	unclassedNodes map[string]struct{}
 }
 
+// apply makes the changes, in order, and then all that follows from them. A later change to an object wins.
 func (t *txn) apply(changes []Change) {
 	for _, c := range changes {
 		switch o := c.Object.(type) {
@@ -181,7 +210,7 @@ func (t *txn) apply(changes []Change) {
 			t.applyPod(o, c.Delete)
 		}
 	}
-	t.retireKeys()
+	t.retireKeys() // before Pods are classed, as it changes keys
 	t.reclassify()
 	t.classifyNodes()
 	for id := range t.dirty {
@@ -189,12 +218,15 @@ func (t *txn) apply(changes []Change) {
 	}
 }
 
-// namespace returns the namespace for writing; it is made where there is none.
+// ensureNamespace returns a namespace for writing. It makes one without an object if there is none.
 func (t *txn) ensureNamespace(name string) *namespace {
 	old, ok := t.namespaces.Get(name)
 	switch {
 	case !ok:
-		old = &namespace{owner: t.edit, labels: namespaceLabels(name, nil), pods: persist.NewMap[string, *pod](persist.HashOf[string]())}
+		old = &namespace{
+			owner: t.edit, labels: namespaceLabels(name, nil),
+			pods: persist.NewMap[string, *pod](persist.HashOf[string]()),
+		}
 	case old.owner == t.edit:
 		return old
 	default:
@@ -208,6 +240,8 @@ func (t *txn) ensureNamespace(name string) *namespace {
 	return old
 }
 
+// applyNamespace stores a Namespace, or takes its object away. The Pods stay, with the labels of S18. All
+// classes of the namespace become dirty when its labels change.
 func (t *txn) applyNamespace(o *Namespace, gone bool) {
 	if gone {
 		if ns, ok := t.namespaces.Get(o.Name); !ok || ns.object == nil {
@@ -234,7 +268,7 @@ func (t *txn) applyNamespace(o *Namespace, gone bool) {
 	t.forgetNamespace(o.Name, ns)
 }
 
-// forgetNamespace drops a namespace of which nothing is left.
+// forgetNamespace deletes a namespace that has neither an object nor Pods.
 func (t *txn) forgetNamespace(name string, ns *namespace) {
 	if ns.object == nil && ns.pods.Len() == 0 {
 		t.indexNamespace(name, ns.labels, nil)
@@ -242,6 +276,7 @@ func (t *txn) forgetNamespace(name string, ns *namespace) {
 	}
 }
 
+// indexNamespace moves a namespace in namespacesBy from its old labels to its new ones.
 func (t *txn) indexNamespace(name string, old, fresh []label) {
 	for _, l := range old {
 		if names, _ := t.namespacesBy.Get(l); !slices.Contains(fresh, l) {
@@ -260,6 +295,8 @@ func (t *txn) indexNamespace(name string, old, fresh []label) {
 	}
 }
 
+// inserted returns sorted with s in it, once. It does not modify sorted, and returns it if s is there
+// already.
 func inserted(sorted []string, s string) []string {
 	if at, found := slices.BinarySearch(sorted, s); !found {
 		return slices.Insert(slices.Clip(slices.Clone(sorted)), at, s)
@@ -267,6 +304,7 @@ func inserted(sorted []string, s string) []string {
 	return sorted
 }
 
+// removed returns sorted without s. It does not modify sorted, and returns it if s is not there.
 func removed(sorted []string, s string) []string {
 	if at, found := slices.BinarySearch(sorted, s); found {
 		return slices.Delete(slices.Clone(sorted), at, at+1)
@@ -274,7 +312,7 @@ func removed(sorted []string, s string) []string {
 	return sorted
 }
 
-// node returns the node for writing; it is made where there is none.
+// ensureNode returns a node for writing. It makes one without an object if there is none.
 func (t *txn) ensureNode(name string) *node {
 	old, ok := t.nodes.Get(name)
 	switch {
@@ -290,6 +328,8 @@ func (t *txn) ensureNode(name string) *node {
 	return old
 }
 
+// applyNode stores a Node, or takes its object away. The claims of its old object go before those of the new
+// one come, so that an address in both is never claimed twice.
 func (t *txn) applyNode(o *Node, gone bool) {
 	old, ok := t.nodes.Get(o.Name)
 	if gone && (!ok || old.object == nil) {
@@ -318,6 +358,7 @@ func (t *txn) applyNode(o *Node, gone bool) {
 	}
 }
 
+// forgetNode deletes a node that has neither an object nor an address that its Pods report.
 func (t *txn) forgetNode(name string, n *node) {
 	if n.object == nil && len(n.hostIPs) == 0 {
 		if n.class != noClass {
