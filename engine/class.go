@@ -165,7 +165,9 @@ func (s *state) selectionOf(namespace string, podLabels []label) selection {
 			if sel.peers > 0 {
 				found.peers = append(found.peers, id)
 			}
-			found.policies = append(found.policies, sel.subjects...)
+			if !s.options.IgnorePolicies {
+				found.policies = append(found.policies, sel.subjects...)
+			}
 		}
 	})
 	slices.Sort(found.peers)

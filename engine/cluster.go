@@ -13,6 +13,13 @@ type Options struct {
 	// LocalAboveTiers allows a Pod's traffic to its own Node, and to itself through a Service, before all tiers; otherwise
 	// only the NetworkPolicy tier is passed by (S44).
 	LocalAboveTiers bool
+	// DecideOwnNode decides a Pod's connections to its own Node as those to any other; otherwise they are exempt (S3). What
+	// comes from its Node stays exempt.
+	DecideOwnNode bool
+	// DecideOwnService decides the connections of a Pod that reaches itself through a Service; otherwise they are exempt (S2).
+	DecideOwnService bool
+	// IgnorePolicies lets no policy of any kind apply to a Pod. Policies are still stored and counted.
+	IgnorePolicies bool
 }
 
 // Cluster is the mutable mirror of a cluster. One goroutine calls [Cluster.Apply]; any number call [Cluster.Snapshot].
@@ -63,6 +70,9 @@ type Identity struct{ _ byte }
 
 // ID returns the identity of the snapshot. Whoever keeps it does not keep the snapshot in memory.
 func (s *Snapshot) ID() *Identity { return s.id }
+
+// Options returns the options of the Cluster that the snapshot is of.
+func (s *Snapshot) Options() Options { return s.options }
 
 // Revision returns a number that grows by one with every snapshot of a Cluster (S25).
 func (s *Snapshot) Revision() uint64 { return s.revision }

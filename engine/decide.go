@@ -229,6 +229,11 @@ func exemptFromAll(why Reason, src *party, viaService bool, o Options) bool {
 	return o.LocalAboveTiers || why == Self && !viaService || why == LocalNode && src.isNode
 }
 
+// isDecided reports whether the options leave a pair that would be exempt to the rules.
+func isDecided(why Reason, src *party, viaService bool, o Options) bool {
+	return o.DecideOwnNode && why == LocalNode && !src.isNode || o.DecideOwnService && why == Self && viaService
+}
+
 // decideOrExempt allows a Pod to itself and to its Node (S2, S3, S44), and otherwise calls decide. viaService
 // reports whether the destination is reached through a Service. d must be zero.
 func decideOrExempt(
@@ -236,7 +241,7 @@ func decideOrExempt(
 ) {
 	why := exemption(src, dst)
 	switch {
-	case why == Unknown:
+	case why == Unknown, isDecided(why, src, viaService, o):
 		decide(src, dst, protocol, port, family, o, d)
 		return
 	case exemptFromAll(why, src, viaService, o):

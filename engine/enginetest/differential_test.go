@@ -58,7 +58,10 @@ func differ(seed uint64, questions int) (int, string) {
 	if seed%2 == 0 {
 		r.WithTiers()
 	}
-	options := engine.Options{IPBlockIgnoresPods: seed%4 == 3, LocalAboveTiers: seed%8 == 5}
+	options := engine.Options{
+		IPBlockIgnoresPods: seed%4 == 3, LocalAboveTiers: seed%8 == 5,
+		DecideOwnNode: seed%5 == 2, DecideOwnService: seed%5 == 3, IgnorePolicies: seed%31 == 30,
+	}
 	cluster, state := engine.NewCluster(options), enginetest.State{}
 	var past, old = [][]engine.Change{}, cluster.Snapshot()
 	before := &enginetest.Oracle{Options: options}
