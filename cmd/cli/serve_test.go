@@ -160,7 +160,7 @@ func TestServeTakesEdits(t *testing.T) {
 	}
 	ask(1)
 	edit(cluster + "---" + brokenPolicies)
-	i.log.await(t, "manifests refused, the last good state is served on")
+	i.log.await(t, "manifests rejected; still serving the last good state")
 	ask(1)
 	status := netpold(t, "status", "--server", i.addr)
 	status.want(t, 0, "\nPROBLEMS 3\n", "")

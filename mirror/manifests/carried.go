@@ -11,14 +11,14 @@ import (
 	"strings"
 )
 
-// carried reports policies inside an object that plays no part. Somebody means them to be applied, and reading the object
-// does not apply them.
-func (r *reading) carried(at place, h head, raw []byte) {
+// reportCarried warns of policies inside an object that decisions do not depend on. They are meant to be
+// applied, but reading the object does not apply them.
+func (r *fileReader) reportCarried(at location, h head, raw []byte) {
 	if h.Kind == "Template" && groupOf(string(h.APIVersion)) == "template.openshift.io" {
-		r.openShiftTemplate(at, raw)
+		r.reportOpenShiftTemplate(at, raw)
 		return
 	}
-	r.unknownTemplate(at, raw)
+	r.reportUnknownTemplate(at, raw)
 	if !bytes.Contains(raw, []byte("NetworkPolicy")) || !bytes.Contains(raw, []byte("networking.k8s.io")) {
 		return
 	}
@@ -27,21 +27,24 @@ func (r *reading) carried(at place, h head, raw []byte) {
 		return
 	}
 	walk("", value, func(path, what string) {
-		r.warn(at, path, what+" a NetworkPolicy, which is not read from there: give the policy itself, as it is applied")
+		r.warn(at, path, what+" a NetworkPolicy, which is not read from there: give the policy itself, as it "+
+			"is applied")
 	})
 }
 
-// policyText and policyKind match the head of a NetworkPolicy in text, such as a ConfigMap's: in YAML or JSON, on lines of
-// their own or between others.
+// policyText and policyKind match the head of a NetworkPolicy in text, such as a ConfigMap's: in YAML or
+// JSON, on separate lines or among others.
 var (
-	policyText = regexp.MustCompile(`(?m)(?:^|[{,])[\s-]*["']?apiVersion["']?\s*:\s*["']?networking\.k8s\.io/v1["']?\s*(?:[,}#]|$)`)
-	policyKind = regexp.MustCompile(`(?m)(?:^|[{,])[\s-]*["']?kind["']?\s*:\s*["']?NetworkPolicy["']?\s*(?:[,}#]|$)`)
+	policyText = regexp.MustCompile(
+		`(?m)(?:^|[{,])[\s-]*["']?apiVersion["']?\s*:\s*["']?networking\.k8s\.io/v1["']?\s*(?:[,}#]|$)`)
+	policyKind = regexp.MustCompile(
+		`(?m)(?:^|[{,])[\s-]*["']?kind["']?\s*:\s*["']?NetworkPolicy["']?\s*(?:[,}#]|$)`)
 )
 
-// lastApplied is where kubectl keeps a copy of the object itself.
+// lastApplied is the path at which kubectl keeps a copy of the object itself.
 const lastApplied = "metadata.annotations.kubectl.kubernetes.io/last-applied-configuration"
 
-// walk yields the places of policies in a value, and whether each is or holds one. Repeated places in one list are yielded.
+// walk calls yield for each policy in a value, with its path and what it is. It yields every item of a list.
 func walk(path string, value any, yield func(path, what string)) {
 	switch v := value.(type) {
 	case map[string]any:
@@ -63,8 +66,9 @@ func walk(path string, value any, yield func(path, what string)) {
 	}
 }
 
-// openShiftTemplate reports a Template whose objects would play a part: its parameters are not filled in.
-func (r *reading) openShiftTemplate(at place, raw []byte) {
+// reportOpenShiftTemplate reports a Template whose objects decisions would depend on: its parameters are not
+// filled in.
+func (r *fileReader) reportOpenShiftTemplate(at location, raw []byte) {
 	var template struct {
 		Objects []json.RawMessage `json:"objects"`
 	}

@@ -21,8 +21,8 @@ import (
 	"github.com/netpold/netpold/mirror/convert"
 )
 
-// convert reads an object of a kind that plays a part.
-func (r *reading) convert(at place, kind *convert.Kind, raw []byte) {
+// convert reads an object of a kind that decisions depend on.
+func (r *fileReader) convert(at location, kind *convert.Kind, raw []byte) {
 	version, _ := kind.Version(at.version)
 	object := version.New()
 	if !r.decode(at, kind, raw, object) {
@@ -33,18 +33,18 @@ func (r *reading) convert(at place, kind *convert.Kind, raw []byte) {
 		return
 	}
 	if kind.Template != nil {
-		r.template(at, object, kind.Template(object))
+		r.addTemplate(at, object, kind.Template(object))
 		return
 	}
 	converted, problems, err := kind.Convert(object)
 	if err != nil {
-		r.problem(at, "", "can not be decoded: "+err.Error())
+		r.problem(at, "", "cannot be decoded: "+err.Error())
 		return
 	}
-	r.found(at, "", problems)
+	r.accept(at, "", problems)
 	switch object := object.(type) {
 	case *corev1.Pod:
-		r.pod(object, converted.(*engine.Pod))
+		r.addPod(object, converted.(*engine.Pod))
 		return
 	case *corev1.Service:
 		r.services = append(r.services, object)
@@ -54,22 +54,22 @@ func (r *reading) convert(at place, kind *convert.Kind, raw []byte) {
 	r.objects = append(r.objects, converted)
 }
 
-// decode reads raw as strictly as the API server does, and reports whether that gave an object.
-func (r *reading) decode(at place, kind *convert.Kind, raw []byte, object convert.Object) bool {
+// decode decodes raw into object as strictly as the API server. It reports whether that succeeded.
+func (r *fileReader) decode(at location, kind *convert.Kind, raw []byte, object convert.Object) bool {
 	strictErrors, err := kjson.UnmarshalStrict(raw, object)
 	for _, e := range strictErrors {
-		r.unexpected(at, kind, reflect.TypeOf(object), e)
+		r.reportUnexpected(at, kind, reflect.TypeOf(object), e)
 	}
 	if err != nil {
-		r.misshapen(at, raw, reflect.TypeOf(object), err)
+		r.reportShapes(at, raw, reflect.TypeOf(object), err)
 		return false
 	}
 	object.SetNamespace(at.namespace)
 	return kind.Policy || r.metadata(at, kind, object)
 }
 
-// misshapen reports every value of the wrong type.
-func (r *reading) misshapen(at place, raw []byte, t reflect.Type, err error) {
+// reportShapes reports every value of the wrong type.
+func (r *fileReader) reportShapes(at location, raw []byte, t reflect.Type, err error) {
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber()
 	var value any
@@ -81,11 +81,12 @@ func (r *reading) misshapen(at place, raw []byte, t reflect.Type, err error) {
 			return
 		}
 	}
-	r.problem(at, "", "can not be decoded: "+err.Error())
+	r.problem(at, "", "cannot be decoded: "+err.Error())
 }
 
-// asWritten says how a value of the wrong type was written, if the message has it in another form.
-func (r *reading) asWritten(at place, s shapeError) string {
+// asWritten returns how a value of the wrong type was written, in words. It is empty if the message has it in
+// the same form.
+func (r *fileReader) asWritten(at location, s shapeError) string {
 	text := written(r.text, at.items+"."+s.field)
 	if text == "" || strings.Contains(s.message, " "+text+":") || !strings.HasSuffix(s.message, quoteHint) {
 		return ""
@@ -93,12 +94,13 @@ func (r *reading) asWritten(at place, s shapeError) string {
 	return fmt.Sprintf("; it is written %s: write %q", text, text)
 }
 
-// metadata reports what no object may have for a name, a namespace and labels.
-func (r *reading) metadata(at place, kind *convert.Kind, object metav1.Object) bool {
+// metadata reports an invalid name, namespace or label. It returns false if there is one.
+func (r *fileReader) metadata(at location, kind *convert.Kind, object metav1.Object) bool {
 	path := field.NewPath("metadata")
 	var errs field.ErrorList
 	if object.GetName() == "" {
-		errs = append(errs, field.Required(path.Child("name"), "it is what the object is asked about by; generateName gives none"))
+		errs = append(errs, field.Required(path.Child("name"),
+			"it is what the object is asked about by; generateName gives none"))
 	} else {
 		for _, m := range kind.ValidateName(object.GetName(), false) {
 			errs = append(errs, field.Invalid(path.Child("name"), object.GetName(), m))

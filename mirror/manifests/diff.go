@@ -6,9 +6,10 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// changesTo are the changes that lead from one set of objects to another, and that other. Objects that stay the same are
-// kept as they are.
-func changesTo(was map[engine.ObjectKey]engine.Object, objects []engine.Object) ([]engine.Change, map[engine.ObjectKey]engine.Object) {
+// changesTo returns the changes from one set of objects to another, and the other set. Objects that are equal
+// keep their memory.
+func changesTo(was map[engine.ObjectKey]engine.Object,
+	objects []engine.Object) ([]engine.Change, map[engine.ObjectKey]engine.Object) {
 	var changes []engine.Change
 	now := make(map[engine.ObjectKey]engine.Object, len(objects))
 	for _, o := range objects {

@@ -17,28 +17,29 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// file reads every document of a file. found means that it was met in a directory, and not named.
-func (r *reading) file(name string, data []byte, found bool) {
+// file reads every document of a file. found means that the file was found in a directory, not named.
+func (r *fileReader) file(name string, data []byte, found bool) {
 	r.sizes[name] = len(data)
 	data, err := unpacked(data)
 	if err == nil {
 		data, err = utf8Of(data)
 	}
 	if err != nil {
-		r.problem(place{file: name}, "", err.Error())
+		r.problem(location{file: name}, "", err.Error())
 		return
 	}
 	r.inDirectory = found
 	isJSON := strings.EqualFold(filepath.Ext(strings.TrimSuffix(name, ".gz")), ".json")
 	if isJSON || beginsJSON(data) {
 		raws, rest, err := jsonDocuments(data)
-		// JSON behind JSON is a stream of JSON, even if it is broken. Anything else behind it may be a marker of YAML.
+		// JSON after JSON is a stream of JSON, even if it is invalid. Anything else after it may be a marker
+		// of YAML.
 		if err == nil || isJSON || len(raws) > 0 && beginsJSON(rest) {
 			for i, raw := range raws {
-				r.document(place{file: name, document: i + 1}, raw)
+				r.document(location{file: name, document: i + 1}, raw)
 			}
 			if err != nil {
-				r.problem(place{file: name, document: len(raws) + 1}, "", "is not JSON: "+err.Error())
+				r.problem(location{file: name, document: len(raws) + 1}, "", "is not JSON: "+err.Error())
 			}
 			return
 		}
@@ -48,14 +49,14 @@ func (r *reading) file(name string, data []byte, found bool) {
 	}
 }
 
-// yaml reads one document of YAML; JSON is YAML too, and read much faster as what it is.
-func (r *reading) yaml(name string, d document) {
-	at := place{file: name, document: d.number}
+// yaml reads one document of YAML. Documents of JSON are YAML too, but are decoded much faster as JSON.
+func (r *fileReader) yaml(name string, d document) {
+	at := location{file: name, document: d.number}
 	if beginsJSON(d.text) && json.Valid(d.text) {
 		r.document(at, d.text)
 		return
 	}
-	if reason := moreBehind(d); reason != "" {
+	if reason := trailingContent(d); reason != "" {
 		r.problem(at, "", reason)
 		return
 	}
@@ -64,26 +65,27 @@ func (r *reading) yaml(name string, d document) {
 	text := merged(d.text)
 	raw, strictErr := yaml.YAMLToJSONStrict(text)
 	if strictErr == nil {
-		r.unrendered(at, d, raw)
+		r.reportUnrendered(at, d, raw)
 		r.document(at, raw)
 		return
 	}
 	raw, err := yaml.YAMLToJSON(text)
 	if err != nil {
-		r.notYAML(at, d, err)
+		r.reportNotYAML(at, d, err)
 		return
 	}
-	// A repeated key is a problem only in what plays a part, and in the fields that say what the object is.
+	// A repeated key is a problem only in objects that decisions depend on, and in the fields that identify
+	// an object.
 	head := headOf(raw)
 	if partOf(head) == partNone && !headTwice(text) {
 		r.document(at, raw)
 		return
 	}
-	r.problem(at.of(head, r.namespace), "", "is ambiguous YAML: "+yamlError(strictErr, d.line))
+	r.problem(at.locate(head, r.namespace), "", "is ambiguous YAML: "+yamlError(strictErr, d.line))
 }
 
-// notYAML reports text that no parser takes, with what may be behind it.
-func (r *reading) notYAML(at place, d document, err error) {
+// reportNotYAML reports text that the parser rejects, with the probable cause.
+func (r *fileReader) reportNotYAML(at location, d document, err error) {
 	message := "is not YAML: " + yamlError(err, d.line)
 	switch line, dashes := dashesIn(d); {
 	case dashes != "":
@@ -94,7 +96,7 @@ func (r *reading) notYAML(at place, d document, err error) {
 	r.problem(at, "", message)
 }
 
-// dashesIn returns a line of dashes that is none of YAML's markers, and its number in the file.
+// dashesIn returns a line of dashes that is no marker of YAML, and its number in the file.
 func dashesIn(d document) (line int, dashes string) {
 	line = d.line
 	for text := range strings.Lines(string(d.text)) {
@@ -111,7 +113,7 @@ func beginsJSON(data []byte) bool {
 	return len(data) > 0 && (data[0] == '{' || data[0] == '[')
 }
 
-// jsonDocuments returns the values of a stream of JSON. If one is broken, rest is the text from there on.
+// jsonDocuments returns the values of a stream of JSON. If one is invalid, rest is the text from there on.
 func jsonDocuments(data []byte) (raws []json.RawMessage, rest []byte, err error) {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	for {
@@ -120,13 +122,14 @@ func jsonDocuments(data []byte) (raws []json.RawMessage, rest []byte, err error)
 		case errors.Is(err, io.EOF):
 			return raws, nil, nil
 		case err != nil:
-			return raws, data[decoder.InputOffset():], errors.New(err.Error() + " near byte " + strconv.FormatInt(decoder.InputOffset(), 10))
+			return raws, data[decoder.InputOffset():],
+				errors.New(err.Error() + " near byte " + strconv.FormatInt(decoder.InputOffset(), 10))
 		}
 		raws = append(raws, raw)
 	}
 }
 
-// yamlError returns an error of YAML in one line, with line numbers of the file.
+// yamlError returns an error of the parser in one line, with line numbers of the file.
 func yamlError(err error, offset int) string {
 	message := err.Error()
 	for _, prefix := range []string{"error converting YAML to JSON: ", "yaml: ", "unmarshal errors:"} {
@@ -142,23 +145,25 @@ func yamlError(err error, offset int) string {
 	return strings.Join(strings.Fields(message), " ")
 }
 
-// moreBehind returns a message if text follows the end of a document, and otherwise nothing: the parser would ignore it.
-func moreBehind(d document) string {
+// trailingContent returns a message if text follows the end of a document: the parser would ignore it.
+// Otherwise it returns "".
+func trailingContent(d document) string {
 	decoder := yamlv2.NewDecoder(bytes.NewReader(d.text))
 	if decoder.Decode(&anything{}) != nil {
-		return "" // which is told when it is read
+		return "" // reported when the document is read
 	}
 	err := decoder.Decode(&anything{})
 	if errors.Is(err, io.EOF) {
 		return ""
 	}
-	return "more follows the end of the document" + whereMore(err, d.line) + ": separate documents with ---"
+	return "more follows the end of the document" + trailingLine(err, d.line) + ": separate documents with ---"
 }
 
-// whereMore returns the line at which the parser expected another document. The parser counts from 0, and omits 0.
-func whereMore(err error, offset int) string {
+// trailingLine returns the line at which the parser expected another document, in words. The parser counts
+// from 0 and omits 0.
+func trailingLine(err error, offset int) string {
 	if err == nil {
-		return "" // a whole document
+		return "" // the document is the whole text
 	}
 	message, ok := strings.CutSuffix(err.Error(), ": did not find expected <document start>")
 	if !ok {
@@ -170,13 +175,13 @@ func whereMore(err error, offset int) string {
 	return " (" + yamlError(errors.New(message), offset+1) + ")"
 }
 
-// anything takes any YAML and keeps nothing.
+// An anything accepts any YAML and keeps nothing.
 type anything struct{}
 
 // UnmarshalYAML accepts any value.
 func (*anything) UnmarshalYAML(func(any) error) error { return nil }
 
-// headTwice reports whether a field that says what the object is stands there twice.
+// headTwice reports whether a field that identifies the object is repeated.
 func headTwice(text []byte) bool {
 	var fields yamlv2.MapSlice
 	if yamlv2.Unmarshal(text, &fields) != nil {
@@ -194,7 +199,8 @@ func headTwice(text []byte) bool {
 	return false
 }
 
-// utf8Of removes the byte order mark. If the mark says UTF-16, which some shells write, it returns the text as UTF-8.
+// utf8Of removes the byte order mark. If the mark says UTF-16, which some shells write, it returns the text
+// as UTF-8.
 func utf8Of(data []byte) ([]byte, error) {
 	if rest, ok := bytes.CutPrefix(data, []byte("\xef\xbb\xbf")); ok {
 		return rest, nil

@@ -6,18 +6,22 @@ import (
 	"testing"
 )
 
-// TestSameObjectTwice proves that dumps which overlap are read, and that what contradicts itself is a problem.
+// TestSameObjectTwice proves that overlapping dumps are read, and that contradicting objects are a problem.
 func TestSameObjectTwice(t *testing.T) {
 	pod := func(meta string) string { return "{apiVersion: v1, kind: Pod, metadata: {name: a" + meta + "}}" }
 	dumped := pod(`, uid: u, resourceVersion: "5"`)
 	tests := map[string]struct{ first, second, field, message string }{
-		"the same state":                   {dumped, dumped, "", ""},
-		"the same state, in a list":        {dumped, "{apiVersion: v1, kind: List, items: [" + dumped + "]}", "", ""},
-		"two states":                       {dumped, pod(`, uid: u, resourceVersion: "6"`), "metadata.resourceVersion", "keep the newer one"},
-		"two objects":                      {dumped, pod(`, uid: v, resourceVersion: "5"`), "metadata.uid", `with uid "u"`},
-		"written and dumped":               {pod(""), dumped, "metadata.name", "remove one of them"},
-		"written twice":                    {pod(""), pod(""), "metadata.name", "remove one of them"},
-		"dumped without a resourceVersion": {pod(", uid: u"), pod(", uid: u"), "metadata.name", "remove one of them"},
+		"the same state": {dumped, dumped, "", ""},
+		"the same state, in a list": {dumped, "{apiVersion: v1, kind: List, items: [" + dumped + "]}",
+			"", ""},
+		"two states": {dumped, pod(`, uid: u, resourceVersion: "6"`),
+			"metadata.resourceVersion", "keep the newer one"},
+		"two objects": {dumped, pod(`, uid: v, resourceVersion: "5"`), "metadata.uid",
+			`with uid "u"`},
+		"written and dumped": {pod(""), dumped, "metadata.name", "remove one of them"},
+		"written twice":      {pod(""), pod(""), "metadata.name", "remove one of them"},
+		"dumped without a resourceVersion": {pod(", uid: u"), pod(", uid: u"), "metadata.name",
+			"remove one of them"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -32,21 +36,24 @@ func TestSameObjectTwice(t *testing.T) {
 			if !ok || len(invalid.Problems) != 1 {
 				t.Fatalf("error %v", err)
 			}
-			if p := invalid.Problems[0]; p.Field != test.field || !strings.Contains(p.Message, test.message) || p.Document != 2 {
+			if p := invalid.Problems[0]; p.Field != test.field || !strings.Contains(p.Message, test.message) ||
+				p.Document != 2 {
 				t.Errorf("problem %v", p)
 			}
 		})
 	}
 }
 
-// TestPodsWithoutOwner proves that Pods of a template beside a Pod without an owner are told.
+// TestPodsWithoutOwner proves that Pods of a template beside a Pod without an owner get a warning.
 func TestPodsWithoutOwner(t *testing.T) {
-	deployment := workloadText("apps/v1", "Deployment", "web", "{replicas: 2, template: {metadata: {labels: {app: web}}}}")
+	deployment := workloadText("apps/v1", "Deployment", "web",
+		"{replicas: 2, template: {metadata: {labels: {app: web}}}}")
 	pod := func(labels string) string {
 		return "{apiVersion: v1, kind: Pod, metadata: {name: web-1, labels: {" + labels + "}}}"
 	}
 	got := mustRead(t, docs(deployment, pod("app: web, zone: a")))
-	if p := got.Report.Problems; len(p) != 1 || !p[0].Warning || p[0].Kind != "Deployment" || !strings.Contains(p[0].Message, `beside Pod "default/web-1"`) {
+	if p := got.Report.Problems; len(p) != 1 || !p[0].Warning || p[0].Kind != "Deployment" ||
+		!strings.Contains(p[0].Message, `beside Pod "default/web-1"`) {
 		t.Errorf("problems %v", p)
 	}
 	if got := mustRead(t, docs(deployment, pod("app: other"))); len(got.Report.Problems) != 0 {

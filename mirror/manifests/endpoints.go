@@ -12,8 +12,9 @@ import (
 	"github.com/netpold/netpold/mirror/convert"
 )
 
-// finish adds what follows from what was read: the Pods of workloads, and the EndpointSlices of Services without any.
-func (r *reading) finish() []engine.Object {
+// finish adds the objects that follow from those that were read: Pods of workloads, and EndpointSlices of
+// Services that have none. It returns all objects.
+func (r *fileReader) finish() []engine.Object {
 	r.expand()
 	byNamespace := map[string][]*pod{}
 	for _, p := range r.pods {
@@ -21,46 +22,48 @@ func (r *reading) finish() []engine.Object {
 		byNamespace[p.Namespace] = append(byNamespace[p.Namespace], p)
 	}
 	for _, s := range r.services {
-		if len(s.Spec.Selector) == 0 && s.Spec.Type != corev1.ServiceTypeExternalName && !r.sliced[identity{"Service", s.Namespace, s.Name}] {
+		if len(s.Spec.Selector) == 0 && s.Spec.Type != corev1.ServiceTypeExternalName &&
+			!r.sliced[identity{"Service", s.Namespace, s.Name}] {
 			r.mirrorEndpoints(s)
 		}
-		if len(s.Spec.Selector) > 0 && s.Spec.Type != corev1.ServiceTypeExternalName && !r.sliced[identity{"Service", s.Namespace, s.Name}] {
+		if len(s.Spec.Selector) > 0 && s.Spec.Type != corev1.ServiceTypeExternalName &&
+			!r.sliced[identity{"Service", s.Namespace, s.Name}] {
 			before := len(r.objects)
-			if r.slicesOf(s, byNamespace[s.Namespace]); len(r.objects) == before {
-				r.noPodsOf(s)
+			if r.makeSlices(s, byNamespace[s.Namespace]); len(r.objects) == before {
+				r.reportNoPods(s)
 			}
 		}
 	}
 	return r.objects
 }
 
-// placedEndpoints is an Endpoints object and where it is.
+// A placedEndpoints is an Endpoints object with its location.
 type placedEndpoints struct {
-	at     place
+	at     location
 	object *convert.EndpointsObject
 }
 
-// mirrorEndpoints adds the EndpointSlices that the API server makes of a Service's Endpoints object (S24).
-func (r *reading) mirrorEndpoints(s *corev1.Service) {
+// mirrorEndpoints adds the EndpointSlices that Kubernetes makes of a Service's Endpoints object (S24).
+func (r *fileReader) mirrorEndpoints(s *corev1.Service) {
 	for _, e := range r.endpoints {
 		if e.object.Namespace != s.Namespace || e.object.Name != s.Name || !convert.IsMirrored(e.object) {
 			continue
 		}
 		made, problems := convert.Endpoints(e.object)
-		r.found(e.at, "", problems)
+		r.accept(e.at, "", problems)
 		for _, slice := range made {
 			r.objects = append(r.objects, slice)
 		}
 	}
 }
 
-// maxMadeEndpoints is how many endpoints are made of all Services together: the Pods of every selector would else be counted
-// once for each Service that has it, which a few lines can make more than any memory holds.
+// maxMadeEndpoints limits the endpoints made for all Services together. Each Service has its own endpoints
+// for the Pods that it selects, so a few lines could otherwise use up all memory.
 const maxMadeEndpoints = 1_000_000
 
-// slicesOf adds the EndpointSlices that Kubernetes would make of a Service and the Pods of its namespace: Pods whose ports
-// lead to the same numbers share one (S24). A Pod without an address is named instead.
-func (r *reading) slicesOf(s *corev1.Service, pods []*pod) {
+// makeSlices adds the EndpointSlices that Kubernetes would make for a Service from the Pods of its namespace
+// (S24). Pods with the same target ports share a slice. A Pod without an address is an endpoint by name.
+func (r *fileReader) makeSlices(s *corev1.Service, pods []*pod) {
 	bySignature := map[string]*engine.EndpointSlice{}
 	var made []engine.Object
 	for _, p := range pods {
@@ -70,7 +73,7 @@ func (r *reading) slicesOf(s *corev1.Service, pods []*pod) {
 		ports := convert.TargetPorts(s, p.Ports)
 		for _, e := range endpointsOf(s, p) {
 			if r.madeEndpoints++; r.madeEndpoints > r.mostEndpoints {
-				r.tooManyEndpoints(s)
+				r.reportTooManyEndpoints(s)
 				return
 			}
 			signature := fmt.Sprint(ports, e.Addr.Is6())
@@ -78,7 +81,7 @@ func (r *reading) slicesOf(s *corev1.Service, pods []*pod) {
 			if slice == nil {
 				slice = &engine.EndpointSlice{
 					Namespace: s.Namespace,
-					// The colon keeps it apart from every name in a cluster.
+					// No name in a cluster has a colon, so this one is unique.
 					Name:    s.Name + ":" + strconv.Itoa(len(made)),
 					Service: s.Name, Ports: ports,
 				}
@@ -91,13 +94,14 @@ func (r *reading) slicesOf(s *corev1.Service, pods []*pod) {
 	r.objects = append(r.objects, made...)
 }
 
-// tooManyEndpoints reports the Service that goes beyond what is made; those after it say the same again, and are left to it.
-func (r *reading) tooManyEndpoints(s *corev1.Service) {
+// reportTooManyEndpoints reports the first Service that exceeds the limit, and no later ones.
+func (r *fileReader) reportTooManyEndpoints(s *corev1.Service) {
 	if r.madeEndpoints > r.mostEndpoints+1 {
 		return
 	}
 	r.problem(r.seen[identity{"Service", s.Namespace, s.Name}], "spec.selector", fmt.Sprintf(
-		"Too many: all Services without an EndpointSlice together select more than %d endpoints: lower the replicas of what they select, or give the EndpointSlices",
+		"Too many: all Services without an EndpointSlice together select more than %d endpoints: lower the "+
+			"replicas of what they select, or give the EndpointSlices",
 		r.mostEndpoints))
 }
 
@@ -110,7 +114,8 @@ func selects(selector, labels map[string]string) bool {
 	return true
 }
 
-// endpointsOf is a Pod as an endpoint: by its first address of each family that the Service has, or by its name.
+// endpointsOf returns the endpoints of a Pod: one with its first address of each family that the Service has,
+// or one by name if it has no address.
 func endpointsOf(s *corev1.Service, p *pod) []engine.SliceEndpoint {
 	published := s.Spec.PublishNotReadyAddresses
 	e := engine.SliceEndpoint{
@@ -133,7 +138,8 @@ func endpointsOf(s *corev1.Service, p *pod) []engine.SliceEndpoint {
 	return endpoints
 }
 
-// hasFamily reports whether a Service has a family. One that was never applied names none, and has every family.
+// hasFamily reports whether a Service has a family. A Service that was never applied names no family, and has
+// both.
 func hasFamily(s *corev1.Service, is6 bool) bool {
 	family := corev1.IPv4Protocol
 	if is6 {

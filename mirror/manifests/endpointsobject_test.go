@@ -11,10 +11,12 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// S24: a Service without selector and slices has the endpoints of its Endpoints object, as the API server mirrors them.
+// TestS24EndpointsObjects proves that a Service without selector and slices has the endpoints of its
+// Endpoints object, as in a cluster.
 func TestS24EndpointsObjects(t *testing.T) {
 	service := func(spec string) string {
-		return "apiVersion: v1\nkind: Service\nmetadata: {name: kubernetes, namespace: default}\nspec: {" + spec + "ports: [{name: https, port: 443, targetPort: 6443}]}\n"
+		return "apiVersion: v1\nkind: Service\nmetadata: {name: kubernetes, namespace: default}\nspec: {" + spec +
+			"ports: [{name: https, port: 443, targetPort: 6443}]}\n"
 	}
 	const object = `
 apiVersion: v1
@@ -44,11 +46,14 @@ ports: [{name: https, port: 6443}]
 		text string
 		want []string
 	}{
-		"mirrored":            {service("") + "---" + object, all},
-		"before its Service":  {object + "---\n" + service(""), all},
-		"of a selector":       {service("selector: {app: api}, ") + "---" + object, nil},
-		"beside a slice":      {service("") + "---" + object + "---" + slice, []string{"https 6443/TCP: 192.0.2.9 ready"}},
-		"not to be mirrored":  {service("") + "---" + strings.Replace(object, "default}", `default, labels: {endpointslice.kubernetes.io/skip-mirror: "true"}}`, 1), nil},
+		"mirrored":           {service("") + "---" + object, all},
+		"before its Service": {object + "---\n" + service(""), all},
+		"of a selector":      {service("selector: {app: api}, ") + "---" + object, nil},
+		"beside a slice": {service("") + "---" + object + "---" + slice,
+			[]string{"https 6443/TCP: 192.0.2.9 ready"}},
+		"not to be mirrored": {service("") + "---" +
+			strings.Replace(object, "default}", `default, labels: {endpointslice.kubernetes.io/skip-mirror: "true"}}`,
+				1), nil},
 		"of an external name": {service("type: ExternalName, externalName: a.example, ") + "---" + object, nil},
 		"of no Service":       {"apiVersion: v1\nkind: Namespace\nmetadata: {name: x}\n---" + object, nil},
 	} {
@@ -88,7 +93,8 @@ ports: [{name: https, port: 6443}]
 	}
 	wrong := strings.NewReplacer("192.0.2.1", "here", "port: 7443", "port: 0").Replace(object)
 	got := problemsOf(t, map[string]string{"a.yaml": service("") + "---" + wrong})
-	for _, want := range []string{`subsets[0].addresses[0].ip: Invalid value: "here"`, "subsets[1].ports[0].port: Invalid value: 0"} {
+	for _, want := range []string{`subsets[0].addresses[0].ip: Invalid value: "here"`,
+		"subsets[1].ports[0].port: Invalid value: 0"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("problems\n%swant in them %q", got, want)
 		}

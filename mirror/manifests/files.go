@@ -16,29 +16,29 @@ import (
 	"github.com/netpold/netpold/mirror"
 )
 
-// sum is the hash of all files, and of what can not be read among them: equal sums are equal states.
+// A sum is the hash of all files and of those that cannot be read. Equal sums mean equal states.
 type sum [sha256.Size]byte
 
-// A file is a manifest: its path, and the same below the path that was asked for.
+// A file is a manifest. path is its path, and name is the path relative to the one that was named.
 type file struct {
 	path, relative string
-	// once says that it can be read only once; see [streams].
+	// once means that it can be read only once; see [streams].
 	once bool
 }
 
-// A listing is what lies below the paths.
+// A listing holds the manifests under the paths.
 type listing struct {
 	files []file
-	// dirs are the directories that hold them, for a watch.
+	// dirs are the directories of the files, for a watch.
 	dirs []string
-	// problems are entries that can not be read.
+	// problems are entries that cannot be read.
 	problems []mirror.Problem
-	// leftOut are files that are no manifests by their names, by reason.
+	// leftOut are files that are no manifests by name, by reason.
 	leftOut map[string][]string
 	visited map[string]bool
 }
 
-// list finds the manifests below all paths. A file that several paths lead to is listed once.
+// list returns the manifests under all paths. A file under several paths is listed once.
 func list(paths []string) (*listing, error) {
 	l := &listing{visited: map[string]bool{}, leftOut: map[string][]string{}}
 	for _, path := range paths {
@@ -49,7 +49,7 @@ func list(paths []string) (*listing, error) {
 	return l, nil
 }
 
-// add finds the manifests below one path. A path that is no directory is a manifest whatever its name.
+// add adds the manifests under one path. A path that is no directory is a manifest, whatever its name.
 func (l *listing) add(path string) error {
 	if path == stdinPath {
 		if l.first(path) {
@@ -82,7 +82,7 @@ func unreadable(path string, err error) error {
 	return &PathError{path, fmt.Errorf("%w: %s", reasonOf(err), remedy)}
 }
 
-// reasonOf returns an error of the file system without the path, which the caller names.
+// reasonOf returns an error of the file system without the path, which the caller adds.
 func reasonOf(err error) error {
 	if pathError, ok := errors.AsType[*os.PathError](err); ok {
 		return pathError.Err
@@ -97,12 +97,12 @@ func (l *listing) dir(path, relative string) {
 	l.dirs = append(l.dirs, path)
 	entries, err := os.ReadDir(path)
 	if err != nil {
-		l.refuse(path, err)
+		l.reject(path, err)
 		return
 	}
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), ".") {
-			// What a ConfigMap mounts has ..data, which is met by its links.
+			// A mounted ConfigMap has its files in ..data, and links to them.
 			if isManifest(e.Name()) && e.Type().IsRegular() && !strings.HasPrefix(e.Name(), "..") {
 				l.leftOut[hiddenFile] = append(l.leftOut[hiddenFile], filepath.Join(path, e.Name()))
 			}
@@ -112,17 +112,19 @@ func (l *listing) dir(path, relative string) {
 	}
 }
 
-// hiddenFile is why a manifest with a hidden name is left out.
+// hiddenFile is the reason for leaving out a manifest with a hidden name.
 const hiddenFile = "the name begins with a dot"
 
-// entry follows links: what a ConfigMap mounts are links into a hidden directory.
+// entry adds one entry of a directory. It follows links, because a mounted ConfigMap is links into a hidden
+// directory.
 func (l *listing) entry(path, relative string) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		// A link to nothing may have been one to a directory; a file that was removed since it was listed is no longer there.
+		// A dangling link is a problem, because it may have pointed to a directory. A file removed since it
+		// was listed is not.
 		if _, gone := os.Lstat(path); gone == nil || !errors.Is(gone, os.ErrNotExist) {
-			l.refuse(path, err)
+			l.reject(path, err)
 		}
 	case info.IsDir():
 		l.dir(path, relative)
@@ -148,13 +150,14 @@ func isManifest(path string) bool {
 	return isKustomization(path)
 }
 
-// isProse reports whether a file is for people by its name. Nobody expects it to be read.
+// isProse reports whether a file is meant for people, judging by its name. Nobody expects netpold to read it.
 func isProse(path string) bool {
 	name := strings.ToLower(filepath.Base(path))
-	return strings.HasSuffix(name, ".md") || strings.HasPrefix(name, "license") || strings.HasPrefix(name, "readme") || name == "owners"
+	return strings.HasSuffix(name, ".md") || strings.HasPrefix(name, "license") ||
+		strings.HasPrefix(name, "readme") || name == "owners"
 }
 
-// endingOf returns the ending of a file's name, with that of a manifest before it: .yaml.tmpl.
+// endingOf returns the ending of a file's name, with the ending of a manifest before it. Example: .yaml.tmpl.
 func endingOf(path string) string {
 	ending := filepath.Ext(path)
 	if before := filepath.Ext(strings.TrimSuffix(path, ending)); isManifest(before) {
@@ -163,7 +166,7 @@ func endingOf(path string) string {
 	return ending
 }
 
-// first reports whether a file or directory is met for the first time. Links may lead to it again, or in a circle.
+// first reports whether a file or directory is new. Links may lead to one again, or in a circle.
 func (l *listing) first(path string) bool {
 	resolved, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -176,26 +179,28 @@ func (l *listing) first(path string) bool {
 	return true
 }
 
-func (l *listing) refuse(path string, err error) {
+func (l *listing) reject(path string, err error) {
 	l.problems = append(l.problems, unread(path, err))
 }
 
 func unread(path string, err error) mirror.Problem {
-	return mirror.Problem{File: path, Message: "can not be read: " + reasonOf(err).Error() + "; make it readable, or remove it"}
+	return mirror.Problem{File: path,
+		Message: "cannot be read: " + reasonOf(err).Error() + "; make it readable, or remove it"}
 }
 
-// mark makes entries that can not be read a part of the sum, so that they are noticed when they come, change and go.
+// mark adds unreadable entries to the hash, so that the sum changes when they come, change and go.
 func (l *listing) mark(h hash.Hash) {
 	for _, p := range l.problems {
 		markUnread(h, p)
 	}
 }
 
-// markUnread keeps what can not be read apart from every file: no name begins with a zero.
+// markUnread adds an unreadable entry to the hash. It cannot collide with a file, because no name begins with
+// a zero byte.
 func markUnread(h hash.Hash, p mirror.Problem) { mark(h, "\x00"+p.File+"\x00"+p.Message, 0) }
 
-// all reads every file of the options into r. It returns the sum of their bytes, and how many there are.
-func (r *reading) all(ctx context.Context, o Options, streams *streams) (sum, int, error) {
+// readAll reads every file of the options into r. It returns the sum of their bytes, and their number.
+func (r *fileReader) readAll(ctx context.Context, o Options, streams *streams) (sum, int, error) {
 	h := sha256.New()
 	l, err := list(o.Paths)
 	if err != nil {
@@ -234,7 +239,7 @@ func (r *reading) all(ctx context.Context, o Options, streams *streams) (sum, in
 	return sum(h.Sum(nil)), len(l.files), nil
 }
 
-// fingerprint returns the sum that reading the paths would give, without holding the files in memory.
+// fingerprint returns the sum that reading the paths would return, without keeping the files in memory.
 func fingerprint(paths []string, streams *streams) (sum, error) {
 	l, err := list(paths)
 	if err != nil {
@@ -278,7 +283,8 @@ func hashFile(h hash.Hash, f file) error {
 	return nil
 }
 
-// mark keeps the names and the bytes of files apart.
+// mark adds the head of a file to the hash. It includes the sizes, so that names and bytes cannot be mistaken
+// for each other.
 func mark(h hash.Hash, name string, size int64) {
 	b := binary.AppendUvarint(nil, uint64(len(name)))
 	b = append(b, name...)

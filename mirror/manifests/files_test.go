@@ -23,15 +23,17 @@ func readPath(t *testing.T, path string) (Result, error) {
 
 func TestDirectory(t *testing.T) {
 	dir := write(t, map[string]string{
-		"a.yaml": podNamed("a"), "b.yml": podNamed("b"), "sub/deep/c.json": `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"c"}}`,
-		"D.YAML": podNamed("d"), "notes.txt": "x: [", ".hidden.yaml": "x: [", ".git/config.yaml": "x: [",
+		"a.yaml": podNamed("a"), "b.yml": podNamed("b"),
+		"sub/deep/c.json": `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"c"}}`,
+		"D.YAML":          podNamed("d"), "notes.txt": "x: [", ".hidden.yaml": "x: [", ".git/config.yaml": "x: [",
 		"kustomization.yaml": "resources: [a.yaml]\n",
 	})
 	got, err := readPath(t, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"pods default/a", "pods default/b", "pods default/c", "pods default/d"}, names(got.Objects)); diff != "" {
+	if diff := cmp.Diff([]string{"pods default/a", "pods default/b", "pods default/c", "pods default/d"},
+		names(got.Objects)); diff != "" {
 		t.Error(diff)
 	}
 	if got.Report.Files != 5 || got.Report.Ignored["Kustomization"] != 1 {
@@ -42,7 +44,7 @@ func TestDirectory(t *testing.T) {
 	}
 }
 
-// mount lays files out as the kubelet mounts a ConfigMap, and swap replaces them as it does.
+// mount lays files out as the kubelet mounts a ConfigMap, and replaces them as the kubelet does.
 func mount(t *testing.T, dir, version string, files map[string]string) {
 	t.Helper()
 	for name, text := range files {
@@ -89,25 +91,30 @@ func TestLinksAreReadOnce(t *testing.T) {
 }
 
 func TestPathsThatCanNotBeRead(t *testing.T) {
-	dir := write(t, map[string]string{"empty/notes.txt": "x", "comments/a.yaml": "# nothing\n---\n", "other/a.yaml": "apiVersion: v1\nkind: Secret\nmetadata: {name: a}"})
+	dir := write(t, map[string]string{"empty/notes.txt": "x", "comments/a.yaml": "# nothing\n---\n",
+		"other/a.yaml": "apiVersion: v1\nkind: Secret\nmetadata: {name: a}"})
 	tests := map[string]struct {
 		path, want string
 		is         error
 	}{
-		"no such path":         {filepath.Join(dir, "none"), "name a file or directory that exists", fs.ErrNotExist},
-		"no manifest":          {filepath.Join(dir, "empty"), "there is no *.yaml, *.yml or *.json file", ErrNoObjects},
+		"no such path": {filepath.Join(dir, "none"), "name a file or directory that exists",
+			fs.ErrNotExist},
+		"no manifest": {filepath.Join(dir, "empty"), "there is no *.yaml, *.yml or *.json file",
+			ErrNoObjects},
 		"empty documents":      {filepath.Join(dir, "comments"), "nothing but empty documents", ErrNoObjects},
 		"kinds without a part": {filepath.Join(dir, "other"), "only these kinds were read: Secret", ErrNoObjects},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			got, err := readPath(t, test.path)
-			if !errors.Is(err, test.is) || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), test.path) || got.Objects != nil {
+			if !errors.Is(err, test.is) || !strings.Contains(err.Error(), test.want) ||
+				!strings.Contains(err.Error(), test.path) || got.Objects != nil {
 				t.Errorf("error %v", err)
 			}
 		})
 	}
-	if _, err := Read(context.Background(), Options{Paths: []string{"-"}, Stdin: strings.NewReader("")}); !errors.Is(err, ErrNoObjects) {
+	if _, err := Read(context.Background(),
+		Options{Paths: []string{"-"}, Stdin: strings.NewReader("")}); !errors.Is(err, ErrNoObjects) {
 		t.Errorf("empty standard input: %v", err)
 	}
 	if _, err := Read(context.Background(), Options{Paths: []string{"-"}}); err == nil {
@@ -127,10 +134,12 @@ func TestADanglingLinkIsAProblem(t *testing.T) {
 	}
 }
 
-// TestUnreadableEntriesAreSeen: they change the fingerprint when they come and go, so that they are told at the next look.
+// TestUnreadableEntriesAreSeen proves that unreadable entries change the fingerprint when they come and go,
+// so that the next comparison reports them.
 func TestUnreadableEntriesAreSeen(t *testing.T) {
 	for name, target := range map[string]string{
-		"b.yaml": "gone", "loop.json": "loop.json", "team-a": "gone/team-a", // which may have been a directory of policies
+		// may have been a directory of policies
+		"b.yaml": "gone", "loop.json": "loop.json", "team-a": "gone/team-a",
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := write(t, map[string]string{"a.yaml": podNamed("a")})
@@ -147,7 +156,8 @@ func TestUnreadableEntriesAreSeen(t *testing.T) {
 				t.Errorf("the link is not seen: %v", err)
 			}
 			_, c, err := read(context.Background(), Options{Paths: []string{dir}}, newStreams(nil))
-			if invalid, ok := errors.AsType[*ProblemsError](err); !ok || len(invalid.Problems) != 1 || invalid.Problems[0].File != link {
+			if invalid, ok := errors.AsType[*ProblemsError](err); !ok || len(invalid.Problems) != 1 ||
+				invalid.Problems[0].File != link {
 				t.Errorf("error %v", err)
 			}
 			if c.sum != now {
@@ -163,7 +173,8 @@ func TestUnreadableEntriesAreSeen(t *testing.T) {
 
 func TestProblemsOfEveryFileAreTold(t *testing.T) {
 	dir := write(t, map[string]string{
-		"a.yaml": "{apiVersion: apps/v1, kind: Deployment, metadata: {name: a}, spec: {replicas: -1}}\n---\nx: [", "b.yaml": podNamed("B"), "c.json": "{", "d.yaml": podNamed("d"), "e/f.yaml": podNamed("d"),
+		"a.yaml": "{apiVersion: apps/v1, kind: Deployment, metadata: {name: a}, spec: {replicas: -1}}\n---\nx: [",
+		"b.yaml": podNamed("B"), "c.json": "{", "d.yaml": podNamed("d"), "e/f.yaml": podNamed("d"),
 	})
 	_, err := readPath(t, dir)
 	invalid, ok := errors.AsType[*ProblemsError](err)
@@ -177,12 +188,13 @@ func TestProblemsOfEveryFileAreTold(t *testing.T) {
 	if diff := cmp.Diff([]string{"a.yaml", "a.yaml", "b.yaml", "c.json", "e/f.yaml"}, files); diff != "" {
 		t.Error(diff, err)
 	}
-	if !strings.HasPrefix(err.Error(), "5 problems in the manifests:\n") || !strings.Contains(err.Error(), "also in "+filepath.Join(dir, "d.yaml")+", document 1") {
+	if !strings.HasPrefix(err.Error(), "5 problems in the manifests:\n") ||
+		!strings.Contains(err.Error(), "also in "+filepath.Join(dir, "d.yaml")+", document 1") {
 		t.Error(err)
 	}
 }
 
-// TestFingerprint: what is read and what is compared are the same bytes.
+// TestFingerprint proves that reading and comparing use the same bytes.
 func TestFingerprint(t *testing.T) {
 	dir := write(t, map[string]string{"a.yaml": podNamed("a"), "sub/b.yaml": podNamed("b")})
 	_, c, err := read(context.Background(), Options{Paths: []string{dir}}, newStreams(nil))
@@ -215,10 +227,12 @@ func TestFingerprint(t *testing.T) {
 	}
 }
 
-// TestPathsAreReadAsOne: an object in two of them is a duplicate, and a file that two of them lead to is read once.
+// TestPathsAreReadAsOne proves that an object under two paths is a duplicate, and that a file under two paths
+// is read once.
 func TestPathsAreReadAsOne(t *testing.T) {
 	dir := write(t, map[string]string{
-		"one/a.yaml": podNamed("a"), "two/b.yaml": podNamed("b"), "three.txt": podNamed("c"), "again.yaml": podNamed("a"),
+		"one/a.yaml": podNamed("a"), "two/b.yaml": podNamed("b"), "three.txt": podNamed("c"),
+		"again.yaml": podNamed("a"),
 	})
 	paths := func(names ...string) []string {
 		for i, name := range names {
@@ -240,14 +254,17 @@ func TestPathsAreReadAsOne(t *testing.T) {
 		"standard input":           {paths("two", "-", "-"), []string{"pods default/b", "pods default/in"}, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := Read(context.Background(), Options{Paths: test.paths, Stdin: strings.NewReader(podNamed("in"))})
-			if diff := cmp.Diff(test.pods, names(got.Objects)); err != nil || diff != "" || got.Report.Files != test.files {
+			got, err := Read(context.Background(),
+				Options{Paths: test.paths, Stdin: strings.NewReader(podNamed("in"))})
+			if diff := cmp.Diff(test.pods, names(got.Objects)); err != nil || diff != "" ||
+				got.Report.Files != test.files {
 				t.Errorf("%v, %d files, objects (-want +got):\n%s", err, got.Report.Files, diff)
 			}
 		})
 	}
 	_, err := Read(context.Background(), Options{Paths: paths("one", "again.yaml")})
-	if err == nil || !strings.Contains(err.Error(), "again.yaml, document 1: Pod \"default/a\": metadata.name: Duplicate value") {
+	if err == nil || !strings.Contains(err.Error(),
+		"again.yaml, document 1: Pod \"default/a\": metadata.name: Duplicate value") {
 		t.Errorf("a Pod in two paths: %v", err)
 	}
 	_, err = Read(context.Background(), Options{Paths: paths("one", "none")})

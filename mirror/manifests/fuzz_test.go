@@ -9,15 +9,16 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// FuzzManifests: reading never panics, an error comes with no object, what is accepted can be served, and a document that is
-// appended is heard.
+// FuzzManifests proves that reading never panics, that an error comes without objects, that accepted objects
+// can be served, and that an appended document is read.
 func FuzzManifests(f *testing.F) {
 	for _, seed := range []string{
 		"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: b}\nspec: {replicas: 2, template: {spec: {containers: [{name: c, ports: [{name: h, containerPort: 1}]}]}}}\n",
 		`{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"Service","metadata":{"name":"a"},"spec":{"selector":{"a":"b"},"ports":[{"port":80,"targetPort":"h"}]}}]}`,
 		"apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p}\nspec: {ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8}}], ports: [{port: 1, endPort: 2}]}]}",
 		"apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: s, labels: {kubernetes.io/service-name: a}}\naddressType: IPv4\nports: [{port: 1}]\nendpoints: [{addresses: [10.0.0.1]}]",
-		"%YAML 1.1\n--- # x\na: &a [*a]\n...\n---\n{{ x }}\n--- |\n  text\n", "\xff\xfex\x00", "a: [\n---\nb: {", `{"kind":"PodList","apiVersion":"v1","items":[null,{}]}`,
+		"%YAML 1.1\n--- # x\na: &a [*a]\n...\n---\n{{ x }}\n--- |\n  text\n", "\xff\xfex\x00", "a: [\n---\nb: {",
+		`{"kind":"PodList","apiVersion":"v1","items":[null,{}]}`,
 		"apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: s}\nspec: {ordinals: {start: -3}}\n---\napiVersion: batch/v1\nkind: CronJob\nmetadata: {name: c}",
 	} {
 		f.Add(seed)
@@ -29,7 +30,7 @@ func FuzzManifests(f *testing.F) {
 		f.Add(strings.ReplaceAll("kind: ConfigMap\napiVersion: v1\n---\n"+policyP, "\n", end))
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		if _, is16 := byteOrder([]byte(text)); !is16 { // in which what is appended would have to be written too
+		if _, is16 := byteOrder([]byte(text)); !is16 { // what is appended would have to be UTF-16 too
 			nothingIsLost(t, text)
 		}
 		got, err := Read(context.Background(), Options{Paths: []string{"-"}, Stdin: strings.NewReader(text)})
@@ -58,11 +59,14 @@ func FuzzManifests(f *testing.F) {
 	})
 }
 
-// nothingIsLost: a valid document behind a text adds an object, or there is a problem. It never takes away what there was.
+// nothingIsLost fails the test unless a valid document after the text adds an object and removes none, or is
+// reported as a problem.
 func nothingIsLost(t *testing.T, text string) {
 	const policy = `{"apiVersion":"networking.k8s.io/v1","kind":"NetworkPolicy","metadata":{"name":"appended","namespace":"appended"},"spec":{"podSelector":{}}}`
-	before, errBefore := Read(context.Background(), Options{Paths: []string{"-"}, Stdin: strings.NewReader(text)})
-	after, errAfter := Read(context.Background(), Options{Paths: []string{"-"}, Stdin: strings.NewReader(text + "\n---\n" + policy)})
+	before, errBefore := Read(context.Background(),
+		Options{Paths: []string{"-"}, Stdin: strings.NewReader(text)})
+	after, errAfter := Read(context.Background(),
+		Options{Paths: []string{"-"}, Stdin: strings.NewReader(text + "\n---\n" + policy)})
 	if _, ok := errors.AsType[*ProblemsError](errAfter); ok {
 		return
 	}

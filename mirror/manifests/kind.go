@@ -11,23 +11,23 @@ import (
 	"github.com/netpold/netpold/mirror/convert"
 )
 
-// A head has the fields that say which object it is.
+// A head holds the fields that identify an object.
 type head struct {
 	APIVersion text `json:"apiVersion"`
 	Kind       text `json:"kind"`
 	Metadata   struct {
 		Namespace text `json:"namespace"`
 		Name      text `json:"name"`
-		// UID and ResourceVersion name one state of one object of a cluster.
+		// UID and ResourceVersion identify one state of one object of a cluster.
 		UID             text `json:"uid"`
 		ResourceVersion text `json:"resourceVersion"`
 	} `json:"metadata"`
 	Items []json.RawMessage `json:"items"`
-	// twice is a repeated field among apiVersion, kind and items; empty if there is none.
+	// twice is the field of apiVersion, kind and items that is repeated; empty if none is.
 	twice string
 }
 
-// isForeign reports whether a mapping has nothing of a Kubernetes object.
+// isForeign reports whether a mapping has no field of a Kubernetes object.
 func (h *head) isForeign(raw []byte) bool {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(raw, &fields) != nil {
@@ -41,10 +41,10 @@ func (h *head) isForeign(raw []byte) bool {
 	return true
 }
 
-// text is a string, and empty for any other value. Decoding the whole object reports that value.
+// A text is a string. Any other value decodes as empty; decoding the whole object reports it.
 type text string
 
-// UnmarshalJSON takes strings and nothing else.
+// UnmarshalJSON implements [json.Unmarshaler]. It keeps only strings.
 func (t *text) UnmarshalJSON(raw []byte) error {
 	var s string
 	if json.Unmarshal(raw, &s) == nil {
@@ -53,7 +53,7 @@ func (t *text) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// headOf reads as much of the head as there is.
+// headOf returns the head of raw, as far as it can be read.
 func headOf(raw []byte) head {
 	var h head
 	twice, _ := kjson.UnmarshalStrict(raw, &h, kjson.DisallowDuplicateFields) // parts of another type stay empty
@@ -65,28 +65,28 @@ func headOf(raw []byte) head {
 	return h
 }
 
-// isHeadField reports whether a field decides what an object is, or what a list holds.
+// isHeadField reports whether a field determines what an object is, or what a list holds.
 func isHeadField(name string) bool { return name == "apiVersion" || name == "kind" || name == "items" }
 
-// part is what an object is for decisions.
+// A part is the role of an object in decisions.
 type part uint8
 
 const (
-	// partNone plays no part.
+	// partNone means that decisions do not depend on the object.
 	partNone part = iota
 	partObject
-	// partItems is a list of objects.
+	// partItems means that it is a list of objects.
 	partItems
-	// partUnversioned plays a part, and is of an API version that is not read.
+	// partUnversioned means that decisions depend on the kind, but that the API version is not read.
 	partUnversioned
-	// partMisspelled is written almost as what plays a part: see [spelled].
+	// partMisspelled means that the kind is almost one that decisions depend on: see [spelled].
 	partMisspelled
-	// partUnknown is of a kind that Kubernetes does not have in a group that holds what plays a part: perhaps a policy that
-	// nobody would hear of.
+	// partUnknown means that Kubernetes has no such kind in a group with kinds that decisions depend on. It
+	// may be a policy, so it must not be ignored.
 	partUnknown
 )
 
-// versionOf returns the API version in which a kind is read; empty for kinds that play no part.
+// versionOf returns the API version in which a kind is read; empty for kinds that decisions do not depend on.
 func versionOf(name string) string {
 	kind, ok := convert.KindNamed(name)
 	if !ok {
@@ -95,7 +95,7 @@ func versionOf(name string) string {
 	return kind.Versions[0].String()
 }
 
-// isReadIn reports whether a kind that plays a part is read in that API version.
+// isReadIn reports whether a kind is read in that API version.
 func isReadIn(name, version string) bool {
 	kind, ok := convert.KindNamed(name)
 	if !ok {
@@ -105,7 +105,7 @@ func isReadIn(name, version string) bool {
 	return ok
 }
 
-// partOf returns the part that an object plays, by its head.
+// partOf returns the part of an object, judging by its head.
 func partOf(h head) part {
 	kind, version := string(h.Kind), string(h.APIVersion)
 	item, isList := strings.CutSuffix(kind, "List")
@@ -124,7 +124,8 @@ func partOf(h head) part {
 		if isList && h.Items != nil {
 			return partItems
 		}
-		if known := others(version); known != nil && !slices.Contains(known, kind) && !slices.Contains(known, item) {
+		if known := others(version); known != nil && !slices.Contains(known, kind) &&
+			!slices.Contains(known, item) {
 			return partUnknown
 		}
 		return partNone
@@ -138,8 +139,8 @@ func partOf(h head) part {
 	return partNone
 }
 
-// others are the kinds of an API group that play no part, for the groups of those that do; nil for other groups. The core
-// group's Config is a kubeconfig.
+// others returns the kinds that decisions do not depend on, in an API group with kinds that they depend on;
+// nil for other groups. The core group's Config is a kubeconfig.
 func others(version string) []string {
 	switch groupOf(version) {
 	case "":
@@ -161,8 +162,8 @@ func others(version string) []string {
 	return nil
 }
 
-// spelled returns the kind and API version of what plays a part, for a head that has it in another case, in the plural, or
-// with spaces around it; empty for other heads. Extensions may name their kinds as they like.
+// spelled returns the kind and API version that a head means but writes in another case, in the plural, or
+// with spaces; empty for other heads. It skips groups of extensions, which may use any name.
 func spelled(h head) (kind, version string) {
 	group := groupOf(string(h.APIVersion))
 	if !builtIn(strings.ToLower(strings.TrimSpace(group))) {
@@ -173,7 +174,8 @@ func spelled(h head) (kind, version string) {
 		kind, version = "List", "v1"
 	} else if kind = singular(written); kind != "" {
 		version = versionOf(kind)
-	} else if item, isList := strings.CutSuffix(strings.TrimSuffix(written, "s"), "list"); isList && singular(item) != "" {
+	} else if item, isList := strings.CutSuffix(strings.TrimSuffix(written, "s"), "list"); isList &&
+		singular(item) != "" {
 		kind, version = singular(item)+"List", versionOf(singular(item))
 	}
 	if kind == string(h.Kind) && builtIn(group) {
@@ -182,7 +184,7 @@ func spelled(h head) (kind, version string) {
 	return kind, version
 }
 
-// singular returns the kind for a name in lower case, in the singular or the plural; empty if there is none.
+// singular returns the kind of a name in lower case, in the singular or the plural; empty if there is none.
 func singular(written string) string {
 	for _, kind := range slices.Concat(convert.Kinds(), convert.WorkloadKinds()) {
 		lower := strings.ToLower(kind.Name)
@@ -203,13 +205,13 @@ func groupOf(version string) string {
 	return group
 }
 
-// builtIn reports whether a group is Kubernetes' own. Extensions have kinds of the same names.
+// builtIn reports whether a group belongs to Kubernetes itself. Extensions have kinds of the same names.
 func builtIn(group string) bool {
 	return !strings.Contains(group, ".") || convert.HasGroup(group)
 }
 
-// ignoredAs returns the name under which an object that plays no part is counted: its kind, with the group where the kind alone
-// would be taken for another.
+// ignoredAs returns the name under which an ignored object is counted: its kind, with the group if the kind
+// alone would be ambiguous.
 func ignoredAs(h head) string {
 	if versionOf(string(h.Kind)) != "" {
 		return string(h.Kind) + "." + groupOf(string(h.APIVersion))

@@ -9,35 +9,36 @@ import (
 	"strings"
 )
 
-// A kustomization is an instruction to kustomize about the files beside it.
+// A kustomization tells kustomize what to do with the files beside it.
 type kustomization struct {
-	at  place
+	at  location
 	raw []byte
 }
 
-// isKustomization reports whether a file is kustomize's own, by its name.
+// isKustomization reports whether a file is a kustomization, judging by its name.
 func isKustomization(file string) bool {
 	base := strings.ToLower(filepath.Base(file))
 	return base == "kustomization.yaml" || base == "kustomization.yml" || base == "kustomization"
 }
 
-// isKustomize reports whether an object is an instruction to kustomize, by its head.
+// isKustomize reports whether an object is a kustomization, judging by its head.
 func isKustomize(h head) bool {
-	return groupOf(string(h.APIVersion)) == "kustomize.config.k8s.io" && (h.Kind == "Kustomization" || h.Kind == "Component")
+	return groupOf(string(h.APIVersion)) == "kustomize.config.k8s.io" &&
+		(h.Kind == "Kustomization" || h.Kind == "Component")
 }
 
-// checkKustomizations reports every kustomization that does more than list files that were all read: what it renders is
-// another cluster than what lies beside it. files are those that were read.
-func (r *reading) checkKustomizations(files map[string]bool) {
+// checkKustomizations reports every kustomization that does more than list files that were all read: it
+// renders another cluster than the files beside it. files are those that were read.
+func (r *fileReader) checkKustomizations(files map[string]bool) {
 	for _, k := range r.kustomizations {
 		dir := filepath.Dir(k.at.file)
-		refuse := func(what string) {
+		reject := func(what string) {
 			r.problem(k.at, "", fmt.Sprintf("%s: what lies beside it is not what kustomize renders: run "+
 				"'kubectl kustomize %s | netpold ... --manifests -', or read the files without it", what, dir))
 		}
 		var fields map[string]json.RawMessage
 		if json.Unmarshal(k.raw, &fields) != nil {
-			refuse("is no kustomization that can be read")
+			reject("is no kustomization that can be read")
 			continue
 		}
 		var does []string
@@ -49,18 +50,19 @@ func (r *reading) checkKustomizations(files map[string]bool) {
 			}
 		}
 		if k.at.kind == "Component" || len(does) > 0 {
-			refuse("does more than list resources (" + strings.Join(does, ", ") + ")")
+			reject("does more than list resources (" + strings.Join(does, ", ") + ")")
 			continue
 		}
-		r.checkResources(k, fields["resources"], dir, files, refuse)
+		r.checkResources(k, fields["resources"], dir, files, reject)
 	}
 }
 
-// checkResources compares what a kustomization lists with what was read.
-func (r *reading) checkResources(k kustomization, list json.RawMessage, dir string, files map[string]bool, refuse func(string)) {
+// checkResources compares the resources of a kustomization with the files that were read.
+func (r *fileReader) checkResources(k kustomization, list json.RawMessage, dir string, files map[string]bool,
+	reject func(string)) {
 	var resources []string
 	if list != nil && json.Unmarshal(list, &resources) != nil {
-		refuse("has resources that are no list of files")
+		reject("has resources that are no list of files")
 		return
 	}
 	listed := map[string]bool{filepath.Clean(k.at.file): true}
@@ -74,14 +76,14 @@ func (r *reading) checkResources(k kustomization, list json.RawMessage, dir stri
 				listed[file] = true
 			}
 		default:
-			refuse(fmt.Sprintf("lists %q, which is not among the files that were read", resource))
+			reject(fmt.Sprintf("lists %q, which is not among the files that were read", resource))
 			return
 		}
 	}
 	var unlisted []string
 	for _, file := range below(dir, files) {
 		if !listed[file] && !isKustomization(file) {
-			name, _ := filepath.Rel(dir, file) // which is below dir
+			name, _ := filepath.Rel(dir, file) // cannot fail: file is under dir
 			unlisted = append(unlisted, name)
 		}
 	}
@@ -90,7 +92,7 @@ func (r *reading) checkResources(k kustomization, list json.RawMessage, dir stri
 	}
 }
 
-// firstOf names the first few of a list, and says how many more there are.
+// firstOf joins the first few of a list, and says how many more there are.
 func firstOf(list []string) string {
 	text := strings.Join(list[:min(len(list), maxExamples)], ", ")
 	if more := len(list) - maxExamples; more > 0 {

@@ -9,21 +9,20 @@ import (
 	"github.com/netpold/netpold/mirror"
 )
 
-// maxExamples is how many files are named of those left out for one reason.
+// maxExamples is how many files are named for each reason.
 const maxExamples = 3
 
-// notKubernetes is why a file in a directory is left out that has the ending of a manifest.
+// notKubernetes is the reason for leaving out a file in a directory that has the ending of a manifest.
 const notKubernetes = "it holds no Kubernetes object"
 
-// leaveOut notes a file that was not read, and why. A file is noted once for one reason.
-func (r *reading) leaveOut(file, reason string) {
+// leaveOut records a file that was not read, and why. It records a file once for each reason.
+func (r *fileReader) leaveOut(file, reason string) {
 	if files := r.leftOut[reason]; !slices.Contains(files[max(0, len(files)-1):], file) {
 		r.leftOut[reason] = append(files, file)
 	}
 }
 
-// isForeignList reports whether raw is a list of what has nothing of a Kubernetes object. Tools beside Kubernetes have such
-// files.
+// isForeignList reports whether raw is a list without any Kubernetes object. Other tools have such files.
 func isForeignList(raw []byte) bool {
 	var items []json.RawMessage
 	if json.Unmarshal(raw, &items) != nil {
@@ -37,16 +36,17 @@ func isForeignList(raw []byte) bool {
 	return true
 }
 
-// isChart reports whether a file describes a Helm chart, by its name.
+// isChart reports whether a file describes a Helm chart, judging by its name.
 func isChart(file string) bool { return filepath.Base(file) == "Chart.yaml" }
 
 // leftOutFiles returns the files that were not read, in order of reason.
-func (r *reading) leftOutFiles() []mirror.LeftOutFiles {
+func (r *fileReader) leftOutFiles() []mirror.LeftOutFiles {
 	var list []mirror.LeftOutFiles
 	for _, reason := range slices.Sorted(maps.Keys(r.leftOut)) {
 		files := r.leftOut[reason]
 		slices.Sort(files)
-		list = append(list, mirror.LeftOutFiles{Reason: reason, Count: len(files), Examples: files[:min(len(files), maxExamples)]})
+		list = append(list, mirror.LeftOutFiles{Reason: reason, Count: len(files),
+			Examples: files[:min(len(files), maxExamples)]})
 	}
 	return list
 }

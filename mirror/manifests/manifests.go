@@ -4,8 +4,8 @@
 //	                                 workload templates -> their Pods   -^
 //	                                 Services           -> their slices -^
 //
-// [Read] reads once. [Source] reads, watches, and publishes each state that has no problems. Everything wrong in every file
-// is reported; nothing is used of a state with problems.
+// [Read] reads once. [Source] reads, watches, and publishes each state without problems. Every problem in
+// every file is reported. A state with problems is not used at all.
 package manifests
 
 import (
@@ -25,21 +25,21 @@ import (
 
 // Options say what to read.
 type Options struct {
-	// Paths are read as one. Each is a file, a directory that is read recursively (*.yaml, *.yml and *.json, without hidden
-	// ones), or "-" for Stdin. A file that several of them lead to is read once.
+	// Paths are read as one. Each is a file, a directory, or "-" for Stdin. In a directory *.yaml, *.yml and
+	// *.json are read recursively, without hidden ones. A file under several paths is read once.
 	Paths []string
 	// Stdin is read for the path "-".
 	Stdin io.Reader
-	// Namespace is given to objects that have none; empty means "default".
+	// Namespace is the namespace of objects that name none; empty means "default".
 	Namespace string
 }
 
-// paths names all paths, for messages.
+// paths returns all paths, for messages.
 func (o *Options) paths() string { return strings.Join(o.Paths, ", ") }
 
-// A PathError is a path that cannot be read, or in which nothing is.
+// A PathError is the error of a path that cannot be read or is empty.
 type PathError struct {
-	// Path is the path, or all of them with commas between.
+	// Path is the path, or all of them, separated by commas.
 	Path string
 	// Err says what is wrong, and what to do.
 	Err error
@@ -51,35 +51,37 @@ func (e *PathError) Error() string { return fmt.Sprintf("manifests %q: %v", e.Pa
 // Unwrap returns Err.
 func (e *PathError) Unwrap() error { return e.Err }
 
-// Result is a cluster as the files describe it.
+// A Result is a cluster as the files describe it.
 type Result struct {
-	// Objects are the caller's to give to [engine.Cluster.Apply]. There are none when a problem is more than a warning.
+	// Objects are for [engine.Cluster.Apply]; the caller owns them. It is empty if a problem is more than a
+	// warning.
 	Objects []engine.Object
 	Report  Report
 }
 
-// Report is what was found in the files beside the objects.
+// A Report is what was found in the files besides the objects.
 type Report struct {
-	// Problems are all that is wrong, warnings too, in the order of files and documents.
+	// Problems are all problems, including warnings, in order of files and documents.
 	Problems []mirror.Problem
-	// Ignored counts the objects that play no part, by kind.
+	// Ignored counts the objects that decisions do not depend on, by kind.
 	Ignored map[string]int
-	// Unmodelled are the kinds that decide traffic in a cluster and play no part here.
+	// Unmodelled are the kinds that decide traffic in a cluster and that netpold does not model.
 	Unmodelled []mirror.UnmodelledKind
-	// LeftOut are the files below the paths that were not read.
+	// LeftOut are the files under the paths that were not read.
 	LeftOut []mirror.LeftOutFiles
-	// Counts are the objects by resource: pods, namespaces, networkpolicies, nodes, services, endpointslices.
+	// Counts are the numbers of objects by resource: pods, namespaces, networkpolicies, nodes, services,
+	// endpointslices.
 	Counts map[string]int
-	// Files are the files that were read.
+	// Files is the number of files that were read.
 	Files int
 }
 
-// ProblemsError says that the files have problems that are more than warnings.
+// A ProblemsError means that the files have problems that are more than warnings.
 type ProblemsError struct {
 	Problems []mirror.Problem
 }
 
-// Error lists every problem, one a line.
+// Error returns every problem, one a line.
 func (e *ProblemsError) Error() string {
 	var b strings.Builder
 	if len(e.Problems) == 1 {
@@ -93,11 +95,11 @@ func (e *ProblemsError) Error() string {
 	return b.String()
 }
 
-// ErrNoObjects says that there is nothing in the files that plays a part in decisions.
+// ErrNoObjects means that the files have no object that decisions depend on.
 var ErrNoObjects = errors.New("no object that plays a part in decisions")
 
-// Read reads the files once. The error is a [*ProblemsError], or a [*PathError], which may be of [ErrNoObjects]. The Result
-// has the Report all the same.
+// Read reads the files once. The error is a [*ProblemsError] or a [*PathError], which may wrap
+// [ErrNoObjects]. The Report is valid even with an error.
 func Read(ctx context.Context, o Options) (Result, error) {
 	streams := newStreams(o.Stdin)
 	streams.forget = true
@@ -105,19 +107,19 @@ func Read(ctx context.Context, o Options) (Result, error) {
 	return result, err
 }
 
-// content identifies the bytes that were read: their sum, and how many each file has.
+// A content identifies the bytes that were read: their sum, and the size of each file.
 type content struct {
 	sum   sum
 	sizes map[string]int
 }
 
-// read does the work of Read, and also returns what was read.
+// read does the work of Read, and also returns the content.
 func read(ctx context.Context, o Options, streams *streams) (Result, content, error) {
 	if o.Namespace == "" {
 		o.Namespace = "default"
 	}
 	r := newReading(o.Namespace)
-	s, files, err := r.all(ctx, o, streams)
+	s, files, err := r.readAll(ctx, o, streams)
 	if err != nil {
 		return Result{}, content{}, err
 	}
@@ -146,7 +148,7 @@ func read(ctx context.Context, o Options, streams *streams) (Result, content, er
 	return result, c, nil
 }
 
-// emptiness returns what was found instead of an object.
+// emptiness returns what was found instead of objects, in words.
 func (r *Report) emptiness() string {
 	switch {
 	case r.Files == 0:
@@ -161,7 +163,7 @@ func (r *Report) emptiness() string {
 	return "only these kinds were read: " + strings.Join(kinds, ", ")
 }
 
-// counts returns how many of the objects there are of each mirrored resource.
+// counts returns the number of objects of each mirrored resource.
 func counts(objects []engine.Object) map[string]int {
 	n := make(map[string]int, convert.KindCount)
 	for _, k := range convert.Kinds() {

@@ -6,12 +6,12 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// maxMerged bounds the keys that merges write out: a few lines of them can be made to stand for billions.
+// maxMerged limits the keys that merges add: a few lines can stand for billions.
 const maxMerged = 100_000
 
-// merged returns a document with its merge keys written out: <<: *defaults. A key that is written wins over one that is
-// merged (https://yaml.org/type/merge.html), which the strict parser would take for a repetition. Text without merges, and
-// text that is no YAML, is returned as it is.
+// merged returns a document with its merge keys (<<: *defaults) written out. An explicit key overrides a
+// merged one (https://yaml.org/type/merge.html), but the strict parser would take it for a repetition. Text
+// without merges, and text that is no YAML, is returned unchanged.
 func merged(text []byte) []byte {
 	if !bytes.Contains(text, []byte("<<")) {
 		return text
@@ -32,7 +32,7 @@ func merged(text []byte) []byte {
 	return out
 }
 
-// merger writes merges out, below each node once.
+// A merger writes merges out, once for each node.
 type merger struct {
 	done map[*yaml.Node]bool
 	keys int
@@ -55,7 +55,7 @@ func (m *merger) resolve(node *yaml.Node) {
 	}
 }
 
-// flatten replaces the merges of one mapping by the keys that they bring. Of several mappings the earlier one wins.
+// flatten replaces the merges of one mapping by their keys. Of several mappings the earlier one wins.
 func (m *merger) flatten(node *yaml.Node) {
 	var content []*yaml.Node
 	var sources []*yaml.Node
@@ -70,7 +70,7 @@ func (m *merger) flatten(node *yaml.Node) {
 		m.keys++
 		for _, source := range sourcesOf(value) {
 			if source.Kind != yaml.MappingNode {
-				return // the parser says what is wrong
+				return // the parser reports it
 			}
 			sources = append(sources, source)
 		}

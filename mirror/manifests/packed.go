@@ -8,10 +8,10 @@ import (
 	"io"
 )
 
-// maxUnpacked bounds, in bytes, what a compressed file may become: a small file can be made to fill the memory.
+// maxUnpacked limits the uncompressed size of a file, in bytes: a small file could otherwise fill the memory.
 const maxUnpacked = 1 << 30
 
-// packings are the first bytes of what is no text, and what a person does about it.
+// packings are the first bytes of archives and the like, and what to do about them.
 var packings = []struct{ magic, what string }{
 	{"BZh", `is compressed by bzip2: unpack it ("bunzip2 FILE")`},
 	{"\xfd7zXZ\x00", `is compressed by xz: unpack it ("unxz FILE")`},
@@ -19,7 +19,7 @@ var packings = []struct{ magic, what string }{
 	{"PK\x03\x04", `is a zip archive: unpack it ("unzip FILE -d DIR") and read the directory`},
 }
 
-// unpacked returns the text of a file, which may be compressed by gzip, whatever its name.
+// unpacked returns the text of a file, which may be compressed by gzip whatever its name.
 func unpacked(data []byte) ([]byte, error) {
 	if bytes.HasPrefix(data, []byte{0x1f, 0x8b}) {
 		packed, err := gzip.NewReader(bytes.NewReader(data))

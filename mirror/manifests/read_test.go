@@ -19,7 +19,7 @@ import (
 
 var sameObjects = cmp.Options{cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}), cmpopts.EquateEmpty()}
 
-// write makes a directory of files, by their names in it.
+// write creates a directory with files, and returns its path.
 func write(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -39,13 +39,13 @@ func put(t *testing.T, path, text string) {
 	}
 }
 
-// readText reads a text as standard input.
+// readText reads text as standard input.
 func readText(t *testing.T, text string) (Result, error) {
 	t.Helper()
 	return Read(context.Background(), Options{Paths: []string{"-"}, Stdin: strings.NewReader(text)})
 }
 
-// names are the objects as resource namespace/name, in order.
+// names returns the objects as "resource namespace/name", in order.
 func names(objects []engine.Object) []string {
 	var list []string
 	for _, o := range objects {
@@ -85,21 +85,26 @@ func TestForms(t *testing.T) {
 		text string
 		want []string
 	}{
-		"YAML, two documents":           {yamlPods, both},
-		"CRLF":                          {strings.ReplaceAll(yamlPods, "\n", "\r\n"), both},
-		"byte order mark":               {"\xef\xbb\xbf" + yamlPods, both},
-		"UTF-16":                        {"\xff\xfe" + strings.Join(strings.Split(yamlPods, ""), "\x00") + "\x00", both},
-		"leading marker":                {"---\n" + yamlPods, both},
-		"comments and empty documents":  {"# a\n---\n# Source: chart/x.yaml\n---\n\n---\nnull\n---\n" + yamlPods + "---\n", both},
-		"marker with a comment":         {"--- # one\n" + yamlPods, both},
-		"marker with JSON after it":     {"--- " + pod + "\n--- " + other + "\n", both},
-		"directive and end markers":     {"%YAML 1.1\n---\n" + strings.Replace(yamlPods, "---\n", "...\n", 1) + "...\n", both},
-		"JSON":                          {pod, both[:1]},
-		"JSON values in a row":          {pod + "\n" + other, both},
-		"JSON behind space":             {strings.Repeat(" ", 40) + pod + "\n", both[:1]},
-		"JSON documents between ---":    {pod + "\n---\n" + other + "\n", both},
-		"List in JSON":                  {`{"apiVersion":"v1","kind":"List","items":[` + pod + `,` + other + `],"metadata":{}}`, both},
-		"List in YAML":                  {"apiVersion: v1\nitems:\n- " + pod + "\n- " + other + "\nkind: List\n", both},
+		"YAML, two documents": {yamlPods, both},
+		"CRLF":                {strings.ReplaceAll(yamlPods, "\n", "\r\n"), both},
+		"byte order mark":     {"\xef\xbb\xbf" + yamlPods, both},
+		"UTF-16": {"\xff\xfe" + strings.Join(strings.Split(yamlPods, ""), "\x00") +
+			"\x00", both},
+		"leading marker": {"---\n" + yamlPods, both},
+		"comments and empty documents": {"# a\n---\n# Source: chart/x.yaml\n---\n\n---\nnull\n---\n" + yamlPods +
+			"---\n", both},
+		"marker with a comment":     {"--- # one\n" + yamlPods, both},
+		"marker with JSON after it": {"--- " + pod + "\n--- " + other + "\n", both},
+		"directive and end markers": {"%YAML 1.1\n---\n" + strings.Replace(yamlPods, "---\n", "...\n", 1) +
+			"...\n", both},
+		"JSON":                       {pod, both[:1]},
+		"JSON values in a row":       {pod + "\n" + other, both},
+		"JSON behind space":          {strings.Repeat(" ", 40) + pod + "\n", both[:1]},
+		"JSON documents between ---": {pod + "\n---\n" + other + "\n", both},
+		"List in JSON": {`{"apiVersion":"v1","kind":"List","items":[` + pod + `,` + other +
+			`],"metadata":{}}`, both},
+		"List in YAML": {"apiVersion: v1\nitems:\n- " + pod + "\n- " + other +
+			"\nkind: List\n", both},
 		"List of Lists":                 {`{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"List","items":[` + pod + `,` + other + `]}]}`, both},
 		"typed list of untyped items":   {`{"apiVersion":"v1","kind":"PodList","items":[{"metadata":{"name":"a"}},` + other + `]}`, both},
 		"empty list beside a Pod":       {`{"apiVersion":"v1","kind":"List","items":[]}` + pod, both[:1]},
@@ -121,18 +126,26 @@ func TestEveryProblemIsTold(t *testing.T) {
 			"apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p}\nspec: {podSelecter: {}, ingress: [{form: []}]}",
 			"1 spec.ingress[0].form: unknown field\n1 spec.podSelecter: unknown field",
 		},
-		"case of a field in a policy":   {`{"apiVersion":"networking.k8s.io/v1","kind":"NetworkPolicy","metadata":{"name":"p"},"spec":{"podselector":{}}}`, "1 spec.podselector: unknown field"},
-		"kind in lower case":            {"apiVersion: networking.k8s.io/v1\nkind: Networkpolicy\nmetadata: {name: p}", `1 kind: write NetworkPolicy of networking.k8s.io/v1`},
-		"kind in the plural":            {"apiVersion: networking.k8s.io/v1\nkind: NetworkPolicies\nmetadata: {name: p}", `1 kind: write NetworkPolicy of networking.k8s.io/v1`},
-		"kind as kubectl says it":       {"apiVersion: v1\nkind: pods\nmetadata: {name: p}", `1 kind: write Pod of v1`},
-		"kind with a space":             {"apiVersion: v1\nkind: 'Pod '\nmetadata: {name: p}", `1 kind: write Pod of v1`},
-		"plural of a workload":          {"apiVersion: apps/v1\nkind: Deployments\nmetadata: {name: p}", `1 kind: write Deployment of apps/v1`},
-		"list in lower case":            {`{"apiVersion":"v1","kind":"list","items":[]}`, `1 kind: write List of v1`},
-		"list of the plural":            {`{"apiVersion":"networking.k8s.io/v1","kind":"NetworkPoliciesList","items":[]}`, `1 kind: write NetworkPolicyList of networking.k8s.io/v1`},
-		"group in another case":         {"apiVersion: Networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p}", `1 apiVersion: is read as networking.k8s.io/v1`},
-		"group of slices in capitals":   {"apiVersion: DISCOVERY.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: p}", `1 apiVersion: is read as discovery.k8s.io/v1`},
-		"items given twice":             {`{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"Pod"}],"items":[]}`, "1 items: given twice"},
-		"items given twice in YAML":     {"apiVersion: v1\nkind: List\nitems: [{}]\nitems: []", `1 : key "items" already set`},
+		"case of a field in a policy": {`{"apiVersion":"networking.k8s.io/v1","kind":"NetworkPolicy","metadata":{"name":"p"},"spec":{"podselector":{}}}`, "1 spec.podselector: unknown field"},
+		"kind in lower case":          {"apiVersion: networking.k8s.io/v1\nkind: Networkpolicy\nmetadata: {name: p}", `1 kind: write NetworkPolicy of networking.k8s.io/v1`},
+		"kind in the plural":          {"apiVersion: networking.k8s.io/v1\nkind: NetworkPolicies\nmetadata: {name: p}", `1 kind: write NetworkPolicy of networking.k8s.io/v1`},
+		"kind as kubectl says it": {"apiVersion: v1\nkind: pods\nmetadata: {name: p}",
+			`1 kind: write Pod of v1`},
+		"kind with a space": {"apiVersion: v1\nkind: 'Pod '\nmetadata: {name: p}",
+			`1 kind: write Pod of v1`},
+		"plural of a workload": {"apiVersion: apps/v1\nkind: Deployments\nmetadata: {name: p}",
+			`1 kind: write Deployment of apps/v1`},
+		"list in lower case": {`{"apiVersion":"v1","kind":"list","items":[]}`,
+			`1 kind: write List of v1`},
+		"list of the plural": {`{"apiVersion":"networking.k8s.io/v1","kind":"NetworkPoliciesList","items":[]}`,
+			`1 kind: write NetworkPolicyList of networking.k8s.io/v1`},
+		"group in another case": {"apiVersion: Networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p}",
+			`1 apiVersion: is read as networking.k8s.io/v1`},
+		"group of slices in capitals": {"apiVersion: DISCOVERY.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: p}",
+			`1 apiVersion: is read as discovery.k8s.io/v1`},
+		"items given twice": {`{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"Pod"}],"items":[]}`, "1 items: given twice"},
+		"items given twice in YAML": {"apiVersion: v1\nkind: List\nitems: [{}]\nitems: []",
+			`1 : key "items" already set`},
 		"kind given twice":              {`{"apiVersion":"networking.k8s.io/v1","kind":"NetworkPolicy","metadata":{"name":"p"},"kind":"Ingress"}`, "1 kind: given twice"},
 		"kind given twice in YAML":      {"apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p}\nkind: Ingress", `1 : key "kind" already set`},
 		"kind of a part given twice":    {`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"p"},"kind":"Pod"}`, "1 kind: given twice"},
@@ -141,41 +154,54 @@ func TestEveryProblemIsTold(t *testing.T) {
 		"misplaced namespace":           {"apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p, namspace: x}", "1 metadata.namspace: unknown field"},
 		"key given twice in YAML":       {"apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p}\nspec:\n  podSelector: {}\n  podSelector: {}", `1 : line 6: key "podSelector" already set`},
 		"key given twice, line of file": {"---\n# a\n---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  name: b", `2 : line 8: key "name" already set`},
-		"key given twice in JSON":       {`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a","name":"b"}}`, "1 metadata.name: duplicate field"},
+		"key given twice in JSON": {`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a","name":"b"}}`,
+			"1 metadata.name: duplicate field"},
 		"wrong types, all of them": {
 			"apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p, labels: {v: 1.0}}\nspec: {podSelector: [], ingress: [{}, {ports: [{port: {}}, {endPort: x}, {protocol: 6}]}], policyTypes: Ingress}",
 			"1 metadata.labels.v: text, not the number 1\n1 spec.ingress[1].ports[0].port: Invalid value\n1 spec.ingress[1].ports[1].endPort: a number\n" +
 				"1 spec.ingress[1].ports[2].protocol: text\n1 spec.podSelector: a mapping, not a list\n1 spec.policyTypes: a list",
 		},
-		"boolean label":                 {"apiVersion: v1\nkind: Pod\nmetadata: {name: a, labels: {x: yes}}", "1 metadata.labels.x: put it in quotes"},
-		"number too large":              {"apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{port: 99999999999}]}", "1 spec.ports[0].port: whole number of 32 bits"},
-		"metadata of another type":      {"apiVersion: v1\nkind: Pod\nmetadata: x", "1 metadata: a mapping, not the text"},
-		"old NetworkPolicy":             {"apiVersion: extensions/v1beta1\nkind: NetworkPolicy\nmetadata: {name: p}", "1 apiVersion: is read as networking.k8s.io/v1"},
-		"NetworkPolicy of the core":     {"apiVersion: v1\nkind: NetworkPolicy\nmetadata: {name: p}", "1 apiVersion: is read as networking.k8s.io/v1"},
-		"old EndpointSlice":             {"apiVersion: discovery.k8s.io/v1beta1\nkind: EndpointSlice\nmetadata: {name: p}", "1 apiVersion: is read as discovery.k8s.io/v1"},
-		"old CronJob":                   {"apiVersion: batch/v1beta1\nkind: CronJob\nmetadata: {name: p}", "1 apiVersion: is read as batch/v1"},
-		"old Deployment in an old List": {"apiVersion: extensions/v1beta1\nkind: DeploymentList\nitems: []", "1 apiVersion: a Deployment is read as apps/v1"},
-		"no kind":                       {"image: {repository: x}", "1 kind: Required value"},
-		"no apiVersion":                 {"kind: Pod", "1 apiVersion: Required value"},
-		"a list of objects":             {"- kind: Pod", "1 : no Kubernetes object"},
-		"a text":                        {"hello", "1 : no Kubernetes object"},
-		"items that are no list":        {"apiVersion: v1\nkind: List\nitems: {a: b}", "1 items: must be a list"},
-		"an item without a name":        {`{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"}},{"apiVersion":"v1","kind":"Pod"}]}`, "1 items[1].metadata.name: Required value"},
-		"an item that is no object":     {`{"apiVersion":"v1","kind":"PodList","items":[5]}`, "1 items[0]: no Kubernetes object"},
-		"not YAML":                      {"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n---\na: b: c\n---\n\t- x", "2 : line 5: mapping values\n3 : is not YAML"},
-		"a template":                    {"apiVersion: v1\nkind: Pod\nmetadata:\n  {{- include \"x\" . }}\n", "1 : helm template"},
-		"a template that begins so":     {"{{- if .Values.x }}\napiVersion: v1\n{{- end }}\n", "1 : helm template"},
-		"bad names":                     {"apiVersion: v1\nkind: Pod\nmetadata: {name: A_b, namespace: c/d, labels: {'': x}}", "1 metadata.name: RFC 1123\n1 metadata.namespace: RFC 1123\n1 metadata.labels: must be non-empty\n1 metadata.labels: name part must consist"},
-		"met twice":                     {"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: default}", "2 metadata.name: also in stdin, document 1"},
-		"a bad address":                 {"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nstatus: {podIP: x}", "1 status.podIP: must be an IP address"},
-		"S23 a policy that is refused":  {"apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p}\nspec: {ingress: [{from: [{}], ports: [{port: 0}]}]}", "1 spec.ingress[0].ports[0].port: between\n1 spec.ingress[0].from[0]: must specify a peer"},
-		"S23 a policy without a name":   {"apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy", "1 metadata.name: name or generateName is required"},
-		"ports of a template":           {"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {template: {spec: {containers: [{name: c, ports: [{name: x, containerPort: 0}]}]}}}", "1 spec.template.spec.containers[0].ports[0].containerPort: between"},
-		"too many replicas":             {"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {replicas: 1000000}", "1 spec.replicas: between 0 and 10000"},
-		"negative replicas":             {"apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: a}\nspec: {replicas: -1}", "1 spec.replicas: between 0 and 10000"},
-		"too much parallelism":          {"apiVersion: batch/v1\nkind: Job\nmetadata: {name: a}\nspec: {parallelism: 20000}", "1 spec.parallelism: between 0 and 10000"},
-		"a StatefulSet's name taken":    {"apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: a}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: a-0}", "1 spec.replicas: in the files too"},
-		"UTF-16 cut off":                {"\xff\xfea", "0 : UTF-16"},
+		"boolean label": {"apiVersion: v1\nkind: Pod\nmetadata: {name: a, labels: {x: yes}}",
+			"1 metadata.labels.x: put it in quotes"},
+		"number too large": {"apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{port: 99999999999}]}", "1 spec.ports[0].port: whole number of 32 bits"},
+		"metadata of another type": {"apiVersion: v1\nkind: Pod\nmetadata: x",
+			"1 metadata: a mapping, not the text"},
+		"old NetworkPolicy": {"apiVersion: extensions/v1beta1\nkind: NetworkPolicy\nmetadata: {name: p}",
+			"1 apiVersion: is read as networking.k8s.io/v1"},
+		"NetworkPolicy of the core": {"apiVersion: v1\nkind: NetworkPolicy\nmetadata: {name: p}",
+			"1 apiVersion: is read as networking.k8s.io/v1"},
+		"old EndpointSlice": {"apiVersion: discovery.k8s.io/v1beta1\nkind: EndpointSlice\nmetadata: {name: p}",
+			"1 apiVersion: is read as discovery.k8s.io/v1"},
+		"old CronJob": {"apiVersion: batch/v1beta1\nkind: CronJob\nmetadata: {name: p}",
+			"1 apiVersion: is read as batch/v1"},
+		"old Deployment in an old List": {"apiVersion: extensions/v1beta1\nkind: DeploymentList\nitems: []",
+			"1 apiVersion: a Deployment is read as apps/v1"},
+		"no kind":                {"image: {repository: x}", "1 kind: Required value"},
+		"no apiVersion":          {"kind: Pod", "1 apiVersion: Required value"},
+		"a list of objects":      {"- kind: Pod", "1 : no Kubernetes object"},
+		"a text":                 {"hello", "1 : no Kubernetes object"},
+		"items that are no list": {"apiVersion: v1\nkind: List\nitems: {a: b}", "1 items: must be a list"},
+		"an item without a name": {`{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"}},{"apiVersion":"v1","kind":"Pod"}]}`, "1 items[1].metadata.name: Required value"},
+		"an item that is no object": {`{"apiVersion":"v1","kind":"PodList","items":[5]}`,
+			"1 items[0]: no Kubernetes object"},
+		"not YAML": {"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n---\na: b: c\n---\n\t- x",
+			"2 : line 5: mapping values\n3 : is not YAML"},
+		"a template": {"apiVersion: v1\nkind: Pod\nmetadata:\n  {{- include \"x\" . }}\n",
+			"1 : helm template"},
+		"a template that begins so": {"{{- if .Values.x }}\napiVersion: v1\n{{- end }}\n", "1 : helm template"},
+		"bad names":                 {"apiVersion: v1\nkind: Pod\nmetadata: {name: A_b, namespace: c/d, labels: {'': x}}", "1 metadata.name: RFC 1123\n1 metadata.namespace: RFC 1123\n1 metadata.labels: must be non-empty\n1 metadata.labels: name part must consist"},
+		"met twice":                 {"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: default}", "2 metadata.name: also in stdin, document 1"},
+		"a bad address": {"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nstatus: {podIP: x}",
+			"1 status.podIP: must be an IP address"},
+		"S23 a policy that is refused": {"apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p}\nspec: {ingress: [{from: [{}], ports: [{port: 0}]}]}", "1 spec.ingress[0].ports[0].port: between\n1 spec.ingress[0].from[0]: must specify a peer"},
+		"S23 a policy without a name": {"apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy",
+			"1 metadata.name: name or generateName is required"},
+		"ports of a template":        {"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {template: {spec: {containers: [{name: c, ports: [{name: x, containerPort: 0}]}]}}}", "1 spec.template.spec.containers[0].ports[0].containerPort: between"},
+		"too many replicas":          {"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {replicas: 1000000}", "1 spec.replicas: between 0 and 10000"},
+		"negative replicas":          {"apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: a}\nspec: {replicas: -1}", "1 spec.replicas: between 0 and 10000"},
+		"too much parallelism":       {"apiVersion: batch/v1\nkind: Job\nmetadata: {name: a}\nspec: {parallelism: 20000}", "1 spec.parallelism: between 0 and 10000"},
+		"a StatefulSet's name taken": {"apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: a}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: a-0}", "1 spec.replicas: in the files too"},
+		"UTF-16 cut off":             {"\xff\xfea", "0 : UTF-16"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -194,7 +220,8 @@ func TestEveryProblemIsTold(t *testing.T) {
 				if field == "" {
 					part = strings.TrimPrefix(rest, ": ")
 				}
-				if string(rune('0'+p.Document)) != number || p.Field != field || !strings.Contains(p.Message, part) || p.File != "stdin" {
+				if string(rune('0'+p.Document)) != number || p.Field != field || !strings.Contains(p.Message, part) ||
+					p.File != "stdin" {
 					t.Errorf("problem %d: %v\nwant %s", i, p, want[i])
 				}
 			}
@@ -236,7 +263,8 @@ func TestIgnoredKindsAreCounted(t *testing.T) {
 {apiVersion: example.com/v1, kind: NetworkPolicy, metadata: {name: a, namespace: shop}}
 ---
 {apiVersion: v1, kind: Namespace, metadata: {name: shop, namespace: odd}}`)
-	want := map[string]int{"ConfigMap": 3, "Secret": 1, "Service.serving.knative.dev": 1, "NetworkPolicy.example.com": 1}
+	want := map[string]int{"ConfigMap": 3, "Secret": 1, "Service.serving.knative.dev": 1,
+		"NetworkPolicy.example.com": 1}
 	if diff := cmp.Diff(want, got.Report.Ignored); diff != "" {
 		t.Error(diff)
 	}
@@ -253,17 +281,20 @@ func TestIgnoredKindsAreCounted(t *testing.T) {
 
 func TestS23WarningsDoNotStop(t *testing.T) {
 	got := mustRead(t, "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p}\nspec: {ingress: [{from: [{ipBlock: {cidr: 10.0.0.1/8}}]}]}")
-	if p := got.Report.Problems; len(p) != 1 || !p[0].Warning || p[0].File != "stdin" || p[0].Field != "spec.ingress[0].from[0].ipBlock.cidr" {
+	if p := got.Report.Problems; len(p) != 1 || !p[0].Warning || p[0].File != "stdin" ||
+		p[0].Field != "spec.ingress[0].from[0].ipBlock.cidr" {
 		t.Errorf("problems %v", p)
 	}
-	if got := find[*engine.Policy](t, got.Objects, "p").Ingress[0].Peers[0].Block.CIDR.String(); got != "10.0.0.0/8" {
+	if got := find[*engine.Policy](t, got.Objects, "p").Ingress[0].Peers[0].Block.CIDR.String(); got !=
+		"10.0.0.0/8" {
 		t.Errorf("read as %s", got)
 	}
 }
 
 func TestNamespaceOfObjectsWithoutOne(t *testing.T) {
 	const text = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n---\napiVersion: v1\nkind: Node\nmetadata: {name: n1, namespace: odd}"
-	got, err := Read(context.Background(), Options{Paths: []string{"-"}, Stdin: strings.NewReader(text), Namespace: "shop"})
+	got, err := Read(context.Background(),
+		Options{Paths: []string{"-"}, Stdin: strings.NewReader(text), Namespace: "shop"})
 	if err != nil {
 		t.Fatal(err)
 	}

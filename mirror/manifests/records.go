@@ -7,7 +7,7 @@ import (
 	"github.com/netpold/netpold/mirror"
 )
 
-// attributes returns a problem for a log; what is not known of it is left out.
+// attributes returns the attributes of a log record about a problem, without unknown ones.
 func attributes(p *mirror.FoldedProblem) []any {
 	list := []any{"file", p.File}
 	if p.Document > 0 {
@@ -29,8 +29,8 @@ func attributes(p *mirror.FoldedProblem) []any {
 // maxNamed is how many removed policies a record names.
 const maxNamed = 5
 
-// logRemovedPolicies logs the policies that an edit has removed: what they denied may be allowed from now on, and a file that
-// was left out by mistake looks the same.
+// logRemovedPolicies logs the policies that an edit removed: what they denied may be allowed now. A file left
+// out by mistake looks the same.
 func (s *Source) logRemovedPolicies(changes []engine.Change, remaining int) {
 	var removed []string
 	for _, c := range changes {

@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// shapeError is a value of the wrong type.
+// A shapeError is the error of a value of the wrong type.
 type shapeError struct{ field, message string }
 
-// shapeErrors lists the places at which a decoded value does not fit a type. The decoder itself tells the first alone, and
-// without the places in lists.
+// shapeErrors returns an error for each part of a decoded value that does not fit a type. The decoder itself
+// reports only the first, without indexes of lists.
 func shapeErrors(value any, t reflect.Type) []shapeError {
 	var s shapes
 	s.check("", value, t)
@@ -22,14 +22,15 @@ func shapeErrors(value any, t reflect.Type) []shapeError {
 
 type shapes struct{ errors []shapeError }
 
-func (s *shapes) refuse(path, wanted string, value any) {
-	s.errors = append(s.errors, shapeError{path, fmt.Sprintf("Invalid type: must be %s, not %s", wanted, named(value))})
+func (s *shapes) reject(path, wanted string, value any) {
+	s.errors = append(s.errors, shapeError{path,
+		fmt.Sprintf("Invalid type: must be %s, not %s", wanted, named(value))})
 }
 
-// quoteHint ends what is said of a value that YAML does not read as text.
+// quoteHint ends the message about a value that YAML does not read as text.
 const quoteHint = ": put it in quotes if it is meant as text"
 
-// named is a value as a person would name it.
+// named returns a value in words.
 func named(value any) string {
 	switch v := value.(type) {
 	case map[string]any:
@@ -63,7 +64,7 @@ func (s *shapes) check(path string, value any, t reflect.Type) {
 	case reflect.Map:
 		object, ok := value.(map[string]any)
 		if !ok {
-			s.refuse(path, "a mapping", value)
+			s.reject(path, "a mapping", value)
 		}
 		for _, k := range sortedKeys(object) {
 			s.check(join(path, k), object[k], t.Elem())
@@ -72,18 +73,18 @@ func (s *shapes) check(path string, value any, t reflect.Type) {
 		s.checkSlice(path, value, t)
 	case reflect.String:
 		if _, ok := value.(string); !ok {
-			s.refuse(path, "text", value)
+			s.reject(path, "text", value)
 		}
 	case reflect.Bool:
 		if _, ok := value.(bool); !ok {
-			s.refuse(path, "true or false", value)
+			s.reject(path, "true or false", value)
 		}
 	default:
 		s.checkNumber(path, value, t)
 	}
 }
 
-// checkOwn asks the type itself.
+// checkOwn calls the type's own decoder.
 func (s *shapes) checkOwn(path string, value any, t reflect.Type) {
 	raw, err := json.Marshal(value)
 	if err == nil {
@@ -97,7 +98,7 @@ func (s *shapes) checkOwn(path string, value any, t reflect.Type) {
 func (s *shapes) checkStruct(path string, value any, t reflect.Type) {
 	object, ok := value.(map[string]any)
 	if !ok {
-		s.refuse(path, "a mapping", value)
+		s.reject(path, "a mapping", value)
 		return
 	}
 	fields := map[string]reflect.Type{}
@@ -109,7 +110,7 @@ func (s *shapes) checkStruct(path string, value any, t reflect.Type) {
 	}
 }
 
-// fieldsOf are the types of a struct's fields by their names in JSON.
+// fieldsOf stores the types of a struct's fields in to, by their names in JSON.
 func fieldsOf(t reflect.Type, to map[string]reflect.Type) {
 	for i := range t.NumField() {
 		f := t.Field(i)
@@ -127,13 +128,13 @@ func fieldsOf(t reflect.Type, to map[string]reflect.Type) {
 func (s *shapes) checkSlice(path string, value any, t reflect.Type) {
 	if t.Elem().Kind() == reflect.Uint8 {
 		if _, ok := value.(string); !ok {
-			s.refuse(path, "text in base64", value)
+			s.reject(path, "text in base64", value)
 		}
 		return
 	}
 	items, ok := value.([]any)
 	if !ok {
-		s.refuse(path, "a list", value)
+		s.reject(path, "a list", value)
 		return
 	}
 	for i, item := range items {
@@ -144,7 +145,7 @@ func (s *shapes) checkSlice(path string, value any, t reflect.Type) {
 func (s *shapes) checkNumber(path string, value any, t reflect.Type) {
 	number, ok := value.(json.Number)
 	if !ok {
-		s.refuse(path, "a number", value)
+		s.reject(path, "a number", value)
 		return
 	}
 	switch t.Kind() {
@@ -161,7 +162,8 @@ func (s *shapes) checkNumber(path string, value any, t reflect.Type) {
 	default:
 		return
 	}
-	s.errors = append(s.errors, shapeError{path, fmt.Sprintf("Invalid type: must be a whole number of %d bits, not %s", t.Bits(), number)})
+	s.errors = append(s.errors, shapeError{path,
+		fmt.Sprintf("Invalid type: must be a whole number of %d bits, not %s", t.Bits(), number)})
 }
 
 func join(path, key string) string {

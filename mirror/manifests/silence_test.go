@@ -32,7 +32,8 @@ func packed(t *testing.T, text string) string {
 	return b.String()
 }
 
-// What decides traffic and is not modelled is counted by itself, with its namespaces.
+// TestUnmodelledKindsAreCounted proves that kinds that decide traffic and are not modelled are counted
+// separately, with their namespaces.
 func TestUnmodelledKindsAreCounted(t *testing.T) {
 	got := mustRead(t, onePod+`---
 {apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, metadata: {name: a, namespace: shop}}
@@ -43,7 +44,8 @@ func TestUnmodelledKindsAreCounted(t *testing.T) {
 ---
 {apiVersion: projectcalico.org/v3, kind: NetworkPolicy, metadata: {name: a, namespace: shop}}`)
 	want := []mirror.UnmodelledKind{
-		{Group: "cilium.io", Kind: "CiliumNetworkPolicy", Counted: true, Count: 3, Namespaces: []string{"default", "shop"}},
+		{Group: "cilium.io", Kind: "CiliumNetworkPolicy", Counted: true, Count: 3,
+			Namespaces: []string{"default", "shop"}},
 		{Group: "crd.projectcalico.org", Kind: "GlobalNetworkPolicy", Counted: true, Count: 1},
 		{Group: "projectcalico.org", Kind: "NetworkPolicy", Counted: true, Count: 1, Namespaces: []string{"shop"}},
 	}
@@ -55,11 +57,13 @@ func TestUnmodelledKindsAreCounted(t *testing.T) {
 	}
 }
 
-// Files that are left out are told; those for people are not.
+// TestFilesLeftOut proves that files that are left out are reported, except those meant for people.
 func TestFilesLeftOut(t *testing.T) {
 	dir := write(t, map[string]string{
-		"a.yaml": onePod, "b.yaml.tmpl": "x", "sub/c.YAML.tmpl": "x", "notes.txt": "x", "Makefile": "x", "README.md": "x", "LICENSE": "x",
-		".hidden": "x", ".p.yaml": onePod, "docker-compose.yml": "services: {web: {image: x}}", "package.json": `{"name": "x"}`,
+		"a.yaml": onePod, "b.yaml.tmpl": "x", "sub/c.YAML.tmpl": "x", "notes.txt": "x", "Makefile": "x",
+		"README.md": "x", "LICENSE": "x",
+		".hidden": "x", ".p.yaml": onePod, "docker-compose.yml": "services: {web: {image: x}}",
+		"package.json": `{"name": "x"}`,
 		"playbook.yml": "- hosts: all\n- hosts: none\n",
 	})
 	got, err := readPath(t, dir)
@@ -85,15 +89,17 @@ func TestFilesLeftOut(t *testing.T) {
 	if d := cmp.Diff(want, lines); d != "" {
 		t.Errorf("-want +got:\n%s", d)
 	}
-	// A file that was named is read, or refused.
-	if _, err := readPath(t, filepath.Join(dir, "package.json")); err == nil || !strings.Contains(err.Error(), "kind: Required value") {
+	// A file that was named is read or rejected.
+	if _, err := readPath(t, filepath.Join(dir, "package.json")); err == nil ||
+		!strings.Contains(err.Error(), "kind: Required value") {
 		t.Errorf("error %v", err)
 	}
 }
 
-// Compressed files are read by what they are, not by what they are called.
+// TestCompressedFiles proves that files are unpacked by their content, not by their name.
 func TestCompressedFiles(t *testing.T) {
-	dir := write(t, map[string]string{"a.yaml.gz": packed(t, onePod), "b.json.gz": packed(t, `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"shop"}}`)})
+	dir := write(t, map[string]string{"a.yaml.gz": packed(t, onePod),
+		"b.json.gz": packed(t, `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"shop"}}`)})
 	got, err := readPath(t, dir)
 	if err != nil {
 		t.Fatal(err)
@@ -101,14 +107,16 @@ func TestCompressedFiles(t *testing.T) {
 	if d := cmp.Diff([]string{"namespaces /shop", "pods shop/a"}, names(got.Objects)); d != "" {
 		t.Error(d)
 	}
-	stdin, err := Read(context.Background(), Options{Paths: []string{"-"}, Stdin: strings.NewReader(packed(t, onePod))})
+	stdin, err := Read(context.Background(),
+		Options{Paths: []string{"-"}, Stdin: strings.NewReader(packed(t, onePod))})
 	if err != nil || len(stdin.Objects) != 1 {
 		t.Errorf("%v, %v", stdin.Objects, err)
 	}
 	archive := make([]byte, 1024)
 	copy(archive[257:], "ustar")
 	for name, test := range map[string]struct{ text, want string }{
-		"cut off":          {packed(t, onePod)[:20], "is compressed by gzip, and damaged or cut off: unexpected EOF"},
+		"cut off": {packed(t, onePod)[:20],
+			"is compressed by gzip, and damaged or cut off: unexpected EOF"},
 		"an archive":       {string(archive), `is an archive: unpack it ("tar xf FILE -C DIR")`},
 		"a packed archive": {packed(t, string(archive)), "is an archive"},
 		"zip":              {"PK\x03\x04rest", "is a zip archive"},
@@ -126,7 +134,7 @@ func TestCompressedFiles(t *testing.T) {
 	}
 }
 
-// problemsOf reads a directory and returns its problems, without the path of the directory.
+// problemsOf returns the problems of files in a directory, without the path of the directory.
 func problemsOf(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := write(t, files)
@@ -138,27 +146,39 @@ func problemsOf(t *testing.T, files map[string]string) string {
 	return b.String()
 }
 
-// A kustomization that changes what lies beside it is refused; one that lists it is read.
+// TestKustomizations proves that a kustomization that changes the files beside it is rejected, and that one
+// that only lists them is read.
 func TestKustomizations(t *testing.T) {
 	const kinds = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
 	for name, test := range map[string]struct {
 		file, text, want string
 	}{
-		"a list of all files":   {"kustomization.yaml", kinds + "resources: [a.yaml, sub]", ""},
-		"without head":          {"kustomization.yml", "resources: [a.yaml, sub/]", ""},
-		"a list of few files":   {"kustomization.yaml", kinds + "resources: [sub/b.yaml]", "warning: Kustomization: resources: does not list a.yaml: read all the same"},
-		"a list of one file":    {"kustomization.yaml", kinds + "resources: [a.yaml]", "resources: does not list sub/b.yaml: read all the same"},
-		"a namespace":           {"kustomization.yaml", kinds + "namespace: prod\nresources: [a.yaml]", "does more than list resources (namespace): what lies beside it is not what kustomize renders: run 'kubectl kustomize DIR | netpold ... --manifests -'"},
-		"patches and labels":    {"Kustomization", "commonLabels: {a: b}\npatches: [{path: x}]", "does more than list resources (commonLabels, patches)"},
-		"empty fields":          {"kustomization.yaml", "patches: []\nnamespace: \"\"\nresources: [a.yaml, sub]", ""},
-		"a list without files":  {"kustomization.yaml", kinds, "resources: does not list a.yaml, sub/b.yaml: read all the same"},
-		"a file elsewhere":      {"kustomization.yaml", "resources: [../base, a.yaml]", `lists "../base", which is not among the files that were read`},
-		"a component":           {"kustomization.yaml", "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nresources: [a.yaml]", "does more than list resources"},
-		"resources of no files": {"kustomization.yaml", "resources: a.yaml", "has resources that are no list of files"},
+		"a list of all files": {"kustomization.yaml", kinds + "resources: [a.yaml, sub]", ""},
+		"without head":        {"kustomization.yml", "resources: [a.yaml, sub/]", ""},
+		"a list of few files": {"kustomization.yaml", kinds + "resources: [sub/b.yaml]",
+			"warning: Kustomization: resources: does not list a.yaml: read all the same"},
+		"a list of one file": {"kustomization.yaml", kinds + "resources: [a.yaml]",
+			"resources: does not list sub/b.yaml: read all the same"},
+		"a namespace": {"kustomization.yaml", kinds + "namespace: prod\nresources: [a.yaml]",
+			"does more than list resources (namespace): what lies beside it is not what kustomize renders: run 'kubectl kustomize DIR | netpold ... --manifests -'"},
+		"patches and labels": {"Kustomization", "commonLabels: {a: b}\npatches: [{path: x}]",
+			"does more than list resources (commonLabels, patches)"},
+		"empty fields": {"kustomization.yaml",
+			"patches: []\nnamespace: \"\"\nresources: [a.yaml, sub]", ""},
+		"a list without files": {"kustomization.yaml", kinds,
+			"resources: does not list a.yaml, sub/b.yaml: read all the same"},
+		"a file elsewhere": {"kustomization.yaml", "resources: [../base, a.yaml]",
+			`lists "../base", which is not among the files that were read`},
+		"a component": {"kustomization.yaml",
+			"apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nresources: [a.yaml]",
+			"does more than list resources"},
+		"resources of no files": {"kustomization.yaml", "resources: a.yaml",
+			"has resources that are no list of files"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := problemsOf(t, map[string]string{
-				"a.yaml": onePod, "sub/b.yaml": "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}", test.file: test.text,
+				"a.yaml": onePod, "sub/b.yaml": "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}",
+				test.file: test.text,
 			})
 			if !strings.Contains(got, test.want) || test.want == "" && got != "" {
 				t.Errorf("problems\n%swant in them %q", got, test.want)
@@ -167,23 +187,27 @@ func TestKustomizations(t *testing.T) {
 	}
 }
 
-// A list of objects without the head of a List is refused, and so is a chart, each with what to do.
+// TestFilesThatAreNotLeftOut proves that a list without the head of a List, and a chart, are rejected with a
+// remedy.
 func TestFilesThatAreNotLeftOut(t *testing.T) {
 	for name, test := range map[string]struct{ file, text, want string }{
-		"a list of objects": {"b.yaml", "- {apiVersion: v1, kind: Pod, metadata: {name: b}}", "is no Kubernetes object: it has to be a mapping"},
-		"a list of specs":   {"b.yaml", "- x\n- {spec: {podSelector: {}}}", "is no Kubernetes object"},
-		"a text":            {"b.yaml", "text", "is no Kubernetes object"},
-		"a chart":           {"chart/Chart.yaml", "apiVersion: v2\nname: x\nversion: 1.0.0", "is a Helm chart: run 'helm template DIR/chart | netpold ... --manifests -'"},
+		"a list of objects": {"b.yaml", "- {apiVersion: v1, kind: Pod, metadata: {name: b}}",
+			"is no Kubernetes object: it has to be a mapping"},
+		"a list of specs": {"b.yaml", "- x\n- {spec: {podSelector: {}}}", "is no Kubernetes object"},
+		"a text":          {"b.yaml", "text", "is no Kubernetes object"},
+		"a chart": {"chart/Chart.yaml", "apiVersion: v2\nname: x\nversion: 1.0.0",
+			"is a Helm chart: run 'helm template DIR/chart | netpold ... --manifests -'"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := problemsOf(t, map[string]string{"a.yaml": onePod, test.file: test.text}); !strings.Contains(got, test.want) {
+			if got := problemsOf(t, map[string]string{"a.yaml": onePod, test.file: test.text}); !strings.Contains(got,
+				test.want) {
 				t.Errorf("problems\n%swant in them %q", got, test.want)
 			}
 		})
 	}
 }
 
-// Policies that another object carries are told, with their place.
+// TestCarriedPolicies proves that policies inside other objects get a warning with their path.
 func TestCarriedPolicies(t *testing.T) {
 	const policy = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: p}, spec: {podSelector: {}}}"
 	for name, test := range map[string]struct{ text, want string }{
@@ -203,7 +227,8 @@ func TestCarriedPolicies(t *testing.T) {
 			"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  all: |\n    - apiVersion: networking.k8s.io/v1 # all\n      kind: NetworkPolicy\n",
 			`data.all: holds the text of a NetworkPolicy`,
 		},
-		"in values of a chart": {"image: x\nextra: [" + policy + "]", "b.yaml, document 1: warning: extra[0]: is a NetworkPolicy"},
+		"in values of a chart": {"image: x\nextra: [" + policy + "]",
+			"b.yaml, document 1: warning: extra[0]: is a NetworkPolicy"},
 		"in the copy that kubectl keeps": {
 			"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n  annotations:\n    kubectl.kubernetes.io/last-applied-configuration: |\n" +
 				"      {\"apiVersion\":\"networking.k8s.io/v1\",\"kind\":\"NetworkPolicy\"}\n", "",
@@ -215,7 +240,8 @@ func TestCarriedPolicies(t *testing.T) {
 			"apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: r}\nrules: [{apiGroups: [networking.k8s.io], resources: [networkpolicies], note: NetworkPolicy}]", "",
 		},
 		"a template of OpenShift": {
-			"apiVersion: template.openshift.io/v1\nkind: Template\nmetadata: {name: t}\nobjects: [" + policy + ", {apiVersion: v1, kind: Secret}]",
+			"apiVersion: template.openshift.io/v1\nkind: Template\nmetadata: {name: t}\nobjects: [" + policy +
+				", {apiVersion: v1, kind: Secret}]",
 			`Template "t": objects: holds 1 NetworkPolicy, which are not read before the template is processed: run 'oc process -f DIR/b.yaml | netpold ... --manifests -'`,
 		},
 		"a template of nothing": {"apiVersion: template.openshift.io/v1\nkind: Template\nmetadata: {name: t}\nobjects: [{apiVersion: v1, kind: Secret}]", ""},
@@ -229,29 +255,39 @@ func TestCarriedPolicies(t *testing.T) {
 	}
 }
 
-// Templates that nobody rendered are called templates.
+// TestTemplates proves that unrendered templates are reported as templates.
 func TestTemplates(t *testing.T) {
 	policy := func(spec string) string {
 		return "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p, namespace: shop}\nspec: " + spec
 	}
 	for name, test := range map[string]struct{ text, want string }{
-		"Helm in quotes":      {policy(`{podSelector: {matchLabels: {app: "{{ .Values.app }}"}}}`), `Invalid value: "{{ .Values.app }}": it looks like a template: render it first`},
-		"envsubst":            {strings.Replace(policy("{podSelector: {}}"), "shop", `"${NAMESPACE}"`, 1), `metadata.namespace: Invalid value: "${NAMESPACE}": it looks like a template`},
-		"OpenShift":           {policy(`{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: "$(CIDR)"}}]}]}`), `Invalid value: "$(CIDR)": it looks like a template`},
-		"a variable":          {strings.Replace(policy("{podSelector: {}}"), "name: p", "name: $NAME", 1), `metadata.name: Invalid value: "$NAME": it looks like a template`},
-		"for a number":        {policy(`{podSelector: {}, ingress: [{ports: [{port: 1, endPort: "${END}"}]}]}`), `endPort: Invalid type: must be a number, not the text "${END}": it looks like a template`},
-		"for a mapping":       {policy(`{podSelector: {matchLabels: "{{ .Values.labels }}"}}`), `matchLabels: Invalid type: must be a mapping, not the text "{{ .Values.labels }}": it looks like a template`},
-		"Helm in YAML":        {policy("{{ .Values.spec }}"), "is not YAML: "},
-		"Jinja in YAML":       {policy("\n{% if x %}\n  podSelector: {}\n{% endif %}"), "it looks like a template"},
-		"ytt":                 {policy("\n  podSelector: {}\n  ingress:\n  - ports:\n    - port: #@ data.values.port"), `line 8 has "#@": to YAML that is a comment, so that a value is missing; it looks like a template`},
+		"Helm in quotes": {policy(`{podSelector: {matchLabels: {app: "{{ .Values.app }}"}}}`),
+			`Invalid value: "{{ .Values.app }}": it looks like a template: render it first`},
+		"envsubst": {strings.Replace(policy("{podSelector: {}}"), "shop", `"${NAMESPACE}"`, 1),
+			`metadata.namespace: Invalid value: "${NAMESPACE}": it looks like a template`},
+		"OpenShift": {policy(`{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: "$(CIDR)"}}]}]}`),
+			`Invalid value: "$(CIDR)": it looks like a template`},
+		"a variable": {strings.Replace(policy("{podSelector: {}}"), "name: p", "name: $NAME", 1),
+			`metadata.name: Invalid value: "$NAME": it looks like a template`},
+		"for a number": {policy(`{podSelector: {}, ingress: [{ports: [{port: 1, endPort: "${END}"}]}]}`),
+			`endPort: Invalid type: must be a number, not the text "${END}": it looks like a template`},
+		"for a mapping": {policy(`{podSelector: {matchLabels: "{{ .Values.labels }}"}}`),
+			`matchLabels: Invalid type: must be a mapping, not the text "{{ .Values.labels }}": it looks like a template`},
+		"Helm in YAML":  {policy("{{ .Values.spec }}"), "is not YAML: "},
+		"Jinja in YAML": {policy("\n{% if x %}\n  podSelector: {}\n{% endif %}"), "it looks like a template"},
+		"ytt": {policy(
+			"\n  podSelector: {}\n  ingress:\n  - ports:\n    - port: #@ data.values.port"),
+			`line 8 has "#@": to YAML that is a comment, so that a value is missing; it looks like a template`},
 		"ytt on its own line": {"#@ if True:\n" + policy("{podSelector: {}}"), `line 1 has "#@"`},
 		"a comment":           {policy("{podSelector: {}} # @todo, see #@"), `has "#@"`},
 		"another comment":     {policy("{podSelector: {}} # an address: a#@b"), ""},
 		"ytt in a ConfigMap":  {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  a: |\n    x: #@ y\n", ""},
-		"four dashes":         {onePod + "----\n" + onePod, `is not YAML: line 5: could not find expected ':'; line 4 is "----", which is no marker between documents: write ---`},
+		"four dashes": {onePod + "----\n" + onePod,
+			`is not YAML: line 5: could not find expected ':'; line 4 is "----", which is no marker between documents: write ---`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := problemsOf(t, map[string]string{"a.yaml": "apiVersion: v1\nkind: Namespace\nmetadata: {name: x}", "b.yaml": test.text})
+			got := problemsOf(t, map[string]string{"a.yaml": "apiVersion: v1\nkind: Namespace\nmetadata: {name: x}",
+				"b.yaml": test.text})
 			if !strings.Contains(got, test.want) || test.want == "" && got != "" {
 				t.Errorf("problems\n%swant in them %q", got, test.want)
 			}
@@ -259,17 +295,20 @@ func TestTemplates(t *testing.T) {
 	}
 }
 
-// A written key wins over a merged one, wherever the merge stands; a repetition is still one.
+// TestMergeKeys proves that an explicit key overrides a merged one, before or after it, and that a repeated
+// key is still a problem.
 func TestMergeKeys(t *testing.T) {
 	const labels = "apiVersion: v1\nkind: Pod\nmetadata:\n  namespace: shop\n  name: b\n  annotations: &l {app: web, tier: front}\n"
 	for name, test := range map[string]struct {
 		text string
 		want map[string]string
 	}{
-		"before":       {labels + "  labels: {<<: *l, app: db}", map[string]string{"app": "db", "tier": "front"}},
-		"behind":       {labels + "  labels: {app: db, <<: *l}", map[string]string{"app": "db", "tier": "front"}},
-		"of several":   {labels + "  labels: {<<: [{tier: back}, *l], app: db}", map[string]string{"app": "db", "tier": "back"}},
-		"as words":     {labels + "  labels: {<<: *l, y: 'on', x: \"1\"}", map[string]string{"app": "web", "tier": "front", "true": "on", "x": "1"}},
+		"before": {labels + "  labels: {<<: *l, app: db}", map[string]string{"app": "db", "tier": "front"}},
+		"behind": {labels + "  labels: {app: db, <<: *l}", map[string]string{"app": "db", "tier": "front"}},
+		"of several": {labels + "  labels: {<<: [{tier: back}, *l], app: db}",
+			map[string]string{"app": "db", "tier": "back"}},
+		"as words": {labels + "  labels: {<<: *l, y: 'on', x: \"1\"}",
+			map[string]string{"app": "web", "tier": "front", "true": "on", "x": "1"}},
 		"in text":      {labels + "  labels: {app: '<<'}", nil},
 		"twice":        {labels + "  labels: {<<: *l, app: db, app: dc}", nil},
 		"of no labels": {labels + "  labels: {<<: 5, app: db}", nil},
@@ -299,7 +338,8 @@ func TestMergeKeys(t *testing.T) {
 	}
 }
 
-// An object of an unknown kind that makes Pods is told, and so is the Service that selects them.
+// TestPodsOfUnknownKinds proves that an object of an unknown kind that creates Pods gets a warning, and so
+// does the Service that selects them.
 func TestPodsOfUnknownKinds(t *testing.T) {
 	got := problemsOf(t, map[string]string{"a.yaml": onePod + `---
 apiVersion: argoproj.io/v1alpha1

@@ -23,63 +23,65 @@ import (
 // SourceOptions say what to serve and how to watch it.
 type SourceOptions struct {
 	Options
-	// Engine are the options of the cluster that the source owns.
+	// Engine holds the options of the engine's cluster, which the source owns.
 	Engine engine.Options
-	// Logger hears of states that are taken or refused; nil for none.
+	// Logger gets states that are accepted or rejected; nil for no log.
 	Logger *slog.Logger
-	// Quiet is how long the files have to rest before they are read again; 100 ms where it is 0. Files that never rest are read
-	// every tenth time.
+	// Quiet is how long the files must be unchanged before they are read again; 0 means 100 ms. Files that
+	// keep changing are read after ten times that.
 	Quiet time.Duration
-	// Check is how often the files are compared without an event; 0 means 30 s.
+	// Check is the interval at which files are compared without an event; 0 means 30 s.
 	Check time.Duration
 }
 
-// Source serves the cluster that the files describe, and each of their edits as soon as it has no problems; until then the
-// last good state.
+// Source implements [mirror.Source] for files. It publishes each edit without problems. Until then the last
+// good state stays.
 //
-// [Source.Load] and [Source.Run] are for one goroutine, the first before the second. The other methods are for any.
+// [Source.Load] and [Source.Run] must be called by one goroutine, Load first. The other methods are safe for
+// concurrent use.
 type Source struct {
 	options SourceOptions
-	// watched are the paths that can change, from the root.
+	// watched are the absolute paths that can change.
 	watched  []string
 	streams  *streams
 	instance [8]byte
 	log      *slog.Logger
 
-	// Of the goroutine that loads:
+	// Used by the goroutine that loads:
 	cluster *engine.Cluster
 	objects map[engine.ObjectKey]engine.Object
 	sizes   map[string]int
-	// tried is what was read last, taken or not.
+	// tried is the sum of what was read last, accepted or not.
 	tried sum
 
 	present atomic.Pointer[published]
 	ready   chan struct{} // closed at the first publication
-	reload  chan struct{} // has room for one: the files are to be read again
+	reload  chan struct{} // has a buffer of one; a value asks to read the files again
 
 	mu sync.Mutex
 	// Guarded by mu:
 	changed  chan struct{} // closed when present changes
 	report   Report        // of the present state
-	refused  []mirror.Problem
+	rejected []mirror.Problem
 	failure  string
-	verified time.Time // when the files were last known to be what is served, or refused
+	verified time.Time // when the files were last known to be what is served, or rejected
 }
 
-// published is a state with the token that names it.
+// A published is a state with the token that names it.
 type published struct {
 	mirror.State
 	token token
 }
 
-// NewSource returns a source that has read nothing yet. Standard input, and a path that is neither a file nor a directory,
-// is read once and not watched; what it held is kept for as long as other paths are.
+// NewSource returns a source that has read nothing yet. Standard input, and a path that is neither a file nor
+// a directory, is read once and not watched. Its content is kept if other paths can change.
 func NewSource(o SourceOptions) (*Source, error) {
 	if len(o.Paths) == 0 || slices.Contains(o.Paths, "") {
 		return nil, errors.New(`manifests: no path is given; name a file, a directory, or "-" for standard input`)
 	}
 	if o.Quiet < 0 || o.Check < 0 {
-		return nil, fmt.Errorf("manifests %q: quiet %v and check %v must not be negative", o.paths(), o.Quiet, o.Check)
+		return nil, fmt.Errorf("manifests %q: quiet %v and check %v must not be negative", o.paths(), o.Quiet,
+			o.Check)
 	}
 	if o.Quiet == 0 {
 		o.Quiet = 100 * time.Millisecond
@@ -115,7 +117,8 @@ func NewSource(o SourceOptions) (*Source, error) {
 	return s, nil
 }
 
-// Load reads the files and publishes what they describe. Its error is that of [Read]; nothing is published then.
+// Load reads the files and publishes their state. If [Read] returns an error, Load returns it and publishes
+// nothing.
 func (s *Source) Load(ctx context.Context) error {
 	for range 5 {
 		if err := s.load(ctx); !errors.Is(err, errMoving) {
@@ -125,17 +128,18 @@ func (s *Source) Load(ctx context.Context) error {
 	return &PathError{s.options.paths(), errMoving}
 }
 
-// errMoving says that the files changed while they were read.
+// errMoving means that the files changed while they were read.
 var errMoving = errors.New("the files are being changed; try again when that is over")
 
-// load reads the files, and takes them whole or not at all.
+// load reads the files and publishes all of them or nothing.
 func (s *Source) load(ctx context.Context) error {
 	result, content, err := read(ctx, s.options.Options, s.streams)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if len(s.watched) > 0 {
-		if now, ferr := fingerprint(s.options.Paths, s.streams); ferr == nil && content.sizes != nil && now != content.sum {
+		if now, ferr := fingerprint(s.options.Paths, s.streams); ferr == nil && content.sizes != nil &&
+			now != content.sum {
 			return errMoving
 		}
 	}
@@ -144,19 +148,20 @@ func (s *Source) load(ctx context.Context) error {
 		err = s.emptied(content.sizes)
 	}
 	if err != nil {
-		s.refuse(result.Report, err)
+		s.reject(result.Report, err)
 		return err
 	}
 	s.publish(result, content)
 	return nil
 }
 
-// emptied returns an error for files that had objects and have no byte left: they are about to be written.
+// emptied returns an error if files that had objects are empty now: somebody is about to write them.
 func (s *Source) emptied(sizes map[string]int) error {
 	var problems []mirror.Problem
 	for _, name := range slices.Sorted(maps.Keys(sizes)) {
 		if sizes[name] == 0 && s.sizes[name] > 0 {
-			problems = append(problems, mirror.Problem{File: name, Message: "is empty and was not: delete it if what it held is to go"})
+			problems = append(problems, mirror.Problem{File: name,
+				Message: "is empty and was not: delete it if what it held is to go"})
 		}
 	}
 	if problems == nil {
@@ -165,8 +170,8 @@ func (s *Source) emptied(sizes map[string]int) error {
 	return &ProblemsError{Problems: problems}
 }
 
-// refuse keeps the last good state, and logs why, once for the same problems.
-func (s *Source) refuse(report Report, err error) {
+// reject keeps the last good state and logs why, once for the same problems.
+func (s *Source) reject(report Report, err error) {
 	problems, failure := report.Problems, ""
 	if invalid, ok := errors.AsType[*ProblemsError](err); !ok {
 		failure = err.Error()
@@ -175,21 +180,21 @@ func (s *Source) refuse(report Report, err error) {
 		problems = invalid.Problems
 	}
 	s.mu.Lock()
-	known := slices.Equal(s.refused, problems)
-	s.refused, s.failure = problems, failure
+	known := slices.Equal(s.rejected, problems)
+	s.rejected, s.failure = problems, failure
 	if failure == "" {
 		s.verified = time.Now()
 	}
 	s.mu.Unlock()
-	if known || s.present.Load() == nil { // of the first read the caller hears by the error
+	if known || s.present.Load() == nil { // the caller gets the error of the first read
 		return
 	}
 	for _, p := range mirror.FoldProblems(problems) {
-		s.log.Error("manifests refused, the last good state is served on", attributes(&p)...)
+		s.log.Error("manifests rejected; still serving the last good state", attributes(&p)...)
 	}
 }
 
-// publish makes the files' objects the present state.
+// publish makes the objects of the files the present state.
 func (s *Source) publish(result Result, c content) {
 	changes, objects := changesTo(s.objects, result.Objects)
 	s.objects, s.sizes = objects, c.sizes
@@ -204,8 +209,8 @@ func (s *Source) publish(result Result, c content) {
 	next.Token = next.token.String()
 
 	s.mu.Lock()
-	warned := s.refused == nil && slices.Equal(s.report.Problems, result.Report.Problems)
-	s.report, s.refused, s.failure, s.verified = result.Report, nil, "", time.Now()
+	warned := s.rejected == nil && slices.Equal(s.report.Problems, result.Report.Problems)
+	s.report, s.rejected, s.failure, s.verified = result.Report, nil, "", time.Now()
 	s.present.Store(next)
 	if was == nil {
 		close(s.ready)
@@ -223,11 +228,12 @@ func (s *Source) publish(result Result, c content) {
 		mirror.LogPolicies(s.log, was.Snapshot, changes)
 	}
 	s.logRemovedPolicies(changes, result.Report.Counts["networkpolicies"])
-	s.log.Info("manifests taken", "path", s.options.paths(), "files", result.Report.Files, "changes", len(changes),
+	s.log.Info("manifests taken", "path", s.options.paths(), "files", result.Report.Files, "changes",
+		len(changes),
 		"revision", next.Snapshot.Revision())
 }
 
-// contentOf names what decides: the files and how they are read.
+// contentOf returns a hash of what determines the state: the files and the options.
 func (s *Source) contentOf(files sum) (short [16]byte) {
 	h := sha256.New()
 	h.Write(files[:])
@@ -236,7 +242,7 @@ func (s *Source) contentOf(files sum) (short [16]byte) {
 	return short
 }
 
-// State returns the present state; false before the first (S26).
+// State implements [mirror.Source] (S26).
 func (s *Source) State() (mirror.State, bool) {
 	p := s.present.Load()
 	if p == nil {
@@ -248,12 +254,11 @@ func (s *Source) State() (mirror.State, bool) {
 // Ready implements [mirror.Source].
 func (s *Source) Ready() <-chan struct{} { return s.ready }
 
-// Stale implements [mirror.Source]. Files are never stale: reading them again would not help. [Source.Status] says what is
-// wrong with them.
+// Stale implements [mirror.Source]. Files are never stale, because reading them again would not help.
+// [Source.Status] has their problems.
 func (s *Source) Stale() (stale bool, changed <-chan struct{}) { return false, nil }
 
-// Wait returns the first state that is not older than the one that the token names; any for the empty token. The error is
-// [mirror.ErrTokenMalformed], [mirror.ErrTokenUnknown], or the context's.
+// Wait implements [mirror.Source].
 func (s *Source) Wait(ctx context.Context, wanted string) (mirror.State, error) {
 	var want token
 	if wanted != "" {
@@ -282,7 +287,7 @@ func (s *Source) Wait(ctx context.Context, wanted string) (mirror.State, error) 
 	}
 }
 
-// Status returns what is served, and what is wrong.
+// Status implements [mirror.Source].
 func (s *Source) Status() mirror.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -294,11 +299,12 @@ func (s *Source) Status() mirror.Status {
 		Unmodelled:   slices.Clone(s.report.Unmodelled),
 		LeftOut:      slices.Clone(s.report.LeftOut),
 	}
-	if s.refused != nil {
-		status.Problems = slices.Clone(s.refused)
+	if s.rejected != nil {
+		status.Problems = slices.Clone(s.rejected)
 	}
 	for _, k := range convert.Kinds() {
-		r := mirror.Resource{Name: k.Resource, Synced: status.Ready, Objects: s.report.Counts[k.Resource], Error: s.failure}
+		r := mirror.Resource{Name: k.Resource, Synced: status.Ready, Objects: s.report.Counts[k.Resource],
+			Error: s.failure}
 		if len(s.watched) > 0 && !s.verified.IsZero() {
 			r.Age = time.Since(s.verified)
 			r.Stale = r.Age > 3*s.options.Check

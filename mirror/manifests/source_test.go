@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// limit ends a test whose event never comes.
+// limit ends a test whose event does not come.
 const limit = 20 * time.Second
 
 func newSource(t *testing.T, o SourceOptions) *Source {
@@ -49,7 +49,7 @@ func pods(t *testing.T, s *Source) int {
 	return state.Snapshot.Counts().Pods
 }
 
-// running runs the source until the test ends.
+// running starts the source. It runs until the test ends.
 func running(t *testing.T, s *Source) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -63,7 +63,7 @@ func running(t *testing.T, s *Source) {
 	})
 }
 
-// published waits for the state after an edit.
+// published makes an edit, and waits for the next state.
 func (s *Source) published(t *testing.T, edit func()) mirror.State {
 	t.Helper()
 	s.mu.Lock()
@@ -102,7 +102,8 @@ func TestS26NothingBeforeTheFirstRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	state, ok := s.State()
-	if got := <-waited; !ok || got != state || state.Snapshot.Revision() != 1 || state.Published.IsZero() || state.Token == "" {
+	if got := <-waited; !ok || got != state || state.Snapshot.Revision() != 1 || state.Published.IsZero() ||
+		state.Token == "" {
 		t.Errorf("state %+v, waited for %+v", state, got)
 	}
 }
@@ -110,7 +111,8 @@ func TestS26NothingBeforeTheFirstRead(t *testing.T) {
 func TestLoadFailsWithoutAState(t *testing.T) {
 	for name, text := range map[string]string{"problems": podNamed("A"), "nothing": ""} {
 		t.Run(name, func(t *testing.T) {
-			s := newSource(t, SourceOptions{Options: Options{Paths: []string{write(t, map[string]string{"a.yaml": text})}}})
+			s := newSource(t, SourceOptions{Options: Options{Paths: []string{write(t,
+				map[string]string{"a.yaml": text})}}})
 			if err := s.Load(context.Background()); err == nil {
 				t.Error("no error")
 			}
@@ -124,7 +126,8 @@ func TestLoadFailsWithoutAState(t *testing.T) {
 func TestEditsAreTakenWholeOrNotAtAll(t *testing.T) {
 	var log bytes.Buffer
 	dir := write(t, map[string]string{"a.yaml": podNamed("a"), "c.yaml": "apiVersion: v1\nkind: ConfigMap\n"})
-	s := loaded(t, SourceOptions{Options: Options{Paths: []string{dir}}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	s := loaded(t, SourceOptions{Options: Options{Paths: []string{dir}},
+		Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	first, _ := s.State()
 
 	put(t, filepath.Join(dir, "b.yaml"), podNamed("b"))
@@ -138,10 +141,11 @@ func TestEditsAreTakenWholeOrNotAtAll(t *testing.T) {
 		t.Error("the last good state is not served on")
 	}
 	status := s.Status()
-	if len(status.Problems) != 2 || status.Problems[1].Name != "B" || !status.Ready || status.Resources[0].Error != "" {
+	if len(status.Problems) != 2 || status.Problems[1].Name != "B" || !status.Ready ||
+		status.Resources[0].Error != "" {
 		t.Errorf("status %+v", status)
 	}
-	if n := strings.Count(log.String(), "manifests refused"); n != 2 {
+	if n := strings.Count(log.String(), "manifests rejected"); n != 2 {
 		t.Errorf("%d lines of 2 problems:\n%s", n, log.String())
 	}
 
@@ -150,7 +154,8 @@ func TestEditsAreTakenWholeOrNotAtAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	status = s.Status()
-	if pods(t, s) != 2 || len(status.Problems) != 0 || status.Resources[0].Objects != 2 || status.IgnoredKinds["ConfigMap"] != 1 {
+	if pods(t, s) != 2 || len(status.Problems) != 0 || status.Resources[0].Objects != 2 ||
+		status.IgnoredKinds["ConfigMap"] != 1 {
 		t.Errorf("status %+v", status)
 	}
 	if now, _ := s.State(); now.Snapshot.Revision() != 2 || now.Token == first.Token {
@@ -163,7 +168,8 @@ func TestAnEmptiedFileIsNoDeletion(t *testing.T) {
 	s := loaded(t, SourceOptions{Options: Options{Paths: []string{dir}}})
 	put(t, filepath.Join(dir, "a.yaml"), "")
 	invalid, ok := errors.AsType[*ProblemsError](s.Load(context.Background()))
-	if !ok || len(invalid.Problems) != 1 || invalid.Problems[0].File != filepath.Join(dir, "a.yaml") || pods(t, s) != 2 {
+	if !ok || len(invalid.Problems) != 1 || invalid.Problems[0].File != filepath.Join(dir, "a.yaml") ||
+		pods(t, s) != 2 {
 		t.Errorf("%v, %d Pods", invalid, pods(t, s))
 	}
 	if diff := cmp.Diff(invalid.Problems, s.Status().Problems); diff != "" {
@@ -208,7 +214,8 @@ func TestTheSameObjectsAreTheSameSnapshot(t *testing.T) {
 func TestTokens(t *testing.T) {
 	files := map[string]string{"a.yaml": podNamed("a")}
 	dir := write(t, files)
-	s, replica := loaded(t, SourceOptions{Options: Options{Paths: []string{dir}}}), loaded(t, SourceOptions{Options: Options{Paths: []string{write(t, files)}}})
+	s, replica := loaded(t, SourceOptions{Options: Options{Paths: []string{dir}}}), loaded(t,
+		SourceOptions{Options: Options{Paths: []string{write(t, files)}}})
 	other := loaded(t, SourceOptions{Options: Options{Paths: []string{dir}, Namespace: "shop"}})
 	first, _ := s.State()
 	put(t, filepath.Join(dir, "a.yaml"), podNamed("b"))
@@ -255,7 +262,8 @@ func TestTokens(t *testing.T) {
 }
 
 func TestStdinIsReadOnce(t *testing.T) {
-	s := loaded(t, SourceOptions{Options: Options{Paths: []string{"-"}, Stdin: strings.NewReader(podNamed("a"))}})
+	s := loaded(t, SourceOptions{Options: Options{Paths: []string{"-"},
+		Stdin: strings.NewReader(podNamed("a"))}})
 	running(t, s)
 	if status := s.Status(); pods(t, s) != 1 || status.Source != "manifests -" || status.Resources[0].Age != 0 {
 		t.Errorf("status %+v", status)
@@ -277,14 +285,17 @@ func TestReadingStopsWithItsContext(t *testing.T) {
 }
 
 func TestOptionsThatAreWrong(t *testing.T) {
-	for name, o := range map[string]SourceOptions{"no path": {}, "quiet": {Options: Options{Paths: []string{"x"}}, Quiet: -1}, "check": {Options: Options{Paths: []string{"x"}}, Check: -1}} {
+	for name, o := range map[string]SourceOptions{"no path": {},
+		"quiet": {Options: Options{Paths: []string{"x"}}, Quiet: -1},
+		"check": {Options: Options{Paths: []string{"x"}}, Check: -1}} {
 		if _, err := NewSource(o); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
 }
 
-// TestARelativePath: what is wrong below it is told, and is not taken for a change.
+// TestARelativePath proves that a problem under a relative path is reported, and is not mistaken for a
+// change.
 func TestARelativePath(t *testing.T) {
 	dir := write(t, map[string]string{"m/a.yaml": podNamed("a")})
 	must(t, os.Symlink("gone", filepath.Join(dir, "m", "b.yaml")))

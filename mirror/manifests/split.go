@@ -6,17 +6,17 @@ import (
 	"unicode/utf8"
 )
 
-// document is one document of a file, as it was written.
+// A document is one document of a file, as written.
 type document struct {
-	// number is its place in the file, from 1.
+	// number is its number in the file, from 1.
 	number int
-	// line is the file's line before its first.
+	// line is the number of lines in the file before it.
 	line int
 	text []byte
 }
 
-// split divides a stream of YAML at its markers. What stands before the first marker is a document only if it is more than
-// comments and directives.
+// split divides a stream of YAML at its markers. The text before the first marker is a document only if it is
+// more than comments and directives.
 func split(data []byte) []document {
 	var docs []document
 	current := document{number: 1}
@@ -54,10 +54,12 @@ func split(data []byte) []document {
 	return docs
 }
 
-// breaks are the line ends of YAML 1.1: CR and LF, and NEL, LS and PS, which other readers of lines do not know.
+// breaks are the line ends of YAML 1.1: CR and LF, and NEL, LS and PS, which most readers of lines do not
+// know.
 const breaks = "\r\n\u0085\u2028\u2029"
 
-// lineEnd returns where the first line ends, behind its break. It looks at no byte twice: a file may be one line of CRs.
+// lineEnd returns the index after the first line and its break. It reads no byte twice, because a file may be
+// one line of CRs.
 func lineEnd(data []byte) int {
 	for i, b := range data {
 		rest := data[i:]
@@ -78,7 +80,7 @@ func lineEnd(data []byte) int {
 	return len(data)
 }
 
-// isMarker reports whether a line is a marker of documents, which ends at a space or with the line.
+// isMarker reports whether a line is a document marker, which ends at a space or with the line.
 func isMarker(line []byte, marker string) bool {
 	rest, ok := bytes.CutPrefix(line, []byte(marker))
 	if !ok || len(rest) == 0 {

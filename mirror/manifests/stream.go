@@ -10,24 +10,24 @@ import (
 // stdinPath is the path of standard input.
 const stdinPath = "-"
 
-// A streams reads what can be read only once: standard input and pipes. It keeps what it read, for the next reading of
-// the files beside them.
+// A streams reads what can be read only once: standard input and pipes. It keeps the content, because files
+// beside them may be read again.
 type streams struct {
 	stdin io.Reader
-	// forget says that nothing will be read again.
+	// forget means that nothing will be read again.
 	forget bool
 	kept   map[string][]byte
 }
 
 var (
 	errNoStdin = errors.New("there is no standard input")
-	// errGone says that a stream was read already, and is not kept.
+	// errGone means that a stream was read already and not kept.
 	errGone = errors.New("it can be read only once")
 )
 
 func newStreams(stdin io.Reader) *streams { return &streams{stdin: stdin, kept: map[string][]byte{}} }
 
-// content reads a file, or returns what a stream held when it was read.
+// content returns the content of a file, or the kept content of a stream.
 func (s *streams) content(ctx context.Context, f file) ([]byte, error) {
 	if !f.once {
 		data, err := os.ReadFile(f.path)
@@ -60,12 +60,12 @@ func (s *streams) read(ctx context.Context, path string) ([]byte, error) {
 	if err != nil {
 		return nil, reasonOf(err)
 	}
-	defer pipe.Close() //nolint:errcheck // it was only read
+	defer pipe.Close() //nolint:errcheck // it is only read
 	return readAll(ctx, pipe)
 }
 
-// readAll reads until the end, or until ctx ends. Reading from a terminal cannot be interrupted: then the goroutine stays
-// until the input ends.
+// readAll reads until the end, or until ctx ends. A read from a terminal cannot be interrupted: its goroutine
+// stays until the input ends.
 func readAll(ctx context.Context, from io.Reader) ([]byte, error) {
 	type input struct {
 		data []byte

@@ -8,7 +8,8 @@ import (
 	"github.com/netpold/netpold/mirror"
 )
 
-// token names a state, for the process that published it by its generation, and for every other by what was read.
+// A token names a state: for the process that published it by a generation, for other processes by the
+// content that was read.
 type token struct {
 	instance   [8]byte
 	generation uint64
@@ -16,7 +17,7 @@ type token struct {
 }
 
 const (
-	// tokenKind keeps tokens apart from those of other mirrors.
+	// tokenKind distinguishes tokens from those of other mirrors.
 	tokenKind = 'm'
 	tokenSize = 1 + 8 + 8 + 16
 )
@@ -30,11 +31,13 @@ func (t token) String() string {
 
 func parseToken(s string) (token, error) {
 	b, err := base64.RawURLEncoding.DecodeString(s)
-	if err == nil && len(b) > 0 && b[0] == 'l' { // as mirror/live marks its own
-		return token{}, fmt.Errorf("%w: it is of a running cluster, and this is a state of manifests; ask without it", mirror.ErrTokenUnknown)
+	if err == nil && len(b) > 0 && b[0] == 'l' { // the first byte of tokens of mirror/live
+		return token{}, fmt.Errorf("%w: it is of a running cluster, and this is a state of manifests; ask "+
+			"without it", mirror.ErrTokenUnknown)
 	}
 	if err != nil || len(b) != tokenSize || b[0] != tokenKind {
-		return token{}, fmt.Errorf("%w %q: give one that a netpold serving manifests gave, unchanged, or none", mirror.ErrTokenMalformed, s)
+		return token{}, fmt.Errorf("%w %q: give one that a netpold serving manifests gave, unchanged, or none",
+			mirror.ErrTokenMalformed, s)
 	}
 	t := token{generation: binary.BigEndian.Uint64(b[9:17])}
 	copy(t.instance[:], b[1:9])
@@ -48,7 +51,10 @@ func (t token) reaches(wanted token) error {
 		return nil
 	}
 	if wanted.instance == t.instance {
-		return fmt.Errorf("%w: it names state %d of this process, which has published %d so far", mirror.ErrTokenUnknown, wanted.generation, t.generation)
+		return fmt.Errorf("%w: it names state %d of this process, which has published %d so far",
+			mirror.ErrTokenUnknown, wanted.generation, t.generation)
 	}
-	return fmt.Errorf("%w: it is of another process, or of this one before a restart, and the manifests served here are not those that it names; ask without it, or again when both serve the same files", mirror.ErrTokenUnknown)
+	return fmt.Errorf("%w: it is of another process, or of this one before a restart, and the manifests "+
+		"served here are not those that it names; ask without it, or again when both serve the same files",
+		mirror.ErrTokenUnknown)
 }

@@ -17,10 +17,10 @@ import (
 	spelling "github.com/netpold/netpold/proto/names"
 )
 
-// unexpected reports a field that is unknown or given twice. An unknown field is a problem in metadata and in a policy, and
-// anywhere if it is near a field that decides: what was meant would not be heard. Elsewhere it is a warning, since a newer
-// cluster may know the field.
-func (r *reading) unexpected(at place, kind *convert.Kind, t reflect.Type, err error) {
+// reportUnexpected reports a field that is unknown or repeated. An unknown field is a problem in metadata and
+// in a policy. It is also a problem if it resembles a field that decisions depend on, since that one may be
+// meant. Elsewhere it is a warning, since a newer cluster may know the field.
+func (r *fileReader) reportUnexpected(at location, kind *convert.Kind, t reflect.Type, err error) {
 	path, message := "", err.Error()
 	if f, ok := errors.AsType[kjson.FieldError](err); ok {
 		path = f.FieldPath()
@@ -29,7 +29,7 @@ func (r *reading) unexpected(at place, kind *convert.Kind, t reflect.Type, err e
 		r.problem(at, path, "duplicate field: it is given twice; remove one of them")
 		return
 	}
-	if path == "metadata.clusterName" { // Older API servers gave it to every object, without meaning.
+	if path == "metadata.clusterName" { // Older API servers added it to every object, without meaning.
 		return
 	}
 	u := unknownAt(t, path)
@@ -37,28 +37,29 @@ func (r *reading) unexpected(at place, kind *convert.Kind, t reflect.Type, err e
 	switch {
 	case u.meant != "" && !(kind.Policy && inStatus):
 		r.problem(at, u.path, fmt.Sprintf("unknown field: did you mean %s?%s", u.meant, u.unseen))
-	case inStatus: // What newer or older API servers say of an object.
+	case inStatus: // Other versions of the API server have other status fields.
 	case kind.Policy || u.unseen != "" || u.parent == reflect.TypeFor[metav1.ObjectMeta]():
-		r.problem(at, u.path, "unknown field: it would not be heard; check its spelling and its place"+u.unseen)
+		r.problem(at, u.path, "unknown field: it would be ignored; check its spelling and its place"+u.unseen)
 	default:
-		r.problem(at, u.path, "unknown field: it is not read; check its spelling and its place, unless a newer Kubernetes has it"+u.unseen)
+		r.problem(at, u.path, "unknown field: it is not read; check its spelling and its place, unless a newer "+
+			"Kubernetes has it"+u.unseen)
 		r.problems[len(r.problems)-1].Warning = true
 	}
 }
 
-// unknown is what is known of an unknown field.
+// An unknown describes an unknown field.
 type unknown struct {
-	// path is the field's, with what cannot be seen in its name quoted.
+	// path is the path of the field, with invisible letters quoted.
 	path string
-	// parent is the type that does not have the field; nil if that is not found.
+	// parent is the type that does not have the field; nil if it is not found.
 	parent reflect.Type
-	// meant is the field that decides and is near; empty for none.
+	// meant is the similar field that decisions depend on; empty for none.
 	meant string
-	// unseen says which letters of the name cannot be seen.
+	// unseen names the invisible letters of the name.
 	unseen string
 }
 
-// unknownAt looks at an unknown field of an object of a type.
+// unknownAt describes an unknown field of an object of type t.
 func unknownAt(t reflect.Type, path string) unknown {
 	u := unknown{path: path}
 	for rest := path; ; {
@@ -96,7 +97,7 @@ func elementOf(t reflect.Type) reflect.Type {
 	return t
 }
 
-// fieldEnd returns where the first name of a path ends.
+// fieldEnd returns the end of the first name in a path.
 func fieldEnd(path string) int {
 	if i := strings.IndexAny(path, ".["); i > 0 {
 		return i
@@ -104,7 +105,7 @@ func fieldEnd(path string) int {
 	return len(path)
 }
 
-// near returns the field that decides, of those of a type, of which name is a misspelling.
+// near returns the field of fields that name is a misspelling of, if decisions depend on it; otherwise "".
 func near(name string, fields map[string]reflect.Type) string {
 	plain := strings.ToLower(strings.TrimFunc(name, func(r rune) bool { return !unicode.IsLetter(r) }))
 	best, distance := "", (len(plain)+2)/3+1
@@ -119,21 +120,27 @@ func near(name string, fields map[string]reflect.Type) string {
 	return best
 }
 
-// deciding are the fields that decisions depend on, in any kind.
+// deciding returns the fields that decisions depend on, in any kind.
 func deciding() []string {
 	return []string{
-		"spec", "status", "metadata", "name", "namespace", "labels", "ownerReferences", "controller", "deletionTimestamp",
-		"template", "jobTemplate", "replicas", "parallelism", "completions", "completionMode", "ordinals", "start", "suspend",
-		"hostNetwork", "nodeName", "containers", "initContainers", "restartPolicy", "ports", "containerPort", "protocol",
+		"spec", "status", "metadata", "name", "namespace", "labels", "ownerReferences", "controller",
+		"deletionTimestamp",
+		"template", "jobTemplate", "replicas", "parallelism", "completions", "completionMode", "ordinals", "start",
+		"suspend",
+		"hostNetwork", "nodeName", "containers", "initContainers", "restartPolicy", "ports", "containerPort",
+		"protocol",
 		"phase", "podIP", "podIPs", "hostIP", "hostIPs", "ip", "conditions", "addresses", "address",
 		"selector", "matchLabels", "matchExpressions", "key", "operator", "values", "type",
-		"clusterIP", "clusterIPs", "externalIPs", "loadBalancer", "ingress", "port", "targetPort", "publishNotReadyAddresses",
-		"ipFamilies", "addressType", "endpoints", "ready", "serving", "terminating", "targetRef", "subsets", "notReadyAddresses",
-		"podSelector", "policyTypes", "egress", "from", "to", "namespaceSelector", "ipBlock", "cidr", "except", "endPort",
+		"clusterIP", "clusterIPs", "externalIPs", "loadBalancer", "ingress", "port", "targetPort",
+		"publishNotReadyAddresses",
+		"ipFamilies", "addressType", "endpoints", "ready", "serving", "terminating", "targetRef", "subsets",
+		"notReadyAddresses",
+		"podSelector", "policyTypes", "egress", "from", "to", "namespaceSelector", "ipBlock", "cidr", "except",
+		"endPort",
 	}
 }
 
-// unseen names the letters of a name that look like a space or like nothing; empty if there are none.
+// unseen names the letters of a name that look like a space or are invisible; empty if there are none.
 func unseen(name string) string {
 	for _, r := range name {
 		if r != ' ' && (unicode.IsSpace(r) || !unicode.IsPrint(r)) {
@@ -141,13 +148,14 @@ func unseen(name string) string {
 			if r == '\u00a0' {
 				what = "a no-break space"
 			}
-			return fmt.Sprintf("; its name has %s (%U) in it, as text copied from a page may: write a plain space", what, r)
+			return fmt.Sprintf("; its name has %s (%U) in it, as text copied from a page may: write a plain space",
+				what, r)
 		}
 	}
 	return ""
 }
 
-// quoteUnseen quotes a name in which something cannot be seen.
+// quoteUnseen quotes a name that has invisible letters.
 func quoteUnseen(name string) string {
 	if unseen(name) == "" {
 		return name

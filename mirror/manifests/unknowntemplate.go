@@ -8,14 +8,16 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// unknownTemplate is the template of Pods of an object whose kind netpold does not know, such as an Argo Rollout.
+// An unknownTemplate is the Pod template of an object whose kind netpold does not know, such as an Argo
+// Rollout.
 type unknownTemplate struct {
-	at     place
+	at     location
 	labels map[string]string
 }
 
-// unknownTemplate reports an object that makes Pods of a template: they are not known from it.
-func (r *reading) unknownTemplate(at place, raw []byte) {
+// reportUnknownTemplate warns of an object of an unknown kind that creates Pods from a template: its Pods are
+// missing.
+func (r *fileReader) reportUnknownTemplate(at location, raw []byte) {
 	if !bytes.Contains(raw, []byte(`"containers"`)) {
 		return
 	}
@@ -37,15 +39,17 @@ func (r *reading) unknownTemplate(at place, raw []byte) {
 	}
 	r.unknownTemplates = append(r.unknownTemplates, unknownTemplate{at, object.Spec.Template.Metadata.Labels})
 	r.warn(at, "spec.template", fmt.Sprintf(
-		"makes Pods that are not known from it, as a %s is a kind of an extension: give the Pods, as 'kubectl get pods -o yaml' prints them", at.kind))
+		"makes Pods that are not known from it, as a %s is a kind of an extension: give the Pods, as 'kubectl "+
+			"get pods -o yaml' prints them", at.kind))
 }
 
-// noPodsOf reports a Service without endpoints whose selector fits a template of an unknown kind.
-func (r *reading) noPodsOf(s *corev1.Service) {
+// reportNoPods warns of a Service without endpoints whose selector matches a template of an unknown kind.
+func (r *fileReader) reportNoPods(s *corev1.Service) {
 	for _, t := range r.unknownTemplates {
 		if t.at.namespace == s.Namespace && selects(s.Spec.Selector, t.labels) {
 			r.warn(r.seen[identity{"Service", s.Namespace, s.Name}], "spec.selector", fmt.Sprintf(
-				"selects the Pods of %s %s/%s, which are not known, and no other Pod", t.at.kind, t.at.namespace, t.at.name))
+				"selects the Pods of %s %s/%s, which are not known, and no other Pod", t.at.kind, t.at.namespace,
+				t.at.name))
 			return
 		}
 	}

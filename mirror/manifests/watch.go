@@ -10,8 +10,8 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// Run watches the files until the context ends, and publishes their edits. What the system does not tell of, as with mounted
-// volumes, is found by comparing the files from time to time.
+// Run watches the files until the context ends, and publishes their edits. Some systems send no events, as
+// for mounted volumes. So Run also compares the files every SourceOptions.Check.
 func (s *Source) Run(ctx context.Context) error {
 	if len(s.watched) == 0 {
 		for {
@@ -25,7 +25,8 @@ func (s *Source) Run(ctx context.Context) error {
 	}
 	notify, err := fsnotify.NewWatcher()
 	if err != nil {
-		s.log.Warn("the system does not tell of changed files; they are compared instead", "every", s.options.Check, "error", err)
+		s.log.Warn("the system does not tell of changed files; they are compared instead", "every", s.options.Check,
+			"error", err)
 		w := &watch{source: s}
 		return w.loop(ctx, nil, nil)
 	}
@@ -39,8 +40,8 @@ func (s *Source) Run(ctx context.Context) error {
 	return w.loop(ctx, notify.Events, notify.Errors)
 }
 
-// Reload has the files read again soon, whether or not they seem to have changed. It does not block. It is safe for
-// concurrent use.
+// Reload makes Run read the files again soon, whether or not they seem changed. It does not block. It is safe
+// for concurrent use.
 func (s *Source) Reload() {
 	select {
 	case s.reload <- struct{}{}:
@@ -48,25 +49,25 @@ func (s *Source) Reload() {
 	}
 }
 
-// watch is one run over the files.
+// A watch is one run of [Source.Run].
 type watch struct {
 	source *Source
-	// notify has the system's events; nil if it gives none.
+	// notify has the events of the system; nil if it has none.
 	notify *fsnotify.Watcher
-	// dirs are the directories in which every change counts, names are paths that count wherever they are.
+	// dirs are the directories in which every change counts. names are paths that count in any directory.
 	dirs, names map[string]bool
 }
 
-// loop waits for changes, for rest after them, and compares. The first comparison is at once: files may have changed since
-// they were loaded.
+// loop waits for changes and a quiet time after them, and compares the files. It first compares at once,
+// because files may have changed since they were loaded.
 func (w *watch) loop(ctx context.Context, events <-chan fsnotify.Event, errs <-chan error) error {
 	quiet, check := w.source.options.Quiet, w.source.options.Check
 	ticker := time.NewTicker(check)
 	defer ticker.Stop()
 	rest := time.NewTimer(0)
 	defer rest.Stop()
-	var first time.Time // of the events that were heard and not looked at
-	hear := func() {
+	var first time.Time // time of the first event that is not handled yet
+	postpone := func() {
 		now := time.Now()
 		if first.IsZero() {
 			first = now
@@ -79,38 +80,39 @@ func (w *watch) loop(ctx context.Context, events <-chan fsnotify.Event, errs <-c
 			return nil
 		case e := <-events:
 			if e.Op != fsnotify.Chmod && w.concerns(e.Name) {
-				hear()
+				postpone()
 			}
 		case err := <-errs:
 			w.source.log.Warn("watching files", "error", err)
-			hear() // events may be lost
+			postpone() // some events may be lost
 		case <-rest.C:
 			first = time.Time{}
 			if errors.Is(w.compare(ctx), errMoving) {
-				hear()
+				postpone()
 			}
 		case <-w.source.reload:
-			w.source.tried = sum{} // so that all files are read
+			w.source.tried = sum{} // makes compare read all files
 			if err := w.compare(ctx); errors.Is(err, errMoving) {
-				hear()
+				postpone()
 			} else if err != nil {
-				w.source.log.Error("manifests were read again and are rejected still", "error", err)
+				w.source.log.Error("manifests read again; still rejected", "error", err)
 			}
 		case <-ticker.C:
 			if errors.Is(w.compare(ctx), errMoving) {
-				hear()
+				postpone()
 			}
 		}
 	}
 }
 
-// concerns reports whether a changed path may change what is read. Mounted volumes are changed by links that begin with "..".
+// concerns reports whether a changed path may affect what is read. In mounted volumes links that begin with
+// ".." are changed.
 func (w *watch) concerns(path string) bool {
 	return w.dirs[filepath.Dir(path)] || w.names[path] || strings.HasPrefix(filepath.Base(path), "..")
 }
 
-// compare loads the files if they are not those that were tried last. Watches are set before the files are read, so that a
-// change is seen by the one or causes an event of the other.
+// compare loads the files if they differ from those that were tried last. It sets watches before it reads, so
+// that every change is either read or causes an event.
 func (w *watch) compare(ctx context.Context) error {
 	w.follow()
 	s := w.source
@@ -123,7 +125,7 @@ func (w *watch) compare(ctx context.Context) error {
 	return s.load(ctx)
 }
 
-// follow sets watches anew: a directory that was replaced has its old name and another life.
+// follow sets all watches again: a directory may have been replaced by another of the same name.
 func (w *watch) follow() {
 	if w.notify == nil {
 		return
@@ -151,7 +153,8 @@ func (w *watch) follow() {
 	for _, set := range []map[string]bool{w.dirs, parents} {
 		for d := range set {
 			if err := w.notify.Add(d); err != nil {
-				w.source.log.Debug("a directory is compared, and not watched", "directory", d, "every", w.source.options.Check, "error", err)
+				w.source.log.Debug("a directory is compared, and not watched", "directory", d, "every",
+					w.source.options.Check, "error", err)
 			}
 		}
 	}

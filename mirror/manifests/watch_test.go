@@ -14,22 +14,30 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// TestWatch edits files as people and machines do, with the comparison too rare to help.
+// TestWatch proves that edits of people and machines are seen by events alone: comparisons are too rare to
+// help.
 func TestWatch(t *testing.T) {
 	tests := map[string]struct {
-		path string // below the directory
+		path string // under the directory
 		edit func(t *testing.T, dir string)
 		pods int
 	}{
 		"a file is written": {"", func(t *testing.T, dir string) {
 			put(t, filepath.Join(dir, "a.yaml"), docs(podNamed("a"), podNamed("b")))
 		}, 3},
-		"a file is added":      {"", func(t *testing.T, dir string) { put(t, filepath.Join(dir, "b.yaml"), podNamed("b")) }, 3},
-		"a directory is added": {"", func(t *testing.T, dir string) { put(t, filepath.Join(dir, "x", "y", "b.yaml"), podNamed("b")) }, 3},
+		"a file is added": {"", func(t *testing.T,
+			dir string) {
+			put(t, filepath.Join(dir, "b.yaml"), podNamed("b"))
+		}, 3},
+		"a directory is added": {"", func(t *testing.T,
+			dir string) {
+			put(t, filepath.Join(dir, "x", "y", "b.yaml"), podNamed("b"))
+		}, 3},
 		"a file below is written": {"", func(t *testing.T, dir string) {
 			put(t, filepath.Join(dir, "sub", "s.yaml"), docs(podNamed("s"), podNamed("b")))
 		}, 3},
-		"a file is removed":         {"", func(t *testing.T, dir string) { must(t, os.Remove(filepath.Join(dir, "sub", "s.yaml"))) }, 1},
+		"a file is removed": {"",
+			func(t *testing.T, dir string) { must(t, os.Remove(filepath.Join(dir, "sub", "s.yaml"))) }, 1},
 		"an editor renames over it": {"", renamesOver, 3},
 		"a single file is written": {"a.yaml", func(t *testing.T, dir string) {
 			put(t, filepath.Join(dir, "a.yaml"), docs(podNamed("a"), podNamed("b")))
@@ -44,7 +52,8 @@ func TestWatch(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			dir := write(t, map[string]string{"a.yaml": podNamed("a"), "sub/s.yaml": podNamed("s")})
-			s := loaded(t, SourceOptions{Options: Options{Paths: []string{filepath.Join(dir, test.path)}}, Quiet: time.Millisecond, Check: time.Hour})
+			s := loaded(t, SourceOptions{Options: Options{Paths: []string{filepath.Join(dir, test.path)}},
+				Quiet: time.Millisecond, Check: time.Hour})
 			running(t, s)
 			for state := s.published(t, func() { test.edit(t, dir) }); state.Snapshot.Counts().Pods != test.pods; {
 				state = s.published(t, func() {}) // part of the edit came first
@@ -65,15 +74,17 @@ func renamesOver(t *testing.T, dir string) {
 	must(t, os.Rename(filepath.Join(dir, ".a.yaml.tmp"), filepath.Join(dir, "a.yaml")))
 }
 
-// TestWatchSeesADanglingLink, at once and not at the next comparison of everything; and again when it has gone.
+// TestWatchSeesADanglingLink proves that a dangling link is seen when it comes and goes, not only at the next
+// comparison.
 func TestWatchSeesADanglingLink(t *testing.T) {
 	dir := write(t, map[string]string{"a.yaml": podNamed("a")})
-	heard := make(heardBy, 10)
-	s := loaded(t, SourceOptions{Options: Options{Paths: []string{dir}}, Quiet: time.Millisecond, Check: time.Hour, Logger: slog.New(slog.NewTextHandler(heard, nil))})
+	logged := make(loggedTo, 10)
+	s := loaded(t, SourceOptions{Options: Options{Paths: []string{dir}}, Quiet: time.Millisecond,
+		Check: time.Hour, Logger: slog.New(slog.NewTextHandler(logged, nil))})
 	running(t, s)
 	link := filepath.Join(dir, "b.yaml")
 	must(t, os.Symlink("gone", link))
-	heard.await(t, "can not be read: no such file or directory; make it readable, or remove it")
+	logged.await(t, "cannot be read: no such file or directory; make it readable, or remove it")
 	if status := s.Status(); len(status.Problems) != 1 || status.Problems[0].File != link || pods(t, s) != 1 {
 		t.Errorf("status %+v", status)
 	}
@@ -83,15 +94,15 @@ func TestWatchSeesADanglingLink(t *testing.T) {
 	}
 }
 
-// heardBy passes on what is logged.
-type heardBy chan string
+// loggedTo passes on what is logged.
+type loggedTo chan string
 
-func (h heardBy) Write(p []byte) (int, error) {
+func (h loggedTo) Write(p []byte) (int, error) {
 	h <- string(p)
 	return len(p), nil
 }
 
-func (h heardBy) await(t *testing.T, text string) {
+func (h loggedTo) await(t *testing.T, text string) {
 	t.Helper()
 	deadline := time.After(limit)
 	for {
@@ -111,11 +122,13 @@ func TestWatchOfAConfigMap(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			mount(t, dir, "..1", map[string]string{"a.yaml": podNamed("a")})
-			s := loaded(t, SourceOptions{Options: Options{Paths: []string{filepath.Join(dir, below)}}, Quiet: time.Millisecond, Check: time.Hour})
+			s := loaded(t, SourceOptions{Options: Options{Paths: []string{filepath.Join(dir, below)}},
+				Quiet: time.Millisecond, Check: time.Hour})
 			running(t, s)
 			for i, version := range []string{"..2", "..3"} { // the second swap finds the watches of the first
 				state := s.published(t, func() {
-					mount(t, dir, version, map[string]string{"a.yaml": docs(podNamed("a"), podNamed("b"), podNamed("c"))[:len(podNamed("a"))*(i+2)+i*5+5]})
+					mount(t, dir, version, map[string]string{"a.yaml": docs(podNamed("a"), podNamed("b"),
+						podNamed("c"))[:len(podNamed("a"))*(i+2)+i*5+5]})
 				})
 				if got := state.Snapshot.Counts().Pods; got != i+2 {
 					t.Errorf("swap %d: %d Pods", i, got)
@@ -125,11 +138,13 @@ func TestWatchOfAConfigMap(t *testing.T) {
 	}
 }
 
-// TestComparison: where the system tells nothing, the files are compared; and where it tells much, they are read once.
+// TestComparison proves that files are compared if the system sends no events, and that they are read once
+// after many events.
 func TestComparison(t *testing.T) {
 	dir := write(t, map[string]string{"a.yaml": podNamed("a")})
 	synctest.Test(t, func(t *testing.T) {
-		s := loaded(t, SourceOptions{Options: Options{Paths: []string{dir}}, Quiet: time.Second, Check: time.Minute})
+		s := loaded(t, SourceOptions{Options: Options{Paths: []string{dir}}, Quiet: time.Second,
+			Check: time.Minute})
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
 		events, errs := make(chan fsnotify.Event), make(chan error)
@@ -156,7 +171,7 @@ func TestComparison(t *testing.T) {
 		}
 
 		put(t, filepath.Join(dir, "c.yaml"), podNamed("c"))
-		for range 9 { // 9 events, each within the rest after the one before
+		for range 9 { // 9 events, each within the quiet time after the one before
 			events <- fsnotify.Event{Name: filepath.Join(dir, "c.yaml"), Op: fsnotify.Write}
 			<-time.After(900 * time.Millisecond)
 		}
@@ -170,7 +185,7 @@ func TestComparison(t *testing.T) {
 		}
 
 		put(t, filepath.Join(dir, "d.yaml"), podNamed("d"))
-		for range 12 { // never at rest
+		for range 12 { // never quiet
 			events <- fsnotify.Event{Name: filepath.Join(dir, "d.yaml"), Op: fsnotify.Write}
 			<-time.After(900 * time.Millisecond)
 		}
@@ -196,12 +211,14 @@ func TestComparison(t *testing.T) {
 	})
 }
 
-// TestWatchOfSeveralPaths: an edit below any of them is seen, and what can be read only once stays.
+// TestWatchOfSeveralPaths proves that an edit under any path is seen, and that content that can be read only
+// once stays.
 func TestWatchOfSeveralPaths(t *testing.T) {
 	dir := write(t, map[string]string{"one/a.yaml": podNamed("a"), "two/b.yaml": podNamed("b")})
 	s := loaded(t, SourceOptions{
 		Options: Options{
-			Paths: []string{filepath.Join(dir, "one"), "-", filepath.Join(dir, "two", "b.yaml")}, Stdin: strings.NewReader(podNamed("in")),
+			Paths: []string{filepath.Join(dir, "one"), "-", filepath.Join(dir, "two", "b.yaml")},
+			Stdin: strings.NewReader(podNamed("in")),
 		},
 		Quiet: time.Millisecond, Check: time.Hour,
 	})
@@ -211,7 +228,7 @@ func TestWatchOfSeveralPaths(t *testing.T) {
 		if file == "two/b.yaml" {
 			text = docs(podNamed("b"), podNamed("e"))
 		}
-		state := s.published(t, func() { // moved in whole: half a file may be read as well
+		state := s.published(t, func() { // moved in whole: otherwise half a file might be read
 			put(t, filepath.Join(dir, "new"), text)
 			if err := os.Rename(filepath.Join(dir, "new"), filepath.Join(dir, file)); err != nil {
 				t.Error(err)
@@ -221,7 +238,8 @@ func TestWatchOfSeveralPaths(t *testing.T) {
 			t.Errorf("%s: %d Pods, want %d", file, got, 4+i)
 		}
 	}
-	if got := s.Status().Source; got != "manifests "+filepath.Join(dir, "one")+", -, "+filepath.Join(dir, "two", "b.yaml") {
+	if got := s.Status().Source; got !=
+		"manifests "+filepath.Join(dir, "one")+", -, "+filepath.Join(dir, "two", "b.yaml") {
 		t.Errorf("source is %q", got)
 	}
 }

@@ -14,30 +14,31 @@ import (
 	"github.com/netpold/netpold/mirror/convert"
 )
 
-// maxReplicas is how many Pods a workload may stand for.
+// maxReplicas limits the Pods that a workload stands for.
 const maxReplicas = 10_000
 
-// maxTemplatePods is how many Pods all workloads of the files may stand for: a few lines could ask for all memory.
+// maxTemplatePods limits the Pods that all workloads stand for: a few lines could otherwise use up all
+// memory.
 const maxTemplatePods = 200_000
 
-// pod is a Pod with what Services want to know of it.
+// A pod is a Pod with what Services need.
 type pod struct {
 	*engine.Pod
 	// owner is its controller.
 	owner identity
-	// ready and terminating are as its status tells; a Pod of a template is ready.
+	// ready and terminating come from its status. A Pod of a template is ready.
 	ready, terminating bool
 }
 
-// workload is an object that stands for its Pods.
+// A workload is an object that stands for its Pods.
 type workload struct {
-	place
+	location
 	owner identity
 	convert.Template
 }
 
-// pod takes a Pod.
-func (r *reading) pod(p *corev1.Pod, object *engine.Pod) {
+// addPod adds a Pod.
+func (r *fileReader) addPod(p *corev1.Pod, object *engine.Pod) {
 	r.pods = append(r.pods, &pod{
 		Pod:         object,
 		owner:       controllerOf(p.Namespace, p),
@@ -46,7 +47,7 @@ func (r *reading) pod(p *corev1.Pod, object *engine.Pod) {
 	})
 }
 
-// isReady reports whether a Pod takes traffic: by its condition or, if the status has none, by its phase.
+// isReady reports whether a Pod is ready, by its condition or, if the status has none, by its phase.
 func isReady(s *corev1.PodStatus) bool {
 	if len(s.Conditions) == 0 {
 		return s.Phase == "" || s.Phase == corev1.PodRunning
@@ -66,16 +67,18 @@ func controllerOf(namespace string, o metav1.Object) identity {
 	return identity{}
 }
 
-// template takes a workload.
-func (r *reading) template(at place, object metav1.Object, t convert.Template) {
+// addTemplate adds a workload.
+func (r *fileReader) addTemplate(at location, object metav1.Object, t convert.Template) {
 	if t.Start < 0 {
-		r.problem(at, "spec.ordinals.start", fmt.Sprintf("Invalid value: %d: must be greater than or equal to 0", t.Start))
+		r.problem(at, "spec.ordinals.start",
+			fmt.Sprintf("Invalid value: %d: must be greater than or equal to 0", t.Start))
 	}
-	r.workloads = append(r.workloads, &workload{place: at, owner: controllerOf(at.namespace, object), Template: t})
+	r.workloads = append(r.workloads,
+		&workload{location: at, owner: controllerOf(at.namespace, object), Template: t})
 }
 
 // expand adds the Pods of the workloads that have none in the files (S27).
-func (r *reading) expand() {
+func (r *fileReader) expand() {
 	byIdentity := make(map[identity]*workload, len(r.workloads))
 	for _, w := range r.workloads {
 		byIdentity[w.identity()] = w
@@ -83,7 +86,7 @@ func (r *reading) expand() {
 	populated, names := map[identity]bool{}, map[identity]bool{}
 	ownerless := map[string][]*pod{} // by namespace
 	for _, p := range r.pods {
-		p.Workloads = known(p, byIdentity)
+		p.Workloads = workloadsOf(p, byIdentity)
 		names[identity{"Pod", p.Namespace, p.Name}] = true
 		if p.owner == (identity{}) && !p.Finished {
 			ownerless[p.Namespace] = append(ownerless[p.Namespace], p)
@@ -92,7 +95,7 @@ func (r *reading) expand() {
 			populated[identity{w.Kind, p.Namespace, w.Name}] = true
 		}
 	}
-	// The names of a StatefulSet's Pods are given, others take what is left.
+	// StatefulSets come first, because the names of their Pods are fixed. Others use names that are left.
 	slices.SortStableFunc(r.workloads, func(a, b *workload) int {
 		return cmp.Or(boolCompare(b.FixedNames, a.FixedNames),
 			cmp.Compare(a.kind, b.kind), cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.name, b.name))
@@ -107,37 +110,40 @@ func (r *reading) expand() {
 		case owned:
 			r.fromTemplate(w)
 		default:
-			r.withoutOwner(w, ownerless[w.namespace])
+			r.warnWithoutOwner(w, ownerless[w.namespace])
 			r.populate(w, names)
 		}
 	}
 }
 
-// withoutOwner warns of a Pod that looks like one of a workload and names no owner, as tools that clean dumps leave it: Pods of
-// the template come beside it.
-func (r *reading) withoutOwner(w *workload, ownerless []*pod) {
+// warnWithoutOwner warns of a Pod that looks like one of a workload but names no owner. Tools that clean
+// dumps remove owners. Then Pods of the template are added beside it.
+func (r *fileReader) warnWithoutOwner(w *workload, ownerless []*pod) {
 	if len(w.Labels()) == 0 {
 		return
 	}
 	for _, p := range ownerless {
 		if selects(w.Labels(), p.Labels) {
-			r.warn(w.place, "", fmt.Sprintf("none of its Pods is known, so that its template stands for %d beside Pod %q, which has "+
-				"its labels and no owner: if that Pod is its own, keep metadata.ownerReferences in the dump", w.Replicas, p.Namespace+"/"+p.Name))
+			r.warn(w.location, "", fmt.Sprintf(
+				"none of its Pods is known, so that its template stands for %d beside Pod %q, which has "+
+					"its labels and no owner: if that Pod is its own, keep metadata.ownerReferences in the dump", w.Replicas,
+				p.Namespace+"/"+p.Name))
 			return
 		}
 	}
 }
 
-// standIn makes a workload that stands for no Pods known (S27): by a Pod that has finished, which nothing sees.
-func (r *reading) standIn(w *workload) {
+// standIn makes a workload without Pods known (S27). It adds a finished Pod, which no rule matches.
+func (r *fileReader) standIn(w *workload) {
 	if p, ok := r.fromTemplate(w); ok {
 		r.pods = append(r.pods, &pod{Pod: &engine.Pod{
-			Namespace: p.Namespace, Name: w.name + standInMark + w.kind, Finished: true, Placeholder: true, Workloads: p.Workloads,
+			Namespace: p.Namespace, Name: w.name + standInMark + w.kind, Finished: true, Placeholder: true,
+			Workloads: p.Workloads,
 		}})
 	}
 }
 
-// standInMark keeps the names of stand-ins apart from every name in a cluster.
+// standInMark is part of the names of stand-ins. No name in a cluster has it.
 const standInMark = ":"
 
 func isStandIn(p *engine.Pod) bool { return strings.Contains(p.Name, standInMark) }
@@ -152,8 +158,9 @@ func boolCompare(a, b bool) int {
 	return -1
 }
 
-// known are the workloads of a Pod: where its controller is in the files, that one's owner is told and not guessed.
-func known(p *pod, byIdentity map[identity]*workload) []engine.Workload {
+// workloadsOf returns the workloads of a Pod. If its controller is in the files, its owner is read, not
+// derived from names.
+func workloadsOf(p *pod, byIdentity map[identity]*workload) []engine.Workload {
 	controller, ok := byIdentity[p.owner]
 	if !ok {
 		return p.Workloads
@@ -161,7 +168,7 @@ func known(p *pod, byIdentity map[identity]*workload) []engine.Workload {
 	return controller.asOwner()
 }
 
-// asOwner are the workloads of its Pods.
+// asOwner returns the workloads of its Pods.
 func (w *workload) asOwner() []engine.Workload {
 	workloads := []engine.Workload{{Kind: w.kind, Name: w.name}}
 	if w.owner.kind == "Deployment" || w.owner.kind == "CronJob" {
@@ -170,22 +177,26 @@ func (w *workload) asOwner() []engine.Workload {
 	return workloads
 }
 
-// fromTemplate returns a Pod as the template describes it, and reports whether nothing is wrong with it.
-func (r *reading) fromTemplate(w *workload) (*engine.Pod, bool) {
+// fromTemplate returns a Pod as the template describes it. It reports whether the Pod has no problem.
+func (r *fileReader) fromTemplate(w *workload) (*engine.Pod, bool) {
 	p, problems := w.Pod(w.namespace)
 	p.Workloads = w.asOwner()
-	return p, r.found(w.place, w.PodField+".", problems)
+	return p, r.accept(w.location, w.PodField+".", problems)
 }
 
 // populate adds the Pods of one workload.
-func (r *reading) populate(w *workload, names map[identity]bool) {
+func (r *fileReader) populate(w *workload, names map[identity]bool) {
 	template, ok := r.fromTemplate(w)
 	if w.Replicas < 0 || w.Replicas > maxReplicas {
-		r.problem(w.place, w.ReplicasField, fmt.Sprintf("Invalid value: %d: must be between 0 and %d, as each stands for a Pod", w.Replicas, maxReplicas))
+		r.problem(w.location, w.ReplicasField,
+			fmt.Sprintf("Invalid value: %d: must be between 0 and %d, as each stands for a Pod", w.Replicas,
+				maxReplicas))
 		return
 	}
 	if w.Replicas > maxTemplatePods-r.templatePods {
-		r.problem(w.place, w.ReplicasField, fmt.Sprintf("Invalid value: %d: all workloads together stand for more than %d Pods", w.Replicas, maxTemplatePods))
+		r.problem(w.location, w.ReplicasField,
+			fmt.Sprintf("Invalid value: %d: all workloads together stand for more than %d Pods", w.Replicas,
+				maxTemplatePods))
 		return
 	}
 	r.templatePods += w.Replicas
@@ -200,7 +211,8 @@ func (r *reading) populate(w *workload, names map[identity]bool) {
 		name := identity{"Pod", w.namespace, w.name + "-" + strconv.Itoa(next)}
 		for names[name] {
 			if w.FixedNames {
-				r.problem(w.place, w.ReplicasField, fmt.Sprintf("its Pod %q is in the files too, and is not its own; remove one of them", name.name))
+				r.problem(w.location, w.ReplicasField,
+					fmt.Sprintf("its Pod %q is in the files too, and is not its own; remove one of them", name.name))
 				return
 			}
 			next++

@@ -7,8 +7,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// written returns the scalar at a path of a document of YAML as it was written; "" if there is none. YAML reads 00000, yes
-// and 1.10 as 0, true and 1.1.
+// written returns the scalar at a path of a YAML document as written; "" if there is none. YAML reads 00000,
+// yes and 1.10 as 0, true and 1.1.
 func written(text []byte, path string) string {
 	var document yaml.Node
 	if len(text) == 0 || yaml.Unmarshal(text, &document) != nil || len(document.Content) != 1 {
