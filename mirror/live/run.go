@@ -3,6 +3,8 @@ package live
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -53,11 +55,21 @@ func (s *Source) apply(ctx context.Context) {
 			s.publish(b)
 			if first {
 				close(s.ready)
-				s.log.Info("cluster mirrored", "cluster", s.name, "took", time.Since(start),
+				s.log.Info("cluster mirrored", "cluster", s.name, "objects", s.objectsText(), "took", time.Since(start),
 					"revision", s.present.Load().Snapshot.Revision())
 			}
 		}
 	}
+}
+
+// objectsText counts the objects of each resource: "12 pods, 3 namespaces".
+func (s *Source) objectsText() string {
+	texts := make([]string, len(s.resources))
+	for i, r := range s.resources {
+		n, _ := s.feed.counts(r.index)
+		texts[i] = fmt.Sprintf("%d %s", n, r.Resource)
+	}
+	return strings.Join(texts, ", ")
 }
 
 // publish makes a batch part of the present state. Without changes the snapshot stays and only reaches

@@ -1,7 +1,9 @@
 package live
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"k8s.io/client-go/tools/cache"
@@ -105,8 +107,12 @@ func (s *store) Replace(list []any, version string) error {
 	}
 	s.known, u.objects = now, len(now)
 	s.feed.put(u, s.ended)
-	s.resource.source.log.Info("cluster listed", "resource", s.resource.Qualified(), "objects", len(now),
-		"changes", len(u.changes), "first", first, "took", time.Since(start))
+	level := slog.LevelInfo
+	if first { // "cluster mirrored" tells of all first lists at once
+		level = slog.LevelDebug
+	}
+	s.resource.source.log.Log(context.Background(), level, "cluster listed", "resource", s.resource.Qualified(),
+		"objects", len(now), "changes", len(u.changes), "first", first, "took", time.Since(start))
 	return nil
 }
 

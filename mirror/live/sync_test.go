@@ -132,6 +132,25 @@ func TestHowListsCome(t *testing.T) {
 	}
 }
 
+// TestStartIsOneLine proves that the first lists are told in one line, with what they hold, and later ones each.
+func TestStartIsOneLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, told := shop(), &logs{}
+		source := start(t, server, told.to)
+		settled(t, source)
+		status := source.Status()
+		want := fmt.Sprintf("%d pods, %d namespaces, ", status.Resources[0].Objects, status.Resources[1].Objects)
+		if told.count("level=INFO") != 1 || told.count("cluster mirrored") != 1 || told.count(want) != 1 {
+			t.Errorf("want one line with %q:\n%s", want, told.text.String())
+		}
+		server.compact("pods")
+		after(10 * time.Second)
+		if told.count("cluster listed") != 1 {
+			t.Errorf("a later list is not told:\n%s", told.text.String())
+		}
+	})
+}
+
 // TestHangIsForgotten proves that a single list by watch without an end does not disable them for ever: plain
 // lists take more memory.
 func TestHangIsForgotten(t *testing.T) {
