@@ -54,17 +54,33 @@ func (s *Snapshot) NamesIn(namespace string) iter.Seq[Named] {
 	}
 }
 
-// HasNamespace reports whether a namespace has an object or a Pod.
-func (s *Snapshot) HasNamespace(name string) bool {
-	_, ok := s.namespaces.Get(name)
-	return ok
-}
+// HasNamespace reports whether a namespace has an object of its own or anything in it.
+func (s *Snapshot) HasNamespace(name string) bool { return !s.isEmpty(name) }
 
-// Namespaces yields the namespaces that have an object or a Pod, in no order.
+// Namespaces yields the namespaces that have an object of their own or anything in them, each once and in no order.
 func (s *Snapshot) Namespaces() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for name := range s.namespaces.All() {
 			if !yield(name) {
+				return
+			}
+		}
+		others := map[string]struct{}{} // that are known by their Services and policies alone
+		isNew := func(name string) bool {
+			if _, known := s.namespaces.Get(name); known {
+				return false
+			}
+			before := len(others)
+			others[name] = struct{}{}
+			return len(others) > before
+		}
+		for key := range s.services.All() {
+			if isNew(key.namespace) && !yield(key.namespace) {
+				return
+			}
+		}
+		for key := range s.policies.All() {
+			if isNew(key.namespace) && !yield(key.namespace) {
 				return
 			}
 		}

@@ -35,6 +35,8 @@ type aside struct {
 	nodePorts persist.Map[protocolPort, []nameKey]
 	// secondary are the addresses of Pods in other networks.
 	secondary persist.Map[netip.Addr, []nameKey]
+	// former are the addresses that finished Pods had (S6).
+	former persist.Map[netip.Addr, []nameKey]
 	// ranges are the Nodes' ranges of Pod addresses, with the Nodes' names; bits counts the lengths of their
 	// prefixes.
 	ranges persist.Map[netip.Prefix, []nameKey]
@@ -51,6 +53,7 @@ type podAside struct {
 	node        string
 	hostPorts   []HostPort
 	secondary   []netip.Addr
+	former      []netip.Addr
 	placeholder bool
 }
 
@@ -60,6 +63,7 @@ func newAside() aside {
 		hostPorts: persist.NewMap[hostPortKey, []nameKey](persist.HashOf[hostPortKey]()),
 		nodePorts: persist.NewMap[protocolPort, []nameKey](persist.HashOf[protocolPort]()),
 		secondary: persist.NewMap[netip.Addr, []nameKey](persist.HashOf[netip.Addr]()),
+		former:    persist.NewMap[netip.Addr, []nameKey](persist.HashOf[netip.Addr]()),
 		ranges:    persist.NewMap[netip.Prefix, []nameKey](persist.HashOf[netip.Prefix]()),
 		bits:      persist.NewMap[int, int](persist.HashOf[int]()),
 	}
@@ -67,10 +71,14 @@ func newAside() aside {
 
 // newPodAside returns nil for a Pod without any of it. Host-network Pods have their ports as the Node itself.
 func newPodAside(o *Pod) *podAside {
-	if len(o.HostPorts)+len(o.SecondaryIPs) == 0 && !o.Placeholder {
+	left := o.Finished && !o.HostNetwork && len(o.IPs) > 0
+	if len(o.HostPorts)+len(o.SecondaryIPs) == 0 && !o.Placeholder && !left {
 		return nil
 	}
 	a := &podAside{node: o.Node, placeholder: o.Placeholder}
+	if left {
+		a.former = addresses(o.IPs)
+	}
 	if !o.Finished {
 		a.secondary = addresses(o.SecondaryIPs)
 	}
@@ -106,6 +114,9 @@ func (a *aside) eachOfPod(e *persist.Edit, name nameKey, p *podAside, change fun
 	}
 	for _, ip := range p.secondary {
 		file(&a.secondary, e, ip, name, change)
+	}
+	for _, ip := range p.former {
+		file(&a.former, e, ip, name, change)
 	}
 }
 

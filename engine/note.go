@@ -32,8 +32,9 @@ type NoteCode uint8
 
 // The kinds of notes.
 const (
-	// NoteOutside: no object has the address IP. When it is inside a Node's range of Pod addresses, Range and
-	// Node are set.
+	// NoteOutside: no object has the address IP. When a Pod had it that has finished (S6), Namespace and Name
+	// are the newest such Pod's. Otherwise, when it is inside a Node's range of Pod addresses, Range and Node
+	// are set.
 	NoteOutside NoteCode = iota
 	// NoteSecondary: no object has IP in the cluster's network; the Pod Namespace/Name has it in another
 	// network.
@@ -57,7 +58,8 @@ const (
 	NoteNamespaceUnknown
 	// NoteAmbient: both Pods are in an Istio ambient mesh, which connects to Port of the destination.
 	NoteAmbient
-	// NoteReverseAllowed: denied, while the destination may open the same connection to the source.
+	// NoteReverseAllowed: denied, while a rule with peers and ports lets the destination open the same connection
+	// to the source.
 	NoteReverseAllowed
 )
 
@@ -87,12 +89,8 @@ func (s *state) notes(q *Query, p *pair) []Note {
 	if s.inAmbientMesh(&p.src) && s.inAmbientMesh(&p.dst) && p.protocol == TCP && p.port != ambientPort {
 		list = append(list, Note{Code: NoteAmbient, Dst: true, Port: ambientPort})
 	}
-	if p.denied() && (p.src.pod == nil || p.src.pod != p.dst.pod) {
-		var reverse Decision
-		decidePair(&p.dst, &p.src, p.protocol, p.port, s.options, &reverse)
-		if reverse.Allowed {
-			list = append(list, Note{Code: NoteReverseAllowed})
-		}
+	if s.meansReverse(p) {
+		list = append(list, Note{Code: NoteReverseAllowed})
 	}
 	slices.SortStableFunc(list, func(a, b Note) int { return int(a.Code) - int(b.Code) })
 	return list
@@ -127,8 +125,24 @@ func (s *state) noteOfOutside(ip netip.Addr) (Note, bool) {
 		return Note{Code: NoteSecondary, IP: ip, Namespace: pods[0].namespace, Name: pods[0].name}, true
 	}
 	n := Note{Code: NoteOutside, IP: ip}
+	if left := s.formerOwner(ip); left != nil {
+		n.Namespace, n.Name = left.namespace, left.name
+		return n, true
+	}
 	n.Range, n.Node, _ = s.aside.rangeOf(ip)
 	return n, true
+}
+
+// formerOwner returns the newest of the finished Pods that had an address (S6); nil for none.
+func (s *state) formerOwner(ip netip.Addr) *pod {
+	names, _ := s.aside.former.Get(ip)
+	var newest *pod
+	for _, name := range names {
+		if p := s.pod(name.namespace, name.name); p != nil && (newest == nil || p.newer(newest)) {
+			newest = p
+		}
+	}
+	return newest
 }
 
 // isEmpty reports whether a namespace has neither an object of its own nor any in it.
@@ -149,21 +163,22 @@ func (s *state) isEmpty(namespace string) bool {
 	return true
 }
 
-// noteOfNodePort returns what is behind the port of a Node that was asked by its address.
+// noteOfNodePort returns what is behind the port of a Node that was asked by its address, or as a host-network
+// Pod.
 func (s *state) noteOfNodePort(q *Query, p *pair) (Note, bool) {
-	if q.Dst.kind != endpointIP || !p.dst.isNode || p.service != nil {
+	if !p.dst.isNode || p.service != nil {
 		return Note{}, false
 	}
-	at := portOf(q.Protocol, q.Port)
+	at, ip := portOf(q.Protocol, q.Port), p.dst.addressIn(p.family)
 	if o, port := s.nodePort(at); o != nil {
-		n := Note{Code: NoteNodePort, Dst: true, IP: q.Dst.ip, Namespace: o.Namespace, Name: o.Name, Port: port}
+		n := Note{Code: NoteNodePort, Dst: true, IP: ip, Namespace: o.Namespace, Name: o.Name, Port: port}
 		return n, true
 	}
 	if p.dst.node == (unique.Handle[string]{}) {
 		return Note{}, false
 	}
-	if name, port, ok := s.aside.hostPort(p.dst.node.Value(), q.Dst.ip, at); ok {
-		n := Note{Code: NoteHostPort, Dst: true, IP: q.Dst.ip, Namespace: name.namespace, Name: name.name, Port: port}
+	if name, port, ok := s.aside.hostPort(p.dst.node.Value(), ip, at); ok {
+		n := Note{Code: NoteHostPort, Dst: true, IP: ip, Namespace: name.namespace, Name: name.name, Port: port}
 		return n, true
 	}
 	return Note{}, false

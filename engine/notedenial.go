@@ -4,6 +4,27 @@ import "slices"
 
 func (p *pair) denied() bool { return !p.decision.Allowed }
 
+// meansReverse reports whether a denied connection was probably meant the other way: some policy says in so many
+// words, by peers and ports, that the destination may open it to the source. That nothing forbids it says little:
+// it holds of most denials.
+func (s *state) meansReverse(p *pair) bool {
+	if !p.denied() || p.src.pod != nil && p.src.pod == p.dst.pod {
+		return false
+	}
+	var reverse Decision
+	decidePair(&p.dst, &p.src, p.protocol, p.port, s.options, &reverse)
+	explicit := func(side *Side, rules func(*Policy) []Rule) bool {
+		if side.Policy == nil {
+			return false
+		}
+		r := rules(side.Policy)[side.Rule]
+		return len(r.Peers) > 0 && len(r.Ports) > 0
+	}
+	return reverse.Allowed &&
+		(explicit(&reverse.Egress, func(o *Policy) []Rule { return o.Egress }) ||
+			explicit(&reverse.Ingress, func(o *Policy) []Rule { return o.Ingress }))
+}
+
 // notesOfDenial returns what each side that NetworkPolicies deny lacks for a rule to match: a port name, an address, or labels.
 func (s *state) notesOfDenial(q *Query, p *pair) []Note {
 	var list []Note

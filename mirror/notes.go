@@ -16,32 +16,24 @@ const maxNamed = 3
 // `netpold serve` and `netpold check` all show these notes. Notes reads every policy, so call it for a new
 // state or a person, not for every question.
 func Notes(status *Status, snapshot *engine.Snapshot) []notes.Note {
-	var all []notes.Note
-	add := func(code, message string) {
-		if message != "" {
-			all = append(all, notes.Note{Code: code, Message: message})
-		}
-	}
-	add(notes.PartialView, partialView(status))
-	add(notes.NoPolicies, noPolicies(status, snapshot))
-	add(notes.UnmodelledPolicies, unmodelled(status.Unmodelled))
-	add(notes.PolicySelectsNothing, policiesSelectingNothing(snapshot))
-	add(notes.NoNamespaces, noNamespaces(snapshot))
-	add(notes.FilesLeftOut, filesLeftOut(status.LeftOut))
-	return all
+	return inOrder(status, snapshot, NotesOf(snapshot), status.Unmodelled)
 }
 
-// NotesAbout returns the notes that concern a question about Pods of these namespaces, in the order of
-// [Notes]. It skips empty namespaces. Its cost does not depend on the number of policies.
-func NotesAbout(status *Status, snapshot *engine.Snapshot, namespaces ...string) []notes.Note {
-	var all []notes.Note
-	add := func(code, message string) {
-		if message != "" {
-			all = append(all, notes.Note{Code: code, Message: message})
-		}
-	}
-	add(notes.PartialView, partialView(status))
-	add(notes.NoPolicies, noPolicies(status, snapshot))
+// SnapshotNotes are the notes of a snapshot that only a look at all of its policies gives. The zero
+// SnapshotNotes has none.
+type SnapshotNotes struct{ idle, namespaces string }
+
+// NotesOf reads every policy of a snapshot. Call it once for each snapshot.
+func NotesOf(snapshot *engine.Snapshot) SnapshotNotes {
+	return SnapshotNotes{idle: policiesSelectingNothing(snapshot), namespaces: noNamespaces(snapshot)}
+}
+
+// NotesAbout returns the notes of the whole state for an answer about Pods of these namespaces, in the order of
+// [Notes]. Of the kinds that are not modelled it returns those that concern the namespaces. It skips empty
+// namespaces. known must be of the same snapshot.
+func NotesAbout(
+	status *Status, snapshot *engine.Snapshot, known SnapshotNotes, namespaces ...string,
+) []notes.Note {
 	var concerned []UnmodelledKind
 	for i := range status.Unmodelled {
 		kind := &status.Unmodelled[i]
@@ -49,7 +41,25 @@ func NotesAbout(status *Status, snapshot *engine.Snapshot, namespaces ...string)
 			concerned = append(concerned, *kind)
 		}
 	}
+	return inOrder(status, snapshot, known, concerned)
+}
+
+// inOrder returns the notes of a state. Of the kinds that are not modelled it tells those in concerned.
+func inOrder(
+	status *Status, snapshot *engine.Snapshot, known SnapshotNotes, concerned []UnmodelledKind,
+) []notes.Note {
+	var all []notes.Note
+	add := func(code, message string) {
+		if message != "" {
+			all = append(all, notes.Note{Code: code, Message: message})
+		}
+	}
+	add(notes.PartialView, partialView(status))
+	add(notes.NoPolicies, noPolicies(status, snapshot))
 	add(notes.UnmodelledPolicies, unmodelled(concerned))
+	add(notes.PolicySelectsNothing, known.idle)
+	add(notes.NoNamespaces, known.namespaces)
+	add(notes.FilesLeftOut, filesLeftOut(status.LeftOut))
 	return all
 }
 

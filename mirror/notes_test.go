@@ -122,14 +122,20 @@ func TestNotesAbout(t *testing.T) {
 		{"not counted", uncounted, []string{"web", ""}, true},
 	} {
 		status := mirror.Status{Unmodelled: []mirror.UnmodelledKind{c.kind}}
-		got := mirror.NotesAbout(&status, snapshotOf(shopPod(), policy("shop", "all"), policy("empty", "idle")),
-			c.namespaces...)
+		snapshot := snapshotOf(shopPod(), policy("shop", "all"), policy("empty", "idle"))
+		got := mirror.NotesAbout(&status, snapshot, mirror.SnapshotNotes{}, c.namespaces...)
 		if told := len(got) == 1 && got[0].Code == notes.UnmodelledPolicies; told != c.want || len(got) > 1 {
 			t.Errorf("%s: %q", c.name, got)
 		}
 	}
-	whole := mirror.NotesAbout(&mirror.Status{OnlyNamespace: "shop"}, snapshotOf(), "shop", "")
+	whole := mirror.NotesAbout(&mirror.Status{OnlyNamespace: "shop"}, snapshotOf(), mirror.SnapshotNotes{}, "shop", "")
 	if len(whole) != 2 || whole[0].Code != notes.PartialView || whole[1].Code != notes.NoPolicies {
 		t.Errorf("%q", whole)
+	}
+	// Whatever else holds of the state is told of every question, as GetStatus tells it.
+	idle := snapshotOf(shopPod(), policy("empty", "idle"))
+	status := mirror.Status{LeftOut: []mirror.LeftOutFiles{{Reason: "the name ends in .txt", Count: 1, Examples: []string{"a.txt"}}}}
+	if got, want := mirror.NotesAbout(&status, idle, mirror.NotesOf(idle), "shop", ""), mirror.Notes(&status, idle); !slices.Equal(got, want) || len(got) != 2 {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -43,7 +43,7 @@ func village() []engine.Object {
 	return []engine.Object{
 		in("shop", "frontend-5d9f-abcde", engine.Workload{Kind: "ReplicaSet", Name: "frontend-5d9f"}, engine.Workload{Kind: "Deployment", Name: "frontend"}),
 		in("shop", "redis-0", engine.Workload{Kind: "StatefulSet", Name: "redis"}),
-		&engine.Service{Namespace: "shop", Name: "cart"},
+		&engine.Service{Namespace: "shop", Name: "cart"}, &engine.Service{Namespace: "cw", Name: "prometheus"},
 		in("prod", "worker"), in("test", "worker"), in("other", "lonely"), placeholder, gone, unready,
 		service("manual", ""), service("empty", ""), slice("empty", "p"),
 		service("typo", "nobody"), service("gone", "gone"), badname, slice("badname", "x", engine.SliceEndpoint{Addr: addr("10.0.0.1"), Ready: true}),
@@ -74,6 +74,8 @@ func TestAdvice(t *testing.T) {
 		"a namespace that is near":      {pod("shpo", "redis-0"), nil, codes.NotFound, "there is nothing in namespace shpo; did you mean shop/redis-0?"},
 		"a namespace alone":             {pod("shpo", "zzz"), nil, codes.NotFound, "did you mean namespace shop?"},
 		"a namespace of nothing":        {pod("qqqqqq", "zzz"), nil, codes.NotFound, "there is nothing in namespace qqqqqq; check the namespace"},
+		"a namespace of Services alone": {pod("cw", "alertmanager"), nil, codes.NotFound, "namespace cw has no Pod that is known"},
+		"one that is near":              {nil, service("cww", "prometheus"), codes.NotFound, "there is nothing in namespace cww; did you mean svc/cw/prometheus?"},
 		"in other namespaces":           {pod("other", "worker"), nil, codes.NotFound, "did you mean prod/worker or test/worker?"},
 		"a kind that a namespace lacks": {workload("other", "Job", "zzz"), nil, codes.NotFound, "namespace other has no Job that is known; workloads are known by their Pods, so that one that is scaled to 0 is not"},
 		"a workload like nothing":       {workload("shop", "Deployment", "zzz"), nil, codes.NotFound, "one that is scaled to 0 is not"},

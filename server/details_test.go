@@ -59,6 +59,21 @@ func town() []engine.Object {
 				{Peers: []engine.Peer{{Namespaces: &engine.Selector{}}}, Ports: []engine.Port{{Name: "http"}}},
 			},
 		},
+		in("rv", "a", func(p *engine.Pod) { p.IPs = []netip.Addr{addr("10.42.3.1")} }),
+		in("rv", "b", func(p *engine.Pod) { p.IPs = []netip.Addr{addr("10.42.3.2")} }),
+		deny("rv"),
+		&engine.Policy{
+			Namespace: "rv", Name: "meant-for-b", IsolatesIngress: true, Subject: engine.Selector{{Key: "app", Operator: engine.In, Values: []string{"a"}}},
+			Ingress: []engine.Rule{{
+				Peers: []engine.Peer{{Pods: &engine.Selector{{Key: "app", Operator: engine.In, Values: []string{"b"}}}}},
+				Ports: []engine.Port{{First: 80, Last: 80}},
+			}},
+		},
+		in("jobs", "old", func(p *engine.Pod) { p.Finished, p.Created, p.IPs = true, 1, []netip.Addr{addr("10.42.1.99")} }),
+		in("jobs", "done", func(p *engine.Pod) {
+			p.Finished, p.Created, p.IPs = true, 2, []netip.Addr{addr("10.42.1.99"), addr("10.42.2.1")}
+		}),
+		in("jobs", "host", func(p *engine.Pod) { p.Finished, p.HostNetwork, p.IPs = true, true, []netip.Addr{addr("192.168.7.9")} }),
 		&engine.Namespace{Name: "ti"},
 		in("ti", "new", func(*engine.Pod) {}),
 		&engine.Namespace{Name: "mesh", Labels: map[string]string{"istio.io/dataplane-mode": "ambient"}},
@@ -118,12 +133,13 @@ func TestNotesOfQuestions(t *testing.T) {
 			pod("ops", "op"), pod("dw", "p"), 80, "NAMESPACE_UNKNOWN", []string{"the Namespace ops was not read", "policy dw/deny asks for its labels team"},
 		},
 		"two Pods of an ambient mesh": {pod("mesh", "a"), pod("mesh", "b"), 80, "AMBIENT_MESH", []string{"port 15008"}},
-		"the other way": {
-			pod("mesh", "a"), pod("np", "w"), 80, "REVERSE_ALLOWED", []string{"np/w may open 80/TCP to mesh/a"},
+		"a node port of a host-network Pod": {
+			pod("np", "w"), pod("edge", "proxy"), 30644, "NODE_PORT", []string{"leads to Service np/w", "ask svc/np/w on port 80"},
 		},
-		"the other way behind a Service": {
-			ip("203.0.113.7"), netpold.Service("np", "w"), 80, "REVERSE_ALLOWED", []string{"np/w may open 8080/TCP to 203.0.113.7"},
+		"the address of a finished Pod": {
+			pod("mesh", "a"), ip("10.42.1.99"), 80, "OUTSIDE_CLUSTER", []string{"Pod jobs/done had the address 10.42.1.99 and has finished (S6)"},
 		},
+		"the other way": {pod("rv", "a"), pod("rv", "b"), 80, "REVERSE_ALLOWED", []string{"rv/b may open 80/TCP to rv/a"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -157,7 +173,9 @@ func TestNotesAreNotTold(t *testing.T) {
 		port     uint32
 		want     []string
 	}{
-		"a Service's address":              {pod("ti", "new"), ip("10.96.0.1"), 80, []string{"REVERSE_ALLOWED"}},
+		"a Service's address":              {pod("ti", "new"), ip("10.96.0.1"), 80, nil},
+		"nothing forbids the other way":    {pod("mesh", "a"), pod("np", "w"), 80, nil},
+		"an address that is reused":        {pod("mesh", "a"), ip("10.42.2.1"), 80, nil},
 		"another port of a Node":           {pod("ti", "new"), ip("192.168.7.1"), 30645, nil},
 		"a host port of another Node":      {pod("ti", "new"), ip("192.168.7.2"), 8088, []string{"HOST_NETWORK"}},
 		"a Pod that left the mesh":         {pod("mesh", "a"), pod("mesh", "out"), 80, nil},

@@ -123,7 +123,7 @@ func TestNotesOfTheState(t *testing.T) {
 			}
 			continue
 		}
-		if all := codes(answer.GetNotes()); all != "PARTIAL_VIEW UNMODELLED_POLICIES" {
+		if all := codes(answer.GetNotes()); all != "PARTIAL_VIEW UNMODELLED_POLICIES POLICY_SELECTS_NOTHING" {
 			t.Errorf("of a question: %s", all)
 		}
 		for _, note := range answer.GetNotes() {

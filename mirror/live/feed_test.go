@@ -180,17 +180,19 @@ func TestProofs(t *testing.T) {
 	}
 }
 
-// TestFinishedPodsAreSmall proves that only the identity of a finished Pod is kept.
+// TestFinishedPodsAreSmall proves that of a finished Pod only what it is recognised by is kept.
 func TestFinishedPodsAreSmall(t *testing.T) {
 	p := podAt("a", 11, "x")
-	p.Status.Phase, p.Status.PodIP, p.Spec.NodeName = corev1.PodSucceeded, "10.0.0.1", "n"
+	p.Labels = map[string]string{"app": "a"}
+	p.Status.Phase, p.Status.PodIP, p.Status.HostIP = corev1.PodSucceeded, "10.0.0.1", "192.0.2.1"
+	p.Spec.NodeName = "n"
 	c := trimmer{kind: &convert.Kinds()[0]}
 	i, err := c.trim(p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o := i.object.(*engine.Pod); !o.Finished || o.Name != "a" || o.Labels != nil || o.IPs != nil ||
-		o.Node != "" {
+	if o := i.object.(*engine.Pod); !o.Finished || o.Name != "a" || o.Labels["app"] != "a" || len(o.IPs) != 1 ||
+		o.HostIPs != nil || o.Node != "" {
 		t.Errorf("%+v", o)
 	}
 }

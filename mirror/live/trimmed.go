@@ -58,14 +58,20 @@ func (c *trimmer) trim(o any) (*trimmed, error) {
 	}, nil
 }
 
-// withoutFinished returns p, but of a finished Pod only its name and workloads: it has nothing else any more
-// (S6).
+// withoutFinished returns p, but of a finished Pod only what it is recognised by (S6): errors and notes name it
+// by its labels and its former addresses.
 func withoutFinished(p *engine.Pod) *engine.Pod {
 	if !p.Finished {
 		return p
 	}
-	return &engine.Pod{Namespace: p.Namespace, Name: p.Name, UID: p.UID, Created: p.Created, Finished: true,
-		Workloads: p.Workloads}
+	left := &engine.Pod{
+		Namespace: p.Namespace, Name: p.Name, UID: p.UID, Created: p.Created, Finished: true,
+		Labels: p.Labels, Workloads: p.Workloads,
+	}
+	if !p.HostNetwork {
+		left.IPs = p.IPs
+	}
+	return left
 }
 
 // GetObjectKind implements [runtime.Object].

@@ -2,6 +2,7 @@ package decisions
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/mirror"
@@ -42,6 +43,26 @@ func (d *detailer) fill(ctx context.Context, r *netpoldv1.AllowedResponse, query
 		status := d.service.status()
 		d.status = &status
 	}
-	ofState := mirror.NotesAbout(d.status, d.state.Snapshot, details.Src.Namespace, details.Dst.Namespace)
+	known := d.service.known.of(d.state.Snapshot)
+	ofState := mirror.NotesAbout(d.status, d.state.Snapshot, known, details.Src.Namespace, details.Dst.Namespace)
 	wire.FillDetails(r, &details, ofState)
+}
+
+// knownNotes remembers the notes of the last snapshot that details were asked of. It is safe for concurrent use.
+type knownNotes struct {
+	last atomic.Pointer[notesOfRevision]
+}
+
+type notesOfRevision struct {
+	revision uint64
+	notes    mirror.SnapshotNotes
+}
+
+func (k *knownNotes) of(snapshot *engine.Snapshot) mirror.SnapshotNotes {
+	if last := k.last.Load(); last != nil && last.revision == snapshot.Revision() {
+		return last.notes
+	}
+	fresh := &notesOfRevision{snapshot.Revision(), mirror.NotesOf(snapshot)}
+	k.last.Store(fresh)
+	return fresh.notes
 }

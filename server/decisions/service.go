@@ -59,6 +59,7 @@ type Service struct {
 	maxBatch int
 	maxWait  time.Duration
 	metrics  *metrics.Metrics
+	known    knownNotes
 }
 
 // New returns a service that answers from the states of source.

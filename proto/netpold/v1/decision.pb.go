@@ -1164,16 +1164,17 @@ type Note struct {
 	//   - PARTIAL_VIEW: the state is that of one namespace only.
 	//
 	// Of one question:
-	//   - OUTSIDE_CLUSTER: an address that no object has.
+	//   - OUTSIDE_CLUSTER: an address that no object has; the message names a finished Pod that had it (S6).
 	//   - EMPTY_NAMESPACE: a LabelledPod in a namespace without objects.
 	//   - HOST_NETWORK: an end in its Node's network, which no policy can select (S4).
 	//   - PORT_NAME_MISSING: a policy that decides names a port that the LabelledPod lacks.
 	//   - NO_ADDRESS: denied, while an end has no address yet that ipBlocks of the policies might match (S8).
 	//   - NAMESPACE_UNKNOWN: denied by policies that ask for labels of an end's Namespace, which was not read (S18).
 	//   - AMBIENT_MESH: both Pods are in an Istio ambient mesh, which connects to another port.
-	//   - REVERSE_ALLOWED: denied, while dst may open the same connection to src.
-	//   - NODE_PORT: asked by a Node's address; the port is a Service's node port, and the message has the question to ask.
-	//   - HOST_PORT: asked by a Node's address; the port is a Pod's host port, and the message has the question to ask.
+	//   - REVERSE_ALLOWED: denied, while a rule with peers and ports lets dst open the same connection to src.
+	//   - NODE_PORT: asked by a Node's address, or as a host-network Pod; the port is a Service's node port, and the message has
+	//     the question to ask.
+	//   - HOST_PORT: the same of a Pod's host port.
 	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
 	// For people, in English: one sentence or two, with names, counts and what to do. Its wording may change.
 	Message       string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`

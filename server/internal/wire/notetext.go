@@ -62,6 +62,9 @@ func outsideText(n *engine.Note) string {
 	case n.Code == engine.NoteSecondary:
 		return fmt.Sprintf("%s is the address of Pod %s in a second network, which NetworkPolicy says nothing of: "+
 			"ask %s for the cluster's network", n.IP, objectName(n), objectName(n))
+	case n.Name != "":
+		return fmt.Sprintf("Pod %s had the address %s and has finished (S6): no Pod has it now, so that %s",
+			objectName(n), n.IP, onlyBlocks)
 	case n.Range.IsValid():
 		return fmt.Sprintf("%s is in the range of Pods %s of Node %s, and no Pod has it: "+
 			"bridges and tunnels of network plugins have such addresses, from which the Node itself may connect; "+
