@@ -1,8 +1,10 @@
 package assertion
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -42,12 +44,20 @@ func Parse(text []byte) ([]Assertion, []*Error) {
 	if !utf8.Valid(text) {
 		return nil, []*Error{{Err: errors.New("is not text in UTF-8: is it compressed, or of another kind?")}}
 	}
+	if at := manifest.FindIndex(text); at != nil {
+		line := 1 + bytes.Count(text[:at[1]], []byte("\n"))
+		return nil, []*Error{{line, errors.New("holds objects of Kubernetes and no assertions: give it with --manifests, " +
+			"and here a file of lines such as deploy/shop/web -> svc/shop/cart 80 = allowed")}}
+	}
 	var list []Assertion
 	var wrong []*Error
 	if isYAML(string(text)) {
 		list, wrong = parseYAML(text)
 	} else {
 		list, wrong = parseLines(string(text))
+		if len(wrong) > 1 && !bytes.Contains(text, []byte("->")) {
+			wrong = []*Error{{Err: errors.New("has no assertion: none of its lines has a ->: " + form)}}
+		}
 	}
 	switch {
 	case len(wrong) > 0:
@@ -57,6 +67,9 @@ func Parse(text []byte) ([]Assertion, []*Error) {
 	}
 	return list, nil
 }
+
+// manifest matches the beginning of a line that an object of Kubernetes has, in YAML or JSON, and an assertion has not.
+var manifest = regexp.MustCompile(`(?m)^[ \t{\[,-]*"?(apiVersion|kind)"?[ \t]*:`)
 
 // isYAML reports whether the first line that says something is YAML's.
 func isYAML(text string) bool {
@@ -129,6 +142,10 @@ func parseLine(line string) (Assertion, error) {
 		}
 	}
 	switch {
+	case at(1) != "->" && strings.Contains(line, "->"):
+		src, rest, _ := strings.Cut(line, "->")
+		return Assertion{}, fmt.Errorf("no spaces around the -> after the source: write %q",
+			clipped(strings.TrimSpace(src)+" -> "+strings.TrimSpace(rest)))
 	case at(1) != "->":
 		return Assertion{}, errors.New("no -> after the source: " + form)
 	case equals < 0:

@@ -188,7 +188,7 @@ func TestTestErrors(t *testing.T) {
 		"of every file":     {[]string{bad, yaml}, "", "bad.yaml:1: dst is missing"},
 		"an unknown Pod":    {[]string{unknown}, `80/TCP has no answer: src: Pod "shop/nobody"`, "not every assertion"},
 		"generate and file": {[]string{"--generate", good}, "", "--generate takes no file"},
-		"generate and -o":   {[]string{"--generate", "-o", "json"}, "", "leave -o and -v out"},
+		"generate and -o":   {[]string{"--generate", "-o", "json"}, `"outcome": "error"`, "leave -o and -v out"},
 		"limit alone":       {[]string{good, "--limit", "7"}, "", "--limit goes with --generate"},
 		"limit of nothing":  {[]string{"--generate", "--limit", "0"}, "", `--limit: "0"`},
 		"an unknown form":   {[]string{good, "-o", "xml"}, "", `--output: "xml"`},

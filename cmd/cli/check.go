@@ -66,6 +66,7 @@ func (inv *invocation) checkVerb() *cobra.Command {
 	f.BoolVar(&c.echo, "echo", false, "with -f, give each answer its question: {\"question\": ..., \"answer\": ...}")
 	f.StringVar(&c.atLeast, "at-least", "", "do not answer from an older state than that of `TOKEN`; see 'netpold token'")
 	addOutput(f, &c.output)
+	inv.addAllNamespaces(c.cmd)
 	inv.addQuiet(c.cmd)
 	return inv.verb(c.cmd, c.run, inv.config.StateFlags(), inv.config.ClientFlags(), inv.config.FileFlags())
 }

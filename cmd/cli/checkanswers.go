@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strconv"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -40,7 +43,9 @@ func (l *lines) write(of line, answer *netpoldv1.BatchAnswer) error {
 	var err error
 	if response := answer.GetResponse(); response != nil {
 		l.answered++
-		text, err = jsonLine(response)
+		if text, err = jsonLine(response); err == nil && !of.question.GetDetails() {
+			text, err = withoutFields(text, "port", "protocol", "notes")
+		}
 	} else {
 		if answer.GetError() == nil {
 			answer = &netpoldv1.BatchAnswer{Answer: &netpoldv1.BatchAnswer_Error{
@@ -64,6 +69,33 @@ func (l *lines) write(of line, answer *netpoldv1.BatchAnswer) error {
 		return fmt.Errorf("writing the answers: %w", err)
 	}
 	return nil
+}
+
+// withoutFields returns a JSON object without some of its fields: those that say nothing where details were not asked for.
+func withoutFields(object []byte, names ...string) ([]byte, error) {
+	decoder := json.NewDecoder(bytes.NewReader(object))
+	if _, err := decoder.Token(); err != nil {
+		return nil, fmt.Errorf("writing JSON: %w", err)
+	}
+	out := []byte{'{'}
+	for decoder.More() {
+		var value json.RawMessage
+		name, err := decoder.Token()
+		if err == nil {
+			err = decoder.Decode(&value)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("writing JSON: %w", err)
+		}
+		if slices.Contains(names, fmt.Sprint(name)) {
+			continue
+		}
+		if len(out) > 1 {
+			out = append(out, ',')
+		}
+		out = append(append(strconv.AppendQuote(out, fmt.Sprint(name)), ':'), value...)
+	}
+	return append(out, '}'), nil
 }
 
 // echoed puts an answer beside its question: as JSON, or as text if that is none.

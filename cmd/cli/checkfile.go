@@ -4,14 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -20,7 +18,6 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 
-	netpold "github.com/netpold/netpold/clients/go"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
@@ -162,7 +159,7 @@ var (
 
 func parseLine(number int, text []byte) line {
 	question := new(netpoldv1.AllowedRequest)
-	err := protojson.Unmarshal(fullProtocol(text), question)
+	err := protojson.Unmarshal(withNumbers(text, question.ProtoReflect().Descriptor()), question)
 	if err == nil {
 		return line{number: number, question: question}
 	}
@@ -175,32 +172,6 @@ func parseLine(number int, text []byte) line {
 	}
 	return line{number: number, err: badLine(field, "not a question: "+message+
 		`; write one AllowedRequest as JSON, such as {"src":{"ip":"10.0.1.4"},"dst":{"ip":"10.0.3.7"},"port":8080}`)}
-}
-
-// fullProtocol returns a question whose protocol is written TCP, UDP or SCTP with the name that the proto has. Other
-// questions are returned as they are.
-func fullProtocol(text []byte) []byte {
-	if !bytes.Contains(text, []byte(`"protocol"`)) {
-		return text
-	}
-	var fields map[string]json.RawMessage
-	if json.Unmarshal(text, &fields) != nil {
-		return text
-	}
-	var word string
-	if json.Unmarshal(fields["protocol"], &word) != nil || strings.HasPrefix(word, "PROTOCOL_") {
-		return text
-	}
-	protocol, err := netpold.ParseProtocol(word)
-	if err != nil || word == "" {
-		return text
-	}
-	fields["protocol"] = json.RawMessage(strconv.Quote(protocol.String()))
-	full, err := json.Marshal(fields)
-	if err != nil {
-		return text
-	}
-	return full
 }
 
 // quotable is what can be said back of a line: not all of a long one, and valid UTF-8.

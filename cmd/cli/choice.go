@@ -19,9 +19,6 @@ const (
 
 // stateFrom chooses one of the places, by what is set closest to the command line; the cluster where nothing is set.
 func (inv *invocation) stateFrom(places ...place) (place, error) {
-	if err := inv.emptyFlag(places...); err != nil {
-		return 0, err
-	}
 	chosen, closest, flags := fromCluster, config.FromDefault, []string(nil)
 	for _, p := range places {
 		switch flag, origin := inv.chooses(p); {
@@ -34,7 +31,11 @@ func (inv *invocation) stateFrom(places ...place) (place, error) {
 	if len(flags) > 1 {
 		return 0, fmt.Errorf("%s exclude each other: leave all but one out", strings.Join(flags, " and "))
 	}
-	return chosen, nil
+	by := ""
+	if len(flags) == 1 {
+		by = strings.TrimPrefix(flags[0], "--")
+	}
+	return chosen, inv.misplaced(chosen, closest, by)
 }
 
 // chooses returns the setting that chooses a place, and how close to the command line it is set. A setting that is empty
@@ -59,19 +60,6 @@ func (inv *invocation) choosing(p place) map[string]bool {
 	default:
 		return map[string]bool{"kubeconfig": c.State.Kubeconfig != "", "context": c.State.Context != ""}
 	}
-}
-
-// emptyFlag returns an error when the command line gives one of the choosing flags an empty value, as "--server $UNSET"
-// does: the answer would be about another cluster.
-func (inv *invocation) emptyFlag(places ...place) error {
-	for _, p := range places {
-		for name, isSet := range inv.choosing(p) {
-			if !isSet && inv.config.Origin(name) == config.FromFlag {
-				return fmt.Errorf("--%s: its value is empty: give one, or leave the flag out", name)
-			}
-		}
-	}
-	return nil
 }
 
 // choicesText lists how to say where the state comes from.

@@ -29,6 +29,7 @@ func (inv *invocation) completeEnds(cmd *cobra.Command, args []string, begun str
 
 // completionState returns what the manifests hold; nil if the state comes from elsewhere, or they have problems.
 func (inv *invocation) completionState(ctx context.Context) *engine.Snapshot {
+	inv.quiet = true // a shell shows what it completes, and nothing else
 	if _, err := inv.config.Load(inv.environ); err != nil {
 		return nil
 	}

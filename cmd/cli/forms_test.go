@@ -91,6 +91,27 @@ func TestLinesAsPeopleWriteThem(t *testing.T) {
 	if got := ask(allowedQuestion[:len(allowedQuestion)-1] + `,"protocol":"ICMP"}`); !strings.Contains(got, `{"error":{"code":3`) {
 		t.Error(got)
 	}
+	// A word of an enum may stand anywhere, but a label is not one, and errors have places of the text as it was written.
+	for _, protocol := range []string{`,"protocol":"udp"`, `, "protocol" : "PROTOCOL_UDP"`, `,"protocol":2`} {
+		line := `{"src":{"pod":{"namespace":"shop","name":"web-0"}},"dst":{"labels":{"namespace":"shop",` +
+			`"labels":{"app":"cart","protocol":"udp"},"named_ports":[{"name":"http","port":8080` + protocol + `}]}},"port":8080,"details":true}`
+		if got := ask(line); !strings.Contains(got, `"allowed":true`) {
+			t.Errorf("%s: %s", line, got)
+		}
+	}
+	if got := ask(`{"protocol":"udp","src":{"ip":"10.0.0.1"},"dts":{}}`); !strings.Contains(got, `unknown field \"dts\" at column 43`) &&
+		!strings.Contains(got, `at column 43`) {
+		t.Error(got)
+	}
+	// Without details their fields are not there, empty.
+	for _, field := range []string{`"port"`, `"protocol"`, `"notes"`, `"src"`} {
+		if got := ask(allowedQuestion); strings.Contains(got, field) || !strings.Contains(got, `"isolatedByTotal":0`) {
+			t.Errorf("%s is in %s", field, got)
+		}
+		if got := ask(allowedQuestion[:len(allowedQuestion)-1] + `,"details":true}`); !strings.Contains(got, field) {
+			t.Errorf("no %s in %s", field, got)
+		}
+	}
 	got := ask("\n"+allowedQuestion+"\nnonsense", "--echo")
 	lines := strings.Split(strings.TrimSpace(got), "\n")
 	if len(lines) != 2 || !strings.HasPrefix(lines[0], `{"question":`+allowedQuestion+`,"answer":{"allowed":true`) ||

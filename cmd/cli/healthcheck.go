@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,9 +57,10 @@ func (inv *invocation) healthcheckVerb() *cobra.Command {
 		}
 		return flagError(cmd, err)
 	})
+	// A probe must be quicker than other calls, whatever is set for those.
 	verb := inv.verb(cmd, func(ctx context.Context, _ []string) error {
 		return inv.checkHealth(ctx, service, timeout)
-	}, withoutTimeout(inv.config.ClientFlags()), inv.config.FileFlags())
+	}, without(inv.config.ClientFlags(), "timeout"), inv.config.FileFlags())
 	run := verb.RunE
 	verb.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := run(cmd, args); err != nil {
@@ -69,12 +71,12 @@ func (inv *invocation) healthcheckVerb() *cobra.Command {
 	return verb
 }
 
-// withoutTimeout leaves one flag out: a probe must be quicker than other calls, whatever is set for those.
-func withoutTimeout(group *pflag.FlagSet) *pflag.FlagSet {
+// without leaves flags out of a group.
+func without(group *pflag.FlagSet, names ...string) *pflag.FlagSet {
 	f := pflag.NewFlagSet("", pflag.ContinueOnError)
 	f.SortFlags = false
 	group.VisitAll(func(flag *pflag.Flag) {
-		if flag.Name != "timeout" {
+		if !slices.Contains(names, flag.Name) {
 			f.AddFlag(flag)
 		}
 	})

@@ -3,7 +3,11 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"strings"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -26,18 +30,18 @@ func (e *statusError) GRPCStatus() *status.Status {
 	return status.FromProto(p)
 }
 
-// printError prints an error as JSON or YAML on standard output as well, when the verb was asked for that form: a program
-// that reads the answer reads the error too. It has the form of an error of check -f.
-func (inv *invocation) printError(failure error) {
-	cmd := inv.running
-	if cmd == nil {
+// printError prints an error in the form -o on standard output as well: a program that reads the answer reads the error too.
+// It has the form of an error of check -f, or of the results of test.
+func (inv *invocation) printError(root *cobra.Command, failure error) {
+	verb, output, ofLines := formAsked(root, inv.args)
+	if verb == "test" {
+		if !inv.printedResults {
+			one := []result{{outcome: noReply, message: strings.ReplaceAll(failure.Error(), "\n", "; ")}}
+			_ = (&testVerb{inv: inv, output: output}).printForMachines(one) // the error is on standard error in any case
+		}
 		return
 	}
-	output := cmd.Flags().Lookup("output")
-	if cmd.Name() == "test" { // whose results are documents that have errors in them
-		return
-	}
-	if output == nil || output.Value.String() != jsonOutput && output.Value.String() != yamlOutput || cmd.Flags().Changed("file") {
+	if output != jsonOutput && output != yamlOutput || ofLines {
 		return
 	}
 	st, ok := status.FromError(failure)
@@ -48,11 +52,57 @@ func (inv *invocation) printError(failure error) {
 	if err != nil {
 		return
 	}
-	if output.Value.String() == yamlOutput {
-		_ = printYAML(inv.stdout, text) // the error is on standard error in any case
+	if output == yamlOutput {
+		_ = printYAML(inv.stdout, text)
 		return
 	}
 	if indented, err := json.MarshalIndent(json.RawMessage(text), "", "  "); err == nil {
 		fmt.Fprintln(inv.stdout, string(indented))
 	}
 }
+
+// formAsked returns the verb that was called, the value of its -o, and whether its answers are lines (-f), whatever else is
+// wrong with the call: a flag that does not exist, or has no such value, is an error in that form too.
+func formAsked(root *cobra.Command, args []string) (verb, output string, ofLines bool) {
+	cmd, rest, err := root.Find(args)
+	if err != nil {
+		cmd, rest = root, args
+	}
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.ParseErrorsAllowlist.UnknownFlags = true
+	values := map[string]*anyText{}
+	add := func(name, shorthand, without string) {
+		values[name] = new(anyText)
+		flags.AddFlag(&pflag.Flag{Name: name, Shorthand: shorthand, Value: values[name], NoOptDefVal: without})
+	}
+	cmd.Flags().VisitAll(func(flag *pflag.Flag) { add(flag.Name, flag.Shorthand, flag.NoOptDefVal) })
+	if cmd == root { // no verb was found
+		add("output", "o", "")
+	}
+	_ = flags.Parse(rest) // what comes before an error counts
+	if values["output"] != nil {
+		output = string(*values["output"])
+	}
+	return cmd.Name(), output, values["file"] != nil && *values["file"] != ""
+}
+
+// anyText is the value of a flag that takes any text. A second, different one leaves nobody sure of either.
+type anyText string
+
+const unsure anyText = "\x00"
+
+// Set takes a text.
+func (t *anyText) Set(text string) error {
+	if *t != "" && *t != anyText(text) {
+		text = string(unsure)
+	}
+	*t = anyText(text)
+	return nil
+}
+
+// String returns the text.
+func (t *anyText) String() string { return string(*t) }
+
+// Type is of [pflag.Value].
+func (*anyText) Type() string { return "string" }

@@ -38,8 +38,19 @@ func (inv *invocation) manVerb() *cobra.Command {
 		if err := doc.GenManTree(root, header, args[0]); err != nil {
 			return fmt.Errorf("man: writing into %s: %w", args[0], err)
 		}
-		return nil
+		return printText(inv.stdout, fmt.Sprintf("%d manual pages in %s\n", pages(root), args[0]))
 	})
+}
+
+// pages counts the commands that have a page: all but those that are for shells or ask for help.
+func pages(cmd *cobra.Command) int {
+	count := 1
+	for _, verb := range cmd.Commands() {
+		if verb.IsAvailableCommand() && !verb.IsAdditionalHelpTopicCommand() {
+			count += pages(verb)
+		}
+	}
+	return count
 }
 
 // disableTag keeps the date of the day out of the pages, which two builds would differ by.

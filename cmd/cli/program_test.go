@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -38,7 +39,12 @@ func TestAsPluginOfKubectl(t *testing.T) {
 
 func TestManualPages(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "man1")
-	netpold(t, "man", dir).want(t, 0, "", "")
+	got := netpold(t, "man", dir)
+	written, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got.want(t, 0, fmt.Sprintf("%d manual pages in %s\n", len(written), dir), "")
 	for name, want := range map[string]string{"netpold.1": "netpold-check(1)", "netpold-check.1": "SRC DST"} {
 		text, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil || !strings.Contains(string(text), want) {

@@ -45,8 +45,8 @@ func RunAs(
 	ctx context.Context, program string, args []string, stdin io.Reader, stdout, stderr io.Writer, environ []string,
 ) int {
 	inv := &invocation{
-		program: displayName(program),
-		stdin:   stdin, stdout: stdout, stderr: stderr, environ: environ, config: config.New(), colours: colours(stdout, environ),
+		program: displayName(program), args: args,
+		stdin: stdin, stdout: stdout, stderr: stderr, environ: environ, config: config.New(), colours: colours(stdout, environ),
 	}
 	root := inv.root()
 	root.SetArgs(args)
@@ -60,7 +60,7 @@ func RunAs(
 		return exitUnhealthy
 	default:
 		inv.complain(err)
-		inv.printError(err)
+		inv.printError(root, err)
 		return exitError
 	}
 }
@@ -71,6 +71,8 @@ type invocation struct {
 	stdout, stderr io.Writer
 	environ        []string
 	config         *config.Config
+	// args are those of the command line.
+	args []string
 	// program is what people type to run it: "netpold", or "kubectl netpold".
 	program string
 	// running is the verb whose flags are read; nil before.
@@ -79,6 +81,10 @@ type invocation struct {
 	colours bool
 	// quiet is --quiet: no notice is printed.
 	quiet bool
+	// printedResults is set once test has printed results.
+	printedResults bool
+	// allNamespaces is --all-namespaces.
+	allNamespaces bool
 	// told has the codes of the notes about the whole state that were printed.
 	told map[string]bool
 }
@@ -164,7 +170,12 @@ func (inv *invocation) root() *cobra.Command {
 	root.SetIn(inv.stdin)
 	root.SetOut(inv.stdout)
 	root.SetErr(inv.stderr)
-	root.SetFlagErrorFunc(flagError)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if !cmd.HasParent() && len(inv.args) > 0 && !strings.HasPrefix(inv.args[0], "-") { // a flag of a verb that there is not
+			return unknownVerb(cmd, inv.args[0])
+		}
+		return flagError(cmd, err)
+	})
 	// Long usages are broken into lines.
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 120"))
 	root.AddCommand(inv.serveVerb(), inv.checkVerb(), inv.testVerb(), inv.statusVerb(), inv.tokenVerb(), inv.healthcheckVerb(), inv.manVerb(), inv.versionVerb())
@@ -238,6 +249,14 @@ func (inv *invocation) verb(cmd *cobra.Command, run func(context.Context, []stri
 		inv.running = cmd
 		if len(groups) == 0 {
 			return run(cmd.Context(), args)
+		}
+		for _, group := range groups {
+			if err := refuseEmpty(cmd, group); err != nil {
+				return err
+			}
+		}
+		if err := inv.takeAllNamespaces(cmd); err != nil {
+			return err
 		}
 		warnings, err := inv.config.Load(inv.environ)
 		for _, warning := range warnings {

@@ -32,6 +32,7 @@ func (inv *invocation) serveVerb() *cobra.Command {
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
+	inv.addAllNamespaces(cmd)
 	return inv.verb(cmd, inv.serve, inv.config.StateFlags(), inv.config.ServerFlags(), inv.config.FileFlags())
 }
 

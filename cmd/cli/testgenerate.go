@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/grpc/status"
+
 	netpold "github.com/netpold/netpold/clients/go"
 	"github.com/netpold/netpold/cmd/assertion"
 	"github.com/netpold/netpold/engine"
@@ -51,6 +53,8 @@ func (v *testVerb) generate(ctx context.Context) error {
 
 // generator writes the assertions that hold in a snapshot.
 type generator struct {
+	// asker answers from the snapshot, with the words of errors.
+	asker    asker
 	snapshot *engine.Snapshot
 	limit    int
 	outside  *engine.Outside
@@ -58,13 +62,14 @@ type generator struct {
 	out strings.Builder
 	// written counts assertions and notes, and left those that there was no room for.
 	written, left int
-	// noted is the last note under the present heading.
-	noted string
+	// noted is the last note under the present heading, and reasons are those of errors under it.
+	noted   string
+	reasons map[string]string
 }
 
 func newGenerator(from local, limit int) *generator {
-	_, state := from.frozen()
-	return &generator{snapshot: state.Snapshot, limit: limit, outside: state.Snapshot.Outside()}
+	frozen, state := from.frozen()
+	return &generator{asker: frozen, snapshot: state.Snapshot, limit: limit, outside: state.Snapshot.Outside()}
 }
 
 // text returns all assertions. It stops when ctx ends.
@@ -79,13 +84,13 @@ func (g *generator) text(ctx context.Context) (string, error) {
 		if err := ctx.Err(); err != nil {
 			return "", fmt.Errorf("--generate: stopped: %w", context.Cause(ctx))
 		}
-		g.about(d, sources)
+		g.about(ctx, d, sources)
 	}
 	for _, s := range sources {
 		if err := ctx.Err(); err != nil {
 			return "", fmt.Errorf("--generate: stopped: %w", context.Cause(ctx))
 		}
-		g.toAny(s)
+		g.toAny(ctx, s)
 	}
 	if g.left > 0 {
 		fmt.Fprintf(&g.out, "\n# %d more are left out: raise --limit %d.\n", g.left, g.limit)
@@ -168,26 +173,26 @@ func protocolOf(port assertion.Port) engine.Protocol {
 }
 
 // about writes who reaches one destination.
-func (g *generator) about(d generated, sources []generated) {
+func (g *generator) about(ctx context.Context, d generated, sources []generated) {
 	g.heading("To " + d.words)
-	g.claim(generated{words: assertion.Any}, d, g.anywhere(d), []engine.Endpoint{d.endpoint})
+	g.claim(ctx, generated{words: assertion.Any}, d, g.anywhere(d), []engine.Endpoint{d.endpoint})
 	for _, s := range sources {
 		if s.words != d.words || strings.Count(s.words, "/") == 2 { // a Pod always reaches itself
-			g.claim(s, d, []engine.Endpoint{s.endpoint}, []engine.Endpoint{d.endpoint})
+			g.claim(ctx, s, d, []engine.Endpoint{s.endpoint}, []engine.Endpoint{d.endpoint})
 		}
 	}
 }
 
 // toAny writes whether one source reaches all addresses outside.
-func (g *generator) toAny(s generated) {
+func (g *generator) toAny(ctx context.Context, s generated) {
 	g.heading("From " + s.words + " to the outside")
 	d := generated{words: assertion.Any, ports: portsToAny}
-	g.claim(s, d, []engine.Endpoint{s.endpoint}, g.anywhere(s))
+	g.claim(ctx, s, d, []engine.Endpoint{s.endpoint}, g.anywhere(s))
 }
 
 // heading writes what the lines that follow are about, if there is room for one.
 func (g *generator) heading(text string) {
-	g.noted = ""
+	g.noted, g.reasons = "", map[string]string{}
 	if g.written < g.limit {
 		g.out.WriteString("\n# " + text + "\n")
 	}
@@ -203,7 +208,7 @@ func (g *generator) anywhere(other generated) []engine.Endpoint {
 }
 
 // claim writes the lines about one pair of ends: the ports that are allowed, and those that are denied.
-func (g *generator) claim(s, d generated, from, to []engine.Endpoint) {
+func (g *generator) claim(ctx context.Context, s, d generated, from, to []engine.Endpoint) {
 	var allowed, denied []string
 	for _, port := range d.ports {
 		yes, no := 0, 0
@@ -225,7 +230,7 @@ func (g *generator) claim(s, d generated, from, to []engine.Endpoint) {
 		}
 		switch {
 		case wrong != nil:
-			g.note(fmt.Sprintf("%s has no answer: %v", port, wrong))
+			g.note(fmt.Sprintf("%s has no answer: %s", port, g.reason(ctx, s, d, port, wrong)))
 		case yes > 0 && no > 0:
 			g.note(fmt.Sprintf("%s -> %s %s is allowed for a part of the addresses outside, "+
 				"and denied for others.", s.words, d.words, port))
@@ -237,6 +242,35 @@ func (g *generator) claim(s, d generated, from, to []engine.Endpoint) {
 	}
 	g.line(s, d, allowed, "allowed")
 	g.line(s, d, denied, "denied")
+}
+
+// reason returns why a question has no answer, in the words in which check says it. The engine's own say less, and
+// are mostly the same for every source.
+func (g *generator) reason(ctx context.Context, s, d generated, port assertion.Port, failure error) string {
+	known := port.String() + " " + failure.Error()
+	if g.reasons[known] == "" {
+		g.reasons[known] = g.checked(ctx, s, d, port, failure)
+	}
+	return g.reasons[known]
+}
+
+func (g *generator) checked(ctx context.Context, s, d generated, port assertion.Port, failure error) string {
+	_, err := g.asker.Allowed(ctx, &netpoldv1.AllowedRequest{
+		Src: g.asked(s, d), Dst: g.asked(d, s), Port: port.Number, Protocol: port.Protocol,
+	})
+	if err == nil { // some other address outside has none
+		return failure.Error()
+	}
+	return status.Convert(err).Message()
+}
+
+// asked returns an end as it is asked; for any, the first address outside.
+func (g *generator) asked(end, other generated) *netpoldv1.Endpoint {
+	if end.words == assertion.Any {
+		return netpold.IP(g.outside.Addresses(familiesOrBoth(other.families), other.endpoint)[0].String())
+	}
+	endpoint, _ := netpold.ParseEndpoint(end.words) // which it was made of
+	return endpoint
 }
 
 // note writes a comment, unless it is the one before. What keeps a destination from an answer is the same for

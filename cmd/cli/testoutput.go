@@ -63,8 +63,17 @@ func (s summary) String() string {
 	return text
 }
 
+// printForMachines prints results, unless they are for people.
+func (v *testVerb) printForMachines(results []result) error {
+	if v.output != jsonOutput && v.output != junitOutput && v.output != githubOutput {
+		return nil
+	}
+	return v.print(results)
+}
+
 // print prints results in the form that was asked for.
 func (v *testVerb) print(results []result) error {
+	v.inv.printedResults = true
 	var text string
 	var err error
 	switch v.output {
@@ -199,6 +208,8 @@ func resultsJUnit(results []result) (string, error) {
 // title says in a few words what is wrong.
 func (r *result) title() string {
 	switch {
+	case r.assertion == "" && r.file == "":
+		return "nothing can be tested"
 	case r.assertion == "" && r.line == 0:
 		return "file cannot be read"
 	case r.assertion == "":
@@ -219,12 +230,15 @@ func resultsGitHub(results []result) string {
 		if r.outcome == holds {
 			continue
 		}
-		place := "file=" + property.Replace(r.file)
+		place := ""
+		if r.file != "" {
+			place = "file=" + property.Replace(r.file) + ","
+		}
 		if r.line > 0 {
-			place += fmt.Sprintf(",line=%d", r.line)
+			place += fmt.Sprintf("line=%d,", r.line)
 		}
 		text := strings.TrimSpace(r.assertion + "\n" + r.message + "\n" + r.explanation)
-		fmt.Fprintf(&b, "::error %s,title=%s::%s\n", place, property.Replace(r.title()), data.Replace(text))
+		fmt.Fprintf(&b, "::error %stitle=%s::%s\n", place, property.Replace(r.title()), data.Replace(text))
 	}
 	b.WriteString(summarise(results).String() + "\n")
 	return b.String()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -66,6 +67,7 @@ func (inv *invocation) testVerb() *cobra.Command {
 	f.BoolVar(&v.generates, "generate", false, "print the assertions that hold today")
 	f.IntVar(&v.limit, "limit", defaultLimit, "with --generate, print at most `N` assertions and notes")
 	config.Between(f, "limit", 1, maxLimit)
+	inv.addAllNamespaces(v.cmd)
 	inv.addQuiet(v.cmd)
 	return inv.verb(v.cmd, v.run, inv.config.StateFlags(), inv.config.ClientFlags(), inv.config.FileFlags())
 }
@@ -78,6 +80,8 @@ func (v *testVerb) usage(files []string) error {
 			files[0])
 	case v.generates && (given("output") || v.verbose):
 		return usageError(v.cmd, "--generate prints assertions: leave -o and -v out")
+	case v.verbose && v.output != textOutput:
+		return usageError(v.cmd, "-v goes with the text that people read: leave it out with -o %s", v.output)
 	case !v.generates && given("limit"):
 		return usageError(v.cmd, "--limit goes with --generate")
 	case !v.generates && len(files) == 0:
@@ -134,10 +138,7 @@ func (v *testVerb) ask(ctx context.Context, files []assertionFile) ([]result, er
 // broken returns the error of a run that could ask nothing. A machine that reads the results finds it there,
 // too.
 func (v *testVerb) broken(err error, results []result) error {
-	if v.output == textOutput {
-		return err
-	}
-	return errors.Join(err, v.print(results))
+	return errors.Join(err, v.printForMachines(results))
 }
 
 // assertionFile is the assertions of a file.
@@ -183,6 +184,10 @@ func (v *testVerb) text(name string) ([]byte, error) {
 			return nil, fmt.Errorf("%w: give a file of assertions, or - for standard input", err)
 		}
 		defer file.Close() //nolint:errcheck // it was only read
+		if info, err := file.Stat(); err == nil && info.IsDir() {
+			return nil, fmt.Errorf("%s: is a directory: name the files in it, such as %s",
+				name, filepath.Join(name, "*.txt"))
+		}
 		in = file
 	}
 	text, err := io.ReadAll(io.LimitReader(in, maxAssertionBytes+1))

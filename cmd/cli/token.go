@@ -7,8 +7,10 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/netpold/netpold/cmd/config"
 	"github.com/netpold/netpold/mirror/live"
@@ -31,6 +33,7 @@ func (inv *invocation) tokenVerb() *cobra.Command {
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "print the token of the objects in `FILE`; - for standard input")
+	inv.addAllNamespaces(cmd)
 	inv.addQuiet(cmd)
 	return inv.verb(cmd, func(ctx context.Context, _ []string) error {
 		var token string
@@ -44,15 +47,20 @@ func (inv *invocation) tokenVerb() *cobra.Command {
 			return err
 		}
 		return printText(inv.stdout, token+"\n")
-	}, inv.config.StateFlags(), inv.config.ClientFlags(), inv.config.FileFlags())
+	}, without(inv.config.StateFlags(), "ipblock-matches-pods"), inv.config.ClientFlags(), inv.config.FileFlags())
 }
 
 // fileToken is the token of the objects in a file.
 func (inv *invocation) fileToken(cmd *cobra.Command, file string) (string, error) {
-	for _, p := range []place{fromManifests, fromServer, fromCluster} {
-		if flag, origin := inv.chooses(p); origin == config.FromFlag {
-			return "", usageError(cmd, "-f and --%s exclude each other: leave one of them out", flag)
+	var errs []error
+	cmd.Flags().Visit(func(flag *pflag.Flag) {
+		implied := flag.Name == "namespace" && inv.allNamespaces // which -A has set
+		if !implied && !slices.Contains([]string{"file", "quiet", config.ConfigFlag}, flag.Name) {
+			errs = append(errs, usageError(cmd, "-f and --%s exclude each other: leave one of them out", flag.Name))
 		}
+	})
+	if err := errors.Join(errs...); err != nil {
+		return "", err
 	}
 	in := inv.stdin
 	switch file {
