@@ -12,7 +12,7 @@ type ClusterPolicy struct {
 	Tier Tier
 	// Priority orders the policies of a tier, lowest first (S34). A BaselineAdminNetworkPolicy has none.
 	Priority int32
-	// Urgent puts the policy before all others of its tier, as one whose tier is not understood (S45).
+	// Urgent puts the policy before all others of its tier, as one whose place is not understood (S45).
 	Urgent bool
 	// Subject is the group of Pods that the policy applies to (S36).
 	Subject ClusterSubject

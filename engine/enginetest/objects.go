@@ -69,7 +69,7 @@ func clusterPolicyFields() []field[engine.ClusterPolicy] {
 		},
 		func(r *Random, p *engine.ClusterPolicy) {
 			if p.Kind != engine.BaselineAdminNetworkPolicy {
-				p.Priority = int32(one(r, 1, 0, 2, 1000)) // which ties
+				p.Priority = one[int32](r, 1, 0, 2, 1000) // which ties
 			}
 		},
 		func(r *Random, p *engine.ClusterPolicy) { p.Urgent = p.Tier == engine.Admin && r.chance(4) },

@@ -119,8 +119,10 @@ func before(a, b *engine.ClusterPolicy) int {
 			return -1
 		}
 		return 1
-	case a.Priority != b.Priority:
-		return int(a.Priority) - int(b.Priority)
+	case a.Priority < b.Priority:
+		return -1
+	case a.Priority > b.Priority:
+		return 1
 	case a.Name < b.Name:
 		return -1
 	case a.Name > b.Name:

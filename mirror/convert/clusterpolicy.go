@@ -61,20 +61,27 @@ func ClusterPolicy(kind engine.ClusterPolicyKind,
 	}
 	// Each part is checked by itself, because errors in each have other consequences (S45).
 	tierErrs := c.tier(p, spec)
+	priorityErrs := c.priority(p, spec)
 	subjectErrs := c.subject(p, spec)
 	p.Ingress = c.rules(spec, "ingress", "from")
 	p.Egress = c.rules(spec, "egress", "to")
 	unknown := append(top.end(), spec.end()...)
-	for _, errs := range []field.ErrorList{tierErrs, subjectErrs, unknown} {
-		c.reject(errs)
+	if spec.values == nil { // it may have been meant to deny anything
+		p.Ingress, p.Egress = denyAll(), denyAll()
+		c.reject(unknown) // the other errors follow from it
+	} else {
+		c.reject(slices.Concat(tierErrs, priorityErrs, subjectErrs, unknown))
 	}
 	if len(tierErrs) > 0 {
-		p.Tier, p.Urgent = engine.Admin, true
+		p.Tier = engine.Admin
 	}
-	if len(subjectErrs) > 0 || len(unknown) > 0 {
-		p.Subject = engine.ClusterSubject{}
-	}
+	p.Urgent = len(tierErrs) > 0 || len(priorityErrs) > 0
 	if len(tierErrs) > 0 || len(subjectErrs) > 0 || len(unknown) > 0 {
+		p.Subject = engine.ClusterSubject{}
+		denyOnly(p.Ingress)
+		denyOnly(p.Egress)
+	}
+	if len(priorityErrs) > 0 {
 		denyOnly(p.Ingress)
 		denyOnly(p.Egress)
 	}
@@ -110,7 +117,7 @@ func (c *clusterCheck) metadata(kind engine.ClusterPolicyKind, name string) {
 	}
 }
 
-// tier sets the tier and the priority of p. It returns what is not understood in them.
+// tier sets the tier of p. It returns what is not understood in it.
 func (c *clusterCheck) tier(p *engine.ClusterPolicy, spec *fields) field.ErrorList {
 	before := len(spec.errs)
 	switch p.Kind {
@@ -118,7 +125,6 @@ func (c *clusterCheck) tier(p *engine.ClusterPolicy, spec *fields) field.ErrorLi
 		p.Tier = engine.Admin
 	case engine.BaselineAdminNetworkPolicy:
 		p.Tier = engine.Baseline
-		return nil
 	case engine.ClusterNetworkPolicy:
 		switch text, ok := spec.text("tier"); {
 		case ok && text == "Admin":
@@ -132,16 +138,25 @@ func (c *clusterCheck) tier(p *engine.ClusterPolicy, spec *fields) field.ErrorLi
 			spec.errs = append(spec.errs, field.Required(spec.path.Child("tier"), `must be "Admin" or "Baseline"`))
 		}
 	}
+	return spec.cutErrors(before)
+}
+
+// priority sets the priority of p, which a BaselineAdminNetworkPolicy does not have. It returns what is not
+// understood in it. Any whole number of 32 bits is understood (S46).
+func (c *clusterCheck) priority(p *engine.ClusterPolicy, spec *fields) field.ErrorList {
+	if p.Kind == engine.BaselineAdminNetworkPolicy {
+		return nil
+	}
+	before := len(spec.errs)
+	path := spec.path.Child("priority")
 	switch n, ok := spec.number("priority"); {
 	case ok:
 		p.Priority = n
-		if n < 0 || n > 1000 { // S46: evaluated as it stands
-			c.reject(field.ErrorList{field.Invalid(spec.path.Child("priority"), n,
-				"must be between 0 and 1000, inclusive")})
+		if n < 0 || n > 1000 {
+			c.reject(field.ErrorList{field.Invalid(path, n, "must be between 0 and 1000, inclusive")})
 		}
 	case spec.values["priority"] == nil:
-		spec.errs = append(spec.errs, field.Required(spec.path.Child("priority"),
-			"must be between 0 and 1000, inclusive"))
+		spec.errs = append(spec.errs, field.Required(path, "must be between 0 and 1000, inclusive"))
 	}
 	return spec.cutErrors(before)
 }
@@ -202,6 +217,9 @@ func denyOnly(rules []engine.ClusterRule) {
 		}
 	}
 }
+
+// denyAll returns rules in place of those of a direction that cannot be read.
+func denyAll() []engine.ClusterRule { return []engine.ClusterRule{{Action: engine.Deny}} }
 
 // matchNothing returns a rule that matches nothing.
 func matchNothing() engine.Rule { return engine.Rule{Peers: []engine.Peer{{}}} }

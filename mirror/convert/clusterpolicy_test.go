@@ -2,6 +2,7 @@ package convert
 
 import (
 	"encoding/json"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -139,16 +140,16 @@ func TestClusterPolicyRefused(t *testing.T) {
 		fields     string
 	}{
 		{engine.BaselineAdminNetworkPolicy, "other", "subject: {namespaces: {}}", "metadata.name"},
-		{engine.ClusterNetworkPolicy, "x", "null", "spec spec.tier spec.priority spec.subject"},
+		{engine.ClusterNetworkPolicy, "x", "null", "spec"},
 		{engine.ClusterNetworkPolicy, "x", "{priority: 1, subject: {namespaces: {}}}", "spec.tier"},
 		{engine.ClusterNetworkPolicy, "x", "{tier: admin, priority: 1, subject: {namespaces: {}}}", "spec.tier"},
 		{engine.ClusterNetworkPolicy, "x", "{tier: Admin, subject: {namespaces: {}}}", "spec.priority"},
-		{engine.ClusterNetworkPolicy, "x", "{tier: Admin, priority: 1001, subject: {namespaces: {}}}",
-			"spec.priority"},
-		{engine.ClusterNetworkPolicy, "x", "{tier: Admin, priority: -1, subject: {namespaces: {}}}",
-			"spec.priority"},
-		{engine.ClusterNetworkPolicy, "x", "{tier: Admin, priority: high, subject: {namespaces: {}}}",
-			"spec.priority"},
+		{engine.ClusterNetworkPolicy, "x", "{tier: Admin, priority: 1001, subject: {namespaces: {}}}", "spec.priority"},
+		{engine.ClusterNetworkPolicy, "x", "{tier: Admin, priority: -1, subject: {namespaces: {}}}", "spec.priority"},
+		{engine.ClusterNetworkPolicy, "x", "{tier: Admin, priority: high, subject: {namespaces: {}}}", "spec.priority"},
+		{engine.ClusterNetworkPolicy, "x", "{tier: Admin, priority: 9999999999, subject: {namespaces: {}}}", "spec.priority"},
+		{engine.ClusterNetworkPolicy, "x", "{tier: Admin, priority: 1.5, subject: {namespaces: {}}}", "spec.priority"},
+		{engine.ClusterNetworkPolicy, "x", "all", "spec"},
 		{engine.ClusterNetworkPolicy, "x", "{tier: Admin, priority: 1}", "spec.subject"},
 		{engine.ClusterNetworkPolicy, "x", "{tier: Admin, priority: 1, subject: {}}", "spec.subject"},
 		{engine.ClusterNetworkPolicy, "x", "{tier: Admin, priority: 1, subject: {namespaces: {}, pods: {podSelector: {}}}}", "spec.subject"},
@@ -186,15 +187,11 @@ func TestClusterPolicyRefused(t *testing.T) {
 				".to[0].networks[3]"},
 		{engine.ClusterNetworkPolicy, "x", accept("{domainNames: []}"), egress + ".to[0].domainNames"},
 		{engine.ClusterNetworkPolicy, "x", accept("{domainNames: [example]}"), egress + ".to[0].domainNames[0]"},
-		{engine.ClusterNetworkPolicy, "x", accept("{domainNames: [a.example, a.example]}"),
-			egress + ".to[0].domainNames[1]"},
-		{engine.ClusterNetworkPolicy, "x", cnp + "egress: [{action: Deny, to: [{domainNames: [a.example]}]}]",
+		{engine.ClusterNetworkPolicy, "x", accept("{domainNames: [a.example, a.example]}"), egress + ".to[0].domainNames[1]"},
+		{engine.ClusterNetworkPolicy, "x", cnp + "egress: [{action: Deny, to: [{domainNames: [a.example]}]}]", egress + ".to[0].domainNames"},
+		{engine.ClusterNetworkPolicy, "x", cnp + "egress: [{action: Pass, to: [{domainNames: [a.example]}]}]", egress + ".to[0].domainNames"},
+		{engine.BaselineAdminNetworkPolicy, "default", "subject: {namespaces: {}}\negress: [{action: Allow, to: [{domainNames: [a.example]}]}]",
 			egress + ".to[0].domainNames"},
-		{engine.ClusterNetworkPolicy, "x", cnp + "egress: [{action: Pass, to: [{domainNames: [a.example]}]}]",
-			egress + ".to[0].domainNames"},
-		{engine.BaselineAdminNetworkPolicy, "default",
-			"subject: {namespaces: {}}\negress: [{action: Allow, to: [{domainNames: [a.example]}]}]",
-			egress + ".to[0] " + egress + ".to[0].domainNames"},
 		{engine.ClusterNetworkPolicy, "x", accept("{nodes: {}}], protocols: [{destinationNamedPort: a}"), egress},
 		{engine.AdminNetworkPolicy, "x", anp +
 			"egress: [{action: Allow, to: [{networks: [10.0.0.0/8]}], ports: [{namedPort: a}]}]", egress},
@@ -223,16 +220,18 @@ func TestClusterPolicyRefused(t *testing.T) {
 		{engine.AdminNetworkPolicy, "x", admin("[{portNumber: {port: 1, protocol: ''}}]"),
 			egress + ".ports[0].portNumber.protocol"},
 		{engine.AdminNetworkPolicy, "x", admin("[{namedPort: ''}]"), egress + ".ports[0].namedPort"},
-		{engine.ClusterNetworkPolicy, "x", rule("protocols: [{destinationNamedPort: ''}]"),
-			egress + ".protocols[0].destinationNamedPort"},
-		{engine.ClusterNetworkPolicy, "x", accept("{namespaces: {matchExpressions: [{key: a, operator: Like}]}}"),
-			egress + ".to[0].namespaces.matchExpressions[0].operator"},
-		{engine.ClusterNetworkPolicy, "x", accept("{nodes: {matchExpressions: [{key: a, operator: In}]}}"),
-			egress + ".to[0].nodes.matchExpressions[0].values"},
-		{engine.ClusterNetworkPolicy, "x", accept("{pods: {podSelector: {matchLabels: {'a b': c}}}}"),
-			egress + ".to[0].pods.podSelector.matchLabels"},
-		{engine.ClusterNetworkPolicy, "x", cnp + "ingress: [{action: Deny, from: [{networks: [10.0.0.0/8]}]}]",
-			"spec.ingress[0].from[0] spec.ingress[0].from[0].networks"},
+		{engine.ClusterNetworkPolicy, "x", rule("protocols: [{destinationNamedPort: ''}]"), egress + ".protocols[0].destinationNamedPort"},
+		{engine.ClusterNetworkPolicy, "x", accept("{namespaces: {matchExpressions: [{key: a, operator: Like}]}}"), egress + ".to[0].namespaces.matchExpressions[0].operator"},
+		{engine.ClusterNetworkPolicy, "x", accept("{nodes: {matchExpressions: [{key: a, operator: In}]}}"), egress + ".to[0].nodes.matchExpressions[0].values"},
+		{engine.ClusterNetworkPolicy, "x", accept("{pods: {podSelector: {matchLabels: {'a b': c}}}}"), egress + ".to[0].pods.podSelector.matchLabels"},
+		{engine.ClusterNetworkPolicy, "x", cnp + "ingress: [{action: Deny, from: [{networks: [10.0.0.0/8]}]}]", "spec.ingress[0].from[0].networks"},
+		{engine.ClusterNetworkPolicy, "x", accept("{services: {}}"), egress + ".to[0].services"},
+		{engine.ClusterNetworkPolicy, "x", accept("{pods: {podSelector: {}}, services: {}}"), egress + ".to[0].services"},
+		{engine.ClusterNetworkPolicy, "x", rule("protocols: [{icmp: {}}]"), egress + ".protocols[0].icmp"},
+		{engine.ClusterNetworkPolicy, "x", rule("protocols: [{tcp: {destinationPort: {list: [1]}}}]"), egress + ".protocols[0].tcp.destinationPort.list"},
+		{engine.AdminNetworkPolicy, "x", admin("[{portSet: {}}]"), egress + ".ports[0].portSet"},
+		{engine.ClusterNetworkPolicy, "x", "{tier: Admin, priority: 1, subject: {nodes: {}}}", "spec.subject.nodes"},
+		{engine.ClusterNetworkPolicy, "x", cnp + "egress: [{action: accept, to: [{domainNames: [a.example]}]}]", egress + ".action"},
 		{engine.ClusterNetworkPolicy, "x", rule("ports: [{namedPort: a}]"), egress + ".ports"},
 		{engine.AdminNetworkPolicy, "x", anp + "egress: [{action: Deny, to: [{namespaces: {}}], protocols: []}]",
 			egress + ".protocols"},
@@ -272,6 +271,7 @@ func TestClusterPolicyNotUnderstood(t *testing.T) {
 	all := engine.Selector{}
 	everywhere := engine.Rule{Peers: []engine.Peer{{Namespaces: &all}}}
 	none := engine.Rule{Peers: []engine.Peer{{}}}
+	everything := []engine.ClusterRule{{Action: engine.Deny}}
 	rules := "egress: [{action: Accept, to: [{namespaces: {}}]}, {action: Pass, to: [{namespaces: {}}]}, {action: Deny, to: [{namespaces: {}}]}]"
 	closed := []engine.ClusterRule{{Action: engine.Allow, Rule: none}, {Action: engine.Deny, Rule: everywhere},
 		{Action: engine.Deny, Rule: everywhere}}
@@ -305,12 +305,47 @@ func TestClusterPolicyNotUnderstood(t *testing.T) {
 		},
 		"a tier": {
 			"tier: Emergency\npriority: 1\n" + subject + rules,
+			engine.ClusterPolicy{Tier: engine.Admin, Urgent: true, Egress: closed},
+		},
+		"no tier": {
+			"priority: 1\n" + subject + rules,
+			engine.ClusterPolicy{Tier: engine.Admin, Urgent: true, Egress: closed},
+		},
+		"a priority stays in its tier": {
+			"tier: Baseline\npriority: high\n" + subject + rules,
+			engine.ClusterPolicy{Tier: engine.Baseline, Urgent: true, Subject: web, Egress: closed},
+		},
+		"no priority": {
+			"tier: Admin\n" + subject + rules,
 			engine.ClusterPolicy{Tier: engine.Admin, Urgent: true, Subject: web, Egress: closed},
+		},
+		"a priority that is null": {
+			"tier: Admin\npriority: null\n" + subject + rules,
+			engine.ClusterPolicy{Tier: engine.Admin, Urgent: true, Subject: web, Egress: closed},
+		},
+		"a priority that is no whole number": {
+			"tier: Admin\npriority: 1.5\n" + subject + rules,
+			engine.ClusterPolicy{Tier: engine.Admin, Urgent: true, Subject: web, Egress: closed},
+		},
+		"a priority of more than 32 bits": {
+			"tier: Admin\npriority: 2147483648\n" + subject + rules,
+			engine.ClusterPolicy{Tier: engine.Admin, Urgent: true, Subject: web, Egress: closed},
+		},
+		"a priority and a subject": {
+			"tier: Baseline\nsubject: {}\n" + rules,
+			engine.ClusterPolicy{Tier: engine.Baseline, Urgent: true, Egress: closed},
 		},
 		"a list of rules that is none": {
 			cnp + "egress: nothing",
 			engine.ClusterPolicy{Tier: engine.Admin, Egress: []engine.ClusterRule{{Action: engine.Deny}}},
 		},
+		"an action beside domain names denies everything": {
+			cnp + "egress: [{action: Log, to: [{namespaces: {}}, {domainNames: [a.example]}]}]",
+			engine.ClusterPolicy{Tier: engine.Admin, Egress: []engine.ClusterRule{{Action: engine.Deny}}},
+		},
+		"a spec that is none":   {"nothing", engine.ClusterPolicy{Tier: engine.Admin, Urgent: true, Ingress: everything, Egress: everything}},
+		"a spec that is null":   {"null", engine.ClusterPolicy{Tier: engine.Admin, Urgent: true, Ingress: everything, Egress: everything}},
+		"a spec that is a list": {"[]", engine.ClusterPolicy{Tier: engine.Admin, Urgent: true, Ingress: everything, Egress: everything}},
 		"a rule that is none": {
 			cnp + "egress: [nothing]",
 			engine.ClusterPolicy{Tier: engine.Admin, Egress: []engine.ClusterRule{{Action: engine.Deny}}},
@@ -318,7 +353,10 @@ func TestClusterPolicyNotUnderstood(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run("S45 "+name, func(t *testing.T) {
-			test.want.Name, test.want.Priority = "x", 1
+			test.want.Name = "x"
+			if strings.Contains(test.spec, "priority: 1\n") {
+				test.want.Priority = 1
+			}
 			got, problems := ClusterPolicy(engine.ClusterNetworkPolicy, clusterObject(t, "x", test.spec))
 			if d := cmp.Diff(&test.want, got, sameAddresses); d != "" {
 				t.Errorf("-want +got:\n%s", d)
@@ -327,6 +365,46 @@ func TestClusterPolicyNotUnderstood(t *testing.T) {
 				t.Error("no problem is told")
 			}
 		})
+	}
+}
+
+// S45: a policy whose rules nobody can read denies everything in both directions, whatever its kind.
+func TestClusterPolicyWithoutSpec(t *testing.T) {
+	deny := []engine.ClusterRule{{Action: engine.Deny}}
+	for kind, want := range map[engine.ClusterPolicyKind]engine.ClusterPolicy{
+		engine.ClusterNetworkPolicy:       {Tier: engine.Admin, Urgent: true},
+		engine.AdminNetworkPolicy:         {Tier: engine.Admin, Urgent: true},
+		engine.BaselineAdminNetworkPolicy: {Tier: engine.Baseline},
+	} {
+		want.Kind, want.Name, want.Ingress, want.Egress = kind, "default", deny, deny
+		missing := clusterObject(t, "default", "null")
+		delete(missing.Object, "spec")
+		for text, object := range map[string]*unstructured.Unstructured{
+			"missing": missing, "null": clusterObject(t, "default", "null"), "text": clusterObject(t, "default", "all"),
+		} {
+			t.Run("S45 "+kind.String()+" "+text, func(t *testing.T) {
+				got, problems := ClusterPolicy(kind, object)
+				if d := cmp.Diff(&want, got, sameAddresses); d != "" {
+					t.Errorf("-want +got:\n%s", d)
+				}
+				if len(problems) != 1 || problems[0].Field != "spec" {
+					t.Errorf("problems %v", problems)
+				}
+			})
+		}
+	}
+}
+
+// S46: a priority outside of 0 to 1000 counts as it stands, where it is known.
+func TestClusterPolicyPriorityAsItStands(t *testing.T) {
+	for text, want := range map[string]int32{
+		"-5": -5, "1001": 1001, "2e3": 2000, "2147483647": math.MaxInt32, "-2147483648": math.MinInt32,
+	} {
+		p, problems := ClusterPolicy(engine.AdminNetworkPolicy,
+			clusterObject(t, "x", "{subject: {namespaces: {}}, priority: "+text+"}"))
+		if p.Priority != want || p.Urgent || len(problems) != 1 {
+			t.Errorf("S46 priority %s: %d, urgent %v, problems %v", text, p.Priority, p.Urgent, problems)
+		}
 	}
 }
 

@@ -25,7 +25,7 @@ func (c *clusterCheck) rules(spec *fields, name, peersField string) []engine.Clu
 	items, ok := spec.list(name)
 	if !ok && spec.values[name] != nil { // it may have been meant to deny anything
 		c.reject(spec.cutErrors(before))
-		return []engine.ClusterRule{{Action: engine.Deny}}
+		return denyAll()
 	}
 	path := spec.path.Child(name)
 	if len(items) > c.dialect.most { // S46
@@ -46,14 +46,16 @@ func (c *clusterCheck) rule(f *fields, peersField string) engine.ClusterRule {
 	if n := len([]rune(r.Name)); n > maxRuleName { // S46
 		c.reject(field.ErrorList{field.TooLong(f.path.Child("name"), "", maxRuleName)})
 	}
-	written, action := c.action(f)
+	action, known := c.action(f)
 	r.Action = action
 	named := c.ports(f, &r.Rule)
-	c.peers(f, peersField, written, named, &r.Rule)
+	kinds := c.peers(f, peersField, action, known, named, &r.Rule)
 	errs := f.end()
 	c.reject(errs)
+	// Names that are not resolved cannot be denied one by one, whatever the action was meant to be.
+	understood := len(errs) == 0 && (known || !slices.Contains(kinds, "domainNames"))
 	switch {
-	case len(errs) == 0:
+	case understood:
 	case r.Action == engine.Allow:
 		r.Rule = matchNothing()
 	default:
@@ -62,9 +64,9 @@ func (c *clusterCheck) rule(f *fields, peersField string) engine.ClusterRule {
 	return r
 }
 
-// action returns the action of a rule, as written and as it counts. An action that is not understood denies
+// action returns the action of a rule. It reports whether the action is understood. One that is not denies
 // (S45). It is reported as a problem, but the rest of the rule still counts.
-func (c *clusterCheck) action(f *fields) (string, engine.Action) {
+func (c *clusterCheck) action(f *fields) (does engine.Action, understood bool) {
 	before := len(f.errs)
 	text, ok := f.text("action")
 	known := []string{c.dialect.allow, "Deny"}
@@ -73,11 +75,11 @@ func (c *clusterCheck) action(f *fields) (string, engine.Action) {
 	}
 	switch {
 	case ok && text == c.dialect.allow:
-		return text, engine.Allow
+		return engine.Allow, true
 	case ok && text == "Deny":
-		return text, engine.Deny
+		return engine.Deny, true
 	case ok && text == "Pass" && c.dialect.pass:
-		return text, engine.Pass
+		return engine.Pass, true
 	case ok:
 		f.errs = append(f.errs, field.NotSupported(f.path.Child("action"), text, known))
 	case f.values != nil && f.values["action"] == nil:
@@ -86,19 +88,22 @@ func (c *clusterCheck) action(f *fields) (string, engine.Action) {
 	if f.values != nil { // a rule that is no mapping keeps its one error
 		c.reject(f.cutErrors(before))
 	}
-	return text, engine.Deny
+	return engine.Deny, false
 }
 
-// peers sets the peers of a rule. named means that one of its ports is named.
-func (c *clusterCheck) peers(f *fields, name, action string, named bool, to *engine.Rule) {
+// peers sets the peers of a rule and returns their kinds. known means that the action is understood, and named
+// that one of its ports is named.
+func (c *clusterCheck) peers(
+	f *fields, name string, action engine.Action, known, named bool, to *engine.Rule,
+) (kinds []string) {
 	path := f.path.Child(name)
 	items, ok := f.list(name)
 	switch {
 	case f.values == nil, !ok && f.values[name] != nil:
-		return
+		return nil
 	case len(items) == 0:
 		f.errs = append(f.errs, field.Required(path, "must have a peer"))
-		return
+		return nil
 	case len(items) > c.dialect.most: // S46
 		c.reject(field.ErrorList{field.TooMany(path, len(items), c.dialect.most)})
 	}
@@ -109,24 +114,28 @@ func (c *clusterCheck) peers(f *fields, name, action string, named bool, to *eng
 			allowed = append(allowed, "domainNames")
 		}
 	}
-	var portless []string
 	for i, item := range items {
 		p := fieldsOf(item, path.Index(i))
 		kind := p.oneOf(allowed...)
-		to.Peers = append(to.Peers, c.peer(p, kind, action)...)
+		to.Peers = append(to.Peers, c.peer(p, kind, action, known)...)
 		f.merge(p)
-		if slices.Contains(allowed[2:], kind) && !slices.Contains(portless, kind) {
-			portless = append(portless, kind)
+		if !slices.Contains(kinds, kind) {
+			kinds = append(kinds, kind)
 		}
 	}
+	portless := slices.DeleteFunc(slices.Clone(kinds), func(kind string) bool {
+		return !slices.Contains(allowed[2:], kind)
+	})
 	if named && len(portless) > 0 {
 		f.errs = append(f.errs, field.Forbidden(f.path,
 			"a named port may not be beside a peer "+quotedList(portless)))
 	}
+	return kinds
 }
 
-// peer converts one peer. The engine has one peer for each network of `networks`.
-func (c *clusterCheck) peer(p *fields, kind, action string) []engine.Peer {
+// peer converts one peer. The engine has one peer for each network of `networks`. known means that the action
+// is understood.
+func (c *clusterCheck) peer(p *fields, kind string, action engine.Action, known bool) []engine.Peer {
 	switch kind {
 	case "namespaces":
 		if s, ok := p.selector(kind); ok {
@@ -144,7 +153,7 @@ func (c *clusterCheck) peer(p *fields, kind, action string) []engine.Peer {
 	case "networks":
 		return c.networks(p)
 	case "domainNames":
-		c.domains(p, action)
+		c.domains(p, action, known)
 	}
 	return []engine.Peer{{}}
 }
@@ -188,8 +197,8 @@ func (c *clusterCheck) networks(p *fields) []engine.Peer {
 var domainName = regexp.MustCompile(`^(\*\.)?([a-zA-Z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.)+[a-zA-Z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.?$`)
 
 // domains checks the domain names of a peer. The peer matches nothing, because netpold resolves no names
-// (S40).
-func (c *clusterCheck) domains(p *fields, action string) {
+// (S40). known means that the action is understood.
+func (c *clusterCheck) domains(p *fields, action engine.Action, known bool) {
 	path := p.path.Child("domainNames")
 	items, ok := p.list("domainNames")
 	if ok && len(items) == 0 {
@@ -198,7 +207,7 @@ func (c *clusterCheck) domains(p *fields, action string) {
 	if len(items) > maxDomainNames { // S46
 		c.reject(field.ErrorList{field.TooMany(path, len(items), maxDomainNames)})
 	}
-	if action != c.dialect.allow {
+	if known && action != engine.Allow {
 		p.errs = append(p.errs, field.Forbidden(path,
 			"may only be beside the action "+strconv.Quote(c.dialect.allow)))
 	}
@@ -217,7 +226,7 @@ func (c *clusterCheck) domains(p *fields, action string) {
 		}
 		names = append(names, text)
 	}
-	if len(p.errs) == 0 {
+	if known && len(p.errs) == 0 {
 		c.warn(path.String(), "netpold resolves no names, so that this peer matches nothing: "+
 			strings.Join(names, ", "))
 	}

@@ -59,22 +59,18 @@ func (f *fields) number(name string) (int32, bool) {
 	if !f.has(name) {
 		return 0, false
 	}
-	var n int64
 	switch v := f.values[name].(type) {
 	case int64:
-		n = v
-	case float64:
-		if n = int64(v); float64(n) != v {
-			n = math.MaxInt64
+		if math.MinInt32 <= v && v <= math.MaxInt32 {
+			return int32(v), true
 		}
-	default:
-		n = math.MaxInt64
+	case float64:
+		if math.Trunc(v) == v && math.MinInt32 <= v && v <= math.MaxInt32 {
+			return int32(v), true
+		}
 	}
-	if n < math.MinInt32 || n > math.MaxInt32 {
-		f.errs = append(f.errs, wrongType(f.path.Child(name), f.values[name], "a whole number of 32 bits"))
-		return 0, false
-	}
-	return int32(n), true
+	f.errs = append(f.errs, wrongType(f.path.Child(name), f.values[name], "a whole number of 32 bits"))
+	return 0, false
 }
 
 // list returns the items of a field that must be a list. It reports whether the field is present and valid.
@@ -111,7 +107,8 @@ func unknownField(path *field.Path) *field.Error {
 		"its place")
 }
 
-// oneOf returns the one name of names that is present. It adds an error if none is, or more than one.
+// oneOf returns the one name of names that is present. It adds an error if none is, or more than one. An
+// unknown field in the place of one is reported by [fields.end] alone.
 func (f *fields) oneOf(names ...string) string {
 	var set []string
 	for _, name := range names {
@@ -124,10 +121,20 @@ func (f *fields) oneOf(names ...string) string {
 		return set[0]
 	case len(set) > 1:
 		f.errs = append(f.errs, field.Forbidden(f.path, "must have one field, not "+quotedList(set)))
-	case f.values != nil:
+	case f.values != nil && !f.hasUnknown():
 		f.errs = append(f.errs, field.Required(f.path, "must have one of "+quotedList(names)))
 	}
 	return ""
+}
+
+// hasUnknown reports whether there is a field that was not asked for so far.
+func (f *fields) hasUnknown() bool {
+	for name := range f.values {
+		if !slices.Contains(f.known, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // selector returns a label selector. It reports whether the selector is valid.
