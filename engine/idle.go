@@ -7,13 +7,14 @@ import (
 
 // IdlePolicy is a policy that selects no Pod.
 type IdlePolicy struct {
-	Namespace, Name string
+	// Kind is as Kubernetes writes it. Namespace is empty for a cluster-wide policy.
+	Kind, Namespace, Name string
 	// NamespaceUnknown means that the policy's namespace has neither an object nor a Pod.
 	NamespaceUnknown bool
 }
 
-// IdlePolicies returns the policies that select no Pod, in order of namespace and name. It looks at every policy: it is for
-// people, not for the way to an answer.
+// IdlePolicies returns the policies of every kind that select no Pod, in order of namespace, name and kind. It looks at every
+// policy: it is for people, not for the way to an answer.
 func (s *Snapshot) IdlePolicies() []IdlePolicy {
 	var idle []IdlePolicy
 	for key, p := range s.policies.All() {
@@ -21,34 +22,34 @@ func (s *Snapshot) IdlePolicies() []IdlePolicy {
 			continue
 		}
 		_, known := s.namespaces.Get(key.namespace)
-		idle = append(idle, IdlePolicy{Namespace: key.namespace, Name: key.name, NamespaceUnknown: !known})
+		idle = append(idle, IdlePolicy{Kind: "NetworkPolicy", Namespace: key.namespace, Name: key.name, NamespaceUnknown: !known})
+	}
+	for _, p := range s.clusterPolicies.All() {
+		if !s.selectsAny(s.selectors.At(p.subject)) {
+			idle = append(idle, IdlePolicy{Kind: p.cluster.Kind.String(), Name: p.cluster.Name})
+		}
 	}
 	slices.SortFunc(idle, func(a, b IdlePolicy) int {
-		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Kind, b.Kind))
 	})
 	return idle
 }
 
 // selectsAny reports whether a policy's subject selects a Pod.
 func (s *state) selectsAny(subject *selector) bool {
-	postings, narrowed := narrowestPostings(&s.classIndex, subject)
-	if !narrowed {
-		postings = []posting{{kind: anyPod, scope: subject.scope}}
-	}
-	for _, p := range postings {
-		for id := range s.classIndex.ids(p) {
-			if c := s.classes.At(id); subject.selects(c.namespace, s.labelsOf(c.namespace), c.labels) {
-				return true
-			}
+	for _, c := range s.candidateClasses(subject) {
+		if subject.selects(c.namespace, s.labelsOf(c.namespace), c.labels) {
+			return true
 		}
 	}
 	return false
 }
 
-// AsksNamespaceLabels reports whether a peer of some policy asks for a label of Namespaces other than their name's (S18).
+// AsksNamespaceLabels reports whether some policy asks for a label of Namespaces other than their name's (S18): a peer, or the
+// subject of a cluster-wide policy.
 func (s *Snapshot) AsksNamespaceLabels() bool {
 	for _, id := range s.selectorIDs.All() {
-		if sel := s.selectors.At(id); sel.peers > 0 && slices.ContainsFunc(sel.namespaces, asksLabel) {
+		if slices.ContainsFunc(s.selectors.At(id).namespaces, asksLabel) {
 			return true
 		}
 	}

@@ -1,6 +1,9 @@
 package engine
 
-import "slices"
+import (
+	"iter"
+	"slices"
+)
 
 // applyPolicy stores a NetworkPolicy or takes it away. It acquires the selectors of the new version before it
 // releases the old ones, so that a selector that stays is not made again.
@@ -109,28 +112,39 @@ func (t *txn) releaseSubject(p *policy) {
 	t.storeSelector(&s)
 }
 
-// markDirty marks the classes that a selector selects as dirty. It finds them by the requirement on Pods that
-// the fewest classes meet or, if none can be looked up, namespace by namespace.
+// markDirty marks the classes that a selector selects as dirty.
 func (t *txn) markDirty(s *selector) {
-	mark := func(p posting) {
-		for id := range t.classIndex.ids(p) {
-			c := t.classes.At(id)
-			if s.selects(c.namespace, t.labelsOf(c.namespace), c.labels) {
-				t.dirty[id] = struct{}{}
+	for id, c := range t.candidateClasses(s) {
+		if s.selects(c.namespace, t.labelsOf(c.namespace), c.labels) {
+			t.dirty[id] = struct{}{}
+		}
+	}
+}
+
+// candidateClasses yields the classes that a selector may select, with their ids. It finds them by the
+// requirement on Pods that the fewest classes meet or, if none can be looked up, namespace by namespace.
+func (s *state) candidateClasses(sel *selector) iter.Seq2[uint32, *class] {
+	return func(yield func(uint32, *class) bool) {
+		goesOn := true
+		visit := func(p posting) {
+			for id := range s.classIndex.ids(p) {
+				if goesOn = goesOn && yield(id, s.classes.At(id)); !goesOn {
+					return
+				}
 			}
 		}
-	}
-	if postings, ok := narrowestPostings(&t.classIndex, s); ok {
-		for _, p := range postings {
-			mark(p)
+		if postings, ok := narrowestPostings(&s.classIndex, sel); ok {
+			for _, p := range postings {
+				visit(p)
+			}
+			return
 		}
-		return
+		if sel.scope != "" {
+			visit(posting{kind: anyPod, scope: sel.scope})
+			return
+		}
+		s.matchingNamespaces(sel, func(name string) { visit(posting{kind: anyPod, scope: name}) })
 	}
-	if s.scope != "" {
-		mark(posting{kind: anyPod, scope: s.scope})
-		return
-	}
-	t.matchingNamespaces(s, func(name string) { mark(posting{kind: anyPod, scope: name}) })
 }
 
 // narrowestPostings returns the postings of the one requirement on Pods that the fewest classes meet. It
@@ -162,23 +176,23 @@ func narrowestPostings(classes *index, s *selector) (best []posting, ok bool) {
 
 // matchingNamespaces yields the namespaces that a selector without scope looks into. It looks them up by the
 // first requirement that lists values, and tries all namespaces if there is none.
-func (t *txn) matchingNamespaces(s *selector, yield func(string)) {
-	for _, r := range s.namespaces {
+func (s *state) matchingNamespaces(sel *selector, yield func(string)) {
+	for _, r := range sel.namespaces {
 		if r.Operator != In {
 			continue
 		}
 		for _, v := range r.Values {
-			names, _ := t.namespacesBy.Get(label{r.Key, v})
+			names, _ := s.namespacesBy.Get(label{r.Key, v})
 			for _, name := range names {
-				if s.namespaces.matches(t.labelsOf(name)) {
+				if sel.namespaces.matches(s.labelsOf(name)) {
 					yield(name)
 				}
 			}
 		}
 		return
 	}
-	for name, ns := range t.namespaces.All() {
-		if s.namespaces.matches(ns.labels) {
+	for name, ns := range s.namespaces.All() {
+		if sel.namespaces.matches(ns.labels) {
 			yield(name)
 		}
 	}

@@ -72,7 +72,7 @@ func partialView(status *Status) string {
 }
 
 func noPolicies(status *Status, snapshot *engine.Snapshot) string {
-	if snapshot.Counts().Policies > 0 {
+	if counts := snapshot.Counts(); counts.Policies > 0 || counts.ClusterPolicies > 0 {
 		return ""
 	}
 	if len(status.Unmodelled) > 0 {
@@ -109,7 +109,7 @@ func policiesSelectingNothing(snapshot *engine.Snapshot) string {
 	var names, unknown []string
 	for _, p := range idle {
 		if len(names) < maxNamed {
-			names = append(names, p.Namespace+"/"+p.Name)
+			names = append(names, nameOf(p))
 		}
 		if p.NamespaceUnknown && !slices.Contains(unknown, p.Namespace) {
 			unknown = append(unknown, p.Namespace)
@@ -125,6 +125,14 @@ func policiesSelectingNothing(snapshot *engine.Snapshot) string {
 			listed(unknown, len(unknown)))
 	}
 	return text
+}
+
+// nameOf returns the name of a policy, with the kind of one that is cluster-wide.
+func nameOf(p engine.IdlePolicy) string {
+	if p.Namespace == "" {
+		return p.Kind + " " + p.Name
+	}
+	return p.Namespace + "/" + p.Name
 }
 
 func noNamespaces(snapshot *engine.Snapshot) string {

@@ -64,6 +64,13 @@ func TestNotes(t *testing.T) {
 				{Code: notes.PolicySelectsNothing, Message: "1 policy selects no Pod: empty/a"},
 			},
 		},
+		"a cluster-wide policy alone": {snapshot: snapshotOf(shopPod(), &engine.ClusterPolicy{Name: "a", Tier: engine.Admin})},
+		"a cluster-wide policy selects nothing": {
+			snapshot: shop(&engine.ClusterPolicy{Name: "a", Tier: engine.Admin, Subject: engine.ClusterSubject{Pods: labelled}}),
+			want: []notes.Note{
+				{Code: notes.PolicySelectsNothing, Message: "1 policy selects no Pod: ClusterNetworkPolicy a"},
+			},
+		},
 		"policies without a namespace": {
 			snapshot: shop(policy("default", "d"), policy("default", "c"), policy("default", "b"),
 				policy("default", "a")),
