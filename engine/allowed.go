@@ -101,6 +101,9 @@ func (s *state) parties(e Endpoint, dst bool) ([]party, error) {
 		}
 		return []party{s.podParty(p)}, nil
 	case endpointLabels:
+		if e.labelled != nil && e.labelled.Namespace == nodeScope {
+			return nil, &QueryError{InvalidQuestion, dst, "namespace", "is the name of none"}
+		}
 		if e.labelled != nil {
 			p := party{class: s.hypotheticalClass(e.labelled), inCluster: true, addrs: addresses([]netip.Addr{e.labelled.IP})}
 			return []party{p}, nil

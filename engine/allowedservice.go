@@ -79,10 +79,14 @@ type choice struct {
 	backends [2][]backend // by family
 	// families are those to decide in; addressed are those in which an endpoint has an address.
 	families, addressed Families
+	// translates reports whether the Service has an address of its own. A headless one is a name for those of its endpoints
+	// (S24), so that a Pod reaches itself by its own (S44).
+	translates bool
 }
 
 // choose returns the endpoints of a Service for a question about it, or the error that there is none.
 func (s *state) choose(o *Service, q *Query) (c choice, err error) {
+	c.translates = !o.Headless
 	wanted := IPv4 | IPv6
 	if q.Dst.kind == endpointIP {
 		wanted = familyOf(q.Dst.ip)
@@ -133,7 +137,8 @@ func (c *choice) decide(src *party, q *Query, o Options) tally {
 		}
 		for j := range c.backends[i] {
 			var d Decision
-			decideOrExempt(src, &c.backends[i][j].party, q.Protocol, c.backends[i][j].port, t.family, true, o, &d)
+			b := &c.backends[i][j]
+			decideOrExempt(src, &b.party, q.Protocol, b.port, t.family, c.translates, o, &d)
 			t.add(&d)
 		}
 		if t.allowed == t.total && !foreign {

@@ -122,7 +122,7 @@ type connection struct {
 	src, dst party
 	port     uint16
 	protocol engine.Protocol
-	// viaService says that dst was asked for through a Service (S44).
+	// viaService says that dst was asked for through a Service that translates its address (S24, S44).
 	viaService bool
 }
 

@@ -193,7 +193,7 @@ func (o *Oracle) decideSource(s party, dst group, served []engine.Families, q Qu
 			if foreign {
 				seen = 0
 			}
-			pairs = append(pairs, o.decide(connection{src: s.inFamily(seen), dst: e.inFamily(seen), port: e.port, protocol: q.Protocol, viaService: true}))
+			pairs = append(pairs, o.decide(connection{src: s.inFamily(seen), dst: e.inFamily(seen), port: e.port, protocol: q.Protocol, viaService: !dst.service.Headless}))
 		}
 		return all(pairs)
 	})

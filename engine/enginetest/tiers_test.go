@@ -134,6 +134,9 @@ func TestOracleLocalTraffic(t *testing.T) {
 	base := objects{
 		pod("a/p", "", "10.0.0.1", on("n1")), node("n1", "10.0.1.1"), service("web", "10.0.2.1"), slice("web", ready("10.0.0.1")),
 	}
+	headless := service("web", "")
+	headless.Headless = true
+	named := with(objects{base[0], base[1], headless, base[3]}, everything)
 	denied, free := with(base, everything), with(base, last)
 	isolated := with(base, last, denyAll())
 	for _, r := range []struct {
@@ -152,6 +155,7 @@ func TestOracleLocalTraffic(t *testing.T) {
 		{"through a Service", denied, "a/p svc/a/web 80", "denied DeniedAtEgress - 0/1 egress=x[0] ingress=x[0]", "allowed Self v4 1/1"},
 		{"through a Service, Baseline", free, "a/p 10.0.2.1 80", "denied DeniedAtEgress - 0/1 egress=y[0] ingress=y[0]", "allowed Self v4 1/1"},
 		{"through a Service, isolated", isolated, "a/p svc/a/web 80", "allowed Self v4 1/1", "allowed Self v4 1/1"},
+		{"through a headless Service, which gives its own address", named, "a/p svc/a/web 80", "allowed Self v4 1/1", "allowed Self v4 1/1"},
 		{"through a Service, without tiers", with(base, denyAll()), "a/p svc/a/web 80", "allowed Self v4 1/1", "allowed Self v4 1/1"},
 	} {
 		t.Run("S44 "+r.name, func(t *testing.T) {
