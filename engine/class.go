@@ -30,13 +30,20 @@ type class struct {
 	namespace string
 	// labels are those that its Pods have of the keys in use, sorted by key.
 	labels []label
+	// key is the class's identity; see [classKey]. tableKeys has those of its rule tables of NetworkPolicies,
+	// empty for none.
+	key       string
+	tableKeys [directions]string
+	// tiers has what comes of cluster-wide policies; nil if none selects the class.
+	tiers *classTiers
+}
+
+// A classTiers holds the parts of a class that exist only because of cluster-wide policies.
+type classTiers struct {
 	// later has the rule tables to ask after the first one, in the order of tiers (S32).
 	later [directions][]*ruleTable
-	// usesBlocks reports for each direction whether any of its rule tables has a block.
-	usesBlocks [directions]bool
-	// key is the class's identity; see [classKey]. tableKeys has those of its rule tables, empty for none.
-	key       string
-	tableKeys [directions][tiers]string
+	// keys are those of the rule tables of cluster-wide policies, empty for none.
+	keys [directions][tiers]string
 }
 
 // newClass returns a class that nothing selects yet. It keeps labels and ports.
@@ -58,7 +65,12 @@ func (c *class) hasNamedPort(name string, protocol Protocol, port uint16) bool {
 
 // asksAddress reports whether any rule of direction d has a block, so that the address of the peer takes
 // part. c may be nil.
-func (c *class) asksAddress(d direction) bool { return c != nil && c.usesBlocks[d] }
+func (c *class) asksAddress(d direction) bool {
+	if !c.restricted(d) {
+		return false
+	}
+	return c.hot.tables[d].usesBlocks || slices.ContainsFunc(c.later(d), (*ruleTable).hasBlocks)
+}
 
 // restricted reports whether any policy, of whatever tier, restricts direction d. c may be nil.
 func (c *class) restricted(d direction) bool { return c != nil && c.hot.tables[d] != nil }
@@ -69,7 +81,7 @@ func (c *class) tables(d direction) iter.Seq[*ruleTable] {
 		if first := c.hot.tables[d]; first == nil || !yield(first) {
 			return
 		}
-		for _, t := range c.later[d] {
+		for _, t := range c.later(d) {
 			if !yield(t) {
 				return
 			}
@@ -77,11 +89,19 @@ func (c *class) tables(d direction) iter.Seq[*ruleTable] {
 	}
 }
 
+// later returns the rule tables of direction d to ask after the first one, in the order of tiers.
+func (c *class) later(d direction) []*ruleTable {
+	if c.tiers == nil {
+		return nil
+	}
+	return c.tiers.later[d]
+}
+
 // askLater is [hotClass.ask] for the tables after the first. If none decides, everything is allowed (S32).
 func (c *class) askLater(
 	d direction, protocol Protocol, port uint16, p *peer,
 ) (by *ruleTable, rank uint32, does Action) {
-	for _, t := range c.later[d] {
+	for _, t := range c.later(d) {
 		if rank, does := t.answer(protocol, port, p); does != Pass {
 			return t, rank, does
 		}
@@ -96,7 +116,7 @@ func (c *hotClass) networkPolicies(d direction) *ruleTable {
 	if first == nil || first.tier == NetworkPolicies {
 		return first
 	}
-	for _, t := range c.cold.later[d] {
+	for _, t := range c.cold.later(d) {
 		if t.tier == NetworkPolicies {
 			return t
 		}
@@ -106,12 +126,29 @@ func (c *hotClass) networkPolicies(d direction) *ruleTable {
 
 // addTable adds a rule table. Tables are added in the order in which they are asked.
 func (c *class) addTable(d direction, t *ruleTable) {
-	c.usesBlocks[d] = c.usesBlocks[d] || t.usesBlocks
 	if c.hot.tables[d] == nil {
 		c.hot.tables[d] = t
 		return
 	}
-	c.later[d] = append(c.later[d], t)
+	later := &c.ensureTiers().later[d]
+	*later = append(*later, t)
+}
+
+// ensureTiers returns the tiers of c, which it makes if there are none.
+func (c *class) ensureTiers() *classTiers {
+	if c.tiers == nil {
+		c.tiers = &classTiers{}
+	}
+	return c.tiers
+}
+
+// setTableKey stores the key of a rule table that the class has.
+func (c *class) setTableKey(d direction, tier Tier, key string) {
+	if tier == NetworkPolicies {
+		c.tableKeys[d] = key
+	} else {
+		c.ensureTiers().keys[d][tier] = key
+	}
 }
 
 // A classRef is the id of a class and how many Pods, or Nodes, have it. The class goes with the last of them.
@@ -202,9 +239,10 @@ func (s *state) hypotheticalClass(p *LabelledPod) *class {
 	return c
 }
 
-// A sharedTable is a rule table and how many classes have it.
+// A sharedTable is a rule table, its key, and how many classes have it.
 type sharedTable struct {
 	table   *ruleTable
+	key     string
 	classes int
 }
 
@@ -219,24 +257,27 @@ func (t *txn) rebuild(id uint32) {
 	c := newClass(old.namespace, old.labels, old.ports, old.key)
 	c.hot.setPeers(found.peers)
 	eachTable(found.policies, func(d direction, tier Tier, list []*policy) {
-		key := ruleTableKey(d, list, c.ports)
-		c.tableKeys[d][tier] = key
-		c.addTable(d, t.acquireTable(key, d, list, c.ports))
+		key, table := t.acquireTable(ruleTableKey(d, list, c.ports), d, list, c.ports)
+		c.setTableKey(d, tier, key)
+		c.addTable(d, table)
 	})
 	t.releaseTables(old) // after the new ones are acquired, so that a table that stays is not built again
 	t.classes.Set(t.edit, id, c)
 	t.hotClasses.Set(t.edit, id, c.hot)
 }
 
-// acquireTable returns the rule table of a key, for one more class. It builds the table for the first class.
-func (t *txn) acquireTable(key string, d direction, policies []*policy, ports []NamedPort) *ruleTable {
+// acquireTable returns the rule table of a key, for one more class. It builds the table for the first class,
+// whose key it returns to all, so that they share its memory.
+func (t *txn) acquireTable(
+	key string, d direction, policies []*policy, ports []NamedPort,
+) (string, *ruleTable) {
 	shared, ok := t.ruleTables.Get(key)
 	if !ok {
-		shared.table = newRuleTable(d, policies, ports)
+		shared.key, shared.table = key, newRuleTable(d, policies, ports)
 	}
 	shared.classes++
-	t.ruleTables.Set(t.edit, key, shared)
-	return shared.table
+	t.ruleTables.Set(t.edit, shared.key, shared)
+	return shared.key, shared.table
 }
 
 // eachTable yields the policies of each rule table that a class needs, in the order in which tables are
@@ -254,7 +295,11 @@ func eachTable(policies []*policy, yield func(d direction, tier Tier, list []*po
 // releaseTables undoes acquireTable for all rule tables of a class.
 func (t *txn) releaseTables(c *class) {
 	for d := range directions {
-		for _, key := range c.tableKeys[d] {
+		t.releaseTable(c.tableKeys[d])
+		if c.tiers == nil {
+			continue
+		}
+		for _, key := range c.tiers.keys[d] {
 			t.releaseTable(key)
 		}
 	}

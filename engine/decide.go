@@ -101,7 +101,7 @@ func (c *hotClass) ask(
 func (t *ruleTable) answer(protocol Protocol, port uint16, p *peer) (rank uint32, does Action) {
 	rank, does = t.match(protocol, port, p), t.defaultAction
 	if rank != noRank {
-		does = t.rules[rank].action
+		does = actionOf(rank)
 	}
 	return rank, does
 }
@@ -126,9 +126,14 @@ func (s *Side) record(t *ruleTable, rank uint32) {
 	if t.tier == NetworkPolicies {
 		s.recordIsolation(t)
 	}
-	if rank != noRank {
-		rule := &t.rules[rank]
-		s.Policy, s.ClusterPolicy, s.Rule = rule.policy, rule.cluster, int(rule.rule)
+	switch {
+	case rank == noRank:
+	case t.tier == NetworkPolicies:
+		rule := &t.rules[placeOf(rank)]
+		s.Policy, s.Rule = rule.policy, int(rule.rule)
+	default:
+		rule := &t.rare.clusterRules[placeOf(rank)]
+		s.ClusterPolicy, s.Rule = rule.policy, int(rule.rule)
 	}
 }
 
@@ -276,12 +281,22 @@ func pairFamilies(src, dst *party) Families {
 	return a & b
 }
 
+// asksAddresses reports whether the addresses of a pair take part in its decision: some rule has a block, and
+// the pair is not exempt from all tiers.
+func asksAddresses(src, dst *party, o Options) bool {
+	if !src.class.asksAddress(egress) && !dst.class.asksAddress(ingress) {
+		return false
+	}
+	why := exemption(src, dst)
+	return why == Unknown || !exemptFromAll(why, src, false, o)
+}
+
 // decidePair answers for two parties in all of their families, and allows if one of them allows (S9). The
-// decision is that of the first family that allows, or else that of IPv4. If no block takes part, both
+// decision is that of the first family that allows, or else that of IPv4. If no address takes part, both
 // families have one answer, and it is computed once. d must be zero.
 func decidePair(src, dst *party, protocol Protocol, port uint16, o Options, d *Decision) {
 	families := pairFamilies(src, dst)
-	if families != IPv4|IPv6 || !src.class.asksAddress(egress) && !dst.class.asksAddress(ingress) {
+	if families != IPv4|IPv6 || !asksAddresses(src, dst, o) {
 		decideOrExempt(src, dst, protocol, port, families, false, o, d)
 		if d.Allowed {
 			d.Families = families

@@ -9,15 +9,25 @@ import (
 
 // noRank is the rank of no rule. It is greater than every rank, so that min prefers any rule to none.
 //
-// A rule's rank is its index in its rule table: the order in which rules count (S14, S34). The lowest rank
-// that matches is the first rule that matches, so a search need not follow the order.
+// A rule's rank is its place in the order in which the rules of its table count (S14, S34), and then two bits for
+// its action. The lowest rank that matches is the first rule that matches, so a search need not follow the
+// order; and what the rule does is known without reading it.
 const noRank uint32 = math.MaxUint32
+
+// rankOf returns the rank of the rule at a place.
+func rankOf(place int, does Action) uint32 { return uint32(place)<<2 | uint32(does) }
+
+// placeOf returns the place of the rule of a rank, which is not noRank.
+func placeOf(rank uint32) int { return int(rank >> 2) }
+
+// actionOf returns what the rule of a rank does, which is not noRank.
+func actionOf(rank uint32) Action { return Action(rank & 3) }
 
 // A peerSet holds the peers of all rules for one range of ports, and finds the first rule that has a given
 // peer.
 //
-//	rules of port 443:  0 from app=a    1 from app=b, 10.0.0.0/8    2 from app=a
-//	set:                selectors [ app=a ─► 0, app=b ─► 1 ]    blocks [ 10.0.0.0/8 ─► 1 ]
+//	rules of port 443:  1st from app=a    2nd from app=b, 10.0.0.0/8    3rd from app=a
+//	set:                selectors [ app=a ─► 1st, app=b ─► 2nd ]    blocks [ 10.0.0.0/8 ─► 2nd ]
 //
 // A selector that several rules name has the rank of the first. A search compares this list with the ids that
 // the peer's class carries; both are sorted and short. A set is immutable. It has 32 bytes: with the list of

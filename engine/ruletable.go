@@ -29,10 +29,12 @@ type ruleTable struct {
 	tier Tier
 	// usesBlocks reports whether any rule has a block, so that the peer's address takes part.
 	usesBlocks bool
+	// matchesRare reports whether rare has rules that a search has to look at.
+	matchesRare bool
 
 	// policies are the NetworkPolicies that apply, sorted by name; none in other tiers.
 	policies []*Policy
-	// rules has the rule of each rank: the rank is the index.
+	// rules has the rule at each place; see [rankOf]. Other tiers have theirs in rare.
 	rules []ruleRef
 	// selectors has those of all sets; each set's part is sorted by id.
 	selectors []rankedSelector
@@ -51,18 +53,23 @@ type rareRules struct {
 	// byAddress has the blocks of all sets if there are many. It is nil otherwise, and the sets have their
 	// own.
 	byAddress *rulesByAddress
+	// clusterRules has the rule at each place, in the tiers of cluster-wide policies.
+	clusterRules []clusterRuleRef
 }
 
 // protocols is the number of protocols (S22).
 const protocols = 3
 
-// A ruleRef says which rule has a rank and what it does. It is of a NetworkPolicy or of a cluster-wide
-// policy; the other pointer is nil.
+// A ruleRef says which rule of a NetworkPolicy is at a place.
 type ruleRef struct {
-	policy  *Policy
-	cluster *ClusterPolicy
-	rule    uint32 // its index in the policy
-	action  Action
+	policy *Policy
+	rule   uint32 // its index in the policy
+}
+
+// A clusterRuleRef says which rule of a cluster-wide policy is at a place.
+type clusterRuleRef struct {
+	policy *ClusterPolicy
+	rule   uint32
 }
 
 // A namedPortSet holds the peers of all rules for a port name of the destination.
@@ -103,6 +110,9 @@ type portRange struct {
 // too late.
 const fewRanges = 8
 
+// hasBlocks returns usesBlocks.
+func (t *ruleTable) hasBlocks() bool { return t.usesBlocks }
+
 // match returns the rank of the first rule that matches the peer and the port (S14, S15, S35), or noRank.
 //
 // It asks the set of every range that has the port. A set whose first rank is not below the best so far is
@@ -122,7 +132,7 @@ func (t *ruleTable) match(protocol Protocol, port uint16, p *peer) uint32 {
 			best = r.set.match(t, p, best)
 		}
 	}
-	if t.rare != nil {
+	if t.matchesRare {
 		best = t.rare.match(t, at, p, best)
 	}
 	return best

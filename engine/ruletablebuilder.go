@@ -14,20 +14,25 @@ func newRuleTable(d direction, policies []*policy, ports []NamedPort) *ruleTable
 		t.defaultAction = Deny
 	}
 	b := ruleTableBuilder{table: t, sets: map[portKey]*peerSetBuilder{}}
+	place := 0
+	var clusterRules []clusterRuleRef
 	for _, p := range policies {
 		if p.source != nil {
 			t.policies = append(t.policies, p.source)
 		}
 		for i := range p.rules[d] {
 			r := &p.rules[d][i]
-			b.add(r, d, ports, uint32(len(t.rules)))
-			t.rules = append(t.rules, ruleRef{
-				policy: p.source, cluster: p.cluster, rule: uint32(i), action: r.action,
-			})
+			b.add(r, d, ports, rankOf(place, r.action))
+			place++
+			if p.cluster != nil {
+				clusterRules = append(clusterRules, clusterRuleRef{p.cluster, uint32(i)})
+			} else {
+				t.rules = append(t.rules, ruleRef{p.source, uint32(i)})
+			}
 			t.usesBlocks = t.usesBlocks || len(r.blocks) > 0
 		}
 	}
-	b.build()
+	b.build(clusterRules)
 	return t
 }
 
@@ -106,10 +111,10 @@ func (b *ruleTableBuilder) addTo(k portKey, r *rule, rank uint32) {
 
 // build lays the sets out in the table, in the order in which a search reads them. Sets that match nothing
 // are left out.
-func (b *ruleTableBuilder) build() {
+func (b *ruleTableBuilder) build(clusterRules []clusterRuleRef) {
 	t := b.table
 	t.ranges, t.selectors = t.fewRanges[:0], t.fewSelectors[:0]
-	more := rareRules{byAddress: b.extractBlocks()}
+	more := rareRules{byAddress: b.extractBlocks(), clusterRules: clusterRules}
 	t.every = peerSet{firstRank: noRank, anyPeer: noRank}
 	if b.every != nil {
 		t.every = b.every.build(t)
@@ -132,7 +137,8 @@ func (b *ruleTableBuilder) build() {
 			t.ranges = append(t.ranges, r)
 		}
 	}
-	if more.named != nil || more.byAddress != nil {
+	t.matchesRare = more.named != nil || more.byAddress != nil
+	if t.matchesRare || more.clusterRules != nil {
 		t.rare = &more
 	}
 }
