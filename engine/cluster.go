@@ -84,8 +84,8 @@ func (s *Snapshot) Counts() Counts { return s.counts }
 type Counts struct {
 	// Pods that have not finished; Namespaces and Nodes that have an object.
 	Pods, Namespaces, Policies, Nodes, Services, EndpointSlices int
-	// ClusterPolicies are the cluster-wide policies of all kinds.
-	ClusterPolicies int
+	// ClusterPolicies are the cluster-wide policies, by kind.
+	ClusterPolicies [clusterPolicyKinds]int
 	// Classes are groups of Pods that no selector tells apart; Selectors the distinct ones of all policies.
 	Classes, Selectors int
 }

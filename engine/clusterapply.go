@@ -48,7 +48,7 @@ func (t *txn) applyClusterPolicy(o *ClusterPolicy, gone bool) {
 		p.subject = t.acquireSubject(newSelector("", o.Subject.Namespaces, o.Subject.Pods), p)
 		t.clusterPolicies.Set(t.edit, key, p)
 		if !ok {
-			t.counts.ClusterPolicies++
+			t.counts.ClusterPolicies[o.Kind]++
 		}
 	}
 	if !ok {
@@ -58,6 +58,6 @@ func (t *txn) applyClusterPolicy(o *ClusterPolicy, gone bool) {
 	old.eachPeerSelector(t.releasePeer)
 	if gone {
 		t.clusterPolicies.Delete(t.edit, key)
-		t.counts.ClusterPolicies--
+		t.counts.ClusterPolicies[o.Kind]--
 	}
 }

@@ -44,6 +44,7 @@ const (
 	ClusterNetworkPolicy ClusterPolicyKind = iota
 	AdminNetworkPolicy
 	BaselineAdminNetworkPolicy
+	clusterPolicyKinds
 )
 
 // String returns the kind as Kubernetes writes it.
@@ -85,6 +86,19 @@ const (
 	Baseline
 	tiers
 )
+
+// String returns the tier as policies name it, and "NetworkPolicy" for theirs.
+func (t Tier) String() string {
+	switch t {
+	case Admin:
+		return "Admin"
+	case NetworkPolicies:
+		return "NetworkPolicy"
+	case Baseline:
+		return "Baseline"
+	}
+	return ""
+}
 
 // Compare orders policies of one tier as they are asked (S34).
 func (p *ClusterPolicy) Compare(o *ClusterPolicy) int {

@@ -72,8 +72,14 @@ func partialView(status *Status) string {
 }
 
 func noPolicies(status *Status, snapshot *engine.Snapshot) string {
-	if counts := snapshot.Counts(); counts.Policies > 0 || counts.ClusterPolicies > 0 {
+	counts := snapshot.Counts()
+	if counts.Policies > 0 {
 		return ""
+	}
+	for _, n := range counts.ClusterPolicies {
+		if n > 0 {
+			return ""
+		}
 	}
 	if len(status.Unmodelled) > 0 {
 		return "no NetworkPolicy was read"

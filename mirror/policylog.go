@@ -11,34 +11,30 @@ import (
 // one.
 const maxPolicyRecords = 10
 
-// LogPolicies logs at info the policies that an update adds, changes and removes, since they may change
-// answers. before is the snapshot before the update.
+// LogPolicies logs at info the policies of every kind that an update adds, changes and removes, since they may
+// change answers. before is the snapshot before the update.
 func LogPolicies(log *slog.Logger, before *engine.Snapshot, changes []engine.Change) {
-	type record struct{ event, policy, isolates string }
-	var records []record
+	var records []policyRecord
 	for _, c := range changes {
-		p, ok := c.Object.(*engine.Policy)
-		if !ok {
-			continue
-		}
-		old, known := before.Policy(p.Namespace, p.Name)
-		r := record{"added", p.Namespace + "/" + p.Name, isolation(p)}
+		r, known := recordOf(before, c.Object, c.Delete)
 		switch {
-		case c.Delete && !known:
+		case r.policy == "", c.Delete && !known:
 			continue
 		case c.Delete:
-			r.event, r.isolates = "removed", isolation(old)
+			r.event = "removed"
 		case known:
 			r.event = "changed"
+		default:
+			r.event = "added"
 		}
 		records = append(records, r)
 	}
-	slices.SortStableFunc(records, func(a, b record) int {
+	slices.SortStableFunc(records, func(a, b policyRecord) int {
 		return compareKinds(a.event, a.policy, b.event, b.policy)
 	})
 	if len(records) <= maxPolicyRecords {
 		for _, r := range records {
-			log.Info("policy", "event", r.event, "policy", r.policy, "isolates", r.isolates)
+			log.Info("policy", "event", r.event, "policy", r.policy, r.effect, r.value)
 		}
 		return
 	}
@@ -52,6 +48,33 @@ func LogPolicies(log *slog.Logger, before *engine.Snapshot, changes []engine.Cha
 	}
 	log.Info("many policies changed", "added", counts["added"], "changed", counts["changed"],
 		"removed", counts["removed"], "first", names)
+}
+
+// policyRecord is what the log says of one policy.
+type policyRecord struct {
+	event, policy string
+	// effect is "isolates" for a NetworkPolicy and "tier" for a cluster-wide policy, and value says which.
+	effect, value string
+}
+
+// recordOf returns the record of a policy without its event, and whether before has the policy. For a deletion the record is
+// that of the policy in before. It is empty for other objects.
+func recordOf(before *engine.Snapshot, o engine.Object, gone bool) (policyRecord, bool) {
+	switch p := o.(type) {
+	case *engine.Policy:
+		old, known := before.Policy(p.Namespace, p.Name)
+		if gone && known {
+			p = old
+		}
+		return policyRecord{policy: p.Namespace + "/" + p.Name, effect: "isolates", value: isolation(p)}, known
+	case *engine.ClusterPolicy:
+		old, known := before.ClusterPolicy(p.Kind, p.Name)
+		if gone && known {
+			p = old
+		}
+		return policyRecord{policy: p.Kind.String() + " " + p.Name, effect: "tier", value: p.Tier.String()}, known
+	}
+	return policyRecord{}, false
 }
 
 // isolation returns the directions that a policy isolates, in words.

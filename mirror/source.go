@@ -55,6 +55,22 @@ type Status struct {
 	OnlyNamespace string
 }
 
+// The states of a resource that a cluster need not serve (S31).
+const (
+	// StateAbsent: no version of it is served, so that it has no objects. Of files: there is none in them.
+	StateAbsent = "absent"
+	// StateSynced: its first list is complete and applied.
+	StateSynced = "synced"
+)
+
+// PresenceOf returns the state of a resource that is there, or is not.
+func PresenceOf(there bool) string {
+	if there {
+		return StateSynced
+	}
+	return StateAbsent
+}
+
 // A Resource is the status of one mirrored resource.
 type Resource struct {
 	// Name is plural and in lower case. Example: "networkpolicies".
@@ -72,6 +88,11 @@ type Resource struct {
 	Error string
 	// Unauthorized means that the API server refuses the caller's credentials (401) or rights (403).
 	Unauthorized bool
-	// Forbidden means that the API server refuses the caller's rights (403).
+	// State is [StateAbsent] or [StateSynced] for a resource that a cluster need not serve (S31), once known. It is empty
+	// for other resources.
+	State string
+	// Version is the API version that is read of such a resource. It is empty for files.
+	Version string
+	// Forbidden means that the server refuses the rights (403).
 	Forbidden bool
 }

@@ -33,7 +33,7 @@ import (
 )
 
 func askOracle(_ *testing.T, c *cluster) []*netpoldv1.BatchAnswer {
-	oracle := &enginetest.Oracle{Objects: c.objects, Options: engine.Options{IPBlockIgnoresPods: c.flags.IPBlockIgnoresPods}}
+	oracle := &enginetest.Oracle{Objects: c.objects, Options: c.flags.Engine()}
 	return c.decide(oracle.Allowed)
 }
 
@@ -47,7 +47,7 @@ func (c *cluster) snapshot() *engine.Snapshot {
 	for i, o := range c.objects {
 		changes[i].Object = o
 	}
-	return engine.NewCluster(engine.Options{IPBlockIgnoresPods: c.flags.IPBlockIgnoresPods}).Apply(changes...)
+	return engine.NewCluster(c.flags.Engine()).Apply(changes...)
 }
 
 // decide asks what takes the engine's questions.
@@ -77,7 +77,7 @@ func decision(d engine.Decision) *netpoldv1.AllowedResponse {
 		engine.DeniedAtIngress: netpoldv1.Reason_REASON_DENIED_AT_INGRESS,
 	}
 	r := &netpoldv1.AllowedResponse{
-		Allowed: d.Allowed, Reason: reasons[d.Reason], Egress: side(d.Egress), Ingress: side(d.Ingress),
+		Allowed: d.Allowed, Reason: reasons[d.Reason], Egress: side(d.Egress, true), Ingress: side(d.Ingress, false),
 		BackendsAllowed: d.BackendsAllowed, BackendsTotal: d.BackendsTotal,
 	}
 	if d.Families&engine.IPv4 != 0 {
@@ -89,13 +89,25 @@ func decision(d engine.Decision) *netpoldv1.AllowedResponse {
 	return r
 }
 
-func side(s engine.Side) *netpoldv1.Side {
-	out := &netpoldv1.Side{Allowed: s.Allowed, Isolated: s.Isolated}
+func side(s engine.Side, egress bool) *netpoldv1.Side {
+	tiers := map[engine.Tier]netpoldv1.Tier{
+		engine.Admin: netpoldv1.Tier_TIER_ADMIN, engine.NetworkPolicies: netpoldv1.Tier_TIER_NETWORK_POLICY,
+		engine.Baseline: netpoldv1.Tier_TIER_BASELINE,
+	}
+	out := &netpoldv1.Side{Allowed: s.Allowed, Isolated: s.Isolated, Tier: tiers[s.Tier]}
 	if s.Policy != nil {
-		out.Policy = s.Policy.Namespace + "/" + s.Policy.Name
+		out.Policy, out.Kind = s.Policy.Namespace+"/"+s.Policy.Name, "NetworkPolicy"
 		out.RuleIndex = proto.Uint32(uint32(s.Rule)) //nolint:gosec // an index
 	}
-	if !s.Allowed {
+	if p := s.ClusterPolicy; p != nil {
+		rules := p.Ingress
+		if egress {
+			rules = p.Egress
+		}
+		out.Policy, out.Kind, out.RuleName = p.Name, p.Kind.String(), rules[s.Rule].Name
+		out.RuleIndex = proto.Uint32(uint32(s.Rule)) //nolint:gosec // an index
+	}
+	if !s.Allowed && s.Tier == engine.NetworkPolicies {
 		for _, p := range s.Isolating {
 			out.IsolatedBy = append(out.IsolatedBy, p.Namespace+"/"+p.Name)
 		}
@@ -301,6 +313,12 @@ func askCommand(t *testing.T, c *cluster) []*netpoldv1.BatchAnswer {
 	}
 	if c.flags.IPBlockIgnoresPods {
 		from = append(from, "--ipblock-matches-pods=false")
+	}
+	if c.flags.IgnoreTiers {
+		from = append(from, "--policy-tiers=off")
+	}
+	if c.flags.LocalAboveTiers {
+		from = append(from, "--local-above-tiers")
 	}
 	var questions bytes.Buffer
 	wantCode := 0

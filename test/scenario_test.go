@@ -43,7 +43,9 @@ func TestScenarios(t *testing.T) {
 	for _, s := range scenarios(t) {
 		t.Run(s.Name, func(t *testing.T) {
 			dir := write(t, s.Manifests)
-			result, err := manifests.Read(t.Context(), manifests.Options{Paths: []string{dir}, Namespace: s.Flags.Namespace})
+			result, err := manifests.Read(t.Context(), manifests.Options{
+				Paths: []string{dir}, Namespace: s.Flags.Namespace, IgnoreTiers: s.Flags.IgnoreTiers,
+			})
 			if len(s.Problems) > 0 {
 				refused(t, s, dir, err)
 				return

@@ -12,7 +12,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/mirror"
 	"github.com/netpold/netpold/mirror/live"
 )
@@ -27,7 +26,7 @@ func (inv *invocation) openCluster(places []place, log *slog.Logger) (*live.Sour
 	}
 	return live.New(live.Config{
 		REST: connection, Namespace: s.Namespace, MaxStaleness: s.MaxStaleness, Logger: log,
-		Engine: engine.Options{IPBlockIgnoresPods: !s.IPBlockMatchesPods},
+		Engine: s.Engine(),
 	})
 }
 

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"strings"
 
-	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/mirror"
 	"github.com/netpold/netpold/mirror/manifests"
 )
@@ -28,14 +27,14 @@ func (inv *invocation) askManifests(ctx context.Context) (asker, error) {
 
 func (inv *invocation) manifestOptions() manifests.Options {
 	s := &inv.config.State
-	return manifests.Options{Paths: s.Manifests, Stdin: inv.stdin, Namespace: s.Namespace}
+	return manifests.Options{Paths: s.Manifests, Stdin: inv.stdin, Namespace: s.Namespace, IgnoreTiers: s.IgnoresTiers()}
 }
 
 // openManifests reads the manifests, and fails on any problem in them.
 func (inv *invocation) openManifests(ctx context.Context, log *slog.Logger) (*manifests.Source, error) {
 	files, err := manifests.NewSource(manifests.SourceOptions{
 		Options: inv.manifestOptions(),
-		Engine:  engine.Options{IPBlockIgnoresPods: !inv.config.State.IPBlockMatchesPods},
+		Engine:  inv.config.State.Engine(),
 		Logger:  log,
 	})
 	if err != nil {

@@ -87,7 +87,7 @@ func statusText(st *netpoldv1.GetStatusResponse, now time.Time) (string, error) 
 		row()
 		row("RESOURCE", "OBJECTS", "SYNCED", "AGE", "ERROR")
 		for _, r := range resources {
-			row(r.GetResource(), r.GetObjects(), yesNo(r.GetSynced()), ageText(r), r.GetError())
+			row(resourceText(r), r.GetObjects(), syncedText(r), ageText(r), r.GetError())
 		}
 	}
 	if err := w.Flush(); err != nil {
@@ -137,6 +137,22 @@ func ageText(r *netpoldv1.ResourceStatus) string {
 	return age
 }
 
+// resourceText names a resource, with the version that is read if a cluster need not serve it (S31).
+func resourceText(r *netpoldv1.ResourceStatus) string {
+	if r.GetVersion() == "" {
+		return r.GetResource()
+	}
+	return r.GetResource() + " " + r.GetVersion()
+}
+
+// syncedText says whether a resource is synced, or absent from the cluster (S31).
+func syncedText(r *netpoldv1.ResourceStatus) string {
+	if r.GetState() == mirror.StateAbsent {
+		return "absent"
+	}
+	return yesNo(r.GetSynced())
+}
+
 func yesNo(b bool) string {
 	if b {
 		return "yes"
@@ -145,9 +161,21 @@ func yesNo(b bool) string {
 }
 
 func objectsText(n *netpoldv1.ObjectCounts) string {
-	return fmt.Sprintf("%d Pods (%d classes), %d Namespaces, %d NetworkPolicies (%d selectors), %d Nodes, %d Services, %d EndpointSlices",
+	text := fmt.Sprintf("%d Pods (%d classes), %d Namespaces, %d NetworkPolicies (%d selectors), %d Nodes, %d Services, %d EndpointSlices",
 		n.GetPods(), n.GetClasses(), n.GetNamespaces(), n.GetNetworkPolicies(), n.GetSelectors(), n.GetNodes(), n.GetServices(),
 		n.GetEndpointSlices())
+	for _, tier := range []struct {
+		count uint32
+		kind  string
+	}{
+		{n.GetClusterNetworkPolicies(), "ClusterNetworkPolicies"}, {n.GetAdminNetworkPolicies(), "AdminNetworkPolicies"},
+		{n.GetBaselineAdminNetworkPolicies(), "BaselineAdminNetworkPolicies"},
+	} {
+		if tier.count > 0 {
+			text += fmt.Sprintf(", %d %s", tier.count, tier.kind)
+		}
+	}
+	return text
 }
 
 func kindsText[N int | uint32](kinds map[string]N) string {

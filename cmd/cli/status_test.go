@@ -29,6 +29,9 @@ networkpolicies +3 +yes +\d+s
 nodes +1 +yes +\d+s
 services +1 +yes +\d+s
 endpointslices +\d +yes +\d+s
+clusternetworkpolicies +0 +absent +\d+s
+adminnetworkpolicies +0 +absent +\d+s
+baselineadminnetworkpolicies +0 +absent +\d+s
 $`)
 	if got.code != 0 || !want.MatchString(got.stdout) {
 		t.Errorf("exit code %d, status is\n%s%s\nwant\n%s", got.code, got.stdout, got.stderr, want)

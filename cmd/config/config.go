@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/server"
 )
 
@@ -48,7 +49,27 @@ type State struct {
 	Namespace string
 	// IPBlockMatchesPods is whether an ipBlock matches addresses of Pods and Nodes too (S19).
 	IPBlockMatchesPods bool
+	// PolicyTiers is [PolicyTiersAuto] or [PolicyTiersOff] (S31).
+	PolicyTiers string
+	// LocalAboveTiers puts all exceptions for a Pod itself and its Node before all tiers (S44).
+	LocalAboveTiers bool
 }
+
+// The values of State.PolicyTiers.
+const (
+	// PolicyTiersAuto reads the cluster-wide policies that there are.
+	PolicyTiersAuto = "auto"
+	// PolicyTiersOff reads none: they play no part.
+	PolicyTiersOff = "off"
+)
+
+// Engine returns how the engine decides.
+func (s *State) Engine() engine.Options {
+	return engine.Options{IPBlockIgnoresPods: !s.IPBlockMatchesPods, LocalAboveTiers: s.LocalAboveTiers}
+}
+
+// IgnoresTiers reports whether cluster-wide policies are not read.
+func (s *State) IgnoresTiers() bool { return s.PolicyTiers == PolicyTiersOff }
 
 // Client is how a running netpold is asked.
 type Client struct {

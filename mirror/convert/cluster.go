@@ -15,8 +15,8 @@ func Namespace(n *corev1.Namespace) (*engine.Namespace, []mirror.Problem) {
 	return &engine.Namespace{Name: intern(n.Name), Labels: internLabels(n.Labels)}, nil
 }
 
-// Node converts a Node. Entries of status.addresses count if they are IP addresses, whatever their type: a
-// Hostname may be one (S5).
+// Node converts a Node with its labels (S38). Entries of status.addresses count if they are IP addresses, whatever
+// their type: a Hostname may be one (S5).
 func Node(n *corev1.Node) (*engine.Node, []mirror.Problem) {
 	f := problemList{kind: "Node", name: n.Name}
 	var ips []netip.Addr
@@ -26,5 +26,7 @@ func Node(n *corev1.Node) (*engine.Node, []mirror.Problem) {
 			ips = f.addr(ips, a.Address, func() string { return "status.addresses[" + strconv.Itoa(i) + "].address" })
 		}
 	}
-	return &engine.Node{Name: intern(n.Name), IPs: ips, PodCIDRs: podCIDRs(&n.Spec)}, f.list
+	return &engine.Node{
+		Name: intern(n.Name), Labels: internLabels(n.Labels), IPs: ips, PodCIDRs: podCIDRs(&n.Spec),
+	}, f.list
 }

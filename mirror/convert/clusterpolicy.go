@@ -11,6 +11,9 @@ import (
 	"github.com/netpold/netpold/mirror"
 )
 
+// ClusterPolicyGroup is the API group of the cluster-wide policies.
+const ClusterPolicyGroup = "policy.networking.k8s.io"
+
 // A dialect holds what differs between the kinds of cluster-wide policy.
 type dialect struct {
 	// allow is the name of the action that allows. pass means that rules may have the action Pass.

@@ -26,6 +26,9 @@ type Kind struct {
 	Resource string
 	// Namespaced means that objects have a namespace. Otherwise they belong to the whole cluster.
 	Namespaced bool
+	// Optional means that a cluster need not serve the kind (S31). Objects are unstructured: a newer version of the
+	// schema has fields that a type would drop, and none may go unseen (S45).
+	Optional bool
 	// Policy means that objects with unknown fields are rejected: an unknown field may be a misspelt rule.
 	Policy bool
 	// Versions are the API versions that are read, the preferred one first. All are of one group.
@@ -42,7 +45,7 @@ type Kind struct {
 // Version is one API version of a kind.
 type Version struct {
 	schema.GroupVersion
-	// AddToScheme registers the types of the group and version.
+	// AddToScheme registers the types of the group and version; nil for unstructured objects.
 	AddToScheme func(*runtime.Scheme) error
 	// New returns a new object with no field set.
 	New func() Object
@@ -53,6 +56,12 @@ type Version struct {
 // Kinds returns the mirrored kinds, in the order that users see. Tokens of live clusters number the kinds in
 // this order, so a new kind must be added at the end.
 func Kinds() []Kind { return mirrored[:] }
+
+// RequiredKinds returns the mirrored kinds that every cluster serves. They are the first ones of [Kinds].
+func RequiredKinds() []Kind { return mirrored[:RequiredCount] }
+
+// OptionalKinds returns the other mirrored kinds, which a cluster need not serve.
+func OptionalKinds() []Kind { return mirrored[RequiredCount:] }
 
 // WorkloadKinds returns the kinds that create Pods from a template.
 func WorkloadKinds() []Kind { return workloads }

@@ -20,13 +20,18 @@ func TestEveryKindIsWhole(t *testing.T) {
 				namespace = "ns"
 			}
 			for _, v := range k.Versions {
-				scheme := runtime.NewScheme()
-				if err := v.AddToScheme(scheme); err != nil {
-					t.Fatal(err)
+				if k.Optional != (v.AddToScheme == nil) || k.Optional != (i >= RequiredCount) {
+					t.Errorf("optional %v, types %v, row %d", k.Optional, v.AddToScheme != nil, i)
 				}
-				if known, err := scheme.New(v.WithKind(k.Name)); err != nil ||
-					reflect.TypeOf(known) != reflect.TypeOf(v.New()) {
-					t.Errorf("the scheme decodes %v into a %T, error %v", v, known, err)
+				if v.AddToScheme != nil {
+					scheme := runtime.NewScheme()
+					if err := v.AddToScheme(scheme); err != nil {
+						t.Fatal(err)
+					}
+					if known, err := scheme.New(v.WithKind(k.Name)); err != nil ||
+						reflect.TypeOf(known) != reflect.TypeOf(v.New()) {
+						t.Errorf("the scheme decodes %v into a %T, error %v", v, known, err)
+					}
 				}
 				o := v.New()
 				o.SetName("x")
@@ -53,7 +58,7 @@ func TestEveryKindIsWhole(t *testing.T) {
 func TestEveryObjectHasAKind(t *testing.T) {
 	var resources []string
 	for seed := range uint64(20) {
-		for _, o := range enginetest.NewRandom(seed).Cluster() {
+		for _, o := range enginetest.NewRandom(seed).WithTiers().Cluster() {
 			resources = append(resources, KindOf(o).Resource)
 		}
 	}

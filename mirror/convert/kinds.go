@@ -7,16 +7,23 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/mirror"
 )
 
-// KindCount is the number of mirrored kinds.
-const KindCount = len(mirrored)
+const (
+	// KindCount is the number of mirrored kinds.
+	KindCount = len(mirrored)
+	// RequiredCount is the number of mirrored kinds that every cluster serves.
+	RequiredCount = 6
+)
 
-// mirrored lists the kinds that become objects of the engine. No other place lists them.
+// mirrored lists the kinds that become objects of the engine. Those that every cluster serves come first. No other
+// place lists them.
 var mirrored = [...]Kind{
 	{
 		Name: "Pod", Resource: "pods", Namespaced: true,
@@ -62,6 +69,9 @@ var mirrored = [...]Kind{
 			return &engine.EndpointSlice{Namespace: namespace, Name: name}
 		},
 	},
+	clusterWide(engine.ClusterNetworkPolicy, "clusternetworkpolicies", "v1beta1", "v1alpha2"),
+	clusterWide(engine.AdminNetworkPolicy, "adminnetworkpolicies", "v1alpha1"),
+	clusterWide(engine.BaselineAdminNetworkPolicy, "baselineadminnetworkpolicies", "v1alpha1"),
 }
 
 // workloads lists the kinds that create Pods from a template. In files without these Pods the workload stands
@@ -88,6 +98,30 @@ var inFiles = []Kind{
 		}},
 		ValidateName: apivalidation.NameIsDNSSubdomain,
 	},
+}
+
+// clusterWide returns a kind of cluster-wide policy (S30).
+func clusterWide(kind engine.ClusterPolicyKind, resource string, versions ...string) Kind {
+	k := Kind{
+		Name: kind.String(), Resource: resource, Optional: true, Policy: true,
+		ValidateName: apivalidation.NameIsDNSSubdomain,
+		Empty:        func(_, name string) engine.Object { return &engine.ClusterPolicy{Kind: kind, Name: name} },
+	}
+	for _, v := range versions {
+		k.Versions = append(k.Versions, Version{
+			GroupVersion: schema.GroupVersion{Group: ClusterPolicyGroup, Version: v},
+			New:          func() Object { return &unstructured.Unstructured{Object: map[string]any{}} },
+			convert: func(o any) (engine.Object, []mirror.Problem, bool) {
+				object, ok := o.(*unstructured.Unstructured)
+				if !ok {
+					return nil, nil, false
+				}
+				policy, problems := ClusterPolicy(kind, object)
+				return policy, problems, true
+			},
+		})
+	}
+	return k
 }
 
 // workload returns a Kind whose objects have the type T and are read by template.

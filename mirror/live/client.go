@@ -61,7 +61,7 @@ type client struct {
 
 func newClient(config *rest.Config) (*client, error) {
 	scheme := runtime.NewScheme()
-	for _, k := range convert.Kinds() {
+	for _, k := range convert.RequiredKinds() {
 		for _, v := range k.Versions {
 			if err := v.AddToScheme(scheme); err != nil {
 				return nil, err
@@ -88,7 +88,7 @@ func newClient(config *rest.Config) (*client, error) {
 		return nil, err
 	}
 	c := &client{config: config, http: h, renewal: renewal, byPath: map[schema.GroupVersion]rest.Interface{}}
-	for _, k := range convert.Kinds() {
+	for _, k := range convert.RequiredKinds() {
 		version := k.Versions[0].GroupVersion
 		if c.byPath[version] != nil {
 			continue

@@ -6,15 +6,15 @@ import (
 	"github.com/netpold/netpold/mirror/convert"
 )
 
-// A resourceIndex is the index of a resource in [convert.Kinds].
+// A resourceIndex is the index of a resource in [convert.RequiredKinds].
 type resourceIndex uint8
 
-const resourceCount = convert.KindCount
+const resourceCount = convert.RequiredCount
 
 // kindOf returns the kind of a mirrored resource, with its index. It reports whether the resource is
 // mirrored.
 func kindOf(resource string) (*convert.Kind, resourceIndex, bool) {
-	kinds := convert.Kinds()
+	kinds := convert.RequiredKinds()
 	i := slices.IndexFunc(kinds, func(k convert.Kind) bool { return k.Resource == resource })
 	if i < 0 {
 		return nil, 0, false

@@ -135,7 +135,7 @@ func New(c Config) (*Source, error) {
 			s.name = c.REST.Host
 		}
 	}
-	kinds := convert.Kinds()
+	kinds := convert.RequiredKinds()
 	for i := range kinds {
 		k := &kinds[i]
 		lw, err := of(k.Resource)

@@ -25,7 +25,7 @@ func PresentToken(ctx context.Context, config *rest.Config, namespace string) (s
 	defer c.close()
 	var at positions
 	var errs []error
-	kinds := convert.Kinds()
+	kinds := convert.RequiredKinds()
 	for i := range kinds {
 		version, err := c.presentVersion(ctx, &kinds[i], namespace)
 		if err != nil {

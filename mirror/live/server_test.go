@@ -56,7 +56,7 @@ type faults struct {
 
 func newAPIServer() *apiServer {
 	s := &apiServer{version: 100, resources: map[string]*apiResource{}}
-	for _, k := range convert.Kinds() {
+	for _, k := range convert.RequiredKinds() {
 		s.resources[k.Resource] = &apiResource{kind: k, objects: map[string]convert.Object{},
 			watches: map[*apiWatch]bool{}}
 	}
@@ -72,7 +72,7 @@ func (s *apiServer) found() {
 }
 
 func resourceOf(o runtime.Object) string {
-	for _, k := range convert.Kinds() {
+	for _, k := range convert.RequiredKinds() {
 		if _, _, err := k.Convert(o); err == nil {
 			return k.Resource
 		}

@@ -13,6 +13,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	kjson "sigs.k8s.io/json"
@@ -56,6 +57,9 @@ func (r *fileReader) convert(at location, kind *convert.Kind, raw []byte) {
 
 // decode decodes raw into object as strictly as the API server. It reports whether that succeeded.
 func (r *fileReader) decode(at location, kind *convert.Kind, raw []byte, object convert.Object) bool {
+	if policy, ok := object.(*unstructured.Unstructured); ok {
+		return r.decodeClusterPolicy(at, kind, raw, policy)
+	}
 	strictErrors, err := kjson.UnmarshalStrict(raw, object)
 	for _, e := range strictErrors {
 		r.reportUnexpected(at, kind, reflect.TypeOf(object), e)

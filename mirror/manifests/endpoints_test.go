@@ -123,7 +123,7 @@ func TestS24EndpointsFromSelectors(t *testing.T) {
 // TestMadeEndpointsAreBounded proves that a few lines cannot use up all memory. It lowers the limit, because
 // a million endpoints take time.
 func TestMadeEndpointsAreBounded(t *testing.T) {
-	if got := newReading("default").mostEndpoints; got != 1_000_000 {
+	if got := newReading(Options{}).mostEndpoints; got != 1_000_000 {
 		t.Errorf("at most %d endpoints", got)
 	}
 	deployment := "{apiVersion: apps/v1, kind: Deployment, metadata: {name: d}, spec: {replicas: 10, template: {metadata: {labels: {app: web}}}}}"
@@ -147,7 +147,7 @@ func TestMadeEndpointsAreBounded(t *testing.T) {
 			3, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newReading("default")
+			r := newReading(Options{Namespace: "default"})
 			r.mostEndpoints = 20
 			r.file("a.yaml", []byte(docs(append([]string{deployment}, test.services...)...)), false)
 			if got := len(slicesIn(r.finish())); got != test.slices {

@@ -32,6 +32,10 @@ type fileReader struct {
 	kustomizations []kustomization
 	// leftOut are the files that were not read, by reason.
 	leftOut map[string][]string
+	// specs are those of the cluster-wide policies that were read.
+	specs map[identity]any
+	// ignoreTiers is [Options.IgnoreTiers].
+	ignoreTiers bool
 	// seen is the first location of each object.
 	seen map[identity]location
 	// objects are complete: all but Pods, workloads and Services.
@@ -58,9 +62,10 @@ type fileReader struct {
 // An identity identifies an object among all.
 type identity struct{ kind, namespace, name string }
 
-func newReading(namespace string) *fileReader {
+func newReading(o Options) *fileReader {
 	return &fileReader{
-		namespace: namespace, ignored: map[string]int{}, leftOut: map[string][]string{},
+		namespace: o.Namespace, ignoreTiers: o.IgnoreTiers, specs: map[identity]any{},
+		ignored: map[string]int{}, leftOut: map[string][]string{},
 		seen: map[identity]location{}, sliced: map[identity]bool{}, sizes: map[string]int{},
 		mostEndpoints: maxMadeEndpoints,
 	}
@@ -185,6 +190,9 @@ func (r *fileReader) object(at location, raw []byte) {
 			"something else, keep it elsewhere or name the files to read, each with a --manifests of its own")
 		return
 	}
+	if r.ignoresTier(h) {
+		return
+	}
 	part := partOf(h)
 	if h.twice != "" && part != partObject { // a partObject is decoded strictly as a whole
 		r.problem(at, h.twice, "duplicate field: it is given twice; remove one of them")
@@ -211,8 +219,16 @@ func (r *fileReader) object(at location, raw []byte) {
 		r.problem(at, "apiVersion", fmt.Sprintf("Unsupported value: %q: a %s is read as %s", string(h.APIVersion),
 			kind, versionOf(kind)))
 	case partObject:
+		kind, _ := convert.KindNamed(at.kind)
+		if kind.Optional {
+			if r.isOtherVersion(at, raw) {
+				return
+			}
+			if spec, ok := specOf(raw); ok && r.specs[at.identity()] == nil {
+				r.specs[at.identity()] = spec
+			}
+		}
 		if r.isNew(at) {
-			kind, _ := convert.KindNamed(at.kind)
 			r.convert(at, kind, raw)
 		}
 	}

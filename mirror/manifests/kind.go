@@ -156,7 +156,7 @@ func others(version string) []string {
 		return []string{}
 	case "apps":
 		return []string{"ControllerRevision"}
-	case "batch":
+	case "batch", convert.ClusterPolicyGroup:
 		return []string{}
 	}
 	return nil

@@ -32,6 +32,9 @@ type Options struct {
 	Stdin io.Reader
 	// Namespace is the namespace of objects that name none; empty means "default".
 	Namespace string
+	// IgnoreTiers leaves the cluster-wide policies out, as kinds that play no part (S31): for a cluster whose network plugin
+	// does not know them.
+	IgnoreTiers bool
 }
 
 // paths returns all paths, for messages.
@@ -69,8 +72,7 @@ type Report struct {
 	Unmodelled []mirror.UnmodelledKind
 	// LeftOut are the files under the paths that were not read.
 	LeftOut []mirror.LeftOutFiles
-	// Counts are the numbers of objects by resource: pods, namespaces, networkpolicies, nodes, services,
-	// endpointslices.
+	// Counts are the numbers of objects by resource, as "networkpolicies".
 	Counts map[string]int
 	// Files is the number of files that were read.
 	Files int
@@ -118,7 +120,7 @@ func read(ctx context.Context, o Options, streams *streams) (Result, content, er
 	if o.Namespace == "" {
 		o.Namespace = "default"
 	}
-	r := newReading(o.Namespace)
+	r := newReading(o)
 	s, files, err := r.readAll(ctx, o, streams)
 	if err != nil {
 		return Result{}, content{}, err
@@ -163,10 +165,21 @@ func (r *Report) emptiness() string {
 	return "only these kinds were read: " + strings.Join(kinds, ", ")
 }
 
+// policies returns how many policies of all kinds there are.
+func (r *Report) policies() int {
+	n := 0
+	for _, k := range convert.Kinds() {
+		if k.Policy {
+			n += r.Counts[k.Resource]
+		}
+	}
+	return n
+}
+
 // counts returns the number of objects of each mirrored resource.
 func counts(objects []engine.Object) map[string]int {
 	n := make(map[string]int, convert.KindCount)
-	for _, k := range convert.Kinds() {
+	for _, k := range convert.RequiredKinds() {
 		n[k.Resource] = 0
 	}
 	for _, o := range objects {

@@ -34,8 +34,14 @@ const maxNamed = 5
 func (s *Source) logRemovedPolicies(changes []engine.Change, remaining int) {
 	var removed []string
 	for _, c := range changes {
-		if p, ok := c.Object.(*engine.Policy); ok && c.Delete {
+		if !c.Delete {
+			continue
+		}
+		switch p := c.Object.(type) {
+		case *engine.Policy:
 			removed = append(removed, p.Namespace+"/"+p.Name)
+		case *engine.ClusterPolicy:
+			removed = append(removed, p.Kind.String()+" "+p.Name)
 		}
 	}
 	if len(removed) == 0 {

@@ -227,7 +227,7 @@ func (s *Source) publish(result Result, c content) {
 	if was != nil {
 		mirror.LogPolicies(s.log, was.Snapshot, changes)
 	}
-	s.logRemovedPolicies(changes, result.Report.Counts["networkpolicies"])
+	s.logRemovedPolicies(changes, result.Report.policies())
 	s.log.Info("manifests taken", "path", s.options.paths(), "files", result.Report.Files, "changes",
 		len(changes),
 		"revision", next.Snapshot.Revision())
@@ -237,7 +237,7 @@ func (s *Source) publish(result Result, c content) {
 func (s *Source) contentOf(files sum) (short [16]byte) {
 	h := sha256.New()
 	h.Write(files[:])
-	h.Write(fmt.Appendf(nil, "%q %t", s.options.Namespace, s.options.Engine.IPBlockIgnoresPods))
+	h.Write(fmt.Appendf(nil, "%q %t %+v", s.options.Namespace, s.options.IgnoreTiers, s.options.Engine))
 	copy(short[:], h.Sum(nil))
 	return short
 }
@@ -303,11 +303,17 @@ func (s *Source) Status() mirror.Status {
 		status.Problems = slices.Clone(s.rejected)
 	}
 	for _, k := range convert.Kinds() {
+		if k.Optional && s.options.IgnoreTiers {
+			continue
+		}
 		r := mirror.Resource{Name: k.Resource, Synced: status.Ready, Objects: s.report.Counts[k.Resource],
 			Error: s.failure}
 		if len(s.watched) > 0 && !s.verified.IsZero() {
 			r.Age = time.Since(s.verified)
 			r.Stale = r.Age > 3*s.options.Check
+		}
+		if k.Optional && status.Ready {
+			r.State = mirror.PresenceOf(r.Objects > 0)
 		}
 		status.Resources = append(status.Resources, r)
 	}

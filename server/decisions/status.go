@@ -69,6 +69,10 @@ func protoCounts(n engine.Counts) *netpoldv1.ObjectCounts {
 		EndpointSlices:  count(n.EndpointSlices),
 		Classes:         count(n.Classes),
 		Selectors:       count(n.Selectors),
+
+		ClusterNetworkPolicies:       count(n.ClusterPolicies[engine.ClusterNetworkPolicy]),
+		AdminNetworkPolicies:         count(n.ClusterPolicies[engine.AdminNetworkPolicy]),
+		BaselineAdminNetworkPolicies: count(n.ClusterPolicies[engine.BaselineAdminNetworkPolicy]),
 	}
 }
 
@@ -77,6 +81,7 @@ func protoResources(resources []mirror.Resource) []*netpoldv1.ResourceStatus {
 	for i, r := range resources {
 		out[i] = &netpoldv1.ResourceStatus{
 			Resource: r.Name, Synced: r.Synced, Objects: count(r.Objects), Age: durationpb.New(r.Age), Stale: r.Stale, Error: r.Error,
+			State: r.State, Version: r.Version,
 		}
 	}
 	return out

@@ -47,6 +47,12 @@ func (w Want) decision(r *netpoldv1.AllowedResponse, d *differences) {
 	if w.Ingress != "" {
 		d.equal("ingress", rule(r.GetIngress()), w.Ingress)
 	}
+	if w.EgressTier != "" {
+		d.equal("egress_tier", tier(r.GetEgress()), w.EgressTier)
+	}
+	if w.IngressTier != "" {
+		d.equal("ingress_tier", tier(r.GetIngress()), w.IngressTier)
+	}
 	if w.IsolatedBy != nil {
 		side := r.GetEgress()
 		if denied(w.Reason) == sideIngress {
@@ -71,7 +77,12 @@ func (w Want) decision(r *netpoldv1.AllowedResponse, d *differences) {
 	d.equal("both sides allow", r.GetEgress().GetAllowed() && r.GetIngress().GetAllowed(), r.GetAllowed())
 	for _, s := range []*netpoldv1.Side{r.GetEgress(), r.GetIngress()} {
 		d.equal("a rule is told with its policy", s.RuleIndex != nil, s.GetPolicy() != "")
-		d.equal("isolated_by is told where a side denies", len(s.GetIsolatedBy()) > 0, !s.GetAllowed())
+		d.equal("a kind is told with its policy (S50)", s.GetKind() != "", s.GetPolicy() != "")
+		byNetworkPolicies := s.GetTier() == netpoldv1.Tier_TIER_NETWORK_POLICY
+		if s.GetPolicy() != "" {
+			d.equal("a NetworkPolicy is of its own tier", s.GetKind() == "NetworkPolicy", byNetworkPolicies)
+		}
+		d.equal("isolated_by is told where NetworkPolicies deny", len(s.GetIsolatedBy()) > 0, !s.GetAllowed() && byNetworkPolicies)
 	}
 }
 
@@ -79,7 +90,22 @@ func rule(s *netpoldv1.Side) string {
 	if s.GetPolicy() == "" {
 		return "-"
 	}
-	return fmt.Sprintf("%s#%d", s.GetPolicy(), s.GetRuleIndex())
+	text := fmt.Sprintf("%s#%d", s.GetPolicy(), s.GetRuleIndex())
+	if s.GetKind() != "NetworkPolicy" {
+		text = s.GetKind() + "/" + text
+	}
+	if s.GetRuleName() != "" {
+		text += ":" + s.GetRuleName()
+	}
+	return text
+}
+
+// tier returns the tier that decided a side, without its prefix; "-" for none.
+func tier(s *netpoldv1.Side) string {
+	if s.GetTier() == netpoldv1.Tier_TIER_UNSPECIFIED {
+		return "-"
+	}
+	return strings.TrimPrefix(s.GetTier().String(), "TIER_")
 }
 
 func (w *WantError) compare(got *spb.Status, d *differences) {
@@ -137,6 +163,6 @@ func Text(answer *netpoldv1.BatchAnswer) string {
 		return fmt.Sprintf("error %v: %s", codes.Code(st.GetCode()), st.GetMessage()) //nolint:gosec // a code is small
 	}
 	r := answer.GetResponse()
-	return fmt.Sprintf("allowed=%t %v egress=%s ingress=%s families=%v backends=%d/%d", r.GetAllowed(), r.GetReason(),
-		rule(r.GetEgress()), rule(r.GetIngress()), r.GetFamilies(), r.GetBackendsAllowed(), r.GetBackendsTotal())
+	return fmt.Sprintf("allowed=%t %v egress=%s (%s) ingress=%s (%s) families=%v backends=%d/%d", r.GetAllowed(), r.GetReason(),
+		rule(r.GetEgress()), tier(r.GetEgress()), rule(r.GetIngress()), tier(r.GetIngress()), r.GetFamilies(), r.GetBackendsAllowed(), r.GetBackendsTotal())
 }

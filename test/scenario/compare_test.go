@@ -26,11 +26,18 @@ func response(change func(*netpoldv1.AllowedResponse)) *netpoldv1.BatchAnswer {
 	r := &netpoldv1.AllowedResponse{
 		Allowed: true, Reason: netpoldv1.Reason_REASON_ALLOWED_BY_RULE,
 		Egress:   &netpoldv1.Side{Allowed: true},
-		Ingress:  &netpoldv1.Side{Allowed: true, Isolated: true, Policy: "shop/web", RuleIndex: proto.Uint32(1)},
+		Ingress:  side("shop/web", 1),
 		Families: []netpoldv1.IpFamily{netpoldv1.IpFamily_IP_FAMILY_IPV4}, BackendsAllowed: 2, BackendsTotal: 2,
 	}
 	change(r)
 	return &netpoldv1.BatchAnswer{Answer: &netpoldv1.BatchAnswer_Response{Response: r}}
+}
+
+// side returns a side that a rule of a NetworkPolicy allows.
+func side(policy string, rule uint32) *netpoldv1.Side {
+	return &netpoldv1.Side{
+		Allowed: true, Isolated: true, Policy: policy, RuleIndex: &rule, Kind: "NetworkPolicy", Tier: netpoldv1.Tier_TIER_NETWORK_POLICY,
+	}
 }
 
 func failure(t *testing.T, code codes.Code, details ...*errdetails.ErrorInfo) *netpoldv1.BatchAnswer {
@@ -46,7 +53,7 @@ func failure(t *testing.T, code codes.Code, details ...*errdetails.ErrorInfo) *n
 }
 
 func TestCompareEqual(t *testing.T) {
-	const all = "allowed ALLOWED_BY_RULE egress=- ingress=shop/web#1 families=4 backends=2/2"
+	const all = "allowed ALLOWED_BY_RULE egress=- egress_tier=- ingress=shop/web#1 ingress_tier=NETWORK_POLICY families=4 backends=2/2"
 	same := response(func(*netpoldv1.AllowedResponse) {})
 	if d := want(t, all).Compare(same); len(d) != 0 {
 		t.Errorf("differences of what is equal: %v", d)
@@ -58,12 +65,14 @@ func TestCompareEqual(t *testing.T) {
 
 // TestCompareTells proves that each difference is seen: one changed field gives one difference.
 func TestCompareTells(t *testing.T) {
-	const all = "allowed ALLOWED_BY_RULE egress=- ingress=shop/web#1 families=4 backends=2/2"
+	const all = "allowed ALLOWED_BY_RULE egress=- egress_tier=- ingress=shop/web#1 ingress_tier=NETWORK_POLICY families=4 backends=2/2"
 	for name, change := range map[string]func(*netpoldv1.AllowedResponse){
-		"reason":  func(r *netpoldv1.AllowedResponse) { r.Reason = netpoldv1.Reason_REASON_SELF },
-		"ingress": func(r *netpoldv1.AllowedResponse) { r.Ingress.RuleIndex = proto.Uint32(0) },
-		"egress": func(r *netpoldv1.AllowedResponse) {
-			r.Egress.Policy, r.Egress.RuleIndex = "shop/web", proto.Uint32(0)
+		"reason":                        func(r *netpoldv1.AllowedResponse) { r.Reason = netpoldv1.Reason_REASON_SELF },
+		"ingress":                       func(r *netpoldv1.AllowedResponse) { r.Ingress.RuleIndex = proto.Uint32(0) },
+		"egress_tier":                   func(r *netpoldv1.AllowedResponse) { r.Egress.Tier = netpoldv1.Tier_TIER_ADMIN },
+		"ingress: got shop/web#1:first": func(r *netpoldv1.AllowedResponse) { r.Ingress.RuleName = "first" },
+		"a kind is told with its policy": func(r *netpoldv1.AllowedResponse) {
+			r.Egress.Kind = "ClusterNetworkPolicy"
 		},
 		"families": func(r *netpoldv1.AllowedResponse) { r.Families = append(r.Families, netpoldv1.IpFamily_IP_FAMILY_IPV6) },
 		"backends": func(r *netpoldv1.AllowedResponse) { r.BackendsTotal = 3 },
@@ -71,7 +80,7 @@ func TestCompareTells(t *testing.T) {
 			r.Egress.RuleIndex = proto.Uint32(0)
 		},
 		"both sides allow": func(r *netpoldv1.AllowedResponse) {
-			r.Egress.Allowed, r.Egress.IsolatedBy = false, []string{"shop/deny"}
+			r.Ingress.Allowed, r.Ingress.IsolatedBy = false, []string{"shop/deny"}
 		},
 		"isolated_by is told": func(r *netpoldv1.AllowedResponse) { r.Egress.IsolatedBy = []string{"shop/deny"} },
 	} {
@@ -81,7 +90,9 @@ func TestCompareTells(t *testing.T) {
 		}
 	}
 	denied := want(t, "denied DENIED_AT_INGRESS isolated_by=shop/web").Compare(response(func(r *netpoldv1.AllowedResponse) {
-		r.Allowed, r.Reason, r.Ingress = false, netpoldv1.Reason_REASON_DENIED_AT_INGRESS, &netpoldv1.Side{IsolatedBy: []string{"shop/other"}}
+		r.Allowed, r.Reason, r.Ingress = false, netpoldv1.Reason_REASON_DENIED_AT_INGRESS, &netpoldv1.Side{
+			IsolatedBy: []string{"shop/other"}, Tier: netpoldv1.Tier_TIER_NETWORK_POLICY,
+		}
 	}))
 	if len(denied) != 1 || !strings.HasPrefix(denied[0], "isolated_by") {
 		t.Errorf("with another isolating policy the differences are %q", denied)

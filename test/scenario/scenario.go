@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/tools/txtar"
+
+	"github.com/netpold/netpold/engine"
 )
 
 // Scenario is one file.
@@ -42,6 +44,15 @@ type Flags struct {
 	Namespace string
 	// IPBlockIgnoresPods is --ipblock-matches-pods=false (S19).
 	IPBlockIgnoresPods bool
+	// IgnoreTiers is --policy-tiers=off (S31).
+	IgnoreTiers bool
+	// LocalAboveTiers is --local-above-tiers (S44).
+	LocalAboveTiers bool
+}
+
+// Engine returns how the engine decides.
+func (f Flags) Engine() engine.Options {
+	return engine.Options{IPBlockIgnoresPods: f.IPBlockIgnoresPods, LocalAboveTiers: f.LocalAboveTiers}
 }
 
 // Problem is a problem that a start has to report.
@@ -127,22 +138,26 @@ func parseFlags(text string) (Flags, error) {
 			flags.Namespace = namespace
 		case line == "--ipblock-matches-pods=false":
 			flags.IPBlockIgnoresPods = true
+		case line == "--policy-tiers=off":
+			flags.IgnoreTiers = true
+		case line == "--local-above-tiers":
+			flags.LocalAboveTiers = true
 		default:
-			return fmt.Errorf("%q is neither --namespace NAME nor --ipblock-matches-pods=false", line)
+			return fmt.Errorf("%q is none of --namespace NAME, --ipblock-matches-pods=false, --policy-tiers=off and --local-above-tiers", line)
 		}
 		return nil
 	})
 	return flags, err
 }
 
-var problem = regexp.MustCompile(`^(\w+) ([^\s/]+)/([^\s/]+) (\S+):(?: (.+))?$`)
+var problem = regexp.MustCompile(`^(\w+) (?:([^\s/]+)/)?([^\s/]+) (\S+):(?: (.+))?$`)
 
 func parseProblems(text string) ([]Problem, error) {
 	var problems []Problem
 	err := lines(text, func(line string) error {
 		p := problem.FindStringSubmatch(line)
 		if p == nil {
-			return fmt.Errorf("%q is not KIND NAMESPACE/NAME FIELD: MESSAGE", line)
+			return fmt.Errorf("%q is neither KIND NAMESPACE/NAME FIELD: MESSAGE nor KIND NAME FIELD: MESSAGE", line)
 		}
 		problems = append(problems, Problem{Kind: p[1], Namespace: p[2], Name: p[3], Field: p[4], Message: p[5]})
 		return nil

@@ -18,8 +18,11 @@ type Want struct {
 	Error   *WantError
 	Allowed bool
 	Reason  netpoldv1.Reason
-	// Egress and Ingress are "namespace/policy#rule", or "-" for no rule; empty where not given.
+	// Egress and Ingress are "namespace/policy#rule", "Kind/policy#rule" or "Kind/policy#rule:name" of a cluster-wide policy, or
+	// "-" for no rule; empty where not given.
 	Egress, Ingress string
+	// EgressTier and IngressTier are ADMIN, NETWORK_POLICY, BASELINE, or "-" for no tier; empty where not given.
+	EgressTier, IngressTier string
 	// IsolatedBy are the policies of the side that Reason names; nil where not given.
 	IsolatedBy []string
 	// Families are those in which it is allowed; nil where not given, empty for none.
@@ -87,6 +90,12 @@ func (w *Want) check(word string) error {
 	case "ingress":
 		w.Ingress = value
 		return ruleOf(value)
+	case "egress_tier":
+		w.EgressTier = value
+		return tierOf(value)
+	case "ingress_tier":
+		w.IngressTier = value
+		return tierOf(value)
 	case "isolated_by":
 		w.IsolatedBy = strings.Split(value, ",")
 		if denied(w.Reason) == sideNone {
@@ -115,14 +124,24 @@ func (w *Want) check(word string) error {
 		}
 		w.Backends = &Backends{Allowed: uint32(n), Total: uint32(total)}
 	default:
-		return fmt.Errorf("%q is none of egress, ingress, isolated_by, families, backends and notes", key)
+		return fmt.Errorf("%q is none of egress, ingress, egress_tier, ingress_tier, isolated_by, families, backends and notes", key)
 	}
 	return nil
 }
 
-// ruleOf checks that value is "-" or NAMESPACE/POLICY#RULE.
+// tierOf checks that value is "-" or a tier.
+func tierOf(value string) error {
+	if _, ok := netpoldv1.Tier_value["TIER_"+value]; value != "-" && (!ok || value == "UNSPECIFIED") {
+		return fmt.Errorf("tier %q is none of ADMIN, NETWORK_POLICY, BASELINE and -", value)
+	}
+	return nil
+}
+
+// ruleOf checks that value is "-" or NAMESPACE/POLICY#RULE, with KIND for the namespace of a cluster-wide policy, and perhaps
+// the rule's name after a colon.
 func ruleOf(value string) error {
 	policy, rule, ok := strings.Cut(value, "#")
+	rule, _, _ = strings.Cut(rule, ":")
 	if _, err := strconv.ParseUint(rule, 10, 32); value != "-" && (!ok || err != nil || !strings.Contains(policy, "/")) {
 		return fmt.Errorf("rule %q is neither NAMESPACE/POLICY#RULE nor -", value)
 	}

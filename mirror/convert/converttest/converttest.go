@@ -37,6 +37,8 @@ func object(o engine.Object) convert.Object {
 		return Service(o)
 	case *engine.EndpointSlice:
 		return EndpointSlice(o)
+	case *engine.ClusterPolicy:
+		return ClusterPolicy(o)
 	}
 	panic(fmt.Sprintf("no Kubernetes object is written for %T", o))
 }
@@ -53,7 +55,7 @@ func Namespace(n *engine.Namespace) *corev1.Namespace {
 
 // Node writes a Node.
 func Node(n *engine.Node) *corev1.Node {
-	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: n.Name},
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: n.Name, Labels: n.Labels},
 		Spec: corev1.NodeSpec{PodCIDRs: texts(n.PodCIDRs)}}
 	for _, ip := range n.IPs {
 		node.Status.Addresses = append(node.Status.Addresses,

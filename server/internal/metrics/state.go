@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/mirror"
 )
 
@@ -71,6 +72,9 @@ func (c *stateCollector) Collect(metrics chan<- prometheus.Metric) {
 		gauge(c.objects, float64(n.Nodes), "Node")
 		gauge(c.objects, float64(n.Services), "Service")
 		gauge(c.objects, float64(n.EndpointSlices), "EndpointSlice")
+		for kind, count := range n.ClusterPolicies {
+			gauge(c.objects, float64(count), engine.ClusterPolicyKind(kind).String())
+		}
 		gauge(c.classes, float64(n.Classes))
 		gauge(c.selectors, float64(n.Selectors))
 	}
