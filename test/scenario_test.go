@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -86,7 +87,7 @@ func TestExampleShop(t *testing.T) {
 
 // TestEveryRuleHasAScenario keeps the corpus whole. What files cannot show is proven elsewhere: test/scenarios/README.md says where.
 func TestEveryRuleHasAScenario(t *testing.T) {
-	elsewhere := []string{"S26"}
+	elsewhere := []string{"S26", "S46", "S52"}
 	var shown []string
 	for _, s := range scenarios(t) {
 		shown = append(shown, s.Rules...)
@@ -100,7 +101,8 @@ func TestEveryRuleHasAScenario(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, rule := range strings.Fields("S1 S2 S3 S4 S5 S6 S7 S8 S9 S10 S11 S12 S13 S14 S15 S16 S17 S18 S19 S20 S21 S22 S23 S24 S25 S26 S27 S28 S29") {
+	for number := 1; number <= 52; number++ {
+		rule := "S" + strconv.Itoa(number)
 		if !slices.Contains(shown, rule) && !slices.Contains(elsewhere, rule) {
 			t.Errorf("no scenario shows %s", rule)
 		}
