@@ -12,6 +12,7 @@ package assertion
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -32,7 +33,8 @@ type Assertion struct {
 	Ports []Port
 	// Allowed is what is claimed.
 	Allowed bool
-	// By names the NetworkPolicy, "namespace/name", that isolates the side that denies; empty for whichever.
+	// By names the NetworkPolicy, "namespace/name", that isolates the side that denies, or the cluster-wide policy,
+	// "Kind/name", whose rule denies. It is empty for any.
 	By string
 }
 
@@ -65,7 +67,7 @@ func (a *Assertion) String() string {
 	return fmt.Sprintf("%s -> %s %s = %s", a.Src.Words, a.Dst.Words, strings.Join(ports, ","), a.Claim())
 }
 
-// Claim returns what is claimed: "allowed", "denied" or "denied by NAMESPACE/NAME".
+// Claim returns what is claimed: "allowed", "denied", "denied by NAMESPACE/NAME" or "denied by KIND/NAME".
 func (a *Assertion) Claim() string {
 	switch {
 	case a.Allowed:
@@ -136,11 +138,19 @@ func parsePort(word string) (Port, error) {
 	return Port{Number: uint32(n), Protocol: p}, nil
 }
 
+// clusterKinds are the kinds of policy that have no namespace. No namespace has capitals.
+var clusterKinds = []string{"ClusterNetworkPolicy", "AdminNetworkPolicy", "BaselineAdminNetworkPolicy"}
+
 // parsePolicy checks a policy's name.
 func parsePolicy(text string) (string, error) {
 	namespace, name, ok := strings.Cut(text, "/")
 	if !ok || namespace == "" || name == "" || strings.Contains(name, "/") {
-		return "", fmt.Errorf("policy %q: write its namespace and name, as shop/default-deny", text)
+		return "", fmt.Errorf("policy %q: write its namespace and name, as shop/default-deny, or the kind and name of a "+
+			"cluster-wide policy, as ClusterNetworkPolicy/no-db", text)
+	}
+	if strings.ToLower(namespace) != namespace && !slices.Contains(clusterKinds, namespace) {
+		return "", fmt.Errorf("policy %q: %q is no namespace and none of the kinds %s", text, namespace,
+			strings.Join(clusterKinds, ", "))
 	}
 	return text, nil
 }

@@ -77,6 +77,7 @@ func TestParseRefuses(t *testing.T) {
 		a + "80 = allowed by x/y":              "is no claim",
 		a + "80 =":                             `"" is no claim`,
 		a + "80 = denied by deny":              `policy "deny": write its namespace and name`,
+		a + "80 = denied by Shop/x":            `"Shop" is no namespace and none of the kinds ClusterNetworkPolicy, AdminNetworkPolicy`,
 		"any -> any 80 = denied":               "any -> any asks nothing",
 		"shop -> shop/b 80 = denied":           `endpoint "shop": neither an address nor a name`,
 		a + "53/UDP,80 = allowed":              "53/UDP has a protocol and 80 has none",

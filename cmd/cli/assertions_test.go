@@ -94,6 +94,35 @@ func TestTestDeniedBy(t *testing.T) {
 	}
 }
 
+// S50: "denied by" names the cluster-wide policy whose rule denies, by its kind.
+func TestTestDeniedByClusterPolicy(t *testing.T) {
+	cluster := writeFile(t, "cluster.yaml", cluster+`
+---
+apiVersion: policy.networking.k8s.io/v1beta1
+kind: ClusterNetworkPolicy
+metadata: {name: no-web}
+spec:
+  tier: Admin
+  priority: 1
+  subject: {namespaces: {}}
+  ingress: [{action: Deny, from: [{namespaces: {}}], protocols: [{tcp: {destinationPort: {number: 8080}}}]}]
+  egress: [{action: Deny, to: [{networks: [192.0.2.7/32]}]}]
+`)
+	for line, want := range map[string]string{
+		"shop/other-0 -> shop/cart-0 8080 = denied by ClusterNetworkPolicy/no-web": "1 assertion holds",
+		"shop/other-0 -> shop/cart-0 8080 = denied by shop/default-deny":           "8080/TCP is denied by ClusterNetworkPolicy/no-web\n",
+		"shop/other-0 -> shop/cart-0 81 = denied by ClusterNetworkPolicy/no-web":   "81/TCP is denied by shop/cart, shop/default-deny\n",
+		"shop/cart-0 -> any 443 = allowed":                                         "443/TCP is denied to 192.0.2.7, though as claimed to ",
+	} {
+		got := netpold(t, "test", writeFile(t, "a.txt", line), "--manifests", cluster)
+		code := 1
+		if strings.HasPrefix(want, "1 assertion") {
+			code = 0
+		}
+		got.want(t, code, want, "")
+	}
+}
+
 // any is all addresses outside, exactly: one that is otherwise is found, however small its block.
 func TestTestAny(t *testing.T) {
 	const policies = `

@@ -74,6 +74,13 @@ func contradiction(a *assertion.Assertion, answer *netpoldv1.AllowedResponse) st
 	if answer.GetReason() == netpoldv1.Reason_REASON_DENIED_AT_EGRESS {
 		side = answer.GetEgress()
 	}
+	if hasClusterPolicy(side) {
+		by := side.GetKind() + "/" + side.GetPolicy()
+		if by == a.By {
+			return ""
+		}
+		return "denied by " + by
+	}
 	named := side.GetIsolatedBy()
 	switch total := int(side.GetIsolatedByTotal()); {
 	case slices.Contains(named, a.By):
