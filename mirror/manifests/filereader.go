@@ -216,8 +216,8 @@ func (r *fileReader) object(at location, raw []byte) {
 		if versionOf(string(h.Kind)) != "" {
 			kind = string(h.Kind)
 		}
-		r.problem(at, "apiVersion", fmt.Sprintf("Unsupported value: %q: a %s is read as %s", string(h.APIVersion),
-			kind, versionOf(kind)))
+		r.problem(at, "apiVersion", fmt.Sprintf("Unsupported value: %q: %s is read as %s", string(h.APIVersion),
+			kind, versionsOf(kind)))
 	case partObject:
 		kind, _ := convert.KindNamed(at.kind)
 		if kind.Optional {
@@ -245,7 +245,7 @@ func (r *fileReader) reportMisspelled(at location, h head) {
 		r.problem(at, "kind", fmt.Sprintf("Unsupported value: %q: write %s of %s", at.kind, kind, version))
 		return
 	}
-	r.problem(at, "apiVersion", fmt.Sprintf("Unsupported value: %q: a %s is read as %s", string(h.APIVersion),
+	r.problem(at, "apiVersion", fmt.Sprintf("Unsupported value: %q: %s is read as %s", string(h.APIVersion),
 		kind, version))
 }
 

@@ -95,6 +95,19 @@ func versionOf(name string) string {
 	return kind.Versions[0].String()
 }
 
+// versionsOf returns all API versions in which a kind is read, for messages.
+func versionsOf(name string) string {
+	kind, ok := convert.KindNamed(name)
+	if !ok {
+		return ""
+	}
+	var versions []string
+	for _, v := range kind.Versions {
+		versions = append(versions, v.String())
+	}
+	return strings.Join(versions, " or ")
+}
+
 // isReadIn reports whether a kind is read in that API version.
 func isReadIn(name, version string) bool {
 	kind, ok := convert.KindNamed(name)

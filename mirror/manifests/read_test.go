@@ -175,7 +175,7 @@ func TestEveryProblemIsTold(t *testing.T) {
 		"old CronJob": {"apiVersion: batch/v1beta1\nkind: CronJob\nmetadata: {name: p}",
 			"1 apiVersion: is read as batch/v1"},
 		"old Deployment in an old List": {"apiVersion: extensions/v1beta1\nkind: DeploymentList\nitems: []",
-			"1 apiVersion: a Deployment is read as apps/v1"},
+			"1 apiVersion: Deployment is read as apps/v1"},
 		"no kind":                {"image: {repository: x}", "1 kind: Required value"},
 		"no apiVersion":          {"kind: Pod", "1 apiVersion: Required value"},
 		"a list of objects":      {"- kind: Pod", "1 : no Kubernetes object"},
