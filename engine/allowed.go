@@ -6,12 +6,13 @@ import (
 	"slices"
 )
 
-// Allowed answers a question. The error is always a [*QueryError]. A question between two addresses, or two Pods by name
-// that hold all addresses they report, allocates nothing.
+// Allowed answers a question. The error is nil or a [*QueryError]; the Decision then is the zero one, which
+// denies. It is safe for concurrent use. A question between two addresses, or between two Pods by name that
+// own all addresses that they report, allocates nothing.
 func (s *Snapshot) Allowed(q Query) (Decision, error) { return s.AllowedUntil(nil, q) }
 
-// AllowedUntil is [Snapshot.Allowed], given up with the code [Abandoned] once done is closed. Only a question about large
-// workloads takes long enough to notice. A nil done is never closed.
+// AllowedUntil is [Snapshot.Allowed], but gives up with the code [Abandoned] once done is closed. Only
+// questions about large workloads take long enough for that. A nil done is never closed.
 func (s *Snapshot) AllowedUntil(done <-chan struct{}, q Query) (d Decision, err error) {
 	switch {
 	case q.Src.kind == endpointIP && q.Dst.kind == endpointIP && q.Src.ip.IsValid() && q.Dst.ip.IsValid():
@@ -25,6 +26,7 @@ func (s *Snapshot) AllowedUntil(done <-chan struct{}, q Query) (d Decision, err 
 	return s.allowedAny(done, &q)
 }
 
+// decidePods answers a question between two Pods by name.
 func (s *state) decidePods(q *Query, d *Decision) error {
 	srcPod, err := s.runningPod(q.Src, false)
 	if err != nil {
@@ -39,10 +41,11 @@ func (s *state) decidePods(q *Query, d *Decision) error {
 	return nil
 }
 
-// partyAt is whatever owns an address (S5).
+// partyAt returns the party that owns an address (S5): an ordinary Pod, a Node, or nothing in the cluster.
 func (s *state) partyAt(ip netip.Addr) party { return s.addressParty(ip, s.address(ip)) }
 
-// addressParty returns the party of an address and its owner, which is nil for nobody in the cluster.
+// addressParty returns the party that is asked by the address ip, which a owns; a is nil if nobody in the
+// cluster does.
 func (s *state) addressParty(ip netip.Addr, a *address) party {
 	p := party{askedByIP: true, addr: ip}
 	if a != nil {
@@ -56,7 +59,7 @@ func (s *state) addressParty(ip netip.Addr, a *address) party {
 	return p
 }
 
-// podParty is a Pod that has not finished.
+// podParty returns the party that is a Pod asked by name. The Pod must not have finished.
 func (s *state) podParty(p *pod) party {
 	found := party{pod: p, node: p.node, isNode: p.host, inCluster: true, addrs: s.addressesOf(p)}
 	if p.class != noClass {
@@ -67,26 +70,34 @@ func (s *state) podParty(p *pod) party {
 	return found
 }
 
-// translatesTo reports whether an address asked as destination stands for a Service: one that is also a Pod's or a Node's does
-// so only for the Service's own ports, as kube-proxy translates no others (S24).
+// translatesTo reports whether an address asked as destination stands for a Service (S24). An address that is
+// also a Pod's or a Node's does so only for the Service's own ports, as kube-proxy translates no others.
 func (s *state) translatesTo(ip netip.Addr, owner *party, port uint16, protocol Protocol) bool {
 	svc, hasPort := s.serviceAt(ip, port, protocol)
 	return svc != nil && (hasPort || !owner.inCluster)
 }
 
-// runningPod finds a Pod by name (S6, S27).
+// runningPod returns the Pod that e names, or the error that it is not known (S27) or has finished (S6). dst
+// reports whether e is the destination.
 func (s *state) runningPod(e Endpoint, dst bool) (*pod, error) {
 	p := s.pod(e.namespace, e.name)
 	switch {
 	case p == nil:
-		return nil, &QueryError{NotFound, dst, quoted("Pod", e.namespace, e.name), "is not known: check the namespace and the name"}
+		return nil, &QueryError{
+			NotFound, dst, quoted("Pod", e.namespace, e.name),
+			"is not known: check the namespace and the name",
+		}
 	case p.finished:
-		return nil, &QueryError{PodFinished, dst, quoted("Pod", e.namespace, e.name), "has finished (phase Succeeded or Failed): it has left the network"}
+		return nil, &QueryError{
+			PodFinished, dst, quoted("Pod", e.namespace, e.name),
+			"has finished (phase Succeeded or Failed): it has left the network",
+		}
 	}
 	return p, nil
 }
 
-// parties resolves an end that is no Service. The list has several, in order of name, only for a workload.
+// parties returns the parties that an end stands for, at least one. It has several, in order of name, only
+// for a workload. A Service is an error: as a source it is none, and a destination is resolved by choose.
 func (s *state) parties(e Endpoint, dst bool) ([]party, error) {
 	switch e.kind {
 	case endpointIP:
@@ -105,23 +116,36 @@ func (s *state) parties(e Endpoint, dst bool) ([]party, error) {
 			return nil, &QueryError{InvalidQuestion, dst, "namespace", "is the name of none"}
 		}
 		if e.labelled != nil {
-			p := party{class: s.hypotheticalClass(e.labelled), inCluster: true, addrs: addresses([]netip.Addr{e.labelled.IP})}
+			p := party{
+				class: s.hypotheticalClass(e.labelled), inCluster: true,
+				addrs: addresses([]netip.Addr{e.labelled.IP}),
+			}
 			return []party{p}, nil
 		}
 	case endpointWorkload:
 		return s.workloadPods(e, dst)
 	case endpointService:
-		return nil, &QueryError{InvalidQuestion, dst, quoted("Service", e.namespace, e.name), "cannot open connections: ask about a Pod or a workload as source"}
+		return nil, &QueryError{
+			InvalidQuestion, dst, quoted("Service", e.namespace, e.name),
+			"cannot open connections: ask about a Pod or a workload as source",
+		}
 	case endpointNone:
 	}
-	return nil, &QueryError{InvalidQuestion, dst, "endpoint", "is missing: give an address, Pod, workload, Service or labels"}
+	return nil, &QueryError{
+		InvalidQuestion, dst, "endpoint",
+		"is missing: give an address, Pod, workload, Service or labels",
+	}
 }
 
-// workloadPods returns the Pods of a workload that have not finished (S27).
+// workloadPods returns the Pods of a workload that have not finished, in order of name (S27). A workload
+// without such Pods is an error (S24).
 func (s *state) workloadPods(e Endpoint, dst bool) ([]party, error) {
 	w, ok := s.workloads.Get(workloadKey{e.namespace, e.workload, e.name})
 	if !ok {
-		return nil, &QueryError{NotFound, dst, quoted(e.workload, e.namespace, e.name), "is not known by any Pod: check the kind, the namespace and the name"}
+		return nil, &QueryError{
+			NotFound, dst, quoted(e.workload, e.namespace, e.name),
+			"is not known by any Pod: check the kind, the namespace and the name",
+		}
 	}
 	var pods []*pod
 	for name := range w.pods.All() {
@@ -130,7 +154,10 @@ func (s *state) workloadPods(e Endpoint, dst bool) ([]party, error) {
 		}
 	}
 	if len(pods) == 0 {
-		return nil, &QueryError{WorkloadFinished, dst, quoted(e.workload, e.namespace, e.name), "has no Pods left: all have finished"}
+		return nil, &QueryError{
+			WorkloadFinished, dst, quoted(e.workload, e.namespace, e.name),
+			"has no Pods left: all have finished",
+		}
 	}
 	slices.SortFunc(pods, func(a, b *pod) int { return cmp.Compare(a.name, b.name) })
 	list := make([]party, len(pods))
@@ -140,7 +167,8 @@ func (s *state) workloadPods(e Endpoint, dst bool) ([]party, error) {
 	return list, nil
 }
 
-// allowedAny answers any question, through lists of parties.
+// allowedAny answers any question: every pair of a source and a destination by itself, and then all together.
+// Errors of the source come before those of the destination (S27).
 func (s *state) allowedAny(done <-chan struct{}, q *Query) (Decision, error) {
 	src, err := s.parties(q.Src, false)
 	if err != nil {
@@ -174,10 +202,13 @@ func (s *state) allowedAny(done <-chan struct{}, q *Query) (Decision, error) {
 	return d, nil
 }
 
-// abandoned is the error of a question that was given up.
-var abandoned = &QueryError{Code: Abandoned, Subject: "question", Detail: "was given up: the caller did not wait"}
+// abandoned is the error of a question that was given up. It is shared and must not be modified.
+var abandoned = &QueryError{
+	Code: Abandoned, Subject: "question", Detail: "was given up: the caller did not wait",
+}
 
-// isDone reports whether a question is given up. It is asked for each source, whose pairs take a fraction of a second at most.
+// isDone reports whether done is closed. It is asked once for each source, as the pairs of one source take a
+// fraction of a second at most.
 func isDone(done <-chan struct{}) bool {
 	select {
 	case <-done:
@@ -187,15 +218,18 @@ func isDone(done <-chan struct{}) bool {
 	}
 }
 
-// A pairMemo remembers the outcomes of one question's pairs, so that large workloads are decided class by class.
+// A pairMemo remembers the decisions of one question's pairs, so that large workloads are decided class by
+// class: two workloads of 1,000 replicas are a million pairs, and often one decision.
 type pairMemo map[pairKey]*Decision
 
+// A pairKey is all that tells pairs apart if no address takes part and no side is exempt.
 type pairKey struct {
 	src, dst *class
 	families Families
 }
 
-// decide calls [decidePair], once for all pairs that no rule tells apart.
+// decide calls [decidePair], once for all pairs that no rule tells apart. Pairs that may be exempt (S2, S3)
+// and pairs whose addresses take part are decided each by itself. The Decision must not be modified.
 func (a pairMemo) decide(src, dst *party, protocol Protocol, port uint16, o Options) *Decision {
 	special := src.isNode || dst.isNode || src.pod != nil && src.pod == dst.pod
 	if special || src.class.asksAddress(egress) || dst.class.asksAddress(ingress) {
@@ -211,18 +245,22 @@ func (a pairMemo) decide(src, dst *party, protocol Protocol, port uint16, o Opti
 	return a[key]
 }
 
-// A tally adds up the decisions of pairs, and allows if all pairs are allowed (S24, S27).
+// A tally adds up the decisions of pairs, and allows if all pairs are allowed (S24, S27). Its families must
+// begin with both, as each pair takes some away.
 type tally struct {
 	allowed, total uint32
-	families       Families // those in which all pairs so far are allowed
-	first, denied  Decision
+	families       Families // in which all pairs so far are allowed
+	// first is the decision of the first pair, and denied that of the first pair that is denied.
+	first, denied Decision
 	// deniedAt is the index of denied among the pairs.
 	deniedAt uint32
-	// ends is which of [choice.ends] were decided, of one source and a Service, and family the one that they were decided in.
+	// familyIndex and family are set for one source and a Service: which list of [choice] was decided, and in
+	// which family, 0 if no address takes part.
 	familyIndex uint8
 	family      Families
 }
 
+// add adds the decision of the next pair.
 func (t *tally) add(d *Decision) {
 	if t.total == 0 {
 		t.first = *d
@@ -236,7 +274,7 @@ func (t *tally) add(d *Decision) {
 	t.families &= d.Families
 }
 
-// merge adds another tally.
+// merge adds the pairs of another tally after those of t. It does not keep deniedAt, familyIndex and family.
 func (t *tally) merge(o *tally) {
 	if t.total == 0 {
 		t.first = o.first
@@ -249,6 +287,7 @@ func (t *tally) merge(o *tally) {
 	t.families &= o.families
 }
 
+// decision returns the decision of all pairs: that of the first denied pair, or else of the first pair.
 func (t *tally) decision() Decision {
 	d := t.first
 	d.Families = t.families

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// destinationService is the Service that the destination is, or nil.
+// destinationService returns the Service that the destination of q stands for, by name or by address, or nil.
+// It is an error if the Service cannot be asked on the port (S24).
 func (s *state) destinationService(q *Query) (*Service, error) {
 	var o *Service
 	switch q.Dst.kind {
@@ -17,7 +18,10 @@ func (s *state) destinationService(q *Query) (*Service, error) {
 			o = svc.object
 		}
 		if o == nil {
-			return nil, &QueryError{NotFound, true, quoted("Service", q.Dst.namespace, q.Dst.name), "is not known: check the namespace and the name"}
+			return nil, &QueryError{
+				NotFound, true, quoted("Service", q.Dst.namespace, q.Dst.name),
+				"is not known: check the namespace and the name",
+			}
 		}
 	case endpointIP:
 		if owner := s.partyAt(q.Dst.ip); !s.translatesTo(q.Dst.ip, &owner, q.Port, q.Protocol) {
@@ -29,17 +33,24 @@ func (s *state) destinationService(q *Query) (*Service, error) {
 	}
 	subject := quoted("Service", o.Namespace, o.Name)
 	if o.ExternalName {
-		return nil, &QueryError{ExternalName, true, subject, "is an ExternalName Service, a name of DNS: ask about the address that it resolves to"}
+		return nil, &QueryError{
+			ExternalName, true, subject,
+			"is an ExternalName Service, a name of DNS: ask about the address that it resolves to",
+		}
 	}
 	if _, ok := o.port(q.Port, q.Protocol); !ok && !o.Headless {
-		return nil, &QueryError{NoServicePort, true, subject, "has no port " + strconv.Itoa(int(q.Port)) + "/" + q.Protocol.String() + o.portList()}
+		return nil, &QueryError{
+			NoServicePort, true, subject,
+			"has no port " + strconv.Itoa(int(q.Port)) + "/" + q.Protocol.String() + o.portList(),
+		}
 	}
 	return o, nil
 }
 
-// fewPorts is how many ports of a Service an error names.
+// fewPorts is the number of ports of a Service that an error names at most.
 const fewPorts = 16
 
+// portList returns the end of a message that says which ports the Service has.
 func (o *Service) portList() string {
 	if len(o.Ports) == 0 {
 		return ": it has none"
@@ -54,7 +65,8 @@ func (o *Service) portList() string {
 	return ": it has " + strings.Join(list, ", ")
 }
 
-// decideService answers for each source by itself: allowed when all are (S27).
+// decideService answers for each source by itself, and allows if all sources are allowed (S27). Each source
+// may be allowed in another family.
 func (s *state) decideService(done <-chan struct{}, src []party, o *Service, q *Query) (Decision, error) {
 	c, err := s.choose(o, q)
 	if err != nil {
@@ -74,17 +86,19 @@ func (s *state) decideService(done <-chan struct{}, src []party, o *Service, q *
 	return all.decision(), nil
 }
 
-// choice is the endpoints of a Service that could be chosen.
+// A choice has the endpoints of a Service that could be chosen for a question (S24). Every one counts,
+// because a caller cannot know which one a connection will get.
 type choice struct {
-	backends [2][]backend // by family
-	// families are those to decide in; addressed are those in which an endpoint has an address.
+	backends [2][]backend // in the order of bothFamilies
+	// families are those to decide in; addressed are those in which some endpoint has an address.
 	families, addressed Families
-	// translates reports whether the Service has an address of its own. A headless one is a name for those of its endpoints
-	// (S24), so that a Pod reaches itself by its own (S44).
+	// translates reports whether the Service has an address of its own. A headless Service is only a name for
+	// its endpoints (S24), so a Pod reaches itself through it by its own address (S44).
 	translates bool
 }
 
-// choose returns the endpoints of a Service for a question about it, or the error that there is none.
+// choose returns the endpoints of a Service for a question about it, or the error that there is none. A
+// question to one of the Service's addresses is about its family alone (S9).
 func (s *state) choose(o *Service, q *Query) (c choice, err error) {
 	c.translates = !o.Headless
 	wanted := IPv4 | IPv6
@@ -112,13 +126,18 @@ func (s *state) choose(o *Service, q *Query) (c choice, err error) {
 	return c, nil
 }
 
+// bothFamilies has the families in the order in which they are decided.
 var bothFamilies = [2]Families{IPv4, IPv6}
 
-// decide decides for one source family by family: allowed in one when all endpoints are (S24). Where it has addresses but
-// in none of their families, no ipBlock takes part and no family is told (S9).
+// decide answers for one source, family by family, and allows if one of them allows (S9). A family allows if
+// all its endpoints are allowed (S24). The tally is that of the first family that allows, or else of the
+// first.
+//
+// A source that has addresses, but in no family of the endpoints, meets no block, and the answer names no
+// family (S9).
 func (c *choice) decide(src *party, q *Query, o Options) tally {
 	of, have := src.families(), c.families
-	if of == 0 || !src.askedByIP && q.Dst.kind == endpointIP { // asked by IP, in that family (S9)
+	if of == 0 || !src.askedByIP && q.Dst.kind == endpointIP { // the address asked decides the family (S9)
 		of = have
 	}
 	foreign := of&have == 0
@@ -150,25 +169,31 @@ func (c *choice) decide(src *party, q *Query, o Options) tally {
 	}
 	best.families = allowed
 	if c.addressed == 0 && q.Dst.kind != endpointIP && src.families() == 0 {
-		best.families = 0 // neither end has an address (S9)
+		best.families = 0 // neither side has an address (S9)
 	}
 	return best
 }
 
-// backend is an endpoint of a Service, and the port that it is asked on.
+// A backend is an endpoint of a Service in one family, and the port that it is asked on.
 type backend struct {
 	party
 	port uint16
-	name nameKey
-	// familyAddrs are its addresses in the family.
+	name nameKey // the Pod's; zero for any other endpoint
+	// familyAddrs are its addresses in the family, sorted.
 	familyAddrs []netip.Addr
 }
 
+// compare orders backends by name, addresses and port. Equal backends are the same endpoint.
 func (e backend) compare(o backend) int {
-	return cmp.Or(e.name.compare(o.name), slices.CompareFunc(e.familyAddrs, o.familyAddrs, netip.Addr.Compare), cmp.Compare(e.port, o.port))
+	return cmp.Or(
+		e.name.compare(o.name),
+		slices.CompareFunc(e.familyAddrs, o.familyAddrs, netip.Addr.Compare),
+		cmp.Compare(e.port, o.port),
+	)
 }
 
-// backends are the endpoints in one family, each once, in order of name, and then of address.
+// backends returns the endpoints in one family that could be chosen, each once, in order of name, address and
+// port.
 func (s *state) backends(o *Service, q *Query, family Families) []backend {
 	refs := s.backendRefs(o, q.Port, q.Protocol, family)
 	list := make([]backend, 0, len(refs))

@@ -4,7 +4,7 @@ import "iter"
 
 // Named is a Pod, a workload or a Service by name.
 type Named struct {
-	// Kind is as Kubernetes writes it: Pod, Service, Deployment, ...
+	// Kind is as Kubernetes writes it: Pod, Service, or that of a [Workload].
 	Kind, Namespace, Name string
 }
 
@@ -13,7 +13,8 @@ var workloadKinds = [...]string{
 	"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob",
 }
 
-// Called returns what a namespace has of exactly this name: a Pod, workloads of any kind, a Service.
+// Called returns what a namespace has of exactly this name: a Pod, then workloads in the order of
+// workloadKinds, then a Service.
 func (s *Snapshot) Called(namespace, name string) []Named {
 	var list []Named
 	if p := s.pod(namespace, name); p != nil && !s.isPlaceholder(p) {
@@ -30,8 +31,9 @@ func (s *Snapshot) Called(namespace, name string) []Named {
 	return list
 }
 
-// NamesIn yields the Pods of a namespace and their workloads, then its Services, in no order. A workload
-// comes once for each of its Pods. A caller that has seen enough stops.
+// NamesIn yields the Pods of a namespace and their workloads, then its Services, in no particular order. A
+// workload comes once for each of its Pods. It looks at all Services of the cluster: it is for messages, not
+// for decisions.
 func (s *Snapshot) NamesIn(namespace string) iter.Seq[Named] {
 	return func(yield func(Named) bool) {
 		if ns, ok := s.namespaces.Get(namespace); ok {
@@ -47,7 +49,8 @@ func (s *Snapshot) NamesIn(namespace string) iter.Seq[Named] {
 			}
 		}
 		for key, svc := range s.services.All() {
-			if key.namespace == namespace && svc.object != nil && !yield(Named{"Service", namespace, key.name}) {
+			if key.namespace == namespace && svc.object != nil &&
+				!yield(Named{"Service", namespace, key.name}) {
 				return
 			}
 		}
@@ -57,7 +60,8 @@ func (s *Snapshot) NamesIn(namespace string) iter.Seq[Named] {
 // HasNamespace reports whether a namespace has an object of its own or anything in it.
 func (s *Snapshot) HasNamespace(name string) bool { return !s.isEmpty(name) }
 
-// Namespaces yields the namespaces that have an object of their own or anything in them, each once and in no order.
+// Namespaces yields the namespaces that have an object of their own or anything in them, each once, in no
+// particular order.
 func (s *Snapshot) Namespaces() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for name := range s.namespaces.All() {
@@ -87,7 +91,8 @@ func (s *Snapshot) Namespaces() iter.Seq[string] {
 	}
 }
 
-// HasPlaceholder reports whether a workload is known to have no Pods, and not by Pods that have finished.
+// HasPlaceholder reports whether a workload is known although no Pod of it was ever seen, such as a
+// Deployment of 0 replicas. It is false if Pods of it have finished.
 func (s *Snapshot) HasPlaceholder(namespace string, w Workload) bool {
 	all, ok := s.workloads.Get(workloadKey{namespace, w.Kind, w.Name})
 	if !ok {
@@ -101,6 +106,7 @@ func (s *Snapshot) HasPlaceholder(namespace string, w Workload) bool {
 	return true
 }
 
+// isPlaceholder reports whether p stands for workloads without Pods, and is no Pod itself.
 func (s *state) isPlaceholder(p *pod) bool {
 	a := s.aside.podOf(p.key())
 	return p.finished && a != nil && a.placeholder

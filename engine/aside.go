@@ -7,7 +7,7 @@ import (
 	"github.com/netpold/netpold/engine/internal/persist"
 )
 
-// HostPort is a port of a Node that leads to a container's port.
+// HostPort is a port of a Node that leads to a container's port. Decisions do not read it.
 type HostPort struct {
 	// Port is the Node's, ContainerPort the container's.
 	Port, ContainerPort uint16
@@ -27,36 +27,38 @@ type ServicePortDetail struct {
 	Target string
 }
 
-// aside is what decisions do not read, and [Snapshot.Details] does. It costs nothing in a cluster that has
-// none of it.
+// An aside is what [Snapshot.Details] reads and decisions do not. It is kept apart so that the records that
+// decisions do read stay small. It costs nothing in a cluster that has none of it. Lists of names are sorted.
 type aside struct {
-	pods      persist.Map[nameKey, *podAside]     // nearly none
-	hostPorts persist.Map[hostPortKey, []nameKey] // of Pods
-	nodePorts persist.Map[protocolPort, []nameKey]
-	// secondary are the addresses of Pods in other networks.
+	pods      persist.Map[nameKey, *podAside]      // of the few Pods that have any of it
+	hostPorts persist.Map[hostPortKey, []nameKey]  // the Pods that a Node's port leads to
+	nodePorts persist.Map[protocolPort, []nameKey] // the Services that every Node's port leads to
+	// secondary has the Pods by their addresses in other networks.
 	secondary persist.Map[netip.Addr, []nameKey]
-	// former are the addresses that finished Pods had (S6).
+	// former has the finished Pods by the addresses that they had (S6).
 	former persist.Map[netip.Addr, []nameKey]
-	// ranges are the Nodes' ranges of Pod addresses, with the Nodes' names; bits counts the lengths of their
-	// prefixes.
+	// ranges has the names of the Nodes by their ranges of Pod addresses. bits counts the ranges of each
+	// length, so that a look-up tries only lengths that exist.
 	ranges persist.Map[netip.Prefix, []nameKey]
 	bits   persist.Map[int, int]
 }
 
+// A hostPortKey is a port of one Node.
 type hostPortKey struct {
 	node string
 	port protocolPort
 }
 
-// podAside is what decisions do not read of a Pod.
+// A podAside is what decisions do not read of a Pod. It is immutable.
 type podAside struct {
 	node        string
-	hostPorts   []HostPort
-	secondary   []netip.Addr
-	former      []netip.Addr
+	hostPorts   []HostPort   // none for a host-network Pod
+	secondary   []netip.Addr // none once finished
+	former      []netip.Addr // none until finished
 	placeholder bool
 }
 
+// newAside returns an empty aside.
 func newAside() aside {
 	return aside{
 		pods:      persist.NewMap[nameKey, *podAside](persist.HashOf[nameKey]()),
@@ -69,7 +71,8 @@ func newAside() aside {
 	}
 }
 
-// newPodAside returns nil for a Pod without any of it. Host-network Pods have their ports as the Node itself.
+// newPodAside returns what decisions do not read of a Pod, or nil for a Pod without any of it. The ports of a
+// host-network Pod lead nowhere else: they are the Node's own.
 func newPodAside(o *Pod) *podAside {
 	left := o.Finished && !o.HostNetwork && len(o.IPs) > 0
 	if len(o.HostPorts)+len(o.SecondaryIPs) == 0 && !o.Placeholder && !left {
@@ -88,7 +91,7 @@ func newPodAside(o *Pod) *podAside {
 	return a
 }
 
-// setPod replaces what is known of a Pod; nil for nothing.
+// setPod replaces what is known of a Pod. p may be nil.
 func (a *aside) setPod(e *persist.Edit, name nameKey, p *podAside) {
 	if old := a.podOf(name); old != nil {
 		a.eachOfPod(e, name, old, removeName)
@@ -100,6 +103,7 @@ func (a *aside) setPod(e *persist.Edit, name nameKey, p *podAside) {
 	}
 }
 
+// podOf returns what is known of a Pod, or nil.
 func (a *aside) podOf(name nameKey) *podAside {
 	if a.pods.Len() == 0 {
 		return nil
@@ -108,7 +112,10 @@ func (a *aside) podOf(name nameKey) *podAside {
 	return p
 }
 
-func (a *aside) eachOfPod(e *persist.Edit, name nameKey, p *podAside, change func([]nameKey, nameKey) []nameKey) {
+// eachOfPod changes the lists that have a Pod's name, by addName or removeName.
+func (a *aside) eachOfPod(
+	e *persist.Edit, name nameKey, p *podAside, change func([]nameKey, nameKey) []nameKey,
+) {
 	for _, h := range p.hostPorts {
 		file(&a.hostPorts, e, hostPortKey{p.node, portOf(h.Protocol, h.Port)}, name, change)
 	}
@@ -124,6 +131,7 @@ func (a *aside) eachOfPod(e *persist.Edit, name nameKey, p *podAside, change fun
 func (a *aside) addService(e *persist.Edit, o *Service)    { a.eachOfService(e, o, addName) }
 func (a *aside) removeService(e *persist.Edit, o *Service) { a.eachOfService(e, o, removeName) }
 
+// eachOfService changes the lists that have a Service's name, by addName or removeName.
 func (a *aside) eachOfService(e *persist.Edit, o *Service, change func([]nameKey, nameKey) []nameKey) {
 	for _, p := range o.PortDetails {
 		if p.NodePort != 0 {
@@ -140,6 +148,7 @@ func (a *aside) addNode(e *persist.Edit, o *Node) {
 	}
 }
 
+// removeNode undoes addNode.
 func (a *aside) removeNode(e *persist.Edit, o *Node) {
 	for _, r := range o.PodCIDRs {
 		a.countBits(e, r.Bits(), -1)
@@ -147,6 +156,7 @@ func (a *aside) removeNode(e *persist.Edit, o *Node) {
 	}
 }
 
+// countBits adds by to the number of ranges of a length, and forgets a length that has none left.
 func (a *aside) countBits(e *persist.Edit, bits, by int) {
 	n, _ := a.bits.Get(bits)
 	if n += by; n == 0 {
@@ -156,7 +166,8 @@ func (a *aside) countBits(e *persist.Edit, bits, by int) {
 	}
 }
 
-// rangeOf returns the narrowest range of Pod addresses that has ip, and its Node.
+// rangeOf returns the narrowest range of Pod addresses that contains ip, and its Node: the first by name if
+// several have it. ok reports whether there is one.
 func (a *aside) rangeOf(ip netip.Addr) (r netip.Prefix, node string, ok bool) {
 	for bits := range a.bits.All() {
 		within, err := ip.Prefix(bits)
@@ -170,7 +181,8 @@ func (a *aside) rangeOf(ip netip.Addr) (r netip.Prefix, node string, ok bool) {
 	return r, node, ok
 }
 
-// hostPort returns the Pod that a port of a Node leads to, by the address asked, and the container's port.
+// hostPort returns the Pod that a port of a Node leads to at the address ip, and the container's port. ok
+// reports whether there is one.
 func (a *aside) hostPort(node string, ip netip.Addr, at protocolPort) (name nameKey, port uint16, ok bool) {
 	names, _ := a.hostPorts.Get(hostPortKey{node, at})
 	for _, name := range names {
@@ -184,7 +196,7 @@ func (a *aside) hostPort(node string, ip netip.Addr, at protocolPort) (name name
 	return nameKey{}, 0, false
 }
 
-// nodePort returns the Service that a port of every Node leads to, and the Service's port.
+// nodePort returns the Service that a port of every Node leads to, and the Service's port, or nil.
 func (s *state) nodePort(at protocolPort) (o *Service, port uint16) {
 	names, _ := s.aside.nodePorts.Get(at)
 	for _, name := range names {
@@ -198,9 +210,10 @@ func (s *state) nodePort(at protocolPort) (o *Service, port uint16) {
 	return nil, 0
 }
 
-// file changes the names at a key of a map; a key without names is deleted.
+// file changes the names at a key of a map, by addName or removeName. A key without names is deleted.
 func file[K comparable](
-	m *persist.Map[K, []nameKey], e *persist.Edit, k K, name nameKey, change func([]nameKey, nameKey) []nameKey,
+	m *persist.Map[K, []nameKey], e *persist.Edit, k K, name nameKey,
+	change func([]nameKey, nameKey) []nameKey,
 ) {
 	old, _ := m.Get(k)
 	if names := change(old, name); len(names) > 0 {
@@ -210,7 +223,7 @@ func file[K comparable](
 	}
 }
 
-// addName and removeName return a copy of sorted names with name added or removed.
+// addName returns sorted names with name among them, once. It does not modify names.
 func addName(names []nameKey, name nameKey) []nameKey {
 	at, found := slices.BinarySearchFunc(names, name, nameKey.compare)
 	if found {
@@ -219,6 +232,7 @@ func addName(names []nameKey, name nameKey) []nameKey {
 	return slices.Insert(slices.Clip(slices.Clone(names)), at, name)
 }
 
+// removeName returns sorted names without name. It does not modify names.
 func removeName(names []nameKey, name nameKey) []nameKey {
 	at, found := slices.BinarySearchFunc(names, name, nameKey.compare)
 	if !found {

@@ -6,9 +6,9 @@ import (
 )
 
 const (
-	// maxLooked is how many Pods of a namespace [Snapshot.Backing] looks at.
+	// maxLooked is the number of Pods of a namespace that [Snapshot.Backing] looks at, at most.
 	maxLooked = 10_000
-	// maxListed is how many names it lists of a kind.
+	// maxListed is the number of names of a kind that it lists, at most.
 	maxListed = 8
 )
 
@@ -74,6 +74,8 @@ func (s *Snapshot) Backing(q Query) (Backing, bool) {
 	return b, true
 }
 
+// countEndpoint adds an endpoint of a slice that has the port to one of Absent, NotReady and OtherFamily:
+// these are the reasons for which backendRefs leaves an endpoint out.
 func (s *state) countEndpoint(b *Backing, namespace string, e *SliceEndpoint) {
 	var owner *pod
 	switch {
@@ -138,7 +140,7 @@ func hasLabels(labels []label, selector map[string]string) bool {
 	return true
 }
 
-// listFew adds a name to the few that are listed, in order and once.
+// listFew returns sorted names with name among them, once, cut to the first [maxListed].
 func listFew(names []string, name string) []string {
 	at, found := slices.BinarySearch(names, name)
 	if found || len(names) == maxListed && at == maxListed {

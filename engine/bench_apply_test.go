@@ -69,8 +69,8 @@ func BenchmarkApply(b *testing.B) {
 	}
 }
 
-// BenchmarkTouched measures changes that touch a given number of classes, which is what they cost by; the cluster has 1,000
-// more.
+// BenchmarkTouched measures changes that touch a given number of classes, which is what they cost by; the
+// cluster has 1,000 more.
 func BenchmarkTouched(b *testing.B) {
 	held := engine.NewCluster(engine.Options{})
 	class := func(namespace string, n int) *engine.Pod {

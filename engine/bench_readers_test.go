@@ -50,8 +50,8 @@ func BenchmarkReaders(b *testing.B) {
 	}
 }
 
-// BenchmarkReaderBesideWriter measures single decisions, the clock's own time included, while nothing changes and while
-// 1,000 Pods a second change their address. Each takes the present snapshot anew.
+// BenchmarkReaderBesideWriter measures single decisions, the clock's own time included, while nothing changes
+// and while 1,000 Pods a second change their address. Each takes the present snapshot anew.
 func BenchmarkReaderBesideWriter(b *testing.B) {
 	told, held := built(synthetic.Sizes[2])
 	ips := addressPairs(told, "zipf", asked)

@@ -91,8 +91,8 @@ func direct(b *testing.B, s *engine.Snapshot, pairs [][2]netip.Addr, ports []uin
 	}
 }
 
-// BenchmarkAllowed measures a decision, by address and by name, beside the two bare look-ups in a Go map that it is
-// compared with, at the same addresses in the same order.
+// BenchmarkAllowed measures a decision, by address and by name, beside the two bare look-ups in a Go map that
+// it is compared with, at the same addresses in the same order.
 func BenchmarkAllowed(b *testing.B) {
 	for _, size := range synthetic.Sizes {
 		told, held := built(size)
@@ -134,8 +134,8 @@ func BenchmarkAllowed(b *testing.B) {
 	}
 }
 
-// BenchmarkHeavy measures a decision about a Pod that 294 policies of 68 rules with address ranges select, beside one about
-// an ordinary Pod.
+// BenchmarkHeavy measures a decision about a Pod that 294 policies of 68 rules with address ranges select,
+// beside one about an ordinary Pod.
 func BenchmarkHeavy(b *testing.B) {
 	told, held := built(synthetic.Sizes[1])
 	heavy := told.Pods[0]

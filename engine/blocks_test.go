@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestS19BlockTable compares the table of many blocks with looking at each, for blocks and excepts that nest deeply.
+// TestS19BlockTable compares the table of many blocks with looking at each, for blocks and excepts that nest
+// deeply.
 func TestS19BlockTable(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 9))
 	for range 3000 {
@@ -92,8 +93,8 @@ func randomPortBlocks(rng *rand.Rand) []portBlock {
 	return entries
 }
 
-// TestS19HeavyPod asks about a Pod that many policies of many blocks select, so many that rules are found by address first,
-// of an engine and of one that looks at each block.
+// TestS19HeavyPod asks about a Pod that many policies of many blocks select, so many that rules are found by
+// address first, of an engine and of one that looks at each block.
 func TestS19HeavyPod(t *testing.T) {
 	rng := rand.New(rand.NewPCG(4, 19))
 	for range 20 {

@@ -10,19 +10,21 @@ import (
 type Options struct {
 	// IPBlockIgnoresPods restricts ipBlock to addresses outside the cluster: of no Pod and no Node (S19).
 	IPBlockIgnoresPods bool
-	// LocalAboveTiers allows a Pod's traffic to its own Node, and to itself through a Service, before all tiers; otherwise
-	// only the NetworkPolicy tier is passed by (S44).
+	// LocalAboveTiers allows a Pod's traffic to its own Node, and to itself through a Service, before all
+	// tiers; otherwise only the NetworkPolicy tier is passed by (S44).
 	LocalAboveTiers bool
-	// DecideOwnNode decides a Pod's connections to its own Node as those to any other; otherwise they are exempt (S3). What
-	// comes from its Node stays exempt.
+	// DecideOwnNode decides a Pod's connections to its own Node as those to any other; otherwise they are
+	// exempt (S3). What comes from its Node stays exempt.
 	DecideOwnNode bool
-	// DecideOwnService decides the connections of a Pod that reaches itself through a Service; otherwise they are exempt (S2).
+	// DecideOwnService decides the connections of a Pod that reaches itself through a Service; otherwise they
+	// are exempt (S2).
 	DecideOwnService bool
 	// IgnorePolicies lets no policy of any kind apply to a Pod. Policies are still stored and counted.
 	IgnorePolicies bool
 }
 
-// Cluster is the mutable mirror of a cluster. One goroutine calls [Cluster.Apply]; any number call [Cluster.Snapshot].
+// Cluster is the mutable mirror of a cluster. One goroutine calls [Cluster.Apply]; any number call
+// [Cluster.Snapshot].
 type Cluster struct {
 	present atomic.Pointer[Snapshot]
 }
@@ -37,8 +39,8 @@ func NewCluster(o Options) *Cluster {
 // Snapshot returns the present state. It never blocks.
 func (c *Cluster) Snapshot() *Snapshot { return c.present.Load() }
 
-// Apply makes all changes, in order, and publishes them as one snapshot, which it returns. The result depends on the
-// objects that remain alone, not on the order in which they came. Its cost is that of what changed.
+// Apply makes all changes, in order, and publishes them as one snapshot, which it returns. The result depends
+// on the objects that remain alone, not on the order in which they came. Its cost is that of what changed.
 func (c *Cluster) Apply(changes ...Change) *Snapshot {
 	next := c.present.Load().with(changes)
 	c.present.Store(next)
@@ -57,15 +59,16 @@ func (s *Snapshot) with(changes []Change) *Snapshot {
 	return next
 }
 
-// Snapshot is the cluster at one moment, compiled for decisions. It is immutable: any number of goroutines may ask it.
+// Snapshot is the cluster at one moment, compiled for decisions. It is immutable: any number of goroutines
+// may ask it.
 type Snapshot struct {
 	state
 	revision uint64
 	id       *Identity
 }
 
-// Identity tells one snapshot from all others, those of other Clusters too, by its address. It is not empty, or two could
-// share an address.
+// Identity tells one snapshot from all others, those of other Clusters too, by its address. It is not empty,
+// or two could share an address.
 type Identity struct{ _ byte }
 
 // ID returns the identity of the snapshot. Whoever keeps it does not keep the snapshot in memory.

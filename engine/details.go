@@ -55,7 +55,7 @@ const (
 )
 
 // Details returns the details of the decision that [Snapshot.Allowed] makes of q. It decides anew, and
-// allocates. The error is that of the decision; the code is [Abandoned] once done is closed. A nil done is
+// allocates. The error is that of the decision. Its code is [Abandoned] once done is closed; a nil done is
 // never closed.
 func (s *Snapshot) Details(done <-chan struct{}, q Query) (Details, error) {
 	p, err := s.decidingPair(done, &q)
@@ -63,7 +63,8 @@ func (s *Snapshot) Details(done <-chan struct{}, q Query) (Details, error) {
 		return Details{}, err
 	}
 	d := Details{
-		Src: s.resolve(&q.Src, &p.src, &p), Dst: s.resolve(&q.Dst, &p.dst, &p), Port: p.port, Protocol: q.Protocol,
+		Src: s.resolve(&q.Src, &p.src, &p), Dst: s.resolve(&q.Dst, &p.dst, &p),
+		Port: p.port, Protocol: q.Protocol,
 	}
 	if !d.Src.IP.IsValid() && !d.Dst.IP.IsValid() {
 		d.Src.Family, d.Dst.Family = 0, 0
@@ -76,7 +77,8 @@ func (s *Snapshot) Details(done <-chan struct{}, q Query) (Details, error) {
 	return d, nil
 }
 
-// pair is a source and a destination, and what was decided about them.
+// A pair is a source and a destination, and what was decided about them. Its port is never 0, which marks
+// that there is none yet.
 type pair struct {
 	src, dst party
 	port     uint16
@@ -132,7 +134,8 @@ func (s *state) decidingPair(done <-chan struct{}, q *Query) (pair, error) {
 	return first, nil
 }
 
-// decidingBackend is decidingPair for a destination that a Service stands for.
+// decidingBackend is decidingPair for a destination that a Service stands for: the pair of a source and one
+// backend.
 func (s *state) decidingBackend(done <-chan struct{}, src []party, o *Service, q *Query) (pair, error) {
 	c, err := s.choose(o, q)
 	if err != nil {

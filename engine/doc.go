@@ -1,5 +1,5 @@
-// Package engine decides whether a connection between two endpoints of a Kubernetes cluster is allowed, by the rules of
-// docs/semantics.md. It is pure: no Kubernetes, no gRPC, no clock, no log and no I/O.
+// Package engine decides whether a connection between two endpoints of a Kubernetes cluster is allowed, by
+// the rules of docs/semantics.md. It is pure: no Kubernetes, no gRPC, no clock, no log and no I/O.
 //
 // One writer tells a [Cluster] what changed; any number of readers ask its [Snapshot], without locks:
 //
@@ -21,7 +21,7 @@
 //  3. gives Pods that are new or changed their class: namespace, relevant labels, named ports;
 //  4. rebuilds the classes that any of this touches, through the index, and publishes the snapshot.
 //
-// The words: a Query about two Endpoints is answered by a [Decision]; a class is a group of Pods that no selector tells
-// apart; a selector is a group of Pods that some policy names; a rule table is the merged policies of one tier; a rank is
-// a rule's place in it. docs/design.md gives the reasons and the invariants.
+// The words: a Query about two Endpoints is answered by a [Decision]; a class is a group of Pods that no
+// selector tells apart; a selector is a group of Pods that some policy names; a rule table is the merged
+// policies of one tier; a rank is a rule's place in it. docs/design.md gives the reasons and the invariants.
 package engine

@@ -13,8 +13,8 @@ type IdlePolicy struct {
 	NamespaceUnknown bool
 }
 
-// IdlePolicies returns the policies of every kind that select no Pod, in order of namespace, name and kind. It looks at every
-// policy: it is for people, not for the way to an answer.
+// IdlePolicies returns the policies of every kind that select no Pod, in order of namespace, name and kind.
+// It looks at every policy: it is for people, not for the way to an answer.
 func (s *Snapshot) IdlePolicies() []IdlePolicy {
 	var idle []IdlePolicy
 	for key, p := range s.policies.All() {
@@ -45,8 +45,8 @@ func (s *state) selectsAny(subject *selector) bool {
 	return false
 }
 
-// AsksNamespaceLabels reports whether some policy asks for a label of Namespaces other than their name's (S18): a peer, or the
-// subject of a cluster-wide policy.
+// AsksNamespaceLabels reports whether some policy asks for a label of Namespaces other than their name's
+// (S18): a peer, or the subject of a cluster-wide policy.
 func (s *Snapshot) AsksNamespaceLabels() bool {
 	for _, id := range s.selectorIDs.All() {
 		if slices.ContainsFunc(s.selectors.At(id).namespaces, asksLabel) {

@@ -54,7 +54,8 @@ func TestIdlePolicies(t *testing.T) {
 	}
 }
 
-// Only a selector of namespaces needs labels of Namespaces, unless it asks for the name that every one has (S18).
+// Only a selector of namespaces needs labels of Namespaces, unless it asks for the name that every one has
+// (S18).
 func TestAsksNamespaceLabels(t *testing.T) {
 	t.Parallel()
 	named := engine.Selector{{Key: "kubernetes.io/metadata.name", Operator: engine.In, Values: []string{"a", "b"}}}

@@ -58,8 +58,8 @@ const (
 	NoteNamespaceUnknown
 	// NoteAmbient: both Pods are in an Istio ambient mesh, which connects to Port of the destination.
 	NoteAmbient
-	// NoteReverseAllowed: denied, while a rule with peers and ports lets the destination open the same connection
-	// to the source.
+	// NoteReverseAllowed: denied, while a rule with peers and ports lets the destination open the same
+	// connection to the source.
 	NoteReverseAllowed
 )
 
@@ -163,8 +163,8 @@ func (s *state) isEmpty(namespace string) bool {
 	return true
 }
 
-// noteOfNodePort returns what is behind the port of a Node that was asked by its address, or as a host-network
-// Pod.
+// noteOfNodePort returns what is behind the port of a Node that was asked by its address, or as a
+// host-network Pod.
 func (s *state) noteOfNodePort(q *Query, p *pair) (Note, bool) {
 	if !p.dst.isNode || p.service != nil {
 		return Note{}, false

@@ -4,9 +4,9 @@ import "slices"
 
 func (p *pair) denied() bool { return !p.decision.Allowed }
 
-// meansReverse reports whether a denied connection was probably meant the other way: some policy says in so many
-// words, by peers and ports, that the destination may open it to the source. That nothing forbids it says little:
-// it holds of most denials.
+// meansReverse reports whether a denied connection was probably meant the other way: some policy says in so
+// many words, by peers and ports, that the destination may open it to the source. That nothing forbids it
+// says little: it holds of most denials.
 func (s *state) meansReverse(p *pair) bool {
 	if !p.denied() || p.src.pod != nil && p.src.pod == p.dst.pod {
 		return false
@@ -25,7 +25,8 @@ func (s *state) meansReverse(p *pair) bool {
 			explicit(&reverse.Ingress, func(o *Policy) []Rule { return o.Ingress }))
 }
 
-// notesOfDenial returns what each side that NetworkPolicies deny lacks for a rule to match: a port name, an address, or labels.
+// notesOfDenial returns what each side that NetworkPolicies deny lacks for a rule to match: a port name, an
+// address, or labels.
 func (s *state) notesOfDenial(q *Query, p *pair) []Note {
 	var list []Note
 	for d, side := range [directions]*Side{&p.decision.Egress, &p.decision.Ingress} {

@@ -6,9 +6,11 @@ import (
 	"strconv"
 )
 
-// Object is one thing of the cluster: *Pod, *Namespace, *Node, *Policy, *ClusterPolicy, *Service or *EndpointSlice.
+// Object is one thing of the cluster: *Pod, *Namespace, *Node, *Policy, *ClusterPolicy, *Service or
+// *EndpointSlice.
 //
-// An Object given to [Cluster.Apply] belongs to the engine from then on: the caller must not change it, nor what it refers to.
+// An Object given to [Cluster.Apply] belongs to the engine from then on: the caller must not change it, nor
+// what it refers to.
 type Object interface {
 	key() ObjectKey
 }
@@ -98,7 +100,8 @@ type NamedPort struct {
 
 // Workload names a controller of Pods, in their namespace.
 type Workload struct {
-	// Kind is as Kubernetes writes it: Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job, CronJob.
+	// Kind is as Kubernetes writes it: Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController,
+	// Job, CronJob.
 	Kind, Name string
 }
 
@@ -124,7 +127,8 @@ type Policy struct {
 	Namespace, Name string
 	// Subject selects the Pods of Namespace that the policy applies to (S10).
 	Subject Selector
-	// IsolatesEgress and IsolatesIngress are the policy types. Rules of a direction that is not isolated are ignored (S12).
+	// IsolatesEgress and IsolatesIngress are the policy types. Rules of a direction that is not isolated are
+	// ignored (S12).
 	IsolatesEgress, IsolatesIngress bool
 	// Egress and Ingress are the rules, at the places that the API gives them.
 	Egress, Ingress []Rule
@@ -138,16 +142,18 @@ type Rule struct {
 	Ports []Port
 }
 
-// Peer is a group of endpoints (S16, S37 to S39). The zero Peer, and one with Block or Nodes beside another field, matches
-// nothing.
+// Peer is a group of endpoints (S16, S37 to S39). The zero Peer, and one with Block or Nodes beside another
+// field, matches nothing.
 type Peer struct {
-	// Namespaces selects namespaces. If Pods is set, nil means the policy's own namespace, and all for a [ClusterPolicy].
+	// Namespaces selects namespaces. If Pods is set, nil means the policy's own namespace, and all for a
+	// [ClusterPolicy].
 	Namespaces *Selector
 	// Pods selects Pods in them; nil means all, where Namespaces is set.
 	Pods *Selector
 	// Block is a range of addresses; nil for none.
 	Block *IPBlock
-	// Nodes selects Nodes by the labels of their objects, for rules of a [ClusterPolicy] alone (S38); nil for none.
+	// Nodes selects Nodes by the labels of their objects, for rules of a [ClusterPolicy] alone (S38); nil for
+	// none.
 	Nodes *Selector
 }
 
@@ -163,7 +169,8 @@ type Port struct {
 	Protocol Protocol
 	// Name is a named port of the destination (S21); First and Last are then ignored.
 	Name string
-	// AnyProtocol is set if Name is looked up whatever the protocol, for rules of a [ClusterPolicy] alone (S43).
+	// AnyProtocol is set if Name is looked up whatever the protocol, for rules of a [ClusterPolicy] alone
+	// (S43).
 	AnyProtocol bool
 	// First and Last are an inclusive range; 1 to 65535 is every port.
 	First, Last uint16
@@ -227,8 +234,9 @@ type EndpointSlice struct {
 type SliceEndpoint struct {
 	// Addr is the endpoint's address; whatever owns it is the endpoint.
 	Addr netip.Addr
-	// Pod names the Pod that the slice says the endpoint is: by its name in the slice's namespace, or as "namespace/name" in
-	// another. It is the endpoint where Addr is not valid. Where nothing owns Addr, the endpoint does not count.
+	// Pod names the Pod that the slice says the endpoint is: by its name in the slice's namespace, or as
+	// "namespace/name" in another. It is the endpoint where Addr is not valid. Where nothing owns Addr, the
+	// endpoint does not count.
 	Pod string
 	// Ready endpoints are chosen; when there is none, those that are Terminating and still Serving.
 	Ready, Serving, Terminating bool

@@ -9,9 +9,9 @@ import (
 
 // noRank is the rank of no rule. It is greater than every rank, so that min prefers any rule to none.
 //
-// A rule's rank is its place in the order in which the rules of its table count (S14, S34), and then two bits for
-// its action. The lowest rank that matches is the first rule that matches, so a search need not follow the
-// order; and what the rule does is known without reading it.
+// A rule's rank is its place in the order in which the rules of its table count (S14, S34), and then two bits
+// for its action. The lowest rank that matches is the first rule that matches, so a search need not follow
+// the order; and what the rule does is known without reading it.
 const noRank uint32 = math.MaxUint32
 
 // rankOf returns the rank of the rule at a place.

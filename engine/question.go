@@ -13,16 +13,18 @@ type Query struct {
 	Protocol Protocol
 }
 
-// Endpoint is one end of a connection: an address, or a Pod, workload, Service or set of labels by name. The zero Endpoint is
-// no end, and asking about it is an error. It is made by [ByIP], [ByPod], [ByWorkload], [ByService] and [ByLabels].
+// Endpoint is one end of a connection as it is asked about: an address, a Pod, workload or Service by name,
+// or a LabelledPod. It is made by [ByIP], [ByPod], [ByWorkload], [ByService] and [ByLabels], which look
+// nothing up. The zero Endpoint is no end, and asking about it is an error.
 type Endpoint struct {
 	kind            endpointKind
-	ip              netip.Addr
+	ip              netip.Addr // unmapped
 	namespace, name string
-	workload        string
+	workload        string // the kind of the workload that name names
 	labelled        *LabelledPod
 }
 
+// An endpointKind says which fields of an [Endpoint] are set.
 type endpointKind uint8
 
 const (
@@ -34,7 +36,8 @@ const (
 	endpointLabels
 )
 
-// ByIP returns the endpoint that owns ip (S5): a Pod, a Node, a Service, or nothing in the cluster.
+// ByIP returns the endpoint that owns ip (S5): a Pod, a Node, a Service, or nothing in the cluster. An
+// IPv4-mapped IPv6 address is the IPv4 address (S9).
 func ByIP(ip netip.Addr) Endpoint { return Endpoint{kind: endpointIP, ip: ip.Unmap()} }
 
 // ByPod returns the endpoint that is a Pod.
@@ -52,15 +55,18 @@ func ByService(namespace, name string) Endpoint {
 	return Endpoint{kind: endpointService, namespace: namespace, name: name}
 }
 
-// ByLabels returns the endpoint that is a Pod which need not exist.
+// ByLabels returns the endpoint that is a Pod which need not exist. p must not be modified while it is asked
+// about.
 func ByLabels(p *LabelledPod) Endpoint { return Endpoint{kind: endpointLabels, labelled: p} }
 
-// LabelledPod describes a Pod that need not exist. It is on no Node, and is no other Pod.
+// LabelledPod describes a Pod that need not exist. It is on no Node, and differs from every other Pod: no
+// question about it is about itself (S2).
 type LabelledPod struct {
 	Namespace string
 	Labels    map[string]string
-	Ports     []NamedPort
-	// IP is its address; the zero Addr for none.
+	// Ports are its named ports (S21). Without them no rule with a named port matches it as destination.
+	Ports []NamedPort
+	// IP is its address; the zero Addr for none. Without it no ipBlock matches it (S8).
 	IP netip.Addr
 }
 
@@ -68,19 +74,20 @@ type LabelledPod struct {
 type Decision struct {
 	Allowed bool
 	Reason  Reason
-	// Egress is the source's side, Ingress the destination's. Where an end stands for several Pods, they and Reason are
-	// those of the first denied pair in order of name, or of the first pair where all are allowed.
+	// Egress is the source's side, Ingress the destination's. If an end stands for several Pods, they and
+	// Reason are those of the first denied pair in order of name, or of the first pair if all are allowed.
 	Egress, Ingress Side
-	// Families in which it is allowed, unless both ends were asked by IP (S9).
+	// Families are those in which it is allowed; 0 if both ends were asked by IP (S9).
 	Families Families
-	// BackendsAllowed of BackendsTotal pairs of source and destination are allowed, where an end stands for several Pods.
+	// BackendsAllowed of BackendsTotal pairs of source and destination are allowed. Both are 0 unless an end
+	// is a workload or a Service.
 	BackendsAllowed, BackendsTotal uint32
 }
 
-// Side is the decision of one end: egress of the source or ingress of the destination.
+// Side is the decision of one end: egress of the source or ingress of the destination. The zero Side denies.
 type Side struct {
 	Allowed bool
-	// Isolated says that a policy isolates the end for this direction (S12).
+	// Isolated reports whether a NetworkPolicy isolates the end for this direction (S12).
 	Isolated bool
 	// Tier is the tier that decided; [NoTier] if none did, or the end is exempt from all (S44, S50).
 	Tier Tier
@@ -90,14 +97,15 @@ type Side struct {
 	ClusterPolicy *ClusterPolicy
 	// Rule is that rule's index in the list of Policy or ClusterPolicy for the direction.
 	Rule int
-	// Isolating are all policies that isolate the end for the direction, by name. The slice is shared: read only.
+	// Isolating are all NetworkPolicies that isolate the end for the direction, sorted by name. The slice is
+	// shared with the snapshot and must not be modified.
 	Isolating []*Policy
 }
 
 // Reason is the rule that decided.
 type Reason uint8
 
-// The reasons. Where both sides deny, the reason is DeniedAtEgress.
+// The reasons. If both sides deny, the reason is DeniedAtEgress.
 const (
 	// Unknown is the reason of the zero Decision.
 	Unknown Reason = iota
@@ -105,13 +113,14 @@ const (
 	Self
 	// LocalNode: a Pod and the Node it runs on (S3).
 	LocalNode
-	// NotIsolated: no policy isolates either side, or none can (S1, S13).
+	// NotIsolated: no tier decided on either side, or no policy can apply (S1, S13, S32).
 	NotIsolated
-	// AllowedByRule: each isolated side, at least one, has a rule that matches (S14).
+	// AllowedByRule: a tier decided on at least one side, and every side that one decided has a rule that
+	// allows (S14, S51).
 	AllowedByRule
-	// DeniedAtEgress: the source is isolated and no rule matches.
+	// DeniedAtEgress: the source is isolated and no rule matches, or a cluster-wide policy denies.
 	DeniedAtEgress
-	// DeniedAtIngress: the destination is isolated and no rule matches.
+	// DeniedAtIngress: the destination is isolated and no rule matches, or a cluster-wide policy denies.
 	DeniedAtIngress
 )
 
@@ -139,7 +148,7 @@ func (r Reason) String() string {
 	return "reason(" + strconv.Itoa(int(r)) + ")"
 }
 
-// Families is a set of address families.
+// Families is a set of address families. The zero set often means that no address took part (S9).
 type Families uint8
 
 // The address families.
@@ -151,7 +160,7 @@ const (
 // QueryError says why a question has no answer (S24, S27, S28).
 type QueryError struct {
 	Code ErrorCode
-	// Dst tells which end it is about: the destination, or else the source.
+	// Dst reports whether it is about the destination; otherwise it is about the source.
 	Dst bool
 	// Subject names what was asked: `Pod "shop/web-0"`.
 	Subject string
@@ -173,7 +182,7 @@ type ErrorCode uint8
 
 // The kinds of error.
 const (
-	// InvalidQuestion: an end that is none, or a Service as source (S28).
+	// InvalidQuestion: an end is missing or has no valid address, or the source is a Service (S28).
 	InvalidQuestion ErrorCode = iota
 	// NotFound: unknown by name (S27).
 	NotFound
@@ -191,6 +200,7 @@ const (
 	Abandoned
 )
 
+// quoted returns a kind and a quoted "namespace/name" for a message.
 func quoted(kind, namespace, name string) string {
 	return kind + " " + strconv.Quote(namespace+"/"+name)
 }

@@ -6,19 +6,20 @@ import (
 	"unique"
 )
 
-// QueryKey is a [Query] as a comparable value that is quick to hash. Equal keys mean the same question.
+// QueryKey is a [Query] as a comparable value that is quick to hash. Equal keys mean the same question. It
+// holds no pointer into a snapshot.
 type QueryKey struct {
 	srcNamespace, srcName, srcWorkload string
 	dstNamespace, dstName, dstWorkload string
-	// src and dst are addresses; which end has one is told by its kind.
+	// src and dst are addresses, zero for an end of another kind.
 	src, dst         [16]byte
 	port             uint16
 	srcKind, dstKind endpointKind
 	protocol         Protocol
 }
 
-// Key returns the key of the question. It has none, and the result is false, where an end is given by labels or is none, or its address
-// has a zone.
+// Key returns the key of the question, and whether it has one. It has none if an end is a LabelledPod, is
+// missing, or has an address with a zone.
 func (q *Query) Key() (QueryKey, bool) {
 	k := QueryKey{
 		srcNamespace: q.Src.namespace, srcName: q.Src.name, srcWorkload: q.Src.workload,
@@ -31,7 +32,8 @@ func (q *Query) Key() (QueryKey, bool) {
 	return k, src && dst
 }
 
-// keyPart is the part of an end's key that its names do not tell, and whether it has a key.
+// keyPart returns the part of the key that an end's names do not give: its address. It reports whether the
+// end has a key.
 func (e *Endpoint) keyPart() (ip [16]byte, ok bool) {
 	switch e.kind {
 	case endpointIP:
@@ -43,8 +45,8 @@ func (e *Endpoint) keyPart() (ip [16]byte, ok bool) {
 	return ip, false
 }
 
-// FansOut reports whether an end of a question stands for several Pods: a workload, or a Service by name or by address.
-// Deciding is then many decisions in one.
+// FansOut reports whether an end of a question may stand for several Pods: a workload, or a Service by name
+// or by address. The answer is then made of many decisions, and worth remembering.
 func (s *Snapshot) FansOut(q *Query) bool {
 	switch q.Dst.kind {
 	case endpointWorkload, endpointService:
@@ -58,8 +60,8 @@ func (s *Snapshot) FansOut(q *Query) bool {
 	return q.Src.kind == endpointWorkload
 }
 
-// isServiceAddress reports whether an address is a Service's. A direct one is none (see [directClasses]), and the decision reads
-// next what says so.
+// isServiceAddress reports whether an address is a Service's. It asks directV4 first: a direct address is no
+// Service's (see [notDirect]), and the decision reads the same cache line next.
 func (s *state) isServiceAddress(ip netip.Addr) bool {
 	if ip.Is4() && s.directV4.Get(ipv4Key(ip))&notDirect == 0 {
 		return false
@@ -67,9 +69,15 @@ func (s *state) isServiceAddress(ip netip.Addr) bool {
 	return s.vips.Find(ip) != nil
 }
 
-// A ReadSet is what the decision of a question was computed from: by identity, the immutable records that its ends led to. A
-// decision is a function of them and the question alone, so that it is the decision of every [Snapshot] that still has
-// them ([Snapshot.StillHolds]), whatever else has changed.
+// A ReadSet is what the decision of a question was computed from: the immutable records that its ends led to,
+// by identity.
+//
+//	svc/shop/web ─► *service ─► *EndpointSlice ─► 10.0.0.9 ─► { *pod, *class }
+//	                                              10.0.0.7 ─► { *pod, *class }
+//
+// A decision is a function of these records and the question alone. So it is the decision of every [Snapshot]
+// that still has them ([Snapshot.StillHolds]), whatever else has changed, and nothing need be invalidated
+// (S29).
 //
 // A ReadSet is immutable. It keeps the records in memory, 24 bytes and up for each, but no Snapshot.
 type ReadSet struct {
@@ -77,21 +85,22 @@ type ReadSet struct {
 	records []record
 }
 
-// Records is how many records it holds, of 24 bytes each.
+// Records returns the number of records, of 24 bytes each.
 func (r *ReadSet) Records() int { return len(r.records) }
 
-// record is one step on the way from a question to its decision; the zero record is that there was nothing.
+// A record is one step on the way from a question to its decision. The zero record says that nothing was
+// found.
 type record struct {
 	// object is a *pod, *claims, *workload, *service or *EndpointSlice.
 	object any
-	// class is that of a Pod. It stands for all policies that concern the Pod, and for its Namespace's labels: when they
-	// change, it is replaced.
+	// class is that of a Pod or of a Node (S38). It stands for all policies that concern the Pod and for the
+	// labels of its Namespace: when one of them changes, the class is replaced.
 	class *class
 }
 
-// ReadSet returns what the decision of the question is computed from. There is none, and the result is false, for a question
-// with an end by labels, or none, and where a Pod by name is not there, has lost an address to another (S7) or, on the host
-// network, has none of its own.
+// ReadSet returns what the decision of the question is computed from, and whether there is such a set. There
+// is none for a question with a LabelledPod or a missing end. Nor is there one for a Pod by name that is not
+// there, that has lost an address to another (S7), or that is on the host network and reports no address.
 func (s *Snapshot) ReadSet(q *Query) (ReadSet, bool) {
 	var few [16]record
 	t := tracer{state: &s.state, collects: true, records: few[:0]}
@@ -102,8 +111,9 @@ func (s *Snapshot) ReadSet(q *Query) (ReadSet, bool) {
 	return ReadSet{s.options, slices.Clone(t.records)}, true
 }
 
-// StillHolds reports whether s has all that a decision of the question was computed from, so that it is the decision of s (S29). It
-// follows the question's ends to the Pods that they stand for, and asks no policy.
+// StillHolds reports whether s still has all that a decision of the question was computed from, so that s
+// would decide the same (S29). It follows the question's ends to the Pods that they stand for, and asks no
+// policy.
 func (s *Snapshot) StillHolds(q *Query, r *ReadSet) bool {
 	if r.options != s.options {
 		return false
@@ -113,18 +123,24 @@ func (s *Snapshot) StillHolds(q *Query, r *ReadSet) bool {
 	return !t.differs && t.at == len(r.records)
 }
 
-// tracer follows a question to all that its decision is computed from, always in the same order: each record tells how many
-// follow it, so that two traces are equal only where all ends lead to the same.
+// A tracer follows a question to all that its decision is computed from, always in the same order. It either
+// collects the records, or compares them with those collected before.
+//
+// Each record says how many follow it: a workload has its Pods, a Service its slices, a slice its endpoints.
+// So two traces are equal only if all ends lead to the same.
+//
+// Invariant: whatever a decision reads of the state is visited here, or a remembered decision would outlive
+// it.
 type tracer struct {
 	*state
-	// collects: records are collected, or else compared with.
-	collects bool
+	collects bool // otherwise it compares
 	records  []record
-	at       int
-	// differs: there is no trace, or it is another.
+	at       int // the next record to compare with
+	// differs reports whether the trace is another, or there is none.
 	differs bool
 }
 
+// visit collects a record, or compares it with the next one.
 func (t *tracer) visit(r record) {
 	switch {
 	case t.collects:
@@ -136,6 +152,8 @@ func (t *tracer) visit(r record) {
 	}
 }
 
+// visitQuestion visits both ends and, for a destination by address, the Services that it may stand for (S24).
+// Which of them it is depends on their ports, so all are visited.
 func (t *tracer) visitQuestion(q *Query) {
 	t.visitEndpoint(&q.Src)
 	t.visitEndpoint(&q.Dst)
@@ -149,6 +167,7 @@ func (t *tracer) visitQuestion(q *Query) {
 	}
 }
 
+// visitEndpoint visits one end of the question.
 func (t *tracer) visitEndpoint(e *Endpoint) {
 	switch e.kind {
 	case endpointIP:
@@ -164,7 +183,8 @@ func (t *tracer) visitEndpoint(e *Endpoint) {
 	}
 }
 
-// visitAddress meets whatever owns an address (S5): a Pod, or the claims of which the best is a Node's.
+// visitAddress visits the owner of an address (S5): a Pod or, for a Node, the claims of which the best is the
+// Node's.
 func (t *tracer) visitAddress(ip netip.Addr) {
 	switch a := t.address(ip); {
 	case a == nil:
@@ -184,8 +204,8 @@ func (t *tracer) classOf(p *pod) *class {
 	return t.classes.At(p.class)
 }
 
-// nodeClass returns the class of a Node, which is replaced when its labels or the rules that ask for them change (S38); nil if
-// there is none.
+// nodeClass returns the class of a Node, or nil if it has none. The class is replaced when the Node's labels
+// change, or the rules that ask for them (S38).
 func (t *tracer) nodeClass(name unique.Handle[string]) *class {
 	if c := t.nodeClassAt(name); c != nil {
 		return c.cold
@@ -193,8 +213,8 @@ func (t *tracer) nodeClass(name unique.Handle[string]) *class {
 	return nil
 }
 
-// pod meets a Pod by name. All addresses that it reports must be its own or, on the host network, no other Pod's: then they
-// are what it is decided by (S7).
+// visitPod visits a Pod by name, which may be nil. All addresses that it reports must be its own or, on the
+// host network, no other Pod's: only then is it decided by just these (S7).
 func (t *tracer) visitPod(p *pod) {
 	if p == nil || p.host && len(p.ips) == 0 {
 		t.differs = true
@@ -202,7 +222,7 @@ func (t *tracer) visitPod(p *pod) {
 	}
 	t.visit(record{p, t.classOf(p)})
 	if p.finished {
-		return // has no addresses, and counts nowhere
+		return // it has no addresses (S6)
 	}
 	for _, ip := range p.ips {
 		if a := t.address(ip); a == nil || a.pod != p && (a.pod != nil || !p.host) {
@@ -212,7 +232,7 @@ func (t *tracer) visitPod(p *pod) {
 	}
 }
 
-// visitWorkload meets the workload, which tells which Pods it has, and them.
+// visitWorkload visits a workload, whose record says which Pods it has, and the Pods.
 func (t *tracer) visitWorkload(key workloadKey) {
 	w, _ := t.workloads.Get(key)
 	t.visit(record{object: w})
@@ -227,7 +247,8 @@ func (t *tracer) visitWorkload(key workloadKey) {
 	}
 }
 
-// visitService meets the Service, which tells which slices it has, them, and whatever owns the endpoints that they tell.
+// visitService visits a Service, whose record says which slices it has, the slices, and the owners of their
+// endpoints.
 func (t *tracer) visitService(key nameKey) {
 	svc, _ := t.services.Get(key)
 	t.visit(record{object: svc})

@@ -10,8 +10,8 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// leaves are the fields of a struct that are no structs themselves, unexported ones too, for writing. netip.Addr counts as
-// one field.
+// leaves are the fields of a struct that are no structs themselves, unexported ones too, for writing.
+// netip.Addr counts as one field.
 func leaves(path string, v reflect.Value, yield func(path string, v reflect.Value)) {
 	if v.Kind() != reflect.Struct || v.Type() == reflect.TypeFor[netip.Addr]() {
 		yield(path, reflect.NewAt(v.Type(), unsafe.Pointer(v.UnsafeAddr())).Elem())
@@ -44,8 +44,8 @@ func other(t *testing.T, v reflect.Value) reflect.Value {
 	return fresh
 }
 
-// TestKeyHoldsEveryInput: two questions that differ in any field, whatever fields there come to be, have different keys. What
-// an end by labels refers to is not in the key; such a question has none.
+// TestKeyHoldsEveryInput: two questions that differ in any field, whatever fields there come to be, have
+// different keys. What an end by labels refers to is not in the key; such a question has none.
 func TestKeyHoldsEveryInput(t *testing.T) {
 	for name, q := range map[string]engine.Query{
 		"addresses": {Src: byIP("10.0.0.1"), Dst: byIP("2001:db8::1"), Port: 80},

@@ -7,7 +7,8 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// S38: nothing that a question says makes a LabelledPod a Node, the word under which the engine files Nodes least of all.
+// S38: nothing that a question says makes a LabelledPod a Node, the word under which the engine files Nodes
+// least of all.
 func TestLabelledPodIsNoNode(t *testing.T) {
 	t.Parallel()
 	all := engine.Selector{}

@@ -21,8 +21,8 @@ type PodGroup struct {
 	Ports []NamedPort
 }
 
-// PodGroups returns all Pods that have not finished, by their outermost workload, in order of namespace, kind and name. It
-// takes time in proportion to the cluster: it is for lists that people read.
+// PodGroups returns all Pods that have not finished, by their outermost workload, in order of namespace, kind
+// and name. It takes time in proportion to the cluster: it is for lists that people read.
 func (s *Snapshot) PodGroups() []PodGroup {
 	found := map[podGroupKey]*PodGroup{}
 	for _, ns := range s.namespaces.All() {
@@ -74,8 +74,8 @@ func (s *Snapshot) AllServices() []*Service {
 	return list
 }
 
-// FamiliesOf returns the address families that a destination, or a source, has addresses of: 0 if none of its Pods or
-// endpoints has one. An endpoint that is not there has none; asking about it gives the error.
+// FamiliesOf returns the address families that a destination, or a source, has addresses of: 0 if none of its
+// Pods or endpoints has one. An endpoint that is not there has none; asking about it gives the error.
 func (s *Snapshot) FamiliesOf(e Endpoint) Families {
 	if e.kind == endpointService {
 		return s.serviceFamilies(nameKey{e.namespace, e.name})
@@ -117,8 +117,8 @@ type podGroupKey struct {
 	Pod       string
 }
 
-// PodNames returns the Pods that have not finished, in order of namespace and name. It takes time in proportion to the
-// cluster.
+// PodNames returns the Pods that have not finished, in order of namespace and name. It takes time in
+// proportion to the cluster.
 func (s *Snapshot) PodNames() []ObjectKey {
 	var list []ObjectKey
 	for _, ns := range s.namespaces.All() {
