@@ -2,21 +2,24 @@ package persist
 
 const blockSize = 128
 
-// Array is a persistent array that grows by [Array.Set]. The zero Array is empty; a plain copy is a snapshot.
+// Array is a persistent array that grows by [Array.Set]. A write under a new [Edit] copies one block and the
+// list of blocks. The zero Array is empty; a plain copy is a snapshot.
 type Array[T any] struct {
 	blocks []*block[T]
 	owner  *Edit // owns blocks
 }
 
+// A block is 128 items that follow each other.
 type block[T any] struct {
 	owner *Edit
 	items [blockSize]T
 }
 
-// At returns item i, the zero value where none was set. It panics where i is past every item that was set.
+// At returns item i, or the zero value if it was not set. It panics if i is past the block of the last item
+// that was set.
 func (a *Array[T]) At(i uint32) T { return a.blocks[i/blockSize].items[i%blockSize] }
 
-// Set makes v item i.
+// Set makes v item i. Items before i that were not set are zero.
 func (a *Array[T]) Set(e *Edit, i uint32, v T) {
 	if a.owner != e {
 		a.blocks, a.owner = append([]*block[T](nil), a.blocks...), e

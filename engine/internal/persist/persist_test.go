@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestMapAgainstBuiltin drives a Map and a builtin map alike, and checks that snapshots taken on the way never change.
+// TestMapAgainstBuiltin drives a Map and a builtin map alike, and checks that snapshots taken on the way
+// never change.
 func TestMapAgainstBuiltin(t *testing.T) {
 	hashes := map[string]func(uint32) uint64{
 		"seeded":   HashOf[uint32](),
@@ -43,7 +44,8 @@ func TestMapAgainstBuiltin(t *testing.T) {
 			}
 			for i, s := range snapshots {
 				if got := maps.Collect(s.m.All()); !maps.Equal(got, s.want) || s.m.Len() != len(s.want) {
-					t.Fatalf("snapshot %d: %d keys by All, Len %d, want %d", i, len(got), s.m.Len(), len(s.want))
+					t.Fatalf("snapshot %d: %d keys by All, Len %d, want %d",
+						i, len(got), s.m.Len(), len(s.want))
 				}
 				for k := range uint32(600) {
 					got, ok := s.m.Get(k)

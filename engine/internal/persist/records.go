@@ -5,25 +5,28 @@ const (
 	recordFan   = 64
 )
 
-// Records is an [Array] that holds its items themselves where reading one touches a single cache line, for items of 64
-// bytes. The zero Records is empty; a plain copy is a snapshot.
+// Records is an [Array] of items of 64 bytes, in which reading one touches a single cache line besides the
+// directory. The size is a multiple of the line, and blocks of 512 bytes begin at one. The zero Records is
+// empty; a plain copy is a snapshot.
 type Records[T any] struct {
 	top   []*recordsFan[T]
 	owner *Edit // owns top
 }
 
+// A recordsFan is 64 blocks that follow each other. Their owners are beside them, so that blocks have items
+// alone.
 type recordsFan[T any] struct {
 	owner  *Edit
 	blocks [recordFan]*[recordBlock]T
 	owners [recordFan]*Edit
 }
 
-// At returns item i, which must have been set and must not be changed.
+// At returns a pointer to item i, which must have been set. The item must not be modified.
 func (r *Records[T]) At(i uint32) *T {
 	return &r.top[i/(recordBlock*recordFan)].blocks[i/recordBlock%recordFan][i%recordBlock]
 }
 
-// Set makes v item i.
+// Set makes v item i. Items before i that were not set must not be read.
 func (r *Records[T]) Set(e *Edit, i uint32, v T) {
 	if r.owner != e {
 		r.top, r.owner = append([]*recordsFan[T](nil), r.top...), e

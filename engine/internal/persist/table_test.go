@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestTableAgainstBuiltin drives a Table and a builtin map alike, over keys that lie close, far apart, and at both ends, and
-// checks that snapshots taken on the way never change.
+// TestTableAgainstBuiltin drives a Table and a builtin map alike, over keys that lie close, far apart, and at
+// both ends, and checks that snapshots taken on the way never change.
 func TestTableAgainstBuiltin(t *testing.T) {
 	for name, key := range map[string]func(*rand.Rand) uint32{
 		"close":     func(r *rand.Rand) uint32 { return 10<<24 | r.Uint32N(3000) },
