@@ -23,8 +23,8 @@ type Options struct {
 	IgnorePolicies bool
 }
 
-// Cluster is the mutable mirror of a cluster. One goroutine calls [Cluster.Apply]; any number call
-// [Cluster.Snapshot].
+// Cluster is the mutable mirror of a cluster: it holds the present [Snapshot] and makes the next one. One
+// goroutine calls [Cluster.Apply]; any number call [Cluster.Snapshot].
 type Cluster struct {
 	present atomic.Pointer[Snapshot]
 }
@@ -40,19 +40,22 @@ func NewCluster(o Options) *Cluster {
 func (c *Cluster) Snapshot() *Snapshot { return c.present.Load() }
 
 // Apply makes all changes, in order, and publishes them as one snapshot, which it returns. The result depends
-// on the objects that remain alone, not on the order in which they came. Its cost is that of what changed.
+// on the objects that remain alone, not on the order in which they came (S6, S7, S18). Its cost is that of
+// what the changes concern, not of the cluster. The objects belong to the engine from then on.
 func (c *Cluster) Apply(changes ...Change) *Snapshot {
 	next := c.present.Load().with(changes)
 	c.present.Store(next)
 	return next
 }
 
-// with returns the snapshot after more changes. It does not modify s.
+// with returns the snapshot after more changes. It does not modify s, which may be asked meanwhile, and
+// publishes nothing.
 func (s *Snapshot) with(changes []Change) *Snapshot {
 	next := &Snapshot{state: s.state, revision: s.revision + 1, id: &Identity{}}
 	t := txn{
 		state: &next.state, edit: &persist.Edit{},
-		dirty: map[uint32]struct{}{}, changedKeys: map[scopedKey]struct{}{}, unclassed: map[nameKey]struct{}{}, unclassedNodes: map[string]struct{}{},
+		dirty: map[uint32]struct{}{}, changedKeys: map[scopedKey]struct{}{},
+		unclassed: map[nameKey]struct{}{}, unclassedNodes: map[string]struct{}{},
 	}
 	t.apply(changes)
 	next.counts.Classes = next.classIDs.Len() - next.nodeClasses

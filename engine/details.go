@@ -31,7 +31,7 @@ type Resolved struct {
 	Node string
 	// IP is the address that was asked, or else the first one in Family; not valid for an end without one.
 	IP netip.Addr
-	// Family is the address family that the pair was decided in; 0 where no address took part (S9).
+	// Family is the address family that the pair was decided in; 0 if no address took part (S9).
 	Family Families
 }
 

@@ -1,7 +1,7 @@
 // Package engine decides whether a connection between two endpoints of a Kubernetes cluster is allowed, by
 // the rules of docs/semantics.md. It is pure: no Kubernetes, no gRPC, no clock, no log and no I/O.
 //
-// One writer tells a [Cluster] what changed; any number of readers ask its [Snapshot], without locks:
+// One writer gives a [Cluster] the changes; any number of readers ask its [Snapshot], without locks:
 //
 //	Change ─► Cluster.Apply ─► *Snapshot ─► Allowed(Query) ─► Decision
 //
@@ -9,10 +9,10 @@
 //
 //  1. finds both parties, by address in the table of owners or by name, and with each Pod its class;
 //  2. allows the same Pod, and a Pod and its own Node;
-//  3. asks the rule tables of the source's class for egress and of the destination's for ingress: a rule table has the merged
-//     rules of all policies that select the class, as ranges of ports with sets of peers;
-//  4. looks the other party up in those sets: its class by the selectors that select it, its address by longest prefix; the
-//     lowest rank that matches is the first rule that allows.
+//  3. asks the rule tables of the source's class for egress and of the destination's for ingress: a rule
+//     table has the merged rules of all policies that select the class, by ranges of ports and sets of peers;
+//  4. looks the other party up in those sets: its class by the selectors that select it, its address by
+//     longest prefix; the lowest rank that matches is the first rule that matches.
 //
 // To apply a batch, a cluster works on a copy of the present snapshot's persistent collections, and
 //

@@ -9,7 +9,7 @@ import (
 type IdlePolicy struct {
 	// Kind is as Kubernetes writes it. Namespace is empty for a cluster-wide policy.
 	Kind, Namespace, Name string
-	// NamespaceUnknown means that the policy's namespace has neither an object nor a Pod.
+	// NamespaceUnknown reports whether the policy's namespace has neither an object nor a Pod.
 	NamespaceUnknown bool
 }
 
@@ -22,7 +22,9 @@ func (s *Snapshot) IdlePolicies() []IdlePolicy {
 			continue
 		}
 		_, known := s.namespaces.Get(key.namespace)
-		idle = append(idle, IdlePolicy{Kind: "NetworkPolicy", Namespace: key.namespace, Name: key.name, NamespaceUnknown: !known})
+		idle = append(idle, IdlePolicy{
+			Kind: "NetworkPolicy", Namespace: key.namespace, Name: key.name, NamespaceUnknown: !known,
+		})
 	}
 	for _, p := range s.clusterPolicies.All() {
 		if !s.selectsAny(s.selectors.At(p.subject)) {
@@ -30,7 +32,9 @@ func (s *Snapshot) IdlePolicies() []IdlePolicy {
 		}
 	}
 	slices.SortFunc(idle, func(a, b IdlePolicy) int {
-		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Kind, b.Kind))
+		return cmp.Or(
+			cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Kind, b.Kind),
+		)
 	})
 	return idle
 }

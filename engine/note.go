@@ -178,7 +178,9 @@ func (s *state) noteOfNodePort(q *Query, p *pair) (Note, bool) {
 		return Note{}, false
 	}
 	if name, port, ok := s.aside.hostPort(p.dst.node.Value(), ip, at); ok {
-		n := Note{Code: NoteHostPort, Dst: true, IP: ip, Namespace: name.namespace, Name: name.name, Port: port}
+		n := Note{
+			Code: NoteHostPort, Dst: true, IP: ip, Namespace: name.namespace, Name: name.name, Port: port,
+		}
 		return n, true
 	}
 	return Note{}, false

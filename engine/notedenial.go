@@ -2,11 +2,12 @@ package engine
 
 import "slices"
 
+// denied reports whether the pair was denied.
 func (p *pair) denied() bool { return !p.decision.Allowed }
 
-// meansReverse reports whether a denied connection was probably meant the other way: some policy says in so
-// many words, by peers and ports, that the destination may open it to the source. That nothing forbids it
-// says little: it holds of most denials.
+// meansReverse reports whether a denied connection was probably meant the other way: a rule with peers and
+// ports allows the destination to open it to the source. That nothing forbids the reverse says little, as
+// this is so for most denials.
 func (s *state) meansReverse(p *pair) bool {
 	if !p.denied() || p.src.pod != nil && p.src.pod == p.dst.pod {
 		return false
@@ -31,7 +32,9 @@ func (s *state) notesOfDenial(q *Query, p *pair) []Note {
 	var list []Note
 	for d, side := range [directions]*Side{&p.decision.Egress, &p.decision.Ingress} {
 		if !side.Allowed && side.Tier == NetworkPolicies {
-			l := lacking{pair: p, direction: direction(d), other: &p.src, labelled: q.Dst.kind == endpointLabels}
+			l := lacking{
+				pair: p, direction: direction(d), other: &p.src, labelled: q.Dst.kind == endpointLabels,
+			}
 			if l.direction == egress {
 				l.other = &p.dst
 			}
@@ -41,17 +44,18 @@ func (s *state) notesOfDenial(q *Query, p *pair) []Note {
 	return list
 }
 
-// lacking is one denying side of a pair.
+// A lacking is one denying side of a pair, where something may be lacking for a rule to match.
 type lacking struct {
 	*pair
 	direction direction
-	// other is the end that the rules have as peer.
+	// other is the party that the rules have as peer.
 	other *party
 	// labelled reports whether dst is a LabelledPod.
 	labelled bool
 }
 
-// notesOfSide looks at every rule of the policies that deny a side.
+// notesOfSide returns the notes about one side. It looks at every rule of the policies that deny it, outside
+// the merged tables: a note is for people, and a decision never waits for it.
 func (s *state) notesOfSide(l *lacking, policies []*Policy) []Note {
 	toDst := l.direction == egress
 	portName := Note{Code: NotePortNameMissing, Dst: true}
@@ -122,7 +126,8 @@ func (s *state) hasUnknownLabels(p *party) bool {
 	return ok && ns.object == nil
 }
 
-// namespaceKeys returns the labels that peers ask namespaces for, but for the one that every namespace has.
+// namespaceKeys returns the label keys that peers ask namespaces for, except the one that every namespace
+// has.
 func namespaceKeys(peers []Peer) []string {
 	var keys []string
 	for i := range peers {
@@ -163,7 +168,7 @@ func (r *rule) hasPort(dst *class, protocol Protocol, port uint16) bool {
 	})
 }
 
-// missingNames returns the ports that a rule names and that no port of the class is called, of one protocol.
+// missingNames returns the port names of a rule, of one protocol, that no port of the class has.
 func (r *rule) missingNames(dst *class, protocol Protocol) []string {
 	var names []string
 	for _, p := range r.ports {

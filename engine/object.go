@@ -39,7 +39,9 @@ type ObjectKey struct {
 
 // Compare orders keys by kind, namespace and name.
 func (k ObjectKey) Compare(o ObjectKey) int {
-	return cmp.Or(cmp.Compare(k.Kind, o.Kind), cmp.Compare(k.Namespace, o.Namespace), cmp.Compare(k.Name, o.Name))
+	return cmp.Or(
+		cmp.Compare(k.Kind, o.Kind), cmp.Compare(k.Namespace, o.Namespace), cmp.Compare(k.Name, o.Name),
+	)
 }
 
 // KeyOf returns the key of an object. Two objects with one key are versions of one object.
@@ -56,24 +58,24 @@ func (s *EndpointSlice) key() ObjectKey { return ObjectKey{KindEndpointSlice, s.
 type Change struct {
 	// Object is the new state. For a deletion only its kind, namespace and name count.
 	Object Object
-	// Delete says that the object is gone. Deleting what never came is no error.
+	// Delete reports whether the object is gone. Deleting what never came is no error.
 	Delete bool
 }
 
-// Pod is a Pod as far as decisions need it.
+// Pod is a Pod as far as decisions and answers need it.
 type Pod struct {
 	Namespace, Name string
 	// UID breaks ties between Pods of one creation time (S7).
 	UID string
 	// Created is the creation time in any unit, the same for all Pods (S7).
 	Created int64
-	// Labels of the Pod.
+	// Labels are the Pod's, which selectors match (S17).
 	Labels map[string]string
 	// Node is the Node it runs on; empty while it is not scheduled.
 	Node string
 	// HostNetwork Pods have the identity of their Node (S4).
 	HostNetwork bool
-	// Finished says that the phase is Succeeded or Failed (S6).
+	// Finished reports whether the phase is Succeeded or Failed (S6).
 	Finished bool
 	// IPs are status.podIPs, unmapped (S9).
 	IPs []netip.Addr
@@ -81,13 +83,15 @@ type Pod struct {
 	HostIPs []netip.Addr
 	// Ports are the named ports of its containers and of its init containers that restart always (S21).
 	Ports []NamedPort
-	// Workloads are what the Pod belongs to, in its namespace: its controller, and that one's.
+	// Workloads are what the Pod belongs to, in its namespace: its controller, then the controller's own, and
+	// so on.
 	Workloads []Workload
 	// HostPorts are ports of its Node that lead to its containers. Decisions do not read them.
 	HostPorts []HostPort
 	// SecondaryIPs are its addresses in networks beside the cluster's, unmapped. Decisions do not read them.
 	SecondaryIPs []netip.Addr
-	// Placeholder says that there is no such Pod: it stands for Workloads that have none, and is Finished.
+	// Placeholder reports whether there is no such Pod: it stands for Workloads that have none, and is
+	// Finished.
 	Placeholder bool
 }
 
@@ -111,7 +115,7 @@ type Namespace struct {
 	Labels map[string]string
 }
 
-// Node is a Node.
+// Node is a Node. A Node without an object has the addresses that its Pods report (S5).
 type Node struct {
 	Name string
 	// Labels of the Node, which peers of cluster-wide policies may ask for (S38).
@@ -130,7 +134,7 @@ type Policy struct {
 	// IsolatesEgress and IsolatesIngress are the policy types. Rules of a direction that is not isolated are
 	// ignored (S12).
 	IsolatesEgress, IsolatesIngress bool
-	// Egress and Ingress are the rules, at the places that the API gives them.
+	// Egress and Ingress are the rules in the order of the object, so that an index means the same in both.
 	Egress, Ingress []Rule
 }
 
@@ -148,7 +152,7 @@ type Peer struct {
 	// Namespaces selects namespaces. If Pods is set, nil means the policy's own namespace, and all for a
 	// [ClusterPolicy].
 	Namespaces *Selector
-	// Pods selects Pods in them; nil means all, where Namespaces is set.
+	// Pods selects Pods in them; nil means all if Namespaces is set.
 	Pods *Selector
 	// Block is a range of addresses; nil for none.
 	Block *IPBlock
@@ -183,7 +187,7 @@ type Selector []Requirement
 type Requirement struct {
 	Key      string
 	Operator Operator
-	// Values are for In and NotIn.
+	// Values are for In and NotIn, in any order.
 	Values []string
 }
 
@@ -198,7 +202,7 @@ const (
 	DoesNotExist
 )
 
-// Service is a Service (S24).
+// Service is a Service (S24). Its endpoints are in its EndpointSlices.
 type Service struct {
 	Namespace, Name string
 	// IPs are its cluster, external and load-balancer addresses, unmapped.
@@ -221,7 +225,7 @@ type ServicePort struct {
 	Protocol Protocol
 }
 
-// EndpointSlice holds endpoints of a Service of its namespace.
+// EndpointSlice holds endpoints of a Service of its namespace. It may come before the Service.
 type EndpointSlice struct {
 	Namespace, Name string
 	// Service is the name of the Service.
@@ -235,8 +239,8 @@ type SliceEndpoint struct {
 	// Addr is the endpoint's address; whatever owns it is the endpoint.
 	Addr netip.Addr
 	// Pod names the Pod that the slice says the endpoint is: by its name in the slice's namespace, or as
-	// "namespace/name" in another. It is the endpoint where Addr is not valid. Where nothing owns Addr, the
-	// endpoint does not count.
+	// "namespace/name" in another. It is the endpoint if Addr is not valid. If nothing owns Addr, an endpoint
+	// with a Pod does not count (S24).
 	Pod string
 	// Ready endpoints are chosen; when there is none, those that are Terminating and still Serving.
 	Ready, Serving, Terminating bool

@@ -13,7 +13,7 @@ import (
 // A state is the whole cluster in persistent collections. A copy of the struct is a snapshot, which costs the
 // same for every size of cluster. A transaction on the copy leaves the original as it was.
 //
-//	what was told            who owns an address     what decides
+//	what is stored           who owns an address     what decides
 //	namespaces ─► pods       ipv4, ipv6 ─► claims    classes ◄─ classIndex ─┐
 //	nodes                    vips ─► Services          │ tableKeys          │ by label
 //	services ─► slices       directV4 ─► class id    ruleTables             │

@@ -5,17 +5,18 @@ import (
 	"slices"
 )
 
-// PodGroup is the Pods of one workload that have not finished, or one Pod that no workload has.
+// PodGroup is the Pods of one workload that have not finished, or one Pod that belongs to no workload.
 type PodGroup struct {
-	// Endpoint asks about the group.
+	// Endpoint is for questions about the group.
 	Endpoint Endpoint
-	// Namespace, and Workload or the name of the Pod, tell which group it is.
+	// Namespace and Workload name the group or, for a Pod without workload, Namespace and Pod.
 	Namespace string
 	Workload  Workload
 	Pod       string
-	// HostNetwork is set if all of its Pods are on the host network: no policy can select them (S4).
+	// HostNetwork reports whether all of its Pods are on the host network, so that no policy can select them
+	// (S4).
 	HostNetwork bool
-	// Families are those that one of its Pods has an address of; 0 if none has an address.
+	// Families are those in which at least one of its Pods has an address; 0 if none has one.
 	Families Families
 	// Ports are the named ports of its Pods, sorted.
 	Ports []NamedPort
@@ -36,7 +37,9 @@ func (s *Snapshot) PodGroups() []PodGroup {
 			}
 			g := found[key]
 			if g == nil {
-				g = &PodGroup{Namespace: key.Namespace, Workload: key.Workload, Pod: key.Pod, HostNetwork: true}
+				g = &PodGroup{
+					Namespace: key.Namespace, Workload: key.Workload, Pod: key.Pod, HostNetwork: true,
+				}
 				found[key] = g
 			}
 			g.HostNetwork = g.HostNetwork && p.host
@@ -74,8 +77,8 @@ func (s *Snapshot) AllServices() []*Service {
 	return list
 }
 
-// FamiliesOf returns the address families that a destination, or a source, has addresses of: 0 if none of its
-// Pods or endpoints has one. An endpoint that is not there has none; asking about it gives the error.
+// FamiliesOf returns the address families in which an endpoint has addresses: 0 if none of its Pods or
+// backends has one. It is 0 too for an endpoint that is not known: asking about it gives the error.
 func (s *Snapshot) FamiliesOf(e Endpoint) Families {
 	if e.kind == endpointService {
 		return s.serviceFamilies(nameKey{e.namespace, e.name})
@@ -111,6 +114,7 @@ func (s *state) serviceFamilies(key nameKey) Families {
 	return f
 }
 
+// A podGroupKey names a group. Workload or Pod is set.
 type podGroupKey struct {
 	Namespace string
 	Workload  Workload
