@@ -6,7 +6,8 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// Question asks mostly about the given objects, and now and then about what is not there.
+// Question returns a random question. It is mostly about the given objects, and now and then about what is
+// not there: most faults are about things that exist and collide.
 func (r *Random) Question(objects []engine.Object) Question {
 	o := &Oracle{Objects: objects}
 	q := Question{Src: r.endpoint(o, false), Dst: r.endpoint(o, true), Port: r.port(), Protocol: r.protocol()}
@@ -17,7 +18,8 @@ func (r *Random) Question(objects []engine.Object) Question {
 		q.Dst = q.Src
 	}
 	for _, s := range objectsOf[*engine.Service](o) {
-		if q.Dst.Service != nil && s.Namespace == q.Dst.Service.Namespace && s.Name == q.Dst.Service.Name || r.chance(5) {
+		asked := q.Dst.Service != nil && *q.Dst.Service == Name{s.Namespace, s.Name}
+		if asked || r.chance(5) {
 			if len(s.Ports) > 0 && r.chance(80) {
 				p := pick(r, s.Ports...)
 				q.Port, q.Protocol = p.Port, p.Protocol
@@ -27,14 +29,17 @@ func (r *Random) Question(objects []engine.Object) Question {
 	return q
 }
 
+// endpoint returns an end of any kind: by IP, Pod, workload, Service or labels, or none. A Service as source,
+// which is an error, is rare.
 func (r *Random) endpoint(o *Oracle, dst bool) Endpoint {
 	n := r.rand.IntN(100)
 	switch {
 	case n < 35:
-		return Endpoint{IP: r.addr(pick(r, podAddrs(), podAddrs(), podAddrs(), nodeAddrs(), serviceAddrs(), externalAddrs()))}
+		usual := pick(r, podAddrs(), podAddrs(), podAddrs(), nodeAddrs(), serviceAddrs(), externalAddrs())
+		return Endpoint{IP: r.addr(usual)}
 	case n < 38:
 		a := one(r, podAddrs()...)
-		return Endpoint{IP: netip.AddrFrom16(a.As16())} // of an IPv4 address, the IPv4-mapped one (S9)
+		return Endpoint{IP: netip.AddrFrom16(a.As16())} // IPv4 as IPv4-mapped IPv6 (S9)
 	case n < 63:
 		name := Name{r.namespace(), r.podName()}
 		if pods := objectsOf[*engine.Pod](o); len(pods) > 0 && !r.chance(10) {

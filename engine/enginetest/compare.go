@@ -8,7 +8,8 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// Diff tells how got differs from want, empty when they are equal. Policies are compared by namespace and name, errors by code and end.
+// Diff returns how got differs from want, field by field; empty if they are equal. Policies are compared by
+// namespace and name, and errors by code and end, so that two copies of one object are equal.
 func Diff(got engine.Decision, gotErr error, want engine.Decision, wantErr error) string {
 	var d differences
 	if gotErr != nil || wantErr != nil {
@@ -28,14 +29,17 @@ func Diff(got engine.Decision, gotErr error, want engine.Decision, wantErr error
 	return d.text()
 }
 
+// A differences collects what differs.
 type differences []string
 
+// note adds a field if got and want differ.
 func (d *differences) note(field string, got, want any) {
 	if got != want {
 		*d = append(*d, fmt.Sprintf("%s: got %v, want %v", field, got, want))
 	}
 }
 
+// side adds the fields of a side that differ.
 func (d *differences) side(name string, got, want engine.Side) {
 	d.note(name+".Allowed", got.Allowed, want.Allowed)
 	d.note(name+".Isolated", got.Isolated, want.Isolated)
@@ -46,6 +50,7 @@ func (d *differences) side(name string, got, want engine.Side) {
 
 func (d *differences) text() string { return strings.Join(*d, "; ") }
 
+// ruleText returns the rule that decided a side, with its policy.
 func ruleText(s engine.Side) string {
 	switch {
 	case s.Policy != nil && s.ClusterPolicy != nil:
@@ -58,6 +63,7 @@ func ruleText(s engine.Side) string {
 	return fmt.Sprintf("%s[%d]", policyText(s.Policy), s.Rule)
 }
 
+// policyText returns the names of policies, in their order.
 func policyText(list ...*engine.Policy) string {
 	names := make([]string, len(list))
 	for i, p := range list {
@@ -66,6 +72,8 @@ func policyText(list ...*engine.Policy) string {
 	return strings.Join(names, ",")
 }
 
+// errorText returns the code and the end of an error. An error that is no QueryError is spelt out, as none
+// may be.
 func errorText(err error) string {
 	var q *engine.QueryError
 	switch {
@@ -78,13 +86,17 @@ func errorText(err error) string {
 	if q.Dst {
 		end = "dst"
 	}
-	codes := [...]string{"InvalidQuestion", "NotFound", "PodFinished", "WorkloadFinished", "NoServicePort", "NoReadyEndpoint", "ExternalName"}
+	codes := [...]string{
+		"InvalidQuestion", "NotFound", "PodFinished", "WorkloadFinished", "NoServicePort", "NoReadyEndpoint",
+		"ExternalName",
+	}
 	if int(q.Code) >= len(codes) {
 		return fmt.Sprintf("code %d at %s", q.Code, end)
 	}
 	return codes[q.Code] + " at " + end
 }
 
+// familyText returns a set of families in words.
 func familyText(f engine.Families) string {
 	return [...]string{"none", "IPv4", "IPv6", "both"}[f&3]
 }

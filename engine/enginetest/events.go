@@ -6,10 +6,12 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// State is a set of objects by key. The zero State is not ready; use make.
+// State is a set of objects by key: what a cluster should be after a sequence of events. It must be made by
+// make or a literal, not be nil.
 type State map[engine.ObjectKey]engine.Object
 
-// Apply applies changes as the engine has to: the last one of an object counts.
+// Apply applies changes as the engine has to: the last one of an object counts. It keeps copies of the
+// objects.
 func (s State) Apply(changes []engine.Change) {
 	for _, c := range changes {
 		if c.Delete {
@@ -34,7 +36,7 @@ func (s State) Objects() []engine.Object {
 	return list
 }
 
-// Cluster is a random set of objects of every kind.
+// Cluster returns a random set of objects of every kind, in the order of their keys.
 func (r *Random) Cluster() []engine.Object {
 	s := State{}
 	for range 10 + r.rand.IntN(30) {
@@ -44,8 +46,11 @@ func (r *Random) Cluster() []engine.Object {
 	return s.Objects()
 }
 
-// Events are batches of changes that lead, in a random order and with many detours, to exactly the given objects. The changes of
-// one object keep their order; those of different objects come in any, referents after references among them.
+// Events returns batches of changes that lead, in a random order and with many detours, to exactly the given
+// objects.
+//
+// The changes of one object keep their order. Those of different objects come in any order, so that a Pod may
+// come before its Namespace and a slice before its Service. The answers must not depend on it (S6, S7, S18).
 func (r *Random) Events(objects []engine.Object) [][]engine.Change {
 	histories := make([][]engine.Change, 0, len(objects))
 	for _, o := range objects {
@@ -53,7 +58,8 @@ func (r *Random) Events(objects []engine.Object) [][]engine.Change {
 	}
 	for range r.rand.IntN(4) { // objects that come and go, or never came
 		o := r.named()
-		if slices.ContainsFunc(objects, func(x engine.Object) bool { return engine.KeyOf(x) == engine.KeyOf(o) }) {
+		same := func(x engine.Object) bool { return engine.KeyOf(x) == engine.KeyOf(o) }
+		if slices.ContainsFunc(objects, same) {
 			continue
 		}
 		h := r.history(r.filled(o, false))
@@ -65,14 +71,16 @@ func (r *Random) Events(objects []engine.Object) [][]engine.Change {
 	if r.chance(50) {
 		return r.batches(r.merge(histories))
 	}
-	slices.SortStableFunc(histories, func(a, b []engine.Change) int { return rank(a[0].Object) - rank(b[0].Object) })
+	slices.SortStableFunc(histories, func(a, b []engine.Change) int {
+		return rank(a[0].Object) - rank(b[0].Object)
+	})
 	if r.chance(50) {
 		slices.Reverse(histories)
 	}
 	return r.batches(slices.Concat(histories...))
 }
 
-// rank orders the kinds from what is referred to, to what refers.
+// rank returns the place of a kind in an order in which no object comes before what it refers to.
 func rank(o engine.Object) int {
 	switch o.(type) {
 	case *engine.Namespace:
@@ -90,7 +98,8 @@ func rank(o engine.Object) int {
 	}
 }
 
-// history is a random past of one object, of duplicates, updates, deletions and earlier objects of its name.
+// history returns random changes of one object that end with last: duplicates, updates, deletions, and
+// earlier objects of its name.
 func (r *Random) history(last engine.Object) []engine.Change {
 	h := []engine.Change{{Object: last}}
 	for r.chance(40) && len(h) < 6 {
@@ -110,7 +119,7 @@ func (r *Random) history(last engine.Object) []engine.Change {
 	return h
 }
 
-// merge interleaves histories at random.
+// merge returns all changes in a random order that keeps the order of each history.
 func (r *Random) merge(histories [][]engine.Change) []engine.Change {
 	var order []int
 	for i, h := range histories {
@@ -127,7 +136,7 @@ func (r *Random) merge(histories [][]engine.Change) []engine.Change {
 	return merged
 }
 
-// batches splits changes into a few batches, some of them empty.
+// batches returns changes in batches of random sizes, some of them empty.
 func (r *Random) batches(changes []engine.Change) [][]engine.Change {
 	most := 1 + r.rand.IntN(len(changes)+1)
 	if r.chance(50) {
@@ -145,8 +154,8 @@ func (r *Random) batches(changes []engine.Change) [][]engine.Change {
 	return list
 }
 
-// Churn is a batch of random changes of the state: new objects, updates of any field, deletions also of what never came, and
-// objects made anew under the same name.
+// Churn returns a batch of random changes of a state, which it does not modify: new objects, updates of any
+// field, deletions also of what never came, and objects made anew under the same name.
 func (r *Random) Churn(s State) []engine.Change {
 	var batch []engine.Change
 	now := State{}

@@ -6,7 +6,10 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// Minimise drops batches, changes, and parts of policies, Services and Pods, as long as fails still holds of what is left.
+// Minimise returns batches that still fail, with as little in them as it can reach: it drops batches,
+// changes, and parts of objects, one at a time, as long as fails reports true for the rest. A failure of a
+// random cluster of 40 objects becomes one of three or four, which a person can read. fails must be true for
+// batches, and must give one answer always.
 func Minimise(batches [][]engine.Change, fails func([][]engine.Change) bool) [][]engine.Change {
 	state := State{}
 	for _, b := range batches {
@@ -16,7 +19,7 @@ func Minimise(batches [][]engine.Change, fails func([][]engine.Change) bool) [][
 	for _, o := range state.Objects() {
 		fresh = append(fresh, engine.Change{Object: o})
 	}
-	if fails([][]engine.Change{fresh}) { // then the order of events plays no part
+	if fails([][]engine.Change{fresh}) { // then the history plays no part
 		batches = [][]engine.Change{fresh}
 	}
 	for {
@@ -46,7 +49,8 @@ func Minimise(batches [][]engine.Change, fails func([][]engine.Change) bool) [][
 	}
 }
 
-// shorten is list without the items that fails does not need.
+// shorten returns list without the items that are not needed for it to fail. It begins at the end, as later
+// changes rest on earlier ones.
 func shorten[T any](list []T, fails func([]T) bool) []T {
 	for i := len(list) - 1; i >= 0; i-- {
 		if shorter := slices.Delete(slices.Clone(list), i, i+1); fails(shorter) {
@@ -56,16 +60,21 @@ func shorten[T any](list []T, fails func([]T) bool) []T {
 	return list
 }
 
+// size returns a measure that every step of [Minimise] reduces.
 func size(batches [][]engine.Change) int { return len(BatchesText(batches)) }
 
-// smaller are copies of o, each with something left out.
+// smaller returns copies of o, each with something left out.
 func smaller(o engine.Object) []engine.Object {
 	var list []engine.Object
 	switch o := o.(type) {
 	case *engine.Pod:
-		list = append(list, edit(o, func(p *engine.Pod) { p.Labels = nil }), edit(o, func(p *engine.Pod) { p.Ports = nil }),
-			edit(o, func(p *engine.Pod) { p.Workloads = nil }), edit(o, func(p *engine.Pod) { p.HostIPs = nil }),
-			edit(o, func(p *engine.Pod) { p.Node = "" }), edit(o, func(p *engine.Pod) { p.UID, p.Created = "", 0 }))
+		list = append(list,
+			edit(o, func(p *engine.Pod) { p.Labels = nil }),
+			edit(o, func(p *engine.Pod) { p.Ports = nil }),
+			edit(o, func(p *engine.Pod) { p.Workloads = nil }),
+			edit(o, func(p *engine.Pod) { p.HostIPs = nil }),
+			edit(o, func(p *engine.Pod) { p.Node = "" }),
+			edit(o, func(p *engine.Pod) { p.UID, p.Created = "", 0 }))
 		for i := range o.IPs {
 			list = append(list, edit(o, func(p *engine.Pod) { p.IPs = slices.Delete(p.IPs, i, i+1) }))
 		}
@@ -76,14 +85,20 @@ func smaller(o engine.Object) []engine.Object {
 		list = append(list, smallerRules(o, func(p *engine.Policy) *[]engine.Rule { return &p.Egress })...)
 		list = append(list, smallerRules(o, func(p *engine.Policy) *[]engine.Rule { return &p.Ingress })...)
 	case *engine.ClusterPolicy:
-		list = append(list, edit(o, func(p *engine.ClusterPolicy) { p.Subject = engine.ClusterSubject{} }),
-			edit(o, func(p *engine.ClusterPolicy) { p.Egress = nil }), edit(o, func(p *engine.ClusterPolicy) { p.Ingress = nil }),
+		list = append(list,
+			edit(o, func(p *engine.ClusterPolicy) { p.Subject = engine.ClusterSubject{} }),
+			edit(o, func(p *engine.ClusterPolicy) { p.Egress = nil }),
+			edit(o, func(p *engine.ClusterPolicy) { p.Ingress = nil }),
 			edit(o, func(p *engine.ClusterPolicy) { p.Priority, p.Urgent = 0, false }))
 		for i := range o.Egress {
-			list = append(list, edit(o, func(p *engine.ClusterPolicy) { p.Egress = slices.Delete(p.Egress, i, i+1) }))
+			list = append(list, edit(o, func(p *engine.ClusterPolicy) {
+				p.Egress = slices.Delete(p.Egress, i, i+1)
+			}))
 		}
 		for i := range o.Ingress {
-			list = append(list, edit(o, func(p *engine.ClusterPolicy) { p.Ingress = slices.Delete(p.Ingress, i, i+1) }))
+			list = append(list, edit(o, func(p *engine.ClusterPolicy) {
+				p.Ingress = slices.Delete(p.Ingress, i, i+1)
+			}))
 		}
 	case *engine.Service:
 		for i := range o.IPs {
@@ -91,12 +106,16 @@ func smaller(o engine.Object) []engine.Object {
 		}
 	case *engine.EndpointSlice:
 		for i := range o.Endpoints {
-			list = append(list, edit(o, func(s *engine.EndpointSlice) { s.Endpoints = slices.Delete(s.Endpoints, i, i+1) }))
+			list = append(list, edit(o, func(s *engine.EndpointSlice) {
+				s.Endpoints = slices.Delete(s.Endpoints, i, i+1)
+			}))
 		}
 	}
 	return list
 }
 
+// smallerRules returns copies of o, each without a rule, a peer or a port. rules gives the rules of one
+// direction.
 func smallerRules(o *engine.Policy, rules func(*engine.Policy) *[]engine.Rule) []engine.Object {
 	var list []engine.Object
 	for i, r := range *rules(o) {
@@ -115,6 +134,7 @@ func smallerRules(o *engine.Policy, rules func(*engine.Policy) *[]engine.Rule) [
 	return list
 }
 
+// edit returns a copy of o that was changed.
 func edit[T engine.Object](o T, change func(T)) engine.Object {
 	c := Clone(o)
 	change(c.(T))

@@ -9,9 +9,11 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// field sets one field of an object at random.
+// A field sets one field of an object at random. The order of a list of fields matters: some look at those
+// before them.
 type field[T any] func(r *Random, object *T)
 
+// podFields returns the fields of a Pod. Creation times and UIDs tie, so that addresses are fought over (S7).
 func podFields() []field[engine.Pod] {
 	return []field[engine.Pod]{
 		func(r *Random, p *engine.Pod) { p.UID = one(r, "u1", "u2", "", "u3") },
@@ -45,6 +47,8 @@ func podFields() []field[engine.Pod] {
 	}
 }
 
+// policyFields returns the fields of a NetworkPolicy. Rules may be of a direction that it does not isolate
+// (S12).
 func policyFields() []field[engine.Policy] {
 	return []field[engine.Policy]{
 		func(r *Random, p *engine.Policy) { p.Subject = r.selector() },
@@ -55,6 +59,7 @@ func policyFields() []field[engine.Policy] {
 	}
 }
 
+// clusterPolicyFields returns the fields of a cluster-wide policy. Priorities tie (S34).
 func clusterPolicyFields() []field[engine.ClusterPolicy] {
 	return []field[engine.ClusterPolicy]{
 		func(r *Random, p *engine.ClusterPolicy) {
@@ -69,7 +74,7 @@ func clusterPolicyFields() []field[engine.ClusterPolicy] {
 		},
 		func(r *Random, p *engine.ClusterPolicy) {
 			if p.Kind != engine.BaselineAdminNetworkPolicy {
-				p.Priority = one[int32](r, 1, 0, 2, 1000) // which ties
+				p.Priority = one[int32](r, 1, 0, 2, 1000)
 			}
 		},
 		func(r *Random, p *engine.ClusterPolicy) { p.Urgent = p.Tier == engine.Admin && r.chance(4) },
@@ -84,6 +89,7 @@ func clusterPolicyFields() []field[engine.ClusterPolicy] {
 	}
 }
 
+// serviceFields returns the fields of a Service.
 func serviceFields() []field[engine.Service] {
 	return []field[engine.Service]{
 		func(r *Random, s *engine.Service) { s.IPs = r.ips(serviceAddrs()) },
@@ -93,8 +99,9 @@ func serviceFields() []field[engine.Service] {
 			s.Ports, s.PortDetails = r.servicePorts(true), nil
 			for _, p := range s.Ports {
 				if r.chance(50) {
-					d := engine.ServicePortDetail{Port: p.Port, Protocol: p.Protocol, NodePort: r.port(), Target: r.portName()}
-					s.PortDetails = append(s.PortDetails, d)
+					s.PortDetails = append(s.PortDetails, engine.ServicePortDetail{
+						Port: p.Port, Protocol: p.Protocol, NodePort: r.port(), Target: r.portName(),
+					})
 				}
 			}
 		},
@@ -102,6 +109,7 @@ func serviceFields() []field[engine.Service] {
 	}
 }
 
+// sliceFields returns the fields of an EndpointSlice. It may name a Service that is not there, and may move.
 func sliceFields() []field[engine.EndpointSlice] {
 	return []field[engine.EndpointSlice]{
 		func(r *Random, s *engine.EndpointSlice) { s.Service = r.service() },
@@ -112,7 +120,8 @@ func sliceFields() []field[engine.EndpointSlice] {
 	}
 }
 
-// servicePorts differ in name and, for a Service, in port and protocol, as the API has it.
+// servicePorts returns ports that differ in name and, if numbers is true, in port and protocol too: the API
+// demands the one of slices, and both of Services.
 func (r *Random) servicePorts(numbers bool) []engine.ServicePort {
 	var list []engine.ServicePort
 	for _, p := range some(r, 3, r.namedPort) {
@@ -131,6 +140,7 @@ func (r *Random) servicePorts(numbers bool) []engine.ServicePort {
 	return list
 }
 
+// sliceEndpoint returns an endpoint with an address, a Pod's name or both, in any state of readiness (S24).
 func (r *Random) sliceEndpoint() engine.SliceEndpoint {
 	e := engine.SliceEndpoint{Ready: r.chance(50), Serving: r.chance(70), Terminating: r.chance(50)}
 	if r.chance(60) {
@@ -142,6 +152,7 @@ func (r *Random) sliceEndpoint() engine.SliceEndpoint {
 	return e
 }
 
+// hostPort returns a host port, sometimes of one address alone.
 func (r *Random) hostPort() engine.HostPort {
 	h := engine.HostPort{Port: r.port(), ContainerPort: r.port(), Protocol: r.protocol()}
 	if r.chance(20) {
@@ -150,15 +161,18 @@ func (r *Random) hostPort() engine.HostPort {
 	return h
 }
 
+// podCIDR returns a range of Pod addresses.
 func (r *Random) podCIDR() netip.Prefix {
 	a := r.addr(podAddrs())
 	return netip.PrefixFrom(a, pick(r, a.BitLen(), a.BitLen()-2, 24)).Masked()
 }
 
+// namespaceFields returns the fields of a Namespace. Its name label may be missing or wrong (S18).
 func namespaceFields() []field[engine.Namespace] {
 	return []field[engine.Namespace]{func(r *Random, n *engine.Namespace) { n.Labels = r.labels() }}
 }
 
+// nodeFields returns the fields of a Node.
 func nodeFields() []field[engine.Node] {
 	return []field[engine.Node]{
 		func(r *Random, n *engine.Node) { n.IPs = r.ips(nodeAddrs()) },
@@ -171,7 +185,7 @@ func nodeFields() []field[engine.Node] {
 	}
 }
 
-// fill sets every field, or, as an update does, one or two.
+// fill sets every field of an object and returns it. An update sets a few only.
 func fill[T any](r *Random, object *T, fields []field[T], update bool) *T {
 	for _, f := range fields {
 		if !update || len(fields) == 1 {
@@ -185,7 +199,7 @@ func fill[T any](r *Random, object *T, fields []field[T], update bool) *T {
 	return object
 }
 
-// named is an object with a random name and nothing else.
+// named returns an object of a random kind, with a random name and nothing else.
 func (r *Random) named() engine.Object {
 	switch n := r.rand.IntN(100); {
 	case n < 36:
@@ -207,7 +221,8 @@ func (r *Random) named() engine.Object {
 	}
 }
 
-// filled is a new object of o's kind and name: an update of some of o's fields, or with all its fields new.
+// filled returns a new object of o's kind and name: an update of some fields of o, or one with all fields
+// new.
 func (r *Random) filled(o engine.Object, update bool) engine.Object {
 	switch o := Clone(o).(type) {
 	case *engine.Pod:
@@ -229,7 +244,8 @@ func (r *Random) filled(o engine.Object, update bool) engine.Object {
 	}
 }
 
-// Clone copies an object and what the engine may keep of it.
+// Clone returns a deep copy of an object. An object that was given to the engine must not be modified, so
+// tests give copies.
 func Clone(o engine.Object) engine.Object {
 	switch o := o.(type) {
 	case *engine.Pod:
@@ -244,14 +260,17 @@ func Clone(o engine.Object) engine.Object {
 		return &c
 	case *engine.ClusterPolicy:
 		c := *o
-		c.Subject = engine.ClusterSubject{Namespaces: cloneSelector(o.Subject.Namespaces), Pods: cloneSelector(o.Subject.Pods)}
+		c.Subject = engine.ClusterSubject{
+			Namespaces: cloneSelector(o.Subject.Namespaces), Pods: cloneSelector(o.Subject.Pods),
+		}
 		c.Egress, c.Ingress = cloneClusterRules(o.Egress), cloneClusterRules(o.Ingress)
 		return &c
 	case *engine.Namespace:
 		return &engine.Namespace{Name: o.Name, Labels: maps.Clone(o.Labels)}
 	case *engine.Node:
 		return &engine.Node{
-			Name: o.Name, Labels: maps.Clone(o.Labels), IPs: slices.Clone(o.IPs), PodCIDRs: slices.Clone(o.PodCIDRs),
+			Name: o.Name, Labels: maps.Clone(o.Labels),
+			IPs: slices.Clone(o.IPs), PodCIDRs: slices.Clone(o.PodCIDRs),
 		}
 	case *engine.Service:
 		c := *o
@@ -267,6 +286,7 @@ func Clone(o engine.Object) engine.Object {
 	}
 }
 
+// cloneSelector returns a deep copy of a selector; nil stays nil.
 func cloneSelector(s engine.Selector) engine.Selector {
 	s = slices.Clone(s)
 	for i := range s {
@@ -275,6 +295,7 @@ func cloneSelector(s engine.Selector) engine.Selector {
 	return s
 }
 
+// cloneRules returns a deep copy of rules.
 func cloneRules(rules []engine.Rule) []engine.Rule {
 	rules = slices.Clone(rules)
 	for i := range rules {
@@ -301,6 +322,7 @@ func cloneRules(rules []engine.Rule) []engine.Rule {
 	return rules
 }
 
+// cloneClusterRules returns a deep copy of the rules of a cluster-wide policy.
 func cloneClusterRules(rules []engine.ClusterRule) []engine.ClusterRule {
 	rules = slices.Clone(rules)
 	for i := range rules {

@@ -1,5 +1,12 @@
-// Package enginetest holds the slow truth that the engine is tested against: the rules of docs/semantics.md read aloud with plain
-// loops, with random clusters, orders of events and questions to ask both.
+// Package enginetest holds the slow truth that the engine is tested against.
+//
+//	Random ─► objects, batches of events, questions
+//	          ├─► Oracle: the rules of docs/semantics.md, read aloud in plain loops ─┐
+//	          └─► engine: indexes, classes, merged tables, snapshots ────────────────┴─► Diff, empty
+//
+// The [Oracle] shares no code with the engine but the types of objects and decisions, and prefers the shape
+// of the rules to speed: every line that decides names its rule. What decides is stated there first, and then
+// built in the engine. When the two differ, [Minimise] makes the case small enough to read.
 package enginetest
 
 import (
@@ -9,8 +16,8 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// Oracle answers questions about a set of objects from the rules alone. It has no state of its own, and may be asked concurrently
-// while nobody changes the objects.
+// Oracle answers questions about a set of objects from the rules alone. It has no state of its own, so every
+// answer reads all objects. It is safe for concurrent use while nobody changes the objects.
 type Oracle struct {
 	// Objects are the cluster's: at most one of each kind, namespace and name.
 	Objects []engine.Object
@@ -18,9 +25,9 @@ type Oracle struct {
 	Options engine.Options
 }
 
-// Allowed answers q as the engine has to. The error is always a *[engine.QueryError].
+// Allowed answers q as the engine has to. The error is nil or a *[engine.QueryError].
 func (o *Oracle) Allowed(q Question) (engine.Decision, error) {
-	src, err := o.source(q.Src) // S27: the source's error is told first.
+	src, err := o.source(q.Src) // S27: the source's error comes first
 	if err != nil {
 		return engine.Decision{}, err
 	}
@@ -42,13 +49,15 @@ func (o *Oracle) Allowed(q Question) (engine.Decision, error) {
 	return d, nil
 }
 
-// decidePods decides each pair by itself; all have to be allowed (S24, S27).
+// decidePods decides each pair by itself. All have to be allowed (S24, S27).
 func (o *Oracle) decidePods(src, dst group, q Question) engine.Decision {
 	var pairs []engine.Decision
 	for _, s := range src.parties {
 		for _, d := range dst.parties {
 			pairs = append(pairs, overFamilies(families(s, d), func(f engine.Families) engine.Decision {
-				return o.decide(connection{src: s.inFamily(f), dst: d.inFamily(f), port: q.Port, protocol: q.Protocol})
+				return o.decide(connection{
+					src: s.inFamily(f), dst: d.inFamily(f), port: q.Port, protocol: q.Protocol,
+				})
 			}))
 		}
 	}
@@ -58,7 +67,8 @@ func (o *Oracle) decidePods(src, dst group, q Question) engine.Decision {
 	return all(pairs)
 }
 
-// families are those that a pair is decided in (S9). The family 0 means: once, where no ipBlock matches.
+// families returns those that a pair is decided in (S9). The family 0 means that it is decided once, and no
+// ipBlock matches.
 func families(s, d party) []engine.Families {
 	has, wants := s.families(), d.families()
 	switch {
@@ -81,7 +91,8 @@ func families(s, d party) []engine.Families {
 	}
 }
 
-// overFamilies is allowed when one of the families allows it; the first that does, or else the first, gives the reasons (S9).
+// overFamilies returns the decision over several families: it allows if one of them does. The reasons are
+// those of the first family that allows, or else of the first (S9).
 func overFamilies(fs []engine.Families, decide func(engine.Families) engine.Decision) engine.Decision {
 	var out engine.Decision
 	var allowed engine.Families
@@ -98,7 +109,8 @@ func overFamilies(fs []engine.Families, decide func(engine.Families) engine.Deci
 	return out
 }
 
-// all is allowed when every pair is; the first denied, or else the first, gives the reasons (S24, S27).
+// all returns the decision over several pairs: it allows if every pair does. The reasons are those of the
+// first pair that is denied, or else of the first (S24, S27).
 func all(pairs []engine.Decision) engine.Decision {
 	out := pairs[0]
 	for _, p := range pairs {
@@ -117,12 +129,12 @@ func all(pairs []engine.Decision) engine.Decision {
 	return out
 }
 
-// connection is a pair of ends with the addresses that they have in the family that is decided (S9).
+// A connection is a pair of parties with the addresses that they have in the family that is decided (S9).
 type connection struct {
 	src, dst party
 	port     uint16
 	protocol engine.Protocol
-	// viaService says that dst was asked for through a Service that translates its address (S24, S44).
+	// viaService reports whether dst is reached through a Service that translates its address (S24, S44).
 	viaService bool
 }
 
@@ -133,7 +145,8 @@ func (o *Oracle) decide(c connection) engine.Decision {
 	switch {
 	case d.Allowed && isSelf(c) && o.exempt(c, true) != notExempt: // S2, S51
 		d.Reason = engine.Self
-	case d.Allowed && (runsOn(c.src, c.dst) && o.exempt(c, true) != notExempt || runsOn(c.dst, c.src)): // S3, S51
+	case d.Allowed && // S3, S51
+		(runsOn(c.src, c.dst) && o.exempt(c, true) != notExempt || runsOn(c.dst, c.src)):
 		d.Reason = engine.LocalNode
 	case !d.Egress.Allowed:
 		d.Reason = engine.DeniedAtEgress
@@ -147,13 +160,14 @@ func (o *Oracle) decide(c connection) engine.Decision {
 	return d
 }
 
-// isSelf reports whether both ends are one Pod.
+// isSelf reports whether both parties are one Pod (S2).
 func isSelf(c connection) bool { return c.src.pod != nil && c.src.pod == c.dst.pod }
 
-// runsOn reports whether p is a Pod that runs on the Node that n is (S3, S4).
+// runsOn reports whether p is a Pod that runs on the Node that n is (S3, S4). A host-network Pod is its Node,
+// and runs on none.
 func runsOn(p, n party) bool { return p.subject && n.isNode && p.node != "" && p.node == n.node }
 
-// networkPolicies is what the NetworkPolicies say of one direction of subject, without S2 and S3.
+// networkPolicies returns what the NetworkPolicies decide about one direction of subject, without S2 and S3.
 func (o *Oracle) networkPolicies(c connection, subject, peer party, egress bool) engine.Side {
 	var s engine.Side
 	if o.Options.IgnorePolicies {
@@ -164,14 +178,19 @@ func (o *Oracle) networkPolicies(c connection, subject, peer party, egress bool)
 		if egress {
 			isolates, rules = p.IsolatesEgress, p.Egress
 		}
-		if !isolates || p.Namespace != subject.namespace || !matchSelector(p.Subject, subject.labels) { // S10, S12
+		if !isolates || p.Namespace != subject.namespace || // S12, S10
+			!matchSelector(p.Subject, subject.labels) {
 			continue
 		}
 		s.Isolated, s.Tier = true, engine.NetworkPolicies
 		s.Isolating = append(s.Isolating, p)
 		for i, r := range rules { // S14
-			peers := len(r.Peers) == 0 || slices.ContainsFunc(r.Peers, func(x engine.Peer) bool { return o.matchPeer(x, p.Namespace, peer) })
-			ports := len(r.Ports) == 0 || slices.ContainsFunc(r.Ports, func(p engine.Port) bool { return matchPort(p, c.dst, c.port, c.protocol) })
+			peers := len(r.Peers) == 0 || slices.ContainsFunc(r.Peers, func(x engine.Peer) bool {
+				return o.matchPeer(x, p.Namespace, peer)
+			})
+			ports := len(r.Ports) == 0 || slices.ContainsFunc(r.Ports, func(p engine.Port) bool {
+				return matchPort(p, c.dst, c.port, c.protocol)
+			})
 			if peers && ports && s.Policy == nil { // S15
 				s.Policy, s.Rule = p, i
 			}
@@ -181,34 +200,39 @@ func (o *Oracle) networkPolicies(c connection, subject, peer party, egress bool)
 	return s
 }
 
-// matchPeer reports whether x, of a policy of namespace, is e (S16).
+// matchPeer reports whether the peer x, of a policy in namespace, matches e (S16).
 func (o *Oracle) matchPeer(x engine.Peer, namespace string, e party) bool {
-	if x.Nodes != nil { // no field of a NetworkPolicy's
+	if x.Nodes != nil { // not a field of NetworkPolicies
 		return false
 	}
 	if x.Block != nil { // S23: never beside a selector
-		return x.Namespaces == nil && x.Pods == nil && !(o.Options.IPBlockIgnoresPods && e.inCluster) && // S19
+		return x.Namespaces == nil && x.Pods == nil &&
+			!(o.Options.IPBlockIgnoresPods && e.inCluster) && // S19
 			slices.ContainsFunc(e.addrs, func(a netip.Addr) bool { return matchBlock(*x.Block, a) })
 	}
 	if !e.subject || x.Namespaces == nil && x.Pods == nil { // S4, S5, S23
 		return false
 	}
-	if x.Namespaces == nil && e.namespace != namespace || x.Namespaces != nil && !matchSelector(*x.Namespaces, o.namespaceLabels(e.namespace)) {
+	if x.Namespaces == nil && e.namespace != namespace ||
+		x.Namespaces != nil && !matchSelector(*x.Namespaces, o.namespaceLabels(e.namespace)) {
 		return false
 	}
 	return x.Pods == nil || matchSelector(*x.Pods, e.labels)
 }
 
-// matchBlock reports whether b has a (S19). A block that is wrong anywhere has nothing (S23).
+// matchBlock reports whether b contains a (S19). A block with anything invalid contains nothing (S23).
 func matchBlock(b engine.IPBlock, a netip.Addr) bool {
 	outside := func(x netip.Prefix) bool { return x.IsValid() && !x.Contains(a) }
-	return b.CIDR.IsValid() && b.CIDR.Contains(a) && !slices.ContainsFunc(b.Except, func(x netip.Prefix) bool { return !outside(x) })
+	return b.CIDR.IsValid() && b.CIDR.Contains(a) &&
+		!slices.ContainsFunc(b.Except, func(x netip.Prefix) bool { return !outside(x) })
 }
 
-// matchPort reports whether p has the port of dst (S20, S22). A name is looked up on dst where that is a Pod (S4, S21).
+// matchPort reports whether p matches a port of dst (S20, S22). A name is looked up on dst, which must be a
+// Pod (S4, S21).
 func matchPort(p engine.Port, dst party, port uint16, proto engine.Protocol) bool {
 	if p.Name != "" {
-		return !p.AnyProtocol && p.Protocol == proto && dst.subject && slices.Contains(dst.ports, engine.NamedPort{Name: p.Name, Port: port, Protocol: proto})
+		named := engine.NamedPort{Name: p.Name, Port: port, Protocol: proto}
+		return !p.AnyProtocol && p.Protocol == proto && dst.subject && slices.Contains(dst.ports, named)
 	}
 	return p.Protocol == proto && p.First <= port && port <= p.Last
 }

@@ -15,7 +15,8 @@ type Question struct {
 	Protocol engine.Protocol
 }
 
-// Endpoint is one end of a [Question]. Exactly one field is set; the zero End is no end, which is an error (S28).
+// Endpoint is one end of a [Question]. One field at most is set. The zero Endpoint is no end, and asking
+// about it is an error (S28).
 type Endpoint struct {
 	IP       netip.Addr
 	Pod      *Name
@@ -33,11 +34,14 @@ type WorkloadName struct {
 	engine.Workload
 }
 
-// Query is the question as the engine takes it.
+// Query returns the question as the engine takes it.
 func (q Question) Query() engine.Query {
-	return engine.Query{Src: q.Src.engineEndpoint(), Dst: q.Dst.engineEndpoint(), Port: q.Port, Protocol: q.Protocol}
+	return engine.Query{
+		Src: q.Src.engineEndpoint(), Dst: q.Dst.engineEndpoint(), Port: q.Port, Protocol: q.Protocol,
+	}
 }
 
+// engineEndpoint returns the endpoint as the engine takes it.
 func (e Endpoint) engineEndpoint() engine.Endpoint {
 	switch {
 	case e.IP.IsValid():
@@ -55,12 +59,12 @@ func (e Endpoint) engineEndpoint() engine.Endpoint {
 	}
 }
 
-// String is the question in words.
+// String returns the question in words.
 func (q Question) String() string {
 	return fmt.Sprintf("%s -> %s %d/%s", q.Src, q.Dst, q.Port, protocol(q.Protocol))
 }
 
-// String is the end in words.
+// String returns the endpoint in words.
 func (e Endpoint) String() string {
 	switch {
 	case e.IP.IsValid():
@@ -78,6 +82,7 @@ func (e Endpoint) String() string {
 	}
 }
 
+// protocol returns the name of a protocol, which may be unknown.
 func protocol(p engine.Protocol) string {
 	switch p {
 	case engine.TCP:

@@ -8,30 +8,35 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// Random makes random small clusters, orders of events and questions, biased so that everything in them collides. It is not safe
-// for concurrent use. Equal seeds give equal sequences.
+// Random makes random small clusters, orders of events and questions. It is biased so that everything in them
+// collides: few names, labels and addresses, which many objects share, and values at the ends of their
+// ranges.
+//
+// Equal seeds give equal sequences, so that a failure is repeated by its seed. It is not safe for concurrent
+// use.
 type Random struct {
 	rand *rand.Rand
-	// few says how many of the names, labels and addresses this cluster uses, so that some clusters are crowded.
+	// few is how many of the names, labels and addresses this cluster uses mostly, so that some clusters are
+	// crowded.
 	few int
-	// tiers means that there are cluster-wide policies, and labels of Nodes.
+	// tiers reports whether there are cluster-wide policies, and labels of Nodes.
 	tiers bool
 }
 
-// WithTiers adds cluster-wide policies, and labels of Nodes, to what r makes.
+// WithTiers makes r add cluster-wide policies and labels of Nodes from now on, and returns r.
 func (r *Random) WithTiers() *Random {
 	r.tiers = true
 	return r
 }
 
-// NewRandom is a Random of a seed.
+// NewRandom returns a Random of a seed, without tiers.
 func NewRandom(seed uint64) *Random {
 	r := &Random{rand: rand.New(rand.NewPCG(seed, 0x6e6574706f6c64))}
 	r.few = 2 + r.rand.IntN(6)
 	return r
 }
 
-// one picks one of the words, the later ones less in crowded clusters.
+// one returns one of the words: in crowded clusters nearly always one of the first few.
 func one[T any](r *Random, words ...T) T {
 	if len(words) > r.few && !r.chance(5) {
 		words = words[:r.few]
@@ -39,13 +44,14 @@ func one[T any](r *Random, words ...T) T {
 	return words[r.rand.IntN(len(words))]
 }
 
-// pick picks one of the words, all alike.
+// pick returns one of the words, each as likely as any other.
 func pick[T any](r *Random, words ...T) T { return words[r.rand.IntN(len(words))] }
 
-// chance is true in percent of a hundred cases.
+// chance returns true in percent of a hundred cases.
 func (r *Random) chance(percent int) bool { return r.rand.IntN(100) < percent }
 
-// some are up to most results of make; sometimes nil, sometimes empty.
+// some returns up to most results of make. No results are nil or an empty list, which the engine must take
+// alike.
 func some[T any](r *Random, most int, make func() T) []T {
 	var list []T
 	if r.chance(10) {
@@ -57,6 +63,7 @@ func some[T any](r *Random, most int, make func() T) []T {
 	return list
 }
 
+// addrs returns the addresses that words name.
 func addrs(words ...string) []netip.Addr {
 	list := make([]netip.Addr, len(words))
 	for i, w := range words {
@@ -65,23 +72,29 @@ func addrs(words ...string) []netip.Addr {
 	return list
 }
 
+// podAddrs returns the addresses that Pods mostly have. Those of the other kinds lie close by, so that blocks
+// of few bits hold several kinds.
 func podAddrs() []netip.Addr {
-	return addrs("10.0.0.1", "fd00::1", "10.0.0.2", "10.0.0.3", "fd00::2", "10.0.0.4", "fd00::3", "10.0.0.128", "10.0.0.255", "fd00:1::1")
+	return addrs("10.0.0.1", "fd00::1", "10.0.0.2", "10.0.0.3", "fd00::2", "10.0.0.4", "fd00::3",
+		"10.0.0.128", "10.0.0.255", "fd00:1::1")
 }
 
+// nodeAddrs returns the addresses that Nodes mostly have.
 func nodeAddrs() []netip.Addr {
 	return addrs("10.0.1.1", "fd00:2::1", "10.0.1.2", "fd00:2::2", "10.0.1.3", "192.0.2.7")
 }
 
+// serviceAddrs returns the addresses that Services mostly have.
 func serviceAddrs() []netip.Addr {
 	return addrs("10.0.2.1", "fd00:3::1", "10.0.2.2", "198.51.100.1", "fd00:3::2")
 }
 
+// externalAddrs returns addresses that mostly nobody in the cluster has.
 func externalAddrs() []netip.Addr {
 	return addrs("198.51.100.9", "2001:db8::9", "0.0.0.0", "255.255.255.255", "::1", "fe80::1")
 }
 
-// addr is an address mostly of the given kind, and now and then of another.
+// addr returns an address mostly of the usual ones, and now and then of another kind.
 func (r *Random) addr(usual []netip.Addr) netip.Addr {
 	if r.chance(8) {
 		usual = pick(r, podAddrs(), nodeAddrs(), serviceAddrs(), externalAddrs())
@@ -106,6 +119,7 @@ func (r *Random) protocol() engine.Protocol {
 	return pick(r, engine.TCP, engine.TCP, engine.UDP, engine.SCTP)
 }
 
+// labels returns labels of a Pod, a Namespace or a Node; sometimes nil.
 func (r *Random) labels() map[string]string {
 	if r.chance(10) {
 		return nil
@@ -117,7 +131,7 @@ func (r *Random) labels() map[string]string {
 	return labels
 }
 
-// ips are dual-stack, of one family, several of one, or none.
+// ips returns the addresses of one object: of both families, of one, several of one, the same twice, or none.
 func (r *Random) ips(usual []netip.Addr) []netip.Addr {
 	if r.chance(15) {
 		return nil
@@ -129,10 +143,12 @@ func (r *Random) ips(usual []netip.Addr) []netip.Addr {
 	return list
 }
 
+// namedPort returns a named port of a container.
 func (r *Random) namedPort() engine.NamedPort {
 	return engine.NamedPort{Name: r.portName(), Port: r.port(), Protocol: r.protocol()}
 }
 
+// workload returns a workload, which need not be there.
 func (r *Random) workload() engine.Workload {
 	return engine.Workload{
 		Kind: one(r, "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob"),
@@ -140,7 +156,8 @@ func (r *Random) workload() engine.Workload {
 	}
 }
 
-// selector is nil, empty, impossible, with every operator, with several requirements on one key.
+// selector returns a selector of any kind: nil, empty, with every operator, with several requirements on one
+// key, or one that nothing can match.
 func (r *Random) selector() engine.Selector {
 	if r.chance(20) {
 		return nil
@@ -160,12 +177,14 @@ func (r *Random) selector() engine.Selector {
 	})
 }
 
+// selectorPointer returns a pointer to a selector, as peers have them.
 func (r *Random) selectorPointer() *engine.Selector {
 	s := r.selector()
 	return &s
 }
 
-// prefix is a block around some address, of any length, sometimes with host bits.
+// prefix returns a prefix around some address, of any length, sometimes with host bits, and rarely an invalid
+// one (S23).
 func (r *Random) prefix() netip.Prefix {
 	if r.chance(3) {
 		return netip.Prefix{}
@@ -182,6 +201,7 @@ func (r *Random) prefix() netip.Prefix {
 	return p
 }
 
+// block returns a block whose exceptions may be inside its CIDR, around it, or elsewhere (S19).
 func (r *Random) block() *engine.IPBlock {
 	b := &engine.IPBlock{CIDR: r.prefix()}
 	if r.chance(50) {
@@ -196,7 +216,7 @@ func (r *Random) block() *engine.IPBlock {
 	return b
 }
 
-// peer is of any shape, wrong ones among them.
+// peer returns a peer of any shape, invalid ones among them (S16, S23).
 func (r *Random) peer() engine.Peer {
 	switch n := r.rand.IntN(100); {
 	case n < 30:
@@ -214,7 +234,8 @@ func (r *Random) peer() engine.Peer {
 	}
 }
 
-// rulePort is a name, a single port, a range of any kind, or one that matches nothing.
+// rulePort returns a name, a single port, a range of any kind, or a port that matches nothing (S20, S21,
+// S23).
 func (r *Random) rulePort() engine.Port {
 	p := engine.Port{Protocol: r.protocol()}
 	switch n := r.rand.IntN(100); {
@@ -239,6 +260,7 @@ func (r *Random) rulePort() engine.Port {
 	return p
 }
 
+// rule returns a rule. Without peers or ports it matches every one (S15).
 func (r *Random) rule() engine.Rule {
 	var u engine.Rule
 	if r.chance(75) {

@@ -2,18 +2,22 @@ package enginetest
 
 import "github.com/netpold/netpold/engine"
 
-// clusterPolicyName is a cluster-wide policy of any kind without its fields. Kinds share names.
+// clusterPolicyName returns a cluster-wide policy of any kind without its fields. Kinds share names (S30).
 func (r *Random) clusterPolicyName() *engine.ClusterPolicy {
-	kind := pick(r, engine.ClusterNetworkPolicy, engine.ClusterNetworkPolicy, engine.AdminNetworkPolicy, engine.BaselineAdminNetworkPolicy)
+	kind := pick(r, engine.ClusterNetworkPolicy, engine.ClusterNetworkPolicy,
+		engine.AdminNetworkPolicy, engine.BaselineAdminNetworkPolicy)
 	if kind == engine.BaselineAdminNetworkPolicy {
 		return &engine.ClusterPolicy{Kind: kind, Name: "default"}
 	}
 	return &engine.ClusterPolicy{Kind: kind, Name: one(r, "x", "y", "default")}
 }
 
-// clusterRule is a rule of a cluster-wide policy, of any action, peers and ports.
+// clusterRule returns a rule of a cluster-wide policy, of any action, peers and ports (S35).
 func (r *Random) clusterRule() engine.ClusterRule {
-	u := engine.ClusterRule{Name: one(r, "", "first", "second"), Action: pick(r, engine.Deny, engine.Deny, engine.Allow, engine.Pass)}
+	u := engine.ClusterRule{
+		Name:   one(r, "", "first", "second"),
+		Action: pick(r, engine.Deny, engine.Deny, engine.Allow, engine.Pass),
+	}
 	if r.chance(85) {
 		u.Peers = some(r, 3, r.clusterPeer)
 	}
@@ -23,7 +27,7 @@ func (r *Random) clusterRule() engine.ClusterRule {
 	return u
 }
 
-// clusterPeer is of any shape, wrong ones among them.
+// clusterPeer returns a peer of any shape, invalid ones among them (S37 to S39, S45).
 func (r *Random) clusterPeer() engine.Peer {
 	switch n := r.rand.IntN(100); {
 	case n < 25:
@@ -38,7 +42,7 @@ func (r *Random) clusterPeer() engine.Peer {
 	return r.peer()
 }
 
-// clusterPort is a port as a NetworkPolicy has it, or a name of any protocol (S43).
+// clusterPort returns a port as a NetworkPolicy has it, or a name of any protocol (S43).
 func (r *Random) clusterPort() engine.Port {
 	if r.chance(25) {
 		return engine.Port{Name: r.portName(), AnyProtocol: true}

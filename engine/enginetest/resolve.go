@@ -10,38 +10,40 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// party is what an end of a question turns out to be.
+// A party is what an end of a question turns out to be.
 type party struct {
-	// askedByIP says that it was asked by IP.
+	// askedByIP reports whether it was asked by IP.
 	askedByIP bool
-	// pod is the Pod that it is; nil for Nodes' addresses, labels and external addresses.
+	// pod is the Pod that it is; nil for a Node's address, a LabelledPod and an external address.
 	pod *engine.Pod
-	// subject says that it is a Pod off the host network: policies see it (S1, S4). The next three are then set.
+	// subject reports whether it is a Pod that policies can apply to, not one on the host network (S1, S4).
+	// The next three fields are then set.
 	subject   bool
 	namespace string
 	labels    map[string]string
 	ports     []engine.NamedPort
-	// isNode says that it is a Node, by an address or by a host-network Pod (S4, S5).
+	// isNode reports whether it is a Node, by an address or by a host-network Pod (S4, S5).
 	isNode bool
-	// node is the Node that it is or runs on.
+	// node is the Node that it is or runs on; empty for none.
 	node string
-	// inCluster says that its addresses are a Pod's or a Node's (S19).
+	// inCluster reports whether its addresses are a Pod's or a Node's (S19).
 	inCluster bool
 	addrs     []netip.Addr
 	// port is the target port of a Service's endpoint (S24).
 	port uint16
 }
 
-// group is what an end of a question stands for: ends in order of name, or a Service.
+// A group is what an end of a question stands for: parties in order of name, or a Service.
 type group struct {
 	parties []party
-	// many says that it is a workload, of however many Pods.
+	// many reports whether it is a workload, of however many Pods.
 	many    bool
 	service *engine.Service
-	// vip is the Service's address where that was asked.
+	// vip is the address of the Service that was asked; not valid if it was asked by name.
 	vip netip.Addr
 }
 
+// familyOf returns the family of an unmapped address.
 func familyOf(a netip.Addr) engine.Families {
 	if a.Is4() {
 		return engine.IPv4
@@ -49,6 +51,7 @@ func familyOf(a netip.Addr) engine.Families {
 	return engine.IPv6
 }
 
+// familyList returns the families of a set, IPv4 first.
 func familyList(fs engine.Families) []engine.Families {
 	var list []engine.Families
 	for _, f := range []engine.Families{engine.IPv4, engine.IPv6} {
@@ -59,7 +62,7 @@ func familyList(fs engine.Families) []engine.Families {
 	return list
 }
 
-// families are those that e has an address in.
+// families returns those that e has an address in.
 func (e party) families() engine.Families {
 	var fs engine.Families
 	for _, a := range e.addrs {
@@ -68,7 +71,8 @@ func (e party) families() engine.Families {
 	return fs
 }
 
-// inFamily is e with its addresses of one family, or of none (S9), each once and in order.
+// inFamily returns e with its addresses of one family alone, each once and in order; with none for family 0
+// (S9).
 func (e party) inFamily(f engine.Families) party {
 	e.addrs = slices.DeleteFunc(slices.Clone(e.addrs), func(a netip.Addr) bool { return familyOf(a) != f })
 	slices.SortFunc(e.addrs, netip.Addr.Compare)
@@ -76,7 +80,7 @@ func (e party) inFamily(f engine.Families) party {
 	return e
 }
 
-// objectsOf are the objects of one kind.
+// objectsOf returns the objects of one kind.
 func objectsOf[T engine.Object](o *Oracle) []T {
 	var list []T
 	for _, x := range o.Objects {
@@ -87,19 +91,19 @@ func objectsOf[T engine.Object](o *Oracle) []T {
 	return list
 }
 
-// sorted are the objects of one kind, in the order of their key.
+// sorted returns the objects of one kind, in the order of key.
 func sorted[T engine.Object, K cmp.Ordered](o *Oracle, key func(T) K) []T {
 	list := objectsOf[T](o)
 	slices.SortStableFunc(list, func(a, b T) int { return cmp.Compare(key(a), key(b)) })
 	return list
 }
 
-// running are the Pods that have not finished (S6).
+// running returns the Pods that have not finished (S6).
 func (o *Oracle) running() []*engine.Pod {
 	return slices.DeleteFunc(objectsOf[*engine.Pod](o), func(p *engine.Pod) bool { return p.Finished })
 }
 
-// namespaceLabels are the labels of a namespace, seen or not (S18).
+// namespaceLabels returns the labels of a namespace, whether its object is there or not (S18).
 func (o *Oracle) namespaceLabels(name string) map[string]string {
 	labels := map[string]string{}
 	for _, n := range objectsOf[*engine.Namespace](o) {
@@ -111,7 +115,7 @@ func (o *Oracle) namespaceLabels(name string) map[string]string {
 	return labels
 }
 
-// owner is the newest Pod with the address, nil for none (S7).
+// owner returns the newest running Pod that reports the address, or nil (S7).
 func (o *Oracle) owner(a netip.Addr) *engine.Pod {
 	var newest *engine.Pod
 	for _, p := range o.running() {
@@ -122,12 +126,14 @@ func (o *Oracle) owner(a netip.Addr) *engine.Pod {
 	return newest
 }
 
+// newer reports whether p is newer than q (S7).
 func newer(p, q *engine.Pod) bool {
 	return cmp.Or(cmp.Compare(p.Created, q.Created), cmp.Compare(p.UID, q.UID),
 		cmp.Compare(p.Namespace, q.Namespace), cmp.Compare(p.Name, q.Name)) > 0
 }
 
-// nodeAt is the Node that has the address (S4, S5).
+// nodeAt returns the Node that has the address: that of the host-network Pod that owns it, or else the first
+// by name whose object has it, or else the first by name whose Pods report it (S4, S5).
 func (o *Oracle) nodeAt(a netip.Addr) (string, bool) {
 	if p := o.owner(a); p != nil && p.HostNetwork {
 		return p.Node, true
@@ -151,7 +157,7 @@ func (o *Oracle) nodeAt(a netip.Addr) (string, bool) {
 	return slices.Min(nodes), true
 }
 
-// nodeAddrs are the addresses of a Node, without those that a Pod off the host network owns (S5, S7).
+// nodeAddrs returns the addresses of a Node, without those that an ordinary Pod owns (S5, S7).
 func (o *Oracle) nodeAddrs(name string) []netip.Addr {
 	var addrs []netip.Addr
 	for _, n := range objectsOf[*engine.Node](o) {
@@ -170,12 +176,12 @@ func (o *Oracle) nodeAddrs(name string) []netip.Addr {
 	})
 }
 
-// podParty is p by name.
+// podParty returns the party that is p, asked by name.
 func (o *Oracle) podParty(p *engine.Pod) party {
 	e := party{pod: p, node: p.Node, inCluster: true}
 	for _, a := range p.IPs {
 		w := o.owner(a)
-		if w == p || w.HostNetwork && p.HostNetwork { // S7; the Pods of one host network share its addresses
+		if w == p || w.HostNetwork && p.HostNetwork { // S7; host-network Pods share an address (S4)
 			e.addrs = append(e.addrs, a)
 		}
 	}
@@ -190,7 +196,7 @@ func (o *Oracle) podParty(p *engine.Pod) party {
 	return e
 }
 
-// partyAt is whatever has the address, Services apart (S5).
+// partyAt returns whatever has the address, except for Services (S5).
 func (o *Oracle) partyAt(a netip.Addr) party {
 	var e party
 	if p := o.owner(a); p != nil && !p.HostNetwork {
@@ -202,7 +208,7 @@ func (o *Oracle) partyAt(a netip.Addr) party {
 	return e
 }
 
-// source resolves the source.
+// source resolves the source. A Service opens no connections (S28).
 func (o *Oracle) source(q Endpoint) (group, error) {
 	if q.Service != nil {
 		return group{}, failed(engine.InvalidQuestion, false, "Service", q.Service.Namespace, q.Service.Name)
@@ -237,7 +243,9 @@ func (o *Oracle) resolve(q Endpoint, dst bool) (group, error) {
 		}
 		return group{parties: []party{e}}, nil
 	default:
-		return group{}, &engine.QueryError{Code: engine.InvalidQuestion, Dst: dst, Subject: "endpoint", Detail: "is missing"} // S28
+		return group{}, &engine.QueryError{ // S28
+			Code: engine.InvalidQuestion, Dst: dst, Subject: "endpoint", Detail: "is missing",
+		}
 	}
 }
 
@@ -260,6 +268,8 @@ func (o *Oracle) workload(w WorkloadName, dst bool) (group, error) {
 	return g, nil
 }
 
+// failed returns the error of a question that has no answer.
 func failed(code engine.ErrorCode, dst bool, kind, namespace, name string) *engine.QueryError {
-	return &engine.QueryError{Code: code, Dst: dst, Subject: kind + " " + strconv.Quote(namespace+"/"+name), Detail: "cannot be asked"}
+	subject := kind + " " + strconv.Quote(namespace+"/"+name)
+	return &engine.QueryError{Code: code, Dst: dst, Subject: subject, Detail: "cannot be asked"}
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// destination resolves the destination; a Service's address means the Service (S24).
+// destination resolves the destination. A Service's address means the Service (S24): of several that share
+// it, the first by name that has the port.
 func (o *Oracle) destination(q Question) (group, error) {
 	if q.Dst.Service != nil {
 		return o.service(q)
@@ -35,7 +36,7 @@ func (o *Oracle) destination(q Question) (group, error) {
 		})
 		return group{service: s, vip: q.Dst.IP.Unmap()}, nil
 	case g.parties[0].inCluster || len(without) == 0:
-		return g, nil // a Pod's or Node's other ports are its own, node ports among them (S24)
+		return g, nil // the other ports of a Pod or Node are its own, node ports among them (S24)
 	default:
 		return group{}, failed(engine.NoServicePort, true, "Service", without[0].Namespace, without[0].Name)
 	}
@@ -55,10 +56,11 @@ func (o *Oracle) service(q Question) (group, error) {
 		}
 		return group{service: s}, nil
 	}
-	return group{}, failed(engine.NotFound, true, "Service", q.Dst.Service.Namespace, q.Dst.Service.Name) // S27
+	name := q.Dst.Service
+	return group{}, failed(engine.NotFound, true, "Service", name.Namespace, name.Name) // S27
 }
 
-// servicePort is the Service's port that was asked.
+// servicePort returns the port of the Service that was asked, and whether it has one (S24).
 func servicePort(s *engine.Service, q Question) (engine.ServicePort, bool) {
 	for _, p := range s.Ports {
 		if p.Port == q.Port && p.Protocol == q.Protocol {
@@ -68,7 +70,9 @@ func servicePort(s *engine.Service, q Question) (engine.ServicePort, bool) {
 	return engine.ServicePort{}, false
 }
 
-// endpoints are those of the Service that can be chosen in the family, in order of name, address and port (S24).
+// endpoints returns the endpoints of the Service that can be chosen in the family, each once, in order of
+// name, address and port: the ready ones or, if there is none, those that still serve while terminating
+// (S24).
 func (o *Oracle) endpoints(s *engine.Service, q Question, f engine.Families) []party {
 	var ready, draining []party
 	for _, slice := range objectsOf[*engine.EndpointSlice](o) {
@@ -99,7 +103,8 @@ func (o *Oracle) endpoints(s *engine.Service, q Question, f engine.Families) []p
 	return slices.CompactFunc(chosen, func(a, b party) bool { return byName(a, b) == 0 })
 }
 
-// targets are the ports that the Service's port means in one slice: those of its name; for a headless Service the very port.
+// targets returns the ports that the Service's port means in one slice: those of its name, or the very port
+// for a headless Service (S24).
 func targets(s *engine.Service, slice *engine.EndpointSlice, q Question) []uint16 {
 	if s.Headless {
 		return []uint16{q.Port}
@@ -114,8 +119,8 @@ func targets(s *engine.Service, slice *engine.EndpointSlice, q Question) []uint1
 	return ports
 }
 
-// endpoint returns whatever owns the endpoint's address, or the Pod that it names. An address that nothing owns, and of which
-// the slice says that it is a Pod's, is no endpoint.
+// endpoint returns whatever owns the endpoint's address, or the Pod that it names. An address that nothing
+// owns is no endpoint if the slice says that it is a Pod's (S24).
 func (o *Oracle) endpoint(namespace string, x engine.SliceEndpoint) (party, bool) {
 	if x.Addr.IsValid() {
 		e := o.partyAt(x.Addr)
@@ -129,7 +134,7 @@ func (o *Oracle) endpoint(namespace string, x engine.SliceEndpoint) (party, bool
 	return party{}, false
 }
 
-// byName orders endpoints: those that are no Pod first, then by the Pod's name; then by address and port.
+// byName orders endpoints: those that are no Pod first, then by the Pod's name, then by address and port.
 func byName(a, b party) int {
 	var p, q Name
 	if a.pod != nil {
@@ -142,9 +147,11 @@ func byName(a, b party) int {
 		slices.CompareFunc(a.addrs, b.addrs, netip.Addr.Compare), cmp.Compare(a.port, b.port))
 }
 
-// decideService decides for each source by itself; all have to be allowed (S27).
+// decideService decides for each source by itself. All have to be allowed (S27).
 func (o *Oracle) decideService(src, dst group, q Question) (engine.Decision, error) {
-	var served, addressed []engine.Families // that a chosen endpoint is in; of the address asked, where one was
+	// The families that a chosen endpoint takes part in, and those that one has an address in. If an address
+	// was asked, no other family counts (S9).
+	var served, addressed []engine.Families
 	for _, f := range familyList(engine.IPv4 | engine.IPv6) {
 		if dst.vip.IsValid() && f != familyOf(dst.vip) {
 			continue
@@ -153,7 +160,7 @@ func (o *Oracle) decideService(src, dst group, q Question) (engine.Decision, err
 		if len(ends) > 0 {
 			served = append(served, f)
 		}
-		if slices.ContainsFunc(ends, func(e party) bool { return len(e.addrs) > 0 }) {
+		if slices.ContainsFunc(ends, hasAddress) {
 			addressed = append(addressed, f)
 		}
 	}
@@ -161,7 +168,8 @@ func (o *Oracle) decideService(src, dst group, q Question) (engine.Decision, err
 		served = addressed
 	}
 	if len(served) == 0 {
-		return engine.Decision{}, failed(engine.NoReadyEndpoint, true, "Service", dst.service.Namespace, dst.service.Name)
+		s := dst.service
+		return engine.Decision{}, failed(engine.NoReadyEndpoint, true, "Service", s.Namespace, s.Name)
 	}
 	var sources []engine.Decision
 	for _, s := range src.parties {
@@ -176,8 +184,12 @@ func (o *Oracle) decideService(src, dst group, q Question) (engine.Decision, err
 	return out, nil
 }
 
-// decideSource decides about the endpoints of a Service for one source: in one family all of them have to be allowed (S24). Where
-// it has none of their families, no ipBlock matches and no family is told; asked by the Service's address, that one's is (S9).
+// hasAddress reports whether an endpoint has an address in its family (S8).
+func hasAddress(e party) bool { return len(e.addrs) > 0 }
+
+// decideSource decides about the endpoints of a Service for one source: in one family all of them have to be
+// allowed (S24). If the source has none of their families, no ipBlock matches and the answer names no family.
+// A question to the Service's address is in that address's family (S9).
 func (o *Oracle) decideSource(s party, dst group, served []engine.Families, q Question) engine.Decision {
 	common := slices.DeleteFunc(slices.Clone(served), func(f engine.Families) bool {
 		return s.families() != 0 && s.families()&f == 0 && (s.askedByIP || !dst.vip.IsValid())
@@ -193,14 +205,17 @@ func (o *Oracle) decideSource(s party, dst group, served []engine.Families, q Qu
 			if foreign {
 				seen = 0
 			}
-			pairs = append(pairs, o.decide(connection{src: s.inFamily(seen), dst: e.inFamily(seen), port: e.port, protocol: q.Protocol, viaService: !dst.service.Headless}))
+			pairs = append(pairs, o.decide(connection{
+				src: s.inFamily(seen), dst: e.inFamily(seen), port: e.port, protocol: q.Protocol,
+				viaService: !dst.service.Headless,
+			}))
 		}
 		return all(pairs)
 	})
 	addressed := slices.ContainsFunc(served, func(f engine.Families) bool {
-		return slices.ContainsFunc(o.endpoints(dst.service, q, f), func(e party) bool { return len(e.addrs) > 0 })
+		return slices.ContainsFunc(o.endpoints(dst.service, q, f), hasAddress)
 	})
-	if foreign || len(s.addrs) == 0 && !dst.vip.IsValid() && !addressed { // neither end has an address (S9)
+	if foreign || len(s.addrs) == 0 && !dst.vip.IsValid() && !addressed { // neither side has an address (S9)
 		out.Families = 0
 	}
 	return out

@@ -10,14 +10,15 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// Text writes a value of the engine's on one line, much as Go would, with the zero fields left out.
+// Text returns a value of the engine's on one line, much as Go would write it, without zero fields. Equal
+// values give equal texts: the keys of maps are sorted.
 func Text(v any) string {
 	var b strings.Builder
 	write(&b, reflect.ValueOf(v))
 	return b.String()
 }
 
-// ObjectsText writes objects, one a line.
+// ObjectsText returns objects, one a line.
 func ObjectsText(objects []engine.Object) string {
 	var b strings.Builder
 	for _, o := range objects {
@@ -26,7 +27,7 @@ func ObjectsText(objects []engine.Object) string {
 	return b.String()
 }
 
-// BatchesText writes batches of changes, one change a line, with an empty line between batches.
+// BatchesText returns batches of changes, one change a line, with an empty line between batches.
 func BatchesText(batches [][]engine.Change) string {
 	list := make([]string, len(batches))
 	for i, batch := range batches {
@@ -41,6 +42,7 @@ func BatchesText(batches [][]engine.Change) string {
 	return strings.Join(list, "\n")
 }
 
+// write appends a value to b.
 func write(b *strings.Builder, v reflect.Value) {
 	if s, ok := v.Interface().(fmt.Stringer); ok && v.Kind() == reflect.Struct {
 		b.WriteString(s.String()) // addresses and prefixes

@@ -7,12 +7,12 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// exemption is how far a side is exempt from policies (S44).
+// An exemption is how far a side is exempt from policies (S44).
 type exemption int
 
 const (
 	notExempt exemption = iota
-	// exemptInTier: the NetworkPolicy tier alone allows it unseen.
+	// exemptInTier: the NetworkPolicy tier allows it whatever its rules; the other tiers bind.
 	exemptInTier
 	// exemptFromAll: no tier is asked.
 	exemptFromAll
@@ -25,7 +25,8 @@ func (o *Oracle) exempt(c connection, egress bool) exemption {
 		local = exemptFromAll
 	}
 	switch {
-	case isSelf(c) && c.viaService && o.Options.DecideOwnService, runsOn(c.src, c.dst) && o.Options.DecideOwnNode:
+	case isSelf(c) && c.viaService && o.Options.DecideOwnService,
+		runsOn(c.src, c.dst) && o.Options.DecideOwnNode:
 		return notExempt
 	case isSelf(c) && c.viaService:
 		return local
@@ -39,7 +40,8 @@ func (o *Oracle) exempt(c connection, egress bool) exemption {
 	return notExempt
 }
 
-// side decides one direction of a connection, tier by tier (S32).
+// side decides one direction of a connection, tier by tier (S32): egress of the source, or ingress of the
+// destination.
 func (o *Oracle) side(c connection, egress bool) engine.Side {
 	subject, peer := c.dst, c.src
 	if egress {
@@ -67,20 +69,24 @@ func (o *Oracle) side(c connection, egress bool) engine.Side {
 	if decided, ok := o.clusterTier(engine.Baseline, c, subject, peer, egress, isolated); ok {
 		return decided
 	}
-	return engine.Side{Allowed: true} // S32: where none decides, the side allows
+	return engine.Side{Allowed: true} // S32: if none decides, the side allows
 }
 
-// clusterTier returns what the first matching rule of a tier says; false if none matches, or it passes (S34).
+// clusterTier returns side as the first matching rule of a tier decides it, and whether one does: it does not
+// if no rule matches, or the first passes (S34).
 func (o *Oracle) clusterTier(
 	tier engine.Tier, c connection, subject, peer party, egress bool, side engine.Side,
 ) (engine.Side, bool) {
 	if o.Options.IgnorePolicies {
 		return engine.Side{}, false
 	}
-	policies := slices.DeleteFunc(objectsOf[*engine.ClusterPolicy](o), func(p *engine.ClusterPolicy) bool { return p.Tier != tier })
+	policies := slices.DeleteFunc(objectsOf[*engine.ClusterPolicy](o), func(p *engine.ClusterPolicy) bool {
+		return p.Tier != tier
+	})
 	slices.SortFunc(policies, before)
 	for _, p := range policies {
-		if !matchSelector(p.Subject.Namespaces, o.namespaceLabels(subject.namespace)) || !matchSelector(p.Subject.Pods, subject.labels) { // S36
+		if !matchSelector(p.Subject.Namespaces, o.namespaceLabels(subject.namespace)) || // S36
+			!matchSelector(p.Subject.Pods, subject.labels) {
 			continue
 		}
 		rules := p.Ingress
@@ -106,7 +112,7 @@ func (o *Oracle) clusterTier(
 	return engine.Side{}, false
 }
 
-// before orders the policies of a tier, written out from S34 and S45.
+// before orders the policies of a tier, written out from S34 and S45. It is negative if a comes before b.
 func before(a, b *engine.ClusterPolicy) int {
 	switch {
 	case a.Urgent != b.Urgent:
@@ -133,11 +139,17 @@ func before(a, b *engine.ClusterPolicy) int {
 
 // matchClusterRule reports whether a rule matches (S35).
 func (o *Oracle) matchClusterRule(r engine.ClusterRule, c connection, peer party) bool {
-	return (len(r.Peers) == 0 || slices.ContainsFunc(r.Peers, func(x engine.Peer) bool { return o.matchClusterPeer(x, peer) })) &&
-		(len(r.Ports) == 0 || slices.ContainsFunc(r.Ports, func(x engine.Port) bool { return matchClusterPort(x, c) }))
+	peers := len(r.Peers) == 0 || slices.ContainsFunc(r.Peers, func(x engine.Peer) bool {
+		return o.matchClusterPeer(x, peer)
+	})
+	ports := len(r.Ports) == 0 || slices.ContainsFunc(r.Ports, func(x engine.Port) bool {
+		return matchClusterPort(x, c)
+	})
+	return peers && ports
 }
 
-// matchClusterPeer reports whether x is e (S37 to S39). A peer of two kinds, or of none, is no end.
+// matchClusterPeer reports whether the peer x matches e (S37 to S39). A peer of two kinds, or of none,
+// matches nothing.
 func (o *Oracle) matchClusterPeer(x engine.Peer, e party) bool {
 	byPods := x.Namespaces != nil || x.Pods != nil
 	switch {
@@ -148,13 +160,14 @@ func (o *Oracle) matchClusterPeer(x engine.Peer, e party) bool {
 	case x.Nodes != nil: // S38
 		return e.isNode && e.node != "" && matchSelector(*x.Nodes, o.nodeLabels(e.node))
 	case byPods: // S37
-		return e.subject && (x.Namespaces == nil || matchSelector(*x.Namespaces, o.namespaceLabels(e.namespace))) &&
+		return e.subject &&
+			(x.Namespaces == nil || matchSelector(*x.Namespaces, o.namespaceLabels(e.namespace))) &&
 			(x.Pods == nil || matchSelector(*x.Pods, e.labels))
 	}
 	return false
 }
 
-// nodeLabels returns the labels of a Node's object; none for a Node that has no object (S38).
+// nodeLabels returns the labels of a Node; none for a Node without an object (S38).
 func (o *Oracle) nodeLabels(name string) map[string]string {
 	for _, n := range objectsOf[*engine.Node](o) {
 		if n.Name == name {
@@ -164,7 +177,7 @@ func (o *Oracle) nodeLabels(name string) map[string]string {
 	return nil
 }
 
-// matchClusterPort reports whether p has the connection's port and protocol (S41 to S43).
+// matchClusterPort reports whether p matches the port and protocol of a connection (S41 to S43).
 func matchClusterPort(p engine.Port, c connection) bool {
 	if p.Name == "" || !p.AnyProtocol {
 		return matchPort(p, c.dst, c.port, c.protocol)
