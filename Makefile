@@ -59,8 +59,14 @@ test-peers: ## Run the tests of bench/peers
 test-load: ## Run the tests of bench/load, which drive netpold at a few calls a second
 	go test -C bench/load ./...
 
+# Each runs in both address families, with Pods on one Node and on two.
+.PHONY: test-conformance
+test-conformance: ## Run the conformance suites of sigs.k8s.io/network-policy-api
+	go test -C test/conformance ./...
+	go test -C test/conformance/anp ./...
+
 .PHONY: check
-check: generate-diff lint test-race test-peers test-load test-kube ## All that CI runs
+check: generate-diff lint test-race test-peers test-load test-conformance test-kube ## All that CI runs
 
 # What is generated: Go from the .proto files, the kustomize bases from the Helm chart, the chart's settings from the flags.
 GENERATED := proto/*.pb.go deploy/kustomize/* deploy/helm/netpold/values.schema.json
