@@ -1,5 +1,7 @@
 package engine
 
+import "slices"
+
 // Policy returns a NetworkPolicy by its name, and whether there is one. It must not be modified.
 func (s *Snapshot) Policy(namespace, name string) (*Policy, bool) {
 	p, ok := s.policies.Get(nameKey{namespace, name})
@@ -17,4 +19,17 @@ func (s *Snapshot) ClusterPolicy(kind ClusterPolicyKind, name string) (*ClusterP
 		return nil, false
 	}
 	return p.cluster, true
+}
+
+// Policies returns the NetworkPolicies in order of namespace and name. They must not be modified. It looks at all
+// of them: it is for people, not for the way to an answer.
+func (s *Snapshot) Policies() []*Policy {
+	list := make([]*Policy, 0, s.counts.Policies)
+	for _, p := range s.policies.All() {
+		list = append(list, p.source)
+	}
+	slices.SortFunc(list, func(a, b *Policy) int {
+		return nameKey{a.Namespace, a.Name}.compare(nameKey{b.Namespace, b.Name})
+	})
+	return list
 }

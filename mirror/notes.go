@@ -16,16 +16,19 @@ const maxNamed = 3
 // `netpold serve` and `netpold check` all show these notes. Notes reads every policy, so call it for a new
 // state or a person, not for every question.
 func Notes(status *Status, snapshot *engine.Snapshot) []notes.Note {
-	return inOrder(status, snapshot, NotesOf(snapshot), status.Unmodelled)
+	return inOrder(status, snapshot, NotesOf(status, snapshot), status.Unmodelled)
 }
 
 // SnapshotNotes are the notes of a snapshot that only a look at all of its policies gives. The zero
 // SnapshotNotes has none.
-type SnapshotNotes struct{ idle, namespaces string }
+type SnapshotNotes struct{ idle, namespaces, departures string }
 
-// NotesOf reads every policy of a snapshot. Call it once for each snapshot.
-func NotesOf(snapshot *engine.Snapshot) SnapshotNotes {
-	return SnapshotNotes{idle: policiesSelectingNothing(snapshot), namespaces: noNamespaces(snapshot)}
+// NotesOf reads every policy of a snapshot. Of status it needs what decisions follow, which never changes. Call it once for each snapshot.
+func NotesOf(status *Status, snapshot *engine.Snapshot) SnapshotNotes {
+	return SnapshotNotes{
+		idle: policiesSelectingNothing(snapshot), namespaces: noNamespaces(snapshot),
+		departures: departures(&status.Meaning, snapshot),
+	}
 }
 
 // NotesAbout returns the notes of the whole state for an answer about Pods of these namespaces, in the order of
@@ -55,7 +58,9 @@ func inOrder(
 		}
 	}
 	add(notes.PartialView, partialView(status))
+	add(notes.NotEnforced, notEnforced(status, snapshot))
 	add(notes.NoPolicies, noPolicies(status, snapshot))
+	add(notes.PluginDiffers, known.departures)
 	add(notes.UnmodelledPolicies, unmodelled(concerned))
 	add(notes.PolicySelectsNothing, known.idle)
 	add(notes.NoNamespaces, known.namespaces)

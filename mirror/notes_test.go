@@ -142,7 +142,7 @@ func TestNotesAbout(t *testing.T) {
 	// Whatever else holds of the state is told of every question, as GetStatus tells it.
 	idle := snapshotOf(shopPod(), policy("empty", "idle"))
 	status := mirror.Status{LeftOut: []mirror.LeftOutFiles{{Reason: "the name ends in .txt", Count: 1, Examples: []string{"a.txt"}}}}
-	if got, want := mirror.NotesAbout(&status, idle, mirror.NotesOf(idle), "shop", ""), mirror.Notes(&status, idle); !slices.Equal(got, want) || len(got) != 2 {
+	if got, want := mirror.NotesAbout(&status, idle, mirror.NotesOf(&status, idle), "shop", ""), mirror.Notes(&status, idle); !slices.Equal(got, want) || len(got) != 2 {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

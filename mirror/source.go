@@ -53,6 +53,8 @@ type Status struct {
 	LeftOut []LeftOutFiles
 	// OnlyNamespace is the one mirrored namespace; empty if all are.
 	OnlyNamespace string
+	// Meaning is what decisions follow. Its zero value is the API's own meaning.
+	Meaning Meaning
 }
 
 // The states of a resource that a cluster need not serve (S31).

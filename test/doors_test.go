@@ -33,7 +33,7 @@ import (
 )
 
 func askOracle(_ *testing.T, c *cluster) []*netpoldv1.BatchAnswer {
-	oracle := &enginetest.Oracle{Objects: c.objects, Options: c.flags.Engine()}
+	oracle := &enginetest.Oracle{Objects: c.objects, Options: c.flags.Options}
 	return c.decide(oracle.Allowed)
 }
 
@@ -47,7 +47,7 @@ func (c *cluster) snapshot() *engine.Snapshot {
 	for i, o := range c.objects {
 		changes[i].Object = o
 	}
-	return engine.NewCluster(c.flags.Engine()).Apply(changes...)
+	return engine.NewCluster(c.flags.Options).Apply(changes...)
 }
 
 // decide asks what takes the engine's questions.
@@ -311,15 +311,7 @@ func askCommand(t *testing.T, c *cluster) []*netpoldv1.BatchAnswer {
 	if c.flags.Namespace != "" {
 		from = append(from, "--namespace", c.flags.Namespace)
 	}
-	if c.flags.IPBlockIgnoresPods {
-		from = append(from, "--ipblock-matches-pods=false")
-	}
-	if c.flags.IgnoreTiers {
-		from = append(from, "--policy-tiers=off")
-	}
-	if c.flags.LocalAboveTiers {
-		from = append(from, "--local-above-tiers")
-	}
+	from = append(from, c.flags.Switches...)
 	var questions bytes.Buffer
 	wantCode := 0
 	for _, q := range c.questions {

@@ -26,7 +26,7 @@ func (inv *invocation) openCluster(places []place, log *slog.Logger) (*live.Sour
 	}
 	return live.New(live.Config{
 		REST: connection, Namespace: s.Namespace, MaxStaleness: s.MaxStaleness, Logger: log,
-		Engine: s.Engine(),
+		Engine: s.Engine(), Meaning: inv.config.Meaning(),
 	})
 }
 

@@ -35,6 +35,7 @@ func (inv *invocation) openManifests(ctx context.Context, log *slog.Logger) (*ma
 	files, err := manifests.NewSource(manifests.SourceOptions{
 		Options: inv.manifestOptions(),
 		Engine:  inv.config.State.Engine(),
+		Meaning: inv.config.Meaning(),
 		Logger:  log,
 	})
 	if err != nil {

@@ -15,6 +15,12 @@ import (
 var countsFor = map[string][]place{
 	"namespace":            {fromManifests, fromCluster},
 	"ipblock-matches-pods": {fromManifests, fromCluster},
+	"like":                 {fromManifests, fromCluster},
+	"local-above-tiers":    {fromManifests, fromCluster},
+	"own-node-exempt":      {fromManifests, fromCluster},
+	"own-service-exempt":   {fromManifests, fromCluster},
+	"policies-enforced":    {fromManifests, fromCluster},
+	"policy-tiers":         {fromManifests, fromCluster},
 	"max-staleness":        {fromCluster},
 	"tls":                  {fromServer},
 	"tls-ca":               {fromServer},

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,6 +44,10 @@ func TestHelpAgreesWithTheSettings(t *testing.T) {
 	for _, verb := range []string{"serve", "check", "status", "token", "healthcheck"} {
 		help[verb] = strings.Join(strings.Fields(netpold(t, verb, "--help").stdout), " ")
 	}
+	// Tokens do not depend on what decisions mean.
+	noneOfTokens := []string{
+		"ipblock-matches-pods", "own-node-exempt", "own-service-exempt", "local-above-tiers", "policies-enforced",
+	}
 	c := config.New()
 	for _, group := range []struct {
 		flags *pflag.FlagSet
@@ -55,7 +60,7 @@ func TestHelpAgreesWithTheSettings(t *testing.T) {
 	} {
 		group.flags.VisitAll(func(flag *pflag.Flag) {
 			for _, verb := range group.verbs {
-				if verb == "token" && flag.Name == "ipblock-matches-pods" { // which tokens do not depend on
+				if verb == "token" && slices.Contains(noneOfTokens, flag.Name) {
 					continue
 				}
 				if !regexp.MustCompile(`--`+flag.Name+`[ \[]`).MatchString(help[verb]) || !strings.Contains(help[verb], "["+config.EnvName(flag.Name)+"]") {

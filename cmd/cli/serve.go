@@ -56,6 +56,10 @@ func (inv *invocation) serve(ctx context.Context, _ []string) error {
 	}
 	ctx, stop := untilSignal(ctx)
 	defer stop()
+	meaning := inv.config.Meaning()
+	if text := meaningText(meaning.Like, meaning.Switches); text != "" {
+		log.Info("decisions follow a network plugin", "like", meaning.Like, "switches", text)
+	}
 	inv.announce(ctx, srv, &settings)
 	if _, ready := from.State(); !ready {
 		log.Info("the cluster is being read; no question is answered before it is read whole", "source", from.Status().Source,

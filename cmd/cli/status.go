@@ -75,6 +75,9 @@ func statusText(st *netpoldv1.GetStatusResponse, now time.Time) (string, error) 
 	row("SOURCE", st.GetSource())
 	row("READY", ready)
 	row("STARTED", ago(st.GetStarted(), now))
+	if meaning := meaningText(st.GetLike(), st.GetSwitches()); meaning != "" {
+		row("MEANING", meaning)
+	}
 	if st.GetReady() {
 		row("REVISION", st.GetRevision())
 		row("PUBLISHED", ago(st.GetPublished(), now))

@@ -47,7 +47,8 @@ func (inv *invocation) tokenVerb() *cobra.Command {
 			return err
 		}
 		return printText(inv.stdout, token+"\n")
-	}, without(inv.config.StateFlags(), "ipblock-matches-pods"), inv.config.ClientFlags(), inv.config.FileFlags())
+	}, without(inv.config.StateFlags(), "ipblock-matches-pods", "own-node-exempt",
+		"own-service-exempt", "local-above-tiers", "policies-enforced"), inv.config.ClientFlags(), inv.config.FileFlags())
 }
 
 // fileToken is the token of the objects in a file.

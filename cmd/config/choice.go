@@ -1,8 +1,10 @@
 package config
 
 import (
-	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/netpold/netpold/proto/names"
 )
 
 // A Choice is the value of a flag that takes one of a few words. Case does not matter.
@@ -34,5 +36,22 @@ func (c *Choice) Set(s string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("not one of %s", strings.Join(c.Words, ", "))
+	near := ""
+	if len(c.Words) > fewWords {
+		near = names.Nearest(strings.ToLower(s), slices.Values(c.Words))
+	}
+	return &choiceError{c.Words, near}
 }
+
+// fewWords are read at a glance: which of them was meant is not guessed.
+const fewWords = 5
+
+// choiceError is a word that is none of those that may be chosen.
+type choiceError struct {
+	words []string
+	// near is the word that was probably meant; "" for none.
+	near string
+}
+
+// Error names the words that may be chosen.
+func (e *choiceError) Error() string { return "not one of " + strings.Join(e.words, ", ") }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/server"
 )
 
@@ -47,12 +46,20 @@ type State struct {
 	// Namespace is the one that is mirrored of a cluster, empty for all; of manifests, that of objects that name none, empty
 	// for "default".
 	Namespace string
+	// Like is the name of the plugin whose behaviour is followed; see [Plugins].
+	Like string
 	// IPBlockMatchesPods is whether an ipBlock matches addresses of Pods and Nodes too (S19).
 	IPBlockMatchesPods bool
 	// PolicyTiers is [PolicyTiersAuto] or [PolicyTiersOff] (S31).
 	PolicyTiers string
 	// LocalAboveTiers puts all exceptions for a Pod itself and its Node before all tiers (S44).
 	LocalAboveTiers bool
+	// OwnNodeExempt is whether NetworkPolicies leave a Pod's connections to its own Node alone (S3).
+	OwnNodeExempt bool
+	// OwnServiceExempt is whether they leave a Pod alone that reaches itself through a Service (S2).
+	OwnServiceExempt bool
+	// PoliciesEnforced is whether policies count at all.
+	PoliciesEnforced bool
 }
 
 // The values of State.PolicyTiers.
@@ -62,11 +69,6 @@ const (
 	// PolicyTiersOff reads none: they play no part.
 	PolicyTiersOff = "off"
 )
-
-// Engine returns how the engine decides.
-func (s *State) Engine() engine.Options {
-	return engine.Options{IPBlockIgnoresPods: !s.IPBlockMatchesPods, LocalAboveTiers: s.LocalAboveTiers}
-}
 
 // IgnoresTiers reports whether cluster-wide policies are not read.
 func (s *State) IgnoresTiers() bool { return s.PolicyTiers == PolicyTiersOff }

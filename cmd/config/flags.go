@@ -32,13 +32,7 @@ func (c *Config) stateFlags() *pflag.FlagSet {
 	f.StringVarP(&s.Namespace, "namespace", "n", "",
 		"mirror this one `NAMESPACE` of a cluster, where rights reach no further (default: all); "+
 			"with --manifests, the namespace of objects that name none (default: default)")
-	f.BoolVar(&s.IPBlockMatchesPods, "ipblock-matches-pods", true,
-		"whether an ipBlock matches addresses of Pods and Nodes too; with =false it matches only those outside the cluster")
-	f.Var(NewChoice(&s.PolicyTiers, PolicyTiersAuto, PolicyTiersOff), "policy-tiers",
-		"whether ClusterNetworkPolicies, AdminNetworkPolicies and the BaselineAdminNetworkPolicy count; "+
-			"off for a cluster whose network plugin ignores them")
-	f.BoolVar(&s.LocalAboveTiers, "local-above-tiers", false,
-		"whether no cluster-wide policy can cut a Pod off from its own Node, or from itself through a Service")
+	s.addMeaningFlags(f)
 	limit(f, "namespace", orEmpty(wrongNamespace))
 	return withEnv(f)
 }

@@ -69,6 +69,7 @@ func (c *Config) Load(environ []string) (warnings []string, err error) {
 			warnings = append(warnings, warning)
 		}
 	}
+	errs = append(errs, c.applyLike())
 	return warnings, errors.Join(errs...)
 }
 
@@ -116,6 +117,9 @@ func setValue(flag *pflag.Flag, texts []string) (undo func() error, err error) {
 func Refusal(flag *pflag.Flag, err error) string {
 	if outside, ok := errors.AsType[*limitError](err); ok {
 		return outside.wrong
+	}
+	if unknown, ok := errors.AsType[*choiceError](err); ok && unknown.near != "" {
+		return "is " + wanted(flag) + ": did you mean " + unknown.near + "?"
 	}
 	return "is " + wanted(flag)
 }

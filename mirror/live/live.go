@@ -54,6 +54,8 @@ type Config struct {
 	MaxStaleness time.Duration
 	// Engine holds the options of the engine's cluster, which the source owns.
 	Engine engine.Options
+	// Meaning is what those options follow, for [Source.Status].
+	Meaning mirror.Meaning
 	// Logger gets syncs, failures and problems in objects; nil for no log.
 	Logger *slog.Logger
 }
@@ -63,6 +65,7 @@ type Config struct {
 type Source struct {
 	name         string
 	namespace    string // empty for all
+	meaning      mirror.Meaning
 	maxStaleness time.Duration
 	log          *slog.Logger
 	resources    []*resource
@@ -107,7 +110,7 @@ func New(c Config) (*Source, error) {
 			"watchers")
 	}
 	s := &Source{
-		name: c.Name, namespace: c.Namespace, made: time.Now(), maxStaleness: c.MaxStaleness, log: c.Logger,
+		name: c.Name, namespace: c.Namespace, meaning: c.Meaning, made: time.Now(), maxStaleness: c.MaxStaleness, log: c.Logger,
 		feed: newFeed(), cluster: engine.NewCluster(c.Engine),
 		ready: make(chan struct{}), sought: make(chan struct{}), lifeSign: make(chan struct{}, 1),
 		staleChanged: make(chan struct{}),

@@ -12,7 +12,7 @@ import (
 func (s *Source) Status() mirror.Status {
 	status := mirror.Status{
 		Source: "cluster " + s.name, Ready: s.present.Load().Snapshot != nil, Problems: s.feed.allProblems(),
-		OnlyNamespace: s.namespace, Unmodelled: slices.Clone(*s.unmodelled.Load()),
+		OnlyNamespace: s.namespace, Meaning: s.meaning, Unmodelled: slices.Clone(*s.unmodelled.Load()),
 	}
 	for _, r := range s.resources {
 		objects, listed := s.feed.counts(r.index)

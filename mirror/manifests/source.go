@@ -25,6 +25,8 @@ type SourceOptions struct {
 	Options
 	// Engine holds the options of the engine's cluster, which the source owns.
 	Engine engine.Options
+	// Meaning is what those options follow, for [Source.Status].
+	Meaning mirror.Meaning
 	// Logger gets states that are accepted or rejected; nil for no log.
 	Logger *slog.Logger
 	// Quiet is how long the files must be unchanged before they are read again; 0 means 100 ms. Files that
@@ -292,6 +294,7 @@ func (s *Source) Status() mirror.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	status := mirror.Status{
+		Meaning:      s.options.Meaning,
 		Source:       "manifests " + s.options.paths(),
 		Ready:        s.present.Load() != nil,
 		Problems:     slices.Clone(s.report.Problems),

@@ -14,6 +14,10 @@ type Note struct {
 const (
 	// NoPolicies means that no policy of any kind was read, so that everything is allowed.
 	NoPolicies = "NO_POLICIES"
+	// NotEnforced means that no policy counts, because the network plugin whose behaviour is followed enforces none.
+	NotEnforced = "NOT_ENFORCED"
+	// PluginDiffers means that the network plugin whose behaviour is followed treats some policies otherwise than answers say.
+	PluginDiffers = "PLUGIN_DIFFERS"
 	// UnmodelledPolicies means that objects decide traffic in the cluster that netpold does not model.
 	UnmodelledPolicies = "UNMODELLED_POLICIES"
 	// PolicySelectsNothing means that policies select no Pod.

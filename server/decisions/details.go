@@ -43,7 +43,7 @@ func (d *detailer) fill(ctx context.Context, r *netpoldv1.AllowedResponse, query
 		status := d.service.status()
 		d.status = &status
 	}
-	known := d.service.known.of(d.state.Snapshot)
+	known := d.service.known.of(d.status, d.state.Snapshot)
 	ofState := mirror.NotesAbout(d.status, d.state.Snapshot, known, details.Src.Namespace, details.Dst.Namespace)
 	wire.FillDetails(r, &details, ofState)
 }
@@ -58,11 +58,11 @@ type notesOfRevision struct {
 	notes    mirror.SnapshotNotes
 }
 
-func (k *knownNotes) of(snapshot *engine.Snapshot) mirror.SnapshotNotes {
+func (k *knownNotes) of(status *mirror.Status, snapshot *engine.Snapshot) mirror.SnapshotNotes {
 	if last := k.last.Load(); last != nil && last.revision == snapshot.Revision() {
 		return last.notes
 	}
-	fresh := &notesOfRevision{snapshot.Revision(), mirror.NotesOf(snapshot)}
+	fresh := &notesOfRevision{snapshot.Revision(), mirror.NotesOf(status, snapshot)}
 	k.last.Store(fresh)
 	return fresh.notes
 }

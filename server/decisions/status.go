@@ -42,6 +42,8 @@ func (s *Status) GetStatus(
 		Resources: protoResources(status.Resources),
 		Problems:  protoProblems(status.Problems),
 		Started:   timestamppb.New(s.started),
+		Like:      status.Meaning.Like,
+		Switches:  status.Meaning.Switches,
 	}
 	if len(status.IgnoredKinds) > 0 {
 		response.IgnoredKinds = make(map[string]uint32, len(status.IgnoredKinds))

@@ -5,6 +5,7 @@ package scenario
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -42,17 +43,21 @@ type Manifest struct {
 type Flags struct {
 	// Namespace is where objects go that name none. Default: "default".
 	Namespace string
-	// IPBlockIgnoresPods is --ipblock-matches-pods=false (S19).
-	IPBlockIgnoresPods bool
+	// Switches are the flags of the meaning, in order, and Options what they make of the engine.
+	Switches []string
+	Options  engine.Options
 	// IgnoreTiers is --policy-tiers=off (S31).
 	IgnoreTiers bool
-	// LocalAboveTiers is --local-above-tiers (S44).
-	LocalAboveTiers bool
 }
 
-// Engine returns how the engine decides.
-func (f Flags) Engine() engine.Options {
-	return engine.Options{IPBlockIgnoresPods: f.IPBlockIgnoresPods, LocalAboveTiers: f.LocalAboveTiers}
+// switches are the flags of the meaning that a scenario may have.
+var switches = map[string]func(*Flags){
+	"--ipblock-matches-pods=false": func(f *Flags) { f.Options.IPBlockIgnoresPods = true },
+	"--local-above-tiers":          func(f *Flags) { f.Options.LocalAboveTiers = true },
+	"--own-node-exempt=false":      func(f *Flags) { f.Options.DecideOwnNode = true },
+	"--own-service-exempt=false":   func(f *Flags) { f.Options.DecideOwnService = true },
+	"--policies-enforced=false":    func(f *Flags) { f.Options.IgnorePolicies = true },
+	"--policy-tiers=off":           func(f *Flags) { f.IgnoreTiers = true },
 }
 
 // Problem is a problem that a start has to report.
@@ -136,14 +141,12 @@ func parseFlags(text string) (Flags, error) {
 		switch namespace, ok := strings.CutPrefix(line, "--namespace "); {
 		case ok && namespace != "":
 			flags.Namespace = namespace
-		case line == "--ipblock-matches-pods=false":
-			flags.IPBlockIgnoresPods = true
-		case line == "--policy-tiers=off":
-			flags.IgnoreTiers = true
-		case line == "--local-above-tiers":
-			flags.LocalAboveTiers = true
+		case switches[line] != nil:
+			switches[line](&flags)
+			flags.Switches = append(flags.Switches, line)
 		default:
-			return fmt.Errorf("%q is none of --namespace NAME, --ipblock-matches-pods=false, --policy-tiers=off and --local-above-tiers", line)
+			return fmt.Errorf("%q is neither --namespace NAME nor one of %s", line,
+				strings.Join(slices.Sorted(maps.Keys(switches)), ", "))
 		}
 		return nil
 	})

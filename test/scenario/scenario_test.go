@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/testing/protocmp"
 
+	"github.com/netpold/netpold/engine"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/test/scenario"
 )
@@ -41,7 +42,9 @@ func TestParse(t *testing.T) {
 		Comment:   "S2, S24. A Pod may always reach itself.\nReally.",
 		Rules:     []string{"S2", "S24"},
 		Manifests: []scenario.Manifest{{Name: "a.yaml", Data: []byte("kind: Pod\n")}, {Name: "b.json", Data: []byte("{}\n")}},
-		Flags:     scenario.Flags{Namespace: "x", IPBlockIgnoresPods: true},
+		Flags: scenario.Flags{
+			Namespace: "x", Options: engine.Options{IPBlockIgnoresPods: true}, Switches: []string{"--ipblock-matches-pods=false"},
+		},
 		Questions: []scenario.Question{{
 			Text: "shop/web-0 -> deploy/shop/web 53/UDP = denied DENIED_AT_INGRESS isolated_by=shop/a,shop/b families=- backends=0/2",
 			Src:  "shop/web-0", Dst: "deploy/shop/web",

@@ -1156,6 +1156,8 @@ type Note struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// For machines; a code keeps its meaning, and new ones may be added. Of the whole state, in GetStatusResponse.notes too:
 	//   - NO_POLICIES: no policy of any kind was read, so that everything is allowed.
+	//   - NOT_ENFORCED: no policy counts, since the network plugin of --like enforces none; everything is allowed.
+	//   - PLUGIN_DIFFERS: policies that the network plugin of --like treats otherwise than answers say.
 	//   - UNMODELLED_POLICIES: objects of kinds that decide traffic in this cluster and that netpold does not model; answers may
 	//     differ from what the cluster does.
 	//   - POLICY_SELECTS_NOTHING: policies that select no Pod.

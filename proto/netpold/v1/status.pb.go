@@ -89,7 +89,11 @@ type GetStatusResponse struct {
 	Started *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=started,proto3" json:"started,omitempty"`
 	// What holds of the whole state and the asker may not know: that there is no policy, or that not everything is seen. Empty
 	// until ready.
-	Notes         []*Note `protobuf:"bytes,12,rep,name=notes,proto3" json:"notes,omitempty"`
+	Notes []*Note `protobuf:"bytes,12,rep,name=notes,proto3" json:"notes,omitempty"`
+	// What decisions follow: "kubernetes" for the API's own meaning, or the network plugin of --like.
+	Like string `protobuf:"bytes,13,opt,name=like,proto3" json:"like,omitempty"`
+	// The settings of what decisions mean, by name, those at their defaults too. Example: {"own-node-exempt": "false"}.
+	Switches      map[string]string `protobuf:"bytes,14,rep,name=switches,proto3" json:"switches,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -204,6 +208,20 @@ func (x *GetStatusResponse) GetStarted() *timestamppb.Timestamp {
 func (x *GetStatusResponse) GetNotes() []*Note {
 	if x != nil {
 		return x.Notes
+	}
+	return nil
+}
+
+func (x *GetStatusResponse) GetLike() string {
+	if x != nil {
+		return x.Like
+	}
+	return ""
+}
+
+func (x *GetStatusResponse) GetSwitches() map[string]string {
+	if x != nil {
+		return x.Switches
 	}
 	return nil
 }
@@ -569,7 +587,7 @@ const file_netpold_v1_status_proto_rawDesc = "" +
 	"\n" +
 	"\x17netpold/v1/status.proto\x12\n" +
 	"netpold.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19netpold/v1/decision.proto\"\x12\n" +
-	"\x10GetStatusRequest\"\xdb\x04\n" +
+	"\x10GetStatusRequest\"\xf5\x05\n" +
 	"\x11GetStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x14\n" +
@@ -583,10 +601,15 @@ const file_netpold_v1_status_proto_rawDesc = "" +
 	"\rignored_kinds\x18\n" +
 	" \x03(\v2/.netpold.v1.GetStatusResponse.IgnoredKindsEntryR\fignoredKinds\x124\n" +
 	"\astarted\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x12&\n" +
-	"\x05notes\x18\f \x03(\v2\x10.netpold.v1.NoteR\x05notes\x1a?\n" +
+	"\x05notes\x18\f \x03(\v2\x10.netpold.v1.NoteR\x05notes\x12\x12\n" +
+	"\x04like\x18\r \x01(\tR\x04like\x12G\n" +
+	"\bswitches\x18\x0e \x03(\v2+.netpold.v1.GetStatusResponse.SwitchesEntryR\bswitches\x1a?\n" +
 	"\x11IgnoredKindsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"\xb7\x03\n" +
+	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\x1a;\n" +
+	"\rSwitchesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb7\x03\n" +
 	"\fObjectCounts\x12\x12\n" +
 	"\x04pods\x18\x01 \x01(\rR\x04pods\x12\x1e\n" +
 	"\n" +
@@ -635,7 +658,7 @@ func file_netpold_v1_status_proto_rawDescGZIP() []byte {
 	return file_netpold_v1_status_proto_rawDescData
 }
 
-var file_netpold_v1_status_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_netpold_v1_status_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_netpold_v1_status_proto_goTypes = []any{
 	(*GetStatusRequest)(nil),      // 0: netpold.v1.GetStatusRequest
 	(*GetStatusResponse)(nil),     // 1: netpold.v1.GetStatusResponse
@@ -643,26 +666,28 @@ var file_netpold_v1_status_proto_goTypes = []any{
 	(*ResourceStatus)(nil),        // 3: netpold.v1.ResourceStatus
 	(*Problem)(nil),               // 4: netpold.v1.Problem
 	nil,                           // 5: netpold.v1.GetStatusResponse.IgnoredKindsEntry
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
-	(*Note)(nil),                  // 7: netpold.v1.Note
-	(*durationpb.Duration)(nil),   // 8: google.protobuf.Duration
+	nil,                           // 6: netpold.v1.GetStatusResponse.SwitchesEntry
+	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(*Note)(nil),                  // 8: netpold.v1.Note
+	(*durationpb.Duration)(nil),   // 9: google.protobuf.Duration
 }
 var file_netpold_v1_status_proto_depIdxs = []int32{
-	6, // 0: netpold.v1.GetStatusResponse.published:type_name -> google.protobuf.Timestamp
-	2, // 1: netpold.v1.GetStatusResponse.objects:type_name -> netpold.v1.ObjectCounts
-	3, // 2: netpold.v1.GetStatusResponse.resources:type_name -> netpold.v1.ResourceStatus
-	4, // 3: netpold.v1.GetStatusResponse.problems:type_name -> netpold.v1.Problem
-	5, // 4: netpold.v1.GetStatusResponse.ignored_kinds:type_name -> netpold.v1.GetStatusResponse.IgnoredKindsEntry
-	6, // 5: netpold.v1.GetStatusResponse.started:type_name -> google.protobuf.Timestamp
-	7, // 6: netpold.v1.GetStatusResponse.notes:type_name -> netpold.v1.Note
-	8, // 7: netpold.v1.ResourceStatus.age:type_name -> google.protobuf.Duration
-	0, // 8: netpold.v1.StatusService.GetStatus:input_type -> netpold.v1.GetStatusRequest
-	1, // 9: netpold.v1.StatusService.GetStatus:output_type -> netpold.v1.GetStatusResponse
-	9, // [9:10] is the sub-list for method output_type
-	8, // [8:9] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	7,  // 0: netpold.v1.GetStatusResponse.published:type_name -> google.protobuf.Timestamp
+	2,  // 1: netpold.v1.GetStatusResponse.objects:type_name -> netpold.v1.ObjectCounts
+	3,  // 2: netpold.v1.GetStatusResponse.resources:type_name -> netpold.v1.ResourceStatus
+	4,  // 3: netpold.v1.GetStatusResponse.problems:type_name -> netpold.v1.Problem
+	5,  // 4: netpold.v1.GetStatusResponse.ignored_kinds:type_name -> netpold.v1.GetStatusResponse.IgnoredKindsEntry
+	7,  // 5: netpold.v1.GetStatusResponse.started:type_name -> google.protobuf.Timestamp
+	8,  // 6: netpold.v1.GetStatusResponse.notes:type_name -> netpold.v1.Note
+	6,  // 7: netpold.v1.GetStatusResponse.switches:type_name -> netpold.v1.GetStatusResponse.SwitchesEntry
+	9,  // 8: netpold.v1.ResourceStatus.age:type_name -> google.protobuf.Duration
+	0,  // 9: netpold.v1.StatusService.GetStatus:input_type -> netpold.v1.GetStatusRequest
+	1,  // 10: netpold.v1.StatusService.GetStatus:output_type -> netpold.v1.GetStatusResponse
+	10, // [10:11] is the sub-list for method output_type
+	9,  // [9:10] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_netpold_v1_status_proto_init() }
@@ -677,7 +702,7 @@ func file_netpold_v1_status_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_netpold_v1_status_proto_rawDesc), len(file_netpold_v1_status_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

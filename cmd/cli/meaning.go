@@ -1,0 +1,28 @@
+package cli
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/netpold/netpold/cmd/config"
+)
+
+// meaningText returns what decisions follow, with the switches that are not at their defaults: "like cilium,
+// --own-node-exempt=false". It is "" for the API's own meaning.
+func meaningText(like string, switches map[string]string) string {
+	text := ""
+	if like != "" && like != config.Kubernetes {
+		text = "like " + like
+	}
+	usual := config.New().Meaning().Switches
+	for _, name := range slices.Sorted(maps.Keys(switches)) {
+		if switches[name] == usual[name] {
+			continue
+		}
+		if text != "" {
+			text += ", "
+		}
+		text += "--" + name + "=" + switches[name]
+	}
+	return text
+}
