@@ -38,7 +38,10 @@ func newBench(size synthetic.Size) *bench {
 			byName[key] = i
 			ports := []engine.ServicePort{{Name: "web", Port: 80}}
 			vip := netip.AddrFrom4([4]byte{10, 200, byte(i >> 8), byte(i)})
-			b.services = append(b.services, &engine.Service{Namespace: key[0], Name: key[1], IPs: []netip.Addr{vip}, Ports: ports})
+			b.services = append(
+				b.services,
+				&engine.Service{Namespace: key[0], Name: key[1], IPs: []netip.Addr{vip}, Ports: ports},
+			)
 			b.backends = append(b.backends, nil)
 		}
 		b.backends[i] = append(b.backends[i], p)
@@ -50,7 +53,9 @@ func newBench(size synthetic.Size) *bench {
 			Ports: []engine.ServicePort{{Name: "web", Port: 8080}},
 		}
 		for _, p := range b.backends[i] {
-			slice.Endpoints = append(slice.Endpoints, engine.SliceEndpoint{Addr: p.IPs[0], Ready: true, Serving: true})
+			slice.Endpoints = append(
+				slice.Endpoints, engine.SliceEndpoint{Addr: p.IPs[0], Ready: true, Serving: true},
+			)
 		}
 		changes = append(changes, engine.Change{Object: svc}, engine.Change{Object: slice})
 	}
@@ -127,7 +132,8 @@ func (b *bench) kinds() []kind {
 	}
 }
 
-// traffic is an order of access: 1,024 questions again and again (hot), or many by Zipf's law or uniformly random.
+// traffic is an order of access: 1,024 questions again and again (hot), or many by Zipf's law or uniformly
+// random.
 func (b *bench) traffic(name string, ask func(src, dst int) engine.Query) []engine.Query {
 	rng := rand.New(rand.NewPCG(7, 7))
 	zipf := rand.NewZipf(rng, 1.1, 1, uint64(len(b.pods)-1))
@@ -146,8 +152,9 @@ func (b *bench) traffic(name string, ask func(src, dst int) engine.Query) []engi
 	return list
 }
 
-// BenchmarkAllowed compares deciding (off) with the Cache as it is (on), for each kind of question and traffic; and, where the
-// Cache chooses not to remember, with one that remembers every decision. With -cpu 1,2 on one core and on two.
+// BenchmarkAllowed compares deciding (off) with the Cache as it is (on), for each kind of question and
+// traffic; and, where the Cache chooses not to remember, with one that remembers every decision. With -cpu
+// 1,2 on one core and on two.
 func BenchmarkAllowed(b *testing.B) {
 	for _, size := range synthetic.Sizes[1:] {
 		built := newBench(size)

@@ -1,13 +1,14 @@
-// Package cache remembers decisions in front of the engine, for the questions that take longer to decide than to look up.
+// Package cache remembers decisions in front of the engine, for the questions that take longer to decide than
+// to look up.
 //
 //	question ─► QueryKey ─► shard ─► entry ─► is it valid for this snapshot? ─► its decision
-//	                              │       the snapshot that it was last valid for; or else engine.Snapshot.StillHolds
+//	                              │    the snapshot that it was last valid for, or else StillHolds
 //	                              └─ none, or not valid ─► the engine ─► a new entry
 //
-// An entry is a decision and its [engine.ReadSet]: the immutable records that it was computed from. It is used only for
-// snapshots that still have them, so that it is never older than the snapshot that is asked (S29), and nothing has to be
-// thrown away when something else changes. Snapshots need no order for that: one reader may ask an old one while others ask
-// newer ones, and each gets the decision of its own.
+// An entry is a decision and its [engine.ReadSet]: the immutable records that it was computed from. It is
+// used only for snapshots that still have these records. So it is never older than the snapshot that is asked
+// (S29), and a change elsewhere invalidates nothing. Snapshots need no order for that: one reader may ask an
+// old one while others ask newer ones, and each gets the decision of its own.
 package cache
 
 import (
@@ -18,7 +19,8 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// Decider answers questions from a snapshot, as [engine.Snapshot.AllowedUntil] does. It is safe for concurrent use.
+// Decider answers questions from a snapshot, as [engine.Snapshot.AllowedUntil] does. It is safe for
+// concurrent use.
 type Decider interface {
 	AllowedUntil(done <-chan struct{}, s *engine.Snapshot, q engine.Query) (engine.Decision, error)
 }
@@ -26,26 +28,32 @@ type Decider interface {
 // Engine is the [Decider] that remembers nothing.
 type Engine struct{}
 
-// AllowedUntil asks the snapshot.
-func (Engine) AllowedUntil(done <-chan struct{}, s *engine.Snapshot, q engine.Query) (engine.Decision, error) {
+// AllowedUntil asks the snapshot. It never remembers.
+func (Engine) AllowedUntil(
+	done <-chan struct{}, s *engine.Snapshot, q engine.Query,
+) (engine.Decision, error) {
 	return s.AllowedUntil(done, q)
 }
 
-// Cache is the [Decider] that remembers decisions about workloads and Services. Other questions go to the engine straight:
-// it answers them sooner than they could be looked up. Errors are not remembered.
+// Cache is the [Decider] that remembers decisions about workloads and Services. Other questions go straight
+// to the engine, which answers them sooner than they could be looked up. Errors are not remembered. It is
+// safe for concurrent use.
 //
-// It holds the decisions used last, up to its size. Once it is full, only what is asked a second time within a while gets in,
-// so that questions that are asked but once cost little and push nothing out. A decision takes one of its size, of about 0.6 KiB,
-// and one more for every 24 Pods that the question's ends stand for. Entries keep in memory the records that they rest on, however
-// old, until they give way to others. They keep no snapshot.
+// It holds the decisions used last, up to its size. A decision takes one unit of the size, of about 0.6 KiB,
+// and one more for every 24 Pods that the question's ends stand for. Once it is full, a question gets in only
+// if it is asked a second time within a while. So questions that are asked once cost little and evict
+// nothing.
+//
+// Entries keep the records that they rest on in memory, however old, until they are evicted. They keep no
+// snapshot.
 type Cache struct {
 	seed   maphash.Seed
 	shards []shard
-	// every says to remember all decisions, to measure what that costs.
+	// every makes it remember all decisions, so that a benchmark can measure what that costs.
 	every bool
 }
 
-// New returns a Cache for up to size decisions about few Pods; less than 1 counts as 1.
+// New returns an empty Cache for up to size decisions about few Pods. A size below 1 counts as 1.
 func New(size int) *Cache {
 	size = max(size, 1)
 	c := &Cache{seed: maphash.MakeSeed(), shards: make([]shard, shardsFor(size))}
@@ -59,16 +67,17 @@ func New(size int) *Cache {
 	return c
 }
 
-// entry is a decision that was computed once. It is immutable but for validFor.
+// An entry is a decision that was computed once. It is immutable except for validFor.
 type entry struct {
 	decision engine.Decision
 	readSet  engine.ReadSet
-	// validFor is the snapshot for which the read set was last found to hold. A revision would not do: another Cluster, or a
-	// snapshot that was never published, may have the same.
+	// validFor is the snapshot for which the read set was last found to hold, so that most look-ups compare
+	// one pointer. A revision would not do: another Cluster, or a snapshot that was never published, may have
+	// the same.
 	validFor atomic.Pointer[engine.Identity]
 }
 
-// valid reports whether the decision is that of s, which q was asked of.
+// valid reports whether the decision is that of s for q, which must be the question of the entry's key.
 func (e *entry) valid(s *engine.Snapshot, q *engine.Query) bool {
 	if e.validFor.Load() == s.ID() {
 		return true
@@ -80,8 +89,11 @@ func (e *entry) valid(s *engine.Snapshot, q *engine.Query) bool {
 	return true
 }
 
-// AllowedUntil answers as s does.
-func (c *Cache) AllowedUntil(done <-chan struct{}, s *engine.Snapshot, q engine.Query) (engine.Decision, error) {
+// AllowedUntil answers exactly as s does. Several callers that miss at once each compute the decision, and
+// the last one is kept. An entry that is no longer valid goes when the new decision cannot be remembered.
+func (c *Cache) AllowedUntil(
+	done <-chan struct{}, s *engine.Snapshot, q engine.Query,
+) (engine.Decision, error) {
 	if !c.every && !s.FansOut(&q) {
 		return s.AllowedUntil(done, q)
 	}
@@ -112,23 +124,24 @@ func (c *Cache) AllowedUntil(done <-chan struct{}, s *engine.Snapshot, q engine.
 	return decision, err
 }
 
-// abandoned reports whether an error says nothing of the cluster.
+// abandoned reports whether err means that the caller gave up, which says nothing about the cluster.
 func abandoned(err error) bool {
 	var query *engine.QueryError
 	return errors.As(err, &query) && query.Code == engine.Abandoned
 }
 
-// Stats are what a [Cache] has done so far, and holds.
+// Stats counts what a [Cache] has done since it was made, and what it holds.
 type Stats struct {
-	// Hits are questions answered from an entry, Misses those that an entry could have answered.
+	// Hits counts questions answered from an entry, Misses those that an entry could have answered. Questions
+	// that go straight to the engine are neither.
 	Hits, Misses uint64
-	// Evictions are entries that gave way to others.
+	// Evictions counts entries that made room for others.
 	Evictions uint64
-	// Entries are held.
+	// Entries is the number of entries now.
 	Entries int
 }
 
-// Stats adds up the shards, one after the other.
+// Stats returns the sum over the shards, read one after the other.
 func (c *Cache) Stats() Stats {
 	var sum Stats
 	for i := range c.shards {

@@ -11,7 +11,8 @@ import (
 	"github.com/netpold/netpold/engine/enginetest"
 )
 
-// difference tells how got is not the answer that s itself gives, down to the identity of the policies; empty if it is.
+// difference tells how got is not the answer that s itself gives, down to the identity of the policies; empty
+// if it is.
 func difference(s *engine.Snapshot, q engine.Query, got engine.Decision, gotErr error) string {
 	want, wantErr := s.Allowed(q)
 	if d := enginetest.Diff(got, gotErr, want, wantErr); d != "" {
@@ -49,7 +50,8 @@ func newHistory(seed uint64) *history {
 	return h
 }
 
-// step is the snapshot after the next batch of changes: those that lead to the cluster, and then such that it goes on changing.
+// step is the snapshot after the next batch of changes: those that lead to the cluster, and then such that it
+// goes on changing.
 func (h *history) step() *engine.Snapshot {
 	var batch []engine.Change
 	if len(h.events) > 0 {
@@ -65,8 +67,8 @@ func (h *history) step() *engine.Snapshot {
 	return h.cluster.Apply(copies...)
 }
 
-// TestCacheAgainstEngine proves S29: after each batch of random changes, whatever they touch, the same questions get the
-// answers of the snapshot that is asked, be it the present one or an older one.
+// TestCacheAgainstEngine proves S29: after each batch of random changes, whatever they touch, the same
+// questions get the answers of the snapshot that is asked, be it the present one or an older one.
 func TestCacheAgainstEngine(t *testing.T) {
 	seeds := 120
 	if testing.Short() {
@@ -86,7 +88,10 @@ func TestCacheAgainstEngine(t *testing.T) {
 					q := question.Query()
 					d, err := c.AllowedUntil(nil, s, q)
 					if diff := difference(s, q, d, err); diff != "" {
-						t.Fatalf("seed %d batch %d, revision %d: %s: %s", seed, batch, s.Revision(), question, diff)
+						t.Fatalf(
+							"seed %d batch %d, revision %d: %s: %s", seed, batch, s.Revision(), question,
+							diff,
+						)
 					}
 					asked++
 				}
@@ -102,12 +107,15 @@ func TestCacheAgainstEngine(t *testing.T) {
 	}
 	t.Logf("%d questions, %d hits, %d of them on an entry of another snapshot", asked, hits, carried)
 	if hits < asked/20 || carried < asked/100 {
-		t.Errorf("%d hits, %d on an entry of another snapshot, of %d questions: too few to prove anything", hits, carried, asked)
+		t.Errorf(
+			"%d hits, %d on an entry of another snapshot, of %d questions: too few to prove anything", hits,
+			carried, asked,
+		)
 	}
 }
 
-// TestReadersOfManySnapshots proves S29 for readers that ask at the same time, some of the present snapshot and some of
-// older ones, while the cluster changes.
+// TestReadersOfManySnapshots proves S29 for readers that ask at the same time, some of the present snapshot
+// and some of older ones, while the cluster changes.
 func TestReadersOfManySnapshots(t *testing.T) {
 	const readers, batches = 4, 200
 	h, c := newHistory(29), New(100)
@@ -143,7 +151,10 @@ func TestReadersOfManySnapshots(t *testing.T) {
 		recent[n%len(recent)].Store(h.step())
 		for asked := c.Stats(); c.Stats().Hits+c.Stats().Misses < asked.Hits+asked.Misses+20 && !t.Failed(); {
 			_, _ = c.AllowedUntil(nil, h.cluster.Snapshot(), h.questions[n%len(h.questions)].Query())
-			_, _ = c.AllowedUntil(nil, h.cluster.Snapshot(), engine.Query{Src: engine.ByPod("a", "p0"), Dst: engine.ByPod("a", "p1"), Port: 80})
+			_, _ = c.AllowedUntil(
+				nil, h.cluster.Snapshot(),
+				engine.Query{Src: engine.ByPod("a", "p0"), Dst: engine.ByPod("a", "p1"), Port: 80},
+			)
 		}
 	}
 	close(stop)

@@ -10,43 +10,51 @@ import (
 )
 
 const (
-	// mostShards is how many locks share the traffic: on two cores 1 was half as fast, and 64 no faster.
+	// mostShards is the number of locks that share the traffic at most: on two cores 1 was half as fast, and
+	// 64 no faster.
 	mostShards = 16
 	// leastPerShard keeps shards from being so small that chance alone overflows some while others are empty.
 	leastPerShard = 64
-	// seenPerEntry is for how many questions, for each entry that there is room for, it is known that they were asked.
+	// seenPerEntry is the number of questions that a full shard remembers to have seen, for each unit of its
+	// size.
 	seenPerEntry = 4
 )
 
+// shardsFor returns the number of shards of a cache of a size.
 func shardsFor(size int) int { return min(max(size/leastPerShard, 1), mostShards) }
 
-// recordsPerRoom is how many records of a read set take as much memory as the rest of an entry.
+// recordsPerRoom is the number of records of a read set that take as much memory as the rest of an entry.
 const recordsPerRoom = 24
 
-// room is how much of a cache's size an entry takes.
+// room returns how much of a cache's size an entry takes.
 func (e *entry) room() int { return 1 + e.readSet.Records()/recordsPerRoom }
 
-// shard is the part of the entries whose keys have hashes of one remainder.
+// A shard holds the entries whose keys have hashes of one remainder, under a lock of its own. No decision is
+// computed under the lock.
 type shard struct {
 	size int
 
-	// Guarded by mu.
-	mu sync.Mutex
-	// taken is the room that the entries take, size at most.
+	mu sync.Mutex // guards what follows, up to seen
+	// taken is the room that the entries take. Invariant: at most size.
 	taken int
 	lru   *simplelru.LRU[engine.QueryKey, *entry]
-	// seen are parts of the hashes of questions that found no room, each where its hash says until another takes its place.
+	// seen has parts of the hashes of questions that found the shard full. A question's place follows from
+	// its hash, and the next question with that place takes it over. So a question must come twice before it
+	// evicts anything.
 	seen []uint32
 
 	hits, misses, evictions atomic.Uint64
 }
 
+// init makes s an empty shard. It must be called before any other method.
 func (s *shard) init(size int) {
 	s.size, s.seen = size, make([]uint32, seenPerEntry*size)
-	s.lru, _ = simplelru.NewLRU(size, func(_ engine.QueryKey, e *entry) { s.taken -= e.room() }) // its one error is a size below 1
+	// The one error is a size below 1.
+	s.lru, _ = simplelru.NewLRU(size, func(_ engine.QueryKey, e *entry) { s.taken -= e.room() })
 }
 
-// get is the entry of a key, or nil; and whether one for the key should be put. hash is the key's.
+// get returns the entry of a key, or nil, and whether an entry for the key should be put. hash is the hash of
+// the key.
 func (s *shard) get(k *engine.QueryKey, hash uint64) (e *entry, remember bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,7 +69,8 @@ func (s *shard) get(k *engine.QueryKey, hash uint64) (e *entry, remember bool) {
 	return nil, remember
 }
 
-// put remembers an entry, unless it takes more room than there is.
+// put stores an entry, and evicts those used longest ago to make room. It does nothing if the entry takes
+// more than the whole size.
 func (s *shard) put(k engine.QueryKey, e *entry) {
 	need := e.room()
 	if need > s.size {
@@ -78,7 +87,7 @@ func (s *shard) put(k engine.QueryKey, e *entry) {
 	s.taken += need
 }
 
-// drop forgets e, unless another is in its place.
+// drop removes e, unless another entry has replaced it.
 func (s *shard) drop(k *engine.QueryKey, e *entry) {
 	s.mu.Lock()
 	if now, ok := s.lru.Peek(*k); ok && now == e {
@@ -87,6 +96,7 @@ func (s *shard) drop(k *engine.QueryKey, e *entry) {
 	s.mu.Unlock()
 }
 
+// len returns the number of entries.
 func (s *shard) len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

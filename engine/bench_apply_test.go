@@ -21,7 +21,9 @@ func BenchmarkApply(b *testing.B) {
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				p := *told.Pods[order[i%len(order)]]
-				p.IPs = []netip.Addr{p.IPs[0], netip.AddrFrom4([4]byte{11, byte(i >> 16), byte(i >> 8), byte(i)})}
+				p.IPs = []netip.Addr{
+					p.IPs[0], netip.AddrFrom4([4]byte{11, byte(i >> 16), byte(i >> 8), byte(i)}),
+				}
 				held.Apply(engine.Change{Object: &p})
 			}
 		})
@@ -40,7 +42,10 @@ func BenchmarkApply(b *testing.B) {
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				p := *told.Policies[(i*7+len(told.Policies)/2)%len(told.Policies)]
-				p.Ingress = append([]engine.Rule{{Ports: []engine.Port{{First: uint16(1 + i%1000), Last: 2000}}}}, p.Ingress...)
+				p.Ingress = append(
+					[]engine.Rule{{Ports: []engine.Port{{First: uint16(1 + i%1000), Last: 2000}}}},
+					p.Ingress...,
+				)
 				held.Apply(engine.Change{Object: &p})
 			}
 		})
@@ -48,7 +53,8 @@ func BenchmarkApply(b *testing.B) {
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				held.Apply(engine.Change{Object: &engine.Namespace{
-					Name: told.Pods[order[i%len(order)]].Namespace, Labels: map[string]string{"stage": fmt.Sprint(i % 2)},
+					Name:   told.Pods[order[i%len(order)]].Namespace,
+					Labels: map[string]string{"stage": fmt.Sprint(i % 2)},
 				}})
 			}
 		})
@@ -56,7 +62,9 @@ func BenchmarkApply(b *testing.B) {
 			b.ReportAllocs()
 			everywhere := engine.Selector{}
 			for i := 0; b.Loop(); i++ {
-				version := engine.Selector{{Key: "app.kubernetes.io/version", Operator: engine.In, Values: []string{"1.1"}}}
+				version := engine.Selector{
+					{Key: "app.kubernetes.io/version", Operator: engine.In, Values: []string{"1.1"}},
+				}
 				if i%2 == 1 {
 					version = engine.Selector{{Key: "nobody-has-this", Operator: engine.Exists}}
 				}
@@ -75,7 +83,8 @@ func BenchmarkTouched(b *testing.B) {
 	held := engine.NewCluster(engine.Options{})
 	class := func(namespace string, n int) *engine.Pod {
 		return &engine.Pod{
-			Namespace: namespace, Name: fmt.Sprint("p", n), IPs: []netip.Addr{netip.AddrFrom4([4]byte{10, byte(len(namespace)), byte(n >> 8), byte(n)})},
+			Namespace: namespace, Name: fmt.Sprint("p", n),
+			IPs:    []netip.Addr{netip.AddrFrom4([4]byte{10, byte(len(namespace)), byte(n >> 8), byte(n)})},
 			Labels: map[string]string{"app": fmt.Sprint("app-", n)},
 		}
 	}
@@ -85,11 +94,16 @@ func BenchmarkTouched(b *testing.B) {
 			held.Apply(engine.Change{Object: class(namespace, n)})
 		}
 		app := engine.Selector{{Key: "app", Operator: engine.Exists}}
-		held.Apply(engine.Change{Object: &engine.Policy{Namespace: namespace, Name: "apart", Subject: app, IsolatesEgress: true}})
+		held.Apply(engine.Change{Object: &engine.Policy{
+			Namespace: namespace, Name: "apart", Subject: app, IsolatesEgress: true,
+		}})
 		for n := range touched { // so that each Pod is a class
-			peer := engine.Selector{{Key: "app", Operator: engine.In, Values: []string{fmt.Sprint("app-", n)}}}
+			peer := engine.Selector{
+				{Key: "app", Operator: engine.In, Values: []string{fmt.Sprint("app-", n)}},
+			}
 			held.Apply(engine.Change{Object: &engine.Policy{
-				Namespace: namespace, Name: fmt.Sprint("of-", n), Subject: engine.Selector{{Key: "none", Operator: engine.Exists}},
+				Namespace: namespace, Name: fmt.Sprint("of-", n),
+				Subject: engine.Selector{{Key: "none", Operator: engine.Exists}},
 				Ingress: []engine.Rule{{Peers: []engine.Peer{{Pods: &peer}}}}, IsolatesIngress: true,
 			}})
 		}
@@ -106,7 +120,9 @@ func BenchmarkTouched(b *testing.B) {
 		})
 		b.Run(fmt.Sprintf("namespace/%dclasses", touched), func(b *testing.B) {
 			for i := 0; b.Loop(); i++ {
-				held.Apply(engine.Change{Object: &engine.Namespace{Name: namespace, Labels: map[string]string{"stage": fmt.Sprint(i % 2)}}})
+				held.Apply(engine.Change{Object: &engine.Namespace{
+					Name: namespace, Labels: map[string]string{"stage": fmt.Sprint(i % 2)},
+				}})
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*touched), "ns/class")
 		})

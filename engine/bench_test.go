@@ -127,7 +127,10 @@ func BenchmarkAllowed(b *testing.B) {
 			b.Run(fmt.Sprintf("%v/%s/name", size, kind), func(b *testing.B) {
 				ask(b, s, n, func(i int) engine.Query {
 					src, dst := told.Pods[order[i][0]], told.Pods[order[i][1]]
-					return engine.Query{Src: engine.ByPod(src.Namespace, src.Name), Dst: engine.ByPod(dst.Namespace, dst.Name), Port: 8080}
+					return engine.Query{
+						Src: engine.ByPod(src.Namespace, src.Name),
+						Dst: engine.ByPod(dst.Namespace, dst.Name), Port: 8080,
+					}
 				})
 			})
 		}
@@ -166,7 +169,9 @@ func BenchmarkHeavy(b *testing.B) {
 		b.Run(of.name+"/direct", func(b *testing.B) { direct(b, s, pairs, ports) })
 		b.Run(of.name+"/ip", func(b *testing.B) {
 			ask(b, s, len(ports), func(i int) engine.Query {
-				return engine.Query{Src: engine.ByIP(pairs[i][0]), Dst: engine.ByIP(pairs[i][1]), Port: ports[i]}
+				return engine.Query{
+					Src: engine.ByIP(pairs[i][0]), Dst: engine.ByIP(pairs[i][1]), Port: ports[i],
+				}
 			})
 		})
 	}

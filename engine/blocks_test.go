@@ -83,7 +83,9 @@ func randomPortBlocks(rng *rand.Rand) []portBlock {
 		}
 		first := 1 + rng.IntN(40)
 		protocol := Protocol(rng.IntN(protocols))
-		of := portSpan{first: portOf(protocol, uint16(first)), last: portOf(protocol, uint16(first+rng.IntN(6)))}
+		of := portSpan{
+			first: portOf(protocol, uint16(first)), last: portOf(protocol, uint16(first+rng.IntN(6))),
+		}
 		if rng.IntN(10) == 0 {
 			of = portSpan{last: portOf(protocols, 0)}
 		}
@@ -99,11 +101,17 @@ func TestS19HeavyPod(t *testing.T) {
 	rng := rand.New(rand.NewPCG(4, 19))
 	for range 20 {
 		c := NewCluster(Options{})
-		pod := &Pod{Namespace: "a", Name: "p", IPs: []netip.Addr{netip.MustParseAddr("10.9.0.1")}, Ports: []NamedPort{{Name: "web", Port: 7}}}
+		pod := &Pod{
+			Namespace: "a", Name: "p", IPs: []netip.Addr{netip.MustParseAddr("10.9.0.1")},
+			Ports: []NamedPort{{Name: "web", Port: 7}},
+		}
 		c.Apply(Change{Object: pod})
 		var rules []Rule
 		for _, e := range randomPortBlocks(rng) {
-			r := Rule{Peers: []Peer{{Block: e.block}}, Ports: []Port{{Protocol: Protocol(rng.IntN(protocols)), First: uint16(e.first), Last: max(uint16(e.first), uint16(e.last))}}}
+			r := Rule{Peers: []Peer{{Block: e.block}}, Ports: []Port{{
+				Protocol: Protocol(rng.IntN(protocols)),
+				First:    uint16(e.first), Last: max(uint16(e.first), uint16(e.last)),
+			}}}
 			switch rng.IntN(8) {
 			case 0:
 				r.Ports = nil
@@ -112,9 +120,12 @@ func TestS19HeavyPod(t *testing.T) {
 			}
 			rules = append(rules, r)
 		}
-		s := c.Apply(Change{Object: &Policy{Namespace: "a", Name: "heavy", IsolatesIngress: true, Ingress: rules}})
+		s := c.Apply(
+			Change{Object: &Policy{Namespace: "a", Name: "heavy", IsolatesIngress: true, Ingress: rules}},
+		)
 		for range 300 {
-			src, port, protocol := randomPrefix(rng, 32).Addr(), uint16(1+rng.IntN(40)), Protocol(rng.IntN(protocols))
+			src, port := randomPrefix(rng, 32).Addr(), uint16(1+rng.IntN(40))
+			protocol := Protocol(rng.IntN(protocols))
 			if !src.Is4() {
 				continue
 			}
@@ -123,9 +134,12 @@ func TestS19HeavyPod(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := slices.IndexFunc(rules, func(r Rule) bool {
-				return r.Peers[0].Block.contains(src) && (r.Ports == nil || slices.ContainsFunc(r.Ports, func(p Port) bool {
-					return p.Protocol == protocol && (p.First <= port && port <= p.Last && p.Name == "" || p.Name == "web" && port == 7)
-				}))
+				hasPort := func(p Port) bool {
+					return p.Protocol == protocol &&
+						(p.First <= port && port <= p.Last && p.Name == "" || p.Name == "web" && port == 7)
+				}
+				return r.Peers[0].Block.contains(src) &&
+					(r.Ports == nil || slices.ContainsFunc(r.Ports, hasPort))
 			})
 			if d.Allowed != (want >= 0) || d.Allowed && d.Ingress.Rule != want {
 				t.Fatalf("%v to port %d, protocol %d: %+v, want rule %d", src, port, protocol, d, want)

@@ -236,7 +236,8 @@ func exemptFromAll(why Reason, src *party, viaService bool, o Options) bool {
 
 // isDecided reports whether the options leave a pair that would be exempt to the rules.
 func isDecided(why Reason, src *party, viaService bool, o Options) bool {
-	return o.DecideOwnNode && why == LocalNode && !src.isNode || o.DecideOwnService && why == Self && viaService
+	return o.DecideOwnNode && why == LocalNode && !src.isNode ||
+		o.DecideOwnService && why == Self && viaService
 }
 
 // decideOrExempt allows a Pod to itself and to its Node (S2, S3, S44), and otherwise calls decide. viaService

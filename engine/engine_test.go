@@ -13,7 +13,8 @@ func shop() *engine.Cluster {
 	pod := func(name, ip string, ports ...engine.NamedPort) engine.Change {
 		return engine.Change{Object: &engine.Pod{
 			Namespace: "shop", Name: name, Labels: map[string]string{"app": name}, Node: "n1",
-			IPs: []netip.Addr{netip.MustParseAddr(ip)}, HostIPs: []netip.Addr{netip.MustParseAddr("192.0.2.1")}, Ports: ports,
+			IPs:     []netip.Addr{netip.MustParseAddr(ip)},
+			HostIPs: []netip.Addr{netip.MustParseAddr("192.0.2.1")}, Ports: ports,
 		}}
 	}
 	selector := func(app string) engine.Selector {
@@ -26,7 +27,9 @@ func shop() *engine.Cluster {
 		engine.Change{Object: &engine.Policy{
 			Namespace: "shop", Name: "db", Subject: selector("db"), IsolatesIngress: true,
 			Ingress: []engine.Rule{{
-				Peers: []engine.Peer{{Pods: &web}, {Block: &engine.IPBlock{CIDR: netip.MustParsePrefix("198.51.100.0/24")}}},
+				Peers: []engine.Peer{
+					{Pods: &web}, {Block: &engine.IPBlock{CIDR: netip.MustParsePrefix("198.51.100.0/24")}},
+				},
 				Ports: []engine.Port{{Name: "sql"}},
 			}},
 		}},
@@ -47,12 +50,14 @@ func TestZeroDecisionDenies(t *testing.T) {
 func TestDecisionAllocatesNothing(t *testing.T) {
 	s := shop().Snapshot()
 	for name, q := range map[string]engine.Query{
-		"allowed by rule":    {Src: byIP("10.0.0.1"), Dst: byIP("10.0.0.3"), Port: 5432},
-		"allowed by block":   {Src: byIP("198.51.100.7"), Dst: byIP("10.0.0.3"), Port: 5432},
-		"denied":             {Src: byIP("10.0.0.2"), Dst: byIP("10.0.0.3"), Port: 5432},
-		"local node":         {Src: byIP("192.0.2.1"), Dst: byIP("10.0.0.3"), Port: 1},
-		"allowed by name":    {Src: engine.ByPod("shop", "web"), Dst: engine.ByPod("shop", "db"), Port: 5432},
-		"denied by name":     {Src: engine.ByPod("shop", "other"), Dst: engine.ByPod("shop", "db"), Port: 5432},
+		"allowed by rule":  {Src: byIP("10.0.0.1"), Dst: byIP("10.0.0.3"), Port: 5432},
+		"allowed by block": {Src: byIP("198.51.100.7"), Dst: byIP("10.0.0.3"), Port: 5432},
+		"denied":           {Src: byIP("10.0.0.2"), Dst: byIP("10.0.0.3"), Port: 5432},
+		"local node":       {Src: byIP("192.0.2.1"), Dst: byIP("10.0.0.3"), Port: 1},
+		"allowed by name":  {Src: engine.ByPod("shop", "web"), Dst: engine.ByPod("shop", "db"), Port: 5432},
+		"denied by name": {
+			Src: engine.ByPod("shop", "other"), Dst: engine.ByPod("shop", "db"), Port: 5432,
+		},
 		"not isolated":       {Src: byIP("10.0.0.3"), Dst: byIP("10.0.0.1"), Port: 80},
 		"between two nobody": {Src: byIP("203.0.113.1"), Dst: byIP("2001:db8::1"), Port: 80},
 	} {
@@ -77,6 +82,9 @@ func TestSnapshotsStay(t *testing.T) {
 		t.Errorf("after: %+v, %v", d, err)
 	}
 	if before.Revision() >= after.Revision() || before.Counts().Pods != 3 || after.Counts().Pods != 2 {
-		t.Errorf("revisions %d and %d, counts %+v and %+v", before.Revision(), after.Revision(), before.Counts(), after.Counts())
+		t.Errorf(
+			"revisions %d and %d, counts %+v and %+v", before.Revision(), after.Revision(), before.Counts(),
+			after.Counts(),
+		)
 	}
 }

@@ -9,12 +9,15 @@ import (
 
 func clusterPolicy(name string, namespaces, pods engine.Selector) *engine.ClusterPolicy {
 	return &engine.ClusterPolicy{
-		Kind: engine.AdminNetworkPolicy, Name: name, Tier: engine.Admin, Subject: engine.ClusterSubject{Namespaces: namespaces, Pods: pods},
+		Kind: engine.AdminNetworkPolicy, Name: name, Tier: engine.Admin,
+		Subject: engine.ClusterSubject{Namespaces: namespaces, Pods: pods},
 	}
 }
 
 func named(namespace string) engine.Selector {
-	return engine.Selector{{Key: "kubernetes.io/metadata.name", Operator: engine.In, Values: []string{namespace}}}
+	return engine.Selector{
+		{Key: "kubernetes.io/metadata.name", Operator: engine.In, Values: []string{namespace}},
+	}
 }
 
 // A policy is idle until a Pod comes that it selects (S10, S36), and again when the Pod is gone.
@@ -36,14 +39,24 @@ func TestIdlePolicies(t *testing.T) {
 		engine.Change{Object: clusterPolicy("all", nil, nil)},
 		engine.Change{Object: clusterPolicy("web", nil, label("web"))},
 		engine.Change{Object: clusterPolicy("shop", named("shop"), nil)},
-		engine.Change{Object: clusterPolicy("not-shop", engine.Selector{{Key: "kubernetes.io/metadata.name", Operator: engine.NotIn, Values: []string{"shop"}}}, nil)},
+		engine.Change{
+			Object: clusterPolicy(
+				"not-shop",
+				engine.Selector{
+					{Key: "kubernetes.io/metadata.name", Operator: engine.NotIn, Values: []string{"shop"}},
+				},
+				nil,
+			),
+		},
 		engine.Change{Object: clusterPolicy("empty", named("empty"), nil)},
 		engine.Change{Object: clusterPolicy("cart", nil, label("cart"))},
 	)
 	want := []engine.IdlePolicy{
-		{Kind: "AdminNetworkPolicy", Name: "cart"}, {Kind: "AdminNetworkPolicy", Name: "empty"}, {Kind: "AdminNetworkPolicy", Name: "not-shop"},
+		{Kind: "AdminNetworkPolicy", Name: "cart"}, {Kind: "AdminNetworkPolicy", Name: "empty"},
+		{Kind: "AdminNetworkPolicy", Name: "not-shop"},
 		{Kind: "NetworkPolicy", Namespace: "default", Name: "all", NamespaceUnknown: true},
-		{Kind: "NetworkPolicy", Namespace: "empty", Name: "web"}, {Kind: "NetworkPolicy", Namespace: "shop", Name: "cart"},
+		{Kind: "NetworkPolicy", Namespace: "empty", Name: "web"},
+		{Kind: "NetworkPolicy", Namespace: "shop", Name: "cart"},
 	}
 	if got := snapshot.IdlePolicies(); !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
@@ -58,7 +71,9 @@ func TestIdlePolicies(t *testing.T) {
 // (S18).
 func TestAsksNamespaceLabels(t *testing.T) {
 	t.Parallel()
-	named := engine.Selector{{Key: "kubernetes.io/metadata.name", Operator: engine.In, Values: []string{"a", "b"}}}
+	named := engine.Selector{
+		{Key: "kubernetes.io/metadata.name", Operator: engine.In, Values: []string{"a", "b"}},
+	}
 	labelled := engine.Selector{{Key: "team", Operator: engine.Exists}}
 	for _, c := range []struct {
 		name string
@@ -71,9 +86,12 @@ func TestAsksNamespaceLabels(t *testing.T) {
 		{"labelled", engine.Peer{Namespaces: &labelled}, true},
 	} {
 		policy := &engine.Policy{
-			Namespace: "shop", Name: "web", IsolatesIngress: true, Ingress: []engine.Rule{{Peers: []engine.Peer{c.peer}}},
+			Namespace: "shop", Name: "web", IsolatesIngress: true,
+			Ingress: []engine.Rule{{Peers: []engine.Peer{c.peer}}},
 		}
-		clusterWide := &engine.ClusterPolicy{Name: "web", Tier: engine.Admin, Ingress: []engine.ClusterRule{{Rule: policy.Ingress[0]}}}
+		clusterWide := &engine.ClusterPolicy{
+			Name: "web", Tier: engine.Admin, Ingress: []engine.ClusterRule{{Rule: policy.Ingress[0]}},
+		}
 		for _, o := range []engine.Object{policy, clusterWide} {
 			snapshot := engine.NewCluster(engine.Options{}).Apply(engine.Change{Object: o})
 			if got := snapshot.AsksNamespaceLabels(); got != c.want {
@@ -82,7 +100,9 @@ func TestAsksNamespaceLabels(t *testing.T) {
 		}
 	}
 	for name, subject := range map[string]engine.Selector{"labelled": labelled, "named": named, "all": nil} {
-		snapshot := engine.NewCluster(engine.Options{}).Apply(engine.Change{Object: clusterPolicy("web", subject, nil)})
+		snapshot := engine.NewCluster(engine.Options{}).Apply(
+			engine.Change{Object: clusterPolicy("web", subject, nil)},
+		)
 		if got := snapshot.AsksNamespaceLabels(); got != (name == "labelled") {
 			t.Errorf("subject %s: %v", name, got)
 		}

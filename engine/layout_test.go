@@ -11,7 +11,9 @@ func TestLayout(t *testing.T) {
 		t.Errorf("a hotClass has %d bytes, want 64", n)
 	}
 	if n := unsafe.Sizeof(class{}); n > 208 {
-		t.Errorf("a class has %d bytes, want 208 at most, as without cluster-wide policies: see classTiers", n)
+		t.Errorf(
+			"a class has %d bytes, want 208 at most, as without cluster-wide policies: see classTiers", n,
+		)
 	}
 	if n := unsafe.Sizeof(ruleRef{}); n != 16 {
 		t.Errorf("a ruleRef has %d bytes, want 16", n)

@@ -49,9 +49,12 @@ func other(t *testing.T, v reflect.Value) reflect.Value {
 func TestKeyHoldsEveryInput(t *testing.T) {
 	for name, q := range map[string]engine.Query{
 		"addresses": {Src: byIP("10.0.0.1"), Dst: byIP("2001:db8::1"), Port: 80},
-		"Pods":      {Src: engine.ByPod("shop", "web"), Dst: engine.ByPod("shop", "db"), Port: 80, Protocol: engine.UDP},
+		"Pods": {
+			Src: engine.ByPod("shop", "web"), Dst: engine.ByPod("shop", "db"), Port: 80, Protocol: engine.UDP,
+		},
 		"several": {
-			Src: engine.ByWorkload("shop", engine.Workload{Kind: "Deployment", Name: "web"}), Dst: engine.ByService("shop", "db"), Port: 80,
+			Src: engine.ByWorkload("shop", engine.Workload{Kind: "Deployment", Name: "web"}),
+			Dst: engine.ByService("shop", "db"), Port: 80,
 		},
 	} {
 		had, ok := q.Key()
@@ -127,7 +130,10 @@ func TestBasisTellsEndsApart(t *testing.T) {
 	c := engine.NewCluster(engine.Options{})
 	pods := make([]*engine.Pod, 3)
 	for i := range pods {
-		pods[i] = &engine.Pod{Namespace: "shop", Name: "web-" + strconv.Itoa(i), IPs: []netip.Addr{netip.AddrFrom4([4]byte{10, 0, 0, byte(i)})}}
+		pods[i] = &engine.Pod{
+			Namespace: "shop", Name: "web-" + strconv.Itoa(i),
+			IPs: []netip.Addr{netip.AddrFrom4([4]byte{10, 0, 0, byte(i)})},
+		}
 	}
 	of := func(pod int, names ...string) engine.Change {
 		p := *pods[pod]
@@ -153,7 +159,8 @@ func TestBasisTellsEndsApart(t *testing.T) {
 // TestSeveral: which questions are many in one.
 func TestSeveral(t *testing.T) {
 	s := shop().Apply(engine.Change{Object: &engine.Service{
-		Namespace: "shop", Name: "db", IPs: []netip.Addr{netip.MustParseAddr("10.96.0.1"), netip.MustParseAddr("2001:db8::96")},
+		Namespace: "shop", Name: "db",
+		IPs: []netip.Addr{netip.MustParseAddr("10.96.0.1"), netip.MustParseAddr("2001:db8::96")},
 	}})
 	web := engine.ByPod("shop", "web")
 	workload := engine.ByWorkload("shop", engine.Workload{Kind: "Deployment", Name: "web"})

@@ -14,17 +14,21 @@ func TestLabelledPodIsNoNode(t *testing.T) {
 	all := engine.Selector{}
 	snapshot := engine.NewCluster(engine.Options{}).Apply(
 		engine.Change{Object: &engine.Node{Name: "n1"}},
-		engine.Change{Object: &engine.ClusterPolicy{Name: "x", Tier: engine.Admin, Egress: []engine.ClusterRule{
-			{Action: engine.Allow, Rule: engine.Rule{Peers: []engine.Peer{{Nodes: &all}}}},
-			{Action: engine.Deny},
-		}}},
+		engine.Change{Object: &engine.ClusterPolicy{
+			Name: "x", Tier: engine.Admin,
+			Egress: []engine.ClusterRule{
+				{Action: engine.Allow, Rule: engine.Rule{Peers: []engine.Peer{{Nodes: &all}}}},
+				{Action: engine.Deny},
+			},
+		}},
 	)
 	src := engine.ByLabels(&engine.LabelledPod{Namespace: "shop"})
 	for _, namespace := range []string{"shop", "nodes", "\x00nodes", ""} {
 		dst := engine.ByLabels(&engine.LabelledPod{Namespace: namespace})
 		d, err := snapshot.Allowed(engine.Query{Src: src, Dst: dst, Port: 80})
 		var wrong *engine.QueryError
-		if d.Allowed || err != nil && (!errors.As(err, &wrong) || wrong.Code != engine.InvalidQuestion || !wrong.Dst) {
+		if d.Allowed || err != nil &&
+			(!errors.As(err, &wrong) || wrong.Code != engine.InvalidQuestion || !wrong.Dst) {
 			t.Errorf("%q: %+v, %v", namespace, d, err)
 		}
 	}

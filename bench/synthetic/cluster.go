@@ -1,8 +1,9 @@
-// Package synthetic makes clusters of a given size that look like real ones, for benchmarks: the same for every run.
+// Package synthetic makes clusters of a given size that look like real ones, for benchmarks: the same for
+// every run.
 //
-// Namespaces hold Deployments of 1 to 200 replicas, whose Pods carry template hashes, and a StatefulSet each, whose Pods
-// carry their own names. Most namespaces deny by default and then allow by application, component, named port, address
-// range and, now and then, other namespaces' labels.
+// Namespaces hold Deployments of 1 to 200 replicas, whose Pods carry template hashes, and a StatefulSet each,
+// whose Pods carry their own names. Most namespaces deny by default and then allow by application, component,
+// named port, address range and, now and then, other namespaces' labels.
 package synthetic
 
 import (
@@ -97,7 +98,8 @@ func nodeIP(n int) netip.Addr { return netip.AddrFrom4([4]byte{192, 168, byte(n 
 
 func podIP(n int) netip.Addr {
 	var b [4]byte
-	binary.BigEndian.PutUint32(b[:], 10<<24|uint32(n/podsPerNode)<<8|uint32(n%podsPerNode+2)) // a /24 for each Node
+	// a /24 for each Node
+	binary.BigEndian.PutUint32(b[:], 10<<24|uint32(n/podsPerNode)<<8|uint32(n%podsPerNode+2))
 	return netip.AddrFrom4(b)
 }
 
@@ -105,7 +107,8 @@ func (g *generator) namespace(n, of int) {
 	s := &space{name: fmt.Sprintf("team-%03d", n)}
 	g.spaces = append(g.spaces, s)
 	g.c.Others = append(g.c.Others, &engine.Namespace{Name: s.name, Labels: map[string]string{
-		"team": s.name, "stage": []string{"prod", "staging", "dev"}[n%3], "tenant": fmt.Sprintf("tenant-%d", n*20/of),
+		"team": s.name, "stage": []string{"prod", "staging", "dev"}[n%3],
+		"tenant": fmt.Sprintf("tenant-%d", n*20/of),
 	}})
 }
 
@@ -132,8 +135,9 @@ func (g *generator) workload(s *space, limit int) {
 		}
 		p := &engine.Pod{
 			Namespace: s.name, UID: fmt.Sprint(n), Created: int64(n), Labels: labels,
-			Node: nodeName(n / podsPerNode), IPs: []netip.Addr{podIP(n)}, HostIPs: []netip.Addr{nodeIP(n / podsPerNode)},
-			Ports: []engine.NamedPort{{Name: "http", Port: 8080}, {Name: "metrics", Port: 9090}},
+			Node: nodeName(n / podsPerNode), IPs: []netip.Addr{podIP(n)},
+			HostIPs: []netip.Addr{nodeIP(n / podsPerNode)},
+			Ports:   []engine.NamedPort{{Name: "http", Port: 8080}, {Name: "metrics", Port: 9090}},
 		}
 		if stateful {
 			p.Name = fmt.Sprintf("%s-%d", app, i)
@@ -142,7 +146,9 @@ func (g *generator) workload(s *space, limit int) {
 		} else {
 			p.Name = fmt.Sprintf("%s-%s-%05x", app, hash, i)
 			labels["pod-template-hash"] = hash
-			p.Workloads = []engine.Workload{{Kind: "ReplicaSet", Name: app + "-" + hash}, {Kind: "Deployment", Name: app}}
+			p.Workloads = []engine.Workload{
+				{Kind: "ReplicaSet", Name: app + "-" + hash}, {Kind: "Deployment", Name: app},
+			}
 		}
 		g.c.Pods = append(g.c.Pods, p)
 	}
@@ -216,8 +222,10 @@ func (g *generator) port() engine.Port {
 func (g *generator) block() engine.Peer {
 	base := netip.AddrFrom4([4]byte{203, byte(g.rng.IntN(256)), 0, 0})
 	return engine.Peer{Block: &engine.IPBlock{
-		CIDR:   netip.PrefixFrom(base, 16),
-		Except: []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{203, base.As4()[1], byte(g.rng.IntN(256)), 0}), 24)},
+		CIDR: netip.PrefixFrom(base, 16),
+		Except: []netip.Prefix{
+			netip.PrefixFrom(netip.AddrFrom4([4]byte{203, base.As4()[1], byte(g.rng.IntN(256)), 0}), 24),
+		},
 	}}
 }
 
@@ -226,13 +234,24 @@ func Heavy(p *engine.Pod, n, rules int) []*engine.Policy {
 	rng := rand.New(rand.NewPCG(uint64(n), uint64(rules)))
 	list := make([]*engine.Policy, n)
 	for i := range list {
-		h := &engine.Policy{Namespace: p.Namespace, Name: fmt.Sprintf("heavy-%03d", i), IsolatesIngress: true, IsolatesEgress: true}
+		h := &engine.Policy{
+			Namespace: p.Namespace, Name: fmt.Sprintf("heavy-%03d", i), IsolatesIngress: true,
+			IsolatesEgress: true,
+		}
 		h.Subject = is("app.kubernetes.io/instance", p.Labels["app.kubernetes.io/instance"])
 		for range rules {
 			bits := 16 + rng.IntN(13)
-			block := netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(11 + rng.IntN(180)), byte(rng.IntN(256)), byte(rng.IntN(256)), 0}), bits).Masked()
+			block := netip.PrefixFrom(
+				netip.AddrFrom4(
+					[4]byte{byte(11 + rng.IntN(180)), byte(rng.IntN(256)), byte(rng.IntN(256)), 0},
+				),
+				bits,
+			).Masked()
 			first := uint16(1024 + rng.IntN(60)*1000)
-			r := engine.Rule{Peers: []engine.Peer{{Block: &engine.IPBlock{CIDR: block}}}, Ports: []engine.Port{{First: first, Last: first + uint16(rng.IntN(200))}}}
+			r := engine.Rule{
+				Peers: []engine.Peer{{Block: &engine.IPBlock{CIDR: block}}},
+				Ports: []engine.Port{{First: first, Last: first + uint16(rng.IntN(200))}},
+			}
 			h.Ingress, h.Egress = append(h.Ingress, r), append(h.Egress, r)
 		}
 		list[i] = h

@@ -24,7 +24,9 @@ func TestDetailsNameTheDecidingPair(t *testing.T) {
 		if seed%2 == 0 {
 			r.WithTiers()
 		}
-		cluster, state := engine.NewCluster(engine.Options{IPBlockIgnoresPods: seed%4 == 3}), enginetest.State{}
+		cluster, state := engine.NewCluster(
+			engine.Options{IPBlockIgnoresPods: seed%4 == 3},
+		), enginetest.State{}
 		batch := r.Churn(state)
 		for _, o := range r.Cluster() {
 			batch = append(batch, engine.Change{Object: o})
@@ -73,8 +75,10 @@ func askAgain(s *engine.Snapshot, asked enginetest.Question) (ok, behind bool, f
 		return false, false, "a family without an address"
 	}
 	behind = details.Dst.Service != nil
-	if behind && details.Src.Name != "" && details.Src.Namespace == details.Dst.Namespace && details.Src.Name == details.Dst.Name {
-		return false, behind, "" // a Pod that reaches itself through a Service is exempt otherwise than by itself (S44)
+	if behind && details.Src.Name != "" &&
+		details.Src.Namespace == details.Dst.Namespace && details.Src.Name == details.Dst.Name {
+		// a Pod that reaches itself through a Service is exempt otherwise than by itself (S44)
+		return false, behind, ""
 	}
 	one := engine.Query{Src: q.Src, Dst: q.Dst, Port: details.Port, Protocol: q.Protocol}
 	if asked.Src.Workload != nil {
@@ -123,13 +127,19 @@ func TestDetailsFindWhatIsBehindANodesPort(t *testing.T) {
 						found[n.Code]++
 					}
 				}
-				if got, want := notesOfAddress(d), wantOfAddress(state.Objects(), q, d); !slices.Equal(got, want) {
-					t.Fatalf("seed %d: %s: notes %v, want %v\n%s", seed, q, got, want, enginetest.ObjectsText(state.Objects()))
+				got, want := notesOfAddress(d), wantOfAddress(state.Objects(), q, d)
+				if !slices.Equal(got, want) {
+					t.Fatalf(
+						"seed %d: %s: notes %v, want %v\n%s", seed, q, got, want,
+						enginetest.ObjectsText(state.Objects()),
+					)
 				}
 			}
 		}
 	}
-	for _, code := range []engine.NoteCode{engine.NoteOutside, engine.NoteSecondary, engine.NoteNodePort, engine.NoteHostPort} {
+	for _, code := range []engine.NoteCode{
+		engine.NoteOutside, engine.NoteSecondary, engine.NoteNodePort, engine.NoteHostPort,
+	} {
 		if found[code] == 0 {
 			t.Errorf("no question met the note %d", code)
 		}
@@ -144,7 +154,8 @@ func notesOfAddress(d engine.Details) []engine.NoteCode {
 		case n.Code == engine.NoteOutside && n.Dst && n.Range.IsValid() != (n.Node != ""),
 			n.Code == engine.NoteOutside && n.Dst && n.Range.IsValid() && !n.Range.Contains(n.IP):
 			panic(fmt.Sprintf("range of a note: %+v", n))
-		case !n.Dst || n.Code == engine.NoteEmptyNamespace || n.Code == engine.NoteHostNetwork || n.Code > engine.NoteHostPort:
+		case !n.Dst || n.Code == engine.NoteEmptyNamespace || n.Code == engine.NoteHostNetwork ||
+			n.Code > engine.NoteHostPort:
 			continue
 		}
 		codes = append(codes, n.Code)
@@ -160,7 +171,9 @@ func wantOfAddress(objects []engine.Object, q enginetest.Question, d engine.Deta
 	}
 	switch d.Dst.Kind {
 	case engine.ResolvedExternal:
-		if anyOf(objects, func(p *engine.Pod) bool { return !p.Finished && slices.Contains(p.SecondaryIPs, ip) }) {
+		if anyOf(objects, func(p *engine.Pod) bool {
+			return !p.Finished && slices.Contains(p.SecondaryIPs, ip)
+		}) {
 			return []engine.NoteCode{engine.NoteSecondary}
 		}
 		return []engine.NoteCode{engine.NoteOutside}
@@ -173,7 +186,8 @@ func wantOfAddress(objects []engine.Object, q enginetest.Question, d engine.Deta
 			return []engine.NoteCode{engine.NoteNodePort}
 		}
 		if anyOf(objects, func(p *engine.Pod) bool {
-			return !p.Finished && !p.HostNetwork && p.Node == d.Dst.Node && slices.ContainsFunc(p.HostPorts, func(h engine.HostPort) bool {
+			running := !p.Finished && !p.HostNetwork && p.Node == d.Dst.Node
+			return running && slices.ContainsFunc(p.HostPorts, func(h engine.HostPort) bool {
 				return h.Port == q.Port && h.Protocol == q.Protocol && (h.IP == netip.Addr{} || h.IP == ip)
 			})
 		}) && d.Dst.Node != "" {

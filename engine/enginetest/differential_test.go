@@ -10,8 +10,8 @@ import (
 	"github.com/netpold/netpold/engine/enginetest"
 )
 
-// TestEngineAgainstOracle applies random orders of events to the engine, and after each batch asks it and the oracle the same
-// questions: S1 to S25, S27, whatever came first.
+// TestEngineAgainstOracle applies random orders of events to the engine, and after each batch asks it and the
+// oracle the same questions: S1 to S25, S27, whatever came first.
 func TestEngineAgainstOracle(t *testing.T) {
 	groups, seeds, least := 20, 150, int64(200_000)
 	if underRace {
@@ -77,7 +77,10 @@ func differ(seed uint64, questions int) (int, string) {
 		state.Apply(batch)
 		snapshot := apply(cluster, batch)
 		if snapshot.Revision() <= old.Revision() || cluster.Snapshot() != snapshot {
-			return asked, fmt.Sprintf("seed %d batch %d: revision %d after %d, or another snapshot is published", seed, n, snapshot.Revision(), old.Revision())
+			return asked, fmt.Sprintf(
+				"seed %d batch %d: revision %d after %d, or another snapshot is published", seed, n,
+				snapshot.Revision(), old.Revision(),
+			)
 		}
 		oracle := &enginetest.Oracle{Objects: state.Objects(), Options: options}
 		for i := range questions {
@@ -90,7 +93,10 @@ func differ(seed uint64, questions int) (int, string) {
 				continue
 			}
 			if d := compare(old, before, q); d != "" { // S25: a snapshot never changes
-				return asked, fmt.Sprintf("seed %d batch %d: the snapshot before it changed: %s: %s\n\n%s", seed, n, q, d, enginetest.BatchesText(past))
+				return asked, fmt.Sprintf(
+					"seed %d batch %d: the snapshot before it changed: %s: %s\n\n%s", seed, n, q, d,
+					enginetest.BatchesText(past),
+				)
 			}
 		}
 		old, before = snapshot, &enginetest.Oracle{Objects: oracle.Objects, Options: options}
@@ -124,7 +130,9 @@ func compare(s *engine.Snapshot, o *enginetest.Oracle, q enginetest.Question) st
 }
 
 // explain is a difference with the smallest history that still shows it.
-func explain(seed uint64, batch int, options engine.Options, past [][]engine.Change, q enginetest.Question) string {
+func explain(
+	seed uint64, batch int, options engine.Options, past [][]engine.Change, q enginetest.Question,
+) string {
 	replay := func(batches [][]engine.Change) string {
 		cluster, state := engine.NewCluster(options), enginetest.State{}
 		for _, b := range batches {
@@ -142,8 +150,8 @@ func explain(seed uint64, batch int, options engine.Options, past [][]engine.Cha
 		seed, batch, options, enginetest.BatchesText(least), q, replay(least))
 }
 
-// TestSnapshotsWhileApplying proves S25: readers that ask while the writer applies get, for each snapshot, the answers of the
-// objects of its revision.
+// TestSnapshotsWhileApplying proves S25: readers that ask while the writer applies get, for each snapshot,
+// the answers of the objects of its revision.
 func TestSnapshotsWhileApplying(t *testing.T) {
 	type answer struct {
 		revision uint64

@@ -34,15 +34,25 @@ func check(t *testing.T, rules []rule) {
 	}
 }
 
-// answer is a decision in short: the verdict, reason, families, pairs and the rules that allowed, or else the error's code and end.
+// answer is a decision in short: the verdict, reason, families, pairs and the rules that allowed, or else the
+// error's code and end.
 func answer(d engine.Decision, err error) string {
 	var q *engine.QueryError
 	if errors.As(err, &q) {
-		codes := []string{"InvalidQuestion", "NotFound", "PodFinished", "WorkloadFinished", "NoServicePort", "NoReadyEndpoint", "ExternalName"}
+		codes := []string{
+			"InvalidQuestion", "NotFound", "PodFinished", "WorkloadFinished", "NoServicePort",
+			"NoReadyEndpoint", "ExternalName",
+		}
 		return codes[q.Code] + " " + map[bool]string{false: "src", true: "dst"}[q.Dst]
 	}
 	words := []string{map[bool]string{false: "denied", true: "allowed"}[d.Allowed]}
-	words = append(words, []string{"Unknown", "Self", "LocalNode", "NotIsolated", "AllowedByRule", "DeniedAtEgress", "DeniedAtIngress"}[d.Reason])
+	words = append(
+		words,
+		[]string{
+			"Unknown", "Self", "LocalNode", "NotIsolated", "AllowedByRule", "DeniedAtEgress",
+			"DeniedAtIngress",
+		}[d.Reason],
+	)
 	words = append(words, []string{"-", "v4", "v6", "v4+v6"}[d.Families])
 	if d.BackendsTotal > 0 {
 		words = append(words, fmt.Sprintf("%d/%d", d.BackendsAllowed, d.BackendsTotal))
@@ -52,7 +62,9 @@ func answer(d engine.Decision, err error) string {
 			words = append(words, fmt.Sprintf("%s=%s[%d]", []string{"egress", "ingress"}[i], p.Name, s.Rule))
 		}
 		if s.Policy != nil {
-			words = append(words, fmt.Sprintf("%s=%s[%d]", []string{"egress", "ingress"}[i], s.Policy.Name, s.Rule))
+			words = append(
+				words, fmt.Sprintf("%s=%s[%d]", []string{"egress", "ingress"}[i], s.Policy.Name, s.Rule),
+			)
 		}
 	}
 	return strings.Join(words, " ")
@@ -110,11 +122,15 @@ func node(name, ips string) *engine.Node { return &engine.Node{Name: name, IPs: 
 
 // ingress is a policy of namespace a that isolates the Pods with the labels for ingress, with rules.
 func ingress(name, subject string, rules ...engine.Rule) *engine.Policy {
-	return &engine.Policy{Namespace: "a", Name: name, Subject: *matching(subject), IsolatesIngress: true, Ingress: rules}
+	return &engine.Policy{
+		Namespace: "a", Name: name, Subject: *matching(subject), IsolatesIngress: true, Ingress: rules,
+	}
 }
 
 func egress(name, subject string, rules ...engine.Rule) *engine.Policy {
-	return &engine.Policy{Namespace: "a", Name: name, Subject: *matching(subject), IsolatesEgress: true, Egress: rules}
+	return &engine.Policy{
+		Namespace: "a", Name: name, Subject: *matching(subject), IsolatesEgress: true, Egress: rules,
+	}
 }
 
 // matching is a selector of labels.
@@ -163,8 +179,8 @@ func draining(ip string) engine.SliceEndpoint {
 	return engine.SliceEndpoint{Addr: netip.MustParseAddr(ip), Serving: true, Terminating: true}
 }
 
-// ask is a question "src dst port[/protocol]"; an end is an address, "namespace/pod", "Kind/namespace/name", "svc/namespace/name"
-// or "namespace?labels@ip".
+// ask is a question "src dst port[/protocol]"; an end is an address, "namespace/pod", "Kind/namespace/name",
+// "svc/namespace/name" or "namespace?labels@ip".
 func ask(question string) enginetest.Question {
 	words := strings.Fields(question)
 	q := enginetest.Question{Src: end(words[0]), Dst: end(words[1])}

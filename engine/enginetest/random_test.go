@@ -8,7 +8,8 @@ import (
 	"github.com/netpold/netpold/engine/enginetest"
 )
 
-// TestRandomReachesEveryAnswer keeps the generator honest: every reason and error, in every shape, comes up often enough.
+// TestRandomReachesEveryAnswer keeps the generator honest: every reason and error, in every shape, comes up
+// often enough.
 func TestRandomReachesEveryAnswer(t *testing.T) {
 	const least = 30
 	var reasons [engine.DeniedAtIngress + 1]int
@@ -41,7 +42,10 @@ func TestRandomReachesEveryAnswer(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("reasons %v, errors %v, families %v, partly %d, by both %d, later rule %d", reasons, codes, families, partly, byBoth, laterRule)
+	t.Logf(
+		"reasons %v, errors %v, families %v, partly %d, by both %d, later rule %d", reasons, codes, families,
+		partly, byBoth, laterRule,
+	)
 	for reason, n := range reasons {
 		if n < least && engine.Reason(reason) != engine.Unknown {
 			t.Errorf("reason %v came %d times", engine.Reason(reason), n)
@@ -61,7 +65,10 @@ func TestRandomReachesEveryAnswer(t *testing.T) {
 		}
 	}
 	if min(partly, byBoth, laterRule) < least {
-		t.Errorf("pairs partly allowed came %d times, rules on both sides %d, rules after the first %d", partly, byBoth, laterRule)
+		t.Errorf(
+			"pairs partly allowed came %d times, rules on both sides %d, rules after the first %d", partly,
+			byBoth, laterRule,
+		)
 	}
 }
 
@@ -73,7 +80,8 @@ func TestEventsEndAtTheirObjects(t *testing.T) {
 		for _, batch := range r.Events(objects) {
 			state.Apply(batch)
 		}
-		if got, want := enginetest.ObjectsText(state.Objects()), enginetest.ObjectsText(objects); got != want {
+		got, want := enginetest.ObjectsText(state.Objects()), enginetest.ObjectsText(objects)
+		if got != want {
 			t.Fatalf("seed %d: got\n%s\nwant\n%s", seed, got, want)
 		}
 	}
