@@ -41,7 +41,23 @@ const (
 	AsksSCTP
 	// HasIPv6Block: a rule has an ipBlock of IPv6 addresses.
 	HasIPv6Block
+	// IsClusterNetworkPolicy: it is one.
+	IsClusterNetworkPolicy
+	// IsOlderTier: it is an AdminNetworkPolicy or the BaselineAdminNetworkPolicy.
+	IsOlderTier
 )
+
+// kinds returns the kinds of cluster-wide policies that have the trait; none for a trait of NetworkPolicies.
+func (t Trait) kinds() []engine.ClusterPolicyKind {
+	switch t {
+	case IsClusterNetworkPolicy:
+		return []engine.ClusterPolicyKind{engine.ClusterNetworkPolicy}
+	case IsOlderTier:
+		return []engine.ClusterPolicyKind{engine.AdminNetworkPolicy, engine.BaselineAdminNetworkPolicy}
+	default:
+		return nil
+	}
+}
 
 // String returns what a policy with the trait does: "asks for ports by name".
 func (t Trait) String() string {
@@ -100,9 +116,12 @@ func departures(meaning *Meaning, snapshot *engine.Snapshot) string {
 		return ""
 	}
 	names := make([][]string, len(meaning.Departures))
+	for i, d := range meaning.Departures {
+		names[i] = kindsOf(snapshot, d.Trait.kinds())
+	}
 	for _, p := range snapshot.Policies() {
 		for i, d := range meaning.Departures {
-			if d.Trait.isOf(p) {
+			if d.Trait.kinds() == nil && d.Trait.isOf(p) {
 				names[i] = append(names[i], p.Namespace+"/"+p.Name)
 			}
 		}
@@ -110,6 +129,8 @@ func departures(meaning *Meaning, snapshot *engine.Snapshot) string {
 	var texts []string
 	for i, d := range meaning.Departures {
 		switch n := len(names[i]); {
+		case n > 0 && d.Trait.kinds() != nil:
+			texts = append(texts, strings.Join(names[i], ", ")+": "+d.Effect)
 		case n == 1:
 			texts = append(texts, fmt.Sprintf("%s %s: %s", names[i][0], d.Trait, d.Effect))
 		case n > 1:
@@ -121,4 +142,19 @@ func departures(meaning *Meaning, snapshot *engine.Snapshot) string {
 	}
 	return fmt.Sprintf("--like=%s cannot follow %s in everything, and answers about these policies are the API's: %s",
 		meaning.Like, meaning.Plugin, strings.Join(texts, "; "))
+}
+
+// kindsOf counts the policies of each kind that there are: "2 AdminNetworkPolicies".
+func kindsOf(snapshot *engine.Snapshot, kinds []engine.ClusterPolicyKind) []string {
+	counts := snapshot.Counts()
+	var texts []string
+	for _, kind := range kinds {
+		switch n := counts.ClusterPolicies[kind]; {
+		case n == 1:
+			texts = append(texts, "1 "+kind.String())
+		case n > 1:
+			texts = append(texts, fmt.Sprintf("%d %sies", n, strings.TrimSuffix(kind.String(), "y")))
+		}
+	}
+	return texts
 }

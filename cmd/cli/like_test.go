@@ -163,8 +163,9 @@ func TestLikeIsServed(t *testing.T) {
 
 // TestLikeDepartures: policies that a plugin treats otherwise than any switch can follow are told.
 func TestLikeDepartures(t *testing.T) {
+	networkPolicies, _, _ := strings.Cut(likeCluster, "---\napiVersion: policy.networking.k8s.io")
 	policy := func(ports, block string) string {
-		return likeCluster + `
+		return networkPolicies + `
 ---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -197,6 +198,24 @@ spec:
 		}
 		if strings.Join(told, " ") != c.told {
 			t.Errorf("%s: told for %q, want %q", name, strings.Join(told, " "), c.told)
+		}
+	}
+}
+
+// TestLikeTiers: cluster-wide policies that a plugin may not read are told, unless the plugin's row leaves them out.
+func TestLikeTiers(t *testing.T) {
+	file := writeFile(t, "cluster.yaml", likeCluster)
+	for _, plugin := range config.Plugins() {
+		got := netpold(t, "check", "--manifests", file, "--like="+plugin.Name, "shop/api-0", "203.0.113.9", "-p", "80")
+		told := strings.Contains(got.stderr, "1 ClusterNetworkPolicy: "+plugin.Title) ||
+			strings.Contains(got.stderr, "1 ClusterNetworkPolicy: Cilium")
+		reads := plugin.Settings["policy-tiers"] == "" && plugin.Settings["policies-enforced"] == ""
+		if want := reads && plugin.Name != config.Kubernetes; told != want {
+			t.Errorf("--like=%s: told %v, want %v:\n%s", plugin.Name, told, want, got.stderr)
+		}
+		if got := netpold(t, "check", "--manifests", file, "--like="+plugin.Name, "--policy-tiers=off",
+			"shop/api-0", "203.0.113.9", "-p", "80"); strings.Contains(got.stderr, "1 ClusterNetworkPolicy: ") {
+			t.Errorf("--like=%s: told with --policy-tiers=off:\n%s", plugin.Name, got.stderr)
 		}
 	}
 }

@@ -58,7 +58,7 @@ func (inv *invocation) serve(ctx context.Context, _ []string) error {
 	defer stop()
 	meaning := inv.config.Meaning()
 	if text := meaningText(meaning.Like, meaning.Switches); text != "" {
-		log.Info("decisions follow a network plugin", "like", meaning.Like, "switches", text)
+		log.Info("decisions follow these switches", "like", meaning.Like, "switches", meaningText("", meaning.Switches))
 	}
 	inv.announce(ctx, srv, &settings)
 	if _, ready := from.State(); !ready {

@@ -40,9 +40,16 @@ const Kubernetes = "kubernetes"
 func Plugins() []Plugin {
 	const off = "false"
 	cilium := map[string]string{"ipblock-matches-pods": off, "own-node-exempt": off}
-	ciliumDeparts := []mirror.Departure{{
-		Trait: mirror.AsksSCTP, Effect: "Cilium knows SCTP only with sctp.enabled",
-	}}
+	ciliumDeparts := []mirror.Departure{
+		{Trait: mirror.AsksSCTP, Effect: "Cilium knows SCTP only with sctp.enabled"},
+		{Trait: mirror.IsClusterNetworkPolicy, Effect: "Cilium reads them from 1.20 on, with k8sClusterNetworkPolicy.enabled"},
+		{Trait: mirror.IsOlderTier, Effect: "Cilium is not known to read them"},
+	}
+	unknownTiers := func(effect string) []mirror.Departure {
+		return []mirror.Departure{
+			{Trait: mirror.IsClusterNetworkPolicy, Effect: effect}, {Trait: mirror.IsOlderTier, Effect: effect},
+		}
+	}
 	// kindnet is kube-network-policies and a few routes.
 	kubeNetworkPolicies := map[string]string{
 		"own-node-exempt": off, "own-service-exempt": off, "policy-tiers": PolicyTiersOff,
@@ -50,24 +57,29 @@ func Plugins() []Plugin {
 	noTiers := map[string]string{"policy-tiers": PolicyTiersOff}
 	return []Plugin{
 		{Name: Kubernetes, Title: "the Kubernetes API"},
-		{Name: "antrea", Title: "Antrea", Settings: map[string]string{"own-node-exempt": off}},
+		{Name: "antrea", Title: "Antrea", Settings: map[string]string{"own-node-exempt": off},
+			Departures: unknownTiers("Antrea reads them behind feature gates that are off by default")},
 		{Name: "aws-vpc-cni", Title: "the Amazon VPC CNI", Settings: noTiers},
 		{Name: "azure-cilium", Title: "Azure CNI Powered by Cilium", Settings: cilium, Departures: ciliumDeparts},
-		{Name: "azure-npm", Title: "Azure Network Policy Manager", Departures: []mirror.Departure{{
+		{Name: "azure-npm", Title: "Azure Network Policy Manager", Departures: append([]mirror.Departure{{
 			Trait: mirror.HasIPv6Block, Effect: "Azure Network Policy Manager does not apply such a policy at all, so that it isolates nothing",
-		}}},
-		{Name: "calico", Title: "Calico", Settings: map[string]string{"own-node-exempt": off}},
+		}}, unknownTiers("Azure Network Policy Manager is not known to read them")...)},
+		{Name: "calico", Title: "Calico", Settings: map[string]string{"own-node-exempt": off}, Departures: []mirror.Departure{
+			{Trait: mirror.IsClusterNetworkPolicy, Effect: "Calico reads them from 3.32 on"},
+			{Trait: mirror.IsOlderTier, Effect: "Calico from 3.32 on does not read them"},
+		}},
 		{Name: "cilium", Title: "Cilium", Settings: cilium, Departures: ciliumDeparts},
 		{Name: "flannel", Title: "Flannel", Settings: map[string]string{"policies-enforced": off}},
-		{Name: "gke-dataplane-v2", Title: "GKE Dataplane V2", Settings: cilium, Departures: []mirror.Departure{{
+		{Name: "gke-dataplane-v2", Title: "GKE Dataplane V2", Settings: cilium, Departures: append([]mirror.Departure{{
 			Trait: mirror.AsksSCTP, Effect: "whether GKE Dataplane V2 knows SCTP is not known",
-		}}},
+		}}, unknownTiers("GKE Dataplane V2 is not known to read them")...)},
 		{Name: "kindnet", Title: "kindnet", Settings: kubeNetworkPolicies},
 		{Name: "kube-network-policies", Title: "kube-network-policies", Settings: kubeNetworkPolicies},
 		{Name: "ovn-kubernetes", Title: "OVN-Kubernetes", Settings: map[string]string{"own-node-exempt": off},
-			Departures: []mirror.Departure{{
-				Trait: mirror.NamesPorts, Effect: "OVN-Kubernetes takes a named port for every port of the protocol, and so allows more",
-			}}},
+			Departures: []mirror.Departure{
+				{Trait: mirror.NamesPorts, Effect: "OVN-Kubernetes takes a named port for every port of the protocol, and so allows more"},
+				{Trait: mirror.IsClusterNetworkPolicy, Effect: "OVN-Kubernetes is not known to read them"},
+			}},
 		{Name: "weave", Title: "Weave Net", Settings: noTiers, Departures: []mirror.Departure{
 			{Trait: mirror.NamesPorts, Effect: "Weave Net does not apply such a policy at all, so that it isolates nothing"},
 			{Trait: mirror.HasPortRange, Effect: "Weave Net looks at the first port alone, and so allows less"},
