@@ -14,7 +14,7 @@ import (
 // benchSize is the default of --cache-size.
 const benchSize = 16384
 
-// asked is how many questions Zipf and random traffic draws.
+// asked is the number of questions that Zipf and random traffic draws.
 const asked = 1 << 17
 
 // bench is a synthetic cluster with a Service in front of each workload.
@@ -63,7 +63,7 @@ func newBench(size synthetic.Size) *bench {
 	return b
 }
 
-// withBackends are the Services that have from least to most backends.
+// withBackends returns the Services that have from least to most backends.
 func (b *bench) withBackends(least, most int) []int {
 	var list []int
 	for i, pods := range b.backends {
@@ -132,8 +132,8 @@ func (b *bench) kinds() []kind {
 	}
 }
 
-// traffic is an order of access: 1,024 questions again and again (hot), or many by Zipf's law or uniformly
-// random.
+// traffic returns an order of access: 1,024 questions again and again (hot), or many by Zipf's law or
+// uniformly random.
 func (b *bench) traffic(name string, ask func(src, dst int) engine.Query) []engine.Query {
 	rng := rand.New(rand.NewPCG(7, 7))
 	zipf := rand.NewZipf(rng, 1.1, 1, uint64(len(b.pods)-1))

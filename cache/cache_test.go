@@ -59,7 +59,7 @@ func inStage(stage string) *engine.Namespace {
 	return &engine.Namespace{Name: "shop", Labels: map[string]string{"stage": stage}}
 }
 
-// shop is a cluster in which web, and not ops, may reach the two Pods of the StatefulSet and Service db.
+// shop returns a cluster in which web, and not ops, may reach the two Pods of the StatefulSet and Service db.
 func shop() *engine.Cluster {
 	c := engine.NewCluster(engine.Options{})
 	for _, o := range []engine.Object{
@@ -87,7 +87,7 @@ func toWorkload() engine.Query {
 	return engine.Query{Src: engine.ByPod("shop", "web-0"), Dst: dbs, Port: 5432}
 }
 
-// fromNode is about a Node, of which a Pod may be reached whatever the policies say (S3).
+// fromNode asks about a Node, of which a Pod may be reached whatever the policies say (S3).
 func fromNode() engine.Query {
 	return engine.Query{Src: engine.ByIP(ip("192.0.2.1")), Dst: engine.ByService("shop", "db"), Port: 5432}
 }

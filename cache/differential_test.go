@@ -11,8 +11,8 @@ import (
 	"github.com/netpold/netpold/engine/enginetest"
 )
 
-// difference tells how got is not the answer that s itself gives, down to the identity of the policies; empty
-// if it is.
+// difference returns how got is not the answer that s itself gives, down to the identity of the policies;
+// empty if it is.
 func difference(s *engine.Snapshot, q engine.Query, got engine.Decision, gotErr error) string {
 	want, wantErr := s.Allowed(q)
 	if d := enginetest.Diff(got, gotErr, want, wantErr); d != "" {
@@ -27,7 +27,7 @@ func difference(s *engine.Snapshot, q engine.Query, got engine.Decision, gotErr 
 	return ""
 }
 
-// history is the random past of one cluster.
+// A history is the random past of one cluster.
 type history struct {
 	random    *enginetest.Random
 	cluster   *engine.Cluster
@@ -50,8 +50,8 @@ func newHistory(seed uint64) *history {
 	return h
 }
 
-// step is the snapshot after the next batch of changes: those that lead to the cluster, and then such that it
-// goes on changing.
+// step returns the snapshot after the next batch of changes: those that lead to the cluster, and then such
+// that it goes on changing.
 func (h *history) step() *engine.Snapshot {
 	var batch []engine.Change
 	if len(h.events) > 0 {

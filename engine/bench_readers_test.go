@@ -12,7 +12,7 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// addressPairs are the addresses of pairs of Pods, in an order of access.
+// addressPairs returns the addresses of pairs of Pods, in an order of access.
 func addressPairs(told *synthetic.Cluster, kind string, n int) [][2]netip.Addr {
 	ips := make([][2]netip.Addr, n)
 	for i, o := range pairs(kind, len(told.Pods), n) {

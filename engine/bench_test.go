@@ -11,7 +11,7 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// built are the clusters that benchmarks share: building the largest takes seconds.
+// built returns the clusters that benchmarks share: building the largest takes seconds.
 var built = func() func(synthetic.Size) (*synthetic.Cluster, *engine.Cluster) {
 	type pair struct {
 		told *synthetic.Cluster
@@ -34,7 +34,7 @@ var built = func() func(synthetic.Size) (*synthetic.Cluster, *engine.Cluster) {
 // traffic names an order of access: 1,024 pairs again and again (hot), Zipf's, or uniformly random.
 var traffic = []string{"hot", "zipf", "random"}
 
-// pairs are indexes of Pods, source and destination, in an order of access.
+// pairs returns indexes of Pods, source and destination, in an order of access.
 func pairs(kind string, pods, n int) [][2]int {
 	rng := rand.New(rand.NewPCG(7, 7))
 	zipf := rand.NewZipf(rng, 1.1, 1, uint64(pods-1))

@@ -70,7 +70,7 @@ func TestS19AddressTable(t *testing.T) {
 	}
 }
 
-// randomPortBlocks are blocks and excepts that nest, and ranges of ports that overlap.
+// randomPortBlocks returns blocks and excepts that nest, and ranges of ports that overlap.
 func randomPortBlocks(rng *rand.Rand) []portBlock {
 	var entries []portBlock
 	for rank := range uint32(manyBlocks + rng.IntN(60)) {

@@ -7,7 +7,7 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// shop is a small cluster: web may reach db on the port that db names "sql", and nothing else may.
+// shop returns a small cluster: web may reach db on the port that db names "sql", and nothing else may.
 func shop() *engine.Cluster {
 	c := engine.NewCluster(engine.Options{})
 	pod := func(name, ip string, ports ...engine.NamedPort) engine.Change {

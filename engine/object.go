@@ -256,7 +256,7 @@ const (
 	SCTP
 )
 
-// String is the protocol's name as Kubernetes writes it.
+// String returns the protocol's name as Kubernetes writes it.
 func (p Protocol) String() string {
 	switch p {
 	case TCP:

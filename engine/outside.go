@@ -34,6 +34,7 @@ func (s *Snapshot) Outside() *Outside {
 // everywhere stands for the namespace of a cluster-wide policy, which can select any Pod.
 const everywhere = ""
 
+// addBlocks adds the prefixes of the blocks of a policy, which can select Pods of a namespace.
 func (o *Outside) addBlocks(of string, p *policy) {
 	for _, rules := range p.rules {
 		for i := range rules {

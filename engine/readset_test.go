@@ -10,7 +10,7 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// leaves are the fields of a struct that are no structs themselves, unexported ones too, for writing.
+// leaves returns the fields of a struct that are no structs themselves, unexported ones too, for writing.
 // netip.Addr counts as one field.
 func leaves(path string, v reflect.Value, yield func(path string, v reflect.Value)) {
 	if v.Kind() != reflect.Struct || v.Type() == reflect.TypeFor[netip.Addr]() {
@@ -22,7 +22,7 @@ func leaves(path string, v reflect.Value, yield func(path string, v reflect.Valu
 	}
 }
 
-// other is a value of a leaf's type that a question could have in place of that which it has.
+// other returns a value of a leaf's type that a question could have in place of that which it has.
 func other(t *testing.T, v reflect.Value) reflect.Value {
 	switch old := v.Interface().(type) {
 	case netip.Addr:
@@ -39,7 +39,7 @@ func other(t *testing.T, v reflect.Value) reflect.Value {
 	case reflect.Bool:
 		fresh.SetBool(!v.Bool())
 	default:
-		t.Fatalf("%v: a field of this type is new: think of the Key, the Basis, and this test", v.Type())
+		t.Fatalf("%v: a field of this type is new: think of the Key, the ReadSet, and this test", v.Type())
 	}
 	return fresh
 }
@@ -81,12 +81,12 @@ func TestKeyHoldsEveryInput(t *testing.T) {
 			}
 		})
 		if seen != 14 {
-			t.Errorf("%d fields seen, and not 14: think of the Key, the Basis, and this test", seen)
+			t.Errorf("%d fields seen, and not 14: think of the Key, the ReadSet, and this test", seen)
 		}
 	}
 }
 
-// TestNoKey: what a key cannot hold has none, and no Basis.
+// TestNoKey proves that what a key cannot hold has no key, and no ReadSet.
 func TestNoKey(t *testing.T) {
 	s := shop().Snapshot()
 	good := engine.ByPod("shop", "db")
@@ -107,8 +107,8 @@ func TestNoKey(t *testing.T) {
 	}
 }
 
-// TestBasisIsOfTheOptions: each option is an input of decisions.
-func TestBasisIsOfTheOptions(t *testing.T) {
+// TestReadSetIsOfTheOptions proves that each option is an input of decisions.
+func TestReadSetIsOfTheOptions(t *testing.T) {
 	var o engine.Options
 	q := engine.Query{Src: byIP("198.51.100.1"), Dst: byIP("198.51.100.2"), Port: 1}
 	s := engine.NewCluster(o).Snapshot()
@@ -125,8 +125,8 @@ func TestBasisIsOfTheOptions(t *testing.T) {
 	})
 }
 
-// TestBasisTellsEndsApart: the Pods of one end are not taken for those of the other (S27).
-func TestBasisTellsEndsApart(t *testing.T) {
+// TestReadSetTellsEndsApart proves that the Pods of one end are not taken for those of the other (S27).
+func TestReadSetTellsEndsApart(t *testing.T) {
 	c := engine.NewCluster(engine.Options{})
 	pods := make([]*engine.Pod, 3)
 	for i := range pods {
@@ -156,8 +156,8 @@ func TestBasisTellsEndsApart(t *testing.T) {
 	}
 }
 
-// TestSeveral: which questions are many in one.
-func TestSeveral(t *testing.T) {
+// TestFansOut proves which questions are many in one.
+func TestFansOut(t *testing.T) {
 	s := shop().Apply(engine.Change{Object: &engine.Service{
 		Namespace: "shop", Name: "db",
 		IPs: []netip.Addr{netip.MustParseAddr("10.96.0.1"), netip.MustParseAddr("2001:db8::96")},

@@ -50,7 +50,7 @@ func (a *rulesByAddress) match(at protocolPort, p *peer, limit uint32) uint32 {
 	return limit
 }
 
-// matchAddress is match for one address.
+// matchAddress does what match does, for one address.
 func (a *rulesByAddress) matchAddress(at protocolPort, addr netip.Addr, limit uint32) uint32 {
 	list, _ := a.table.Lookup(addr)
 	n := 0

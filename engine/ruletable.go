@@ -88,8 +88,10 @@ func portOf(protocol Protocol, port uint16) protocolPort {
 	return protocolPort(protocol)<<16 | protocolPort(port)
 }
 
+// protocol returns the protocol.
 func (p protocolPort) protocol() Protocol { return Protocol(p >> 16) }
 
+// port returns the port.
 func (p protocolPort) port() uint16 { return uint16(p) }
 
 // A portSpan is a range of ports, of one protocol or of all. Both ends are included.

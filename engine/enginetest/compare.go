@@ -48,6 +48,7 @@ func (d *differences) side(name string, got, want engine.Side) {
 	d.note(name+".Isolating", policyText(got.Isolating...), policyText(want.Isolating...))
 }
 
+// text returns all differences on one line.
 func (d *differences) text() string { return strings.Join(*d, "; ") }
 
 // ruleText returns the rule that decided a side, with its policy.

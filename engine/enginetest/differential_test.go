@@ -41,7 +41,7 @@ func TestEngineAgainstOracle(t *testing.T) {
 	t.Logf("%d questions", asked.Load())
 }
 
-// FuzzEngine is [TestEngineAgainstOracle] for any seed.
+// FuzzEngine runs [TestEngineAgainstOracle] for any seed.
 func FuzzEngine(f *testing.F) {
 	f.Add(uint64(1), uint8(8))
 	f.Add(uint64(1)<<63, uint8(100))
@@ -129,7 +129,7 @@ func compare(s *engine.Snapshot, o *enginetest.Oracle, q enginetest.Question) st
 	return enginetest.Diff(got, gotErr, want, wantErr)
 }
 
-// explain is a difference with the smallest history that still shows it.
+// explain returns a difference with the smallest history that still shows it.
 func explain(
 	seed uint64, batch int, options engine.Options, past [][]engine.Change, q enginetest.Question,
 ) string {

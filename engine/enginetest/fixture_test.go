@@ -11,7 +11,7 @@ import (
 	"github.com/netpold/netpold/engine/enginetest"
 )
 
-// rule is one hand-made case: objects, a question, and the answer worked out from the text of the rule.
+// A rule is one hand-made case: objects, a question, and the answer worked out from the text of the rule.
 type rule struct {
 	name    string
 	objects []engine.Object
@@ -34,8 +34,8 @@ func check(t *testing.T, rules []rule) {
 	}
 }
 
-// answer is a decision in short: the verdict, reason, families, pairs and the rules that allowed, or else the
-// error's code and end.
+// answer returns a decision in short: the verdict, reason, families, pairs and the rules that allowed, or
+// else the error's code and end.
 func answer(d engine.Decision, err error) string {
 	var q *engine.QueryError
 	if errors.As(err, &q) {
@@ -70,7 +70,7 @@ func answer(d engine.Decision, err error) string {
 	return strings.Join(words, " ")
 }
 
-// pod is a Pod "namespace/name" with labels "k=v,k=v" and addresses, as further changed.
+// pod returns a Pod "namespace/name" with labels "k=v,k=v" and addresses, as further changed.
 func pod(name, labels, ips string, changes ...func(*engine.Pod)) *engine.Pod {
 	namespace, name, _ := strings.Cut(name, "/")
 	p := &engine.Pod{Namespace: namespace, Name: name, Labels: labelled(labels), IPs: ipList(ips)}
@@ -120,7 +120,7 @@ func namespace(name, labels string) *engine.Namespace {
 
 func node(name, ips string) *engine.Node { return &engine.Node{Name: name, IPs: ipList(ips)} }
 
-// ingress is a policy of namespace a that isolates the Pods with the labels for ingress, with rules.
+// ingress returns a policy of namespace a that isolates the Pods with the labels for ingress, with rules.
 func ingress(name, subject string, rules ...engine.Rule) *engine.Policy {
 	return &engine.Policy{
 		Namespace: "a", Name: name, Subject: *matching(subject), IsolatesIngress: true, Ingress: rules,
@@ -133,7 +133,7 @@ func egress(name, subject string, rules ...engine.Rule) *engine.Policy {
 	}
 }
 
-// matching is a selector of labels.
+// matching returns a selector of labels.
 func matching(labels string) *engine.Selector {
 	var s engine.Selector
 	for word := range strings.FieldsFuncSeq(labels, func(r rune) bool { return r == ',' }) {
@@ -163,7 +163,7 @@ func block(cidr string, excepts ...string) engine.Peer {
 	return engine.Peer{Block: b}
 }
 
-// slice is an EndpointSlice of Service a/web whose target port is 8080.
+// slice returns an EndpointSlice of Service a/web whose target port is 8080.
 func slice(name string, endpoints ...engine.SliceEndpoint) *engine.EndpointSlice {
 	return &engine.EndpointSlice{
 		Namespace: "a", Name: name, Service: "web", Endpoints: endpoints,
@@ -179,8 +179,8 @@ func draining(ip string) engine.SliceEndpoint {
 	return engine.SliceEndpoint{Addr: netip.MustParseAddr(ip), Serving: true, Terminating: true}
 }
 
-// ask is a question "src dst port[/protocol]"; an end is an address, "namespace/pod", "Kind/namespace/name",
-// "svc/namespace/name" or "namespace?labels@ip".
+// ask returns the question "src dst port[/protocol]"; an end is an address, "namespace/pod",
+// "Kind/namespace/name", "svc/namespace/name" or "namespace?labels@ip".
 func ask(question string) enginetest.Question {
 	words := strings.Fields(question)
 	q := enginetest.Question{Src: end(words[0]), Dst: end(words[1])}

@@ -102,6 +102,9 @@ func (r *Random) addr(usual []netip.Addr) netip.Addr {
 	return one(r, usual...)
 }
 
+// What follows returns names and values: few, so that they meet, and the most telling first, since crowded
+// clusters have only these.
+
 func (r *Random) namespace() string { return one(r, "a", "b", "a-b", "c") }
 func (r *Random) nodeName() string  { return one(r, "n1", "n2", "n3") }
 func (r *Random) podName() string   { return fmt.Sprintf("p%d", r.rand.IntN(r.few+1)) }

@@ -7,7 +7,7 @@ import (
 	"github.com/netpold/netpold/engine/enginetest"
 )
 
-// tier is a ClusterNetworkPolicy for every Pod, as further changed.
+// tier returns a ClusterNetworkPolicy for every Pod, as further changed.
 func tier(of engine.Tier, priority int32, name string, changes ...func(*engine.ClusterPolicy)) *engine.ClusterPolicy {
 	p := &engine.ClusterPolicy{Name: name, Tier: of, Priority: priority}
 	for _, change := range changes {
@@ -41,7 +41,7 @@ func out(action engine.Action, peers ...engine.Peer) func(*engine.ClusterPolicy)
 	}
 }
 
-// on gives the last egress rule ports.
+// toPorts gives the last egress rule ports.
 func toPorts(ports ...engine.Port) func(*engine.ClusterPolicy) {
 	return func(p *engine.ClusterPolicy) { p.Egress[len(p.Egress)-1].Ports = ports }
 }
@@ -53,7 +53,7 @@ func with(base objects, more ...engine.Object) objects {
 	return append(append(objects{}, base...), more...)
 }
 
-// S32 to S35.
+// TestOracleOrderOfTiers proves S32 to S35.
 func TestOracleOrderOfTiers(t *testing.T) {
 	const a, d, p = engine.Allow, engine.Deny, engine.Pass
 	const admin, baseline = engine.Admin, engine.Baseline
@@ -85,7 +85,7 @@ func TestOracleOrderOfTiers(t *testing.T) {
 	})
 }
 
-// S36 to S39, S43.
+// TestOracleClusterPeers proves S36 to S39 and S43.
 func TestOracleClusterPeers(t *testing.T) {
 	const d = engine.Deny
 	const admin = engine.Admin
@@ -126,7 +126,7 @@ func TestOracleClusterPeers(t *testing.T) {
 	})
 }
 
-// S44, with and without --local-above-tiers.
+// TestOracleLocalTraffic proves S44, with and without --local-above-tiers.
 func TestOracleLocalTraffic(t *testing.T) {
 	const a, d = engine.Allow, engine.Deny
 	everything := tier(engine.Admin, 1, "x", in(d), out(d))
@@ -169,7 +169,7 @@ func TestOracleLocalTraffic(t *testing.T) {
 	}
 }
 
-// S50: isolation is of NetworkPolicies alone.
+// TestOracleSideTells proves S50: isolation is of NetworkPolicies alone.
 func TestOracleSideTells(t *testing.T) {
 	o := enginetest.Oracle{Objects: objects{pod("a/p", "", "10.0.0.1"), denyAll(), tier(engine.Admin, 1, "x", out(engine.Allow))}}
 	d, err := o.Allowed(ask("a/p 192.0.2.1 80"))
