@@ -22,7 +22,7 @@ const adminIndex = `netpold
 /debug/pprof/  profiles: heap, goroutine, profile?seconds=10, ...
 `
 
-// newAdmin serves the admin pages. ready tells whether questions are answered, and why not.
+// newAdmin returns a server of the admin pages. ready reports whether questions are answered, and why not.
 func newAdmin(registry *prometheus.Registry, log *slog.Logger, ready func() (bool, string)) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", text(func() (int, string) { return http.StatusOK, adminIndex }))
@@ -35,8 +35,9 @@ func newAdmin(registry *prometheus.Registry, log *slog.Logger, ready func() (boo
 		return http.StatusOK, why + "\n"
 	}))
 	errorLog := slog.NewLogLogger(log.Handler(), slog.LevelWarn)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: errorLog, Registry: registry}))
-	// Not /debug/pprof/cmdline: the arguments are nobody's business.
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry,
+		promhttp.HandlerOpts{ErrorLog: errorLog, Registry: registry}))
+	// Not /debug/pprof/cmdline: it would show the arguments of the process.
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
@@ -52,7 +53,7 @@ func newAdmin(registry *prometheus.Registry, log *slog.Logger, ready func() (boo
 	}
 }
 
-// text serves a short text that is never to be cached.
+// text returns a handler that serves a short text. It must never be cached.
 func text(page func() (code int, body string)) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		code, body := page()
@@ -60,12 +61,13 @@ func text(page func() (code int, body string)) http.HandlerFunc {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.WriteHeader(code)
-		// The reader may be gone; there is nobody else to tell.
+		// If writing fails, the reader is gone, and nobody else needs to know.
 		_, _ = w.Write([]byte(body))
 	}
 }
 
-// ready tells whether questions are answered, and on what, or why not.
+// ready reports whether questions are answered, with the state that they are answered from or the reason why
+// not.
 func (s *Server) ready() (bool, string) {
 	if s.draining.Load() {
 		return false, "not ready: the server is shutting down"
@@ -76,7 +78,8 @@ func (s *Server) ready() (bool, string) {
 		return false, "not ready: the state is stale, and nothing is answered from it (--when-stale=deny): " +
 			current.StaleText(s.source.Status().Resources)
 	case ok && stale:
-		return true, fmt.Sprintf("ready: revision %d, which is stale: %s", state.Snapshot.Revision(), current.StaleText(s.source.Status().Resources))
+		return true, fmt.Sprintf("ready: revision %d, which is stale: %s", state.Snapshot.Revision(),
+			current.StaleText(s.source.Status().Resources))
 	case ok:
 		return true, fmt.Sprintf("ready: revision %d", state.Snapshot.Revision())
 	}

@@ -8,7 +8,8 @@ import (
 	"github.com/netpold/netpold/server/servertest"
 )
 
-// S26: /readyz tells whether questions are answered, and what is missing; /healthz only that the process is alive.
+// S26: /readyz says whether questions are answered, and what is missing; /healthz only that the process is
+// alive.
 func TestS26Readyz(t *testing.T) {
 	t.Parallel()
 	source := servertest.NewSource()
@@ -22,7 +23,8 @@ func TestS26Readyz(t *testing.T) {
 	expect("/healthz", http.StatusOK, "ok\n")
 	expect("/readyz", http.StatusServiceUnavailable, "not ready: the first full sync is not complete\n")
 	source.SetStatus(mirror.Status{Resources: []mirror.Resource{
-		{Name: "pods"}, {Name: "namespaces", Synced: true}, {Name: "nodes", Error: "forbidden: grant list on nodes"},
+		{Name: "pods"}, {Name: "namespaces", Synced: true},
+		{Name: "nodes", Error: "forbidden: grant list on nodes"},
 	}})
 	expect("/readyz", http.StatusServiceUnavailable,
 		"not ready: the first full sync is not complete; waiting for pods, nodes (forbidden: grant list on nodes)\n")
@@ -39,7 +41,7 @@ func TestAdminPages(t *testing.T) {
 		"/debug/pprof/goroutine":       http.StatusOK,
 		"/debug/pprof/symbol":          http.StatusOK,
 		"/debug/pprof/trace?seconds=0": http.StatusOK,
-		// It would tell the arguments.
+		// It would show the arguments.
 		"/debug/pprof/cmdline": http.StatusNotFound,
 		"/nothing":             http.StatusNotFound,
 	} {

@@ -13,7 +13,7 @@ import (
 	"github.com/netpold/netpold/server/decisions"
 )
 
-// The whole response, over the wire: verdict, reason, both sides, families, what it rests on.
+// The whole response over the wire: verdict, reason, both sides, families and the state.
 func TestResponses(t *testing.T) {
 	t.Parallel()
 	r := start(t, synced(shop()...), nil)
@@ -26,14 +26,16 @@ func TestResponses(t *testing.T) {
 	}{
 		"allowed by the second rule (S14)": {ask(), &netpoldv1.AllowedResponse{
 			Allowed: true, Reason: netpoldv1.Reason_REASON_ALLOWED_BY_RULE, Egress: open,
-			Ingress:  &netpoldv1.Side{Allowed: true, Isolated: true, Policy: "shop/cart", RuleIndex: new(uint32(1)), Tier: tier, Kind: "NetworkPolicy"},
+			Ingress: &netpoldv1.Side{Allowed: true, Isolated: true, Policy: "shop/cart", RuleIndex: new(uint32(1)),
+				Tier: tier, Kind: "NetworkPolicy"},
 			Families: []netpoldv1.IpFamily{v4, v6},
 		}},
 		"denied, by IP (S9)": {
 			&netpoldv1.AllowedRequest{Src: netpold.IP("10.0.1.4"), Dst: netpold.IP("10.0.3.7"), Port: 1},
 			&netpoldv1.AllowedResponse{
 				Reason: netpoldv1.Reason_REASON_DENIED_AT_INGRESS, Egress: open,
-				Ingress: &netpoldv1.Side{Isolated: true, IsolatedBy: []string{"shop/cart", "shop/default-deny"}, IsolatedByTotal: 2, Tier: tier},
+				Ingress: &netpoldv1.Side{Isolated: true, IsolatedBy: []string{"shop/cart", "shop/default-deny"},
+					IsolatedByTotal: 2, Tier: tier},
 			},
 		},
 		"self (S2)": {
@@ -50,10 +52,12 @@ func TestResponses(t *testing.T) {
 			},
 		},
 		"all Pods of a workload (S27)": {
-			&netpoldv1.AllowedRequest{Src: netpold.IP("10.0.1.4"), Dst: netpold.Workload("shop", "Deployment", "cart"), Port: 8080},
+			&netpoldv1.AllowedRequest{Src: netpold.IP("10.0.1.4"), Dst: netpold.Workload("shop", "Deployment", "cart"),
+				Port: 8080},
 			&netpoldv1.AllowedResponse{
 				Allowed: true, Reason: netpoldv1.Reason_REASON_ALLOWED_BY_RULE, Egress: open,
-				Ingress:         &netpoldv1.Side{Allowed: true, Isolated: true, Policy: "shop/cart", RuleIndex: new(uint32(1)), Tier: tier, Kind: "NetworkPolicy"},
+				Ingress: &netpoldv1.Side{Allowed: true, Isolated: true, Policy: "shop/cart",
+					RuleIndex: new(uint32(1)), Tier: tier, Kind: "NetworkPolicy"},
 				Families:        []netpoldv1.IpFamily{v4},
 				BackendsAllowed: 2, BackendsTotal: 2,
 			},
@@ -73,11 +77,12 @@ func TestResponses(t *testing.T) {
 	}
 }
 
-// TestIsolatedByIsBounded: however many policies isolate, an answer names some and tells how many there are.
+// TestIsolatedByIsBounded proves that an answer names some of many isolating policies, and their number.
 func TestIsolatedByIsBounded(t *testing.T) {
 	objects := shop()
 	for i := range 100 {
-		objects = append(objects, &engine.Policy{Namespace: "shop", Name: "deny-" + strconv.Itoa(100+i), IsolatesIngress: true})
+		objects = append(objects, &engine.Policy{Namespace: "shop", Name: "deny-" + strconv.Itoa(100+i),
+			IsolatesIngress: true})
 	}
 	question := byIP()
 	question.Port = 1
@@ -85,20 +90,22 @@ func TestIsolatedByIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if names, total := got.GetIngress().GetIsolatedBy(), got.GetIngress().GetIsolatedByTotal(); len(names) != 16 || total < 100 {
+	if names, total := got.GetIngress().GetIsolatedBy(),
+		got.GetIngress().GetIsolatedByTotal(); len(names) != 16 || total < 100 {
 		t.Errorf("%d names of %d", len(names), total)
 	}
 }
 
-// S50, S51: a rule of a cluster-wide policy that decides is named with its tier, kind, name and priority, and NetworkPolicies
-// that isolate beside it are not blamed.
+// S50, S51: a rule of a cluster-wide policy that decides is named with its tier, kind, name and priority, and
+// NetworkPolicies that isolate beside it are not blamed.
 func TestResponsesWithClusterPolicies(t *testing.T) {
 	t.Parallel()
 	everything := engine.Rule{Peers: []engine.Peer{{Namespaces: &engine.Selector{}}}}
 	noCart := &engine.ClusterPolicy{
 		Kind: engine.ClusterNetworkPolicy, Name: "no-cart", Tier: engine.Admin, Priority: 10,
 		Ingress: []engine.ClusterRule{
-			{Action: engine.Deny, Rule: engine.Rule{Peers: everything.Peers, Ports: []engine.Port{{First: 1, Last: 1}}}, Name: "to-one"},
+			{Action: engine.Deny, Rule: engine.Rule{Peers: everything.Peers,
+				Ports: []engine.Port{{First: 1, Last: 1}}}, Name: "to-one"},
 		},
 	}
 	last := &engine.ClusterPolicy{
@@ -115,7 +122,8 @@ func TestResponsesWithClusterPolicies(t *testing.T) {
 	want := &netpoldv1.AllowedResponse{
 		Reason: netpoldv1.Reason_REASON_DENIED_AT_INGRESS, Revision: 1, Token: "servertest:1",
 		Egress: &netpoldv1.Side{
-			Allowed: true, Policy: "default", RuleIndex: new(uint32(0)), Kind: "BaselineAdminNetworkPolicy", Tier: netpoldv1.Tier_TIER_BASELINE,
+			Allowed: true, Policy: "default", RuleIndex: new(uint32(0)), Kind: "BaselineAdminNetworkPolicy",
+			Tier: netpoldv1.Tier_TIER_BASELINE,
 		},
 		Ingress: &netpoldv1.Side{
 			Isolated: true, Policy: "no-cart", RuleIndex: new(uint32(0)), RuleName: "to-one", Priority: new(int32(10)),

@@ -24,14 +24,15 @@ func TestS28BatchKeepsOrderAndErrorsInPlace(t *testing.T) {
 	r := start(t, synced(shop()...), nil)
 	denied := ask()
 	denied.Port = 9090
-	response, err := r.decisions().BatchAllowed(soon(t), &netpoldv1.BatchAllowedRequest{Questions: []*netpoldv1.AllowedRequest{
-		ask(),
-		{Src: netpold.Pod("shop", "frontend-0"), Dst: netpold.IP("10.0.0.999"), Port: 0},
-		denied,
-		{Src: netpold.Pod("shop", "nobody"), Dst: netpold.IP("10.0.3.7"), Port: 1},
-		{Src: netpold.Pod("shop", "frontend-0"), Dst: netpold.Service("shop", "cart"), Port: 81},
-		ask(),
-	}})
+	response, err := r.decisions().
+		BatchAllowed(soon(t), &netpoldv1.BatchAllowedRequest{Questions: []*netpoldv1.AllowedRequest{
+			ask(),
+			{Src: netpold.Pod("shop", "frontend-0"), Dst: netpold.IP("10.0.0.999"), Port: 0},
+			denied,
+			{Src: netpold.Pod("shop", "nobody"), Dst: netpold.IP("10.0.3.7"), Port: 1},
+			{Src: netpold.Pod("shop", "frontend-0"), Dst: netpold.Service("shop", "cart"), Port: 81},
+			ask(),
+		}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +45,8 @@ func TestS28BatchKeepsOrderAndErrorsInPlace(t *testing.T) {
 		Token    string
 		Error    *details
 	}
-	ip := violation{"questions[1].dst.ip", `"10.0.0.999" is not an IPv4 or IPv6 address; write it like "10.0.3.7" or "2001:db8::7"`}
+	ip := violation{"questions[1].dst.ip",
+		`"10.0.0.999" is not an IPv4 or IPv6 address; write it like "10.0.3.7" or "2001:db8::7"`}
 	port := violation{"questions[1].port", "0 is not a port; give 1 to 65535"}
 	want := []answer{
 		{Allowed: true, Revision: 1, Token: "servertest:1"},
@@ -53,9 +55,11 @@ func TestS28BatchKeepsOrderAndErrorsInPlace(t *testing.T) {
 			Message: messageOf([]violation{ip, port}), Violations: []violation{ip, port},
 		}},
 		{Allowed: false, Revision: 1, Token: "servertest:1"},
-		{Error: &details{Code: codes.NotFound, Reason: "NOT_FOUND", Metadata: map[string]string{"field": "questions[3].src.pod"}}},
+		{Error: &details{Code: codes.NotFound, Reason: "NOT_FOUND",
+			Metadata: map[string]string{"field": "questions[3].src.pod"}}},
 		{Error: &details{
-			Code: codes.FailedPrecondition, Reason: "NO_SERVICE_PORT", Metadata: map[string]string{"field": "questions[4].dst.service"},
+			Code: codes.FailedPrecondition, Reason: "NO_SERVICE_PORT",
+			Metadata: map[string]string{"field": "questions[4].dst.service"},
 		}},
 		{Allowed: true, Revision: 1, Token: "servertest:1"},
 	}
@@ -99,15 +103,16 @@ func TestBatchTooLarge(t *testing.T) {
 	batch.Questions = append(batch.Questions, ask())
 	_, err := r.decisions().BatchAllowed(soon(t), batch)
 	want := details{
-		Code: codes.ResourceExhausted, Reason: "BATCH_TOO_LARGE", Metadata: map[string]string{"limit": "2", "actual": "3"},
-		Message: "questions: 3 are more than the 2 questions that one batch may hold; ask in several batches, or raise the server's --max-batch",
+		Code: codes.ResourceExhausted, Reason: "BATCH_TOO_LARGE",
+		Metadata: map[string]string{"limit": "2", "actual": "3"},
+		Message:  "questions: 3 are more than the 2 questions that one batch may hold; ask in several batches, or raise the server's --max-batch",
 	}
 	if diff := cmp.Diff(want, detailsOf(t, status.Convert(err))); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 
-// flipping is a source whose cluster changes each time it is looked at: the cart is allowed at every other look.
+// A flipping is a source whose cluster changes with each read: the cart is allowed at every other one.
 type flipping struct {
 	*servertest.Source
 	looks chan struct{}
@@ -142,8 +147,10 @@ func TestS25OneSnapshotPerBatch(t *testing.T) {
 		seen[first.GetAllowed()]++
 		for i, a := range response.GetAnswers() {
 			got := a.GetResponse()
-			if got.GetAllowed() != first.GetAllowed() || got.GetRevision() != response.GetRevision() || got.GetToken() != response.GetToken() {
-				t.Fatalf("answer %d is %v; answer 0 is %v; the batch's revision is %d", i, got, first, response.GetRevision())
+			if got.GetAllowed() != first.GetAllowed() || got.GetRevision() != response.GetRevision() ||
+				got.GetToken() != response.GetToken() {
+				t.Fatalf("answer %d is %v; answer 0 is %v; the batch's revision is %d", i, got, first,
+					response.GetRevision())
 			}
 		}
 		// Odd revisions are those that allow.
@@ -156,7 +163,7 @@ func TestS25OneSnapshotPerBatch(t *testing.T) {
 	}
 }
 
-// A batch whose caller has gone is not computed to its end.
+// A batch stops when its caller is gone.
 func TestBatchHeedsItsContext(t *testing.T) {
 	t.Parallel()
 	service := decisions.New(synced(shop()...), decisions.Options{})

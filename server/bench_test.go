@@ -25,12 +25,12 @@ import (
 	"github.com/netpold/netpold/server/decisions"
 )
 
-// byIP is a question by address, as proxies ask it.
+// byIP returns a question by address, as proxies ask it.
 func byIP() *netpoldv1.AllowedRequest {
 	return &netpoldv1.AllowedRequest{Src: netpold.IP("10.0.1.4"), Dst: netpold.IP("10.0.3.7"), Port: 8080}
 }
 
-// BenchmarkInProcess is the service without a network, on a small cluster: what is not gRPC's.
+// BenchmarkInProcess measures the service without gRPC, on a small cluster.
 func BenchmarkInProcess(b *testing.B) {
 	service := decisions.New(synced(shop()...), decisions.Options{})
 	b.Run("Allowed", func(b *testing.B) {
@@ -57,7 +57,8 @@ func BenchmarkInProcess(b *testing.B) {
 		rate(b, batchSize)
 	})
 	b.Run("StreamAllowed", func(b *testing.B) {
-		s := &script{ctx: b.Context(), batch: large(batchSize), left: b.N, look: func(*netpoldv1.StreamAllowedResponse) {}}
+		s := &script{ctx: b.Context(), batch: large(batchSize), left: b.N,
+			look: func(*netpoldv1.StreamAllowedResponse) {}}
 		b.ReportAllocs()
 		if err := service.StreamAllowed(s); err != nil {
 			b.Fatal(err)
@@ -66,10 +67,10 @@ func BenchmarkInProcess(b *testing.B) {
 	})
 }
 
-// BenchmarkWire is what callers get over the loopback, with client and server on the same cores and, but for the first line,
-// as many callers as keep them busy: questions by IP in random order, to a cluster of 10,000 Pods and 1,000 policies. Empty is
-// a method that does nothing, on the same server and connection: what any call costs. What counts are the ratios between the
-// lines of one run.
+// BenchmarkWire measures calls over the loopback, with client and server on the same cores. The questions are
+// by IP in random order, to a cluster of 10,000 Pods and 1,000 policies. Except in the first line, enough
+// callers keep the cores busy. Empty is a method that does nothing, on the same server and connection: the
+// cost of any call. Compare the lines of one run, not absolute figures.
 func BenchmarkWire(b *testing.B) {
 	w := wire(b)
 	b.Run("Allowed-one-caller", func(b *testing.B) {
@@ -104,16 +105,17 @@ func BenchmarkWire(b *testing.B) {
 const (
 	asked     = 1 << 17
 	batchSize = 1000
-	// inFlight is how many callers there are for each core.
+	// inFlight is the number of callers for each core.
 	inFlight = 32
 )
 
-// wired are a server and a client of it.
+// A wired is a server and a client of it.
 type wired struct {
 	client    *netpold.Client
 	conn      *grpc.ClientConn
 	questions []netpold.Question
-	// requests are the first of questions, as messages; not so many that the benchmark is about reading them from memory.
+	// requests are the first questions as messages. They are few, so that reading them from memory does not
+	// dominate.
 	requests []*netpoldv1.AllowedRequest
 }
 
@@ -136,7 +138,7 @@ func wire(b *testing.B) *wired {
 	if w.client, err = netpold.Dial(s.Addr(), netpold.WithInsecure()); err != nil {
 		b.Fatal(err)
 	}
-	// As the client's own, that empty calls go the same way.
+	// It has the options of the client, so that empty calls take the same path.
 	w.conn, err = grpc.NewClient(s.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(netpoldv1.Codec(0))))
 	if err != nil {
@@ -168,7 +170,8 @@ var emptyService = grpc.ServiceDesc{
 	HandlerType: (*any)(nil),
 	Methods: []grpc.MethodDesc{{
 		MethodName: "Call",
-		Handler: func(srv any, ctx context.Context, decode func(any) error, through grpc.UnaryServerInterceptor) (any, error) {
+		Handler: func(srv any, ctx context.Context, decode func(any) error,
+			through grpc.UnaryServerInterceptor) (any, error) {
 			request := new(emptypb.Empty)
 			if err := decode(request); err != nil {
 				return nil, err
@@ -190,7 +193,8 @@ func (w *wired) allowed(ctx context.Context, i int) error {
 	return err
 }
 
-// callers have calls of so many questions in progress all the time. CPU time is that of client and server.
+// callers keeps calls of so many questions in progress all the time. CPU time is that of client and server
+// together.
 func callers(b *testing.B, questions int, call func(ctx context.Context, i int) error) {
 	b.ReportAllocs()
 	before := cpuTime(b)
@@ -209,7 +213,8 @@ func callers(b *testing.B, questions int, call func(ctx context.Context, i int) 
 		}
 	})
 	rate(b, questions)
-	b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/(float64(b.N)*float64(questions)), "cpu-ns/question")
+	b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/(float64(b.N)*float64(questions)),
+		"cpu-ns/question")
 }
 
 // cpuTime returns how long this process has kept the CPUs busy.
@@ -222,7 +227,7 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// streams are one for each core, with as many batches under way as flow control allows.
+// streams runs one stream for each core, with as many batches in progress as flow control allows.
 func (w *wired) streams(b *testing.B, size int) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
@@ -237,7 +242,7 @@ func (w *wired) streams(b *testing.B, size int) {
 		sending.Go(func() {
 			for i := 0; pb.Next(); i = (i + size) % (asked - size) {
 				if stream.Send(w.questions[i:i+size]) != nil {
-					return // the other side knows why
+					return // the receiver gets the error
 				}
 			}
 			_ = stream.CloseSend()
@@ -256,7 +261,7 @@ func (w *wired) streams(b *testing.B, size int) {
 	rate(b, size)
 }
 
-// many counts questions, not batches.
+// many measures AllowedMany. It counts questions, not batches.
 func (w *wired) many(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
@@ -277,7 +282,7 @@ func (w *wired) ask(pb *testing.PB) iter.Seq[netpold.Question] {
 	}
 }
 
-// rate reports what operations of so many questions come to.
+// rate reports questions per second for operations of so many questions.
 func rate(b *testing.B, questions int) {
 	n := float64(b.N) * float64(questions)
 	b.ReportMetric(n/b.Elapsed().Seconds(), "questions/s")

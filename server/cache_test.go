@@ -16,7 +16,7 @@ import (
 	"github.com/netpold/netpold/server/decisions"
 )
 
-// aboutCart are questions whose answers the cache remembers.
+// aboutCart returns questions whose answers the cache remembers.
 func aboutCart() []*netpoldv1.AllowedRequest {
 	frontend := netpold.Pod("shop", "frontend-0")
 	return []*netpoldv1.AllowedRequest{
@@ -26,7 +26,8 @@ func aboutCart() []*netpoldv1.AllowedRequest {
 	}
 }
 
-// TestCachedAnswers: alone and in a batch, remembered or not, an answer is that of the state that it names (S29).
+// TestCachedAnswers proves that an answer is that of the state that it names, alone and in a batch,
+// remembered or not (S29).
 func TestCachedAnswers(t *testing.T) {
 	t.Parallel()
 	source := synced(shop()...)
@@ -58,7 +59,7 @@ func TestCachedAnswers(t *testing.T) {
 	}
 }
 
-// TestMetricsOfTheCache: what it did can be read, and nothing is there where it is off.
+// TestMetricsOfTheCache proves that the cache has metrics, and none when it is off.
 func TestMetricsOfTheCache(t *testing.T) {
 	t.Parallel()
 	r := start(t, synced(shop()...), func(c *server.Config) { c.CacheSize = 2 })
@@ -67,11 +68,13 @@ func TestMetricsOfTheCache(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := r.decisions().BatchAllowed(soon(t), &netpoldv1.BatchAllowedRequest{Questions: aboutCart()[2:]}); err != nil {
+	if _, err := r.decisions().BatchAllowed(soon(t),
+		&netpoldv1.BatchAllowedRequest{Questions: aboutCart()[2:]}); err != nil {
 		t.Fatal(err)
 	}
 	expectMetrics(t, metricsOf(t, r), map[string]string{
-		"netpold_cache_hits_total": "4", "netpold_cache_misses_total": "4", "netpold_cache_evictions_total": "1", "netpold_cache_entries": "2",
+		"netpold_cache_hits_total": "4", "netpold_cache_misses_total": "4", "netpold_cache_evictions_total": "1",
+		"netpold_cache_entries": "2",
 	})
 	off := start(t, synced(shop()...), func(c *server.Config) { c.CacheSize = 0 })
 	for series := range metricsOf(t, off) {

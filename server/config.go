@@ -12,57 +12,59 @@ import (
 	"github.com/netpold/netpold/server/decisions"
 )
 
-// Config is how a [Server] is set up. Start from [Defaults] and change what should differ: [New] takes every value as it is
-// and rejects those that make no sense, each by a [FieldError].
+// Config holds the configuration of a [Server]. Start from [Defaults] and change fields. [New] uses every
+// value as it is, and rejects each invalid one with a [FieldError].
 type Config struct {
-	// Source is where the cluster's state comes from. Required.
+	// Source provides the cluster's state. Required.
 	Source mirror.Source
-	// Logger receives the server's log records. Default: they are dropped.
+	// Logger gets the server's log records. Default: they are dropped.
 	Logger *slog.Logger
 	// Version is what GetStatus and the metric netpold_build_info show. Default: "dev".
 	Version string
 
 	// Listen is the gRPC address. Port 0 takes a free one, which [Server.Addr] returns. Default: 127.0.0.1:9480.
 	Listen string
-	// AdminListen is the address of /metrics, /healthz, /readyz and /debug/pprof. They need no TLS and no credentials, so
-	// keep them on the loopback or on a network of the cluster's own. Empty turns them off. Default: 127.0.0.1:9481.
+	// AdminListen is the address of /metrics, /healthz, /readyz and /debug/pprof. They have no TLS and need
+	// no credentials, so keep them on the loopback or on a private network of the cluster. Empty turns them
+	// off. Default: 127.0.0.1:9481.
 	AdminListen string
 	// TLS secures the gRPC port. Default: plaintext.
 	TLS TLSFiles
 
-	// WhenStale says what happens to questions while [mirror.Source.Stale] reports true. Default: they are answered, and
-	// each response says that the state is stale.
+	// WhenStale says what happens to questions while [mirror.Source.Stale] reports true. Default: they are
+	// answered, and each response says that the state is stale.
 	WhenStale WhenStale
 
-	// MaxBatch is the most questions in one BatchAllowed call, and in one batch of StreamAllowed. Default: 10,000.
+	// MaxBatch limits the questions of one BatchAllowed call, and of one batch of StreamAllowed. Default:
+	// 10,000.
 	MaxBatch int
-	// CacheSize is how many decisions about workloads and Services are remembered, at 0.6 KiB each. A decision about many
-	// Pods counts for several. 0 remembers none. Default: 16,384.
+	// CacheSize is how many decisions about workloads and Services are remembered, at 0.6 KiB each. A
+	// decision about many Pods counts as several. 0 remembers none. Default: 16,384.
 	CacheSize int
 	// MaxMessageBytes is the largest request, in bytes. Default: 16 MiB.
 	MaxMessageBytes int
-	// MaxStreams is the most calls in progress on one connection. Default: 1,000.
+	// MaxStreams limits the calls in progress on one connection. Default: 1,000.
 	MaxStreams uint32
-	// MaxDeadline is the longest that a call may take. Callers that give no deadline, or a longer one, get this one. It does
-	// not bound streams, only how long each of their batches waits for its at_least. Default: 30 s.
+	// MaxDeadline limits the time of a call. Callers without a deadline, or with a longer one, get this one.
+	// It does not limit streams, only how long each of their batches waits for its at_least. Default: 30 s.
 	MaxDeadline time.Duration
-	// MaxConnectionAge is the age, give or take a tenth, at which the client of a connection is asked to connect anew, so
-	// that clients spread over new replicas. Default: 30 min.
+	// MaxConnectionAge is the age, plus or minus a tenth, at which a client is asked to reconnect, so that
+	// clients spread over new replicas. Default: 30 min.
 	MaxConnectionAge time.Duration
-	// MaxConnectionAgeGrace is how long calls in progress may take after that. Default: 30 s.
+	// MaxConnectionAgeGrace is how long calls in progress may continue after that. Default: 30 s.
 	MaxConnectionAgeGrace time.Duration
 
-	// DrainDelay is how long calls are still answered after health has turned to NOT_SERVING, so that load balancers see it
-	// first. Default: 3 s.
+	// DrainDelay is how long calls are still answered after health has turned to NOT_SERVING, so that load
+	// balancers see it first. Default: 3 s.
 	DrainDelay time.Duration
-	// DrainTimeout is how long calls in progress may take after that before they are cut. Default: 15 s.
+	// DrainTimeout is how long calls in progress may continue after that before they are cut. Default: 15 s.
 	DrainTimeout time.Duration
 }
 
 // MaxCacheSize is the largest Config.CacheSize: some 10 GiB.
 const MaxCacheSize = 1 << 24
 
-// Defaults returns the configuration of a server on the loopback, without TLS. Source has no default.
+// Defaults returns the configuration of a server on the loopback without TLS. Source has no default.
 func Defaults() Config {
 	return Config{
 		Logger:                slog.New(slog.DiscardHandler),
@@ -82,7 +84,7 @@ func Defaults() Config {
 	}
 }
 
-// Validate returns a [FieldError] for each value that makes no sense, joined, with what to give.
+// Validate returns a [FieldError] with a remedy for each invalid value, joined.
 func (c *Config) Validate() error {
 	var errs []error
 	reject := func(bad bool, field string, value any, remedy string) {
@@ -96,7 +98,8 @@ func (c *Config) Validate() error {
 	const positive = "give a positive duration, for example "
 	reject(c.Listen == "", "Listen", `""`, "give HOST:PORT, for example 127.0.0.1:9480; port 0 takes a free one")
 	reject(c.WhenStale != "" && c.WhenStale != AnswerWhenStale && c.WhenStale != DenyWhenStale,
-		"WhenStale", strconv.Quote(string(c.WhenStale)), fmt.Sprintf("give %s or %s", AnswerWhenStale, DenyWhenStale))
+		"WhenStale", strconv.Quote(string(c.WhenStale)),
+		fmt.Sprintf("give %s or %s", AnswerWhenStale, DenyWhenStale))
 	reject(c.MaxBatch < 1, "MaxBatch", c.MaxBatch,
 		fmt.Sprintf("give 1 or more; the default is %d", decisions.DefaultMaxBatch))
 	reject(c.CacheSize < 0 || c.CacheSize > MaxCacheSize, "CacheSize", c.CacheSize,

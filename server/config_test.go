@@ -17,19 +17,23 @@ func TestDefaultsAreValid(t *testing.T) {
 	}
 }
 
-// Each value that makes no sense is rejected by its field's name, and all of them at once.
+// Each invalid value is rejected with its field's name, all of them at once.
 func TestValidateNamesEveryWrongValue(t *testing.T) {
 	t.Parallel()
-	config := server.Config{DrainDelay: -1, DrainTimeout: -time.Second, WhenStale: "guess", TLS: server.TLSFiles{Cert: "x"}, MaxMessageBytes: 1 << 40, CacheSize: -1}
+	config := server.Config{DrainDelay: -1, DrainTimeout: -time.Second, WhenStale: "guess",
+		TLS: server.TLSFiles{Cert: "x"}, MaxMessageBytes: 1 << 40, CacheSize: -1}
 	err := config.Validate()
 	if err == nil {
 		t.Fatal("no error")
 	}
 	lines := strings.Split(err.Error(), "\n")
 	for i, want := range []string{
-		"Config.Source: give the source of the cluster's state", `Config.Listen "": `, `Config.WhenStale "guess": `, "Config.MaxBatch 0: ",
-		"Config.CacheSize -1: ", "Config.MaxMessageBytes 1099511627776: ", "Config.MaxStreams 0: ", "Config.MaxDeadline 0s: ",
-		"Config.MaxConnectionAge 0s: ", "Config.MaxConnectionAgeGrace 0s: ", "Config.DrainDelay -1ns: ", "Config.DrainTimeout -1s: ",
+		"Config.Source: give the source of the cluster's state", `Config.Listen "": `, `Config.WhenStale "guess": `,
+		"Config.MaxBatch 0: ",
+		"Config.CacheSize -1: ", "Config.MaxMessageBytes 1099511627776: ", "Config.MaxStreams 0: ",
+		"Config.MaxDeadline 0s: ",
+		"Config.MaxConnectionAge 0s: ", "Config.MaxConnectionAgeGrace 0s: ", "Config.DrainDelay -1ns: ",
+		"Config.DrainTimeout -1s: ",
 		"Config.TLS.Cert, Config.TLS.Key: ",
 	} {
 		if i >= len(lines) || !strings.HasPrefix(lines[i], want) {

@@ -17,7 +17,7 @@ import (
 
 func addr(ip string) netip.Addr { return netip.MustParseAddr(ip) }
 
-// town is a cluster in which every note of a question can be met. Each namespace is one scenario.
+// town returns a cluster with every note of a question. Each namespace is one scenario.
 func town() []engine.Object {
 	in := func(namespace, name string, change func(*engine.Pod)) *engine.Pod {
 		p := &engine.Pod{Namespace: namespace, Name: name, Labels: map[string]string{"app": name}}
@@ -28,7 +28,8 @@ func town() []engine.Object {
 		return &engine.Policy{Namespace: namespace, Name: "deny", IsolatesIngress: true}
 	}
 	return []engine.Object{
-		&engine.Node{Name: "n1", IPs: []netip.Addr{addr("192.168.7.1")}, PodCIDRs: []netip.Prefix{netip.MustParsePrefix("10.42.1.0/24")}},
+		&engine.Node{Name: "n1", IPs: []netip.Addr{addr("192.168.7.1")},
+			PodCIDRs: []netip.Prefix{netip.MustParsePrefix("10.42.1.0/24")}},
 		&engine.Node{Name: "n2", IPs: []netip.Addr{addr("192.168.7.2")}},
 		&engine.Namespace{Name: "np"},
 		in("np", "w", func(p *engine.Pod) {
@@ -46,13 +47,16 @@ func town() []engine.Object {
 			Namespace: "np", Name: "w-x", Service: "w", Ports: []engine.ServicePort{{Port: 8080}},
 			Endpoints: []engine.SliceEndpoint{{Addr: addr("10.42.1.7"), Pod: "w", Ready: true}},
 		},
-		in("edge", "proxy", func(p *engine.Pod) { p.Node, p.HostNetwork, p.IPs = "n2", true, []netip.Addr{addr("192.168.7.2")} }),
+		in("edge", "proxy", func(p *engine.Pod) {
+			p.Node, p.HostNetwork, p.IPs = "n2", true, []netip.Addr{addr("192.168.7.2")}
+		}),
 		in("dw", "p", func(p *engine.Pod) { p.IPs = []netip.Addr{addr("10.42.2.1")} }),
 		in("ops", "op", func(p *engine.Pod) { p.IPs = []netip.Addr{addr("10.42.2.2")} }),
 		&engine.Policy{
 			Namespace: "dw", Name: "deny", IsolatesIngress: true, IsolatesEgress: true,
 			Ingress: []engine.Rule{
-				{Peers: []engine.Peer{{Namespaces: &engine.Selector{{Key: "team", Operator: engine.In, Values: []string{"ops"}}}}}},
+				{Peers: []engine.Peer{{Namespaces: &engine.Selector{{Key: "team", Operator: engine.In,
+					Values: []string{"ops"}}}}}},
 			},
 			Egress: []engine.Rule{
 				{Peers: []engine.Peer{{Block: &engine.IPBlock{CIDR: netip.MustParsePrefix("0.0.0.0/0")}}}},
@@ -63,17 +67,22 @@ func town() []engine.Object {
 		in("rv", "b", func(p *engine.Pod) { p.IPs = []netip.Addr{addr("10.42.3.2")} }),
 		deny("rv"),
 		&engine.Policy{
-			Namespace: "rv", Name: "meant-for-b", IsolatesIngress: true, Subject: engine.Selector{{Key: "app", Operator: engine.In, Values: []string{"a"}}},
+			Namespace: "rv", Name: "meant-for-b", IsolatesIngress: true,
+			Subject: engine.Selector{{Key: "app", Operator: engine.In, Values: []string{"a"}}},
 			Ingress: []engine.Rule{{
 				Peers: []engine.Peer{{Pods: &engine.Selector{{Key: "app", Operator: engine.In, Values: []string{"b"}}}}},
 				Ports: []engine.Port{{First: 80, Last: 80}},
 			}},
 		},
-		in("jobs", "old", func(p *engine.Pod) { p.Finished, p.Created, p.IPs = true, 1, []netip.Addr{addr("10.42.1.99")} }),
+		in("jobs", "old", func(p *engine.Pod) {
+			p.Finished, p.Created, p.IPs = true, 1, []netip.Addr{addr("10.42.1.99")}
+		}),
 		in("jobs", "done", func(p *engine.Pod) {
 			p.Finished, p.Created, p.IPs = true, 2, []netip.Addr{addr("10.42.1.99"), addr("10.42.2.1")}
 		}),
-		in("jobs", "host", func(p *engine.Pod) { p.Finished, p.HostNetwork, p.IPs = true, true, []netip.Addr{addr("192.168.7.9")} }),
+		in("jobs", "host", func(p *engine.Pod) {
+			p.Finished, p.HostNetwork, p.IPs = true, true, []netip.Addr{addr("192.168.7.9")}
+		}),
 		&engine.Namespace{Name: "ti"},
 		in("ti", "new", func(*engine.Pod) {}),
 		&engine.Namespace{Name: "mesh", Labels: map[string]string{"istio.io/dataplane-mode": "ambient"}},
@@ -97,8 +106,10 @@ func TestNotesOfQuestions(t *testing.T) {
 		code     string
 		want     []string
 	}{
-		"an address outside": {ip("203.0.113.7"), pod("mesh", "a"), 80, "OUTSIDE_CLUSTER", []string{"203.0.113.7 is outside the cluster"}},
-		"as destination too": {pod("mesh", "a"), ip("203.0.113.7"), 80, "OUTSIDE_CLUSTER", []string{"203.0.113.7 is outside the cluster"}},
+		"an address outside": {ip("203.0.113.7"), pod("mesh", "a"), 80, "OUTSIDE_CLUSTER",
+			[]string{"203.0.113.7 is outside the cluster"}},
+		"as destination too": {pod("mesh", "a"), ip("203.0.113.7"), 80, "OUTSIDE_CLUSTER",
+			[]string{"203.0.113.7 is outside the cluster"}},
 		"in the range of a Node's Pods": {
 			ip("10.42.1.1"), pod("np", "w"), 80, "OUTSIDE_CLUSTER",
 			[]string{"10.42.1.1 is in the range of Pods 10.42.1.0/24 of Node n1, and no Pod has it"},
@@ -107,13 +118,16 @@ func TestNotesOfQuestions(t *testing.T) {
 			pod("mesh", "a"), ip("192.168.50.5"), 80, "OUTSIDE_CLUSTER",
 			[]string{"192.168.50.5 is the address of Pod np/w in a second network", "ask np/w"},
 		},
-		"labels in a namespace of nothing": {labels("shpo"), pod("mesh", "a"), 80, "EMPTY_NAMESPACE", []string{"namespace shpo", "is the name right?"}},
-		"a host-network Pod as source":     {pod("edge", "proxy"), pod("np", "w"), 80, "HOST_NETWORK", []string{"edge/proxy is on the host network: no policy can select it"}},
+		"labels in a namespace of nothing": {labels("shpo"), pod("mesh", "a"), 80, "EMPTY_NAMESPACE",
+			[]string{"namespace shpo", "is the name right?"}},
+		"a host-network Pod as source": {pod("edge", "proxy"), pod("np", "w"), 80, "HOST_NETWORK",
+			[]string{"edge/proxy is on the host network: no policy can select it"}},
 		"a host-network Pod as destination": {
 			pod("np", "w"), pod("edge", "proxy"), 80, "HOST_NETWORK", []string{"edge/proxy is on the host network"},
 		},
 		"a host-network Pod by its address": {
-			ip("192.168.7.2"), pod("np", "w"), 80, "HOST_NETWORK", []string{"192.168.7.2 is a Node's address", "such as edge/proxy"},
+			ip("192.168.7.2"), pod("np", "w"), 80, "HOST_NETWORK",
+			[]string{"192.168.7.2 is a Node's address", "such as edge/proxy"},
 		},
 		"a node port": {
 			ip("203.0.113.7"), ip("192.168.7.2"), 30644, "NODE_PORT",
@@ -124,22 +138,29 @@ func TestNotesOfQuestions(t *testing.T) {
 			[]string{"port 8088/TCP of Node n1 leads to Pod np/w", "ask np/w on port 8080"},
 		},
 		"a port name that labels lack": {
-			pod("dw", "p"), labels("ti"), 8080, "PORT_NAME_MISSING", []string{"policy dw/deny asks for ports by name", "does not have: http", "named_ports"},
+			pod("dw", "p"), labels("ti"), 8080, "PORT_NAME_MISSING",
+			[]string{"policy dw/deny asks for ports by name", "does not have: http", "named_ports"},
 		},
 		"a Pod without an address": {
-			pod("dw", "p"), pod("ti", "new"), 80, "NO_ADDRESS", []string{"ti/new has no address yet", "policy dw/deny asks for ipBlocks"},
+			pod("dw", "p"), pod("ti", "new"), 80, "NO_ADDRESS",
+			[]string{"ti/new has no address yet", "policy dw/deny asks for ipBlocks"},
 		},
 		"a Namespace that was not read": {
-			pod("ops", "op"), pod("dw", "p"), 80, "NAMESPACE_UNKNOWN", []string{"the Namespace ops was not read", "policy dw/deny asks for its labels team"},
+			pod("ops", "op"), pod("dw", "p"), 80, "NAMESPACE_UNKNOWN",
+			[]string{"the Namespace ops was not read", "policy dw/deny asks for its labels team"},
 		},
-		"two Pods of an ambient mesh": {pod("mesh", "a"), pod("mesh", "b"), 80, "AMBIENT_MESH", []string{"port 15008"}},
+		"two Pods of an ambient mesh": {pod("mesh", "a"), pod("mesh", "b"), 80, "AMBIENT_MESH",
+			[]string{"port 15008"}},
 		"a node port of a host-network Pod": {
-			pod("np", "w"), pod("edge", "proxy"), 30644, "NODE_PORT", []string{"leads to Service np/w", "ask svc/np/w on port 80"},
+			pod("np", "w"), pod("edge", "proxy"), 30644, "NODE_PORT",
+			[]string{"leads to Service np/w", "ask svc/np/w on port 80"},
 		},
 		"the address of a finished Pod": {
-			pod("mesh", "a"), ip("10.42.1.99"), 80, "OUTSIDE_CLUSTER", []string{"Pod jobs/done had the address 10.42.1.99 and has finished (S6)"},
+			pod("mesh", "a"), ip("10.42.1.99"), 80, "OUTSIDE_CLUSTER",
+			[]string{"Pod jobs/done had the address 10.42.1.99 and has finished (S6)"},
 		},
-		"the other way": {pod("rv", "a"), pod("rv", "b"), 80, "REVERSE_ALLOWED", []string{"rv/b may open 80/TCP to rv/a"}},
+		"the other way": {pod("rv", "a"), pod("rv", "b"), 80, "REVERSE_ALLOWED",
+			[]string{"rv/b may open 80/TCP to rv/a"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -161,7 +182,7 @@ func TestNotesOfQuestions(t *testing.T) {
 	}
 }
 
-// What needs no note has none.
+// Questions that need no note have none.
 func TestNotesAreNotTold(t *testing.T) {
 	t.Parallel()
 	client := start(t, synced(town()...), nil).decisions()
@@ -185,7 +206,8 @@ func TestNotesAreNotTold(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			answer, err := client.Allowed(soon(t), &netpoldv1.AllowedRequest{Src: test.src, Dst: test.dst, Port: test.port, Details: true})
+			answer, err := client.Allowed(soon(t),
+				&netpoldv1.AllowedRequest{Src: test.src, Dst: test.dst, Port: test.port, Details: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -200,7 +222,7 @@ func TestNotesAreNotTold(t *testing.T) {
 	}
 }
 
-// What the ends of the deciding pair turned out to be, alone and in a batch; and nothing of it unless asked for.
+// An answer has the endpoints of the deciding pair, alone and in a batch, but only with details.
 func TestDetails(t *testing.T) {
 	t.Parallel()
 	client := start(t, synced(town()...), nil).decisions()
@@ -214,10 +236,12 @@ func TestDetails(t *testing.T) {
 	asReplicaSet := proto.CloneOf(np)
 	asReplicaSet.Workload = &netpoldv1.WorkloadRef{Namespace: "np", Kind: "ReplicaSet", Name: "w-5d9f"}
 	node := &netpoldv1.Resolved{
-		Kind: netpoldv1.ResolvedKind_RESOLVED_KIND_NODE, Node: "n1", Ip: "192.168.7.1", IpFamily: netpoldv1.IpFamily_IP_FAMILY_IPV4,
+		Kind: netpoldv1.ResolvedKind_RESOLVED_KIND_NODE, Node: "n1", Ip: "192.168.7.1",
+		IpFamily: netpoldv1.IpFamily_IP_FAMILY_IPV4,
 	}
 	outside := &netpoldv1.Resolved{
-		Kind: netpoldv1.ResolvedKind_RESOLVED_KIND_EXTERNAL, Ip: "203.0.113.7", IpFamily: netpoldv1.IpFamily_IP_FAMILY_IPV4,
+		Kind: netpoldv1.ResolvedKind_RESOLVED_KIND_EXTERNAL, Ip: "203.0.113.7",
+		IpFamily: netpoldv1.IpFamily_IP_FAMILY_IPV4,
 	}
 	for name, test := range map[string]struct {
 		src, dst         *netpoldv1.Endpoint
@@ -227,17 +251,21 @@ func TestDetails(t *testing.T) {
 		"by address":          {netpold.IP("192.168.7.1"), netpold.IP("10.42.1.7"), node, np, 80},
 		"a Service":           {netpold.IP("203.0.113.7"), netpold.Service("np", "w"), outside, behind, 8080},
 		"a Service's address": {netpold.IP("203.0.113.7"), netpold.IP("10.96.0.1"), outside, behind, 8080},
-		"the workload asked":  {netpold.IP("203.0.113.7"), netpold.Workload("np", "ReplicaSet", "w-5d9f"), outside, asReplicaSet, 80},
+		"the workload asked": {netpold.IP("203.0.113.7"), netpold.Workload("np", "ReplicaSet", "w-5d9f"), outside,
+			asReplicaSet, 80},
 		"labels": {netpold.Labels("mesh", nil), netpold.Pod("edge", "proxy"),
-			&netpoldv1.Resolved{Kind: netpoldv1.ResolvedKind_RESOLVED_KIND_HYPOTHETICAL, Namespace: "mesh", IpFamily: netpoldv1.IpFamily_IP_FAMILY_IPV4},
+			&netpoldv1.Resolved{Kind: netpoldv1.ResolvedKind_RESOLVED_KIND_HYPOTHETICAL, Namespace: "mesh",
+				IpFamily: netpoldv1.IpFamily_IP_FAMILY_IPV4},
 			&netpoldv1.Resolved{
-				Kind: netpoldv1.ResolvedKind_RESOLVED_KIND_HOST_NETWORK_POD, Namespace: "edge", Name: "proxy", Node: "n2", Ip: "192.168.7.2",
+				Kind: netpoldv1.ResolvedKind_RESOLVED_KIND_HOST_NETWORK_POD, Namespace: "edge", Name: "proxy", Node: "n2",
+				Ip:       "192.168.7.2",
 				IpFamily: netpoldv1.IpFamily_IP_FAMILY_IPV4,
 			}, 80},
 		"a Service's address as source": {netpold.IP("10.96.0.1"), netpold.Pod("np", "w"),
 			&netpoldv1.Resolved{
-				Kind: netpoldv1.ResolvedKind_RESOLVED_KIND_EXTERNAL, Ip: "10.96.0.1", IpFamily: netpoldv1.IpFamily_IP_FAMILY_IPV4,
-				Service: &netpoldv1.ServiceRef{Namespace: "np", Name: "w"},
+				Kind: netpoldv1.ResolvedKind_RESOLVED_KIND_EXTERNAL, Ip: "10.96.0.1",
+				IpFamily: netpoldv1.IpFamily_IP_FAMILY_IPV4,
+				Service:  &netpoldv1.ServiceRef{Namespace: "np", Name: "w"},
 			}, np, 80},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -253,7 +281,8 @@ func TestDetails(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			batch, err := client.BatchAllowed(soon(t), &netpoldv1.BatchAllowedRequest{Questions: []*netpoldv1.AllowedRequest{question, detailed}})
+			batch, err := client.BatchAllowed(soon(t),
+				&netpoldv1.BatchAllowedRequest{Questions: []*netpoldv1.AllowedRequest{question, detailed}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -14,7 +14,7 @@ import (
 	"github.com/netpold/netpold/server/servertest"
 )
 
-// S6, S24, S27: what the engine cannot answer, over the wire: code, reason, and the field that asked.
+// S6, S24, S27: a question that the engine cannot answer has a code, a reason and the field over the wire.
 func TestS6S24S27UnansweredQuestions(t *testing.T) {
 	t.Parallel()
 	r := start(t, synced(shop()...), nil)
@@ -29,7 +29,8 @@ func TestS6S24S27UnansweredQuestions(t *testing.T) {
 			codes.NotFound, "NOT_FOUND", "src.pod",
 		},
 		"unknown workload (S27)": {
-			&netpoldv1.AllowedRequest{Src: netpold.IP("10.0.3.7"), Dst: netpold.Workload("shop", "Job", "cart"), Port: 1},
+			&netpoldv1.AllowedRequest{Src: netpold.IP("10.0.3.7"), Dst: netpold.Workload("shop", "Job", "cart"),
+				Port: 1},
 			codes.NotFound, "NOT_FOUND", "dst.workload",
 		},
 		"unknown Service (S27)": {
@@ -37,7 +38,8 @@ func TestS6S24S27UnansweredQuestions(t *testing.T) {
 			codes.NotFound, "NOT_FOUND", "dst.service",
 		},
 		"the source's is told first (S27)": {
-			&netpoldv1.AllowedRequest{Src: netpold.Pod("shop", "batch-0"), Dst: netpold.Pod("shop", "nobody"), Port: 1},
+			&netpoldv1.AllowedRequest{Src: netpold.Pod("shop", "batch-0"), Dst: netpold.Pod("shop", "nobody"),
+				Port: 1},
 			codes.NotFound, "POD_FINISHED", "src.pod",
 		},
 		"finished Pod (S6)": {
@@ -45,7 +47,8 @@ func TestS6S24S27UnansweredQuestions(t *testing.T) {
 			codes.NotFound, "POD_FINISHED", "dst.pod",
 		},
 		"finished workload (S24)": {
-			&netpoldv1.AllowedRequest{Src: netpold.IP("10.0.3.7"), Dst: netpold.Workload("shop", "Deployment", "batch"), Port: 1},
+			&netpoldv1.AllowedRequest{Src: netpold.IP("10.0.3.7"),
+				Dst: netpold.Workload("shop", "Deployment", "batch"), Port: 1},
 			codes.FailedPrecondition, "WORKLOAD_FINISHED", "dst.workload",
 		},
 		"no such port (S24)": {
@@ -61,7 +64,8 @@ func TestS6S24S27UnansweredQuestions(t *testing.T) {
 			codes.FailedPrecondition, "NO_READY_ENDPOINT", "dst.service",
 		},
 		"ExternalName (S24)": {
-			&netpoldv1.AllowedRequest{Src: netpold.IP("10.0.3.7"), Dst: netpold.Service("shop", "elsewhere"), Port: 80},
+			&netpoldv1.AllowedRequest{Src: netpold.IP("10.0.3.7"), Dst: netpold.Service("shop", "elsewhere"),
+				Port: 80},
 			codes.FailedPrecondition, "EXTERNAL_NAME", "dst.service",
 		},
 	} {
@@ -92,12 +96,14 @@ func TestS26UnavailableBeforeTheFirstSync(t *testing.T) {
 	}
 	token := ask()
 	token.AtLeast = "servertest:1"
-	for name, question := range map[string]*netpoldv1.AllowedRequest{"good": ask(), "wrong": {}, "with a token": token} {
+	for name, question := range map[string]*netpoldv1.AllowedRequest{"good": ask(), "wrong": {},
+		"with a token": token} {
 		_, err := r.decisions().Allowed(soon(t), question)
 		if diff := cmp.Diff(want, detailsOf(t, status.Convert(err))); diff != "" {
 			t.Errorf("Allowed, %s question: -want +got:\n%s", name, diff)
 		}
-		_, err = r.decisions().BatchAllowed(soon(t), &netpoldv1.BatchAllowedRequest{Questions: []*netpoldv1.AllowedRequest{question}})
+		_, err = r.decisions().BatchAllowed(soon(t),
+			&netpoldv1.BatchAllowedRequest{Questions: []*netpoldv1.AllowedRequest{question}})
 		if diff := cmp.Diff(want, detailsOf(t, status.Convert(err))); diff != "" {
 			t.Errorf("BatchAllowed, %s question: -want +got:\n%s", name, diff)
 		}
@@ -112,7 +118,8 @@ func TestS26UnavailableBeforeTheFirstSync(t *testing.T) {
 func TestNewDecisionsDefaults(t *testing.T) {
 	t.Parallel()
 	service := decisions.New(synced(shop()...), decisions.Options{})
-	batch := &netpoldv1.BatchAllowedRequest{Questions: make([]*netpoldv1.AllowedRequest, decisions.DefaultMaxBatch)}
+	batch := &netpoldv1.BatchAllowedRequest{Questions: make([]*netpoldv1.AllowedRequest,
+		decisions.DefaultMaxBatch)}
 	if _, err := service.BatchAllowed(t.Context(), batch); err != nil {
 		t.Error(err)
 	}

@@ -2,23 +2,25 @@ package server
 
 import "strings"
 
-// FieldError is a wrong value in a [Config]. A program that sets the fields from settings of its own can name those instead.
+// A FieldError is the error of invalid values in a [Config]. A program that sets the fields from its own
+// settings can name those instead.
 type FieldError struct {
-	// Fields are the fields that are wrong, or wrong together.
+	// Fields are the invalid fields, or fields that contradict each other.
 	Fields []Field
 	// Err says what is wrong and what to give.
 	Err error
 }
 
-// Field is a field of a [Config], with its value.
+// A Field is a field of a [Config] with its value.
 type Field struct {
 	// Name is the path from Config. Example: "TLS.Cert".
 	Name string
-	// Value is as the error shows it; empty if it is not shown.
+	// Value is the value in the error's form; empty if it is not shown.
 	Value string
 }
 
-// Error returns the fields with their values, and what is wrong: "Config.MaxBatch 0: give 1 or more".
+// Error returns the fields with their values, and what is wrong. Example: "Config.MaxBatch 0: give 1 or
+// more".
 func (e *FieldError) Error() string {
 	return e.Text(func(field string) string { return "Config." + field })
 }
@@ -26,7 +28,7 @@ func (e *FieldError) Error() string {
 // Unwrap returns e.Err.
 func (e *FieldError) Unwrap() error { return e.Err }
 
-// Text returns the error with each field called by what name returns for it.
+// Text returns the error with the names that name returns for the fields.
 func (e *FieldError) Text(name func(field string) string) string {
 	var b strings.Builder
 	for i, field := range e.Fields {

@@ -14,12 +14,13 @@ import (
 	"github.com/netpold/netpold/server/decisions"
 )
 
-// FuzzRequest reads bytes as a question and as a batch: whatever they are, there is an answer or an error that says what is
-// wrong; never a panic, and never an error that is the server's own fault.
+// FuzzRequest reads bytes as a question and as a batch. There is always an answer or an error that says what
+// is wrong, never a panic or an error that is the server's own fault.
 func FuzzRequest(f *testing.F) {
 	for _, question := range []*netpoldv1.AllowedRequest{
 		{}, ask(), atLeast("servertest:1"), atLeast("servertest:99"), atLeast("other:1"), atLeast("nonsense"),
-		{Src: netpold.IP("10.0.1.4"), Dst: netpold.IP("::ffff:10.0.3.7"), Port: 8080, Protocol: netpoldv1.Protocol_PROTOCOL_UDP},
+		{Src: netpold.IP("10.0.1.4"), Dst: netpold.IP("::ffff:10.0.3.7"), Port: 8080,
+			Protocol: netpoldv1.Protocol_PROTOCOL_UDP},
 		{Src: netpold.Workload("shop", "Deployment", "frontend"), Dst: netpold.Service("shop", "cart"), Port: 80},
 		{Src: netpold.Service("shop", "cart"), Dst: netpold.Pod("shop", "batch-0"), Port: 70000, Protocol: 9},
 		{Src: netpold.Labels("shop", map[string]string{"app": "frontend"}), Dst: &netpoldv1.Endpoint{
@@ -29,7 +30,8 @@ func FuzzRequest(f *testing.F) {
 		}, Port: 80},
 	} {
 		for _, message := range []proto.Message{
-			question, &netpoldv1.BatchAllowedRequest{Questions: []*netpoldv1.AllowedRequest{ask(), question}, AtLeast: question.GetAtLeast()},
+			question, &netpoldv1.BatchAllowedRequest{Questions: []*netpoldv1.AllowedRequest{ask(), question},
+				AtLeast: question.GetAtLeast()},
 		} {
 			wire, err := proto.Marshal(message)
 			if err != nil {
@@ -40,7 +42,7 @@ func FuzzRequest(f *testing.F) {
 	}
 	service := decisions.New(synced(shop()...), decisions.Options{MaxBatch: 100})
 	f.Fuzz(func(t *testing.T, wire []byte) {
-		// It has ended: tokens to come are not waited for.
+		// It has ended, so that nothing waits for tokens of the future.
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		question := &netpoldv1.AllowedRequest{}
@@ -70,7 +72,8 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
-// checkOutcome checks that there is either an answer, with its reason, or an error that is no fault of the server's.
+// checkOutcome fails the test unless there is an answer with its reason, or an error that is not the server's
+// fault.
 func checkOutcome(t *testing.T, response *netpoldv1.AllowedResponse, err error) {
 	t.Helper()
 	if err == nil {
@@ -91,7 +94,7 @@ func checkOutcome(t *testing.T, response *netpoldv1.AllowedResponse, err error) 
 	}
 }
 
-// withoutTokensToCome leaves out the tokens that a batch would wait for for ever.
+// withoutTokensToCome removes the tokens that a batch would wait for for ever.
 func withoutTokensToCome(batch *netpoldv1.BatchAllowedRequest) *netpoldv1.BatchAllowedRequest {
 	known := func(token string) bool { return token == "servertest:1" || !strings.Contains(token, ":") }
 	if !known(batch.GetAtLeast()) {
@@ -105,11 +108,12 @@ func withoutTokensToCome(batch *netpoldv1.BatchAllowedRequest) *netpoldv1.BatchA
 	return batch
 }
 
-// FuzzStream reads bytes as a batch of a stream: every question is answered or refused in its place, or the stream ends with an
-// error that says what is wrong; never a panic.
+// FuzzStream reads bytes as a batch of a stream. Every question is answered or rejected in its place, or the
+// stream ends with an error that says what is wrong. It never panics.
 func FuzzStream(f *testing.F) {
 	for _, batch := range []*netpoldv1.StreamAllowedRequest{
-		{}, twice(), large(9), {Ports: ports(1)}, {Src: srcIPv4("10.0.1.4"), Dst: dstIPv4("10.96.0.11"), Port: 81, Protocol: 9},
+		{}, twice(), large(9), {Ports: ports(1)},
+		{Src: srcIPv4("10.0.1.4"), Dst: dstIPv4("10.96.0.11"), Port: 81, Protocol: 9},
 		{
 			Src:  &netpoldv1.StreamAllowedRequest_SrcIpv6{SrcIpv6: column(16, "10.0.1.4", "2001:db8::1:4")},
 			Dst:  &netpoldv1.StreamAllowedRequest_DstIpv6{DstIpv6: column(16, "10.0.3.7", "2001:db8::3:7")},
@@ -130,16 +134,18 @@ func FuzzStream(f *testing.F) {
 		}
 		batch.AtLeast = "" // not waited for
 		var got *netpoldv1.StreamAllowedResponse
-		err := service.StreamAllowed(&script{ctx: t.Context(), batch: batch, left: 1, look: func(r *netpoldv1.StreamAllowedResponse) {
-			got = proto.CloneOf(r)
-		}})
+		err := service.StreamAllowed(&script{ctx: t.Context(), batch: batch, left: 1,
+			look: func(r *netpoldv1.StreamAllowedResponse) {
+				got = proto.CloneOf(r)
+			}})
 		if err != nil {
 			checkOutcome(t, nil, err)
 			return
 		}
 		questions := max(len(batch.GetSrcIpv4())/4, len(batch.GetSrcIpv6())/16)
 		if len(got.GetReasons()) != questions || len(got.GetAllowed()) != (questions+7)/8 {
-			t.Fatalf("%d reasons and %d bytes of verdicts for %d questions", len(got.GetReasons()), len(got.GetAllowed()), questions)
+			t.Fatalf("%d reasons and %d bytes of verdicts for %d questions", len(got.GetReasons()),
+				len(got.GetAllowed()), questions)
 		}
 		refused := 0
 		for i, reason := range got.GetReasons() {

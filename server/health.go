@@ -7,24 +7,24 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
-// The names of grpc.health.v1 that are no services.
+// The names of grpc.health.v1 other than services.
 const (
 	// wholeServer is the server as a whole.
 	wholeServer = ""
-	// readiness is whether questions are answered, from a stale state too unless that is refused: what /readyz tells, for
-	// those who ask by gRPC whether to send callers at all.
+	// readiness is /readyz by gRPC: whether to send callers here at all. It also serves while the state is
+	// stale, unless questions are refused then.
 	readiness = "readiness"
 )
 
-// newHealth is a health service on which nothing serves yet (S26).
+// newHealth returns a health service on which nothing serves yet (S26).
 func newHealth() *health.Server {
 	h := health.NewServer()
 	setHealth(h, false, false, DenyWhenStale)
 	return h
 }
 
-// setHealth tells those who send callers how the server does: as a whole and of each service, it serves from the first full
-// sync on, while its state is not stale. It does nothing once the health service is shut down.
+// setHealth sets the health of the server as a whole and of each service. They serve after the first full
+// sync while the state is not stale. setHealth does nothing after the health service was shut down.
 func setHealth(h *health.Server, ready, stale bool, whenStale WhenStale) {
 	serves := func(yes bool) healthv1.HealthCheckResponse_ServingStatus {
 		if yes {
@@ -33,7 +33,8 @@ func setHealth(h *health.Server, ready, stale bool, whenStale WhenStale) {
 		return healthv1.HealthCheckResponse_NOT_SERVING
 	}
 	for _, service := range []string{
-		wholeServer, netpoldv1.DecisionService_ServiceDesc.ServiceName, netpoldv1.StatusService_ServiceDesc.ServiceName,
+		wholeServer, netpoldv1.DecisionService_ServiceDesc.ServiceName,
+		netpoldv1.StatusService_ServiceDesc.ServiceName,
 	} {
 		h.SetServingStatus(service, serves(ready && !stale))
 	}

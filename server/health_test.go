@@ -18,7 +18,8 @@ const (
 	statusService   = "netpold.v1.StatusService"
 )
 
-// S26: health is NOT_SERVING, overall and of each service, until the first full sync, and those who watch are told.
+// S26: health is NOT_SERVING, overall and of each service, until the first full sync, and watchers get the
+// change.
 func TestS26HealthTurnsAtTheFirstSync(t *testing.T) {
 	t.Parallel()
 	source := servertest.NewSource()
@@ -31,7 +32,8 @@ func TestS26HealthTurnsAtTheFirstSync(t *testing.T) {
 		if err != nil || got.GetStatus() != notServing {
 			t.Errorf("before the sync, %q: %v, %v", service, got, err)
 		}
-		if watches[service], err = client.Watch(soon(t), &healthv1.HealthCheckRequest{Service: service}); err != nil {
+		if watches[service], err = client.Watch(soon(t),
+			&healthv1.HealthCheckRequest{Service: service}); err != nil {
 			t.Fatal(err)
 		}
 		nextHealth(t, watches[service], notServing)
@@ -50,7 +52,7 @@ func TestS26HealthTurnsAtTheFirstSync(t *testing.T) {
 	}
 }
 
-// expectHealth asks for the health of services now.
+// expectHealth fails the test unless the health of services is want.
 func expectHealth(t *testing.T, r *running, want map[string]healthv1.HealthCheckResponse_ServingStatus) {
 	t.Helper()
 	for service, status := range want {
@@ -61,7 +63,8 @@ func expectHealth(t *testing.T, r *running, want map[string]healthv1.HealthCheck
 	}
 }
 
-func nextHealth(t *testing.T, watch healthv1.Health_WatchClient, want healthv1.HealthCheckResponse_ServingStatus) {
+func nextHealth(t *testing.T, watch healthv1.Health_WatchClient,
+	want healthv1.HealthCheckResponse_ServingStatus) {
 	t.Helper()
 	got, err := watch.Recv()
 	if err != nil || got.GetStatus() != want {

@@ -17,9 +17,10 @@ import (
 	"github.com/netpold/netpold/server/internal/metrics"
 )
 
-// interceptors are what every call goes through, outermost first: metrics, so that what the others refuse counts;
-// recovery; the cap on the deadline, or for streams the drain; the log of errors.
-func interceptors(m *metrics.Metrics, log *slog.Logger, maxDeadline time.Duration, draining context.Context) []grpc.ServerOption {
+// interceptors returns the interceptors of every call, outermost first: metrics, so that calls refused by the
+// others count; recovery; the cap on the deadline, or for streams the drain; the log of errors.
+func interceptors(m *metrics.Metrics, log *slog.Logger, maxDeadline time.Duration,
+	draining context.Context) []grpc.ServerOption {
 	recovered := recovery.WithRecoveryHandlerContext(func(ctx context.Context, p any) error {
 		m.Panics.Inc()
 		method, _ := grpc.Method(ctx)
@@ -28,15 +29,17 @@ func interceptors(m *metrics.Metrics, log *slog.Logger, maxDeadline time.Duratio
 	})
 	return []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(
-			m.GRPC.UnaryServerInterceptor(), recovery.UnaryServerInterceptor(recovered), capDeadline(maxDeadline), logUnary(log),
+			m.GRPC.UnaryServerInterceptor(), recovery.UnaryServerInterceptor(recovered), capDeadline(maxDeadline),
+			logUnary(log),
 		),
 		grpc.ChainStreamInterceptor(
-			m.GRPC.StreamServerInterceptor(), recovery.StreamServerInterceptor(recovered), drainStream(draining), logStream(log),
+			m.GRPC.StreamServerInterceptor(), recovery.StreamServerInterceptor(recovered), drainStream(draining),
+			logStream(log),
 		),
 	}
 }
 
-// capDeadline gives calls without a deadline, or with a longer one, limit.
+// capDeadline returns an interceptor that limits the deadline of calls to limit.
 func capDeadline(limit time.Duration) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 		if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > limit {
@@ -48,11 +51,13 @@ func capDeadline(limit time.Duration) grpc.UnaryServerInterceptor {
 	}
 }
 
-// drainStream ends a stream's context when the server drains: grpc's own graceful stop would wait for its client. The
-// stream's client is told UNAVAILABLE, and comes back on another connection. StreamAllowed sees to it by itself.
+// drainStream returns an interceptor that ends a stream's context when the server drains: a graceful stop of
+// grpc would wait for the client. The client gets UNAVAILABLE and comes back on another connection.
+// StreamAllowed handles the drain itself.
 func drainStream(draining context.Context) grpc.StreamServerInterceptor {
 	until := current.UntilDrain(draining)
-	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo,
+		handler grpc.StreamHandler) error {
 		if info.FullMethod == netpoldv1.DecisionService_StreamAllowed_FullMethodName {
 			return handler(srv, stream)
 		}
@@ -66,7 +71,7 @@ func drainStream(draining context.Context) grpc.StreamServerInterceptor {
 	}
 }
 
-// streamUntil is a stream with another context.
+// A A streamUntil is a stream with another context.
 type streamUntil struct {
 	grpc.ServerStream
 	ctx context.Context //nolint:containedctx // a grpc.ServerStream is where a stream's context lives
@@ -76,7 +81,8 @@ type streamUntil struct {
 func (s *streamUntil) Context() context.Context { return s.ctx }
 
 func logUnary(log *slog.Logger) grpc.UnaryServerInterceptor {
-	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo,
+		handler grpc.UnaryHandler) (any, error) {
 		response, err := handler(ctx, req)
 		if err != nil {
 			logError(ctx, log, info.FullMethod, err)
@@ -86,7 +92,8 @@ func logUnary(log *slog.Logger) grpc.UnaryServerInterceptor {
 }
 
 func logStream(log *slog.Logger) grpc.StreamServerInterceptor {
-	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo,
+		handler grpc.StreamHandler) error {
 		err := handler(srv, stream)
 		if err != nil {
 			logError(stream.Context(), log, info.FullMethod, err)
@@ -95,7 +102,8 @@ func logStream(log *slog.Logger) grpc.StreamServerInterceptor {
 	}
 }
 
-// logError logs a call's error at debug: a wrong question is its caller's business, and metrics count them all.
+// logError logs a call's error at debug only: an invalid question is its caller's business, and metrics count
+// all errors.
 func logError(ctx context.Context, log *slog.Logger, method string, err error) {
 	if !log.Enabled(ctx, slog.LevelDebug) {
 		return

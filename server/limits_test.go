@@ -21,13 +21,13 @@ import (
 	"github.com/netpold/netpold/server/servertest"
 )
 
-// panicking is a source that panics once it is told to.
+// A panicking is a source that panics when switched on.
 type panicking struct {
 	*servertest.Source
 	now chan struct{}
 }
 
-// Ready never comes, so that only calls ask for the state.
+// Ready never closes, so that only calls read the state.
 func (*panicking) Ready() <-chan struct{} { return nil }
 
 func (p *panicking) State() (mirror.State, bool) {
@@ -39,18 +39,20 @@ func (p *panicking) State() (mirror.State, bool) {
 	}
 }
 
-// A panic fails its call alone, says nothing of the inside to the caller, and is logged with its stack and counted.
+// A panic fails only its call, shows the caller nothing internal, is logged with its stack and counted.
 func TestRecovery(t *testing.T) {
 	t.Parallel()
 	source, log := &panicking{Source: synced(shop()...), now: make(chan struct{}, 1)}, &logBuffer{}
 	r := start(t, source, func(c *server.Config) { c.Logger = log.logger() })
 	source.now <- struct{}{}
 	_, err := r.decisions().Allowed(soon(t), ask())
-	want := details{Code: codes.Internal, Message: "internal error; this is a defect of netpold: its log has the stack"}
+	want := details{Code: codes.Internal,
+		Message: "internal error; this is a defect of netpold: its log has the stack"}
 	if diff := cmp.Diff(want, detailsOf(t, status.Convert(err))); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	for _, part := range []string{"the engine met the impossible", "panicking).State", "method=/netpold.v1.DecisionService/Allowed"} {
+	for _, part := range []string{"the engine met the impossible", "panicking).State",
+		"method=/netpold.v1.DecisionService/Allowed"} {
 		if !strings.Contains(log.String(), part) {
 			t.Errorf("the log does not have %q:\n%s", part, log.String())
 		}
@@ -158,7 +160,8 @@ func TestErrorsAreLoggedAtDebug(t *testing.T) {
 		t.Fatal("no error")
 	}
 	for _, part := range []string{
-		"level=DEBUG", `msg="call failed"`, "method=/netpold.v1.DecisionService/Allowed", "peer=127.0.0.1:", "code=InvalidArgument",
+		"level=DEBUG", `msg="call failed"`, "method=/netpold.v1.DecisionService/Allowed", "peer=127.0.0.1:",
+		"code=InvalidArgument",
 		"src: is required",
 	} {
 		if !strings.Contains(log.String(), part) {
@@ -182,7 +185,8 @@ func TestReflection(t *testing.T) {
 	}
 }
 
-// services asks a version of reflection for the names of the services. The messages of both versions are alike on the wire.
+// services asks a version of reflection for the names of the services. The messages of both versions are
+// alike on the wire.
 func services(t *testing.T, conn *grpc.ClientConn, version string) []string {
 	t.Helper()
 	stream, err := conn.NewStream(soon(t), &grpc.StreamDesc{ServerStreams: true, ClientStreams: true},

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// listen opens a port. Its error names the field of [Config].
+// listen opens a port. The error names field, a field of [Config].
 func listen(field, address string) (net.Listener, error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(context.Background(), "tcp", address)

@@ -48,7 +48,8 @@ func TestListenErrors(t *testing.T) {
 		config.Source = synced()
 		config.Listen = address
 		_, err := server.New(config)
-		if err == nil || !strings.HasPrefix(err.Error(), "Config.Listen "+address+": ") || !strings.Contains(err.Error(), remedy) {
+		if err == nil || !strings.HasPrefix(err.Error(), "Config.Listen "+address+": ") ||
+			!strings.Contains(err.Error(), remedy) {
 			t.Errorf("%s: %v", address, err)
 		}
 	}

@@ -23,26 +23,28 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience is how long a test waits for what ought to come at once.
+// patience is how long a test waits for what should come immediately.
 const patience = 30 * time.Second
 
-// running is a server under test and a connection to it.
+// A A running is a server under test and a connection to it.
 type running struct {
 	*server.Server
 	conn *grpc.ClientConn
-	// stop ends Run's context; ended has what Run returned.
+	// stop ends Run's context. ended has the result of Run.
 	stop  context.CancelFunc
 	ended chan error
 }
 
-// start serves source on free ports of the loopback until the test ends. change changes the configuration; nil for no change.
+// start serves source on free ports of the loopback until the test ends. change changes the configuration;
+// nil changes nothing.
 func start(t *testing.T, source mirror.Source, change func(*server.Config)) *running {
 	t.Helper()
 	return startWith(t, source, change, nil)
 }
 
-// startWith is start with a look at the server before it runs.
-func startWith(t *testing.T, source mirror.Source, change func(*server.Config), before func(*server.Server)) *running {
+// startWith is start with a function that gets the server before it runs.
+func startWith(t *testing.T, source mirror.Source, change func(*server.Config),
+	before func(*server.Server)) *running {
 	t.Helper()
 	config := server.Defaults()
 	config.Source = source
@@ -72,7 +74,7 @@ func startWith(t *testing.T, source mirror.Source, change func(*server.Config), 
 	return r
 }
 
-// wait is what Run returned, once it has.
+// wait waits for the result of Run.
 func (r *running) wait(t *testing.T) error {
 	t.Helper()
 	err := within(t, r.ended, "Run to return")
@@ -97,7 +99,7 @@ func (r *running) decisions() netpoldv1.DecisionServiceClient {
 	return netpoldv1.NewDecisionServiceClient(r.conn)
 }
 
-// within is what comes out of c, soon.
+// within receives from c, within patience.
 func within[T any](t *testing.T, c <-chan T, what string) T {
 	t.Helper()
 	select {
@@ -115,7 +117,7 @@ func soon(t *testing.T) context.Context {
 	return ctx
 }
 
-// synced is a source with the objects.
+// synced returns a source with the objects.
 func synced(objects ...engine.Object) *servertest.Source {
 	source := servertest.NewSource()
 	source.Apply(upserts(objects)...)
@@ -145,8 +147,8 @@ func pod(name, app string, ips ...string) *engine.Pod {
 	return p
 }
 
-// shop is a namespace that denies all ingress, but that the frontend may ask the cart on 8080. The Pod batch-0 has finished,
-// and so has all of the workload batch. The Service cart maps 80 to 8080.
+// shop returns a namespace that denies all ingress, except from the frontend to the cart on 8080. The Pod
+// batch-0 has finished, and so has all of the workload batch. The Service cart maps 80 to 8080.
 func shop() []engine.Object {
 	finished := pod("batch-0", "batch")
 	finished.Finished = true
@@ -192,14 +194,14 @@ func allowCart() *engine.Policy {
 	}
 }
 
-// ask is a question that shop allows.
+// ask returns a question that shop allows.
 func ask() *netpoldv1.AllowedRequest {
 	return &netpoldv1.AllowedRequest{
 		Src: netpold.Pod("shop", "frontend-0"), Dst: netpold.Pod("shop", "cart-0"), Port: 8080,
 	}
 }
 
-// details are an error's code and google.rpc details.
+// details holds an error's code and its google.rpc details.
 type details struct {
 	Code       codes.Code
 	Message    string

@@ -14,7 +14,7 @@ import (
 	"github.com/netpold/netpold/server/servertest"
 )
 
-// metricsOf are the lines of /metrics: value by series.
+// metricsOf returns the lines of /metrics: values by series.
 func metricsOf(t *testing.T, r *running) map[string]string {
 	t.Helper()
 	code, body := get(t, r, "/metrics")
@@ -53,13 +53,15 @@ func TestMetricsOfDecisions(t *testing.T) {
 	denied := ask()
 	denied.Port = 9090
 	self := &netpoldv1.AllowedRequest{Src: netpold.IP("10.0.3.7"), Dst: netpold.IP("10.0.3.7"), Port: 1}
-	unknown := &netpoldv1.AllowedRequest{Src: netpold.Pod("shop", "nobody"), Dst: netpold.IP("10.0.3.7"), Port: 1}
+	unknown := &netpoldv1.AllowedRequest{Src: netpold.Pod("shop", "nobody"), Dst: netpold.IP("10.0.3.7"),
+		Port: 1}
 	ctx := soon(t)
 	for _, question := range []*netpoldv1.AllowedRequest{ask(), ask(), denied, self, unknown, {}} {
 		// The answers are tested elsewhere.
 		_, _ = r.decisions().Allowed(ctx, question)
 	}
-	batch := &netpoldv1.BatchAllowedRequest{Questions: []*netpoldv1.AllowedRequest{ask(), denied, denied, unknown, {}}}
+	batch := &netpoldv1.BatchAllowedRequest{Questions: []*netpoldv1.AllowedRequest{ask(), denied, denied,
+		unknown, {}}}
 	if _, err := r.decisions().BatchAllowed(ctx, batch); err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +88,7 @@ func TestMetricsOfDecisions(t *testing.T) {
 	})
 }
 
-// What the source tells is read at the scrape.
+// The status of the source is read at the scrape.
 func TestMetricsOfTheState(t *testing.T) {
 	t.Parallel()
 	source := servertest.NewSource()
@@ -137,7 +139,8 @@ func TestMetricsOfTheState(t *testing.T) {
 	if err != nil || age < 0 || age > patience.Seconds() {
 		t.Errorf("the snapshot's age is %v, %v", age, err)
 	}
-	for _, series := range []string{"netpold_classes", "netpold_selectors", "go_goroutines", "process_start_time_seconds"} {
+	for _, series := range []string{"netpold_classes", "netpold_selectors", "go_goroutines",
+		"process_start_time_seconds"} {
 		if after[series] == "" || after[series] == "0" {
 			t.Errorf("%s is %q", series, after[series])
 		}

@@ -9,18 +9,19 @@ import (
 	"github.com/netpold/netpold/mirror"
 )
 
-// noteInterval is how often the notes of the state are compared with those that were logged.
+// noteInterval is how often the notes of the state are compared with those already logged.
 const noteInterval = time.Minute
 
-// noteLog logs the notes of the whole state: each when it begins to hold and when its message changes, and its end.
+// A noteLog logs the notes of the whole state: when a note begins to hold, when its message changes, and when
+// it ends.
 type noteLog struct {
 	source mirror.Source
 	log    *slog.Logger
-	// logged has the messages by code.
+	// logged holds the logged messages by code.
 	logged map[string]string
 }
 
-// followNotes logs the notes of the state at the first full sync and whenever they have changed, until ctx ends.
+// followNotes logs the notes of the state at the first full sync and whenever they change, until ctx ends.
 func (s *Server) followNotes(ctx context.Context) {
 	select {
 	case <-s.source.Ready():
@@ -44,7 +45,8 @@ func (s *Server) followNotes(ctx context.Context) {
 	}
 }
 
-// look logs what has changed since the last look. A panic ends the look alone, as one in a call ends that call alone.
+// look logs what has changed since the last look. A panic ends only this look, as a panic in a call ends only
+// that call.
 func (l *noteLog) look() {
 	defer func() {
 		if p := recover(); p != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/netpold/netpold/server/servertest"
 )
 
-// Notes of the whole state are logged when they begin to hold, when their words change, and when they end; never again
-// meanwhile.
+// Notes of the whole state are logged when they begin to hold, when their words change, and when they end;
+// never again meanwhile.
 func TestNotesAreLogged(t *testing.T) {
 	t.Parallel()
 	var log logBuffer
@@ -22,7 +22,7 @@ func TestNotesAreLogged(t *testing.T) {
 	startWith(t, source, func(c *server.Config) { c.Logger = log.logger() }, func(s *server.Server) {
 		server.SetNoteTicks(s, ticks)
 	})
-	// Each look is over when the next but one is taken.
+	// A look is over when the next but one has started.
 	look := func() {
 		for range 2 {
 			select {
@@ -52,7 +52,8 @@ func TestNotesAreLogged(t *testing.T) {
 	expect("WARN NO_POLICIES", "WARN POLICY_SELECTS_NOTHING", "INFO NO_POLICIES")
 	source.Apply(engine.Change{Object: &engine.Policy{Namespace: "empty", Name: "b"}})
 	source.SetStatus(mirror.Status{OnlyNamespace: "shop"})
-	expect("WARN NO_POLICIES", "WARN POLICY_SELECTS_NOTHING", "INFO NO_POLICIES", "WARN PARTIAL_VIEW", "WARN POLICY_SELECTS_NOTHING")
+	expect("WARN NO_POLICIES", "WARN POLICY_SELECTS_NOTHING", "INFO NO_POLICIES", "WARN PARTIAL_VIEW",
+		"WARN POLICY_SELECTS_NOTHING")
 	before := len(logged())
 	if look(); len(logged()) != before {
 		t.Errorf("logged again without a change:\n%s", log.String())

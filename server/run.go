@@ -20,10 +20,11 @@ import (
 //  4. no new call is taken, and those in progress get Config.DrainTimeout before they are cut;
 //  5. the admin pages go last, so that the drain can be watched.
 //
-// It returns nil after a drain, and after [Server.Stop], which cuts a drain short; else why it could not serve on.
+// It returns nil after a drain, and after [Server.Stop], which cuts a drain short. Otherwise it returns why
+// it could not continue to serve.
 func (s *Server) Run(ctx context.Context) error {
 	s.log.Info("serving", "addr", s.Addr(), "admin_addr", s.AdminAddr())
-	// So that a server that is ready from the start says so to its first caller.
+	// A server that is ready from the start must say so to its first caller.
 	health := s.turnHealth(turn{ready: s.source.Ready()})
 	parts := []func() error{s.serveGRPC}
 	if s.admin != nil {
@@ -63,8 +64,8 @@ func (s *Server) serveAdmin() error {
 	return nil
 }
 
-// untilEnd turns health at the first full sync (S26) and when the state becomes stale or current again, and returns when
-// serving is to end.
+// untilEnd turns health at the first full sync (S26) and when the state becomes stale or current again, and
+// returns when serving is to end.
 func (s *Server) untilEnd(ctx context.Context, health turn, failed <-chan error) error {
 	for {
 		select {
@@ -82,7 +83,7 @@ func (s *Server) untilEnd(ctx context.Context, health turn, failed <-chan error)
 	}
 }
 
-// turn is what health was turned by, and what it will be turned by next.
+// A turn is what health was last set from, and the channels that say when to set it again.
 type turn struct {
 	// ready is closed at the first full sync; nil after it.
 	ready        <-chan struct{}
@@ -90,7 +91,7 @@ type turn struct {
 	staleChanged <-chan struct{}
 }
 
-// turnHealth tells by health what has changed since the last turn.
+// turnHealth sets health from the present state, and logs what has changed since last.
 func (s *Server) turnHealth(last turn) turn {
 	next := turn{ready: last.ready}
 	next.stale, next.staleChanged = s.source.Stale()
@@ -105,7 +106,8 @@ func (s *Server) turnHealth(last turn) turn {
 	}
 	switch {
 	case next.stale && !last.stale:
-		s.log.Warn("the cluster's state is stale: the health of DecisionService is NOT_SERVING", "when_stale", s.whenStale,
+		s.log.Warn("the cluster's state is stale: the health of DecisionService is NOT_SERVING", "when_stale",
+			s.whenStale,
 			"resources", current.StaleText(s.source.Status().Resources))
 	case last.stale && !next.stale:
 		s.log.Info("the cluster's state is current again")
@@ -113,7 +115,7 @@ func (s *Server) turnHealth(last turn) turn {
 	return next
 }
 
-// drainCalls lets go of callers, as [Server.Run] says.
+// drainCalls does steps 1 to 4 of [Server.Run].
 func (s *Server) drainCalls() {
 	s.draining.Store(true)
 	s.health.Shutdown()

@@ -21,7 +21,7 @@ import (
 	"github.com/netpold/netpold/server/servertest"
 )
 
-// clock stands in for time.After: each wait is told to the test, which says when it is over.
+// A clock replaces time.After: the test gets each wait and says when it is over.
 type clock struct{ waits chan wait }
 
 type wait struct {
@@ -37,7 +37,7 @@ func (c *clock) after(d time.Duration) <-chan time.Time {
 	return w.over
 }
 
-// gated is a source of which, once shut, State does not return before it is opened.
+// A gated is a source whose State blocks while it is shut.
 type gated struct {
 	*servertest.Source
 	shut    chan struct{}
@@ -47,7 +47,8 @@ type gated struct {
 
 func newGated() *gated {
 	return &gated{
-		Source: synced(shop()...), shut: make(chan struct{}), waiting: make(chan struct{}, 1), open: make(chan struct{}),
+		Source: synced(shop()...), shut: make(chan struct{}), waiting: make(chan struct{}, 1),
+		open: make(chan struct{}),
 	}
 }
 
@@ -61,7 +62,7 @@ func (g *gated) State() (mirror.State, bool) {
 	return g.Source.State()
 }
 
-// waitingSource tells when a call begins to wait for its token.
+// A waitingSource reports when a call begins to wait for its token.
 type waitingSource struct {
 	mirror.Source
 	waits chan context.Context
@@ -76,8 +77,8 @@ func drained(c *server.Config) {
 	c.DrainDelay, c.DrainTimeout = 3*time.Second, 15*time.Second
 }
 
-// The drain: health first, calls still answered during the delay, then streams and waits end, then calls in progress get
-// their time, and the admin pages go last.
+// The drain: health first, calls still answered during the delay, then streams and waits end, then calls in
+// progress get their time, and the admin pages go last.
 func TestDrainOrder(t *testing.T) {
 	t.Parallel()
 	clock, gate := newClock(), newGated()
@@ -105,10 +106,11 @@ func TestDrainOrder(t *testing.T) {
 	}
 	// 1. Health says so, on gRPC and HTTP.
 	nextHealth(t, watch, notServing)
-	if code, body := get(t, r, "/readyz"); code != http.StatusServiceUnavailable || body != "not ready: the server is shutting down\n" {
+	if code, body := get(t, r, "/readyz"); code != http.StatusServiceUnavailable ||
+		body != "not ready: the server is shutting down\n" {
 		t.Errorf("/readyz: %d %q", code, body)
 	}
-	// 2. Calls are still answered, on new connections too, and what waits still does.
+	// 2. Calls are still answered, on new connections too, and those that wait still wait.
 	if _, err := netpoldv1.NewDecisionServiceClient(r.dial(t)).Allowed(soon(t), ask()); err != nil {
 		t.Errorf("during the delay: %v", err)
 	}
@@ -132,10 +134,11 @@ func TestDrainOrder(t *testing.T) {
 		t.Errorf("the stream: -want +got:\n%s", diff)
 	}
 	want.Message = "at_least: " + want.Message
-	if diff := cmp.Diff(want, detailsOf(t, status.Convert(within(t, tokenWait, "the waiting call to end").err))); diff != "" {
+	if diff := cmp.Diff(want, detailsOf(t,
+		status.Convert(within(t, tokenWait, "the waiting call to end").err))); diff != "" {
 		t.Errorf("the waiting call: -want +got:\n%s", diff)
 	}
-	// 4. What is in progress gets its time, 5. while the admin pages are still there.
+	// 4. Calls in progress get their time, 5. while the admin pages still answer.
 	timeout := within(t, clock.waits, "the drain timeout")
 	if timeout.d != 15*time.Second {
 		t.Errorf("the second wait is %v", timeout.d)
@@ -162,9 +165,10 @@ func TestDrainOrder(t *testing.T) {
 func TestDrainTimeoutCutsCalls(t *testing.T) {
 	t.Parallel()
 	clock, gate := newClock(), newGated()
-	r := startWith(t, gate, func(c *server.Config) { c.DrainTimeout = 15 * time.Second }, func(s *server.Server) {
-		server.SetAfter(s, clock.after)
-	})
+	r := startWith(t, gate, func(c *server.Config) { c.DrainTimeout = 15 * time.Second },
+		func(s *server.Server) {
+			server.SetAfter(s, clock.after)
+		})
 	close(gate.shut)
 	inProgress := allowedLater(t, r, ask())
 	within(t, gate.waiting, "a call to be in progress")
@@ -192,7 +196,7 @@ func TestStopDuringTheDrain(t *testing.T) {
 	}
 }
 
-// Stop lets go of the ports of a server that never ran, and of one that did.
+// Stop closes the ports of a server that never ran, and of one that did.
 func TestStopFreesThePorts(t *testing.T) {
 	t.Parallel()
 	config := server.Defaults()
@@ -222,7 +226,7 @@ type outcome struct {
 	err      error
 }
 
-// allowedLater asks, and tells the outcome when there is one.
+// allowedLater asks a question, and returns a channel for the outcome.
 func allowedLater(t *testing.T, r *running, question *netpoldv1.AllowedRequest) <-chan outcome {
 	ctx := soon(t)
 	outcomes := make(chan outcome, 1)

@@ -27,34 +27,36 @@ import (
 	"github.com/netpold/netpold/server/internal/metrics"
 )
 
-// Limits of connections that nobody has asked to set.
+// Connection limits that are not configurable.
 const (
-	// pingAfter and pingTimeout find clients that are gone without a word.
+	// pingAfter and pingTimeout detect clients that are gone without closing the connection.
 	pingAfter   = 2 * time.Minute
 	pingTimeout = 20 * time.Second
-	// minPingInterval is how often a client may ping; grpc's own 5 minutes is too long for what clients are told to set.
+	// minPingInterval is how often a client may ping. The 5 minutes of grpc are longer than what clients are
+	// advised to set.
 	minPingInterval  = 10 * time.Second
 	handshakeTimeout = 20 * time.Second
 	maxHeaderBytes   = 64 << 10
 )
 
-// Server serves the questions of one [mirror.Source] on one gRPC port, and the admin pages on another. Its methods are safe for
-// concurrent use. It serves once: after [Server.Run] has returned it is of no further use.
+// A Server answers questions from one [mirror.Source] on one gRPC port, and serves the admin pages on
+// another. Its methods are safe for concurrent use. It serves once: after [Server.Run] returns it is of no
+// further use.
 type Server struct {
 	source    mirror.Source
 	log       *slog.Logger
 	drain     drainTimes
 	tls       *tlsReloader // nil for plaintext
 	whenStale WhenStale
-	// after is time.After, unless a test stands in for the clock.
+	// after is time.After, unless a test replaces the clock.
 	after func(time.Duration) <-chan time.Time
-	// noteTicks say when to look at the notes of the state; nil for each noteInterval.
+	// noteTicks says when to look at the notes of the state; nil means every noteInterval.
 	noteTicks <-chan time.Time
 
 	grpc          *grpc.Server
 	health        *health.Server
 	grpcListener  net.Listener
-	admin         *http.Server // nil when off, as is its listener
+	admin         *http.Server // nil when off, as adminListener is
 	adminListener net.Listener
 
 	// endStreams ends streams and waits for at_least.
@@ -66,8 +68,9 @@ type Server struct {
 
 type drainTimes struct{ delay, timeout time.Duration }
 
-// New opens the ports and builds a server on them. A configuration that makes no sense, TLS files that do not load and a port
-// that cannot be had are errors. Serve with [Server.Run]; let go of the ports without it with [Server.Stop].
+// New opens the ports and returns a server on them. It returns an error for an invalid configuration, TLS
+// files that do not load, and a port that cannot be opened. Serve with [Server.Run]; to close the ports
+// without serving call [Server.Stop].
 func New(config Config) (*Server, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
@@ -96,10 +99,11 @@ func New(config Config) (*Server, error) {
 	if err := s.listen(&config); err != nil {
 		return nil, err
 	}
-	// Ended by the drain or by Stop, whichever is first.
+	// It is ended by the drain or by Stop, whichever is first.
 	streams, endStreams := context.WithCancelCause(context.Background())
 	s.endStreams = endStreams
-	s.grpc = grpc.NewServer(append(grpcOptions(&config, creds), interceptors(m, s.log, config.MaxDeadline, streams)...)...)
+	s.grpc = grpc.NewServer(append(grpcOptions(&config, creds),
+		interceptors(m, s.log, config.MaxDeadline, streams)...)...)
 	s.register(&config, m, streams)
 	if s.adminListener != nil {
 		s.admin = newAdmin(m.Registry, s.log, s.ready)
@@ -119,8 +123,8 @@ func transport(config *Config, m *metrics.Metrics) (credentials.TransportCredent
 	return credentials.NewTLS(reloader.config()), reloader, nil
 }
 
-// ReloadTLS loads TLS files that have changed at once, not at the next connection. It logs what came of it, and reports
-// whether the server has TLS files.
+// ReloadTLS loads changed TLS files now, not at the next connection, and logs the result. It reports whether
+// the server has TLS files.
 func (s *Server) ReloadTLS() bool {
 	if s.tls == nil {
 		return false
@@ -129,7 +133,7 @@ func (s *Server) ReloadTLS() bool {
 	return true
 }
 
-// listen opens both ports or none.
+// listen opens both ports, or neither.
 func (s *Server) listen(config *Config) error {
 	listener, err := listen("Listen", config.Listen)
 	if err != nil {
@@ -160,11 +164,12 @@ func grpcOptions(config *Config, creds credentials.TransportCredentials) []grpc.
 			Time:                  pingAfter,
 			Timeout:               pingTimeout,
 		}),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPingInterval, PermitWithoutStream: true}),
+		grpc.KeepaliveEnforcementPolicy(
+			keepalive.EnforcementPolicy{MinTime: minPingInterval, PermitWithoutStream: true}),
 	}
 }
 
-// register offers the services. Reflection is offered in v1, and in v1alpha for older tools.
+// register registers the services. Reflection is registered in v1, and in v1alpha for older tools.
 func (s *Server) register(config *Config, m *metrics.Metrics, streams context.Context) {
 	options := decisions.Options{
 		MaxBatch:    config.MaxBatch,
@@ -184,10 +189,10 @@ func (s *Server) register(config *Config, m *metrics.Metrics, streams context.Co
 	m.GRPC.InitializeMetrics(s.grpc)
 }
 
-// Addr is the gRPC address, with the port that was taken.
+// Addr returns the gRPC address, with the actual port.
 func (s *Server) Addr() string { return s.grpcListener.Addr().String() }
 
-// AdminAddr is the address of the admin pages; empty when they are off.
+// AdminAddr returns the address of the admin pages; empty when they are off.
 func (s *Server) AdminAddr() string {
 	if s.adminListener == nil {
 		return ""
@@ -195,8 +200,8 @@ func (s *Server) AdminAddr() string {
 	return s.adminListener.Addr().String()
 }
 
-// Stop ends at once what [Server.Run] is doing, its drain too: calls in progress are cut. It also lets go of the ports of a
-// server that was never run. It returns when no call is left.
+// Stop ends [Server.Run] immediately, even during its drain, and cuts calls in progress. It also closes the
+// ports of a server that never ran. It blocks until no call is left.
 func (s *Server) Stop() {
 	s.stopOnce.Do(func() {
 		s.draining.Store(true)
@@ -212,7 +217,7 @@ func (s *Server) Stop() {
 	})
 }
 
-// close lets go of a port, which whoever served it may have done already.
+// close closes c, which may be closed already.
 func (s *Server) close(c io.Closer) {
 	if err := c.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 		s.log.Warn("closing a port", "error", err)

@@ -17,7 +17,7 @@ import (
 	"github.com/netpold/netpold/server/servertest"
 )
 
-// silent is the status of a source of which two resources were not heard for long.
+// silent returns the status of a source with two stale resources.
 func silent() mirror.Status {
 	return mirror.Status{Resources: []mirror.Resource{
 		{Name: "pods", Synced: true, Age: 312 * time.Second, Stale: true},
@@ -26,10 +26,12 @@ func silent() mirror.Status {
 	}}
 }
 
-// goStale makes a source stale, and waits until those who watch the health of DecisionService are told.
-func goStale(t *testing.T, r *running, source *servertest.Source, want healthv1.HealthCheckResponse_ServingStatus) {
+// goStale makes a source stale, and waits until watchers of the health of DecisionService get it.
+func goStale(t *testing.T, r *running, source *servertest.Source,
+	want healthv1.HealthCheckResponse_ServingStatus) {
 	t.Helper()
-	watch, err := healthv1.NewHealthClient(r.conn).Watch(soon(t), &healthv1.HealthCheckRequest{Service: decisionService})
+	watch, err := healthv1.NewHealthClient(r.conn).
+		Watch(soon(t), &healthv1.HealthCheckRequest{Service: decisionService})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,17 +50,20 @@ func staleIn(t *testing.T, r *running) (alone, batch, inBatch bool) {
 	if err != nil || !answer.GetAllowed() {
 		t.Fatalf("%v, %v", answer, err)
 	}
-	answers, err := r.decisions().BatchAllowed(soon(t), &netpoldv1.BatchAllowedRequest{Questions: []*netpoldv1.AllowedRequest{ask()}})
+	answers, err := r.decisions().BatchAllowed(soon(t),
+		&netpoldv1.BatchAllowedRequest{Questions: []*netpoldv1.AllowedRequest{ask()}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return answer.GetStale(), answers.GetStale(), answers.GetAnswers()[0].GetResponse().GetStale()
 }
 
-// A stale state is answered from, and each answer says so; so does health, overall and of each service. All of it clears.
+// A stale state is answered from, and each answer says so; so does health, overall and of each service. All
+// of it clears.
 func TestAnswerWhenStale(t *testing.T) {
 	t.Parallel()
-	for name, choice := range map[string]server.WhenStale{"by default": "", "by choice": server.AnswerWhenStale} {
+	for name, choice := range map[string]server.WhenStale{"by default": "",
+		"by choice": server.AnswerWhenStale} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			source := synced(shop()...)
@@ -85,7 +90,8 @@ func TestAnswerWhenStale(t *testing.T) {
 	}
 }
 
-// With --when-stale=deny a stale state is not answered from: the error is UNAVAILABLE, says what is stale, and clears.
+// With --when-stale=deny a stale state is not answered from: the error is UNAVAILABLE, says what is stale,
+// and clears.
 func TestDenyWhenStale(t *testing.T) {
 	t.Parallel()
 	source := synced(shop()...)
@@ -94,18 +100,21 @@ func TestDenyWhenStale(t *testing.T) {
 	staleIn(t, r)
 	goStale(t, r, source, notServing)
 	want := details{
-		Code: codes.Unavailable, Reason: "STALE", Retry: time.Second, Metadata: map[string]string{"resources": "pods,nodes"},
+		Code: codes.Unavailable, Reason: "STALE", Retry: time.Second,
+		Metadata: map[string]string{"resources": "pods,nodes"},
 		Message: "the cluster's state is stale, and the server refuses to answer from it (--when-stale=deny): " +
 			"nothing was heard of pods (5m12s), nodes (5m0s); retry, or see netpold.v1.StatusService/GetStatus",
 	}
 	for name, question := range map[string]*netpoldv1.AllowedRequest{
-		"good": ask(), "wrong": {}, "with the present token": atLeast("servertest:1"), "with a token to come": atLeast("servertest:2"),
+		"good": ask(), "wrong": {}, "with the present token": atLeast("servertest:1"),
+		"with a token to come": atLeast("servertest:2"),
 	} {
 		_, err := r.decisions().Allowed(soon(t), question)
 		if diff := cmp.Diff(want, detailsOf(t, status.Convert(err))); diff != "" {
 			t.Errorf("Allowed, %s question: -want +got:\n%s", name, diff)
 		}
-		_, err = r.decisions().BatchAllowed(soon(t), &netpoldv1.BatchAllowedRequest{Questions: []*netpoldv1.AllowedRequest{question}})
+		_, err = r.decisions().BatchAllowed(soon(t),
+			&netpoldv1.BatchAllowedRequest{Questions: []*netpoldv1.AllowedRequest{question}})
 		if diff := cmp.Diff(want, detailsOf(t, status.Convert(err))); diff != "" {
 			t.Errorf("BatchAllowed, %s question: -want +got:\n%s", name, diff)
 		}
@@ -127,7 +136,7 @@ func TestDenyWhenStale(t *testing.T) {
 	staleIn(t, r)
 }
 
-// A state that becomes stale while a question waits for its token is looked at anew when the wait is over.
+// If the state becomes stale while a question waits for its token, the answer says so.
 func TestStaleAfterWaiting(t *testing.T) {
 	t.Parallel()
 	source := synced(shop()...)
@@ -146,13 +155,14 @@ func TestStaleAfterWaiting(t *testing.T) {
 		within(t, waiting.waits, "the call to wait for its token")
 		source.SetStale(true)
 		source.Apply(isolate())
-		if got := within(t, answered, "the answer"); status.Code(got.err) != test.want || test.want == codes.OK && !got.response.GetStale() {
+		if got := within(t, answered, "the answer"); status.Code(got.err) != test.want ||
+			test.want == codes.OK && !got.response.GetStale() {
 			t.Errorf("%s: %v, %v", test.choice, got.response, got.err)
 		}
 	}
 }
 
-// What was stale and has just ceased to be has no name.
+// A state that has just become current again has no stale resource to name.
 func TestDenyOfNothingInParticular(t *testing.T) {
 	t.Parallel()
 	source := synced(shop()...)
@@ -164,7 +174,8 @@ func TestDenyOfNothingInParticular(t *testing.T) {
 	}
 }
 
-// S26: before the first full sync that is the reason, whatever else is wrong, and health turns when both are over.
+// S26: before the first full sync that is the reason, whatever else is wrong, and health turns when both are
+// over.
 func TestS26StaleBeforeTheFirstSync(t *testing.T) {
 	t.Parallel()
 	source := servertest.NewSource()
@@ -180,7 +191,8 @@ func TestS26StaleBeforeTheFirstSync(t *testing.T) {
 	}
 	nextHealth(t, watch, notServing)
 	source.Apply(upserts(shop())...)
-	expectHealth(t, r, map[string]healthv1.HealthCheckResponse_ServingStatus{"": notServing, decisionService: notServing})
+	expectHealth(t, r, map[string]healthv1.HealthCheckResponse_ServingStatus{"": notServing,
+		decisionService: notServing})
 	goStale(t, r, source, serving)
 	nextHealth(t, watch, serving)
 	staleIn(t, r)

@@ -16,7 +16,7 @@ import (
 	"github.com/netpold/netpold/server/servertest"
 )
 
-// GetStatus tells all that the source does, before the first sync too.
+// GetStatus returns the whole status of the source, before the first sync too.
 func TestGetStatus(t *testing.T) {
 	t.Parallel()
 	source := servertest.NewSource()
@@ -46,7 +46,8 @@ func TestGetStatus(t *testing.T) {
 	want := &netpoldv1.GetStatusResponse{
 		Version: "v1.2.3", Source: "manifests examples/shop", Started: got.GetStarted(),
 		Resources: []*netpoldv1.ResourceStatus{
-			{Resource: "pods", Objects: 3, Age: durationpb.New(time.Minute), Stale: true, Error: "forbidden: grant list on pods"},
+			{Resource: "pods", Objects: 3, Age: durationpb.New(time.Minute), Stale: true,
+				Error: "forbidden: grant list on pods"},
 			{Resource: "nodes", Synced: true, Age: durationpb.New(0)},
 		},
 		Problems: []*netpoldv1.Problem{{
@@ -76,7 +77,7 @@ func TestGetStatus(t *testing.T) {
 	}
 }
 
-// GetStatus has the notes of the whole state, once there is one; an answer those that concern its Pods.
+// GetStatus has all notes of the state. An answer has those that concern its Pods.
 func TestNotesOfTheState(t *testing.T) {
 	t.Parallel()
 	source := servertest.NewSource()
@@ -84,7 +85,8 @@ func TestNotesOfTheState(t *testing.T) {
 		OnlyNamespace: "shop",
 		Unmodelled: []mirror.UnmodelledKind{
 			{Kind: "CiliumNetworkPolicy", Group: "cilium.io", Counted: true, Count: 2, Namespaces: []string{"data"}},
-			{Kind: "AuthorizationPolicy", Group: "security.istio.io", Counted: true, Count: 1, Namespaces: []string{"shop"}},
+			{Kind: "AuthorizationPolicy", Group: "security.istio.io", Counted: true, Count: 1,
+				Namespaces: []string{"shop"}},
 		},
 	})
 	r := start(t, source, nil)

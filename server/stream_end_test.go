@@ -22,8 +22,8 @@ import (
 	"github.com/netpold/netpold/server/decisions"
 )
 
-// At a drain the batch in hand is answered, and then the stream ends; one that waits for questions ends at once. Nobody waits
-// for a client.
+// At a drain the present batch is answered, and then the stream ends. A stream that waits for questions ends
+// immediately. The server never waits for a client.
 func TestDrainEndsStreams(t *testing.T) {
 	t.Parallel()
 	gate := newGated()
@@ -98,7 +98,7 @@ func TestMaxDeadlineDoesNotBoundStreams(t *testing.T) {
 	exchange(t, lasting, twice()) // longer than 20 ms later
 }
 
-// A caller that gives a stream up frees the server of it: goleak would find what is left.
+// A cancelled stream leaves nothing in the server: goleak would find it.
 func TestStreamCancelled(t *testing.T) {
 	t.Parallel()
 	r := start(t, synced(shop()...), nil)
@@ -121,7 +121,7 @@ func TestStreamCancelled(t *testing.T) {
 	}
 }
 
-// A panic ends its stream alone, says nothing of the inside to the caller, and is logged with the stack of where it was.
+// A panic ends only its stream, shows the caller nothing internal, and is logged with its own stack.
 func TestStreamRecovery(t *testing.T) {
 	t.Parallel()
 	source, log := &panicking{Source: synced(shop()...), now: make(chan struct{}, 1)}, &logBuffer{}
@@ -132,11 +132,13 @@ func TestStreamRecovery(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := s.Recv()
-	want := details{Code: codes.Internal, Message: "internal error; this is a defect of netpold: its log has the stack"}
+	want := details{Code: codes.Internal,
+		Message: "internal error; this is a defect of netpold: its log has the stack"}
 	if diff := cmp.Diff(want, detailsOf(t, status.Convert(err))); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	for _, part := range []string{"the engine met the impossible", "panicking).State", "method=/netpold.v1.DecisionService/StreamAllowed"} {
+	for _, part := range []string{"the engine met the impossible", "panicking).State",
+		"method=/netpold.v1.DecisionService/StreamAllowed"} {
 		if !strings.Contains(log.String(), part) {
 			t.Errorf("the log does not have %q:\n%s", part, log.String())
 		}
@@ -144,8 +146,8 @@ func TestStreamRecovery(t *testing.T) {
 	exchange(t, open(t, r.conn), twice())
 }
 
-// A client that never reads is not read from, on the same connection as one that works at its own pace: it holds up neither
-// the other nor, with what it sends, the server's memory. In a bubble, "blocked" is a fact and not a matter of time.
+// The server does not read from a client that never reads. Another client on the same connection is not
+// delayed, and the server's memory does not grow. In a bubble "blocked" is a fact, not a matter of time.
 func TestASlowReaderSlowsOnlyItself(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -154,8 +156,11 @@ func TestASlowReaderSlowsOnlyItself(t *testing.T) {
 		netpoldv1.RegisterDecisionServiceServer(s, decisions.New(synced(shop()...), decisions.Options{}))
 		served := make(chan error, 1)
 		go func() { served <- s.Serve(listener) }()
-		conn, err := grpc.NewClient("passthrough:///bufconn", grpc.WithTransportCredentials(insecure.NewCredentials()),
-			grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
+		conn, err := grpc.NewClient("passthrough:///bufconn",
+			grpc.WithTransportCredentials(insecure.NewCredentials()),
+			grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+				return listener.DialContext(ctx)
+			}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -212,7 +217,7 @@ func TestASlowReaderSlowsOnlyItself(t *testing.T) {
 	})
 }
 
-// large asks n questions that shop allows and denies in turn.
+// large returns n questions that shop allows and denies in turn.
 func large(n int) *netpoldv1.StreamAllowedRequest {
 	var src, dst []byte
 	var numbers []uint16
@@ -221,12 +226,13 @@ func large(n int) *netpoldv1.StreamAllowedRequest {
 		numbers = append(numbers, []uint16{8080, 9090}[i%2])
 	}
 	return &netpoldv1.StreamAllowedRequest{
-		Src: &netpoldv1.StreamAllowedRequest_SrcIpv4{SrcIpv4: src}, Dst: &netpoldv1.StreamAllowedRequest_DstIpv4{DstIpv4: dst},
+		Src:   &netpoldv1.StreamAllowedRequest_SrcIpv4{SrcIpv4: src},
+		Dst:   &netpoldv1.StreamAllowedRequest_DstIpv4{DstIpv4: dst},
 		Ports: ports(numbers...),
 	}
 }
 
-// script is the server's end of a stream, without a network: it asks one batch many times.
+// A script is the server's end of a stream without a network. It sends one batch many times.
 type script struct {
 	grpc.ServerStream
 	ctx   context.Context //nolint:containedctx // a grpc.ServerStream is where a stream's context lives
@@ -262,14 +268,15 @@ func (s *script) Recv() (*netpoldv1.StreamAllowedRequest, error) {
 
 func (s *script) Send(m *netpoldv1.StreamAllowedResponse) error { return s.SendMsg(m) }
 
-// No question allocates, and no batch after the first, save what its token's text costs.
+// No question allocates, and no batch after the first, except for its token.
 func TestAStreamsMemoryIsThatOfOneBatch(t *testing.T) {
 	service := decisions.New(synced(shop()...), decisions.Options{})
 	mallocs := func(questions, batches int) uint64 {
 		answered := 0
-		s := &script{ctx: t.Context(), batch: large(questions), left: batches, look: func(r *netpoldv1.StreamAllowedResponse) {
-			answered += len(r.GetReasons())
-		}}
+		s := &script{ctx: t.Context(), batch: large(questions), left: batches,
+			look: func(r *netpoldv1.StreamAllowedResponse) {
+				answered += len(r.GetReasons())
+			}}
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		err := service.StreamAllowed(s)
@@ -281,13 +288,14 @@ func TestAStreamsMemoryIsThatOfOneBatch(t *testing.T) {
 	}
 	mallocs(10, 1)
 	one, many, larger := mallocs(10, 1), mallocs(10, 1000), mallocs(10_000, 1)
-	const few = 64 // what the runtime itself does meanwhile
+	const few = 64 // allocations of the runtime itself
 	if many > one+few || larger > one+few {
-		t.Errorf("1 batch of 10 questions: %d allocations; 1,000 batches: %d; 1 batch of 10,000 questions: %d", one, many, larger)
+		t.Errorf("1 batch of 10 questions: %d allocations; 1,000 batches: %d; 1 batch of 10,000 questions: %d", one,
+			many, larger)
 	}
 }
 
-// Batches and questions of streams count as those of calls.
+// Batches and questions of streams count like those of calls.
 func TestMetricsOfStreams(t *testing.T) {
 	t.Parallel()
 	r := start(t, synced(shop()...), nil)

@@ -25,7 +25,7 @@ import (
 	"github.com/netpold/netpold/server/servertest"
 )
 
-// stream is the client's end of a StreamAllowed.
+// A stream is the client's end of StreamAllowed.
 type stream = grpc.BidiStreamingClient[netpoldv1.StreamAllowedRequest, netpoldv1.StreamAllowedResponse]
 
 // open opens a stream that lasts until the test ends.
@@ -39,7 +39,8 @@ func open(t *testing.T, conn *grpc.ClientConn) stream {
 }
 
 // exchange sends a batch and receives its answers.
-func exchange(t *testing.T, s stream, batch *netpoldv1.StreamAllowedRequest) *netpoldv1.StreamAllowedResponse {
+func exchange(t *testing.T, s stream,
+	batch *netpoldv1.StreamAllowedRequest) *netpoldv1.StreamAllowedResponse {
 	t.Helper()
 	if err := s.Send(batch); err != nil {
 		t.Fatal(err)
@@ -82,7 +83,7 @@ func dstIPv4(addrs ...string) *netpoldv1.StreamAllowedRequest_DstIpv4 {
 	return &netpoldv1.StreamAllowedRequest_DstIpv4{DstIpv4: column(4, addrs...)}
 }
 
-// twice asks what shop allows and what it denies.
+// twice returns a question that shop allows and one that it denies.
 func twice() *netpoldv1.StreamAllowedRequest {
 	return &netpoldv1.StreamAllowedRequest{
 		Src: srcIPv4("10.0.1.4", "10.0.1.4"), Dst: dstIPv4("10.0.3.7", "10.0.3.7"), Ports: ports(8080, 9090),
@@ -93,21 +94,24 @@ func twice() *netpoldv1.StreamAllowedRequest {
 func TestStreamExample(t *testing.T) {
 	t.Parallel()
 	r := start(t, synced(shop()...), nil)
-	want := &netpoldv1.StreamAllowedResponse{Allowed: []byte{1}, Reasons: []byte{4, 6}, Revision: 1, Token: "servertest:1"}
+	want := &netpoldv1.StreamAllowedResponse{Allowed: []byte{1}, Reasons: []byte{4, 6}, Revision: 1,
+		Token: "servertest:1"}
 	if diff := cmp.Diff(want, exchange(t, open(t, r.conn), twice()), protocmp.Transform()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 
-// S9, S28: whatever is asked in columns, of any width, is answered as Allowed answers it, its error too.
+// S9, S28: a question in columns of any width has the answer, or the error, of Allowed.
 func TestStreamAnswersAsAllowed(t *testing.T) {
 	t.Parallel()
 	r := start(t, synced(shop()...), nil)
 	s := open(t, r.conn)
 	rng := rand.New(rand.NewPCG(3, 5))
 	pick := func(list ...string) string { return list[rng.IntN(len(list))] }
-	v4 := []string{"10.0.1.4", "10.0.3.7", "10.0.3.8", "10.96.0.10", "10.96.0.11", "192.0.2.1", "0.0.0.0", "255.255.255.255"}
-	all := append([]string{"2001:db8::1:4", "2001:db8::3:7", "2001:db8::9", "::ffff:10.0.1.4", "::ffff:10.0.3.7", "::"}, v4...)
+	v4 := []string{"10.0.1.4", "10.0.3.7", "10.0.3.8", "10.96.0.10", "10.96.0.11", "192.0.2.1", "0.0.0.0",
+		"255.255.255.255"}
+	all := append([]string{"2001:db8::1:4", "2001:db8::3:7", "2001:db8::9", "::ffff:10.0.1.4", "::ffff:10.0.3.7",
+		"::"}, v4...)
 	errorsSeen := map[string]bool{}
 	for range 60 {
 		batch := &netpoldv1.StreamAllowedRequest{}
@@ -115,7 +119,8 @@ func TestStreamAnswersAsAllowed(t *testing.T) {
 		var src, dst []string
 		var protocols []byte
 		var numbers []uint16
-		wideSrc, wideDst, onePort, oneProtocol := rng.IntN(2) == 0, rng.IntN(2) == 0, rng.IntN(4) == 0, rng.IntN(2) == 0
+		wideSrc, wideDst, onePort, oneProtocol := rng.IntN(2) == 0, rng.IntN(2) == 0, rng.IntN(4) == 0,
+			rng.IntN(2) == 0
 		batch.Protocol = netpoldv1.Protocol(rng.IntN(4))
 		from := func(wide bool) string {
 			if wide {
@@ -124,7 +129,8 @@ func TestStreamAnswersAsAllowed(t *testing.T) {
 			return pick(v4...)
 		}
 		for i := range questions {
-			q := &netpoldv1.AllowedRequest{Port: uint32([]int{0, 80, 8080, 8080, 65535}[rng.IntN(5)]), Protocol: netpoldv1.Protocol(rng.IntN(5))}
+			q := &netpoldv1.AllowedRequest{Port: uint32([]int{0, 80, 8080, 8080, 65535}[rng.IntN(5)]),
+				Protocol: netpoldv1.Protocol(rng.IntN(5))}
 			if onePort {
 				q.Port = 8080
 			}
@@ -165,14 +171,16 @@ func TestStreamAnswersAsAllowed(t *testing.T) {
 
 // compareWithAllowed asks each question of a batch again, alone.
 func compareWithAllowed(
-	t *testing.T, r *running, questions []*netpoldv1.AllowedRequest, got *netpoldv1.StreamAllowedResponse, errorsSeen map[string]bool,
+	t *testing.T, r *running, questions []*netpoldv1.AllowedRequest, got *netpoldv1.StreamAllowedResponse,
+	errorsSeen map[string]bool,
 ) {
 	t.Helper()
 	wrong := map[uint32]*netpoldv1.QuestionError{}
 	for _, e := range got.GetErrors() {
 		wrong[e.GetIndex()] = e
 	}
-	if len(got.GetReasons()) != len(questions) || len(got.GetAllowed()) != (len(questions)+7)/8 || len(wrong) != len(got.GetErrors()) {
+	if len(got.GetReasons()) != len(questions) || len(got.GetAllowed()) != (len(questions)+7)/8 ||
+		len(wrong) != len(got.GetErrors()) {
 		t.Fatalf("%d reasons, %d bytes of verdicts and %d errors for %d questions",
 			len(got.GetReasons()), len(got.GetAllowed()), len(got.GetErrors()), len(questions))
 	}
@@ -187,7 +195,8 @@ func compareWithAllowed(
 		want, err := r.decisions().Allowed(soon(t), q)
 		if err != nil {
 			errorsSeen[detailsOf(t, status.Convert(err)).Reason] = true
-			if e := wrong[uint32(i)]; !proto.Equal(e.GetError(), status.Convert(err).Proto()) || allowed || reason != 0 {
+			if e := wrong[uint32(i)]; !proto.Equal(e.GetError(), status.Convert(err).Proto()) || allowed ||
+				reason != 0 {
 				t.Errorf("%v\n\tallowed %v, %v, error %v\n\twant %v", q, allowed, reason, e, status.Convert(err).Proto())
 			}
 			continue
@@ -196,12 +205,13 @@ func compareWithAllowed(
 			t.Errorf("%v\n\tallowed %v, %v, error %v\n\twant %v", q, allowed, reason, wrong[uint32(i)], want)
 		}
 		if got.GetRevision() != want.GetRevision() || got.GetToken() != want.GetToken() {
-			t.Errorf("revision %d, token %q; want %d and %q", got.GetRevision(), got.GetToken(), want.GetRevision(), want.GetToken())
+			t.Errorf("revision %d, token %q; want %d and %q", got.GetRevision(), got.GetToken(), want.GetRevision(),
+				want.GetToken())
 		}
 	}
 }
 
-// S28: what is wrong with a batch as a whole ends the stream, with every wrong field named, after the answers before it.
+// S28: a malformed batch ends the stream after the earlier answers. The error names every invalid field.
 func TestS28StreamEndsAtAMalformedBatch(t *testing.T) {
 	t.Parallel()
 	r := start(t, synced(shop()...), nil)
@@ -223,9 +233,10 @@ func TestS28StreamEndsAtAMalformedBatch(t *testing.T) {
 		"no destination": {change(func(b *netpoldv1.StreamAllowedRequest) { b.Dst = nil }), []violation{
 			{"dst", "is required: the column has no address, of 2 questions"},
 		}},
-		"one destination for two": {change(func(b *netpoldv1.StreamAllowedRequest) { b.Dst = dstIPv4("10.0.3.7") }), []violation{
-			{"dst_ipv4", "is 4 bytes long; 2 questions need 8, 4 for each"},
-		}},
+		"one destination for two": {change(func(b *netpoldv1.StreamAllowedRequest) { b.Dst = dstIPv4("10.0.3.7") }),
+			[]violation{
+				{"dst_ipv4", "is 4 bytes long; 2 questions need 8, 4 for each"},
+			}},
 		"IPv4 in the place of IPv6": {change(func(b *netpoldv1.StreamAllowedRequest) {
 			b.Dst = &netpoldv1.StreamAllowedRequest_DstIpv6{DstIpv6: column(4, "10.0.3.7", "10.0.3.7")}
 		}), []violation{{"dst_ipv6", "is 8 bytes long; 2 questions need 32, 16 for each"}}},
@@ -241,21 +252,25 @@ func TestS28StreamEndsAtAMalformedBatch(t *testing.T) {
 		"port and ports": {change(func(b *netpoldv1.StreamAllowedRequest) { b.Port = 80 }), []violation{
 			{"port", "80 is given beside ports; give one of them"},
 		}},
-		"a port that is none": {change(func(b *netpoldv1.StreamAllowedRequest) { b.Port, b.Ports = 65536, nil }), []violation{
-			{"port", "65536 is not a port; give 1 to 65535"},
-		}},
-		"protocols of three": {change(func(b *netpoldv1.StreamAllowedRequest) { b.Protocols = []byte{1, 1, 1} }), []violation{
-			{"protocols", "is 3 bytes long; 2 questions need 2, 1 for each"},
-		}},
-		"protocol and protocols": {change(func(b *netpoldv1.StreamAllowedRequest) { b.Protocol, b.Protocols = 1, []byte{1, 1} }), []violation{
+		"a port that is none": {change(func(b *netpoldv1.StreamAllowedRequest) { b.Port, b.Ports = 65536, nil }),
+			[]violation{
+				{"port", "65536 is not a port; give 1 to 65535"},
+			}},
+		"protocols of three": {change(func(b *netpoldv1.StreamAllowedRequest) { b.Protocols = []byte{1, 1, 1} }),
+			[]violation{
+				{"protocols", "is 3 bytes long; 2 questions need 2, 1 for each"},
+			}},
+		"protocol and protocols": {change(
+			func(b *netpoldv1.StreamAllowedRequest) { b.Protocol, b.Protocols = 1, []byte{1, 1} }), []violation{
 			{"protocol", "PROTOCOL_TCP is given beside protocols; give one of them"},
 		}},
 		"a protocol that is none": {change(func(b *netpoldv1.StreamAllowedRequest) { b.Protocol = 9 }), []violation{
 			{"protocol", "9 is not a protocol; give PROTOCOL_TCP (1), PROTOCOL_UDP (2) or PROTOCOL_SCTP (3)"},
 		}},
-		"ports of no question": {&netpoldv1.StreamAllowedRequest{Src: srcIPv4(), Dst: dstIPv4(), Ports: ports(80)}, []violation{
-			{"ports", "is 2 bytes long; 0 questions need 0, 2 for each"},
-		}},
+		"ports of no question": {&netpoldv1.StreamAllowedRequest{Src: srcIPv4(), Dst: dstIPv4(), Ports: ports(80)},
+			[]violation{
+				{"ports", "is 2 bytes long; 0 questions need 0, 2 for each"},
+			}},
 		"a port without columns": {&netpoldv1.StreamAllowedRequest{Port: 8080}, []violation{
 			{"src", "is required beside port: give the packed addresses in src_ipv4 or src_ipv6; did the encoder drop them?"},
 			{"dst", "is required beside port: give the packed addresses in dst_ipv4 or dst_ipv6; did the encoder drop them?"},
@@ -268,11 +283,13 @@ func TestS28StreamEndsAtAMalformedBatch(t *testing.T) {
 			{"dst", "is required beside src: give the packed addresses in dst_ipv4 or dst_ipv6; did the encoder drop them?"},
 		}},
 		"an unknown field": {change(func(b *netpoldv1.StreamAllowedRequest) {
-			b.ProtoReflect().SetUnknown(protowire.AppendBytes(protowire.AppendTag(nil, 12, protowire.BytesType), []byte{1, 2}))
+			b.ProtoReflect().SetUnknown(protowire.AppendBytes(protowire.AppendTag(nil, 12, protowire.BytesType),
+				[]byte{1, 2}))
 		}), []violation{
 			{"12", "is the number of a field that this server does not know; leave it out, or ask a newer server"},
 		}},
-		"all at once": {&netpoldv1.StreamAllowedRequest{Src: srcIPv4("10.0.1.4"), Ports: []byte{1}, Protocols: []byte{1, 1}}, []violation{
+		"all at once": {&netpoldv1.StreamAllowedRequest{Src: srcIPv4("10.0.1.4"), Ports: []byte{1},
+			Protocols: []byte{1, 1}}, []violation{
 			{"dst", "is required: the column has no address, of 1 questions"},
 			{"ports", "is 1 bytes long; 1 questions need 2, 2 for each"},
 			{"protocols", "is 2 bytes long; 1 questions need 1, 1 for each"},
@@ -281,7 +298,8 @@ func TestS28StreamEndsAtAMalformedBatch(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := open(t, r.conn)
-			if err := errors.Join(s.Send(twice()), s.Send(test.batch), s.Send(twice())); err != nil && !errors.Is(err, io.EOF) {
+			if err := errors.Join(s.Send(twice()), s.Send(test.batch), s.Send(twice())); err != nil &&
+				!errors.Is(err, io.EOF) {
 				t.Fatal(err)
 			}
 			if before, err := s.Recv(); err != nil || before.GetAllowed()[0] != 1 {
@@ -289,7 +307,8 @@ func TestS28StreamEndsAtAMalformedBatch(t *testing.T) {
 			}
 			_, err := s.Recv()
 			want := details{
-				Code: codes.InvalidArgument, Reason: "INVALID_QUESTION", Message: messageOf(test.want), Violations: test.want,
+				Code: codes.InvalidArgument, Reason: "INVALID_QUESTION", Message: messageOf(test.want),
+				Violations: test.want,
 			}
 			if diff := cmp.Diff(want, detailsOf(t, status.Convert(err))); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
@@ -303,20 +322,22 @@ func TestStreamBatchTooLarge(t *testing.T) {
 	r := start(t, synced(shop()...), func(c *server.Config) { c.MaxBatch = 2 })
 	s := open(t, r.conn)
 	exchange(t, s, twice()) // at the limit
-	if err := s.Send(&netpoldv1.StreamAllowedRequest{Dst: dstIPv4("10.0.0.1", "10.0.0.1", "10.0.0.1")}); err != nil {
+	if err := s.Send(&netpoldv1.StreamAllowedRequest{Dst: dstIPv4("10.0.0.1", "10.0.0.1",
+		"10.0.0.1")}); err != nil {
 		t.Fatal(err)
 	}
 	_, err := s.Recv()
 	want := details{
-		Code: codes.ResourceExhausted, Reason: "BATCH_TOO_LARGE", Metadata: map[string]string{"limit": "2", "actual": "3"},
-		Message: "dst_ipv4: 3 are more than the 2 questions that one batch may hold; ask in several batches, or raise the server's --max-batch",
+		Code: codes.ResourceExhausted, Reason: "BATCH_TOO_LARGE",
+		Metadata: map[string]string{"limit": "2", "actual": "3"},
+		Message:  "dst_ipv4: 3 are more than the 2 questions that one batch may hold; ask in several batches, or raise the server's --max-batch",
 	}
 	if diff := cmp.Diff(want, detailsOf(t, status.Convert(err))); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 
-// Empty batches are answered as any; and a half-closed stream ends well, after all its answers.
+// Empty batches have answers. A half-closed stream ends without error after all its answers.
 func TestStreamHalfClose(t *testing.T) {
 	t.Parallel()
 	r := start(t, synced(shop()...), nil)
@@ -327,7 +348,8 @@ func TestStreamHalfClose(t *testing.T) {
 	}
 	for i, want := range []int{2, 0, 2} {
 		got, err := s.Recv()
-		if err != nil || len(got.GetReasons()) != want || got.GetRevision() != 1 || got.GetToken() != "servertest:1" {
+		if err != nil || len(got.GetReasons()) != want || got.GetRevision() != 1 ||
+			got.GetToken() != "servertest:1" {
 			t.Errorf("batch %d: %v, %v", i, got, err)
 		}
 	}
@@ -336,7 +358,8 @@ func TestStreamHalfClose(t *testing.T) {
 	}
 }
 
-// S25: one snapshot serves a whole batch, even if the cluster changes all the time, and later batches see later ones.
+// S25: one snapshot serves a whole batch, even if the cluster changes all the time, and later batches see
+// later ones.
 func TestS25OneSnapshotPerBatchOfAStream(t *testing.T) {
 	t.Parallel()
 	r := start(t, &flipping{Source: synced(shop()...), looks: make(chan struct{}, 1)}, nil)
@@ -368,7 +391,7 @@ func TestS25OneSnapshotPerBatchOfAStream(t *testing.T) {
 	}
 }
 
-// S26: before the first full sync a stream ends as every call does; and so it does while a stale state is refused.
+// S26: before the first full sync a stream fails as every call does, and also while stale states are refused.
 func TestS26StreamAnswersNothingBeforeTheFirstSync(t *testing.T) {
 	t.Parallel()
 	source := servertest.NewSource()
@@ -407,7 +430,7 @@ func TestStreamSaysWhenItsStateIsStale(t *testing.T) {
 	}
 }
 
-// A batch with a token waits for the snapshot that it names; what cannot be had ends the stream.
+// A batch with a token waits for the snapshot that it names. A token that cannot be reached ends the stream.
 func TestStreamAtLeast(t *testing.T) {
 	t.Parallel()
 	held := synced(shop()...)

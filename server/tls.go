@@ -11,15 +11,16 @@ import (
 	"time"
 )
 
-// TLSFiles are the PEM files that secure the gRPC port. Each new connection looks for changed files, so that no restart is
-// needed. When changed files do not load, this is logged and counted, and the last good ones stay in use. Files that do not
-// load at the start are an error of [New]. The least version is TLS 1.2.
+// TLSFiles are the PEM files that secure the gRPC port. Changed files are loaded at the next connection,
+// without a restart. If they do not load, that is logged and counted, and the last good ones stay in use.
+// Files that do not load at the start are an error of [New]. The lowest version is TLS 1.2.
 type TLSFiles struct {
 	// Cert is the server's certificate, followed by its intermediates. Empty serves plaintext.
 	Cert string
 	// Key is its private key.
 	Key string
-	// ClientCA are the authorities of client certificates. When set, a client must show one that they signed.
+	// ClientCA are the authorities of client certificates. If set, a client must present a certificate that
+	// they signed.
 	ClientCA string
 }
 
@@ -30,7 +31,8 @@ func (f *TLSFiles) validate() error {
 	if f.enabled() && (f.Cert == "" || f.Key == "") {
 		return &FieldError{
 			Fields: []Field{{Name: "TLS.Cert"}, {Name: "TLS.Key"}},
-			Err:    errors.New("give both; to serve plaintext give neither, and no authorities of client certificates"),
+			Err: errors.New("give both; to serve plaintext give neither, and no authorities of client " +
+				"certificates"),
 		}
 	}
 	return nil
@@ -63,13 +65,14 @@ func (f *TLSFiles) load() (*tls.Config, error) {
 	return config, nil
 }
 
-// baseTLS returns what all connections have in common. No session is resumed: that would skip the check of the client's
-// certificate against authorities that have changed since, and connections are few and long.
+// baseTLS returns what all connections have in common. Sessions are not resumed, because that would skip the
+// check of the client's certificate against changed authorities. Connections are few and long anyway.
 func baseTLS() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2"}, SessionTicketsDisabled: true}
 }
 
-// tlsReloader gives each new connection the configuration of the files as they are then. It is safe for concurrent use.
+// A tlsReloader returns the configuration of each new connection from the present files. It is safe for
+// concurrent use.
 type tlsReloader struct {
 	files  TLSFiles
 	log    *slog.Logger
@@ -83,7 +86,7 @@ type tlsReloader struct {
 	rejected string
 }
 
-// newTLSReloader loads the files. It calls report for each later change, with nil when the change was taken.
+// newTLSReloader loads the files. It calls report for each later change, with nil if the change was accepted.
 func newTLSReloader(files TLSFiles, log *slog.Logger, report func(error)) (*tlsReloader, error) {
 	r := &tlsReloader{files: files, log: log, report: report}
 	now, err := r.stat()
@@ -109,7 +112,7 @@ func (r *tlsReloader) config() *tls.Config {
 func (r *tlsReloader) reload() {
 	r.mu.Lock()
 	before := r.current
-	r.rejected = "" // so that files that still do not load are logged again
+	r.rejected = "" // logs files again that still do not load
 	r.mu.Unlock()
 	now := r.present()
 	r.mu.Lock()
@@ -172,10 +175,11 @@ func sameFiles(a, b []os.FileInfo) bool {
 	return true
 }
 
-// describe logs which certificate is in use, and warns of one that no client accepts.
+// describe logs which certificate is in use, and warns if no client would accept it.
 func (r *tlsReloader) describe() {
 	leaf := r.current.Certificates[0].Leaf
-	log := r.log.With("cert", r.files.Cert, "not_after", leaf.NotAfter, "client_certificate_required", r.files.ClientCA != "")
+	log := r.log.With("cert", r.files.Cert, "not_after", leaf.NotAfter, "client_certificate_required",
+		r.files.ClientCA != "")
 	if time.Now().After(leaf.NotAfter) {
 		log.Warn("the certificate of the TLS files has expired; clients will refuse it until it is replaced")
 		return

@@ -28,7 +28,7 @@ import (
 	"github.com/netpold/netpold/server"
 )
 
-// authority signs certificates.
+// An An authority signs certificates.
 type authority struct {
 	t    *testing.T
 	cert *x509.Certificate
@@ -63,7 +63,7 @@ func newKey(t *testing.T) *ecdsa.PrivateKey {
 	return key
 }
 
-// issue is a key pair, in PEM, for 127.0.0.1.
+// issue returns a key pair for 127.0.0.1, in PEM.
 func (a *authority) issue(serial int64, notAfter time.Time) (cert, key []byte) {
 	a.t.Helper()
 	private := newKey(a.t)
@@ -82,7 +82,8 @@ func (a *authority) issue(serial int64, notAfter time.Time) (cert, key []byte) {
 		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
 }
 
-// client trusts the authority, and shows a certificate of another where that is given.
+// client returns a configuration that trusts the authority, and presents a certificate of shows unless that
+// is nil.
 func (a *authority) client(shows *authority) *tls.Config {
 	a.t.Helper()
 	config := &tls.Config{RootCAs: x509.NewCertPool()}
@@ -97,18 +98,19 @@ func (a *authority) client(shows *authority) *tls.Config {
 	return config
 }
 
-// tlsFiles are a server's files in a directory of the test's.
+// tlsFiles returns paths of a server's files in a directory of the test.
 func tlsFiles(t *testing.T) server.TLSFiles {
 	dir := t.TempDir()
 	return server.TLSFiles{
-		Cert: filepath.Join(dir, "tls.crt"), Key: filepath.Join(dir, "tls.key"), ClientCA: filepath.Join(dir, "ca.crt"),
+		Cert: filepath.Join(dir, "tls.crt"), Key: filepath.Join(dir, "tls.key"),
+		ClientCA: filepath.Join(dir, "ca.crt"),
 	}
 }
 
 func write(t *testing.T, files map[string][]byte) {
 	t.Helper()
 	for path, content := range files {
-		// A new file in the old one's place, as what mounts Secrets does it.
+		// It renames a new file over the old one, as mounts of Secrets do.
 		next := path + ".next"
 		if err := os.WriteFile(next, content, 0o600); err != nil {
 			t.Fatal(err)
@@ -119,7 +121,7 @@ func write(t *testing.T, files map[string][]byte) {
 	}
 }
 
-// presented is the serial number of the certificate that a new connection is shown, or why there is none.
+// presented returns the serial number of the certificate that a new connection gets, or an error.
 func presented(t *testing.T, r *running, config *tls.Config) (int64, error) {
 	t.Helper()
 	config = config.Clone()
@@ -139,7 +141,7 @@ func askOver(t *testing.T, r *running, config *tls.Config) error {
 	return err
 }
 
-// logBuffer is a log that a test reads while the server writes.
+// A A logBuffer is a log that a test reads while the server writes.
 type logBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -205,7 +207,7 @@ func TestTLSClientCertificates(t *testing.T) {
 	if err := askOver(t, r, servers.client(servers)); status.Code(err) != codes.Unavailable {
 		t.Errorf("a client with one of another authority: %v", err)
 	}
-	// Another authority of clients counts from the next connection on.
+	// Another authority of clients is used from the next connection on.
 	write(t, map[string][]byte{files.ClientCA: servers.pem})
 	if err := askOver(t, r, servers.client(servers)); err != nil {
 		t.Errorf("a client of the new authority: %v", err)
@@ -215,7 +217,8 @@ func TestTLSClientCertificates(t *testing.T) {
 	}
 }
 
-// Changed files are taken without a restart; while they do not load, the last good ones stay in use, which is told once.
+// Changed files are loaded without a restart. While they do not load, the last good ones stay in use, which
+// is logged once.
 func TestTLSReload(t *testing.T) {
 	t.Parallel()
 	ca, files, log := newAuthority(t, "servers"), tlsFiles(t), &logBuffer{}
@@ -255,35 +258,44 @@ func TestTLSReload(t *testing.T) {
 	if _, err := presented(t, r, ca.client(nil)); err == nil || !strings.Contains(err.Error(), "expired") {
 		t.Errorf("an expired certificate: %v", err)
 	}
-	for _, record := range []string{"the last good ones stay in use", "the certificate of the TLS files has expired"} {
+	for _, record := range []string{"the last good ones stay in use",
+		"the certificate of the TLS files has expired"} {
 		if !strings.Contains(log.String(), record) {
 			t.Errorf("the log does not say %q:\n%s", record, log.String())
 		}
 	}
 }
 
-// Whatever is wrong with TLS stops the start: nothing is served in plaintext in its place.
+// Every TLS error stops the start: nothing is served in plaintext instead.
 func TestTLSThatCannotBeSetUpStopsTheStart(t *testing.T) {
 	t.Parallel()
 	ca, files := newAuthority(t, "servers"), tlsFiles(t)
 	cert, key := ca.issue(1, time.Now().Add(time.Hour))
 	_, otherKey := ca.issue(2, time.Now().Add(time.Hour))
 	write(t, map[string][]byte{
-		files.Cert: cert, files.Key: key, files.ClientCA: ca.pem, files.Cert + ".empty": nil, files.Key + ".other": otherKey,
+		files.Cert: cert, files.Key: key, files.ClientCA: ca.pem, files.Cert + ".empty": nil,
+		files.Key + ".other": otherKey,
 	})
 	for name, test := range map[string]struct {
 		files server.TLSFiles
 		want  string
 	}{
-		"no key":             {server.TLSFiles{Cert: files.Cert}, "Config.TLS.Cert, Config.TLS.Key: give both"},
-		"no certificate":     {server.TLSFiles{Key: files.Key}, "Config.TLS.Cert, Config.TLS.Key: give both"},
-		"clients alone":      {server.TLSFiles{ClientCA: files.ClientCA}, "Config.TLS.Cert, Config.TLS.Key: give both"},
-		"missing file":       {server.TLSFiles{Cert: files.Cert + ".none", Key: files.Key}, "Config.TLS.Cert: stat " + files.Cert + ".none"},
-		"not PEM":            {server.TLSFiles{Cert: files.Cert + ".empty", Key: files.Key}, "Config.TLS.Cert " + files.Cert + ".empty"},
-		"another's key":      {server.TLSFiles{Cert: files.Cert, Key: files.Key + ".other"}, "give PEM files of one key pair"},
-		"missing authority":  {server.TLSFiles{Cert: files.Cert, Key: files.Key, ClientCA: files.Cert + ".none"}, "Config.TLS.ClientCA: stat"},
-		"authority not PEM":  {server.TLSFiles{Cert: files.Cert, Key: files.Key, ClientCA: files.Cert + ".empty"}, "no certificate in it"},
-		"a key as authority": {server.TLSFiles{Cert: files.Cert, Key: files.Key, ClientCA: files.Key}, "no certificate in it"},
+		"no key":         {server.TLSFiles{Cert: files.Cert}, "Config.TLS.Cert, Config.TLS.Key: give both"},
+		"no certificate": {server.TLSFiles{Key: files.Key}, "Config.TLS.Cert, Config.TLS.Key: give both"},
+		"clients alone": {server.TLSFiles{ClientCA: files.ClientCA},
+			"Config.TLS.Cert, Config.TLS.Key: give both"},
+		"missing file": {server.TLSFiles{Cert: files.Cert + ".none", Key: files.Key},
+			"Config.TLS.Cert: stat " + files.Cert + ".none"},
+		"not PEM": {server.TLSFiles{Cert: files.Cert + ".empty", Key: files.Key},
+			"Config.TLS.Cert " + files.Cert + ".empty"},
+		"another's key": {server.TLSFiles{Cert: files.Cert, Key: files.Key + ".other"},
+			"give PEM files of one key pair"},
+		"missing authority": {server.TLSFiles{Cert: files.Cert, Key: files.Key, ClientCA: files.Cert + ".none"},
+			"Config.TLS.ClientCA: stat"},
+		"authority not PEM": {server.TLSFiles{Cert: files.Cert, Key: files.Key, ClientCA: files.Cert + ".empty"},
+			"no certificate in it"},
+		"a key as authority": {server.TLSFiles{Cert: files.Cert, Key: files.Key, ClientCA: files.Key},
+			"no certificate in it"},
 	} {
 		config := server.Defaults()
 		config.Source = synced()

@@ -19,8 +19,9 @@ import (
 )
 
 var (
-	malformed = violation{"at_least", "is not a token of netpold; give the token of an earlier response, or leave it out"}
-	foreign   = details{
+	malformed = violation{"at_least",
+		"is not a token of netpold; give the token of an earlier response, or leave it out"}
+	foreign = details{
 		Code: codes.FailedPrecondition, Reason: "TOKEN_UNKNOWN",
 		Message: "at_least: the token is of another source of the cluster's state, and will never be reached here; " +
 			"use a token of this server or of a replica of it",
@@ -38,15 +39,16 @@ func atLeast(token string) *netpoldv1.AllowedRequest {
 	return question
 }
 
-// isolate is a change after which ask() is denied.
+// isolate returns a change after which ask() is denied.
 func isolate() engine.Change {
 	return engine.Change{Object: allowCart(), Delete: true}
 }
 
-// A question with a token waits for the snapshot that the token names, and rests on it.
+// A question with a token waits for the snapshot that the token names, and is answered from it.
 func TestAtLeastWaits(t *testing.T) {
 	t.Parallel()
-	for name, call := range map[string]func(context.Context, *decisions.Service) (*netpoldv1.AllowedResponse, error){
+	for name, call := range map[string]func(context.Context,
+		*decisions.Service) (*netpoldv1.AllowedResponse, error){
 		"Allowed": func(ctx context.Context, d *decisions.Service) (*netpoldv1.AllowedResponse, error) {
 			return d.Allowed(ctx, atLeast("servertest:2"))
 		},
@@ -56,7 +58,8 @@ func TestAtLeastWaits(t *testing.T) {
 			})
 			return response.GetAnswers()[0].GetResponse(), err
 		},
-		"BatchAllowed, a question's own": func(ctx context.Context, d *decisions.Service) (*netpoldv1.AllowedResponse, error) {
+		"BatchAllowed, a question's own": func(ctx context.Context,
+			d *decisions.Service) (*netpoldv1.AllowedResponse, error) {
 			response, err := d.BatchAllowed(ctx, &netpoldv1.BatchAllowedRequest{
 				Questions: []*netpoldv1.AllowedRequest{ask(), atLeast("servertest:2")},
 			})
@@ -103,14 +106,16 @@ func TestAtLeastThatIsThereAlready(t *testing.T) {
 	}
 }
 
-// A token that is not reached is told apart from one that never can be, and from one that is none.
+// A token that is not reached in time, one that never can be, and one that is malformed have different
+// errors.
 func TestAtLeastFailures(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		token string
 		want  details
 	}{
-		"malformed":   {"nonsense", details{Code: codes.InvalidArgument, Reason: "INVALID_QUESTION", Message: messageOf([]violation{malformed}), Violations: []violation{malformed}}},
+		"malformed": {"nonsense", details{Code: codes.InvalidArgument, Reason: "INVALID_QUESTION",
+			Message: messageOf([]violation{malformed}), Violations: []violation{malformed}}},
 		"unknown":     {"other:1", foreign},
 		"not reached": {"servertest:2", notReached},
 	} {
@@ -124,7 +129,7 @@ func TestAtLeastFailures(t *testing.T) {
 				if diff := cmp.Diff(test.want, detailsOf(t, status.Convert(err))); diff != "" {
 					t.Errorf("Allowed: -want +got:\n%s", diff)
 				}
-				// There was time left to say so, and with details: the caller's own deadline is not past.
+				// There was time left for an error with details: the caller's own deadline has not passed.
 				if ctx.Err() != nil {
 					t.Error("the answer came after the deadline")
 				}
@@ -148,9 +153,11 @@ func TestAtLeastFailsAloneInABatch(t *testing.T) {
 		service := decisions.New(synced(shop()...), decisions.Options{})
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		response, err := service.BatchAllowed(ctx, &netpoldv1.BatchAllowedRequest{Questions: []*netpoldv1.AllowedRequest{
-			ask(), atLeast("servertest:2"), atLeast("other:1"), atLeast("nonsense"), atLeast("servertest:1"), atLeast("servertest:2"),
-		}})
+		response, err := service.BatchAllowed(ctx,
+			&netpoldv1.BatchAllowedRequest{Questions: []*netpoldv1.AllowedRequest{
+				ask(), atLeast("servertest:2"), atLeast("other:1"), atLeast("nonsense"), atLeast("servertest:1"),
+				atLeast("servertest:2"),
+			}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -163,7 +170,8 @@ func TestAtLeastFailsAloneInABatch(t *testing.T) {
 			{Message: "allowed"},
 			placed(notReached, "1"),
 			placed(foreign, "2"),
-			{Code: codes.InvalidArgument, Reason: "INVALID_QUESTION", Message: messageOf([]violation{wrong}), Violations: []violation{wrong}},
+			{Code: codes.InvalidArgument, Reason: "INVALID_QUESTION", Message: messageOf([]violation{wrong}),
+				Violations: []violation{wrong}},
 			{Message: "allowed"},
 			placed(notReached, "5"),
 		}
@@ -200,7 +208,7 @@ func TestAtLeastOfACallerThatGivesUp(t *testing.T) {
 	})
 }
 
-// laggard is a source that tells what is too old.
+// A laggard is a source that names the resources that are too old.
 type laggard struct {
 	*servertest.Source
 	resources []string
@@ -211,7 +219,7 @@ func (l laggard) Wait(ctx context.Context, _ string) (mirror.State, error) {
 	return mirror.State{}, &mirror.LagError{Resources: l.resources, Cause: ctx.Err()}
 }
 
-// A token that is not reached in time comes with what it was waited for, where the source tells.
+// The error of a token that is not reached in time names the resources that lag, if the source does.
 func TestAtLeastNamesWhatLags(t *testing.T) {
 	t.Parallel()
 	const advice = " still older than the token; retry with a longer deadline, " +
@@ -221,7 +229,8 @@ func TestAtLeastNamesWhatLags(t *testing.T) {
 		want      details
 	}{
 		"one": {[]string{"pods"}, details{
-			Message: "at_least: of the server's snapshot, pods is" + advice, Metadata: map[string]string{"resources": "pods"},
+			Message:  "at_least: of the server's snapshot, pods is" + advice,
+			Metadata: map[string]string{"resources": "pods"},
 		}},
 		"several": {[]string{"pods", "networkpolicies"}, details{
 			Message:  "at_least: of the server's snapshot, pods, networkpolicies are" + advice,
@@ -245,7 +254,7 @@ func TestAtLeastNamesWhatLags(t *testing.T) {
 	}
 }
 
-// What lags of a caller that gives up is nobody's business.
+// The error of a caller that gives up does not name what lags.
 func TestAtLeastOfALaggardWhoseCallerGivesUp(t *testing.T) {
 	t.Parallel()
 	service := decisions.New(laggard{synced(shop()...), []string{"pods"}}, decisions.Options{})
@@ -256,14 +265,14 @@ func TestAtLeastOfALaggardWhoseCallerGivesUp(t *testing.T) {
 	}
 }
 
-// broken is a source that breaks its promise.
+// A broken is a source that returns states that it must not.
 type broken struct{ *servertest.Source }
 
 func (broken) Wait(context.Context, string) (mirror.State, error) {
 	return mirror.State{}, errors.New("out of order")
 }
 
-// What a source may not do is an error, never an answer from an older snapshot.
+// A source that breaks its contract causes an error, never an answer from an older snapshot.
 func TestAtLeastOfABrokenSource(t *testing.T) {
 	t.Parallel()
 	service := decisions.New(broken{synced(shop()...)}, decisions.Options{})

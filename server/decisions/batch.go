@@ -11,11 +11,11 @@ import (
 	"github.com/netpold/netpold/server/internal/wire"
 )
 
-// BatchAllowed answers many questions from one snapshot (S25), in the order asked. A question that has no answer gets its own
-// error (S28).
+// BatchAllowed answers many questions from one snapshot (S25), in the order asked. A question without an
+// answer gets its own error (S28).
 //
-// The snapshot satisfies the at_least of the batch, or the call fails. It also satisfies the at_least of every question that
-// can be satisfied within the call's deadline; the other questions fail alone.
+// The snapshot satisfies the at_least of the batch, or the call fails. It also satisfies the at_least of
+// every question that can be satisfied within the call's deadline; the other questions fail alone.
 func (s *Service) BatchAllowed(
 	ctx context.Context, req *netpoldv1.BatchAllowedRequest,
 ) (*netpoldv1.BatchAllowedResponse, error) {
@@ -45,8 +45,8 @@ func (s *Service) BatchAllowed(
 	return response, nil
 }
 
-// waitEach waits for the tokens of the questions. It returns a state that is not older than from, nor than any token that can
-// be reached. The map has the other tokens, and why they cannot be reached.
+// waitEach waits for the tokens of the questions. It returns a state that is not older than from, nor than
+// any token that can be reached. The map has the other tokens, and why they cannot be reached.
 func (s *Service) waitEach(
 	ctx context.Context, questions []*netpoldv1.AllowedRequest, from current.State,
 ) (current.State, map[string]*wire.Failure) {
@@ -79,9 +79,10 @@ type batchAnswer struct {
 	oneof   netpoldv1.BatchAnswer_Response
 }
 
-// answers answers a batch from one state. unmet are the tokens that cannot be reached, and why.
+// answers answers a batch from one state. unmet has the tokens that cannot be reached, and why.
 func (s *Service) answers(
-	ctx context.Context, questions []*netpoldv1.AllowedRequest, state *current.State, unmet map[string]*wire.Failure,
+	ctx context.Context, questions []*netpoldv1.AllowedRequest, state *current.State,
+	unmet map[string]*wire.Failure,
 ) (*netpoldv1.BatchAllowedResponse, error) {
 	slab := make([]batchAnswer, len(questions))
 	answers := make([]*netpoldv1.BatchAnswer, len(questions))
@@ -102,7 +103,7 @@ func (s *Service) answers(
 		decided.Add(decision.Reason)
 		b.oneof.Response = fill(&b.Answer, &decision, state)
 		if question.GetDetails() {
-			// Read once more, so that a question without details does not pay for handing it over.
+			// Read again here, so that a question without details does not pay for passing it on.
 			r := wire.RequestReader{Index: wire.QuestionIndex(i)}
 			details.fill(ctx, b.oneof.Response, r.Query(question))
 		}
@@ -116,7 +117,8 @@ func (s *Service) answers(
 
 // decide answers one question of a batch.
 func (d *detailer) decide(
-	ctx context.Context, index wire.QuestionIndex, question *netpoldv1.AllowedRequest, unmet map[string]*wire.Failure,
+	ctx context.Context, index wire.QuestionIndex, question *netpoldv1.AllowedRequest,
+	unmet map[string]*wire.Failure,
 ) (engine.Decision, *wire.Failure) {
 	r := wire.RequestReader{Index: index}
 	query := r.Query(question)

@@ -11,11 +11,11 @@ import (
 	"github.com/netpold/netpold/server/internal/wire"
 )
 
-// maxAdvised is how many errors of a batch get advice. It takes up to some milliseconds each, and who has
-// more of them has another problem than one name.
+// maxAdvised is how many errors of a batch get advice. Advice takes up to some milliseconds each. A batch
+// with more errors has another problem than a name.
 const maxAdvised = 32
 
-// detailer adds to the answers of one call what people want to know. Its zero status is not read yet.
+// A detailer adds details for people to the answers of one call. It reads the status when first needed.
 type detailer struct {
 	service *Service
 	state   *current.State
@@ -23,8 +23,8 @@ type detailer struct {
 	advised int
 }
 
-// advise returns the engine's error with advice, until the call has enough of it. req is nil for a question
-// by IP.
+// advise returns the engine's error with advice, for the first maxAdvised errors of a call. req is nil for a
+// question by IP.
 func (d *detailer) advise(query engine.Query, req *netpoldv1.AllowedRequest, err error) error {
 	if d.advised >= maxAdvised {
 		return err
@@ -33,7 +33,7 @@ func (d *detailer) advise(query engine.Query, req *netpoldv1.AllowedRequest, err
 	return wire.Advised(d.state.Snapshot, query, req, err)
 }
 
-// fill adds the details to the answer of a question. A question that the caller gave up meanwhile gets none.
+// fill adds the details to the answer of a question, unless the caller has given up.
 func (d *detailer) fill(ctx context.Context, r *netpoldv1.AllowedResponse, query engine.Query) {
 	details, err := d.state.Snapshot.Details(ctx.Done(), query)
 	if err != nil {

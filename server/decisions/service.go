@@ -30,24 +30,26 @@ const (
 
 // Options configure a [Service]. The zero value is right outside of a server.
 type Options struct {
-	// MaxBatch is the most questions in one BatchAllowed call, and in one batch of StreamAllowed. Default: [DefaultMaxBatch].
+	// MaxBatch is the most questions in one BatchAllowed call, and in one batch of StreamAllowed. Default:
+	// [DefaultMaxBatch].
 	MaxBatch int
 	// MaxWait is how long a batch of a stream waits for its at_least. A call waits until its deadline. Default:
 	// [DefaultMaxWait].
 	MaxWait time.Duration
 	// Cache remembers decisions about workloads and Services. Default: none.
 	Cache *cache.Cache
-	// RefuseStale refuses questions while the state is stale. Default: they are answered, and the answers say so.
+	// RefuseStale refuses questions while the state is stale. Default: they are answered, and the answers say
+	// so.
 	RefuseStale bool
-	// UntilDrain returns a context that also ends when the server drains, and a function that releases it. Default: nothing
-	// drains.
+	// UntilDrain returns a context that also ends when the server drains, and a function that releases it.
+	// Default: nothing drains.
 	UntilDrain func(context.Context) (context.Context, func())
 	// Metrics counts decisions. Default: nothing is counted.
 	Metrics *metrics.Metrics
 }
 
-// Service is netpold.v1.DecisionService. It needs no network: its methods return the answers, and the errors with their
-// google.rpc details, that a client would get. It is safe for concurrent use.
+// Service is netpold.v1.DecisionService. It needs no network: its methods return the answers, and the errors
+// with their google.rpc details, that a client would get. It is safe for concurrent use.
 type Service struct {
 	netpoldv1.UnimplementedDecisionServiceServer
 
@@ -65,7 +67,8 @@ type Service struct {
 // New returns a service that answers from the states of source.
 func New(source mirror.Source, options Options) *Service {
 	s := &Service{
-		state:    current.NewReader(source, current.Options{RefuseStale: options.RefuseStale, UntilDrain: options.UntilDrain}),
+		state: current.NewReader(source,
+			current.Options{RefuseStale: options.RefuseStale, UntilDrain: options.UntilDrain}),
 		status:   source.Status,
 		decider:  cache.Engine{},
 		maxBatch: options.MaxBatch,
@@ -85,7 +88,8 @@ func New(source mirror.Source, options Options) *Service {
 }
 
 // Allowed answers one question. Its error is a gRPC status: the comments of the proto's service list them.
-func (s *Service) Allowed(ctx context.Context, req *netpoldv1.AllowedRequest) (*netpoldv1.AllowedResponse, error) {
+func (s *Service) Allowed(ctx context.Context,
+	req *netpoldv1.AllowedRequest) (*netpoldv1.AllowedResponse, error) {
 	state, fail := s.state.Present()
 	if fail != nil {
 		return nil, s.failed(fail)
@@ -118,9 +122,10 @@ func (s *Service) Allowed(ctx context.Context, req *netpoldv1.AllowedRequest) (*
 	return response, nil
 }
 
-// waitUnlessWrong waits for token. If the question has violations, or the token is malformed, it does not wait: then r has
-// the violations, and the state does not matter.
-func (s *Service) waitUnlessWrong(ctx context.Context, r *wire.RequestReader, token string) (current.State, *wire.Failure) {
+// waitUnlessWrong waits for token. If the question has violations, or the token is malformed, it does not
+// wait: then r has the violations, and the state does not matter.
+func (s *Service) waitUnlessWrong(ctx context.Context, r *wire.RequestReader,
+	token string) (current.State, *wire.Failure) {
 	if len(r.Violations) > 0 {
 		if !s.state.WellFormed(ctx, token) {
 			r.RejectToken()

@@ -24,7 +24,8 @@ type Status struct {
 	started time.Time
 }
 
-// NewStatus returns a service that shows the status of source. It shows the version, and now as the time of the start.
+// NewStatus returns a service that shows the status of source. It shows the version, and now as the time of
+// the start.
 func NewStatus(source mirror.Source, version string) *Status {
 	return &Status{source: source, version: version, started: time.Now()}
 }
@@ -82,7 +83,8 @@ func protoResources(resources []mirror.Resource) []*netpoldv1.ResourceStatus {
 	out := make([]*netpoldv1.ResourceStatus, len(resources))
 	for i, r := range resources {
 		out[i] = &netpoldv1.ResourceStatus{
-			Resource: r.Name, Synced: r.Synced, Objects: count(r.Objects), Age: durationpb.New(r.Age), Stale: r.Stale, Error: r.Error,
+			Resource: r.Name, Synced: r.Synced, Objects: count(r.Objects), Age: durationpb.New(r.Age), Stale: r.Stale,
+			Error: r.Error,
 			State: r.State, Version: r.Version,
 		}
 	}
@@ -96,7 +98,8 @@ const maxProblems = 1000
 func protoProblems(problems []mirror.Problem) []*netpoldv1.Problem {
 	if more := len(problems) - maxProblems; more > 0 {
 		problems = append(slices.Clone(problems[:maxProblems]), mirror.Problem{
-			Message: fmt.Sprintf("%d more problems are left out here: mend these first, or see the log", more), Warning: true,
+			Message: fmt.Sprintf("%d more problems are left out here: mend these first, or see the log", more),
+			Warning: true,
 		})
 	}
 	out := make([]*netpoldv1.Problem, len(problems))

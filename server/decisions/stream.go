@@ -20,9 +20,9 @@ import (
 
 // StreamAllowed answers batches of questions by IP in order, each from one snapshot of its own (S25).
 //
-// A stream works on one batch at a time, and reads the next one after sending the answers. So a caller that does not read
-// answers is not read from either, and the memory of a stream does not grow with its length. When the server drains, the
-// stream answers the batch that it has read, and ends.
+// A stream works on one batch at a time, and reads the next one after sending the answers. So a caller that
+// does not read answers is not read from either, and the memory of a stream does not grow with its length.
+// When the server drains, the stream answers the batch that it has read, and ends.
 func (s *Service) StreamAllowed(
 	stream grpc.BidiStreamingServer[netpoldv1.StreamAllowedRequest, netpoldv1.StreamAllowedResponse],
 ) error {
@@ -182,7 +182,8 @@ func zeroed(b []byte, n int) []byte {
 // endedStream returns the failure of a stream whose own context ended.
 func endedStream(ctx context.Context) *wire.Failure {
 	f := current.Ended(ctx)
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) && !errors.Is(context.Cause(ctx), current.ErrShuttingDown) {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) &&
+		!errors.Is(context.Cause(ctx), current.ErrShuttingDown) {
 		f.Message = "the stream's deadline passed before it was half-closed; give it longer, or none"
 	}
 	return f

@@ -1,6 +1,6 @@
-// Package servertest starts a netpold server inside a test, for those who test a program that asks netpold.
+// Package servertest starts a netpold server inside a test of a program that asks netpold.
 //
-// The cluster is made of the engine's objects; what it answers is what a real netpold answers for such a cluster.
+// The cluster consists of the engine's objects. The server answers as a real netpold does for such a cluster.
 package servertest
 
 import (
@@ -15,16 +15,16 @@ import (
 	"github.com/netpold/netpold/server"
 )
 
-// Instance is a running server. Its methods are safe for concurrent use, save for those that make connections: they belong to
-// the test's goroutine.
+// An Instance is a running server. Its methods are safe for concurrent use, except Client and Conn: call
+// those from the test's goroutine.
 type Instance struct {
 	tb     testing.TB
 	source *Source
 	server *server.Server
 }
 
-// Start serves a cluster of objects on a free port of the loopback, without TLS, until the test ends. The server is ready when
-// Start returns. The objects belong to the server from then on.
+// Start serves a cluster of objects on a free port of the loopback, without TLS, until the test ends. The
+// server is ready when Start returns, and owns the objects.
 func Start(tb testing.TB, objects ...engine.Object) *Instance {
 	tb.Helper()
 	source := NewSource()
@@ -55,19 +55,20 @@ func Start(tb testing.TB, objects ...engine.Object) *Instance {
 	return &Instance{tb: tb, source: source, server: s}
 }
 
-// Addr is where the server listens, as HOST:PORT.
+// Addr returns the address of the server, as HOST:PORT.
 func (i *Instance) Addr() string { return i.server.Addr() }
 
-// Apply changes the cluster. Answers given after it has returned rest on the change. The token names the new snapshot, for at_least.
+// Apply changes the cluster. Answers given after it returns include the change. The token names the new
+// snapshot, for at_least.
 func (i *Instance) Apply(changes ...engine.Change) (token string) {
 	return i.source.Apply(changes...).Token
 }
 
-// SetStale makes the server say that its state is stale, as when the cluster was not heard of for too long, or current again:
-// answers then have stale set, and the health of DecisionService turns.
+// SetStale makes the server report its state as stale, or as current again. While it is stale, answers have
+// stale set, and the health of DecisionService is NOT_SERVING.
 func (i *Instance) SetStale(stale bool) { i.source.SetStale(stale) }
 
-// Client is a new client of the server, closed when the test ends.
+// Client returns a new client of the server. It is closed when the test ends.
 func (i *Instance) Client() *netpold.Client {
 	i.tb.Helper()
 	client, err := netpold.Dial(i.Addr(), netpold.WithInsecure())
@@ -82,7 +83,7 @@ func (i *Instance) Client() *netpold.Client {
 	return client
 }
 
-// Conn is a new plain gRPC connection to the server, closed when the test ends.
+// Conn returns a new plain gRPC connection to the server. It is closed when the test ends.
 func (i *Instance) Conn() *grpc.ClientConn {
 	i.tb.Helper()
 	conn, err := grpc.NewClient(i.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()))

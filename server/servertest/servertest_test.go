@@ -26,7 +26,8 @@ func pod(name, ip string) *engine.Pod {
 }
 
 func question() *netpoldv1.AllowedRequest {
-	return &netpoldv1.AllowedRequest{Src: netpold.Pod("shop", "frontend-0"), Dst: netpold.IP("10.0.3.7"), Port: 8080}
+	return &netpoldv1.AllowedRequest{Src: netpold.Pod("shop", "frontend-0"), Dst: netpold.IP("10.0.3.7"),
+		Port: 8080}
 }
 
 // A started server is ready, and answers from the cluster as it was last changed.
@@ -40,7 +41,8 @@ func TestStart(t *testing.T) {
 	if err != nil || !answer.GetAllowed() {
 		t.Errorf("%v, %v", answer, err)
 	}
-	token := instance.Apply(engine.Change{Object: &engine.Policy{Namespace: "shop", Name: "default-deny", IsolatesIngress: true}})
+	token := instance.Apply(engine.Change{Object: &engine.Policy{Namespace: "shop", Name: "default-deny",
+		IsolatesIngress: true}})
 	answer, err = client.Allowed(ctx, question())
 	if err != nil || answer.GetAllowed() || answer.GetToken() != token {
 		t.Errorf("after the change to %q: %v, %v", token, answer, err)
@@ -81,7 +83,8 @@ func TestSource(t *testing.T) {
 		cancel()
 		for token, want := range map[string]error{
 			"servertest:1": nil, "servertest:2": nil, "servertest:3": context.Canceled,
-			"other:1": mirror.ErrTokenUnknown, "": mirror.ErrTokenMalformed, "servertest": mirror.ErrTokenMalformed, "servertest:-1": mirror.ErrTokenMalformed,
+			"other:1": mirror.ErrTokenUnknown, "": mirror.ErrTokenMalformed, "servertest": mirror.ErrTokenMalformed,
+			"servertest:-1": mirror.ErrTokenMalformed,
 		} {
 			state, err := source.Wait(ended, token)
 			if !errors.Is(err, want) || (want == nil && state != second) {
@@ -98,19 +101,20 @@ func ExampleStart() {
 			&engine.Pod{Namespace: "shop", Name: "frontend-0", IPs: []netip.Addr{netip.MustParseAddr("10.0.1.4")}},
 			&engine.Pod{Namespace: "shop", Name: "cart-0", IPs: []netip.Addr{netip.MustParseAddr("10.0.3.7")}},
 		)
-		// Give instance.Addr() to the program under test, or ask yourself.
+		// Pass instance.Addr() to the program under test, or ask here.
 		answer, err := instance.Client().Allowed(t.Context(), &netpoldv1.AllowedRequest{
 			Src: netpold.Pod("shop", "frontend-0"), Dst: netpold.IP("10.0.3.7"), Port: 8080,
 		})
 		if err != nil || !answer.GetAllowed() {
 			t.Errorf("the frontend does not reach the cart: %v, %v", answer, err)
 		}
-		// Then change the cluster, and see what the program does.
+		// Then change the cluster, and check what the program does.
 		instance.Apply(engine.Change{
 			Object: &engine.Policy{Namespace: "shop", Name: "default-deny", IsolatesIngress: true},
 		})
 	}
-	ok := testing.RunTests(func(string, string) (bool, error) { return true, nil }, []testing.InternalTest{{Name: "TestFrontend", F: test}})
+	ok := testing.RunTests(func(string, string) (bool, error) { return true, nil },
+		[]testing.InternalTest{{Name: "TestFrontend", F: test}})
 	fmt.Println(ok)
 	// Output: true
 }

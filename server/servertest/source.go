@@ -11,26 +11,28 @@ import (
 	"github.com/netpold/netpold/mirror"
 )
 
-// tokenPrefix tells the tokens of a [Source] from those of others.
+// tokenPrefix distinguishes the tokens of a [Source] from those of others.
 const tokenPrefix = "servertest"
 
-// Source is a [mirror.Source] whose cluster a test changes by hand. Its tokens are "servertest:" and the revision; a token with
-// another word before the colon is of another source, and one without a colon and a number is malformed.
+// A Source is a [mirror.Source] whose cluster a test changes. Its tokens are "servertest:" and the revision.
+// A token with another word before the colon belongs to another source. A token without a colon and a number
+// is malformed.
 type Source struct {
 	cluster *engine.Cluster
 	ready   chan struct{}
 
-	// mu guards the rest, and is held while the cluster changes, so that states come in the order of their revisions.
+	// mu guards the rest. It is held while the cluster changes, so that states are published in order of
+	// revision.
 	mu      sync.Mutex
 	state   mirror.State
 	changed chan struct{}
 	status  mirror.Status
 	stale   bool
-	// turned is closed when stale changes.
+	// turned is closed when stale changes next.
 	turned chan struct{}
 }
 
-// NewSource is an empty cluster that is not synced before the first Apply (S26).
+// NewSource returns a source of an empty cluster. It is synced after the first Apply (S26).
 func NewSource() *Source {
 	return &Source{
 		cluster: engine.NewCluster(engine.Options{}),
@@ -41,7 +43,7 @@ func NewSource() *Source {
 	}
 }
 
-// Apply publishes the cluster with the changes made, as one state.
+// Apply makes changes and publishes the cluster as one state.
 func (s *Source) Apply(changes ...engine.Change) mirror.State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -60,7 +62,7 @@ func (s *Source) Apply(changes ...engine.Change) mirror.State {
 	return s.state
 }
 
-// SetStatus sets what Status tells; Ready stays the source's own.
+// SetStatus sets the result of Status, except Ready.
 func (s *Source) SetStatus(status mirror.Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -68,7 +70,7 @@ func (s *Source) SetStatus(status mirror.Status) {
 	s.status = status
 }
 
-// SetStale sets whether the cluster is said to be stale: not heard of for too long. What is stale in detail is told by SetStatus.
+// SetStale sets the result of Stale. The ages of the resources are set by SetStatus.
 func (s *Source) SetStale(stale bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -18,8 +18,8 @@ type State struct {
 type Options struct {
 	// RefuseStale refuses calls while the state is stale.
 	RefuseStale bool
-	// UntilDrain returns a context that also ends when the server drains, and a function that releases it. Default: the
-	// context itself.
+	// UntilDrain returns a context that also ends when the server drains, and a function that releases it.
+	// Default: the context itself.
 	UntilDrain func(context.Context) (context.Context, func())
 }
 

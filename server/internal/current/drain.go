@@ -12,8 +12,8 @@ import (
 // ErrShuttingDown is the cause with which contexts end when the server drains.
 var ErrShuttingDown = errors.New("the server is shutting down")
 
-// UntilDrain returns a function for [Options.UntilDrain]: its contexts also end, with the cause [ErrShuttingDown], when
-// draining ends.
+// UntilDrain returns a function for [Options.UntilDrain]: its contexts also end, with the cause
+// [ErrShuttingDown], when draining ends.
 func UntilDrain(draining context.Context) func(context.Context) (context.Context, func()) {
 	return func(ctx context.Context) (context.Context, func()) {
 		ctx, cancel := context.WithCancelCause(ctx)
@@ -28,7 +28,8 @@ func UntilDrain(draining context.Context) func(context.Context) (context.Context
 // ShuttingDown refuses a call because the server drains.
 func ShuttingDown() *wire.Failure {
 	return &wire.Failure{
-		Code: codes.Unavailable, Reason: wire.ReasonShuttingDown, Message: ErrShuttingDown.Error() + "; retry on another connection",
+		Code: codes.Unavailable, Reason: wire.ReasonShuttingDown,
+		Message: ErrShuttingDown.Error() + "; retry on another connection",
 	}
 }
 
@@ -38,8 +39,9 @@ func Ended(ctx context.Context) *wire.Failure {
 	case errors.Is(context.Cause(ctx), ErrShuttingDown):
 		return ShuttingDown()
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return &wire.Failure{Code: codes.DeadlineExceeded, Message: "the call's deadline passed before every question was answered; " +
-			"give it longer, or ask fewer questions at once"}
+		return &wire.Failure{Code: codes.DeadlineExceeded,
+			Message: "the call's deadline passed before every question was answered; " +
+				"give it longer, or ask fewer questions at once"}
 	default:
 		return &wire.Failure{Code: codes.Canceled, Message: "the caller gave the call up"}
 	}

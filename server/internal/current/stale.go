@@ -12,8 +12,8 @@ import (
 	"github.com/netpold/netpold/server/internal/wire"
 )
 
-// staleness remembers the result of [mirror.Source.Stale] until it changes. So a question pays for one load and one look at
-// an open channel. It is safe for concurrent use.
+// A staleness remembers the result of [mirror.Source.Stale] until it changes. So a question costs one atomic
+// load and one look at an open channel. It is safe for concurrent use.
 type staleness struct {
 	source mirror.Source
 	last   atomic.Pointer[staleAnswer]
@@ -42,7 +42,8 @@ func (s *staleness) now() bool {
 	}
 }
 
-// ask asks the source. A late result may overwrite a newer one; its closed channel makes the next call ask again.
+// ask asks the source. A late result may overwrite a newer one; its closed channel makes the next call ask
+// again.
 func (s *staleness) ask() bool {
 	stale, changed := s.source.Stale()
 	s.last.Store(&staleAnswer{stale: stale, changed: changed})
@@ -53,7 +54,8 @@ func (s *staleness) ask() bool {
 func notSynced() *wire.Failure {
 	return &wire.Failure{
 		Code: codes.Unavailable, Reason: wire.ReasonNotSynced,
-		Message: "the first full sync of the cluster's state is not complete; retry, or see netpold.v1.StatusService/GetStatus",
+		Message: "the first full sync of the cluster's state is not complete; retry, or see " +
+			"netpold.v1.StatusService/GetStatus",
 	}
 }
 
@@ -66,7 +68,8 @@ func refuseStale(resources []mirror.Resource) *wire.Failure {
 		what = StaleText(resources)
 		f.Metadata = map[string]string{"resources": strings.Join(names, ",")}
 	}
-	f.Message = "the cluster's state is stale, and the server refuses to answer from it (--when-stale=deny): nothing was heard of " +
+	f.Message = "the cluster's state is stale, and the server refuses to answer from it (--when-stale=deny): " +
+		"nothing was heard of " +
 		what + "; retry, or see netpold.v1.StatusService/GetStatus"
 	return f
 }

@@ -12,11 +12,11 @@ import (
 	"github.com/netpold/netpold/server/internal/wire"
 )
 
-// maxAnswerTime is the most of a call's deadline that waiting leaves for answering.
+// maxAnswerTime limits the part of a call's deadline that waiting leaves for answering.
 const maxAnswerTime = time.Second
 
-// Wait blocks until the state is not older than token, and returns it. It waits for the call's deadline, less the time that
-// answering needs. A malformed token gets [wire.MalformedToken].
+// Wait blocks until the state is not older than token, and returns it. It waits for the call's deadline, less
+// the time that answering needs. A malformed token gets [wire.MalformedToken].
 func (r *Reader) Wait(ctx context.Context, token string) (State, *wire.Failure) {
 	bounded, release := r.untilDrain(ctx)
 	defer release()
@@ -51,7 +51,8 @@ func (r *Reader) Wait(ctx context.Context, token string) (State, *wire.Failure) 
 	}
 }
 
-// notReached is the failure of a token that was not reached in time. It names the resources that lag, if the source does.
+// notReached returns the failure of a token that was not reached in time. It names the resources that lag, if
+// the source does.
 func notReached(err error) *wire.Failure {
 	f := &wire.Failure{Code: codes.DeadlineExceeded, Reason: wire.ReasonTokenNotReached}
 	older := "the server's snapshot is"
@@ -68,7 +69,7 @@ func notReached(err error) *wire.Failure {
 	return f
 }
 
-// WellFormed reports whether token is well formed. It does not wait for the state.
+// WellFormed reports whether token is well formed. It does not wait for its state.
 func (r *Reader) WellFormed(ctx context.Context, token string) bool {
 	ended, cancel := context.WithCancel(ctx)
 	cancel()

@@ -22,9 +22,11 @@ func newCacheCollector(c *cache.Cache) *cacheCollector {
 	}
 	return &cacheCollector{
 		cache: c,
-		hits:  desc("hits_total", "Questions about workloads and Services answered by a decision that was remembered."),
+		hits: desc("hits_total", "Questions about workloads and Services answered by a decision that was "+
+			"remembered."),
 		misses: desc("misses_total",
-			"Questions about workloads and Services that were decided, for no decision that still holds was remembered."),
+			"Questions about workloads and Services that were decided, for no decision that still holds was "+
+				"remembered."),
 		evictions: desc("evictions_total", "Decisions forgotten for lack of room."),
 		entries:   desc("entries", "Decisions remembered."),
 	}

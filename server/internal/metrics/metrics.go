@@ -31,9 +31,10 @@ const (
 
 // Metrics are the Prometheus metrics of a server. Counting on a nil *Metrics does nothing.
 //
-// Reading the clock costs as much as a decision. So a batch is measured and counted once, not once a question.
+// Reading the clock costs as much as a decision. So a batch is measured and counted once, not once a
+// question.
 type Metrics struct {
-	// Registry has everything that is counted.
+	// Registry has all metrics.
 	Registry *prometheus.Registry
 	// GRPC counts calls.
 	GRPC *grpcprom.ServerMetrics
@@ -81,7 +82,8 @@ func New(source mirror.Source, version string) *Metrics {
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
 	})
 	build.Set(1)
-	for _, result := range []string{reloadTaken, reloadRefused} { // start at 0: otherwise the first one is not seen as an increase
+	// start at 0: otherwise the first one is not seen as an increase
+	for _, result := range []string{reloadTaken, reloadRefused} {
 		m.tlsReloads.WithLabelValues(result)
 	}
 	m.Registry.MustRegister(
@@ -92,16 +94,18 @@ func New(source mirror.Source, version string) *Metrics {
 	return m
 }
 
-// registerDecisions makes a counter for each reason and an observer for each method, so that calls look nothing up.
+// registerDecisions makes a counter for each reason and an observer for each method, so that calls need no
+// look-ups.
 func (m *Metrics) registerDecisions() {
 	decisions := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: namespace, Name: "decisions_total", Help: "Decisions, by verdict and by the rule that decided.",
 	}, []string{"allowed", "reason"})
 	duration := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Namespace: namespace, Name: "decision_duration_seconds",
-		Help: "Time to answer a call from its decoded request to its response, waiting for at_least not included; " +
-			"for BatchAllowed, and each batch of StreamAllowed, of the whole batch.",
-		Buckets: []float64{1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1, 1},
+		Help: "Time to answer a call from its decoded request to its response, waiting for at_least not " +
+			"included; for BatchAllowed, and each batch of StreamAllowed, of the whole batch.",
+		Buckets: []float64{1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2,
+			0.1, 1},
 	}, []string{"method"})
 	batchSize := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Namespace: namespace, Name: "batch_size",

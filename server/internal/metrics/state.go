@@ -24,10 +24,11 @@ func newStateCollector(source mirror.Source) *stateCollector {
 		return prometheus.NewDesc(prometheus.BuildFQName(namespace, "", name), help, labels, nil)
 	}
 	return &stateCollector{
-		source:    source,
-		ready:     desc("ready", "1 from the first full sync on."),
-		revision:  desc("snapshot_revision", "Revision of the present snapshot; absent before the first."),
-		age:       desc("snapshot_age_seconds", "Time since the present snapshot was published: since the last change of the cluster that counts."),
+		source:   source,
+		ready:    desc("ready", "1 from the first full sync on."),
+		revision: desc("snapshot_revision", "Revision of the present snapshot; absent before the first."),
+		age: desc("snapshot_age_seconds",
+			"Time since the present snapshot was published: since the last change of the cluster that counts."),
 		objects:   desc("objects", "Objects in the present snapshot, by kind.", "kind"),
 		classes:   desc("classes", "Groups of Pods that every live selector treats alike."),
 		selectors: desc("selectors", "Distinct selectors of all policies."),
@@ -38,10 +39,12 @@ func newStateCollector(source mirror.Source) *stateCollector {
 		resourceAge: desc("resource_age_seconds",
 			"Time since the last proof that the mirror of the resource is current.", "resource"),
 		problems: desc("problems",
-			"What is wrong in the cluster's objects or with reading them, as GetStatus lists it, by severity.", "severity"),
+			"What is wrong in the cluster's objects or with reading them, as GetStatus lists it, by severity.",
+			"severity"),
 		ignored: desc("ignored_objects", "Objects that were read and play no part in decisions, by kind.", "kind"),
 		unmodelled: desc("unmodelled_policies",
-			"Objects that decide traffic and that netpold does not model, by kind and group; NaN where they may not be listed.", "kind"),
+			"Objects that decide traffic and that netpold does not model, by kind and group; NaN where they may "+
+				"not be listed.", "kind"),
 	}
 }
 

@@ -13,16 +13,15 @@ import (
 )
 
 const (
-	// maxLooked is how many names of a namespace, and how many namespaces, are looked at for one that is
-	// near.
+	// maxLooked limits the names of a namespace, and the namespaces, that are compared with a name.
 	maxLooked = 10_000
-	// maxMeant is how many names an error proposes.
+	// maxMeant limits the names that an error proposes.
 	maxMeant = 3
 )
 
-// Advised returns the engine's error about a question with more to go by: what was probably meant, or why a
-// Service has no endpoint. Other errors are returned as they are. It looks at a bounded number of names, and
-// costs up to some milliseconds: it is for a person who reads the error.
+// Advised returns the engine's error with advice: what was probably meant, or why a Service has no endpoint.
+// Other errors are returned unchanged. Advised reads a bounded number of names and takes up to some
+// milliseconds: it is for errors that people read.
 func Advised(s *engine.Snapshot, q engine.Query, req *netpoldv1.AllowedRequest, err error) error {
 	failed, ok := errors.AsType[*engine.QueryError](err)
 	if !ok {
@@ -56,21 +55,22 @@ func Advised(s *engine.Snapshot, q engine.Query, req *netpoldv1.AllowedRequest, 
 	return &advised
 }
 
-// askedName returns what an endpoint names.
+// askedName returns the name that an endpoint has.
 func askedName(e *netpoldv1.Endpoint) engine.Named {
 	switch e := e.GetEndpoint().(type) {
 	case *netpoldv1.Endpoint_Pod:
 		return engine.Named{Kind: "Pod", Namespace: e.Pod.GetNamespace(), Name: e.Pod.GetName()}
 	case *netpoldv1.Endpoint_Workload:
-		return engine.Named{Kind: e.Workload.GetKind(), Namespace: e.Workload.GetNamespace(), Name: e.Workload.GetName()}
+		return engine.Named{Kind: e.Workload.GetKind(), Namespace: e.Workload.GetNamespace(),
+			Name: e.Workload.GetName()}
 	case *netpoldv1.Endpoint_Service:
 		return engine.Named{Kind: "Service", Namespace: e.Service.GetNamespace(), Name: e.Service.GetName()}
 	}
 	return engine.Named{}
 }
 
-// meant says what is there instead of a name that is not: under another kind, in another namespace, or nearly
-// so called.
+// meant returns what exists in place of an unknown name, in words: the same name of another kind or in
+// another namespace, or a similar name.
 func meant(s *engine.Snapshot, asked engine.Named, dst bool) string {
 	if !s.HasNamespace(asked.Namespace) {
 		near := nearNamespace(s, asked)
@@ -94,7 +94,8 @@ func meant(s *engine.Snapshot, asked engine.Named, dst bool) string {
 		return fmt.Sprintf("did you mean %s?", words(all))
 	}
 	if !kinds[asked.Kind] {
-		return fmt.Sprintf("namespace %s has no %s that is known%s", asked.Namespace, asked.Kind, withoutPods(asked))
+		return fmt.Sprintf("namespace %s has no %s that is known%s", asked.Namespace, asked.Kind,
+			withoutPods(asked))
 	}
 	if text := withoutPods(asked); text != "" {
 		return "check the kind, the namespace and the name" + text
@@ -102,7 +103,7 @@ func meant(s *engine.Snapshot, asked engine.Named, dst bool) string {
 	return ""
 }
 
-// withoutPods says what a workload that no Pod names may be.
+// withoutPods returns what a workload without Pods may be, in words.
 func withoutPods(asked engine.Named) string {
 	if asked.Kind == "Pod" || asked.Kind == "Service" {
 		return ""
@@ -110,10 +111,12 @@ func withoutPods(asked engine.Named) string {
 	return "; workloads are known by their Pods, so that one that is scaled to 0 is not"
 }
 
-// askable returns those that can be asked in place of what was asked, of its kind first.
+// askable returns the names of list that can replace asked in a question, those of its kind first.
 func askable(list []engine.Named, asked engine.Named, dst bool) []engine.Named {
 	list = slices.DeleteFunc(list, func(n engine.Named) bool { return n.Kind == "Service" && !dst })
-	slices.SortStableFunc(list, func(a, b engine.Named) int { return ofOtherKind(a, asked) - ofOtherKind(b, asked) })
+	slices.SortStableFunc(list, func(a, b engine.Named) int {
+		return ofOtherKind(a, asked) - ofOtherKind(b, asked)
+	})
 	return list[:min(len(list), maxMeant)]
 }
 
@@ -124,7 +127,7 @@ func ofOtherKind(n, asked engine.Named) int {
 	return 1
 }
 
-// ownerOf returns the workload that a Pod's name says it belongs to: the name without the parts that
+// ownerOf returns the workload that a Pod belongs to, judging by the Pod's name without the parts that
 // controllers add.
 func ownerOf(s *engine.Snapshot, asked engine.Named) (engine.Named, bool) {
 	if asked.Kind != "Pod" {
@@ -146,7 +149,8 @@ func ownerOf(s *engine.Snapshot, asked engine.Named) (engine.Named, bool) {
 	return engine.Named{}, false
 }
 
-// nearNames returns the names of a namespace that are nearest to what was asked, and the kinds that it has.
+// nearNames returns the names of the namespace that are nearest to asked, and the kinds that the namespace
+// has.
 func nearNames(s *engine.Snapshot, asked engine.Named, dst bool) ([]engine.Named, map[string]bool) {
 	byName, kinds, looked := map[string][]engine.Named{}, map[string]bool{}, 0
 	for n := range s.NamesIn(asked.Namespace) {
@@ -170,13 +174,13 @@ func nearNames(s *engine.Snapshot, asked engine.Named, dst bool) ([]engine.Named
 	return askable(near, asked, dst), kinds
 }
 
-// mayBeNear reports whether two names share their first or their last letter, as nearly all typing errors
-// leave them.
+// mayBeNear reports whether two names share their first or their last letter. Nearly all typing errors keep
+// one of them.
 func mayBeNear(a, b string) bool {
 	return a != "" && b != "" && (a[0] == b[0] || a[len(a)-1] == b[len(b)-1])
 }
 
-// sameElsewhere returns what is called the same, and of the same kind, in other namespaces.
+// sameElsewhere returns objects of the same name and kind in other namespaces.
 func sameElsewhere(s *engine.Snapshot, asked engine.Named, dst bool) []engine.Named {
 	var there []engine.Named
 	looked := 0
@@ -194,7 +198,7 @@ func sameElsewhere(s *engine.Snapshot, asked engine.Named, dst bool) []engine.Na
 	return askable(there, asked, dst)
 }
 
-// nearNamespace returns the namespace that was probably meant: one that has the very name, or else the
+// nearNamespace returns the namespace that was probably meant: one that has the exact name, or otherwise the
 // nearest.
 func nearNamespace(s *engine.Snapshot, asked engine.Named) string {
 	looked, having := 0, ""
@@ -214,7 +218,7 @@ func nearNamespace(s *engine.Snapshot, asked engine.Named) string {
 	return having
 }
 
-// words names what can be asked, as check takes it.
+// words returns names in the words that `netpold check` reads.
 func words(list []engine.Named) string {
 	texts := make([]string, 0, maxMeant)
 	for _, n := range list[:min(len(list), maxMeant)] {
@@ -223,7 +227,7 @@ func words(list []engine.Named) string {
 	return strings.Join(texts, " or ")
 }
 
-// word writes a name as check takes it: "shop/cart-0", "deploy/shop/cart".
+// word returns a name in the words that `netpold check` reads. Examples: "shop/cart-0", "deploy/shop/cart".
 func word(n engine.Named) string {
 	short := map[string]string{
 		"Deployment": "deploy/", "StatefulSet": "sts/", "DaemonSet": "ds/", "ReplicaSet": "rs/",

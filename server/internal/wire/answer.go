@@ -5,10 +5,12 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
-// maxIsolatedBy is how many isolating policies an answer names. People read no more, and answers of a batch stay small.
+// maxIsolatedBy limits the isolating policies that an answer names. People read no more, and answers of a
+// batch stay small.
 const maxIsolatedBy = 16
 
-// Answer holds a response and everything that it points to, so that an answer takes one allocation, and so does a batch.
+// An Answer holds a response and everything that it points to. So an answer takes one allocation, and a batch
+// takes one too.
 type Answer struct {
 	Response        netpoldv1.AllowedResponse
 	egress, ingress netpoldv1.Side
@@ -17,7 +19,7 @@ type Answer struct {
 	families                [2]netpoldv1.IpFamily
 }
 
-// Fill writes a decision. The revision, the token and staleness (S25) are the caller's to fill.
+// Fill writes a decision. The caller fills the revision, the token and staleness (S25).
 func (a *Answer) Fill(d *engine.Decision) *netpoldv1.AllowedResponse {
 	fillSide(&a.egress, &d.Egress, &a.egressRule)
 	fillSide(&a.ingress, &d.Ingress, &a.ingressRule)
@@ -29,7 +31,7 @@ func (a *Answer) Fill(d *engine.Decision) *netpoldv1.AllowedResponse {
 	}
 	r := &a.Response
 	r.Allowed = d.Allowed
-	r.Reason = ProtoReason(d.Reason)
+	r.Reason = reasons.proto(d.Reason)
 	r.Egress, r.Ingress = &a.egress, &a.ingress
 	r.Families = protoFamilies(a.families[:0], d.Families)
 	r.BackendsAllowed, r.BackendsTotal = d.BackendsAllowed, d.BackendsTotal
@@ -39,7 +41,7 @@ func (a *Answer) Fill(d *engine.Decision) *netpoldv1.AllowedResponse {
 func fillSide(to *netpoldv1.Side, side *engine.Side, rule *uint32) {
 	to.Allowed = side.Allowed
 	to.Isolated = side.Isolated
-	to.Tier = protoTier(side.Tier)
+	to.Tier = tiers.proto(side.Tier)
 	if side.Policy != nil {
 		to.Policy, to.Kind = policyName(side.Policy), "NetworkPolicy"
 		*rule = uint32(side.Rule)
@@ -54,27 +56,16 @@ func fillSide(to *netpoldv1.Side, side *engine.Side, rule *uint32) {
 	}
 }
 
-// fillClusterPolicy names the rule of a cluster-wide policy that allowed or denied (S50). rules are those of its direction.
-func fillClusterPolicy(to *netpoldv1.Side, p *engine.ClusterPolicy, rules []engine.ClusterRule, index int, rule *uint32) {
+// fillClusterPolicy writes the rule of a cluster-wide policy that allowed or denied (S50). rules are those of
+// its direction.
+func fillClusterPolicy(to *netpoldv1.Side, p *engine.ClusterPolicy, rules []engine.ClusterRule, index int,
+	rule *uint32) {
 	to.Policy, to.Kind, to.RuleName = p.Name, p.Kind.String(), rules[index].Name
 	*rule = uint32(index)
 	to.RuleIndex = rule
 	if p.Kind != engine.BaselineAdminNetworkPolicy {
 		to.Priority = new(p.Priority)
 	}
-}
-
-func protoTier(t engine.Tier) netpoldv1.Tier {
-	switch t {
-	case engine.Admin:
-		return netpoldv1.Tier_TIER_ADMIN
-	case engine.NetworkPolicies:
-		return netpoldv1.Tier_TIER_NETWORK_POLICY
-	case engine.Baseline:
-		return netpoldv1.Tier_TIER_BASELINE
-	case engine.NoTier:
-	}
-	return netpoldv1.Tier_TIER_UNSPECIFIED
 }
 
 func policyName(p *engine.Policy) string { return p.Namespace + "/" + p.Name }
@@ -87,26 +78,4 @@ func protoFamilies(to []netpoldv1.IpFamily, families engine.Families) []netpoldv
 		to = append(to, netpoldv1.IpFamily_IP_FAMILY_IPV6)
 	}
 	return to
-}
-
-// ProtoReason returns the wire's word for a reason.
-func ProtoReason(reason engine.Reason) netpoldv1.Reason {
-	switch reason {
-	case engine.Self:
-		return netpoldv1.Reason_REASON_SELF
-	case engine.LocalNode:
-		return netpoldv1.Reason_REASON_LOCAL_NODE
-	case engine.NotIsolated:
-		return netpoldv1.Reason_REASON_NOT_ISOLATED
-	case engine.AllowedByRule:
-		return netpoldv1.Reason_REASON_ALLOWED_BY_RULE
-	case engine.DeniedAtEgress:
-		return netpoldv1.Reason_REASON_DENIED_AT_EGRESS
-	case engine.DeniedAtIngress:
-		return netpoldv1.Reason_REASON_DENIED_AT_INGRESS
-	case engine.Unknown:
-		return netpoldv1.Reason_REASON_UNSPECIFIED
-	default:
-		return netpoldv1.Reason_REASON_UNSPECIFIED
-	}
 }

@@ -11,7 +11,7 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
-// Columns are the N questions of a batch of StreamAllowed. They refer to the request's memory.
+// Columns holds the questions of a batch of StreamAllowed. It shares memory with the request.
 type Columns struct {
 	N        int
 	src, dst addresses
@@ -21,7 +21,7 @@ type Columns struct {
 	protocol         engine.Protocol
 }
 
-// addresses is a column of packed addresses.
+// An An addresses is a column of packed addresses.
 type addresses struct {
 	field  string
 	packed []byte
@@ -49,8 +49,8 @@ const (
 	portWidth = 2
 )
 
-// ReadColumns checks the batch as a whole: that it has at most limit questions, and that the columns have the same length.
-// [Columns.Question] checks the single questions.
+// ReadColumns checks the batch as a whole: it must have at most limit questions, and columns of the same
+// length. [Columns.Question] checks each question.
 func ReadColumns(req *netpoldv1.StreamAllowedRequest, limit int) (Columns, *Failure) {
 	var c Columns
 	r := RequestReader{Index: Alone}
@@ -93,21 +93,24 @@ func longer(c *Columns) *addresses {
 	return &c.src
 }
 
-// addresses checks a column of n addresses. beside names a field that asks something even if the batch has no question.
+// addresses checks a column of n addresses. beside names a field that asks something even if the batch has no
+// question.
 func (r *RequestReader) addresses(a *addresses, n int, beside string) {
 	switch {
 	case len(a.packed) == 0 && n > 0:
 		r.reject(a.field, "is required: the column has no address, of %d questions", n)
 	case a.missing() && beside != "":
-		r.reject(a.field, "is required beside %s: give the packed addresses in %s_ipv4 or %s_ipv6; did the encoder drop them?",
+		r.reject(a.field, "is required beside %s: give the packed addresses in %s_ipv4 or %s_ipv6; did the "+
+			"encoder drop them?",
 			beside, a.field, a.field)
 	case len(a.packed) != n*a.width:
-		r.reject(a.field, "is %d bytes long; %d questions need %d, %d for each", len(a.packed), n, n*a.width, a.width)
+		r.reject(a.field, "is %d bytes long; %d questions need %d, %d for each", len(a.packed), n, n*a.width,
+			a.width)
 	}
 }
 
-// fieldWithoutColumn names a field of the batch that asks something, or "" if the batch asks nothing. A caller whose encoder
-// dropped the columns must not take the empty answer for a good one.
+// fieldWithoutColumn returns a field of the batch that asks something; "" if the batch asks nothing. A caller
+// whose encoder dropped the columns must not get an empty answer.
 func fieldWithoutColumn(req *netpoldv1.StreamAllowedRequest) string {
 	switch {
 	case req.GetSrc() != nil:
@@ -126,12 +129,13 @@ func fieldWithoutColumn(req *netpoldv1.StreamAllowedRequest) string {
 	return ""
 }
 
-// noUnknownField rejects a field that this server does not know. A column is part of every question, so without it another
-// question would be answered.
+// noUnknownField rejects a field that this server does not know. A column is part of every question, so the
+// server would answer another question without it.
 func (r *RequestReader) noUnknownField(req *netpoldv1.StreamAllowedRequest) {
 	if unknown := req.ProtoReflect().GetUnknown(); len(unknown) > 0 {
 		number, _, _ := protowire.ConsumeTag(unknown)
-		r.reject(strconv.Itoa(int(number)), "is the number of a field that this server does not know; leave it out, or ask a newer server")
+		r.reject(strconv.Itoa(int(number)),
+			"is the number of a field that this server does not know; leave it out, or ask a newer server")
 	}
 }
 
@@ -174,12 +178,12 @@ type IPQuery struct {
 	Protocol engine.Protocol
 }
 
-// Query returns the question in the form that can ask about anything.
+// Query returns the question as an [engine.Query].
 func (q *IPQuery) Query() engine.Query {
 	return engine.Query{Src: engine.ByIP(q.Src), Dst: engine.ByIP(q.Dst), Port: q.Port, Protocol: q.Protocol}
 }
 
-// Question returns question i, or the failure that it would have alone (S28).
+// Question returns question i, or the failure of the same question alone (S28).
 func (c *Columns) Question(i int) (IPQuery, *Failure) {
 	port, protocol := c.port, c.protocol
 	if c.ports != nil {
@@ -194,7 +198,7 @@ func (c *Columns) Question(i int) (IPQuery, *Failure) {
 	return IPQuery{Src: c.src.at(i), Dst: c.dst.at(i), Port: port, Protocol: protocol}, nil
 }
 
-// noProtocol is what [engineProtocol] returns for a number that is not a protocol's.
+// noProtocol is the result of [engineProtocol] for a number that is no protocol.
 const noProtocol = engine.Protocol(255)
 
 func engineProtocol(value byte) engine.Protocol {
@@ -219,7 +223,8 @@ func (c *Columns) invalid(i int, port uint16) *Failure {
 	return Invalid(r.Violations)
 }
 
-// EngineErrorByIP returns the failure of a question of a stream that the engine could not answer, as if it were alone.
+// EngineErrorByIP returns the failure of a question of a stream that the engine could not answer, as if it
+// were alone.
 func EngineErrorByIP(err error) *Failure {
 	return engineError(err, func(dst bool) (endpoint, field string) {
 		if dst {

@@ -9,7 +9,7 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// noEndpointText says why a Service has no endpoint to choose, and what to do (S24).
+// noEndpointText returns why a Service has no endpoint to choose, and what to do (S24).
 func noEndpointText(b *engine.Backing) string {
 	switch {
 	case b.Absent > 0 && b.NotReady == 0:
@@ -38,7 +38,7 @@ func noEndpointText(b *engine.Backing) string {
 	return noPodsText(b)
 }
 
-// noPodsText says why no EndpointSlice has an endpoint.
+// noPodsText returns why no EndpointSlice has an endpoint.
 func noPodsText(b *engine.Backing) string {
 	switch selector := selectorText(b.Service.Selector); {
 	case selector == "" && b.Slices == 0:
@@ -46,7 +46,8 @@ func noPodsText(b *engine.Backing) string {
 	case selector == "":
 		return "it has no selector, and its EndpointSlices have no endpoint"
 	case b.Selected == 0 && b.Partial:
-		return fmt.Sprintf("no EndpointSlice of it has an endpoint; does its selector %s match a Pod of namespace %s?",
+		return fmt.Sprintf("no EndpointSlice of it has an endpoint; does its selector %s match a Pod of "+
+			"namespace %s?",
 			selector, b.Service.Namespace)
 	case b.Selected == 0:
 		return fmt.Sprintf("its selector %s matches no Pod of namespace %s", selector, b.Service.Namespace)
@@ -67,7 +68,7 @@ func absentText(b *engine.Backing) string {
 		namedPods(b.AbsentPods, b.Absent) + "; give these Pods too"
 }
 
-// counted returns one, or several with the number.
+// counted returns one if n is 1, and otherwise n and several.
 func counted(n int, one, several string) string {
 	if n == 1 {
 		return one
@@ -75,7 +76,7 @@ func counted(n int, one, several string) string {
 	return fmt.Sprintf(several, n)
 }
 
-// namedPods names the first of n Pods after a colon.
+// namedPods returns a colon and the first of n Pods.
 func namedPods(first []string, n int) string {
 	if len(first) == 0 {
 		return ""
@@ -83,7 +84,7 @@ func namedPods(first []string, n int) string {
 	return ": " + listed(first, n)
 }
 
-// selectorText writes a Service's selector as kubectl does: "app=cart,tier=front".
+// selectorText returns a Service's selector as kubectl writes it. Example: "app=cart,tier=front".
 func selectorText(selector map[string]string) string {
 	pairs := make([]string, 0, len(selector))
 	for _, key := range slices.Sorted(maps.Keys(selector)) {

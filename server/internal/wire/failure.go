@@ -39,13 +39,14 @@ const (
 	ReasonBatchTooLarge    = "BATCH_TOO_LARGE"
 )
 
-// retryDelay is how long UNAVAILABLE tells the client to wait.
+// retryDelay is how long a client should wait after UNAVAILABLE.
 const retryDelay = time.Second
 
-// Failure is why a question, or a whole call, has no answer. It becomes a google.rpc.Status.
+// A A Failure is why a question, or a whole call, has no answer. It becomes a google.rpc.Status.
 type Failure struct {
 	Code codes.Code
-	// Reason is one of the Reason constants. It is empty if the code says it all, as when a caller gives up.
+	// Reason is one of the Reason constants. It is empty if the code says it all, for example when a caller
+	// gives up.
 	Reason     string
 	Message    string
 	Metadata   map[string]string
@@ -85,7 +86,8 @@ func Invalid(violations []*errdetails.BadRequest_FieldViolation) *Failure {
 		lines[i] = v.GetField() + ": " + v.GetDescription()
 	}
 	return &Failure{
-		Code: codes.InvalidArgument, Reason: ReasonInvalidQuestion, Message: strings.Join(lines, "; "), Violations: violations,
+		Code: codes.InvalidArgument, Reason: ReasonInvalidQuestion, Message: strings.Join(lines, "; "),
+		Violations: violations,
 	}
 }
 
@@ -93,8 +95,8 @@ func Invalid(violations []*errdetails.BadRequest_FieldViolation) *Failure {
 func BatchTooLarge(field string, got, limit int) *Failure {
 	return &Failure{
 		Code: codes.ResourceExhausted, Reason: ReasonBatchTooLarge,
-		Message: fmt.Sprintf("%s: %d are more than the %d questions that one batch may hold; ask in several batches, "+
-			"or raise the server's --max-batch", field, got, limit),
+		Message: fmt.Sprintf("%s: %d are more than the %d questions that one batch may hold; ask in several "+
+			"batches, or raise the server's --max-batch", field, got, limit),
 		Metadata: map[string]string{"limit": strconv.Itoa(limit), "actual": strconv.Itoa(got)},
 	}
 }
@@ -114,12 +116,13 @@ func EngineError(index QuestionIndex, req *netpoldv1.AllowedRequest, err error) 
 	})
 }
 
-// engineError returns the failure for an error of the engine. locate returns the path of the endpoint that the error is
-// about, and of the field that was set in it.
+// engineError returns the failure for an error of the engine. locate returns the path of the endpoint that
+// the error is about, and of the field that was set in it.
 func engineError(err error, locate func(dst bool) (endpoint, field string)) *Failure {
 	q, ok := errors.AsType[*engine.QueryError](err)
 	if !ok {
-		return &Failure{Code: codes.Internal, Message: "the engine failed; this is a defect of netpold: " + err.Error()}
+		return &Failure{Code: codes.Internal,
+			Message: "the engine failed; this is a defect of netpold: " + err.Error()}
 	}
 	endpoint, field := locate(q.Dst)
 	description := q.Subject + " " + q.Detail
@@ -128,7 +131,8 @@ func engineError(err error, locate func(dst bool) (endpoint, field string)) *Fai
 		return Invalid([]*errdetails.BadRequest_FieldViolation{{Field: field, Description: description}})
 	}
 	return &Failure{
-		Code: code, Reason: reason, Message: endpoint + ": " + description, Metadata: map[string]string{"field": field},
+		Code: code, Reason: reason, Message: endpoint + ": " + description,
+		Metadata: map[string]string{"field": field},
 	}
 }
 

@@ -8,8 +8,8 @@ type QuestionIndex int
 // Alone is the index of a question that is not in a batch.
 const Alone QuestionIndex = -1
 
-// Path returns the path of a field of the question from the root of the request. Example: "questions[3].dst.ip". An empty
-// field is the question itself.
+// Path returns the path of a field of the question from the root of the request. Example:
+// "questions[3].dst.ip". An empty field is the question itself.
 func (i QuestionIndex) Path(field string) string {
 	if i == Alone {
 		return field

@@ -5,7 +5,7 @@ import (
 	"github.com/netpold/netpold/proto/notes"
 )
 
-// Notes returns notes as a response has them.
+// Notes returns notes in the form of a response.
 func Notes(of []notes.Note) []*netpoldv1.Note {
 	if len(of) == 0 {
 		return nil

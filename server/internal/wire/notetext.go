@@ -8,10 +8,10 @@ import (
 	"github.com/netpold/netpold/proto/notes"
 )
 
-// maxNamed is how many policies, Pods or ports a message names; it counts the others.
+// maxNamed limits the policies, Pods or ports that a message names. It counts the others.
 const maxNamed = 5
 
-// noteOf returns a note of the engine with its code and its words.
+// noteOf returns a note of the engine as a code and words.
 func noteOf(d *engine.Details, n *engine.Note) notes.Note {
 	switch n.Code {
 	case engine.NoteOutside, engine.NoteSecondary:
@@ -73,7 +73,7 @@ func outsideText(n *engine.Note) string {
 	return fmt.Sprintf("%s is outside the cluster: no Pod, Node or Service has it, so that %s", n.IP, onlyBlocks)
 }
 
-// onlyBlocks says what matches an end that is no Pod of the Pod network.
+// onlyBlocks says what matches an address that belongs to no Pod of the Pod network.
 const onlyBlocks = "only an ipBlock or a rule without peers matches it"
 
 func hostNetworkText(n *engine.Note) string {
@@ -87,7 +87,7 @@ func hostNetworkText(n *engine.Note) string {
 
 func objectName(n *engine.Note) string { return n.Namespace + "/" + n.Name }
 
-// endText names the end that a note is about.
+// endText returns the endpoint that a note is about, in words.
 func endText(d *engine.Details, n *engine.Note) string {
 	if n.Dst {
 		return resolvedText(&d.Dst)
@@ -95,7 +95,7 @@ func endText(d *engine.Details, n *engine.Note) string {
 	return resolvedText(&d.Src)
 }
 
-// resolvedText names what an end turned out to be.
+// resolvedText returns what an endpoint turned out to be, in words.
 func resolvedText(r *engine.Resolved) string {
 	switch r.Kind {
 	case engine.ResolvedPod, engine.ResolvedHostNetworkPod:
@@ -111,8 +111,8 @@ func resolvedText(r *engine.Resolved) string {
 	return addrText(r.IP)
 }
 
-// asking names policies as the subject of a sentence: "policy shop/a asks", "policies shop/a, shop/b and 3
-// more ask".
+// asking returns policies as the subject of a sentence. Examples: "policy shop/a asks", "policies shop/a,
+// shop/b and 3 more ask".
 func asking(policies []*engine.Policy, one, several string) string {
 	if len(policies) == 1 {
 		return "policy " + policyName(policies[0]) + " " + one
@@ -124,7 +124,7 @@ func asking(policies []*engine.Policy, one, several string) string {
 	return "policies " + listed(names, len(policies)) + " " + several
 }
 
-// listed names the first few of n things: "a, b and 7 more".
+// listed joins the first few of n names. Example: "a, b and 7 more".
 func listed(first []string, n int) string {
 	first = first[:min(len(first), maxNamed)]
 	text := strings.Join(first, ", ")

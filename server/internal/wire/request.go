@@ -15,18 +15,18 @@ import (
 )
 
 const (
-	// maxViolations bounds the size of the error for one wrong question.
+	// maxViolations limits the size of the error for one invalid question.
 	maxViolations = 16
 	// maxName is the longest name of a Kubernetes object, in bytes.
 	maxName = 253
-	// maxQuoted is how much of a wrong value an error repeats, in bytes.
+	// maxQuoted is how much of an invalid value an error repeats, in bytes.
 	maxQuoted = 80
 )
 
-// RequestReader turns a request into a question to the engine, and collects the violations (S28). It allocates only for
-// violations and for labelled Pods.
+// A A RequestReader turns a request into a question to the engine, and collects the violations (S28). It
+// allocates only for violations and for labelled Pods.
 type RequestReader struct {
-	// Index is the question's; the zero value is the first of a batch.
+	// Index is the index of the question; the zero value is the first of a batch.
 	Index      QuestionIndex
 	Violations []*errdetails.BadRequest_FieldViolation
 }
@@ -62,7 +62,8 @@ func (r *RequestReader) endpoint(field string, endpoint *netpoldv1.Endpoint) eng
 		return r.workload(field, e.Workload)
 	case *netpoldv1.Endpoint_Service:
 		if field == "src" {
-			r.reject("src.service", "a Service cannot be a source; give the workload or the Pod that opens the connection")
+			r.reject("src.service", "a Service cannot be a source; give the workload or the Pod that opens the "+
+				"connection")
 		}
 		r.name(field, ".service.namespace", e.Service.GetNamespace())
 		r.name(field, ".service.name", e.Service.GetName())
@@ -87,14 +88,15 @@ func (r *RequestReader) workload(field string, w *netpoldv1.WorkloadRef) engine.
 	case "":
 		r.reject(field+".workload.kind", "is required: one of %s", workloadKinds)
 	default:
-		r.reject(field+".workload.kind", "%s is no kind of workload; write exactly one of %s", quote(w.GetKind()), workloadKinds)
+		r.reject(field+".workload.kind", "%s is no kind of workload; write exactly one of %s", quote(w.GetKind()),
+			workloadKinds)
 	}
 	return engine.ByWorkload(w.GetNamespace(), engine.Workload{Kind: w.GetKind(), Name: w.GetName()})
 }
 
 const workloadKinds = "Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job, CronJob"
 
-// labelled reads a Pod that need not exist. It rejects names and labels that no Pod can have.
+// labelled returns a Pod that need not exist. It rejects names and labels that no Pod can have.
 func (r *RequestReader) labelled(field string, p *netpoldv1.LabelledPod) engine.Endpoint {
 	pod := &engine.LabelledPod{Namespace: p.GetNamespace(), Labels: p.GetLabels()}
 	r.word(field+".labels.namespace", pod.Namespace, names.Namespace(pod.Namespace))
@@ -110,7 +112,8 @@ func (r *RequestReader) labelled(field string, p *netpoldv1.LabelledPod) engine.
 		// Several containers may use the same name, for one number or for several: every entry counts (S21).
 		r.word(at+".name", np.GetName(), names.Port(np.GetName()))
 		pod.Ports = append(pod.Ports, engine.NamedPort{
-			Name: np.GetName(), Port: r.port(at+".port", np.GetPort()), Protocol: r.protocol(at+".protocol", np.GetProtocol()),
+			Name: np.GetName(), Port: r.port(at+".port", np.GetPort()),
+			Protocol: r.protocol(at+".protocol", np.GetProtocol()),
 		})
 		if len(r.Violations) == maxViolations {
 			break
@@ -138,7 +141,7 @@ func (r *RequestReader) podLabels(field string, labels map[string]string) {
 	}
 }
 
-// word rejects value unless wrong, which says what is wrong with it, is empty.
+// word rejects value unless wrong is empty. wrong says what is wrong with value.
 func (r *RequestReader) word(field, value, wrong string) {
 	switch {
 	case wrong == "":
@@ -149,7 +152,7 @@ func (r *RequestReader) word(field, value, wrong string) {
 	}
 }
 
-// name rejects what no object of any kind can be called. The engine reports names that no object has.
+// name rejects a name that no object of any kind can have. The engine reports names that no object has.
 func (r *RequestReader) name(field, sub, value string) {
 	switch {
 	case value == "":
@@ -167,7 +170,8 @@ func (r *RequestReader) addr(field, sub, value string) netip.Addr {
 		return netip.Addr{}
 	}
 	if addr.Zone() != "" {
-		r.reject(field+sub, "%s has a zone, which means nothing to a cluster; give the address without it", quote(value))
+		r.reject(field+sub, "%s has a zone, which means nothing to a cluster; give the address without it",
+			quote(value))
 	}
 	return addr.Unmap()
 }
@@ -203,7 +207,8 @@ func (r *RequestReader) protocol(field string, protocol netpoldv1.Protocol) engi
 	case netpoldv1.Protocol_PROTOCOL_SCTP:
 		return engine.SCTP
 	default:
-		r.reject(field, "%d is not a protocol; give PROTOCOL_TCP (1), PROTOCOL_UDP (2) or PROTOCOL_SCTP (3)", int32(protocol))
+		r.reject(field, "%d is not a protocol; give PROTOCOL_TCP (1), PROTOCOL_UDP (2) or PROTOCOL_SCTP (3)",
+			int32(protocol))
 		return engine.TCP
 	}
 }
@@ -226,7 +231,7 @@ func endpointField(endpoint *netpoldv1.Endpoint) string {
 	}
 }
 
-// quote returns a wrong value as errors repeat it: in quotes, and cut if it is long.
+// quote returns an invalid value as errors repeat it: in quotes, and cut if it is long.
 func quote(value string) string {
 	if len(value) > maxQuoted {
 		return strconv.Quote(strings.ToValidUTF8(value[:maxQuoted], "")) + "..."

@@ -7,8 +7,10 @@ import (
 
 const malformedToken = "is not a token of netpold; give the token of an earlier response, or leave it out"
 
-// MalformedToken stands for the failure of a malformed at_least until [Failure.AtLeast] names the field. It is never sent.
-var MalformedToken = &Failure{Code: codes.InvalidArgument, Reason: ReasonInvalidQuestion, Message: malformedToken}
+// MalformedToken is the failure of a malformed at_least before [Failure.AtLeast] adds the field. It is never
+// sent.
+var MalformedToken = &Failure{Code: codes.InvalidArgument, Reason: ReasonInvalidQuestion,
+	Message: malformedToken}
 
 // RejectToken adds the violation of a malformed at_least.
 func (r *RequestReader) RejectToken() { r.reject("at_least", malformedToken) }
