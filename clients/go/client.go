@@ -15,13 +15,15 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
-// Client asks one netpold service. It is safe for concurrent use; make one and keep it.
+// A Client asks one netpold service. It is safe for concurrent use: create one and keep it.
 type Client struct {
-	// healthy goes to servers whose health says that they answer questions, and from a current state; every to all there are.
+	// healthy uses servers that report themselves healthy: they answer questions from a current state. every
+	// uses all servers.
 	healthy, every *grpc.ClientConn
 }
 
-// Dial makes a client for target. It does not connect: the first call does, and its error tells if that fails.
+// Dial returns a client for target. It does not connect: the first call does, and returns an error if that
+// fails.
 //
 // Forms of target:
 //
@@ -30,19 +32,19 @@ type Client struct {
 //	dns:///netpold.netpold.svc:9480 the same, in full
 //	unix:///run/netpold.sock        a Unix socket
 //
-// The port is required: see [CheckTarget].
+// A port is required: see [CheckTarget].
 //
-// Exactly one of [WithTLS] and [WithInsecure] is required, so that plaintext is somebody's choice.
+// Exactly one of [WithTLS] and [WithInsecure] is required, so that plaintext is always a choice.
 //
-// Decisions are asked of servers that say they are healthy, in turn; when none does, of all, so that an answer from a stale
-// state is still had where the servers give one: AllowedResponse.stale says so. A call that meets UNAVAILABLE is tried
-// again, up to four times in all and within its deadline; give every call one, with [context.WithTimeout].
+// Questions go to healthy servers in turn. If none is healthy they go to all servers, because some may still
+// answer from a stale state: AllowedResponse.stale says so. A call that gets UNAVAILABLE is retried, up to
+// four attempts in all and within its deadline. Give every call a deadline, with [context.WithTimeout].
 func Dial(target string, options ...Option) (*Client, error) {
 	var s settings
 	for _, option := range options {
 		option(&s)
 	}
-	// Options for gRPC may hold resolvers of schemes that only they know.
+	// Options for gRPC may contain resolvers of other schemes.
 	if err := checkTarget(target, len(s.extra) > 0); err != nil {
 		return nil, fmt.Errorf("netpold: dial %q: %w", target, err)
 	}
@@ -61,7 +63,7 @@ func Dial(target string, options ...Option) (*Client, error) {
 	return &Client{healthy: healthy, every: every}, nil
 }
 
-// Allowed asks one question. A denial is no error.
+// Allowed asks one question. A denial is not an error.
 func (c *Client) Allowed(
 	ctx context.Context, question *netpoldv1.AllowedRequest, options ...grpc.CallOption,
 ) (*netpoldv1.AllowedResponse, error) {
@@ -73,12 +75,13 @@ func (c *Client) Allowed(
 	return response, fromCall(err)
 }
 
-// BatchAllowed asks many questions of one snapshot of the cluster; the answers are in their order. A wrong question fails alone:
-// see [AnswerError]. For many questions it is many times faster than asking them one by one.
+// BatchAllowed asks many questions of one snapshot of the cluster. The answers are in the order of the
+// questions. An invalid question fails alone: see [AnswerError]. It is many times faster than one call for
+// each question.
 //
-// It is one call: more questions than the server takes at once, 10,000 unless it was set up otherwise, are refused with
-// [ErrTooLarge]. Whoever splits them gets several snapshots, and has to say so: with the token of the first response as
-// at_least of the next, later parts are at least no older.
+// It is one call. If it has more questions than the server accepts, by default 10,000, it fails with
+// [ErrTooLarge]. Smaller batches may be answered from several snapshots. With the token of the first response
+// as at_least of the next, later ones are never older.
 func (c *Client) BatchAllowed(
 	ctx context.Context, batch *netpoldv1.BatchAllowedRequest, options ...grpc.CallOption,
 ) (*netpoldv1.BatchAllowedResponse, error) {
@@ -90,19 +93,21 @@ func (c *Client) BatchAllowed(
 	return response, fromCall(err)
 }
 
-// Status tells what a server knows and how fresh it is. It is answered before the first full sync too.
-func (c *Client) Status(ctx context.Context, options ...grpc.CallOption) (*netpoldv1.GetStatusResponse, error) {
-	response, err := netpoldv1.NewStatusServiceClient(c.every).GetStatus(ctx, &netpoldv1.GetStatusRequest{}, options...)
+// Status returns what a server knows and how fresh it is. Servers answer it before the first full sync too.
+func (c *Client) Status(ctx context.Context,
+	options ...grpc.CallOption) (*netpoldv1.GetStatusResponse, error) {
+	response, err := netpoldv1.NewStatusServiceClient(c.every).
+		GetStatus(ctx, &netpoldv1.GetStatusRequest{}, options...)
 	return response, fromCall(err)
 }
 
-// Close ends the client's connections, and calls in progress with them.
+// Close closes the client's connections, which ends calls in progress.
 func (c *Client) Close() error { return errors.Join(c.healthy.Close(), c.every.Close()) }
 
-// decide calls a server that is healthy or, where there is none, any. The call takes the option asked, by which is known
-// whether it came to a server at all.
+// decide calls a healthy server or, if there is none, any server. call must use the option asked: it shows
+// whether the call reached a server at all.
 func (c *Client) decide(call func(from netpoldv1.DecisionServiceClient, asked grpc.CallOption) error) error {
-	// A call that finds no healthy server is tried for a while before it fails: who knows beforehand, spares that.
+	// gRPC retries for a while if no server is healthy. If that is known already, skip it.
 	if c.healthy.GetState() != connectivity.TransientFailure {
 		var server peer.Peer
 		err := call(netpoldv1.NewDecisionServiceClient(c.healthy), grpc.Peer(&server))

@@ -44,13 +44,13 @@ func dial(t *testing.T, target string, options ...netpold.Option) *netpold.Clien
 	return client
 }
 
-// fake is a server whose answers and health a test decides.
+// A fake is a server whose answers and health a test sets.
 type fake struct {
 	netpoldv1.UnimplementedDecisionServiceServer
 	netpoldv1.UnimplementedStatusServiceServer
 	address string
 	health  *health.Server
-	// fail is how many calls still end with UNAVAILABLE, calls how many there were.
+	// fail is how many more calls end with UNAVAILABLE. calls is the number of calls.
 	fail, calls atomic.Int32
 }
 
@@ -89,24 +89,26 @@ func (f *fake) GetStatus(context.Context, *netpoldv1.GetStatusRequest) (*netpold
 	return &netpoldv1.GetStatusResponse{Version: f.address}, nil
 }
 
-// Plaintext is somebody's choice.
+// Plaintext must be chosen.
 func TestDialRequiresAChoiceOfSecurity(t *testing.T) {
 	t.Parallel()
 	for want, options := range map[string][]netpold.Option{
 		"no transport security chosen: give WithTLS, or WithInsecure for plaintext": nil,
-		"WithTLS and WithInsecure exclude each other: give one of them":             {netpold.WithTLS(nil), netpold.WithInsecure()},
+		"WithTLS and WithInsecure exclude each other: give one of them": {netpold.WithTLS(nil),
+			netpold.WithInsecure()},
 	} {
 		_, err := netpold.Dial("127.0.0.1:1", options...)
 		if err == nil || err.Error() != `netpold: dial "127.0.0.1:1": `+want {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}
-	if _, err := netpold.Dial("\x00", netpold.WithInsecure()); err == nil || !strings.HasPrefix(err.Error(), "netpold: dial") {
+	if _, err := netpold.Dial("\x00", netpold.WithInsecure()); err == nil ||
+		!strings.HasPrefix(err.Error(), "netpold: dial") {
 		t.Errorf("a target that is none: %v", err)
 	}
 }
 
-// With TLS asked for, nothing is said to a server that does not speak it.
+// With TLS the client sends no question to a server without TLS.
 func TestTLSIsNotGivenUp(t *testing.T) {
 	t.Parallel()
 	f := startFake(t)
@@ -123,7 +125,7 @@ func TestTLSIsNotGivenUp(t *testing.T) {
 	}
 }
 
-// UNAVAILABLE is tried again, four times in all.
+// UNAVAILABLE is retried, up to four attempts in all.
 func TestUnavailableIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	f := startFake(t)
@@ -145,7 +147,7 @@ func TestUnavailableIsTriedAgain(t *testing.T) {
 	}
 }
 
-// Calls go round the servers that are healthy.
+// Calls go to the healthy servers in turn.
 func TestRoundRobinOverHealthyServers(t *testing.T) {
 	t.Parallel()
 	fakes := []*fake{startFake(t), startFake(t), startFake(t)}
@@ -171,9 +173,11 @@ func TestRoundRobinOverHealthyServers(t *testing.T) {
 func TestErrors(t *testing.T) {
 	t.Parallel()
 	client := servertest.Start(t, shop()...).Client()
-	good := &netpoldv1.AllowedRequest{Src: netpold.IP("10.0.1.4"), Dst: netpold.Pod("shop", "cart-0"), Port: 8080}
+	good := &netpoldv1.AllowedRequest{Src: netpold.IP("10.0.1.4"), Dst: netpold.Pod("shop", "cart-0"),
+		Port: 8080}
 
-	_, err := client.Allowed(soon(t), &netpoldv1.AllowedRequest{Src: netpold.IP("x"), Dst: netpold.Pod("shop", "cart-0"), Port: 8080})
+	_, err := client.Allowed(soon(t),
+		&netpoldv1.AllowedRequest{Src: netpold.IP("x"), Dst: netpold.Pod("shop", "cart-0"), Port: 8080})
 	e := errorOf(t, err, netpold.ErrInvalidQuestion)
 	want := &netpold.Error{
 		Code: codes.InvalidArgument, Reason: "INVALID_QUESTION", Message: e.Message,
@@ -191,7 +195,8 @@ func TestErrors(t *testing.T) {
 		t.Errorf("the status is %v", status.Convert(err))
 	}
 
-	_, err = client.Allowed(soon(t), &netpoldv1.AllowedRequest{Src: netpold.Pod("shop", "x"), Dst: netpold.IP("10.0.3.7"), Port: 1})
+	_, err = client.Allowed(soon(t),
+		&netpoldv1.AllowedRequest{Src: netpold.Pod("shop", "x"), Dst: netpold.IP("10.0.3.7"), Port: 1})
 	if e := errorOf(t, err, netpold.ErrNotFound); e.Reason != "NOT_FOUND" || e.Metadata["field"] != "src.pod" {
 		t.Errorf("%+v", e)
 	}
@@ -202,8 +207,10 @@ func TestErrors(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 
-	_, err = client.BatchAllowed(soon(t), &netpoldv1.BatchAllowedRequest{Questions: make([]*netpoldv1.AllowedRequest, 10_001)})
-	if e := errorOf(t, err, netpold.ErrTooLarge); e.Reason != "BATCH_TOO_LARGE" || e.Metadata["limit"] != "10000" || e.Metadata["actual"] != "10001" {
+	_, err = client.BatchAllowed(soon(t),
+		&netpoldv1.BatchAllowedRequest{Questions: make([]*netpoldv1.AllowedRequest, 10_001)})
+	if e := errorOf(t, err, netpold.ErrTooLarge); e.Reason != "BATCH_TOO_LARGE" ||
+		e.Metadata["limit"] != "10000" || e.Metadata["actual"] != "10001" {
 		t.Errorf("%+v", e)
 	}
 
@@ -221,11 +228,12 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// errorOf is err as an Error, which matches kind and none of the others.
+// errorOf returns err as an [netpold.Error]. It fails the test unless err matches kind and no other.
 func errorOf(t *testing.T, err, kind error) *netpold.Error {
 	t.Helper()
 	for _, other := range []error{
-		netpold.ErrInvalidQuestion, netpold.ErrNotFound, netpold.ErrPrecondition, netpold.ErrUnavailable, netpold.ErrTooLarge,
+		netpold.ErrInvalidQuestion, netpold.ErrNotFound, netpold.ErrPrecondition, netpold.ErrUnavailable,
+		netpold.ErrTooLarge,
 		context.Canceled, context.DeadlineExceeded,
 	} {
 		if got, want := errors.Is(err, other), errors.Is(kind, other); got != want {
@@ -239,7 +247,7 @@ func errorOf(t *testing.T, err, kind error) *netpold.Error {
 	return e
 }
 
-// A server's advice when to ask again comes with the error.
+// The error has the server's advice when to retry.
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	st, err := status.New(codes.Unavailable, "not now").WithDetails(retryInfo(time.Second))
@@ -252,7 +260,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// Whatever a server leaves out, silence is no answer.
+// Whatever a server leaves out, its silence is not an answer.
 func TestAnswerError(t *testing.T) {
 	t.Parallel()
 	answered := &netpoldv1.BatchAnswer{Answer: &netpoldv1.BatchAnswer_Response{Response: &netpoldv1.AllowedResponse{}}}

@@ -13,20 +13,22 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
-// Question asks by address: may Src open a connection to Dst on Port?
+// A A Question asks by address: may Src open a connection to Dst on Port?
 type Question struct {
 	// Src and Dst are IPv4 or IPv6 addresses. Required. An IPv4-mapped one is the IPv4 address.
 	Src, Dst netip.Addr
 	// Port is the destination port. Required.
 	Port uint16
-	// Protocol is TCP when left out.
+	// Protocol is the protocol; TCP if left out.
 	Protocol netpoldv1.Protocol
 }
 
-// unsaid are the questions of a batch that the wire cannot express, and why. What it can, the server finds.
+// unsaid holds the errors of questions that the columns cannot express, by index. Other errors are found by
+// the server.
 type unsaid map[int]*Error
 
-// pack writes questions in columns. A question that the wire cannot express gets port 0 there, which no server answers.
+// pack writes questions into columns. A question that they cannot express gets port 0, which every server
+// rejects.
 func pack(questions []Question) (*netpoldv1.StreamAllowedRequest, unsaid) {
 	n := len(questions)
 	addresses, wide := packAddresses(questions, 4)
@@ -63,7 +65,8 @@ func pack(questions []Question) (*netpoldv1.StreamAllowedRequest, unsaid) {
 	return request, wrong
 }
 
-// packAddresses packs the sources and then the destinations, each in width bytes. It stops where 4 are not enough.
+// packAddresses packs the sources and then the destinations, each in width bytes. It stops at an address that
+// needs more and reports wide.
 func packAddresses(questions []Question, width int) (packed []byte, wide bool) {
 	n := len(questions)
 	packed = make([]byte, 2*n*width)
@@ -90,11 +93,12 @@ func narrow(a netip.Addr) bool { return a.Is4() || a.Is4In6() }
 
 func sayable(a netip.Addr) bool { return a.IsValid() && (a.Is4() || a.Zone() == "") }
 
-// wrong says what the server would, were it asked.
+// wrong returns the error that the server would return; nil if the columns can express q.
 func (q *Question) wrong() *Error {
 	bad := &errdetails.BadRequest{}
 	reject := func(field, description string) {
-		bad.FieldViolations = append(bad.FieldViolations, &errdetails.BadRequest_FieldViolation{Field: field, Description: description})
+		bad.FieldViolations = append(bad.FieldViolations,
+			&errdetails.BadRequest_FieldViolation{Field: field, Description: description})
 	}
 	for _, end := range []struct {
 		field string
@@ -104,11 +108,13 @@ func (q *Question) wrong() *Error {
 		case !end.addr.IsValid():
 			reject(end.field, "is no address; give an IPv4 or IPv6 address")
 		case !sayable(end.addr):
-			reject(end.field, strconv.Quote(end.addr.String())+" has a zone, which means nothing to a cluster; give the address without it")
+			reject(end.field, strconv.Quote(end.addr.String())+
+				" has a zone, which means nothing to a cluster; give the address without it")
 		}
 	}
 	if q.Protocol < 0 || q.Protocol > math.MaxUint8 {
-		reject("protocol", strconv.Itoa(int(q.Protocol))+" is not a protocol; give PROTOCOL_TCP (1), PROTOCOL_UDP (2) or PROTOCOL_SCTP (3)")
+		reject("protocol", strconv.Itoa(int(q.Protocol))+
+			" is not a protocol; give PROTOCOL_TCP (1), PROTOCOL_UDP (2) or PROTOCOL_SCTP (3)")
 	}
 	first := bad.GetFieldViolations()[0]
 	st, err := status.New(codes.InvalidArgument, first.GetField()+": "+first.GetDescription()).
@@ -119,36 +125,37 @@ func (q *Question) wrong() *Error {
 	return fromStatus(st)
 }
 
-// Verdict answers a [Question]. The zero Verdict denies.
+// A A Verdict answers a [Question]. The zero Verdict denies.
 type Verdict struct {
-	// Allowed is false where Err is not nil.
+	// Allowed is false if Err is not nil.
 	Allowed bool
-	// Stale says that the server's state was older than it should be.
+	// Stale means that the server's state was older than its limit.
 	Stale bool
-	// Reason is the rule that decided.
+	// Reason says which rule decided.
 	Reason netpoldv1.Reason
-	// Revision names the snapshot that it rests on.
+	// Revision names the snapshot that decided.
 	Revision uint64
-	// Err is why this question has no answer, an [*Error] whose fields are those of netpoldv1.AllowedRequest; nil when it has one.
+	// Err is why this question has no answer: an [*Error] whose fields are those of netpoldv1.AllowedRequest;
+	// nil if there is an answer.
 	Err error
 }
 
-// Answers are those of one batch, from one snapshot.
+// Answers holds the answers to one batch, from one snapshot.
 type Answers struct {
-	// Revision names the snapshot, in the server's process, and Token across replicas.
+	// Revision names the snapshot in the server's process, Token across replicas.
 	Revision uint64
 	Token    string
-	// Stale says that the server's state was older than it should be.
+	// Stale means that the server's state was older than its limit.
 	Stale bool
 
 	allowed, reasons []byte
 	wrong            unsaid
 }
 
-// Len is how many questions the batch had.
+// Len returns the number of questions in the batch.
 func (a *Answers) Len() int { return len(a.reasons) }
 
-// At is the verdict on question i of the batch, from 0.
+// At returns the verdict on question i of the batch, from 0.
 func (a *Answers) At(i int) Verdict {
 	v := Verdict{Revision: a.Revision, Stale: a.Stale}
 	switch reason := a.reasons[i]; {
@@ -163,7 +170,8 @@ func (a *Answers) At(i int) Verdict {
 	return v
 }
 
-// unpack checks that a response answers n questions, and takes over its memory. wrong are those known to have none.
+// unpack checks that a response answers n questions, and keeps its memory. wrong are the questions that were
+// not asked.
 func unpack(response *netpoldv1.StreamAllowedResponse, n int, wrong unsaid) (*Answers, error) {
 	a := &Answers{
 		Revision: response.GetRevision(), Token: response.GetToken(), Stale: response.GetStale(),
@@ -177,7 +185,7 @@ func unpack(response *netpoldv1.StreamAllowedResponse, n int, wrong unsaid) (*An
 		switch {
 		case i >= n:
 			return nil, broken("an error for question " + strconv.Itoa(i) + " of " + strconv.Itoa(n))
-		case wrong[i] != nil: // known better
+		case wrong[i] != nil: // the client's own error
 			continue
 		case a.wrong == nil:
 			a.wrong = make(unsaid)
@@ -191,7 +199,7 @@ func unpack(response *netpoldv1.StreamAllowedResponse, n int, wrong unsaid) (*An
 	return a, nil
 }
 
-// broken is a server that does not keep to the contract.
+// broken returns the error of a server that violates the protocol.
 func broken(sent string) *Error {
 	return fromStatus(status.New(codes.Internal, "the server sent "+sent))
 }

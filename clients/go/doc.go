@@ -1,5 +1,5 @@
-// Package netpold asks a netpold server whether one end of a connection may reach another, by the NetworkPolicies of a
-// Kubernetes cluster.
+// Package netpold asks a netpold server whether one endpoint may open a connection to another, by the
+// NetworkPolicies of a Kubernetes cluster.
 //
 //	client, err := netpold.Dial("dns:///netpold.netpold.svc:9480", netpold.WithInsecure())
 //	...
@@ -13,9 +13,9 @@
 //		...
 //	}
 //
-// With Details set in a question, the answer also says what its ends turned out to be and has notes, whose codes are the
-// constants of github.com/netpold/netpold/proto/notes.
+// With Details set in a question, the answer also says what its two endpoints turned out to be, and has
+// notes. The codes of notes are the constants of github.com/netpold/netpold/proto/notes.
 //
-// A denial is an answer. Errors are of type [*Error], and match the Err values of this package with [errors.Is].
-// Every message is of package netpoldv1, github.com/netpold/netpold/proto/netpold/v1.
+// A denial is an answer. Errors are of type [*Error] and match the Err values of this package with
+// [errors.Is]. Every message is of package netpoldv1, github.com/netpold/netpold/proto/netpold/v1.
 package netpold

@@ -13,50 +13,51 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
-// What an [*Error] is, for [errors.Is]. One of [context.DeadlineExceeded] and [context.Canceled] matches where the call ended so.
+// The kinds of an [*Error], for [errors.Is]. An error of a call that ran out of time or was cancelled matches
+// [context.DeadlineExceeded] or [context.Canceled].
 var (
-	// ErrInvalidQuestion: the question is wrong; Error.Violations name the fields.
+	// ErrInvalidQuestion means that the question is invalid. Error.Violations names the fields.
 	ErrInvalidQuestion = errors.New("netpold: invalid question")
-	// ErrNotFound: a Pod, Service or workload asked by name is unknown, or a Pod has finished.
+	// ErrNotFound means that a Pod, Service or workload asked by name is unknown, or that a Pod has finished.
 	ErrNotFound = errors.New("netpold: not found")
-	// ErrPrecondition: the destination exists but stands for nothing that can be asked, as a Service without that port or
-	// without a ready endpoint; or at_least is a token of another source.
+	// ErrPrecondition means that the destination exists but cannot be asked about, such as a Service without
+	// that port or without a ready endpoint. It also means that at_least is a token of another source.
 	ErrPrecondition = errors.New("netpold: failed precondition")
-	// ErrUnavailable: no server could be reached, or none that has the cluster's whole state yet, or whose state is not too old
-	// for it to answer from. Error.Reason tells.
+	// ErrUnavailable means that no server could be reached, or none that has the cluster's whole state, or
+	// whose state is fresh enough to answer from. Error.Reason says which.
 	ErrUnavailable = errors.New("netpold: unavailable")
-	// ErrTooLarge: more questions in a batch, or a larger message, than the server takes.
+	// ErrTooLarge means that a batch has more questions, or a message more bytes, than the server accepts.
 	ErrTooLarge = errors.New("netpold: too large")
 )
 
-// Error is why a question has no answer. It is never an answer: do not take it for allowed.
+// An Error is why a question has no answer. Never treat it as allowed.
 type Error struct {
 	// Code is the gRPC code.
 	Code codes.Code
-	// Reason is for machines, as netpold.v1.DecisionService's comment lists them: "POD_FINISHED". Empty where no netpold
-	// answered, as when no server could be reached.
+	// Reason is for machines: one of those listed at netpold.v1.DecisionService, such as "POD_FINISHED". It
+	// is empty if no netpold answered, for example when no server could be reached.
 	Reason string
-	// Message is for people: what is wrong, and what to do.
+	// Message says to people what is wrong and what to do.
 	Message string
-	// Violations are the wrong fields of the question.
+	// Violations are the invalid fields of the question.
 	Violations []Violation
-	// Metadata goes with Reason. Example: {"limit": "10000", "actual": "12345"}.
+	// Metadata belongs to Reason. Example: {"limit": "10000", "actual": "12345"}.
 	Metadata map[string]string
-	// RetryAfter is how long the server suggests to wait before asking again; 0 for no suggestion.
+	// RetryAfter is how long the server advises to wait before a retry; 0 for no advice.
 	RetryAfter time.Duration
 
 	status *status.Status
 }
 
-// Violation is one wrong field.
+// A Violation is one invalid field.
 type Violation struct {
-	// Field is its path in the request: "questions[3].dst.ip".
+	// Field is the path of the field in the request. Example: "questions[3].dst.ip".
 	Field string
 	// Description says what is wrong and what it should be.
 	Description string
 }
 
-// Error is "netpold: ", the reason, or else the code, and the message.
+// Error returns "netpold: ", the reason or else the code, and the message.
 func (e *Error) Error() string {
 	kind := e.Reason
 	if kind == "" {
@@ -87,22 +88,22 @@ func (e *Error) Is(target error) bool {
 	}
 }
 
-// GRPCStatus makes [status.FromError] and [status.Code] see what the server sent.
+// GRPCStatus returns what the server sent, for [status.FromError] and [status.Code].
 func (e *Error) GRPCStatus() *status.Status { return e.status }
 
-// AnswerError is the error of one answer of a batch, as an [*Error]; nil when the question was answered.
+// AnswerError returns the error of one answer of a batch, as an [*Error]; nil if the question was answered.
 func AnswerError(answer *netpoldv1.BatchAnswer) error {
 	if answer.GetResponse() != nil {
 		return nil
 	}
 	if answer.GetError().GetCode() == int32(codes.OK) {
-		// A server that sends neither is broken, and silence is no answer.
+		// A server that sends neither is broken: silence is not an answer.
 		return fromStatus(status.New(codes.Internal, "the server sent neither a response nor an error"))
 	}
 	return fromStatus(status.FromProto(answer.GetError()))
 }
 
-// fromCall makes a call's error an [*Error].
+// fromCall returns the error of a call as an [*Error].
 func fromCall(err error) error {
 	if err == nil {
 		return nil

@@ -15,7 +15,7 @@ import (
 	"github.com/netpold/netpold/server/servertest"
 )
 
-// shop is a namespace whose Pods nothing reaches, but that the frontend may ask the cart on port 8080.
+// shop returns a namespace in which only the frontend may reach the cart, on port 8080.
 func shop() []engine.Object {
 	return []engine.Object{
 		&engine.Namespace{Name: "shop"},
@@ -42,13 +42,13 @@ func app(name string) engine.Selector {
 	return engine.Selector{{Key: "app", Operator: engine.In, Values: []string{name}}}
 }
 
-// exampleServer stands for a server that runs somewhere.
+// exampleServer starts a server, in place of one that runs somewhere.
 func exampleServer() (address string, stop func()) {
 	tb := &exampleTB{}
 	return servertest.Start(tb, shop()...).Addr(), tb.cleanUp
 }
 
-// exampleTB is a testing.TB for examples, which have none.
+// An An exampleTB is a testing.TB for examples, which have none.
 type exampleTB struct {
 	testing.TB
 	cleanups []func()
@@ -91,7 +91,7 @@ func ExampleClient_Allowed() {
 	// 9090 false REASON_DENIED_AT_INGRESS
 }
 
-// With Details the answer says what it is about. A proxy does without: it pays for the decision alone.
+// With Details the answer says what it is about. Proxies leave it out and pay only for the decision.
 func ExampleClient_Allowed_details() {
 	address, stop := exampleServer()
 	defer stop()
@@ -111,7 +111,8 @@ func ExampleClient_Allowed_details() {
 		if err != nil {
 			panic(err)
 		}
-		fmt.Println(answer.GetSrc().GetKind(), answer.GetSrc().GetName(), "to", answer.GetDst().GetName(), answer.GetPort(), answer.GetProtocol())
+		fmt.Println(answer.GetSrc().GetKind(), answer.GetSrc().GetName(), "to", answer.GetDst().GetName(),
+			answer.GetPort(), answer.GetProtocol())
 		for _, note := range answer.GetNotes() {
 			if note.GetCode() == notes.OutsideCluster {
 				fmt.Println("is the source's address right?")
@@ -136,11 +137,12 @@ func ExampleClient_BatchAllowed() {
 
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	response, err := client.BatchAllowed(ctx, &netpoldv1.BatchAllowedRequest{Questions: []*netpoldv1.AllowedRequest{
-		{Src: netpold.IP("10.0.1.4"), Dst: netpold.IP("10.0.3.7"), Port: 8080},
-		{Src: netpold.IP("10.0.1.4"), Dst: netpold.Pod("shop", "card-0"), Port: 8080},
-		{Src: netpold.IP("192.0.2.1"), Dst: netpold.Pod("shop", "cart-0"), Port: 8080},
-	}})
+	response, err := client.BatchAllowed(ctx,
+		&netpoldv1.BatchAllowedRequest{Questions: []*netpoldv1.AllowedRequest{
+			{Src: netpold.IP("10.0.1.4"), Dst: netpold.IP("10.0.3.7"), Port: 8080},
+			{Src: netpold.IP("10.0.1.4"), Dst: netpold.Pod("shop", "card-0"), Port: 8080},
+			{Src: netpold.IP("192.0.2.1"), Dst: netpold.Pod("shop", "cart-0"), Port: 8080},
+		}})
 	if err != nil {
 		panic(err)
 	}
@@ -185,7 +187,8 @@ func ExampleError() {
 }
 
 func ExampleParseEndpoint() {
-	for _, words := range []string{"shop/frontend-0", "deploy/shop/frontend", "10.0.3.7", "shop?app=web,tier=front"} {
+	for _, words := range []string{"shop/frontend-0", "deploy/shop/frontend", "10.0.3.7",
+		"shop?app=web,tier=front"} {
 		endpoint, err := netpold.ParseEndpoint(words)
 		if err != nil {
 			panic(err)

@@ -10,19 +10,21 @@ import (
 	"github.com/netpold/netpold/server/servertest"
 )
 
-// When no server is healthy all are asked, and say why or answer as well as they can.
+// If no server is healthy all are asked. They answer if they can, or say why not.
 func TestWithoutAHealthyServer(t *testing.T) {
 	t.Parallel()
 	instance := servertest.Start(t, shop()...)
 	instance.SetStale(true)
 	client := instance.Client()
-	question := &netpoldv1.AllowedRequest{Src: netpold.IP("10.0.1.4"), Dst: netpold.Pod("shop", "cart-0"), Port: 8080}
-	for range 2 { // the second knows beforehand
+	question := &netpoldv1.AllowedRequest{Src: netpold.IP("10.0.1.4"), Dst: netpold.Pod("shop", "cart-0"),
+		Port: 8080}
+	for range 2 { // the second call knows already
 		answer, err := client.Allowed(soon(t), question)
 		if err != nil || !answer.GetStale() {
 			t.Errorf("%v, %v", answer, err)
 		}
-		answers, err := client.BatchAllowed(soon(t), &netpoldv1.BatchAllowedRequest{Questions: []*netpoldv1.AllowedRequest{question}})
+		answers, err := client.BatchAllowed(soon(t),
+			&netpoldv1.BatchAllowedRequest{Questions: []*netpoldv1.AllowedRequest{question}})
 		if err != nil || !answers.GetStale() {
 			t.Errorf("%v, %v", answers, err)
 		}
@@ -34,7 +36,7 @@ func TestWithoutAHealthyServer(t *testing.T) {
 	}
 }
 
-// Servers that become healthy again are preferred again.
+// Servers that are healthy again are preferred again.
 func TestBackToHealthyServers(t *testing.T) {
 	t.Parallel()
 	f := startFake(t)
@@ -51,7 +53,7 @@ func TestBackToHealthyServers(t *testing.T) {
 	}
 }
 
-// A server is asked for its status, healthy or not: it is how one sees why.
+// Status also asks servers that are not healthy, because it shows why.
 func TestStatusOfAServerThatIsNotHealthy(t *testing.T) {
 	t.Parallel()
 	f := startFake(t)

@@ -13,7 +13,7 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
-// parseLabelled reads the words of a Pod that need not exist. words follow the "?" after its namespace.
+// parseLabelled parses a Pod that need not exist. words follow the "?" after its namespace.
 func parseLabelled(namespace, words string) (*netpoldv1.Endpoint, error) {
 	if namespace == "" || strings.Contains(namespace, "/") {
 		return nil, errors.New("before the ? belongs the name of a namespace")
@@ -41,7 +41,7 @@ func parseLabelled(namespace, words string) (*netpoldv1.Endpoint, error) {
 	return &netpoldv1.Endpoint{Endpoint: &netpoldv1.Endpoint_Labels{Labels: pod}}, nil
 }
 
-// addLabel reads KEY=VALUE.
+// addLabel parses KEY=VALUE and adds it.
 func addLabel(labels map[string]string, label string) error {
 	key, value, ok := strings.Cut(label, "=")
 	if !ok || key == "" || strings.Contains(value, "=") {
@@ -60,10 +60,10 @@ func addLabel(labels map[string]string, label string) error {
 	return nil
 }
 
-// addressKey stands before an address after the "#". A port may have the same name: its value is a number.
+// addressKey precedes an address after the "#". A port may have the same name, because its value is a number.
 const addressKey = "ip"
 
-// addExtra reads one of the words after the "#": NAME=PORT, NAME=PORT/PROTOCOL or ip=ADDRESS.
+// addExtra parses one of the words after the "#": NAME=PORT, NAME=PORT/PROTOCOL or ip=ADDRESS.
 func addExtra(pod *netpoldv1.LabelledPod, extra string) error {
 	name, value, ok := strings.Cut(extra, "=")
 	if !ok {
@@ -81,7 +81,8 @@ func addExtra(pod *netpoldv1.LabelledPod, extra string) error {
 	port, err := strconv.ParseUint(number, 10, 16)
 	if err != nil || port == 0 {
 		if name == addressKey {
-			return fmt.Errorf("%q: %q is neither an address nor a port: give an IPv4 or IPv6 address, or 1 to 65535", extra, value)
+			return fmt.Errorf("%q: %q is neither an address nor a port: give an IPv4 or IPv6 address, or 1 to 65535",
+				extra, value)
 		}
 		return fmt.Errorf("port %q: %q is not a port: give 1 to 65535", extra, number)
 	}
@@ -89,7 +90,8 @@ func addExtra(pod *netpoldv1.LabelledPod, extra string) error {
 	if err != nil || hasProtocol && word == "" {
 		return fmt.Errorf("port %q: %q is not a protocol: write TCP, UDP or SCTP", extra, word)
 	}
-	pod.NamedPorts = append(pod.NamedPorts, &netpoldv1.NamedPort{Name: name, Port: uint32(port), Protocol: protocol})
+	pod.NamedPorts = append(pod.NamedPorts,
+		&netpoldv1.NamedPort{Name: name, Port: uint32(port), Protocol: protocol})
 	return nil
 }
 
@@ -104,7 +106,7 @@ func setAddress(pod *netpoldv1.LabelledPod, addr netip.Addr) error {
 	return nil
 }
 
-// formatLabelled writes what [parseLabelled] reads, and the namespace before it.
+// formatLabelled returns the namespace and the words that [parseLabelled] parses.
 func formatLabelled(pod *netpoldv1.LabelledPod) string {
 	labels := slices.Sorted(maps.Keys(pod.GetLabels()))
 	for i, key := range labels {

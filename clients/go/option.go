@@ -7,12 +7,12 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
-	_ "google.golang.org/grpc/health" // what healthCheckConfig asks for
+	_ "google.golang.org/grpc/health" // implements the health checks of healthCheckConfig
 
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
-// Option sets up a [Client].
+// An Option configures a [Client].
 type Option func(*settings)
 
 type settings struct {
@@ -21,8 +21,8 @@ type settings struct {
 	extra    []grpc.DialOption
 }
 
-// WithTLS secures the connection. config says whom to trust (RootCAs; nil trusts what the system does) and, where the server
-// asks for it, with which certificate to show who is calling (Certificates).
+// WithTLS secures the connection. config has the trusted authorities (RootCAs; nil means those of the system)
+// and the client's certificate, if the server asks for one (Certificates).
 func WithTLS(config *tls.Config) Option {
 	return func(s *settings) {
 		if config == nil {
@@ -32,12 +32,12 @@ func WithTLS(config *tls.Config) Option {
 	}
 }
 
-// WithInsecure connects in plaintext: anyone on the way can read the questions and change the answers. It is meant for the
-// loopback, and for networks that secure the connection themselves.
+// WithInsecure connects in plaintext: anyone on the way can read questions and change answers. It is meant
+// for the loopback, and for networks that secure connections themselves.
 func WithInsecure() Option { return func(s *settings) { s.insecure = true } }
 
-// WithDialOptions passes options on to gRPC, after the client's own: interceptors, keepalive, statistics, or another default
-// service config in place of the client's.
+// WithDialOptions passes options to gRPC, after the client's own: interceptors, keepalive, statistics, or
+// another default service config.
 func WithDialOptions(options ...grpc.DialOption) Option {
 	return func(s *settings) { s.extra = append(s.extra, options...) }
 }
@@ -55,19 +55,21 @@ func (s *settings) credentials() (credentials.TransportCredentials, error) {
 	}
 }
 
-// maxResponseBytes has room for the answers of the largest batch, which may name many policies.
+// maxResponseBytes is enough for the answers of the largest batch, which may name many policies.
 const maxResponseBytes = 64 << 20
 
-func (s *settings) dialOptions(creds credentials.TransportCredentials, serviceConfig string) []grpc.DialOption {
+func (s *settings) dialOptions(creds credentials.TransportCredentials,
+	serviceConfig string) []grpc.DialOption {
 	return append([]grpc.DialOption{
 		grpc.WithTransportCredentials(creds),
 		grpc.WithDefaultServiceConfig(serviceConfig),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxResponseBytes), grpc.ForceCodecV2(netpoldv1.Codec(0))),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxResponseBytes),
+			grpc.ForceCodecV2(netpoldv1.Codec(0))),
 	}, s.extra...)
 }
 
-// The service configs. Every method only reads, so asking again is safe. Status is for seeing why a server is not healthy, so
-// it is asked whatever health says.
+// The service configs. Every method only reads, so retries are safe. Status shows why a server is not
+// healthy, so it ignores health.
 const (
 	healthyConfig = `{
 		"loadBalancingConfig": [{"round_robin": {}}],

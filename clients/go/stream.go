@@ -13,21 +13,21 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
-// Stream asks batches of questions of one server, without waiting for one answer before the next question: the way for bulk
-// work. [Client.AllowedMany] does so by itself.
+// A Stream asks one server batches of questions, without waiting for answers before the next batch. It is the
+// way for bulk work. [Client.AllowedMany] is simpler and uses one.
 //
-// One goroutine may send while another receives; more than one at either are a mistake. Do receive: who only sends is stopped,
-// by flow control, after some thousand questions. A Stream holds memory of the client's and the server's until Recv has
-// returned an error, or [Stream.Close].
+// One goroutine may send while another receives; no more than one may do either. Receive while you send:
+// otherwise flow control blocks after some thousand questions. A Stream holds memory of the client and the
+// server until Recv returns an error or [Stream.Close] is called.
 //
-// A stream is never taken up again by itself, since only the caller knows what to do with a change of the cluster between two
-// answers: when it breaks, open another, on which questions without an answer are asked anew. Before the first answer a server
-// that is UNAVAILABLE is retried, as for every call.
+// A broken stream is not reopened, because only the caller knows what to do if the cluster changed between
+// two answers. Open another, and ask the questions without an answer again. Before the first answer
+// UNAVAILABLE is retried, as for every call.
 type Stream struct {
 	stream grpc.BidiStreamingClient[netpoldv1.StreamAllowedRequest, netpoldv1.StreamAllowedResponse]
 	cancel context.CancelFunc
 
-	// mu guards asked: the batches that have no answer yet.
+	// mu guards asked, the batches without an answer.
 	mu    sync.Mutex
 	asked []asked
 }
@@ -37,8 +37,8 @@ type asked struct {
 	wrong unsaid
 }
 
-// Stream opens a stream, which lasts until ctx ends at the latest. It waits for a connection to a server, as every call does, and
-// not for the server's answer: the first Recv tells what is wrong with that.
+// Stream opens a stream, which lasts until ctx ends at the latest. It waits for a connection to a server, as
+// every call does, but not for the server's answer: the first Recv returns its error.
 func (c *Client) Stream(ctx context.Context, options ...grpc.CallOption) (*Stream, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	s := &Stream{cancel: cancel}
@@ -53,27 +53,28 @@ func (c *Client) Stream(ctx context.Context, options ...grpc.CallOption) (*Strea
 	return s, nil
 }
 
-// Send asks a batch, at most 10,000 questions unless the server was set up otherwise. It returns when the questions are on
-// their way, and does not keep them. It waits while the server is behind with reading. An error says that the stream has
-// ended; Recv tells why.
+// Send asks a batch of questions, by default at most 10,000. It returns when they are on their way, and does
+// not keep them. It blocks while the server has not read earlier ones. An error means that the stream has
+// ended; Recv returns why.
 func (s *Stream) Send(questions []Question) error { return s.SendAtLeast(questions, "") }
 
-// SendAtLeast is Send of a batch that is not answered from an older snapshot than the token names, as AllowedRequest.at_least.
+// SendAtLeast is Send, but the batch is not answered from an older snapshot than token names, as with
+// AllowedRequest.at_least.
 func (s *Stream) SendAtLeast(questions []Question, token string) error {
 	request, wrong := pack(questions)
 	request.AtLeast = token
-	// First, so that Recv knows it.
+	// Before the batch is sent, so that Recv knows it.
 	s.mu.Lock()
 	s.asked = append(s.asked, asked{len(questions), wrong})
 	s.mu.Unlock()
 	return s.stream.Send(request)
 }
 
-// CloseSend says that there are no more questions: Recv gives the answers that are left, and then [io.EOF].
+// CloseSend ends the questions. Recv returns the remaining answers, and then [io.EOF].
 func (s *Stream) CloseSend() error { return s.stream.CloseSend() }
 
-// Recv waits for the answers to the next batch, in the order sent. Its error is io.EOF after CloseSend and the last answers; any
-// other is an [*Error], and as many batches have answers as were received before.
+// Recv blocks until the answers to the next batch arrive, in the order sent. After CloseSend and the last
+// answers it returns io.EOF. Any other error is an [*Error], and later batches have no answers.
 func (s *Stream) Recv() (*Answers, error) {
 	response, err := s.stream.Recv()
 	s.mu.Lock()
@@ -98,14 +99,17 @@ func (s *Stream) Recv() (*Answers, error) {
 	return answers, err
 }
 
-// Close ends the stream at once, and frees what it holds. It may be called at any time, from any goroutine, and again.
+// Close ends the stream immediately and frees its memory. It is safe for concurrent use and may be called
+// again.
 func (s *Stream) Close() { s.cancel() }
 
-// batchSize is how many questions AllowedMany puts in a batch: enough that a batch costs more than its message.
+// batchSize is the number of questions in a batch of AllowedMany: enough that deciding costs more than the
+// message.
 const batchSize = 1000
 
-// AllowedMany asks questions over one stream, and gives the verdicts in their order while it goes on asking. Each batch of 1,000
-// rests on one snapshot, which Verdict.Revision names. For a list, give slices.Values(list).
+// AllowedMany asks questions over one stream and yields the verdicts in order, while it continues to ask.
+// Each batch of 1,000 is answered from one snapshot, which Verdict.Revision names. For a slice, pass
+// slices.Values(list).
 //
 //	for verdict, err := range client.AllowedMany(ctx, slices.Values(questions)) {
 //		if err != nil {
@@ -114,13 +118,13 @@ const batchSize = 1000
 //		...
 //	}
 //
-// A question of its own that is wrong has Verdict.Err, and the others go on. An error of the iteration is its last element: the
-// stream has broken. It is not taken up again by itself; see [Stream].
+// An invalid question has Verdict.Err, and the others continue. An error of the iteration is its last
+// element: the stream is broken. It is not reopened; see [Stream].
 //
-// questions is run in a goroutine of its own. When the loop ends early, the goroutine ends with the next question, which nobody is
-// asked; the loop does not wait for it, since an iterator that blocks may do so for long. Such a one should heed a context that the
-// caller cancels after the loop. A batch is sent when it is full or questions is at its end, so that the last questions of an
-// iterator that pauses wait with it.
+// questions runs in its own goroutine. If the loop ends early, the goroutine ends at the next question, which
+// is not asked. The loop does not wait for that, because an iterator may block for long. Such an iterator
+// should watch a context that the caller cancels after the loop. A batch is sent when it is full or questions
+// ends, so an iterator that pauses delays its last questions.
 func (c *Client) AllowedMany(
 	ctx context.Context, questions iter.Seq[Question], options ...grpc.CallOption,
 ) iter.Seq2[Verdict, error] {
@@ -149,7 +153,7 @@ func (c *Client) AllowedMany(
 	}
 }
 
-// sendAll sends all questions, or until the stream has ended: what receives knows why.
+// sendAll sends all questions, or stops when the stream has ended: the receiver gets the error.
 func (s *Stream) sendAll(questions iter.Seq[Question]) {
 	batch := make([]Question, 0, batchSize)
 	for question := range questions {

@@ -27,12 +27,13 @@ import (
 
 func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
 
-// toCart asks what shop allows on port 8080.
+// toCart returns a question that shop allows on port 8080.
 func toCart(port uint16) netpold.Question {
 	return netpold.Question{Src: addr("10.0.1.4"), Dst: addr("10.0.3.7"), Port: port}
 }
 
-// Answers come in the order sent, a wrong question's error in its own place, even where the wire cannot express it.
+// Answers come in the order sent. The error of an invalid question is in its place, even if the columns
+// cannot express it.
 func TestStream(t *testing.T) {
 	t.Parallel()
 	client := servertest.Start(t, shop()...).Client()
@@ -54,7 +55,8 @@ func TestStream(t *testing.T) {
 			toCart(8080),
 		},
 		{
-			{Src: addr("::ffff:10.0.1.4"), Dst: addr("10.0.3.7"), Port: 8080, Protocol: netpoldv1.Protocol_PROTOCOL_TCP},
+			{Src: addr("::ffff:10.0.1.4"), Dst: addr("10.0.3.7"), Port: 8080,
+				Protocol: netpoldv1.Protocol_PROTOCOL_TCP},
 			{Src: addr("10.0.1.4"), Dst: addr("2001:db8::1"), Port: 8080},
 			{Src: addr("10.0.1.4"), Dst: addr("10.0.3.7"), Port: 8080, Protocol: netpoldv1.Protocol_PROTOCOL_UDP},
 		},
@@ -141,11 +143,11 @@ func TestStreamAtLeast(t *testing.T) {
 	if e := errorOf(t, err, netpold.ErrPrecondition); e.Reason != "TOKEN_UNKNOWN" {
 		t.Errorf("%+v", e)
 	}
-	for stream.Send(nil) == nil { // the stream has ended; to send on it says so, in a while
+	for stream.Send(nil) == nil { // the stream has ended; sending fails soon
 	}
 }
 
-// AllowedMany gives every verdict in the order asked, whatever the number of questions is to the size of its batches.
+// AllowedMany yields every verdict in the order asked, for every number of questions.
 func TestAllowedMany(t *testing.T) {
 	t.Parallel()
 	client := servertest.Start(t, shop()...).Client()
@@ -170,7 +172,7 @@ func TestAllowedMany(t *testing.T) {
 	}
 }
 
-// Whoever has seen enough leaves the loop: nothing is left behind, and questions are asked for no more.
+// A caller may leave the loop early: nothing is left behind, and no more questions are asked.
 func TestAllowedManyLeftEarly(t *testing.T) {
 	t.Parallel()
 	client := servertest.Start(t, shop()...).Client()
@@ -202,7 +204,7 @@ func TestAllowedManyLeftEarly(t *testing.T) {
 	wait(t, ended)
 }
 
-// TestAllowedManyOfQuestionsThatBlock: the loop ends, though the questions do not go on.
+// TestAllowedManyOfQuestionsThatBlock proves that the loop can end although the questions block.
 func TestAllowedManyOfQuestionsThatBlock(t *testing.T) {
 	t.Parallel()
 	client := servertest.Start(t, shop()...).Client()
@@ -249,7 +251,7 @@ func TestAllowedManyWithoutServer(t *testing.T) {
 	}
 }
 
-// answering is a server whose stream a test writes.
+// An An answering is a server whose stream a test writes.
 type answering struct {
 	netpoldv1.UnimplementedDecisionServiceServer
 	answer *netpoldv1.StreamAllowedResponse
@@ -268,7 +270,7 @@ func (a *answering) StreamAllowed(stream grpc.BidiStreamingServer[netpoldv1.Stre
 	return a.after
 }
 
-// Whatever a server sends, what was not answered is not taken for an answer.
+// Whatever a server sends, a question without an answer is never allowed.
 func TestStreamOfABrokenServer(t *testing.T) {
 	t.Parallel()
 	gaveUp := status.Error(codes.Aborted, "gave up")
@@ -276,10 +278,14 @@ func TestStreamOfABrokenServer(t *testing.T) {
 		server answering
 		want   string
 	}{
-		"too few":     {answering{answer: &netpoldv1.StreamAllowedResponse{Allowed: []byte{1}, Reasons: []byte{4}}}, "Internal: the server sent answers to 1 of 2 questions"},
-		"too many":    {answering{answer: &netpoldv1.StreamAllowedResponse{Allowed: []byte{1}, Reasons: []byte{4, 4, 4}}}, "Internal: the server sent answers to 3 of 2 questions"},
-		"no verdicts": {answering{answer: &netpoldv1.StreamAllowedResponse{Reasons: []byte{4, 4}}}, "Internal: the server sent answers to 2 of 2 questions"},
-		"no reason":   {answering{answer: &netpoldv1.StreamAllowedResponse{Allowed: []byte{3}, Reasons: []byte{0, 0}}}, "Internal: the server sent neither an answer nor an error for a question"},
+		"too few": {answering{answer: &netpoldv1.StreamAllowedResponse{Allowed: []byte{1}, Reasons: []byte{4}}},
+			"Internal: the server sent answers to 1 of 2 questions"},
+		"too many": {answering{answer: &netpoldv1.StreamAllowedResponse{Allowed: []byte{1},
+			Reasons: []byte{4, 4, 4}}}, "Internal: the server sent answers to 3 of 2 questions"},
+		"no verdicts": {answering{answer: &netpoldv1.StreamAllowedResponse{Reasons: []byte{4, 4}}},
+			"Internal: the server sent answers to 2 of 2 questions"},
+		"no reason": {answering{answer: &netpoldv1.StreamAllowedResponse{Allowed: []byte{3},
+			Reasons: []byte{0, 0}}}, "Internal: the server sent neither an answer nor an error for a question"},
 		"an error that is none": {answering{answer: &netpoldv1.StreamAllowedResponse{
 			Allowed: []byte{3}, Reasons: []byte{4, 4}, Errors: []*netpoldv1.QuestionError{{Index: 0}, {Index: 1}},
 		}}, "Internal: the server sent an error that is none"},
@@ -292,7 +298,8 @@ func TestStreamOfABrokenServer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			client := dial(t, serveFake(t, &test.server))
-			for verdict, err := range client.AllowedMany(soon(t), slices.Values([]netpold.Question{toCart(8080), toCart(9090)})) {
+			for verdict, err := range client.AllowedMany(soon(t),
+				slices.Values([]netpold.Question{toCart(8080), toCart(9090)})) {
 				if err == nil {
 					err = verdict.Err
 				}
@@ -304,7 +311,7 @@ func TestStreamOfABrokenServer(t *testing.T) {
 	}
 }
 
-// serveFake serves decisions that a test makes up, until it ends.
+// serveFake serves decisions of a test until the test ends.
 func serveFake(t *testing.T, decisions netpoldv1.DecisionServiceServer) (address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -314,7 +321,8 @@ func serveFake(t *testing.T, decisions netpoldv1.DecisionServiceServer) (address
 	s := grpc.NewServer()
 	netpoldv1.RegisterDecisionServiceServer(s, decisions)
 	healthy := health.NewServer()
-	healthy.SetServingStatus(netpoldv1.DecisionService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_SERVING)
+	healthy.SetServingStatus(netpoldv1.DecisionService_ServiceDesc.ServiceName,
+		healthv1.HealthCheckResponse_SERVING)
 	healthv1.RegisterHealthServer(s, healthy)
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(listener) }()

@@ -11,13 +11,15 @@ import (
 )
 
 // targetForms ends errors of [CheckTarget].
-const targetForms = "give HOST:PORT, for example 127.0.0.1:9480 or [::1]:9480, or dns:///HOST:PORT or unix:///PATH"
+const targetForms = "give HOST:PORT, for example 127.0.0.1:9480 or [::1]:9480, or dns:///HOST:PORT or " +
+	"unix:///PATH"
 
-// CheckTarget tells what is wrong with a target of [Dial], and what to give; nil where nothing is. gRPC would take a target without a
-// port for one on port 443.
+// CheckTarget returns an error with a remedy if target is invalid for [Dial]. gRPC would use port 443 for a
+// target without a port.
 func CheckTarget(target string) error { return checkTarget(target, false) }
 
-// checkTarget is CheckTarget; with ownSchemes, a scheme that gRPC does not know may be one of the caller's resolvers.
+// checkTarget is CheckTarget. With ownSchemes it accepts unknown schemes, which may belong to resolvers of
+// the caller.
 func checkTarget(target string, ownSchemes bool) error {
 	scheme, rest, ok := strings.Cut(target, ":")
 	switch {
@@ -39,7 +41,8 @@ func checkTarget(target string, ownSchemes bool) error {
 	}
 }
 
-// afterAuthority is what a target names behind its scheme: //AUTHORITY/NAME, or the name alone.
+// afterAuthority returns the name in rest, the part of a target after its scheme: //AUTHORITY/NAME, or the
+// name alone.
 func afterAuthority(rest string) string {
 	if authority, ok := strings.CutPrefix(rest, "//"); ok {
 		_, name, _ := strings.Cut(authority, "/")

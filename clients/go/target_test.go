@@ -10,13 +10,15 @@ import (
 	netpold "github.com/netpold/netpold/clients/go"
 )
 
-// TestTargets: a target has a port, which gRPC would not ask for, or a form of its own.
+// TestTargets proves that a target needs a port, which gRPC would not require, or another form.
 func TestTargets(t *testing.T) {
 	t.Parallel()
 	for target, want := range map[string]string{
-		"127.0.0.1:9480": "", "[::1]:9480": "", "netpold.netpold.svc:9480": "", "localhost:1": "", ":9480": "", "x:65535": "",
-		"dns:///netpold.netpold.svc:9480": "", "dns://10.0.0.10/netpold:9480": "", "dns:netpold:9480": "", "unix:///run/netpold.sock": "",
-		"unix:netpold.sock": "", "unix-abstract:netpold": "", "passthrough:///x": "",
+		"127.0.0.1:9480": "", "[::1]:9480": "", "netpold.netpold.svc:9480": "", "localhost:1": "", ":9480": "",
+		"x:65535":                         "",
+		"dns:///netpold.netpold.svc:9480": "", "dns://10.0.0.10/netpold:9480": "", "dns:netpold:9480": "",
+		"unix:///run/netpold.sock": "",
+		"unix:netpold.sock":        "", "unix-abstract:netpold": "", "passthrough:///x": "",
 
 		"":                      "missing port in address",
 		"127.0.0.1":             "missing port in address",
@@ -55,7 +57,7 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// TestOwnResolver: schemes that only the caller's options know are not refused.
+// TestOwnResolver proves that schemes of the caller's resolvers are accepted.
 func TestOwnResolver(t *testing.T) {
 	t.Parallel()
 	own := netpold.WithDialOptions(grpc.WithResolvers(manual.NewBuilderWithScheme("replicas")))

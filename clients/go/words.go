@@ -13,11 +13,11 @@ import (
 )
 
 // forms ends every error of [ParseEndpoint].
-const forms = "write shop/frontend-0 (a Pod), deploy/shop/frontend (a workload: deploy, sts, ds, rs, rc, job, cj), " +
-	"svc/shop/cart (a Service), 10.0.3.7 (an address), shop?app=web,tier=front (labels) or shop?app=web#http=8080,ip=10.0.0.9 " +
-	"(labels, named ports and an address)"
+const forms = "write shop/frontend-0 (a Pod), deploy/shop/frontend (a workload: deploy, sts, ds, rs, rc, " +
+	"job, cj), svc/shop/cart (a Service), 10.0.3.7 (an address), shop?app=web,tier=front (labels) or " +
+	"shop?app=web#http=8080,ip=10.0.0.9 (labels, named ports and an address)"
 
-// ParseEndpoint reads an endpoint in words:
+// ParseEndpoint parses an endpoint in words:
 //
 //	shop/frontend-0          the Pod frontend-0 of namespace shop; also pod/shop/frontend-0
 //	deploy/shop/frontend     the Deployment frontend of namespace shop
@@ -27,9 +27,10 @@ const forms = "write shop/frontend-0 (a Pod), deploy/shop/frontend (a workload: 
 //	shop?app=web#http=8080,dns=53/UDP,ip=10.0.0.9
 //	                         the same with named ports, TCP unless told otherwise, and an address
 //
-// The kinds are those of kubectl, in any case, in singular or plural, in full or short: pod (po), deployment (deploy),
-// statefulset (sts), daemonset (ds), replicaset (rs), job, cronjob (cj), service (svc). Two words are always a Pod, whatever
-// its namespace is called: deploy/x is the Pod x of namespace deploy.
+// The kinds are those of kubectl, in any case, singular or plural, long or short: pod (po), deployment
+// (deploy), statefulset (sts), daemonset (ds), replicaset (rs), replicationcontroller (rc), job, cronjob
+// (cj), service (svc). Two words are always a Pod, whatever the name of its namespace: deploy/x is the Pod x
+// of namespace deploy.
 func ParseEndpoint(words string) (*netpoldv1.Endpoint, error) {
 	endpoint, err := parseEndpoint(words)
 	if err != nil {
@@ -72,7 +73,7 @@ func parseEndpoint(words string) (*netpoldv1.Endpoint, error) {
 	}
 }
 
-// nearlyAddress is the error of what has an address in it that cannot stand so.
+// nearlyAddress returns the error of words that contain an address in a wrong form; nil if they do not.
 func nearlyAddress(words string) error {
 	if _, err := netip.ParsePrefix(words); err == nil {
 		return errors.New("a range is not an endpoint: give one address of it")
@@ -105,7 +106,7 @@ func parseKind(word, namespace, name string) (*netpoldv1.Endpoint, error) {
 	}
 }
 
-// kindOf is the kind as Kubernetes writes it; empty for none.
+// kindOf returns the kind as Kubernetes writes it; empty if there is none.
 func kindOf(word string) string {
 	switch strings.ToLower(word) {
 	case "pod", "pods", "po":
@@ -131,8 +132,8 @@ func kindOf(word string) string {
 	}
 }
 
-// FormatEndpoint writes an endpoint in the words that [ParseEndpoint] reads, with labels in order of their keys. It returns ""
-// for an endpoint that is not set.
+// FormatEndpoint returns an endpoint in the words that [ParseEndpoint] parses, with labels in order of their
+// keys. It returns "" for an endpoint that is not set.
 func FormatEndpoint(endpoint *netpoldv1.Endpoint) string {
 	switch e := endpoint.GetEndpoint().(type) {
 	case *netpoldv1.Endpoint_Ip:
@@ -169,7 +170,8 @@ func shortKind(kind string) string {
 	}
 }
 
-// ParseProtocol reads TCP, UDP or SCTP, in any case, or their names in the proto, as PROTOCOL_TCP. Empty means TCP.
+// ParseProtocol parses TCP, UDP or SCTP in any case, or their names in the proto, such as PROTOCOL_TCP. Empty
+// means TCP.
 func ParseProtocol(word string) (netpoldv1.Protocol, error) {
 	switch strings.ToUpper(word) {
 	case "TCP", "PROTOCOL_TCP", "":

@@ -10,11 +10,11 @@ import (
 // A Choice is the value of a flag that takes one of a few words. Case does not matter.
 type Choice struct {
 	value *string
-	// Words are what may be chosen.
+	// Words are the possible values.
 	Words []string
 }
 
-// NewChoice returns a flag value that sets *value. The default is what *value holds, or the first word.
+// NewChoice returns a flag value that sets *value. The default is *value, or the first word if that is empty.
 func NewChoice(value *string, words ...string) *Choice {
 	if *value == "" {
 		*value = words[0]

@@ -1,9 +1,9 @@
-// Package config holds every setting of the netpold command. A setting is declared once, as a flag; its environment variable
-// and its key in the config file follow from the flag's name:
+// Package config holds every setting of the netpold command. A setting is declared once, as a flag. Its
+// environment variable and its key in the config file follow from the flag's name:
 //
 //	--max-batch   NETPOLD_MAX_BATCH   max-batch: 10000
 //
-// A flag wins over the environment, the environment over the file, and the file over the default.
+// A flag overrides the environment, the environment the file, and the file the default.
 package config
 
 import (
@@ -15,18 +15,18 @@ import (
 	"github.com/netpold/netpold/server"
 )
 
-// Config is the settings of one run. Start from [New], parse the flag sets, then [Config.Load] the rest. It is not safe for
-// concurrent use while it is loaded.
+// A Config holds the settings of one run. Start from [New], parse the flag sets, then [Config.Load] the rest.
+// It is not safe for concurrent use while loading.
 type Config struct {
 	// File is the config file; empty for none.
 	File string
-	// State is where the cluster's state comes from.
+	// State says where the cluster's state comes from.
 	State State
-	// Client is how a running netpold is asked.
+	// Client says how to ask a running netpold.
 	Client Client
-	// Server is the service; its Source, Logger and Version are not settings.
+	// Server configures the service. Its Source, Logger and Version are not settings.
 	Server server.Config
-	// Log is what serve logs.
+	// Log says what serve logs.
 	Log Log
 
 	groups  []*pflag.FlagSet
@@ -35,20 +35,21 @@ type Config struct {
 
 // State is where the cluster's state comes from: manifests, or else a running cluster.
 type State struct {
-	// Manifests are files and directories, and "-" for standard input, read as one; none when empty.
+	// Manifests are files and directories, and "-" for standard input, read as one; empty for none.
 	Manifests []string
-	// Kubeconfig tells how to reach a cluster; empty for that of KUBECONFIG, of ~/.kube/config, or of the Pod that this runs in.
+	// Kubeconfig is the file that says how to reach a cluster; empty for that of KUBECONFIG, ~/.kube/config,
+	// or the Pod in which this runs.
 	Kubeconfig string
-	// Context is the one of Kubeconfig; empty for its current one.
+	// Context is the context in Kubeconfig; empty for the current one.
 	Context string
-	// MaxStaleness is for how long nothing may be heard of a resource of a cluster; 0 for ever.
+	// MaxStaleness is how long a resource of a cluster may go without a sign of life; 0 means for ever.
 	MaxStaleness time.Duration
-	// Namespace is the one that is mirrored of a cluster, empty for all; of manifests, that of objects that name none, empty
-	// for "default".
+	// Namespace is the one namespace to mirror of a cluster; empty for all. For manifests it is the namespace
+	// of objects that name none; empty for "default".
 	Namespace string
 	// Like is the name of the plugin whose behaviour is followed; see [Plugins].
 	Like string
-	// IPBlockMatchesPods is whether an ipBlock matches addresses of Pods and Nodes too (S19).
+	// IPBlockMatchesPods means that an ipBlock matches addresses of Pods and Nodes too (S19).
 	IPBlockMatchesPods bool
 	// PolicyTiers is [PolicyTiersAuto] or [PolicyTiersOff] (S31).
 	PolicyTiers string
@@ -73,26 +74,28 @@ const (
 // IgnoresTiers reports whether cluster-wide policies are not read.
 func (s *State) IgnoresTiers() bool { return s.PolicyTiers == PolicyTiersOff }
 
-// Client is how a running netpold is asked.
+// Client says how to ask a running netpold.
 type Client struct {
 	// Server is HOST:PORT, or any target of gRPC; empty for none.
 	Server string
-	// Timeout bounds each call; and, where a cluster is asked instead, for how long it may fail to be read.
+	// Timeout limits each call. If a cluster is asked instead, it limits how long reading the cluster may
+	// fail.
 	Timeout time.Duration
-	// TLS says to use TLS; any of the files implies it.
+	// TLS turns TLS on; so does any of the files.
 	TLS bool
-	// CA, Cert and Key are PEM files: the authorities of the server's certificate (default: the system's), and the client's own.
+	// CA, Cert and Key are PEM files: the authorities of the server's certificate (default: those of the
+	// system), and the client's own certificate and key.
 	CA, Cert, Key string
-	// ServerName is the name that the server's certificate must bear; empty for the host of Server.
+	// ServerName is the name that the server's certificate must have; empty for the host of Server.
 	ServerName string
 }
 
-// Secure says whether TLS is asked for.
+// Secure reports whether to use TLS.
 func (c *Client) Secure() bool {
 	return c.TLS || c.CA != "" || c.Cert != "" || c.Key != "" || c.ServerName != ""
 }
 
-// Log is what serve logs.
+// Log says what serve logs.
 type Log struct {
 	// Level is debug, info, warn or error.
 	Level string
@@ -100,7 +103,7 @@ type Log struct {
 	Format string
 }
 
-// Origin is where a setting's value comes from; a later one wins.
+// An Origin is where a setting's value comes from. Later ones override earlier ones.
 type Origin int
 
 // The origins.
@@ -111,27 +114,27 @@ const (
 	FromFlag
 )
 
-// New is the default of every setting.
+// New returns a Config with the default of every setting.
 func New() *Config {
 	c := &Config{Server: server.Defaults(), origins: map[string]Origin{}}
 	c.groups = []*pflag.FlagSet{c.fileFlags(), c.stateFlags(), c.clientFlags(), c.serverFlags()}
 	return c
 }
 
-// FileFlags is the setting of the config file itself. The settings come in groups, for the verbs that use them; each names its
-// environment variable in its usage.
+// FileFlags returns the flag of the config file itself. Flags come in groups, for the verbs that use them.
+// Each names its environment variable in its usage.
 func (c *Config) FileFlags() *pflag.FlagSet { return c.groups[0] }
 
-// StateFlags say where the cluster's state is read; see [Config.FileFlags].
+// StateFlags returns the flags that say where the cluster's state is read; see [Config.FileFlags].
 func (c *Config) StateFlags() *pflag.FlagSet { return c.groups[1] }
 
-// ClientFlags say how a running netpold is asked; see [Config.FileFlags].
+// ClientFlags returns the flags that say how to ask a running netpold; see [Config.FileFlags].
 func (c *Config) ClientFlags() *pflag.FlagSet { return c.groups[2] }
 
-// ServerFlags are the service's; see [Config.FileFlags].
+// ServerFlags returns the flags of the service; see [Config.FileFlags].
 func (c *Config) ServerFlags() *pflag.FlagSet { return c.groups[3] }
 
-// Origin tells where the value of a setting comes from, by the flag's name.
+// Origin returns where the value of a setting comes from, by the flag's name.
 func (c *Config) Origin(name string) Origin {
 	if flag := c.lookup(name); flag != nil && flag.Changed {
 		return FromFlag
@@ -139,16 +142,16 @@ func (c *Config) Origin(name string) Origin {
 	return c.origins[name]
 }
 
-// SlogLevel is Level for slog.
+// SlogLevel returns Level for slog.
 func (l Log) SlogLevel() slog.Level {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(l.Level)); err != nil {
-		return slog.LevelInfo // a level that is none does not get past the flag
+		return slog.LevelInfo // the flag accepts no other level
 	}
 	return level
 }
 
-// all visits every setting.
+// all calls visit for every setting.
 func (c *Config) all(visit func(*pflag.Flag)) {
 	for _, group := range c.groups {
 		group.VisitAll(visit)

@@ -19,7 +19,7 @@ import (
 	"github.com/netpold/netpold/server"
 )
 
-// groups are all flags of a Config.
+// groups returns all flags of a Config.
 func groups(c *config.Config) []*pflag.FlagSet {
 	return []*pflag.FlagSet{c.FileFlags(), c.StateFlags(), c.ClientFlags(), c.ServerFlags()}
 }
@@ -39,7 +39,7 @@ func lookup(c *config.Config, name string) *pflag.Flag {
 	return nil
 }
 
-// parse parses args as one verb with every flag would.
+// parse parses args as a verb with every flag would.
 func parse(t *testing.T, c *config.Config, args ...string) {
 	t.Helper()
 	verb := pflag.NewFlagSet("verb", pflag.ContinueOnError)
@@ -60,7 +60,7 @@ func writeFile(t *testing.T, text string) string {
 	return path
 }
 
-// others are three values of a flag, none of them its default, as Value.String gives them.
+// others returns three values of a flag other than its default, as Value.String returns them.
 func others(t *testing.T, flag *pflag.Flag) [3]string {
 	t.Helper()
 	if strings.Contains(flag.Usage, "HOST:PORT") {
@@ -91,7 +91,7 @@ func others(t *testing.T, flag *pflag.Flag) [3]string {
 	}
 }
 
-// yamlValue writes a value as its type is written in YAML.
+// yamlValue returns a value as YAML writes its type.
 func yamlValue(flag *pflag.Flag, value string) string {
 	switch flag.Value.Type() {
 	case "int", "uint32", "bool":
@@ -101,7 +101,7 @@ func yamlValue(flag *pflag.Flag, value string) string {
 	}
 }
 
-// TestFlagEnvironmentAndFileAgree sets every setting in every way there is, and in all ways at once.
+// TestFlagEnvironmentAndFileAgree sets every setting in every way, and in all ways at once.
 func TestFlagEnvironmentAndFileAgree(t *testing.T) {
 	seen := 0
 	all(config.New(), func(declared *pflag.Flag) {
@@ -152,21 +152,24 @@ func TestFlagEnvironmentAndFileAgree(t *testing.T) {
 	}
 }
 
-// TestSeveralPaths: a flag may be repeated, a variable has separators, and a file a list. One origin wins whole.
+// TestSeveralPaths proves that a flag may be repeated, a variable has separators, and a file a list. All
+// paths come from one origin.
 func TestSeveralPaths(t *testing.T) {
 	file := writeFile(t, "manifests: [one:1, two]\n")
 	single := writeFile(t, "manifests: one:1\n")
 	for name, test := range map[string]struct {
 		args, env, want []string
 	}{
-		"flags":          {args: []string{"--manifests=a,b", "--manifests", "c:d"}, want: []string{"a,b", "c:d"}},
-		"same path":      {args: []string{"--manifests=a", "--manifests=a"}, want: []string{"a", "a"}},
-		"env":            {env: []string{"NETPOLD_MANIFESTS=a:/b,c"}, want: []string{"a", "/b,c"}},
-		"empty env":      {env: []string{"NETPOLD_MANIFESTS="}},
-		"file":           {args: []string{"--config", file}, want: []string{"one:1", "two"}},
-		"file, one":      {args: []string{"--config", single}, want: []string{"one:1"}},
-		"env over file":  {args: []string{"--config", file}, env: []string{"NETPOLD_MANIFESTS=a"}, want: []string{"a"}},
-		"flag over both": {args: []string{"--config", file, "--manifests=x"}, env: []string{"NETPOLD_MANIFESTS=a"}, want: []string{"x"}},
+		"flags":     {args: []string{"--manifests=a,b", "--manifests", "c:d"}, want: []string{"a,b", "c:d"}},
+		"same path": {args: []string{"--manifests=a", "--manifests=a"}, want: []string{"a", "a"}},
+		"env":       {env: []string{"NETPOLD_MANIFESTS=a:/b,c"}, want: []string{"a", "/b,c"}},
+		"empty env": {env: []string{"NETPOLD_MANIFESTS="}},
+		"file":      {args: []string{"--config", file}, want: []string{"one:1", "two"}},
+		"file, one": {args: []string{"--config", single}, want: []string{"one:1"}},
+		"env over file": {args: []string{"--config", file}, env: []string{"NETPOLD_MANIFESTS=a"},
+			want: []string{"a"}},
+		"flag over both": {args: []string{"--config", file, "--manifests=x"}, env: []string{"NETPOLD_MANIFESTS=a"},
+			want: []string{"x"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := config.New()
@@ -181,7 +184,7 @@ func TestSeveralPaths(t *testing.T) {
 	}
 }
 
-// TestDefaults: a Config that nothing was done to has the defaults of the server, and valid ones.
+// TestDefaults proves that a new Config has the defaults of the server, and that they are valid.
 func TestDefaults(t *testing.T) {
 	c := config.New()
 	want, got := server.Defaults(), c.Server
@@ -194,7 +197,8 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// TestEveryServerSettingHasAFlag: the error of each field of server.Config names a flag, and that flag sets the field.
+// TestEveryServerSettingHasAFlag proves that the error of each field of server.Config names a flag, and that
+// the flag sets the field.
 func TestEveryServerSettingHasAFlag(t *testing.T) {
 	var walk func(prefix string, fields reflect.Value)
 	c := config.New()
@@ -229,7 +233,8 @@ func TestEveryServerSettingHasAFlag(t *testing.T) {
 	walk("", reflect.ValueOf(&c.Server).Elem())
 }
 
-// TestReread: flags stay, the environment and the file count anew, and what differs is named.
+// TestReread proves that flags stay, that the environment and the file are read again, and that differences
+// are named.
 func TestReread(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "netpold.yaml")
 	write := func(text string) {
@@ -243,7 +248,8 @@ func TestReread(t *testing.T) {
 	flags := c.ServerFlags()
 	flags.AddFlagSet(c.FileFlags())
 	flags.AddFlagSet(c.StateFlags())
-	if err := flags.Parse([]string{"--config", file, "--max-batch=3", "--manifests=a", "--manifests=b"}); err != nil {
+	if err := flags.Parse([]string{"--config", file, "--max-batch=3", "--manifests=a",
+		"--manifests=b"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Load(nil); err != nil {
@@ -273,39 +279,59 @@ func TestWrongSettingsAreNamed(t *testing.T) {
 		// want are parts of the error, one for each of its lines.
 		want []string
 	}{
-		"unknown key, near one":   {file: "listne: x", want: []string{`netpold.yaml:1: unknown key "listne": did you mean listen?`}},
-		"unknown key, near none":  {file: "colour: blue", want: []string{`:1: unknown key "colour"; the keys are`}},
-		"key of the file itself":  {file: "config: x.yaml", want: []string{`:1: unknown key "config"`}},
-		"text for a number":       {file: `max-batch: "many"`, want: []string{`:1: max-batch: "many" is not a whole number: give one, such as 10000`}},
-		"number in quotes":        {file: `max-batch: "5"`, want: []string{`:1: max-batch: "5" is not a whole number`}},
-		"fraction":                {file: `max-batch: 1.5`, want: []string{`:1: max-batch: "1.5" is not a whole number`}},
-		"no time":                 {file: `timeout: 0s`, want: []string{`:1: timeout: "0s" is not above 0s: give a duration such as 10s`}},
-		"out of range":            {file: `max-batch: 0`, want: []string{`:1: max-batch: "0" is out of range: give 1 or more`}},
-		"no port":                 {file: `server: netpold`, want: []string{`:1: server: "netpold" names no server: missing port in address: give HOST:PORT`}},
-		"negative":                {file: `max-streams: -1`, want: []string{`max-streams: "-1" is not a whole number from 0`}},
-		"number for text":         {file: "listen: 9480", want: []string{`:1: listen: 9480 is not a string: put it in quotes`}},
-		"duration without a unit": {file: "max-deadline: 30", want: []string{`max-deadline: "30" is not a duration: give a number with a unit`}},
-		"text for a truth value":  {file: "tls: maybe", want: []string{`tls: "maybe" is not a truth value: give true or false`}},
-		"none of the words":       {file: "log-level: loud", want: []string{`log-level: "loud" is none of its values: give debug, info, warn or error`}},
-		"an empty path":           {file: `manifests: ""`, want: []string{`:1: manifests: "" is no path: give a file, a directory, or - for`}},
+		"unknown key, near one": {file: "listne: x",
+			want: []string{`netpold.yaml:1: unknown key "listne": did you mean listen?`}},
+		"unknown key, near none": {file: "colour: blue", want: []string{`:1: unknown key "colour"; the keys are`}},
+		"key of the file itself": {file: "config: x.yaml", want: []string{`:1: unknown key "config"`}},
+		"text for a number": {file: `max-batch: "many"`,
+			want: []string{`:1: max-batch: "many" is not a whole number: give one, such as 10000`}},
+		"number in quotes": {file: `max-batch: "5"`,
+			want: []string{`:1: max-batch: "5" is not a whole number`}},
+		"fraction": {file: `max-batch: 1.5`,
+			want: []string{`:1: max-batch: "1.5" is not a whole number`}},
+		"no time": {file: `timeout: 0s`,
+			want: []string{`:1: timeout: "0s" is not above 0s: give a duration such as 10s`}},
+		"out of range": {file: `max-batch: 0`,
+			want: []string{`:1: max-batch: "0" is out of range: give 1 or more`}},
+		"no port": {file: `server: netpold`,
+			want: []string{`:1: server: "netpold" names no server: missing port in address: give HOST:PORT`}},
+		"negative": {file: `max-streams: -1`,
+			want: []string{`max-streams: "-1" is not a whole number from 0`}},
+		"number for text": {file: "listen: 9480",
+			want: []string{`:1: listen: 9480 is not a string: put it in quotes`}},
+		"duration without a unit": {file: "max-deadline: 30",
+			want: []string{`max-deadline: "30" is not a duration: give a number with a unit`}},
+		"text for a truth value": {file: "tls: maybe",
+			want: []string{`tls: "maybe" is not a truth value: give true or false`}},
+		"none of the words": {file: "log-level: loud",
+			want: []string{`log-level: "loud" is none of its values: give debug, info, warn or error`}},
+		"an empty path": {file: `manifests: ""`,
+			want: []string{`:1: manifests: "" is no path: give a file, a directory, or - for`}},
 		"an empty path in a list": {file: `manifests: [a, ""]`, want: []string{`:1: manifests: "" is no path`}},
-		"an empty list":           {file: `manifests: []`, want: []string{`:1: manifests: an empty list: give a path, or leave the key out`}},
-		"no path in a list":       {file: `manifests: [a, 7]`, want: []string{`:1: manifests: item 2: 7 is not a string: put it in quotes`}},
-		"a path too many":         {env: []string{"NETPOLD_MANIFESTS=a::b"}, want: []string{`NETPOLD_MANIFESTS: "" is no path`}},
-		"list":                    {file: "listen: [a, b]", want: []string{`:1: listen: a list or mapping: give one value`}},
-		"no value":                {file: "listen:", want: []string{`:1: listen: no value: give one, or leave the key out`}},
-		"twice":                   {file: "listen: a:1\nlisten: b:1", want: []string{`:2: listen is given twice`}},
-		"not a mapping":           {file: "- listen", want: []string{`:1: not a mapping`}},
-		"not YAML":                {file: "listen: [", want: []string{`netpold.yaml: not YAML: `}},
-		"two documents":           {file: "listen: a:1\n---\nlisten: b:1", want: []string{`a second document`}},
+		"an empty list": {file: `manifests: []`,
+			want: []string{`:1: manifests: an empty list: give a path, or leave the key out`}},
+		"no path in a list": {file: `manifests: [a, 7]`,
+			want: []string{`:1: manifests: item 2: 7 is not a string: put it in quotes`}},
+		"a path too many": {env: []string{"NETPOLD_MANIFESTS=a::b"},
+			want: []string{`NETPOLD_MANIFESTS: "" is no path`}},
+		"list":          {file: "listen: [a, b]", want: []string{`:1: listen: a list or mapping: give one value`}},
+		"no value":      {file: "listen:", want: []string{`:1: listen: no value: give one, or leave the key out`}},
+		"twice":         {file: "listen: a:1\nlisten: b:1", want: []string{`:2: listen is given twice`}},
+		"not a mapping": {file: "- listen", want: []string{`:1: not a mapping`}},
+		"not YAML":      {file: "listen: [", want: []string{`netpold.yaml: not YAML: `}},
+		"two documents": {file: "listen: a:1\n---\nlisten: b:1", want: []string{`a second document`}},
 		"several": {
 			file: "a-b-c-d-e: 1\nmax-batch: x\nlog-format: xml",
 			env:  []string{"NETPOLD_MAX_STREAMS=x"},
-			want: []string{`:1: unknown key "a-b-c-d-e"`, `:2: max-batch: "x"`, `:3: log-format: "xml"`, `NETPOLD_MAX_STREAMS: "x"`},
+			want: []string{`:1: unknown key "a-b-c-d-e"`, `:2: max-batch: "x"`, `:3: log-format: "xml"`,
+				`NETPOLD_MAX_STREAMS: "x"`},
 		},
-		"environment":       {env: []string{"NETPOLD_DRAIN_DELAY=soon"}, want: []string{`NETPOLD_DRAIN_DELAY: "soon" is not a duration`}},
-		"empty environment": {env: []string{"NETPOLD_MAX_BATCH="}, want: []string{`NETPOLD_MAX_BATCH: "" is not a whole number`}},
-		"no such file":      {env: []string{"NETPOLD_CONFIG=/nowhere/netpold.yaml"}, want: []string{`NETPOLD_CONFIG /nowhere/netpold.yaml: no such file or directory; give`}},
+		"environment": {env: []string{"NETPOLD_DRAIN_DELAY=soon"},
+			want: []string{`NETPOLD_DRAIN_DELAY: "soon" is not a duration`}},
+		"empty environment": {env: []string{"NETPOLD_MAX_BATCH="},
+			want: []string{`NETPOLD_MAX_BATCH: "" is not a whole number`}},
+		"no such file": {env: []string{"NETPOLD_CONFIG=/nowhere/netpold.yaml"},
+			want: []string{`NETPOLD_CONFIG /nowhere/netpold.yaml: no such file or directory; give`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := config.New()
@@ -328,11 +354,12 @@ func TestWrongSettingsAreNamed(t *testing.T) {
 	}
 }
 
-// TestHiddenValuesMustBeRight: what a flag hides is wrong all the same.
+// TestHiddenValuesMustBeRight proves that an invalid value is an error even if a flag overrides it.
 func TestHiddenValuesMustBeRight(t *testing.T) {
 	c := config.New()
 	parse(t, c, "--max-batch=7")
-	if _, err := c.Load([]string{"NETPOLD_MAX_BATCH=x"}); err == nil || !strings.Contains(err.Error(), "NETPOLD_MAX_BATCH") {
+	if _, err := c.Load([]string{"NETPOLD_MAX_BATCH=x"}); err == nil ||
+		!strings.Contains(err.Error(), "NETPOLD_MAX_BATCH") {
 		t.Errorf("error is %v, want one about NETPOLD_MAX_BATCH", err)
 	}
 	if _, err := c.Load([]string{"NETPOLD_MAX_BATCH=8"}); err != nil || c.Server.MaxBatch != 7 {
@@ -350,7 +377,7 @@ func TestEmptyConfigFileIsNone(t *testing.T) {
 	}
 }
 
-// TestEmptyStringIsAValue: the admin pages are turned off so.
+// TestEmptyStringIsAValue proves that an empty value counts: it turns the admin pages off.
 func TestEmptyStringIsAValue(t *testing.T) {
 	c := config.New()
 	if _, err := c.Load([]string{"NETPOLD_ADMIN_LISTEN="}); err != nil || c.Server.AdminListen != "" {
@@ -358,19 +385,22 @@ func TestEmptyStringIsAValue(t *testing.T) {
 	}
 }
 
-// TestVariablesOfKubernetes: in a Pod beside a Service called netpold, or netpold-server, these are set.
+// TestVariablesOfKubernetes proves that variables are ignored that Kubernetes sets in Pods beside a Service
+// called netpold or netpold-server.
 func TestVariablesOfKubernetes(t *testing.T) {
 	env := []string{
 		"NETPOLD_SERVICE_HOST=10.96.0.7", "NETPOLD_SERVICE_PORT=9480", "NETPOLD_SERVICE_PORT_GRPC=9480",
-		"NETPOLD_PORT=tcp://10.96.0.7:9480", "NETPOLD_PORT_9480_TCP=tcp://10.96.0.7:9480", "NETPOLD_PORT_9480_TCP_PROTO=tcp",
+		"NETPOLD_PORT=tcp://10.96.0.7:9480", "NETPOLD_PORT_9480_TCP=tcp://10.96.0.7:9480",
+		"NETPOLD_PORT_9480_TCP_PROTO=tcp",
 		"NETPOLD_PORT_9480_TCP_PORT=9480", "NETPOLD_PORT_9480_TCP_ADDR=10.96.0.7",
-		"NETPOLD_SERVER_SERVICE_HOST=10.96.0.8", "NETPOLD_SERVER_PORT=tcp://10.96.0.8:9480", "NETPOLD_SERVER_PORT_9480_TCP_ADDR=x",
+		"NETPOLD_SERVER_SERVICE_HOST=10.96.0.8", "NETPOLD_SERVER_PORT=tcp://10.96.0.8:9480",
+		"NETPOLD_SERVER_PORT_9480_TCP_ADDR=x",
 	}
 	warnings, err := config.New().Load(env)
 	if err != nil || len(warnings) > 0 {
 		t.Errorf("Load: %v, warnings %q", err, warnings)
 	}
-	// None of them can ever be a setting.
+	// None of them may ever be a setting.
 	all(config.New(), func(flag *pflag.Flag) {
 		warnings, err := config.New().Load([]string{config.EnvName(flag.Name) + "X=1"})
 		if err != nil || len(warnings) != 1 {
@@ -384,8 +414,10 @@ func TestVariablesOfKubernetes(t *testing.T) {
 
 func TestUnknownVariableIsAWarning(t *testing.T) {
 	for variable, meant := range map[string]string{
-		"MAX_BACH": "MAX_BATCH", "MANIFEST": "MANIFESTS", "LISTNE": "LISTEN", "TLS_KEYS": "TLS_KEY", "ADMINLISTEN": "ADMIN_LISTEN", "LOGLEVEL": "LOG_LEVEL",
-		"FOO": "", "URL": "", "HOST": "", "TOKEN": "", "IMAGE": "", "DEBUG": "", "VERSION": "", "REPLICAS": "", "X": "", "": "", "HOME": "", "LOG": "",
+		"MAX_BACH": "MAX_BATCH", "MANIFEST": "MANIFESTS", "LISTNE": "LISTEN", "TLS_KEYS": "TLS_KEY",
+		"ADMINLISTEN": "ADMIN_LISTEN", "LOGLEVEL": "LOG_LEVEL",
+		"FOO": "", "URL": "", "HOST": "", "TOKEN": "", "IMAGE": "", "DEBUG": "", "VERSION": "", "REPLICAS": "",
+		"X": "", "": "", "HOME": "", "LOG": "",
 	} {
 		warnings, err := config.New().Load([]string{"NETPOLD_" + variable + "=1", "PATH=/bin", "NETPOLDX=1"})
 		want := "NETPOLD_" + variable + " is ignored, for it is no setting"
@@ -398,7 +430,7 @@ func TestUnknownVariableIsAWarning(t *testing.T) {
 	}
 }
 
-// FuzzConfigFile: no file makes Load panic, and what is refused is refused with the file's name.
+// FuzzConfigFile proves that no file makes Load panic, and that errors name the file.
 func FuzzConfigFile(f *testing.F) {
 	f.Add("listen: 127.0.0.1:0\nmax-batch: 7\n")
 	f.Add("a: &x 1\nmax-batch: *x\n")

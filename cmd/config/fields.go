@@ -8,7 +8,8 @@ import (
 	"github.com/netpold/netpold/server"
 )
 
-// InFlags returns err with each wrong field of a [server.Config] called by its flag: "--max-batch 0: give 1 or more".
+// InFlags returns err with the flag in place of each invalid field of a [server.Config]. Example:
+// "--max-batch 0: give 1 or more".
 func InFlags(err error) error {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var errs []error
@@ -23,7 +24,7 @@ func InFlags(err error) error {
 	return err
 }
 
-// flagOf returns the flag of a field of [server.Config]: "tls-client-ca" of "TLS.ClientCA".
+// flagOf returns the flag of a field of [server.Config]. Example: "tls-client-ca" for "TLS.ClientCA".
 func flagOf(field string) string {
 	var b strings.Builder
 	lower := false

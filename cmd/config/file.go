@@ -14,15 +14,15 @@ import (
 	"github.com/netpold/netpold/proto/names"
 )
 
-// fileValue is a key's value in the config file, as a flag would be given it.
+// A fileValue is the value of a key in the config file, as text for the flag.
 type fileValue struct {
-	// where is "netpold.yaml:3: max-batch".
+	// where is the location. Example: "netpold.yaml:3: max-batch".
 	where string
 	// texts is one value, or the paths of a list.
 	texts []string
 }
 
-// readFile reads the config file. The values that it returns beside an error are those that are right.
+// readFile reads the config file. With an error it also returns the valid values.
 func (c *Config) readFile() (map[string]fileValue, error) {
 	data, err := c.open()
 	if err != nil {
@@ -37,7 +37,8 @@ func (c *Config) readFile() (map[string]fileValue, error) {
 		return values, nil
 	}
 	if root.Kind != yaml.MappingNode {
-		return nil, fmt.Errorf("%s:%d: not a mapping: give lines of KEY: VALUE, such as listen: 127.0.0.1:9480", c.File, root.Line)
+		return nil, fmt.Errorf("%s:%d: not a mapping: give lines of KEY: VALUE, such as listen: 127.0.0.1:9480",
+			c.File, root.Line)
 	}
 	var errs []error
 	for i := 0; i+1 < len(root.Content); i += 2 {
@@ -47,7 +48,8 @@ func (c *Config) readFile() (map[string]fileValue, error) {
 		_, twice := values[key.Value]
 		switch {
 		case flag == nil || flag.Name == ConfigFlag:
-			errs = append(errs, fmt.Errorf("%s:%d: unknown key %q%s", c.File, key.Line, key.Value, didYouMean(key.Value, c.keys())))
+			errs = append(errs, fmt.Errorf("%s:%d: unknown key %q%s", c.File, key.Line, key.Value,
+				didYouMean(key.Value, c.keys())))
 		case twice:
 			errs = append(errs, fmt.Errorf("%s is given twice: leave one out", where))
 		default:
@@ -62,7 +64,7 @@ func (c *Config) readFile() (map[string]fileValue, error) {
 	return values, errors.Join(errs...)
 }
 
-// parse is the root of the one document; nil when there is none.
+// parse returns the root of the only document; nil if there is none.
 func parse(data []byte) (*yaml.Node, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var document, second yaml.Node
@@ -89,7 +91,7 @@ func notYAML(err error) error {
 	return fmt.Errorf("not YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
 }
 
-// textsOf returns a value as text if it is of the flag's type. Several paths may be given as a list.
+// textsOf returns a value as text, or an error if it is not of the flag's type. Several paths may be a list.
 func textsOf(flag *pflag.Flag, node *yaml.Node) ([]string, error) {
 	if node.Kind == yaml.AliasNode {
 		node = node.Alias
@@ -112,7 +114,7 @@ func textsOf(flag *pflag.Flag, node *yaml.Node) ([]string, error) {
 	return texts, nil
 }
 
-// scalar is a value as text, if it is of the flag's type.
+// scalar returns a value as text, or an error if it is not of the flag's type.
 func scalar(flag *pflag.Flag, node *yaml.Node) (string, error) {
 	if node.Kind == yaml.AliasNode {
 		node = node.Alias
@@ -141,7 +143,7 @@ func scalar(flag *pflag.Flag, node *yaml.Node) (string, error) {
 	return node.Value, nil
 }
 
-// keys are the names that a config file may use.
+// keys yields the names that a config file may use.
 func (c *Config) keys() func(yield func(string) bool) {
 	known := map[string]bool{}
 	c.all(func(flag *pflag.Flag) { known[flag.Name] = flag.Name != ConfigFlag })

@@ -27,7 +27,8 @@ func (c *Config) stateFlags() *pflag.FlagSet {
 		"take the cluster's state from `PATH`: a YAML or JSON file, a directory of them, or - for standard input; "+
 			"give it several times to read all as one")
 	f.StringVar(&s.Kubeconfig, "kubeconfig", "",
-		"take it from the cluster that `FILE` tells how to reach (default: KUBECONFIG, ~/.kube/config, or the cluster that this runs in)")
+		"take it from the cluster that `FILE` tells how to reach (default: KUBECONFIG, ~/.kube/config, or the "+
+			"cluster that this runs in)")
 	f.StringVar(&s.Context, "context", "", "`NAME` of the context in the kubeconfig (default: its current one)")
 	f.StringVarP(&s.Namespace, "namespace", "n", "",
 		"mirror this one `NAMESPACE` of a cluster, where rights reach no further (default: all); "+
@@ -41,12 +42,16 @@ func (c *Config) clientFlags() *pflag.FlagSet {
 	f := newGroup()
 	s := &c.Client
 	f.StringVar(&s.Server, "server", "", "ask the running netpold at `HOST:PORT`")
-	f.DurationVar(&s.Timeout, "timeout", 10*time.Second, "`DURATION` that one call to the server may take, or for which a cluster may fail to be read")
+	f.DurationVar(&s.Timeout, "timeout", 10*time.Second,
+		"`DURATION` that one call to the server may take, or for which a cluster may fail to be read")
 	f.BoolVar(&s.TLS, "tls", false, "ask the server over TLS; implied by the other --tls-* flags")
-	f.StringVar(&s.CA, "tls-ca", "", "PEM `FILE` of the authorities that sign the server's certificate (default: the system's)")
-	f.StringVar(&s.Cert, "tls-client-cert", "", "PEM `FILE` of the client's own certificate, where the server asks for one")
+	f.StringVar(&s.CA, "tls-ca", "",
+		"PEM `FILE` of the authorities that sign the server's certificate (default: the system's)")
+	f.StringVar(&s.Cert, "tls-client-cert", "",
+		"PEM `FILE` of the client's own certificate, where the server asks for one")
 	f.StringVar(&s.Key, "tls-client-key", "", "PEM `FILE` of its private key")
-	f.StringVar(&s.ServerName, "tls-server-name", "", "`NAME` that the server's certificate must bear (default: the host of --server)")
+	f.StringVar(&s.ServerName, "tls-server-name", "",
+		"`NAME` that the server's certificate must bear (default: the host of --server)")
 	limit(f, "server", orEmpty(wrongServer))
 	Positive(f, "timeout")
 	return withEnv(f)
@@ -58,15 +63,18 @@ func (c *Config) serverFlags() *pflag.FlagSet {
 	f.StringVar(&s.Listen, "listen", s.Listen, "gRPC `HOST:PORT`; port 0 takes a free one")
 	f.StringVar(&s.AdminListen, "admin-listen", s.AdminListen,
 		"`HOST:PORT` of /metrics, /healthz, /readyz and /debug/pprof, without TLS; empty turns them off")
-	f.StringVar(&s.TLS.Cert, "tls-cert", "", "PEM `FILE` of the server's certificate; read again when it changes")
+	f.StringVar(&s.TLS.Cert, "tls-cert", "",
+		"PEM `FILE` of the server's certificate; read again when it changes")
 	f.StringVar(&s.TLS.Key, "tls-key", "", "PEM `FILE` of its private key")
 	f.StringVar(&s.TLS.ClientCA, "tls-client-ca", "",
 		"PEM `FILE` of authorities: a client must then show a certificate that they signed")
 	f.DurationVar(&c.State.MaxStaleness, "max-staleness", live.DefaultMaxStaleness,
 		"`DURATION` without a sign of life from a cluster after which the state is stale; 0s for never")
-	f.Var(NewChoice((*string)(&s.WhenStale), string(server.AnswerWhenStale), string(server.DenyWhenStale)), "when-stale",
+	f.Var(NewChoice((*string)(&s.WhenStale), string(server.AnswerWhenStale), string(server.DenyWhenStale)),
+		"when-stale",
 		"while stale: answer and set stale=true, or return UNAVAILABLE")
-	f.IntVar(&s.MaxBatch, "max-batch", s.MaxBatch, "most questions (`N`) in one BatchAllowed call, and in one batch of a stream")
+	f.IntVar(&s.MaxBatch, "max-batch", s.MaxBatch,
+		"most questions (`N`) in one BatchAllowed call, and in one batch of a stream")
 	f.IntVar(&s.CacheSize, "cache-size", s.CacheSize,
 		"decisions (`N`) about workloads and Services that are remembered while they hold; 0 for none")
 	f.IntVar(&s.MaxMessageBytes, "max-message-bytes", s.MaxMessageBytes, "largest request taken, in `BYTES`")
@@ -79,7 +87,8 @@ func (c *Config) serverFlags() *pflag.FlagSet {
 		"`DURATION` that calls in progress may then still take")
 	f.DurationVar(&s.DrainDelay, "drain-delay", s.DrainDelay,
 		"on SIGTERM, `DURATION` for which calls are still answered after health says NOT_SERVING")
-	f.DurationVar(&s.DrainTimeout, "drain-timeout", s.DrainTimeout, "`DURATION` that calls in progress may take after that")
+	f.DurationVar(&s.DrainTimeout, "drain-timeout", s.DrainTimeout,
+		"`DURATION` that calls in progress may take after that")
 	c.Log = Log{Level: "info", Format: "auto"}
 	f.Var(NewChoice(&c.Log.Level, "debug", "info", "warn", "error"), "log-level", "least level that is logged")
 	f.Var(NewChoice(&c.Log.Format, "auto", "text", "json"), "log-format",
@@ -88,8 +97,8 @@ func (c *Config) serverFlags() *pflag.FlagSet {
 	return withEnv(f)
 }
 
-// limitServer refuses what makes no sense before anything is read, and names where it is set; what the server itself refuses
-// is more, for it sees settings beside each other.
+// limitServer makes flags reject invalid values when they are set, so that errors name where. The server also
+// checks settings that depend on each other.
 func limitServer(f *pflag.FlagSet) {
 	limit(f, "listen", wrongListen)
 	limit(f, "admin-listen", orEmpty(wrongListen))
@@ -107,13 +116,13 @@ func newGroup() *pflag.FlagSet {
 	return f
 }
 
-// withEnv names the environment variable in each usage.
+// withEnv adds the environment variable to each usage.
 func withEnv(f *pflag.FlagSet) *pflag.FlagSet {
 	f.VisitAll(func(flag *pflag.Flag) { flag.Usage += " [" + EnvName(flag.Name) + "]" })
 	return f
 }
 
-// EnvName is the environment variable of a flag.
+// EnvName returns the environment variable of a flag.
 func EnvName(flag string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }

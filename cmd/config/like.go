@@ -17,10 +17,12 @@ const likeFlag = "like"
 
 // meaningFlags are the settings of what decisions mean. A plugin's row may set each of them.
 var meaningFlags = []string{
-	"ipblock-matches-pods", "own-node-exempt", "own-service-exempt", "policies-enforced", "policy-tiers", "local-above-tiers",
+	"ipblock-matches-pods", "own-node-exempt", "own-service-exempt", "policies-enforced", "policy-tiers",
+	"local-above-tiers",
 }
 
-// A Plugin is a row of the table that --like reads: a network plugin, and the settings that answer as it does.
+// A Plugin is a row of the table that --like reads: a network plugin, and the settings that answer as it
+// does.
 type Plugin struct {
 	// Name is what --like takes.
 	Name string
@@ -35,8 +37,8 @@ type Plugin struct {
 // Kubernetes is the first of the plugins: the API's own meaning.
 const Kubernetes = "kubernetes"
 
-// Plugins returns the table of --like, the API's own meaning first and the others by name. Why a row is as it is stands in
-// docs/semantics.md, "What your network plugin does", with the sources. A test compares the two.
+// Plugins returns the table of --like, the API's own meaning first and the others by name. Why a row is as it
+// is stands in docs/semantics.md, "What your network plugin does", with the sources. A test compares the two.
 func Plugins() []Plugin {
 	const off = "false"
 	cilium := map[string]string{"ipblock-matches-pods": off, "own-node-exempt": off}
@@ -81,7 +83,8 @@ func Plugins() []Plugin {
 				{Trait: mirror.IsClusterNetworkPolicy, Effect: "OVN-Kubernetes is not known to read them"},
 			}},
 		{Name: "weave", Title: "Weave Net", Settings: noTiers, Departures: []mirror.Departure{
-			{Trait: mirror.NamesPorts, Effect: "Weave Net does not apply such a policy at all, so that it isolates nothing"},
+			{Trait: mirror.NamesPorts, Effect: "Weave Net does not apply such a policy at all, so that it " +
+				"isolates nothing"},
 			{Trait: mirror.HasPortRange, Effect: "Weave Net looks at the first port alone, and so allows less"},
 		}},
 	}
@@ -109,18 +112,22 @@ func (s *State) addMeaningFlags(f *pflag.FlagSet) {
 		"answer as `PLUGIN` does: "+strings.Join(pluginNames(), ", ")+
 			"; it sets the flags of its row in docs/semantics.md that are not set otherwise")
 	f.BoolVar(&s.IPBlockMatchesPods, "ipblock-matches-pods", true,
-		"whether an ipBlock matches addresses of Pods and Nodes too; with =false it matches only those outside the cluster")
+		"whether an ipBlock matches addresses of Pods and Nodes too; with =false it matches only those outside "+
+			"the cluster")
 	f.BoolVar(&s.OwnNodeExempt, "own-node-exempt", true,
-		"whether NetworkPolicies leave a Pod's connections to its own Node alone; with =false they decide these as all others")
+		"whether NetworkPolicies leave a Pod's connections to its own Node alone; with =false they decide these "+
+			"as all others")
 	f.BoolVar(&s.OwnServiceExempt, "own-service-exempt", true,
-		"whether NetworkPolicies leave a Pod alone that reaches itself through a Service; with =false they decide this too")
+		"whether NetworkPolicies leave a Pod alone that reaches itself through a Service; with =false they "+
+			"decide this too")
 	f.Var(NewChoice(&s.PolicyTiers, PolicyTiersAuto, PolicyTiersOff), "policy-tiers",
 		"whether ClusterNetworkPolicies, AdminNetworkPolicies and the BaselineAdminNetworkPolicy count; "+
 			"off for a cluster whose network plugin ignores them")
 	f.BoolVar(&s.LocalAboveTiers, "local-above-tiers", false,
 		"whether no cluster-wide policy can cut a Pod off from its own Node, or from itself through a Service")
 	f.BoolVar(&s.PoliciesEnforced, "policies-enforced", true,
-		"whether policies count at all; with =false every connection is allowed, as where no network plugin enforces policies")
+		"whether policies count at all; with =false every connection is allowed, as where no network plugin "+
+			"enforces policies")
 }
 
 // applyLike sets what the row of --like sets and nothing else has set.

@@ -14,16 +14,16 @@ import (
 	"github.com/netpold/netpold/proto/names"
 )
 
-// limited is a flag's value that refuses more than its type does. What it refuses leaves it as it was.
+// A limited is the value of a flag that rejects more than its type does. A rejected value changes nothing.
 type limited struct {
 	pflag.Value
-	// wrong says of a text that its type takes what is wrong with it, and what to give; "" for nothing.
+	// wrong returns what is wrong with a text of the right type, and what to give; "" if nothing.
 	wrong func(text string) string
-	// least and most are the bounds of a whole number; nil for none.
+	// least and most are the limits of a whole number; nil for none.
 	least, most *int64
 }
 
-// Set takes a value within the limits.
+// Set sets a value, or returns an error if it exceeds the limits.
 func (l *limited) Set(text string) error {
 	before := l.String()
 	if err := l.Value.Set(text); err != nil {
@@ -35,13 +35,14 @@ func (l *limited) Set(text string) error {
 	return nil
 }
 
-// limitError is a value of the right type that makes no sense.
+// A limitError is the error of an invalid value of the right type.
 type limitError struct {
-	// wrong says what is wrong with it, and what to give: "is not above 0s: give a duration such as 10s".
+	// wrong says what is wrong with the value, and what to give. Example: "is not above 0s: give a duration
+	// such as 10s".
 	wrong string
 }
 
-// Error is what is wrong.
+// Error returns what is wrong.
 func (e *limitError) Error() string { return e.wrong }
 
 func limit(f *pflag.FlagSet, name string, wrong func(text string) string) *limited {
@@ -51,7 +52,7 @@ func limit(f *pflag.FlagSet, name string, wrong func(text string) string) *limit
 	return l
 }
 
-// Positive makes durations refuse what is not above 0.
+// Positive makes duration flags reject values that are not above 0.
 func Positive(f *pflag.FlagSet, flags ...string) {
 	for _, name := range flags {
 		example := f.Lookup(name).DefValue
@@ -64,7 +65,7 @@ func Positive(f *pflag.FlagSet, flags ...string) {
 	}
 }
 
-// notNegative makes durations refuse what is below 0.
+// notNegative makes duration flags reject values below 0.
 func notNegative(f *pflag.FlagSet, flags ...string) {
 	for _, name := range flags {
 		limit(f, name, func(text string) string {
@@ -76,7 +77,7 @@ func notNegative(f *pflag.FlagSet, flags ...string) {
 	}
 }
 
-// Between makes a whole number refuse what is outside of least and most.
+// Between makes a flag of a whole number reject values below least or above most.
 func Between(f *pflag.FlagSet, name string, least, most int64) {
 	l := limit(f, name, func(text string) string {
 		if n, err := strconv.ParseInt(text, 0, 64); err == nil && least <= n && n <= most {
@@ -90,7 +91,7 @@ func Between(f *pflag.FlagSet, name string, least, most int64) {
 	l.least, l.most = &least, &most
 }
 
-// wrongListen looks at the address of a listener.
+// wrongListen returns what is wrong with the address of a listener; "" if nothing.
 func wrongListen(text string) string {
 	const remedy = ": give HOST:PORT, for example 127.0.0.1:9480; port 0 takes a free one"
 	_, port, err := net.SplitHostPort(text)
@@ -106,7 +107,7 @@ func wrongListen(text string) string {
 	return ""
 }
 
-// orEmpty also takes what is empty.
+// orEmpty returns a check that accepts the empty text, and what wrong accepts.
 func orEmpty(wrong func(string) string) func(string) string {
 	return func(text string) string {
 		if text == "" {
@@ -116,7 +117,7 @@ func orEmpty(wrong func(string) string) func(string) string {
 	}
 }
 
-// wrongServer looks at the target of a client.
+// wrongServer returns what is wrong with the target of a client; "" if nothing.
 func wrongServer(text string) string {
 	if err := netpold.CheckTarget(text); err != nil {
 		return "names no server: " + err.Error()
@@ -124,5 +125,5 @@ func wrongServer(text string) string {
 	return ""
 }
 
-// wrongNamespace looks at the namespace of objects without one.
+// wrongNamespace returns what is wrong with the name of a namespace; "" if nothing.
 func wrongNamespace(text string) string { return names.Namespace(text) }

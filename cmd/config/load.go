@@ -16,12 +16,14 @@ import (
 
 const envPrefix = "NETPOLD_"
 
-// serviceLink is what Kubernetes sets in each container for a Service whose name begins with "netpold". No setting is named so.
-var serviceLink = regexp.MustCompile(`^NETPOLD(_[A-Z0-9_]+)?_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
+// serviceLink matches variables that Kubernetes sets in each container for a Service whose name begins with
+// "netpold". No setting has such a name.
+var serviceLink = regexp.MustCompile(
+	`^NETPOLD(_[A-Z0-9_]+)?_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
 
-// Load fills what no flag has set from the environment, given as os.Environ does, and from the config file. The flags must
-// have been parsed. The error joins all that is wrong: each names the variable, or the file and key, the value and the remedy.
-// The warnings name NETPOLD_* variables that are no setting.
+// Load sets what no flag has set, from environ, in the form of os.Environ, and from the config file. Parse
+// the flags first. The error joins all errors: each names the variable, or the file and key, the value and
+// the remedy. The warnings name NETPOLD_* variables that are no setting.
 func (c *Config) Load(environ []string) (warnings []string, err error) {
 	env := make(map[string]string)
 	for _, variable := range environ {
@@ -47,7 +49,8 @@ func (c *Config) Load(environ []string) (warnings []string, err error) {
 		if flag.Name == ConfigFlag {
 			return
 		}
-		// What a flag has set is not set again, but what it hides must be right too: it counts on the next run.
+		// A flag that is set stays. But the value that it overrides must be valid too: it counts on the next
+		// run.
 		own := flag.Changed
 		if value, ok := file[flag.Name]; ok {
 			errs = append(errs, c.set(flag, FromFile, value.where, value.texts, own))
@@ -73,7 +76,8 @@ func (c *Config) Load(environ []string) (warnings []string, err error) {
 	return warnings, errors.Join(errs...)
 }
 
-// withoutPrefix are the names of variables without what they all begin with, which would make any two of them seem alike.
+// withoutPrefix yields the names of variables without their common prefix, which would make any two of them
+// look alike.
 func withoutPrefix(variables map[string]bool) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
 		for name := range variables {
@@ -84,13 +88,13 @@ func withoutPrefix(variables map[string]bool) func(yield func(string) bool) {
 	}
 }
 
-// set gives a flag a value, or the paths of several. If hidden, they are only tried.
+// set sets a flag to one value, or to several paths. If hidden, it only checks them.
 func (c *Config) set(flag *pflag.Flag, origin Origin, where string, texts []string, hidden bool) error {
 	undo, err := setValue(flag, texts)
 	if err != nil {
 		value := texts[0]
 		if _, several := flag.Value.(*Paths); several {
-			value = "" // the one path that is refused
+			value = "" // the one path that is rejected
 		}
 		return fmt.Errorf("%s: %q %s", where, value, Refusal(flag, err))
 	}
@@ -101,7 +105,7 @@ func (c *Config) set(flag *pflag.Flag, origin Origin, where string, texts []stri
 	return nil
 }
 
-// setValue sets a flag, and returns how to undo it.
+// setValue sets a flag, and returns a function that undoes it.
 func setValue(flag *pflag.Flag, texts []string) (undo func() error, err error) {
 	if paths, ok := flag.Value.(*Paths); ok {
 		before := paths.list()
@@ -112,8 +116,8 @@ func setValue(flag *pflag.Flag, texts []string) (undo func() error, err error) {
 	return func() error { return value.Set(before) }, value.Set(texts[0])
 }
 
-// Refusal says of a value that a flag refuses, after the value itself, what is wrong with it and what to give. err is the
-// error of the flag's Set.
+// Refusal returns what is wrong with a value that a flag rejects, and what to give. It follows the value
+// itself in messages. err is the error of the flag's Set.
 func Refusal(flag *pflag.Flag, err error) string {
 	if outside, ok := errors.AsType[*limitError](err); ok {
 		return outside.wrong
@@ -124,7 +128,7 @@ func Refusal(flag *pflag.Flag, err error) string {
 	return "is " + wanted(flag)
 }
 
-// wanted says what a value of another type is not, and what to give.
+// wanted returns the message for a value of another type: what it is not, and what to give.
 func wanted(flag *pflag.Flag) string {
 	switch value := ValueOf(flag).(type) {
 	case *Choice:
@@ -154,7 +158,7 @@ func orList(words []string) string {
 	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
-// open explains a file that cannot be read.
+// open returns the content of the config file, or an error with the remedy.
 func (c *Config) open() ([]byte, error) {
 	data, err := os.ReadFile(c.File)
 	if err == nil {
@@ -165,7 +169,7 @@ func (c *Config) open() ([]byte, error) {
 		where = EnvName(ConfigFlag)
 	}
 	if cause := errors.Unwrap(err); cause != nil {
-		err = cause // without the path, which stands before it
+		err = cause // without the path, which the caller adds
 	}
 	return nil, fmt.Errorf("%s %s: %w; give a YAML file that can be read", where, c.File, err)
 }

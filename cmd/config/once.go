@@ -6,16 +6,16 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// A once is the value of a flag that takes one value. On the command line a second, different value is an error: the last
-// one would win without a word.
+// A once is the value of a flag that takes one value. On the command line a second, different value is an
+// error: otherwise the last one would win silently.
 type once struct {
 	pflag.Value
-	// given says that the command line has set it, to the text first.
+	// given means that the command line has set it, to the text first.
 	given bool
 	first string
 }
 
-// Set takes the value of the command line.
+// Set sets the value from the command line.
 func (o *once) Set(text string) error {
 	before := o.String()
 	if err := o.Value.Set(text); err != nil {
@@ -30,7 +30,7 @@ func (o *once) Set(text string) error {
 	return nil
 }
 
-// RefuseRepeats makes every flag that takes one value refuse a second one on the command line.
+// RefuseRepeats makes every flag that takes one value reject a second one on the command line.
 func RefuseRepeats(f *pflag.FlagSet) {
 	f.VisitAll(func(flag *pflag.Flag) {
 		switch flag.Value.(type) {
@@ -41,7 +41,7 @@ func RefuseRepeats(f *pflag.FlagSet) {
 	})
 }
 
-// ValueOf returns the value of a flag, without what was put around it to refuse some texts.
+// ValueOf returns the value of a flag without the wrappers that reject some texts.
 func ValueOf(flag *pflag.Flag) pflag.Value {
 	value := flag.Value
 	for {
@@ -56,7 +56,8 @@ func ValueOf(flag *pflag.Flag) pflag.Value {
 	}
 }
 
-// settable returns the value of a flag as the environment and the file set it: they may set what the command line has set.
+// settable returns the value of a flag for the environment and the file, which may set a flag that the
+// command line has set.
 func settable(flag *pflag.Flag) pflag.Value {
 	if o, ok := flag.Value.(*once); ok {
 		return o.Value

@@ -7,17 +7,17 @@ import (
 	"strings"
 )
 
-// Paths is the value of a flag that may be given several times: each adds one path. In the environment several paths
-// stand in one variable, separated as in PATH and KUBECONFIG. In the config file they are a list.
+// Paths is the value of a flag that may be repeated: each adds one path. In the environment several paths are
+// in one variable, separated as in PATH and KUBECONFIG. In the config file they are a list.
 type Paths struct{ value *[]string }
 
 // NewPaths returns a flag value that sets *value.
 func NewPaths(value *[]string) *Paths { return &Paths{value} }
 
-// listSeparator stands between paths in the environment: ":" on Unix.
+// listSeparator separates paths in the environment: ":" on Unix.
 const listSeparator = string(os.PathListSeparator)
 
-// String returns the paths as the environment gives them.
+// String returns the paths as the environment has them.
 func (p *Paths) String() string { return strings.Join(*p.value, listSeparator) }
 
 // Type returns what help shows for the value.
@@ -48,5 +48,5 @@ func (p *Paths) replace(paths []string) error {
 // list returns a copy of the paths.
 func (p *Paths) list() []string { return slices.Clone(*p.value) }
 
-// splitPaths returns the paths in the value of an environment variable; none when it is empty.
+// splitPaths returns the paths in the value of an environment variable; none if it is empty.
 func splitPaths(value string) []string { return filepath.SplitList(value) }

@@ -11,7 +11,7 @@ type Port struct{ value *uint32 }
 // NewPort returns a flag value that sets *value.
 func NewPort(value *uint32) *Port { return &Port{value} }
 
-// String returns the port; "" when none is set, so that help shows no default.
+// String returns the port; "" if none is set, so that help shows no default.
 func (p *Port) String() string {
 	if *p.value == 0 {
 		return ""
@@ -22,7 +22,7 @@ func (p *Port) String() string {
 // Type returns what help shows for the value.
 func (p *Port) Type() string { return "port" }
 
-// Set takes a number from 1 to 65535.
+// Set sets the port. It accepts a number from 1 to 65535.
 func (p *Port) Set(text string) error {
 	n, err := strconv.ParseUint(text, 10, 16)
 	if err != nil || n == 0 {

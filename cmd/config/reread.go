@@ -6,8 +6,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Reread returns the settings as a new start with the same flags would find them: the environment, given as os.Environ
-// does, and the config file are read again. c must have been loaded, and does not change.
+// Reread returns the settings that a new start with the same flags would have. It reads environ, in the form
+// of os.Environ, and the config file again. c must have been loaded, and does not change.
 func (c *Config) Reread(environ []string) (*Config, error) {
 	next := New()
 	var failed error
@@ -35,7 +35,8 @@ func (c *Config) Reread(environ []string) (*Config, error) {
 	return next, nil
 }
 
-// Differences returns the names of the settings whose values differ between c and other, in the order of the flags.
+// Differences returns the names of the settings whose values differ between c and other, in the order of the
+// flags.
 func (c *Config) Differences(other *Config) []string {
 	var names []string
 	c.all(func(flag *pflag.Flag) {

@@ -2,13 +2,13 @@ package config
 
 import "github.com/spf13/pflag"
 
-// durations is the pattern of what time.ParseDuration takes, without a sign.
+// durations is the pattern of what time.ParseDuration accepts, without a sign.
 const durations = `^([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+$`
 
-// exact is the greatest whole number that every JSON parser keeps exactly.
+// exact is the largest whole number that every JSON parser keeps exactly.
 const exact = 1<<53 - 1
 
-// JSONSchema returns the JSON Schema of the values that a setting takes, for whatever writes settings for netpold.
+// JSONSchema returns the JSON Schema of the values of a setting, for tools that write settings for netpold.
 func JSONSchema(flag *pflag.Flag) map[string]any {
 	value := flag.Value
 	bounds := map[string]any{}

@@ -1,8 +1,8 @@
-// Package names tells what Kubernetes takes for the name of a namespace or a container port, and for the key and value of a
-// label. It is for questions about objects that need not exist: such a question has no answer where no such object can exist.
+// Package names checks the names of namespaces and container ports, and the keys and values of labels. It is
+// for questions about objects that need not exist: such a question has no answer if no such object can exist.
 //
-// Each function returns what is wrong, for people, and "" where nothing is. What they take is exactly what
-// k8s.io/apimachinery/pkg/util/validation takes.
+// Each function returns what is wrong, for people, or "" if nothing is. They accept exactly what
+// k8s.io/apimachinery/pkg/util/validation accepts.
 package names
 
 import (
@@ -10,14 +10,14 @@ import (
 	"strings"
 )
 
-// The longest that Kubernetes takes, in bytes.
+// The longest names that Kubernetes accepts, in bytes.
 const (
 	maxLabel     = 63
 	maxSubdomain = 253
 	maxPort      = 15
 )
 
-// Namespace looks at the name of a namespace, a label of RFC 1123.
+// Namespace checks the name of a namespace, a label of RFC 1123.
 func Namespace(name string) string {
 	switch {
 	case name == "":
@@ -30,7 +30,7 @@ func Namespace(name string) string {
 	return ""
 }
 
-// LabelKey looks at the key of a label: a name, which may have a DNS subdomain and "/" before it.
+// LabelKey checks the key of a label: a name, optionally with a DNS subdomain and "/" before it.
 func LabelKey(key string) string {
 	name := key
 	if prefix, rest, ok := strings.Cut(key, "/"); ok {
@@ -48,7 +48,7 @@ func LabelKey(key string) string {
 	return ""
 }
 
-// LabelValue looks at the value of a label, which may be empty.
+// LabelValue checks the value of a label, which may be empty.
 func LabelValue(value string) string {
 	switch {
 	case len(value) > maxLabel:
@@ -61,7 +61,7 @@ func LabelValue(value string) string {
 
 const labelWords = `it has letters, digits, "-", "_" and ".", and begins and ends with a letter or digit`
 
-// Port looks at the name of a container port, a service name of RFC 6335 in lower case.
+// Port checks the name of a container port, a service name of RFC 6335 in lower case.
 func Port(name string) string {
 	if name == "" {
 		return `is required: the port's name, for example "http"`
@@ -92,7 +92,8 @@ func tooLong(s, what string, limit int) string {
 	return "is " + strconv.Itoa(len(s)) + " bytes long; " + what + " has at most " + strconv.Itoa(limit)
 }
 
-// isDNSLabel is without the bound of its length, which a subdomain does not put on its labels.
+// isDNSLabel reports whether s is a DNS label of any length: labels of a subdomain have no limit of their
+// own.
 func isDNSLabel(s string) bool {
 	for i := range len(s) {
 		c := s[i]
@@ -112,7 +113,7 @@ func isDNSSubdomain(s string) bool {
 	return true
 }
 
-// isLabelWord is without the bound of its length.
+// isLabelWord reports whether s is the name in a label key, or a label value, of any length.
 func isLabelWord(s string) bool {
 	for i := range len(s) {
 		c := s[i]

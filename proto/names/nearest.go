@@ -2,13 +2,13 @@ package names
 
 import "iter"
 
-// Nearest returns the candidate that a typing error may have meant, the smallest of several; "" if none is
-// near. It takes as near what at most a third of the letters were mistyped of.
+// Nearest returns the candidate that typed may have meant, the smallest of several; "" if none is near. A
+// candidate is near if at most a third of the letters, rounded up, were mistyped.
 func Nearest(typed string, candidates iter.Seq[string]) string {
 	best, distance := "", (len(typed)+2)/3+1
 	for name := range candidates {
 		if longer := max(len(name), len(typed)) - min(len(name), len(typed)); longer > distance {
-			continue // each letter more is an edit
+			continue // each additional letter is an edit
 		}
 		if d := Distance(typed, name); d < distance || d == distance && best != "" && name < best {
 			best, distance = name, d
@@ -17,7 +17,7 @@ func Nearest(typed string, candidates iter.Seq[string]) string {
 	return best
 }
 
-// Distance returns the Levenshtein distance of two names: how many letters were added, left out or exchanged.
+// Distance returns the Levenshtein distance of two names: the number of letters added, left out or replaced.
 func Distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

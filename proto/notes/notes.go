@@ -1,22 +1,27 @@
-// Package notes has the codes of notes: what an asker may not know about a question or the state. It imports nothing, so that
-// every layer may name a code. The messages Note and AllowedResponse of netpold.v1 document when each is told.
+// Package notes has the codes of notes: what an asker may not know about a question or the state. It imports
+// nothing, so that every layer may name a code. The messages Note and AllowedResponse of netpold.v1 document
+// when each is told.
 package notes
 
 // Note is one thing that an asker may not know. A note never changes a verdict.
 type Note struct {
 	// Code is for machines: one of the constants below. A code keeps its meaning.
 	Code string
-	// Message is for people: one sentence or two in English, with names, counts and the remedy. Its wording may change.
+	// Message is for people: one sentence or two in English, with names, counts and the remedy. Its wording
+	// may change.
 	Message string
 }
 
-// Codes of the whole state, told in GetStatus, in the log of `netpold serve` and on stderr of `netpold check`.
+// Codes of the whole state, told in GetStatus, in the log of `netpold serve` and on stderr of `netpold
+// check`.
 const (
 	// NoPolicies means that no policy of any kind was read, so that everything is allowed.
 	NoPolicies = "NO_POLICIES"
-	// NotEnforced means that no policy counts, because the network plugin whose behaviour is followed enforces none.
+	// NotEnforced means that no policy counts, because the network plugin whose behaviour is followed
+	// enforces none.
 	NotEnforced = "NOT_ENFORCED"
-	// PluginDiffers means that the network plugin whose behaviour is followed treats some policies otherwise than answers say.
+	// PluginDiffers means that the network plugin whose behaviour is followed treats some policies otherwise
+	// than answers say.
 	PluginDiffers = "PLUGIN_DIFFERS"
 	// UnmodelledPolicies means that objects decide traffic in the cluster that netpold does not model.
 	UnmodelledPolicies = "UNMODELLED_POLICIES"
@@ -42,7 +47,8 @@ const (
 	PortNameMissing = "PORT_NAME_MISSING"
 	// NoAddress means that an end has no address yet, and ipBlocks of a policy that denies might match one (S8).
 	NoAddress = "NO_ADDRESS"
-	// NamespaceUnknown means that a policy that denies selects namespaces by labels, and an end's Namespace was not read (S18).
+	// NamespaceUnknown means that a policy that denies selects namespaces by labels, and an end's Namespace
+	// was not read (S18).
 	NamespaceUnknown = "NAMESPACE_UNKNOWN"
 	// AmbientMesh means that both Pods are in an Istio ambient mesh, which connects to another port.
 	AmbientMesh = "AMBIENT_MESH"

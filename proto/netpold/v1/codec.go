@@ -7,25 +7,26 @@ import (
 	"google.golang.org/grpc/mem"
 )
 
-// Codec returns gRPC's codec for protobuf, which writes and reads the messages of BatchAllowed without reflection and in a few
-// allocations for each call: for a batch by IP, the library would cost more than everything else together. What is not of the
-// usual form is left to the library, message by message, and so are all other messages: of Allowed, nothing would be saved.
+// Codec returns gRPC's codec for protobuf with a faster path for the messages of BatchAllowed: without
+// reflection and with a few allocations for each call. For a batch by IP the library would cost more than
+// everything else together. Messages of an unusual form are left to the library, one by one. So are all other
+// messages: for Allowed nothing would be saved.
 //
-// The answers of a batch that was read so share memory. Who keeps one of them for long clones it, with proto.Clone.
+// The answers of a decoded batch share memory. To keep one of them for long, clone it with proto.Clone.
 //
-// Of a BatchAllowedRequest with more than maxBatch questions it reads just how many they are: they are nil. So a server that
-// refuses such a batch does not hold what may take a hundred times the memory of the message. 0 is no limit.
+// If a BatchAllowedRequest has more than maxBatch questions, they are decoded as nil. So a server that
+// refuses the batch does not allocate up to a hundred times the size of the message. 0 means no limit.
 func Codec(maxBatch int) encoding.CodecV2 {
 	return codec{encoding.GetCodecV2(proto.Name), mem.NewTieredBufferPool(bufferSizes()...), maxBatch}
 }
 
-// bufferSizes are those of the buffers that messages are written to. gRPC's own have nothing between 32 KiB and 1 MiB, so that a
-// thousand batches of some hundred questions on their way would hold a gigabyte.
+// bufferSizes returns the sizes of buffers for encoded messages. gRPC's own have none between 32 KiB and 1
+// MiB, so a thousand batches of some hundred questions in progress would hold a gigabyte.
 func bufferSizes() []int {
 	return []int{4 << 10, 16 << 10, 32 << 10, 64 << 10, 128 << 10, 256 << 10, 512 << 10, 1 << 20}
 }
 
-// codec does what it does faster, and leaves the rest to the library's.
+// A codec encodes and decodes some messages faster, and leaves the rest to the library.
 type codec struct {
 	encoding.CodecV2
 	pool     mem.BufferPool
@@ -53,7 +54,7 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	}
 	if e.wrong {
 		e.free()
-		return c.CodecV2.Marshal(v) // which says what is wrong
+		return c.CodecV2.Marshal(v) // the library's error says what is wrong
 	}
 	return mem.BufferSlice{e.buffer()}, nil
 }
@@ -69,7 +70,7 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	default:
 		return c.CodecV2.Unmarshal(data, v)
 	}
-	// One string, that those of the message are part of.
+	// The strings of the message share the memory of this one.
 	if read(text(data)) {
 		return nil
 	}

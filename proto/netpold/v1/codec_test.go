@@ -17,16 +17,19 @@ func ip(address string) *netpoldv1.Endpoint {
 }
 
 func pod(name string) *netpoldv1.Endpoint {
-	return &netpoldv1.Endpoint{Endpoint: &netpoldv1.Endpoint_Pod{Pod: &netpoldv1.PodRef{Namespace: "shop", Name: name}}}
+	return &netpoldv1.Endpoint{Endpoint: &netpoldv1.Endpoint_Pod{Pod: &netpoldv1.PodRef{Namespace: "shop",
+		Name: name}}}
 }
 
-// requests are of the usual form, and of every other that there is.
+// requests returns requests of the usual form, and of every other form.
 func requests() []*netpoldv1.AllowedRequest {
 	unknown := &netpoldv1.AllowedRequest{Port: 7}
-	unknown.ProtoReflect().SetUnknown(protowire.AppendVarint(protowire.AppendTag(nil, 99, protowire.VarintType), 1))
+	unknown.ProtoReflect().SetUnknown(
+		protowire.AppendVarint(protowire.AppendTag(nil, 99, protowire.VarintType), 1))
 	return []*netpoldv1.AllowedRequest{
 		nil, {},
-		{Src: ip("10.0.1.4"), Dst: ip("2001:db8::1"), Port: 8080, Protocol: netpoldv1.Protocol_PROTOCOL_SCTP, AtLeast: "a:1"},
+		{Src: ip("10.0.1.4"), Dst: ip("2001:db8::1"), Port: 8080, Protocol: netpoldv1.Protocol_PROTOCOL_SCTP,
+			AtLeast: "a:1"},
 		{Src: ip(""), Dst: &netpoldv1.Endpoint{}, Port: 1 << 31},
 		{Src: pod("a"), Dst: ip("10.0.3.7"), Protocol: -1},
 		{Src: ip(strings.Repeat("1", 127)), Dst: ip(strings.Repeat("2", 300))},
@@ -50,9 +53,11 @@ func responses() []*netpoldv1.AllowedResponse {
 			Families: families, Revision: 1 << 63, Token: "t", BackendsAllowed: 1, BackendsTotal: 300, Stale: true,
 		},
 		{
-			Allowed: true, Src: &netpoldv1.Resolved{Kind: 1, Namespace: "shop", Workload: &netpoldv1.WorkloadRef{Kind: "Job"}},
-			Dst: &netpoldv1.Resolved{Ip: "10.0.3.7", IpFamily: 1}, Port: 8080, Protocol: netpoldv1.Protocol_PROTOCOL_TCP,
-			Notes: []*netpoldv1.Note{{Code: "HOST_NETWORK", Message: "m"}, {}},
+			Allowed: true, Src: &netpoldv1.Resolved{Kind: 1, Namespace: "shop",
+				Workload: &netpoldv1.WorkloadRef{Kind: "Job"}},
+			Dst: &netpoldv1.Resolved{Ip: "10.0.3.7", IpFamily: 1}, Port: 8080,
+			Protocol: netpoldv1.Protocol_PROTOCOL_TCP,
+			Notes:    []*netpoldv1.Note{{Code: "HOST_NETWORK", Message: "m"}, {}},
 		},
 		{Port: 1}, {Protocol: 1}, {Notes: []*netpoldv1.Note{{}}},
 		{Reason: -3, Egress: denied, Ingress: denied, Families: append(families, 9, -1)},
@@ -75,7 +80,8 @@ func messages() []proto.Message {
 	for _, r := range responses() {
 		all = append(all, r)
 		for range 50 {
-			answers.Answers = append(answers.Answers, &netpoldv1.BatchAnswer{Answer: &netpoldv1.BatchAnswer_Response{Response: r}})
+			answers.Answers = append(answers.Answers,
+				&netpoldv1.BatchAnswer{Answer: &netpoldv1.BatchAnswer_Response{Response: r}})
 		}
 	}
 	answers.Answers = append(answers.Answers, nil, &netpoldv1.BatchAnswer{}, &netpoldv1.BatchAnswer{
@@ -84,14 +90,14 @@ func messages() []proto.Message {
 	return all
 }
 
-// fresh is an empty message of m's type that is not empty, since reading replaces what was there.
+// fresh returns a message of m's type that is not empty, because decoding must replace its content.
 func fresh(m proto.Message) proto.Message {
 	n := m.ProtoReflect().New()
 	n.SetUnknown(protowire.AppendVarint(protowire.AppendTag(nil, 98, protowire.VarintType), 1))
 	return n.Interface()
 }
 
-// What the codec writes, the library reads, and the other way round.
+// The library decodes what the codec encodes, and the other way round.
 func TestCodecIsProtobuf(t *testing.T) {
 	t.Parallel()
 	for _, m := range messages() {
@@ -102,12 +108,13 @@ func TestCodecIsProtobuf(t *testing.T) {
 	}
 }
 
-// A string that is none is an error, as the library has it.
+// A string that is not UTF-8 is an error, as in the library.
 func TestCodecRefusesWhatIsNotUTF8(t *testing.T) {
 	t.Parallel()
 	for _, m := range []proto.Message{
 		&netpoldv1.AllowedRequest{Src: ip("\xff")},
-		&netpoldv1.BatchAllowedRequest{Questions: []*netpoldv1.AllowedRequest{{Src: ip("10.0.0.1")}, {AtLeast: "\xff"}}},
+		&netpoldv1.BatchAllowedRequest{Questions: []*netpoldv1.AllowedRequest{{Src: ip("10.0.0.1")},
+			{AtLeast: "\xff"}}},
 		&netpoldv1.BatchAllowedRequest{Questions: []*netpoldv1.AllowedRequest{{Src: pod("\xff")}}},
 		&netpoldv1.AllowedResponse{Egress: &netpoldv1.Side{IsolatedBy: []string{"\xff"}}},
 		&netpoldv1.BatchAllowedResponse{Token: "\xff"},
@@ -119,8 +126,8 @@ func TestCodecRefusesWhatIsNotUTF8(t *testing.T) {
 	}
 }
 
-// FuzzCodec reads bytes as the codec and as the library do: they agree on what is no message, and on what it says; and so they
-// do on what the codec writes of it.
+// FuzzCodec decodes bytes by the codec and by the library. They must agree on what is no message, on the
+// content, and on what the codec encodes again.
 func FuzzCodec(f *testing.F) {
 	for _, m := range messages() {
 		wire, err := proto.Marshal(m)

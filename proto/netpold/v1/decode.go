@@ -8,7 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// text is a message's bytes as one string.
+// text returns the bytes of a message as one string.
 func text(data mem.BufferSlice) string {
 	if len(data) == 1 {
 		return string(data[0].ReadOnlyData())
@@ -21,8 +21,8 @@ func text(data mem.BufferSlice) string {
 	return b.String()
 }
 
-// decoder reads a message of the usual form. What it does not expect makes it stop with ok false, and the library reads the
-// message anew.
+// A decoder reads a message of the usual form. At anything else it stops with ok false, and the library
+// decodes the message instead.
 type decoder struct {
 	s  string
 	ok bool
@@ -30,7 +30,7 @@ type decoder struct {
 
 func decode(s string) decoder { return decoder{s, true} }
 
-// next is the tag of the next field, 0 at the end. Tags of the fields that are known here are one byte.
+// next returns the tag of the next field; 0 at the end. Tags of the known fields have one byte.
 func (d *decoder) next() byte {
 	if !d.ok || d.s == "" {
 		return 0
@@ -89,13 +89,14 @@ const (
 	end             byte = 0
 )
 
-// ends are made several at a time, and only as many as are met: what a message asks of memory stays in proportion to its size.
+// An ends allocates endpoints several at a time, but only as many as occur. So the memory of a message stays
+// in proportion to its size.
 type ends struct {
 	each int
 	free []byIP
 }
 
-// byIP is an end by IP.
+// A byIP is an endpoint by IP.
 type byIP struct {
 	endpoint Endpoint
 	ip       Endpoint_Ip
@@ -136,7 +137,8 @@ func readQuestion(q *AllowedRequest, free *ends, wire string) bool {
 	}
 }
 
-// end reads an end by IP, once: a second one would have to be merged.
+// end reads an endpoint by IP. A second one in the same question would have to be merged, so it is left to
+// the library.
 func (d *decoder) end(to **Endpoint, free *ends) {
 	in := decode(d.bytes())
 	if *to != nil || in.next() != bytes1 {
@@ -151,7 +153,7 @@ func (d *decoder) end(to **Endpoint, free *ends) {
 	*to = free.take(ip)
 }
 
-// count is how many messages a list has that comes first in its message.
+// count returns the length of a list that is the first field of its message.
 func count(wire string, list byte) (n int) {
 	d := decode(wire)
 	for {
@@ -165,7 +167,7 @@ func count(wire string, list byte) (n int) {
 	}
 }
 
-// read reads no question of a batch of more than most, where that is not 0: it tells only how many they are.
+// read decodes a batch. If it has more than most questions, and most is not 0, it only counts them.
 func (m *BatchAllowedRequest) read(wire string, most int) bool {
 	m.Reset()
 	n := count(wire, bytes1)
@@ -198,14 +200,14 @@ func (m *BatchAllowedRequest) read(wire string, most int) bool {
 	}
 }
 
-// parts are what a response refers to.
+// A parts holds what a response points to.
 type parts struct {
 	egress, ingress         Side
 	egressRule, ingressRule uint32
 	families                [2]IpFamily
 }
 
-// readResponse reads a response. names is where lists of names are put, one after another.
+// readResponse decodes a response. It appends lists of names to names, one after another.
 func readResponse(r *AllowedResponse, p *parts, names *[]string, wire string) bool {
 	d := decode(wire)
 	for {
@@ -313,7 +315,8 @@ func (m *BatchAllowedResponse) read(wire string) bool {
 			m.Answers = append(m.Answers, &a.answer)
 			in := d.bytes()
 			nested := decode(in)
-			if nested.next() == bytes1 && readResponse(&a.response, &a.parts, &names, nested.bytes()) && nested.ok && nested.s == "" {
+			if nested.next() == bytes1 && readResponse(&a.response, &a.parts, &names, nested.bytes()) && nested.ok &&
+				nested.s == "" {
 				a.member.Response = &a.response
 				a.answer.Answer = &a.member
 			} else if d.ok && proto.Unmarshal([]byte(in), &a.answer) != nil {

@@ -8,18 +8,18 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// encoder writes a message in one pass. A nested message's length is written when the message is, and takes a byte where it is
-// below 128, as nearly all are.
+// An encoder writes a message in one pass. The length of a nested message is filled in after the message. It
+// takes one byte if it is below 128, as nearly all lengths are.
 type encoder struct {
 	b []byte
-	// wrong says that the library has an error for the message.
+	// wrong means that the library returns an error for the message.
 	wrong bool
 
 	pool mem.BufferPool
 	held *[]byte // of pool; nil where the message is too small for it
 }
 
-// start makes room for bound bytes.
+// start allocates bound bytes.
 func (e *encoder) start(bound int) {
 	if mem.IsBelowBufferPoolingThreshold(bound) {
 		e.b = make([]byte, 0, bound)
@@ -29,7 +29,7 @@ func (e *encoder) start(bound int) {
 	e.b = (*e.held)[:0]
 }
 
-// buffer is what was written.
+// buffer returns the encoded message.
 func (e *encoder) buffer() mem.Buffer {
 	if e.held == nil {
 		return mem.SliceBuffer(e.b)
@@ -44,13 +44,13 @@ func (e *encoder) free() {
 	}
 }
 
-// The tags of fields are those of decision.proto: a number, times 8, and how it is written.
+// The tags of fields are those of decision.proto: the number times 8, plus the wire type.
 const (
 	asVarint = 0
 	asBytes  = 2
 )
 
-// open begins a nested message; close, given what open returned, ends it.
+// open begins a nested message. close ends it, given the result of open.
 func (e *encoder) open(number byte) int {
 	e.b = append(e.b, number<<3|asBytes, 0)
 	return len(e.b)
@@ -80,7 +80,7 @@ func (e *encoder) bool(number byte, value bool) {
 	}
 }
 
-// string writes a string that is there even when empty: a member of a oneof or of a list.
+// string writes a string even if it is empty, as a member of a oneof or of a list is.
 func (e *encoder) string(number byte, value string) {
 	e.wrong = e.wrong || !utf8.ValidString(value)
 	e.b = protowire.AppendString(append(e.b, number<<3|asBytes), value)
@@ -130,7 +130,8 @@ func (e *encoder) request(q *AllowedRequest) {
 	e.bool(6, q.Details)
 }
 
-// ipOf is the address that an end is asked by, nil for no end; false where the library has to write it.
+// ipOf returns the address that an endpoint is asked by; nil if there is no endpoint. It returns false if the
+// library must encode the endpoint.
 func ipOf(e *Endpoint) (*Endpoint_Ip, bool) {
 	if e == nil {
 		return nil, true
@@ -220,9 +221,9 @@ func (e *encoder) side(number byte, s *Side) {
 	e.close(at)
 }
 
-// The bounds are how much room messages of the usual form need at most; for others the encoder grows.
+// The bounds are the largest sizes of messages of the usual form. For others the buffer grows.
 const (
-	// boundString is a string's tag and length, boundFixed what the rest of any message here needs.
+	// boundString is the size of a string's tag and length, boundFixed that of the rest of any message here.
 	boundString = 6
 	boundFixed  = 64
 )

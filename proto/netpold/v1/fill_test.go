@@ -37,8 +37,8 @@ const variants = 12
 // maxFillDepth ends messages that contain their own type.
 const maxFillDepth = 6
 
-// fill sets every field of m, and of all messages in it. The variant chooses the member of each oneof, the values, and
-// whether the messages have unknown fields.
+// fill sets every field of m, and of all messages in it. The variant chooses the member of each oneof, the
+// values, and whether the messages have unknown fields.
 func fill(m protoreflect.Message, variant, depth int) {
 	if depth == maxFillDepth {
 		return
@@ -84,7 +84,8 @@ func fillField(m protoreflect.Message, field protoreflect.FieldDescriptor, varia
 	}
 }
 
-// scalar returns a value of the field's kind that is not zero. Some are the largest, and some strings need a longer length.
+// scalar returns a value of the field's kind that is not zero. Some are the largest, and some strings need a
+// longer length.
 func scalar(field protoreflect.FieldDescriptor, variant int) protoreflect.Value {
 	large := variant%2 == 1
 	switch field.Kind() {
@@ -153,8 +154,9 @@ func filled(t *testing.T, of protoreflect.MessageType) []proto.Message {
 	return all
 }
 
-// sparse returns messages of a type that have one field each, and in it a message that has one field, and so on: what is
-// written by hand may leave a message with some fields to the library, and must not lose the others. The first has no field.
+// sparse returns messages of a type that have one field each, and in it a message that has one field, and so
+// on: what is written by hand may leave a message with some fields to the library, and must not lose the
+// others. The first has no field.
 func sparse(of protoreflect.MessageType, depth int) []protoreflect.Message {
 	onlyUnknown := of.New()
 	onlyUnknown.SetUnknown(unknown(depth))
