@@ -33,8 +33,8 @@ type Assertion struct {
 	Ports []Port
 	// Allowed is what is claimed.
 	Allowed bool
-	// By names the NetworkPolicy, "namespace/name", that isolates the side that denies, or the cluster-wide policy,
-	// "Kind/name", whose rule denies. It is empty for any.
+	// By names the NetworkPolicy, "namespace/name", that isolates the side that denies, or the cluster-wide
+	// policy, "Kind/name", whose rule denies. It is empty for any.
 	By string
 }
 
@@ -145,8 +145,8 @@ var clusterKinds = []string{"ClusterNetworkPolicy", "AdminNetworkPolicy", "Basel
 func parsePolicy(text string) (string, error) {
 	namespace, name, ok := strings.Cut(text, "/")
 	if !ok || namespace == "" || name == "" || strings.Contains(name, "/") {
-		return "", fmt.Errorf("policy %q: write its namespace and name, as shop/default-deny, or the kind and name of a "+
-			"cluster-wide policy, as ClusterNetworkPolicy/no-db", text)
+		return "", fmt.Errorf("policy %q: write its namespace and name, as shop/default-deny, or the kind and "+
+			"name of a cluster-wide policy, as ClusterNetworkPolicy/no-db", text)
 	}
 	if strings.ToLower(namespace) != namespace && !slices.Contains(clusterKinds, namespace) {
 		return "", fmt.Errorf("policy %q: %q is no namespace and none of the kinds %s", text, namespace,

@@ -46,8 +46,9 @@ func Parse(text []byte) ([]Assertion, []*Error) {
 	}
 	if at := manifest.FindIndex(text); at != nil {
 		line := 1 + bytes.Count(text[:at[1]], []byte("\n"))
-		return nil, []*Error{{line, errors.New("holds objects of Kubernetes and no assertions: give it with --manifests, " +
-			"and here a file of lines such as deploy/shop/web -> svc/shop/cart 80 = allowed")}}
+		return nil, []*Error{{line, errors.New(
+			"holds objects of Kubernetes and no assertions: give it with --manifests, " +
+				"and here a file of lines such as deploy/shop/web -> svc/shop/cart 80 = allowed")}}
 	}
 	var list []Assertion
 	var wrong []*Error
@@ -68,7 +69,8 @@ func Parse(text []byte) ([]Assertion, []*Error) {
 	return list, nil
 }
 
-// manifest matches the beginning of a line that an object of Kubernetes has, in YAML or JSON, and an assertion has not.
+// manifest matches the beginning of a line that an object of Kubernetes has, in YAML or JSON, and an
+// assertion has not.
 var manifest = regexp.MustCompile(`(?m)^[ \t{\[,-]*"?(apiVersion|kind)"?[ \t]*:`)
 
 // isYAML reports whether the first line that says something is YAML's.

@@ -12,20 +12,20 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
-// announcement is what a starting server says of itself.
+// An announcement is what a starting server prints about itself.
 type announcement struct {
 	version, source, addr, adminAddr string
 	// allowed and denied are questions to try; nil for none.
 	allowed, denied *example
-	// unread says that no question is answered yet.
+	// unread means that no question is answered yet.
 	unread bool
-	// secured says that it serves TLS, so that one must know more to ask it.
+	// secured means that the server uses TLS, so that a client needs more options.
 	secured bool
-	// checkout says that the commands are run from the project's own source, with nothing installed.
+	// checkout means that the commands run from the project's source, with nothing installed.
 	checkout bool
 }
 
-// text is the announcement for people. Every line can be pasted into a shell.
+// text returns the announcement for people. Every line can be pasted into a shell.
 func (a *announcement) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# netpold %s serves %s\n", a.version, a.source)
@@ -36,7 +36,8 @@ func (a *announcement) text() string {
 	if a.unread {
 		b.WriteString("# It answers nothing before the cluster is read whole.\n")
 		if !a.secured {
-			fmt.Fprintf(&b, "#\n# To see how far it is, paste this into another terminal:\n%s status --server %s\n", a.netpold(), dialable(a.addr))
+			fmt.Fprintf(&b, "#\n# To see how far it is, paste this into another terminal:\n%s status --server %s\n",
+				a.netpold(), dialable(a.addr))
 		}
 	}
 	grpcurl, check := a.tries()
@@ -49,7 +50,7 @@ func (a *announcement) text() string {
 	return b.String()
 }
 
-// tries are the questions for grpcurl and for netpold check.
+// tries returns the questions for grpcurl and for netpold check.
 func (a *announcement) tries() (grpcurl, check *example) {
 	switch {
 	case a.allowed == nil:
@@ -70,10 +71,11 @@ func (a *announcement) grpcurl(e *example) string {
 	if err != nil {
 		return ""
 	}
-	return fmt.Sprintf("%s -plaintext -d '%s' %s netpold.v1.DecisionService/Allowed", tool, question, dialable(a.addr))
+	return fmt.Sprintf("%s -plaintext -d '%s' %s netpold.v1.DecisionService/Allowed", tool, question,
+		dialable(a.addr))
 }
 
-// netpold is how the program is called.
+// netpold returns the command that runs the program.
 func (a *announcement) netpold() string {
 	if a.checkout {
 		return "go run ./cmd/netpold"
@@ -87,10 +89,11 @@ func (a *announcement) check(e *example) string {
 		protocol = " --protocol " + strings.ToLower(p)
 	}
 	return fmt.Sprintf("%s check --server %s %s %s -p %d%s", a.netpold(), dialable(a.addr),
-		netpold.FormatEndpoint(e.question.GetSrc()), netpold.FormatEndpoint(e.question.GetDst()), e.question.GetPort(), protocol)
+		netpold.FormatEndpoint(e.question.GetSrc()), netpold.FormatEndpoint(e.question.GetDst()),
+		e.question.GetPort(), protocol)
 }
 
-// protocol is the question's in a word.
+// protocol returns the name of the question's protocol.
 func (e *example) protocol() string {
 	if p := e.question.GetProtocol(); p != netpoldv1.Protocol_PROTOCOL_UNSPECIFIED {
 		return strings.TrimPrefix(p.String(), "PROTOCOL_")
@@ -98,7 +101,7 @@ func (e *example) protocol() string {
 	return "TCP"
 }
 
-// answerFields is the heart of the answer as JSON, which says nothing where it is denied.
+// answerFields returns the main fields of the answer as JSON. JSON leaves out allowed if it is false.
 func (e *example) answerFields() string {
 	if e.answer.GetAllowed() {
 		return fmt.Sprintf(`"allowed": true, "reason": %q`, e.answer.GetReason())
@@ -106,13 +109,13 @@ func (e *example) answerFields() string {
 	return fmt.Sprintf(`"reason": %q, and no "allowed", which is to say denied`, e.answer.GetReason())
 }
 
-// answerText is the answer as check prints it, as comments for a shell.
+// answerText returns the answer as check prints it, as comments for a shell.
 func (e *example) answerText() string {
 	text := answerText(e.question, e.answer)
 	return "#   " + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n#   ")
 }
 
-// dialable is the address of a listener as a client on this machine can use it.
+// dialable returns the address of a listener for a client on this machine.
 func dialable(addr string) string {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -124,7 +127,7 @@ func dialable(addr string) string {
 	return net.JoinHostPort(host, port)
 }
 
-// inCheckout says whether the working directory is the project's own source.
+// inCheckout reports whether the working directory is the project's source.
 func inCheckout() bool {
 	module, err := os.ReadFile("go.mod")
 	if err != nil || !bytes.HasPrefix(module, []byte("module github.com/netpold/netpold\n")) {

@@ -8,8 +8,8 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
-// answerText returns a decision for people, as check prints it, the verdict first. The lines "from" and "to" need an answer
-// with details.
+// answerText returns a decision for people, as check prints it, the verdict first. It has the lines "from"
+// and "to" only if the answer has details.
 //
 //	denied   shop/other-0 -> svc/shop/cart 80/TCP
 //	  from:     shop/other-0, a Pod of deploy/shop/other on Node node-1, 10.0.0.3
@@ -26,7 +26,8 @@ func answerText(q *netpoldv1.AllowedRequest, a *netpoldv1.AllowedResponse) strin
 	if a.GetAllowed() {
 		verdict = "allowed"
 	}
-	fmt.Fprintf(&b, "%s  %s -> %s %s\n", verdict, netpold.FormatEndpoint(q.GetSrc()), netpold.FormatEndpoint(q.GetDst()),
+	fmt.Fprintf(&b, "%s  %s -> %s %s\n", verdict, netpold.FormatEndpoint(q.GetSrc()),
+		netpold.FormatEndpoint(q.GetDst()),
 		portText(q.GetPort(), q.GetProtocol()))
 	line := func(name, text string) {
 		if text != "" {
@@ -54,7 +55,7 @@ func answerText(q *netpoldv1.AllowedRequest, a *netpoldv1.AllowedResponse) strin
 	return b.String()
 }
 
-// exemptionText says why policies of namespaces do not matter (S2, S3); "" when they do.
+// exemptionText returns why policies of namespaces do not matter (S2, S3); "" if they do.
 func exemptionText(reason netpoldv1.Reason) string {
 	switch reason {
 	case netpoldv1.Reason_REASON_SELF:
@@ -78,7 +79,7 @@ func portText(port uint32, protocol netpoldv1.Protocol) string {
 	return fmt.Sprintf("%d/%s", port, strings.TrimPrefix(protocol.String(), "PROTOCOL_"))
 }
 
-// decidedPortText returns the port and protocol that were decided, when they are not those of the question.
+// decidedPortText returns the port and protocol that were decided; "" if they are those of the question.
 func decidedPortText(q *netpoldv1.AllowedRequest, a *netpoldv1.AllowedResponse) string {
 	if a.GetPort() == 0 || a.GetDst() == nil {
 		return ""
@@ -90,7 +91,7 @@ func decidedPortText(q *netpoldv1.AllowedRequest, a *netpoldv1.AllowedResponse) 
 	return ", port " + decided
 }
 
-// resolvedText says what one end of a question turned out to be; "" when the answer has no details.
+// resolvedText returns what one endpoint turned out to be, in words; "" if the answer has no details.
 func resolvedText(r *netpoldv1.Resolved) string {
 	var words []string
 	add := func(format, word string) {
@@ -122,7 +123,7 @@ func resolvedText(r *netpoldv1.Resolved) string {
 	return strings.Join(words, ", ")
 }
 
-// podText adds to a kind of Pod its workload and Node, when they are known.
+// podText returns a kind of Pod with its workload and Node, if they are known.
 func podText(kind string, r *netpoldv1.Resolved) string {
 	if w := r.GetWorkload(); w != nil {
 		kind += " of " + netpold.FormatEndpoint(netpold.Workload(w.GetNamespace(), w.GetKind(), w.GetName()))
@@ -133,7 +134,8 @@ func podText(kind string, r *netpoldv1.Resolved) string {
 	return kind
 }
 
-// sideText says why one side allows or denies. end is "source" or "destination"; r is nil when the answer has no details.
+// sideText returns why one side allows or denies. end is "source" or "destination". r is nil if the answer
+// has no details.
 func sideText(s *netpoldv1.Side, end string, r *netpoldv1.Resolved) string {
 	isolating := s.GetIsolatedBy()
 	total := max(int(s.GetIsolatedByTotal()), len(isolating))
@@ -162,7 +164,7 @@ func sideText(s *netpoldv1.Side, end string, r *netpoldv1.Resolved) string {
 	return b.String()
 }
 
-// clusterRuleText names the rule of a cluster-wide policy that decided a side (S52):
+// clusterRuleText returns the rule of a cluster-wide policy that decided a side, in words (S52):
 //
 //	denied by ClusterNetworkPolicy no-db (Admin, priority 10), rule 3 "to-db"
 func clusterRuleText(s *netpoldv1.Side) string {
@@ -184,7 +186,7 @@ func clusterRuleText(s *netpoldv1.Side) string {
 	return fmt.Sprintf("%s by %s %s (%s), %s", verdict, s.GetKind(), s.GetPolicy(), tier, rule)
 }
 
-// notIsolatedText says why no policy restricts one end.
+// notIsolatedText returns why no policy restricts one endpoint.
 func notIsolatedText(end string, r *netpoldv1.Resolved) string {
 	switch r.GetKind() {
 	case netpoldv1.ResolvedKind_RESOLVED_KIND_HOST_NETWORK_POD:
@@ -198,9 +200,10 @@ func notIsolatedText(end string, r *netpoldv1.Resolved) string {
 	}
 }
 
-// ruleText names a rule as policies and people count: "rule 0 (first)".
+// ruleText returns a rule as policies and as people count it. Example: "rule 0 (first)".
 func ruleText(index uint32) string {
-	ordinals := []string{"first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"}
+	ordinals := []string{"first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth",
+		"tenth"}
 	if int(index) < len(ordinals) {
 		return fmt.Sprintf("rule %d (%s)", index, ordinals[index])
 	}
@@ -227,7 +230,8 @@ func backendsText(a *netpoldv1.AllowedResponse) string {
 	case allowed == total:
 		return fmt.Sprintf("%d of %d pairs of source and destination are allowed; above, the first", allowed, total)
 	default:
-		return fmt.Sprintf("%d of %d pairs of source and destination are allowed; above, the first denied one", allowed, total)
+		return fmt.Sprintf("%d of %d pairs of source and destination are allowed; above, the first denied one",
+			allowed, total)
 	}
 }
 

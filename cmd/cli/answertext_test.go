@@ -16,7 +16,8 @@ func TestAnswerText(t *testing.T) {
 	t.Parallel()
 	const question = `{"src":{"ip":"10.0.0.9"},"dst":{"ip":"10.96.0.2"},"port":80}`
 	for name, test := range map[string]struct{ question, answer, want string }{
-		"S24 a Pod and an endpoint behind a Service's address": {question, `{"allowed":true,"reason":"REASON_ALLOWED_BY_RULE",
+		"S24 a Pod and an endpoint behind a Service's address": {question,
+			`{"allowed":true,"reason":"REASON_ALLOWED_BY_RULE",
 			"src":{"kind":"RESOLVED_KIND_POD","namespace":"shop","name":"web-0","ip":"10.0.0.9","node":"node-1",
 				"workload":{"namespace":"shop","kind":"Deployment","name":"web"}},
 			"dst":{"kind":"RESOLVED_KIND_POD","namespace":"shop","name":"cart-0","ip":"10.0.0.2","service":{"namespace":"shop","name":"cart"}},
@@ -32,7 +33,8 @@ allowed  10.0.0.9 -> 10.96.0.2 80/TCP
   backends: 2 of 2 pairs of source and destination are allowed; above, the first
   revision: 7
 `},
-		"S4 S8 from outside to a Pod in its Node's network": {question, `{"allowed":true,"reason":"REASON_NOT_ISOLATED",
+		"S4 S8 from outside to a Pod in its Node's network": {question,
+			`{"allowed":true,"reason":"REASON_NOT_ISOLATED",
 			"src":{"kind":"RESOLVED_KIND_EXTERNAL","ip":"10.0.0.9"},
 			"dst":{"kind":"RESOLVED_KIND_HOST_NETWORK_POD","namespace":"kube-system","name":"proxy-0","node":"node-1","ip":"10.96.0.2"},
 			"port":80,"protocol":"PROTOCOL_TCP","egress":{"allowed":true},"ingress":{"allowed":true},"revision":7}`, `
@@ -52,7 +54,8 @@ denied   10.0.0.9 -> 10.96.0.2 80/TCP
   ingress:  allowed by BaselineAdminNetworkPolicy default (Baseline), rule 0 (first)
   revision: 7
 `},
-		"S51 a Pod to itself that a rule of the Admin tier allows": {question, `{"allowed":true,"reason":"REASON_SELF",
+		"S51 a Pod to itself that a rule of the Admin tier allows": {question,
+			`{"allowed":true,"reason":"REASON_SELF",
 			"egress":{"allowed":true,"policy":"open","kind":"AdminNetworkPolicy","tier":"TIER_ADMIN","priority":0,"rule_index":0},
 			"ingress":{"allowed":true},"revision":7}`, `
 allowed  10.0.0.9 -> 10.96.0.2 80/TCP
@@ -105,7 +108,8 @@ allowed  10.0.0.9 -> 10.96.0.2 80/TCP
 func TestRulesAreNamedAsPeopleCount(t *testing.T) {
 	t.Parallel()
 	for index, want := range map[uint32]string{
-		0: "rule 0 (first)", 9: "rule 9 (tenth)", 10: "rule 10 (11th)", 20: "rule 20 (21st)", 21: "rule 21 (22nd)", 22: "rule 22 (23rd)",
+		0: "rule 0 (first)", 9: "rule 9 (tenth)", 10: "rule 10 (11th)", 20: "rule 20 (21st)", 21: "rule 21 (22nd)",
+		22:  "rule 22 (23rd)",
 		110: "rule 110 (111th)", 111: "rule 111 (112th)", 112: "rule 112 (113th)", 120: "rule 120 (121st)",
 	} {
 		text := cli.AnswerText(new(netpoldv1.AllowedRequest), &netpoldv1.AllowedResponse{

@@ -17,13 +17,14 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
-// asker answers questions: the server's own service in this process, or a client of a running one. Its errors are gRPC statuses.
+// An asker answers questions: the server's own service in this process, or a client of a running server. Its
+// errors are gRPC statuses.
 type asker interface {
 	Allowed(context.Context, *netpoldv1.AllowedRequest) (*netpoldv1.AllowedResponse, error)
 	BatchAllowed(context.Context, *netpoldv1.BatchAllowedRequest) (*netpoldv1.BatchAllowedResponse, error)
 }
 
-// openAsker opens what answers, and says how to close it.
+// openAsker opens what answers, and returns a function that closes it.
 func (inv *invocation) openAsker(ctx context.Context) (asker, func(), error) {
 	places := []place{fromManifests, fromServer, fromCluster}
 	from, err := inv.stateFrom(places...)
@@ -35,7 +36,8 @@ func (inv *invocation) openAsker(ctx context.Context) (asker, func(), error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		return remote{client: client, server: inv.config.Client.Server}, func() { client.Close() }, nil //nolint:errcheck // nothing is lost
+		closeClient := func() { client.Close() } //nolint:errcheck // nothing is lost
+		return remote{client: client, server: inv.config.Client.Server}, closeClient, nil
 	case from == fromManifests:
 		decisions, err := inv.askManifests(ctx)
 		return decisions, func() {}, err
@@ -44,7 +46,7 @@ func (inv *invocation) openAsker(ctx context.Context) (asker, func(), error) {
 	}
 }
 
-// dial makes a client of --server.
+// dial returns a client of --server.
 func (inv *invocation) dial() (*netpold.Client, error) {
 	c := &inv.config.Client
 	security := netpold.WithInsecure()
@@ -57,7 +59,8 @@ func (inv *invocation) dial() (*netpold.Client, error) {
 	}
 	client, err := netpold.Dial(c.Server, security)
 	if err != nil {
-		return nil, fmt.Errorf("--server %s: %w: give HOST:PORT, for example 127.0.0.1:9480", c.Server, errors.Unwrap(err))
+		return nil, fmt.Errorf("--server %s: %w: give HOST:PORT, for example 127.0.0.1:9480", c.Server,
+			errors.Unwrap(err))
 	}
 	return client, nil
 }
@@ -71,7 +74,8 @@ func clientTLS(c *config.Client) (*tls.Config, error) {
 		}
 		tlsConfig.RootCAs = x509.NewCertPool()
 		if !tlsConfig.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("--tls-ca %s: no certificate in it: give a PEM file of certificate authorities", c.CA)
+			return nil, fmt.Errorf("--tls-ca %s: no certificate in it: give a PEM file of certificate authorities",
+				c.CA)
 		}
 	}
 	if c.Cert == "" && c.Key == "" {
@@ -82,19 +86,21 @@ func clientTLS(c *config.Client) (*tls.Config, error) {
 	}
 	pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
 	if err != nil {
-		return nil, fmt.Errorf("--tls-client-cert %s, --tls-client-key %s: %w: give PEM files of one key pair", c.Cert, c.Key, err)
+		return nil, fmt.Errorf("--tls-client-cert %s, --tls-client-key %s: %w: give PEM files of one key pair",
+			c.Cert, c.Key, err)
 	}
 	tlsConfig.Certificates = []tls.Certificate{pair}
 	return tlsConfig, nil
 }
 
-// remote asks a running netpold.
+// A remote asks a running netpold.
 type remote struct {
 	client *netpold.Client
 	server string
 }
 
-func (r remote) Allowed(ctx context.Context, req *netpoldv1.AllowedRequest) (*netpoldv1.AllowedResponse, error) {
+func (r remote) Allowed(ctx context.Context,
+	req *netpoldv1.AllowedRequest) (*netpoldv1.AllowedResponse, error) {
 	return r.client.Allowed(ctx, req)
 }
 
@@ -104,29 +110,31 @@ func (r remote) BatchAllowed(
 	return r.client.BatchAllowed(ctx, req)
 }
 
-// callError returns a call's error for people, which keeps the status: its message or, if the way to the server failed, what
-// to do.
+// callError returns a call's error for people, and keeps the status. The text is the message or, if the
+// connection failed, what to do.
 func (inv *invocation) callError(err error) error {
 	st := status.Convert(err)
 	return &statusError{inv.callText(st), st}
 }
 
 func (inv *invocation) callText(st *status.Status) string {
-	// What netpold itself answers has details and says what to do; anything else is the connection's.
+	// Errors of netpold itself have details and say what to do. Other errors come from the connection.
 	server := inv.config.Client.Server
 	cause := innermost(st.Message())
 	switch {
 	case st.Code() == codes.Unavailable && len(st.Details()) > 0:
-		return cause // without how often it was tried
+		return cause // without the number of attempts
 	case len(st.Details()) > 0 || server == "":
 		return st.Message()
 	}
 	switch st.Code() {
 	case codes.Unavailable:
-		return fmt.Sprintf("--server %s: cannot be asked: %s: is netpold serving there, ready, and with TLS or without as here (--tls)?",
+		return fmt.Sprintf("--server %s: cannot be asked: %s: is netpold serving there, ready, and with TLS or "+
+			"without as here (--tls)?",
 			server, cause)
 	case codes.DeadlineExceeded:
-		return fmt.Sprintf("--server %s: no answer within --timeout %v: %s: raise it, or see 'netpold status --server %s'",
+		return fmt.Sprintf("--server %s: no answer within --timeout %v: %s: raise it, or see 'netpold status "+
+			"--server %s'",
 			server, inv.config.Client.Timeout, cause, server)
 	case codes.Unimplemented:
 		return fmt.Sprintf("--server %s: %s: is it a netpold, and as new as this one?", server, cause)
@@ -135,7 +143,7 @@ func (inv *invocation) callText(st *status.Status) string {
 	}
 }
 
-// innermost is the cause in a message of gRPC, on one line, without the names of the layers that it came through.
+// innermost returns the cause in a message of gRPC, on one line, without the names of layers around it.
 func innermost(message string) string {
 	if cut := strings.LastIndex(message, "desc = "); cut >= 0 {
 		message = strings.Trim(message[cut+len("desc = "):], `"`)

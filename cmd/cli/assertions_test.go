@@ -209,13 +209,14 @@ func TestTestErrors(t *testing.T) {
 		args           []string
 		stdout, stderr string
 	}{
-		"no file":           {nil, "", "no file of assertions: give one or more"},
-		"a missing file":    {[]string{missing}, "", "missing.txt: no such file or directory: give a file"},
-		"an empty file":     {[]string{empty}, "", "empty.txt: has no assertion"},
-		"the first error":   {[]string{bad, yaml}, "", "bad.txt:1: "},
-		"every error":       {[]string{bad, yaml}, "", "bad.txt:3: "},
-		"of every file":     {[]string{bad, yaml}, "", "bad.yaml:1: dst is missing"},
-		"an unknown Pod":    {[]string{unknown}, `80/TCP has no answer: src: Pod "shop/nobody"`, "not every assertion"},
+		"no file":         {nil, "", "no file of assertions: give one or more"},
+		"a missing file":  {[]string{missing}, "", "missing.txt: no such file or directory: give a file"},
+		"an empty file":   {[]string{empty}, "", "empty.txt: has no assertion"},
+		"the first error": {[]string{bad, yaml}, "", "bad.txt:1: "},
+		"every error":     {[]string{bad, yaml}, "", "bad.txt:3: "},
+		"of every file":   {[]string{bad, yaml}, "", "bad.yaml:1: dst is missing"},
+		"an unknown Pod": {[]string{unknown}, `80/TCP has no answer: src: Pod "shop/nobody"`,
+			"not every assertion"},
 		"generate and file": {[]string{"--generate", good}, "", "--generate takes no file"},
 		"generate and -o":   {[]string{"--generate", "-o", "json"}, `"outcome": "error"`, "leave -o and -v out"},
 		"limit alone":       {[]string{good, "--limit", "7"}, "", "--limit goes with --generate"},

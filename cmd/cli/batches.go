@@ -13,18 +13,18 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
-// batcher asks many questions in few calls.
+// A batcher asks many questions in few calls.
 type batcher struct {
 	inv   *invocation
 	asker asker
-	// atLeast is a token; see --at-least.
+	// atLeast is the token of --at-least.
 	atLeast string
-	// atOnce is how many questions are asked in one call: at first what we like, then what the server takes.
+	// atOnce is how many questions are asked in one call: at first a default, then what the server accepts.
 	atOnce int
 }
 
-// ask returns the answer, or the error, of each question, in order. It makes calls of as many as the server
-// takes, and also returns the first error of a whole call.
+// ask returns the answer or the error of each question, in order. It makes calls with as many questions as
+// the server accepts. It also returns the first error of a whole call.
 func (b *batcher) ask(
 	ctx context.Context, questions []*netpoldv1.AllowedRequest,
 ) ([]*netpoldv1.BatchAnswer, error) {
@@ -38,7 +38,7 @@ func (b *batcher) ask(
 			b.atOnce = takesAtMost(err, n)
 			continue
 		case err != nil:
-			// In the words in which a single question says it.
+			// It has the words of the error of a single question.
 			failed := status.Convert(err).Proto()
 			failed.Message = b.inv.callError(err).Error()
 			if first == nil {
@@ -56,7 +56,7 @@ func (b *batcher) ask(
 	return answers, first
 }
 
-// takesAtMost returns how many questions to try after n were too many: what the server says, or half.
+// takesAtMost returns how many questions to try after n were too many: the server's limit, or half of n.
 func takesAtMost(err error, n int) int {
 	for _, detail := range status.Convert(err).Details() {
 		if info, ok := detail.(*errdetails.ErrorInfo); ok {
@@ -85,17 +85,17 @@ func (b *batcher) call(
 			len(answers), len(questions))
 	}
 	for _, answer := range answers {
-		alone(answer)
+		stripBatchIndex(answer)
 	}
 	return answers, nil
 }
 
-// inBatch matches what a server puts before the fields of a question in a batch.
+// inBatch matches the prefix of the fields of a question in a batch.
 var inBatch = regexp.MustCompile(`\bquestions\[\d+\]\.?`)
 
-// alone makes an answer that of a question asked alone. Readers need not know which lines were asked
-// together.
-func alone(answer *netpoldv1.BatchAnswer) {
+// stripBatchIndex changes an answer to that of a question asked alone. Readers need not know which lines were
+// asked together.
+func stripBatchIndex(answer *netpoldv1.BatchAnswer) {
 	st := answer.GetError()
 	if st == nil {
 		return

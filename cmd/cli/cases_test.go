@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// Small inputs from public reports, each with the exit code that a cluster's answer makes. A digit of several is as right.
+// Small inputs from public reports, each with the exit code that a cluster's answer makes. A digit of several
+// is as right.
 func TestCasesFromOutside(t *testing.T) {
 	files, err := filepath.Glob("../../../shared/cases/*/cases.txt")
 	if err != nil {
@@ -29,13 +30,15 @@ func TestCasesFromOutside(t *testing.T) {
 				continue
 			}
 			t.Run(filepath.Base(filepath.Dir(file))+" "+strings.Join(words[1:], " "), func(t *testing.T) {
-				args := []string{"check", words[1], words[2], "-p", words[3], "--protocol", words[4], "--manifests", filepath.Dir(file)}
+				args := []string{"check", words[1], words[2], "-p", words[3], "--protocol", words[4], "--manifests",
+					filepath.Dir(file)}
 				if strings.Contains(why, "by NetworkPolicy alone") {
 					args = append(args, "--policy-tiers=off")
 				}
 				got := netpold(t, args...)
 				if !strings.Contains(words[0], strconv.Itoa(got.code)) {
-					t.Errorf("exit code %d, want %s: %s\n%s%s", got.code, words[0], strings.TrimSpace(why), got.stdout, got.stderr)
+					t.Errorf("exit code %d, want %s: %s\n%s%s", got.code, words[0], strings.TrimSpace(why), got.stdout,
+						got.stderr)
 				}
 			})
 		}

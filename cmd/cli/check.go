@@ -15,7 +15,7 @@ import (
 // portFlag is the name of the flag -p.
 const portFlag = "port"
 
-// check is one run of the verb check.
+// A check is one run of the verb check.
 type check struct {
 	inv      *invocation
 	cmd      *cobra.Command
@@ -31,28 +31,33 @@ type check struct {
 func (inv *invocation) checkVerb() *cobra.Command {
 	c := &check{inv: inv, protocol: "tcp"}
 	c.cmd = &cobra.Command{
-		Use:   "check {SRC DST -p PORT | -f FILE} [--manifests PATH | --server HOST:PORT | --kubeconfig FILE] [flags]",
+		Use: "check {SRC DST -p PORT | -f FILE} " +
+			"[--manifests PATH | --server HOST:PORT | --kubeconfig FILE] [flags]",
 		Short: "Answer whether SRC may open a connection to DST on a port",
 		Long: "check answers whether SRC may open a new connection to DST on a port, and why.\n\n" +
 			"SRC and DST are words:\n" +
 			"  shop/frontend-0           the Pod frontend-0 of namespace shop\n" +
 			"  deploy/shop/frontend      every Pod of a workload (deploy, sts, ds, rs, rc, job, cj)\n" +
 			"  svc/shop/cart             every endpoint of a Service; only as DST\n" +
-			"  10.0.3.7                  whatever owns the address\n" +
-			"  'shop?app=web,tier=front' a Pod with these labels, whether there is one or not\n" +
+			"  10.0.3.7                  the owner of the address\n" +
+			"  'shop?app=web,tier=front' a Pod with these labels, which need not exist\n" +
 			"  'shop?app=web#http=8080,dns=53/UDP,ip=10.0.0.9'\n" +
 			"                            the same, with named ports and an address\n\n" +
-			"With -f each line is a question as JSON, and each answer a line of JSON, in order and as soon as it is known:\n" +
-			`  {"src":{"pod":{"namespace":"shop","name":"frontend-0"}},"dst":{"ip":"10.0.3.7"},"port":8080,"protocol":"PROTOCOL_TCP"}` + "\n" +
-			`A line that is wrong is answered {"error":{"code":3,"message":...,"details":[...]}} in its place; an empty line is` + "\n" +
-			"skipped. A protocol may also be written TCP, UDP or SCTP. A line may be 1 MiB long.\n\n" +
-			"With neither --manifests nor --server it reads the cluster of --kubeconfig and --context, or the one that kubectl would ask,\n" +
-			"once and whole, answers, and is done. Whoever has many questions asks a server.\n\n" +
-			"Exit code: 0 allowed, or with -f every line answered, allowed or not; 1 denied; 2 error, or with -f a line not answered.",
+			"With -f each line is a question as JSON. Each answer is a line of JSON, in order and as soon as it is\n" +
+			"known:\n" +
+			`  {"src":{"pod":{"namespace":"shop","name":"frontend-0"}},"dst":{"ip":"10.0.3.7"},"port":8080,` +
+			`"protocol":"PROTOCOL_TCP"}` + "\n" +
+			`An invalid line is answered with {"error":{"code":3,"message":...,"details":[...]}} in its place. Empty` +
+			"\nlines are skipped. A protocol may also be written TCP, UDP or SCTP. A line may be 1 MiB long.\n\n" +
+			"With neither --manifests nor --server it reads the cluster of --kubeconfig and --context, or the one\n" +
+			"that kubectl would use. It reads the whole cluster once. For many questions ask a server.\n\n" +
+			"Exit code: 0 allowed, or with -f every line answered, allowed or not; 1 denied; 2 error, or with -f a\n" +
+			"line not answered.",
 		Example: "  netpold check --manifests examples/shop shop/redis-0 svc/shop/cart -p 7070\n" +
 			"  netpold check --server 127.0.0.1:9480 deploy/shop/frontend 10.20.1.12 -p 53 --protocol udp -o json\n" +
 			"  netpold check --context staging shop/frontend-0 shop/redis-0 -p 6379\n" +
-			"  netpold check --server 127.0.0.1:9480 --at-least $(kubectl apply -f policy.yaml -o yaml | netpold token -f -) \\\n" +
+			"  netpold check --server 127.0.0.1:9480 \\\n" +
+			"    --at-least $(kubectl apply -f policy.yaml -o yaml | netpold token -f -) \\\n" +
 			"    shop/frontend-0 shop/redis-0 -p 6379\n" +
 			"  kubectl get pods,namespaces,networkpolicies,nodes,services,endpointslices -A -o yaml |\n" +
 			"    netpold check --manifests - shop/frontend-0 shop/redis-0 -p 6379",
@@ -60,18 +65,22 @@ func (inv *invocation) checkVerb() *cobra.Command {
 		ValidArgsFunction: inv.completeEnds,
 	}
 	f := c.cmd.Flags()
-	f.VarP(config.NewPort(&c.port), portFlag, "p", "destination `PORT`, 1 to 65535; for a Service, the Service's")
+	f.VarP(config.NewPort(&c.port), portFlag, "p",
+		"destination `PORT`, 1 to 65535; for a Service, the Service's")
 	f.Var(config.NewChoice(&c.protocol, "tcp", "udp", "sctp"), "protocol", "protocol of the connection")
-	f.StringVarP(&c.file, "file", "f", "", "answer the questions in `FILE`, one line of JSON each; - for standard input")
-	f.BoolVar(&c.echo, "echo", false, "with -f, give each answer its question: {\"question\": ..., \"answer\": ...}")
-	f.StringVar(&c.atLeast, "at-least", "", "do not answer from an older state than that of `TOKEN`; see 'netpold token'")
+	f.StringVarP(&c.file, "file", "f", "",
+		"answer the questions in `FILE`, one line of JSON each; - for standard input")
+	f.BoolVar(&c.echo, "echo", false,
+		"with -f, give each answer its question: {\"question\": ..., \"answer\": ...}")
+	f.StringVar(&c.atLeast, "at-least", "",
+		"do not answer from an older state than that of `TOKEN`; see 'netpold token'")
 	addOutput(f, &c.output)
 	inv.addAllNamespaces(c.cmd)
 	inv.addQuiet(c.cmd)
 	return inv.verb(c.cmd, c.run, inv.config.StateFlags(), inv.config.ClientFlags(), inv.config.FileFlags())
 }
 
-// usage finds what is wrong with how the verb was called.
+// usage returns what is wrong with how the verb was called; nil if nothing is.
 func (c *check) usage(args []string) error {
 	given := c.cmd.Flags().Changed
 	if given("at-least") && c.atLeast == "" {
@@ -139,7 +148,7 @@ func (c *check) run(ctx context.Context, args []string) error {
 	return err
 }
 
-// question is the question in words.
+// question returns the question that words and flags ask.
 func (c *check) question(src, dst string) (*netpoldv1.AllowedRequest, error) {
 	from, srcErr := netpold.ParseEndpoint(src)
 	if srcErr != nil {

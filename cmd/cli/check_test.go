@@ -93,7 +93,8 @@ var fromOrTo = regexp.MustCompile(`(?m)^  (from|to): .*\n`)
 func TestCheckAnswersTheSameBothWays(t *testing.T) {
 	file := writeFile(t, "cluster.yaml", cluster)
 	server := serve(t, "--manifests", file)
-	for name, where := range map[string]string{"manifests": "--manifests=" + file, "server": "--server=" + server.addr} {
+	for name, where := range map[string]string{"manifests": "--manifests=" + file,
+		"server": "--server=" + server.addr} {
 		t.Run(name, func(t *testing.T) {
 			for _, q := range questions() {
 				t.Run(strings.Join(q.args, " "), func(t *testing.T) {
@@ -150,10 +151,14 @@ func TestCheckFailsTheSameBothWays(t *testing.T) {
 		args []string
 		want string
 	}{
-		"S27 unknown Pod":         {[]string{"shop/nobody", "shop/cart-0", "-p", "1"}, `netpold: src: Pod "shop/nobody" is not known`},
-		"S6 finished Pod":         {[]string{"shop/web-0", "shop/done-0", "-p", "1"}, `netpold: dst: Pod "shop/done-0" has finished`},
-		"S24 no such port":        {[]string{"shop/web-0", "svc/shop/cart", "-p", "81"}, `netpold: dst: Service "shop/cart" `},
-		"S28 Service as a source": {[]string{"svc/shop/cart", "shop/web-0", "-p", "1"}, `netpold: src.service: a Service cannot be a source`},
+		"S27 unknown Pod": {[]string{"shop/nobody", "shop/cart-0", "-p", "1"},
+			`netpold: src: Pod "shop/nobody" is not known`},
+		"S6 finished Pod": {[]string{"shop/web-0", "shop/done-0", "-p", "1"},
+			`netpold: dst: Pod "shop/done-0" has finished`},
+		"S24 no such port": {[]string{"shop/web-0", "svc/shop/cart", "-p", "81"},
+			`netpold: dst: Service "shop/cart" `},
+		"S28 Service as a source": {[]string{"svc/shop/cart", "shop/web-0", "-p", "1"},
+			`netpold: src.service: a Service cannot be a source`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			local := netpold(t, append([]string{"check", "--manifests=" + file}, test.args...)...)
@@ -178,40 +183,68 @@ func TestCheckCalledWrongly(t *testing.T) {
 		env  []string
 		want string
 	}{
-		"nothing":                {args: nil, want: "netpold: no question: give SRC DST -p PORT, or -f FILE" + hint},
-		"no DST":                 {args: []string{"a/b"}, want: `netpold: DST is missing after SRC "a/b"` + hint},
-		"a word too many":        {args: []string{"a/b", "c/d", "80", "-p", "1"}, want: `"80" is one word too many after SRC and DST` + hint},
-		"no port":                {args: []string{manifests, "a/b", "c/d"}, want: "netpold: the port is missing: give -p PORT" + hint},
-		"port is a name":         {args: []string{manifests, "a/b", "c/d", "-p", "http"}, want: `netpold: --port: "http" is not a port: give a number, 1 to 65535` + hint},
-		"negative port":          {args: []string{manifests, "a/b", "c/d", "-p", "-1"}, want: `netpold: --port: "-1" is not a port`},
-		"S28 port 0":             {args: []string{"--manifests=/nowhere", "a/b", "c/d", "-p", "0"}, want: `netpold: --port: "0" is not a port: give a number, 1 to 65535` + hint},
-		"S28 port above 65535":   {args: []string{"--manifests=/nowhere", "a/b", "c/d", "-p", "65536"}, want: `netpold: --port: "65536" is not a port: give a number, 1 to 65535` + hint},
-		"S28 namespace of words": {args: []string{"--manifests=/nowhere", "Shop?", "c/d", "-p", "1"}, want: `netpold: SRC: endpoint "Shop?": "Shop" is not the name of a namespace; `},
-		"S28 label of words":     {args: []string{"--manifests=/nowhere", "a/b", "shop?a=-", "-p", "1"}, want: `netpold: DST: endpoint "shop?a=-": label "a=-": "-" is not the value of a label; `},
-		"S28 port of words":      {args: []string{"--manifests=/nowhere", "a/b", "shop?#http=x", "-p", "1"}, want: `netpold: DST: endpoint "shop?#http=x": port "http=x": "x" is not a port: give 1 to 65535; `},
-		"protocol":               {args: []string{manifests, "a/b", "c/d", "-p", "1", "--protocol", "icmp"}, want: `--protocol: "icmp" is none of its values: give tcp, udp or sctp` + hint},
-		"output":                 {args: []string{manifests, "a/b", "c/d", "-p", "1", "-o", "xml"}, want: `--output: "xml" is none of its values: give text, json or yaml` + hint},
-		"no state":               {args: []string{"a/b", "c/d", "-p", "1"}, want: "netpold: nowhere to take the cluster's state from: give --manifests PATH"},
-		"two states":             {args: []string{manifests, "--server=x:1", "a/b", "c/d", "-p", "1"}, want: "--manifests and --server exclude each other: leave all but one out"},
-		"two states by env":      {args: []string{"a/b", "c/d", "-p", "1"}, env: []string{"NETPOLD_SERVER=x:1", "NETPOLD_MANIFESTS=x"}, want: "exclude each other"},
-		"both ends wrong":        {args: []string{manifests, "a", "b", "-p", "1"}, want: "netpold: DST: "},
-		"file and words":         {args: []string{manifests, "a/b", "c/d", "-f", "-"}, want: "SRC DST and -f exclude each other"},
-		"file and port":          {args: []string{manifests, "-f", "-", "-p", "1"}, want: "-p and --protocol do not go with -f"},
-		"file and text":          {args: []string{manifests, "-f", "-", "-o", "text"}, want: "-o text does not go with -f"},
-		"file without a name":    {args: []string{manifests, "-f", ""}, want: "-f needs a file, or - for standard input"},
-		"both standard input":    {args: []string{"--manifests=-", "-f", "-"}, want: "--manifests - and -f - exclude each other"},
-		"unreadable questions":   {args: []string{manifests, "-f", "/nowhere/q"}, want: "netpold: -f: open /nowhere/q: no such file or directory: give a file"},
-		"unreadable manifests":   {args: []string{"--manifests=/nowhere/m", "a/b", "c/d", "-p", "1"}, want: "/nowhere/m"},
-		"unknown flag":           {args: []string{"--prot", "1"}, want: "netpold: unknown flag --prot: did you mean --port?" + hint},
-		"unknown short flag":     {args: []string{"-x"}, want: "netpold: unknown shorthand flag: 'x' in -x" + hint},
-		"flag without its value": {args: []string{"a/b", "c/d", "-p"}, want: "netpold: --port needs a value" + hint},
-		"environment":            {args: []string{manifests, "a/b", "c/d", "-p", "1"}, env: []string{"NETPOLD_TIMEOUT=x"}, want: `netpold: NETPOLD_TIMEOUT: "x" is not a duration`},
-		"unreadable CA":          {args: []string{"--server=x:1", "--tls-ca=/nowhere/ca", "a/b", "c/d", "-p", "1"}, want: "netpold: --tls-ca: open /nowhere/ca: no such file"},
+		"nothing": {args: nil,
+			want: "netpold: no question: give SRC DST -p PORT, or -f FILE" + hint},
+		"no DST": {args: []string{"a/b"}, want: `netpold: DST is missing after SRC "a/b"` + hint},
+		"a word too many": {args: []string{"a/b", "c/d", "80", "-p", "1"},
+			want: `"80" is one word too many after SRC and DST` + hint},
+		"no port": {args: []string{manifests, "a/b", "c/d"},
+			want: "netpold: the port is missing: give -p PORT" + hint},
+		"port is a name": {args: []string{manifests, "a/b", "c/d", "-p", "http"},
+			want: `netpold: --port: "http" is not a port: give a number, 1 to 65535` + hint},
+		"negative port": {args: []string{manifests, "a/b", "c/d", "-p", "-1"},
+			want: `netpold: --port: "-1" is not a port`},
+		"S28 port 0": {args: []string{"--manifests=/nowhere", "a/b", "c/d", "-p", "0"},
+			want: `netpold: --port: "0" is not a port: give a number, 1 to 65535` + hint},
+		"S28 port above 65535": {args: []string{"--manifests=/nowhere", "a/b", "c/d", "-p", "65536"},
+			want: `netpold: --port: "65536" is not a port: give a number, 1 to 65535` + hint},
+		"S28 namespace of words": {args: []string{"--manifests=/nowhere", "Shop?", "c/d", "-p", "1"},
+			want: `netpold: SRC: endpoint "Shop?": "Shop" is not the name of a namespace; `},
+		"S28 label of words": {args: []string{"--manifests=/nowhere", "a/b", "shop?a=-", "-p", "1"},
+			want: `netpold: DST: endpoint "shop?a=-": label "a=-": "-" is not the value of a label; `},
+		"S28 port of words": {args: []string{"--manifests=/nowhere", "a/b", "shop?#http=x", "-p", "1"},
+			want: `netpold: DST: endpoint "shop?#http=x": port "http=x": "x" is not a port: give 1 to 65535; `},
+		"protocol": {args: []string{manifests, "a/b", "c/d", "-p", "1", "--protocol", "icmp"},
+			want: `--protocol: "icmp" is none of its values: give tcp, udp or sctp` + hint},
+		"output": {args: []string{manifests, "a/b", "c/d", "-p", "1", "-o", "xml"},
+			want: `--output: "xml" is none of its values: give text, json or yaml` + hint},
+		"no state": {args: []string{"a/b", "c/d", "-p", "1"},
+			want: "netpold: nowhere to take the cluster's state from: give --manifests PATH"},
+		"two states": {args: []string{manifests, "--server=x:1", "a/b", "c/d", "-p", "1"},
+			want: "--manifests and --server exclude each other: leave all but one out"},
+		"two states by env": {args: []string{"a/b", "c/d", "-p", "1"},
+			env: []string{"NETPOLD_SERVER=x:1", "NETPOLD_MANIFESTS=x"}, want: "exclude each other"},
+		"both ends wrong": {args: []string{manifests, "a", "b", "-p", "1"}, want: "netpold: DST: "},
+		"file and words": {args: []string{manifests, "a/b", "c/d", "-f", "-"},
+			want: "SRC DST and -f exclude each other"},
+		"file and port": {args: []string{manifests, "-f", "-", "-p", "1"},
+			want: "-p and --protocol do not go with -f"},
+		"file and text": {args: []string{manifests, "-f", "-", "-o", "text"},
+			want: "-o text does not go with -f"},
+		"file without a name": {args: []string{manifests, "-f", ""},
+			want: "-f needs a file, or - for standard input"},
+		"both standard input": {args: []string{"--manifests=-", "-f", "-"},
+			want: "--manifests - and -f - exclude each other"},
+		"unreadable questions": {args: []string{manifests, "-f", "/nowhere/q"},
+			want: "netpold: -f: open /nowhere/q: no such file or directory: give a file"},
+		"unreadable manifests": {args: []string{"--manifests=/nowhere/m", "a/b", "c/d", "-p", "1"},
+			want: "/nowhere/m"},
+		"unknown flag": {args: []string{"--prot", "1"},
+			want: "netpold: unknown flag --prot: did you mean --port?" + hint},
+		"unknown short flag": {args: []string{"-x"}, want: "netpold: unknown shorthand flag: 'x' in -x" + hint},
+		"flag without its value": {args: []string{"a/b", "c/d", "-p"},
+			want: "netpold: --port needs a value" + hint},
+		"environment": {args: []string{manifests, "a/b", "c/d", "-p", "1"}, env: []string{"NETPOLD_TIMEOUT=x"},
+			want: `netpold: NETPOLD_TIMEOUT: "x" is not a duration`},
+		"unreadable CA": {args: []string{"--server=x:1", "--tls-ca=/nowhere/ca", "a/b", "c/d", "-p", "1"},
+			want: "netpold: --tls-ca: open /nowhere/ca: no such file"},
 		"CA without a certificate": {
-			args: []string{"--server=x:1", "--tls-ca=" + file, "a/b", "c/d", "-p", "1"}, want: "no certificate in it: give a PEM file",
+			args: []string{"--server=x:1", "--tls-ca=" + file, "a/b", "c/d", "-p", "1"},
+			want: "no certificate in it: give a PEM file",
 		},
 		"half a key pair": {
-			args: []string{"--server=x:1", "--tls-client-cert=" + file, "a/b", "c/d", "-p", "1"}, want: "--tls-client-cert, --tls-client-key: give both or neither",
+			args: []string{"--server=x:1", "--tls-client-cert=" + file, "a/b", "c/d", "-p", "1"},
+			want: "--tls-client-cert, --tls-client-key: give both or neither",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -244,7 +277,8 @@ func TestCheckReportsEveryProblem(t *testing.T) {
 	file := writeFile(t, "broken.yaml", cluster+"---"+brokenPolicies)
 	got := netpold(t, "check", "--manifests", file, "shop/web-0", "shop/cart-0", "-p", "8080")
 	got.want(t, 2, "", "problems: mend what is listed above")
-	for _, field := range []string{"spec.ingress[0].from[0].ipBlock.cidr", "spec.ingress[0].ports[0].port", "spec.policyTypes[0]"} {
+	for _, field := range []string{"spec.ingress[0].from[0].ipBlock.cidr", "spec.ingress[0].ports[0].port",
+		"spec.policyTypes[0]"} {
 		if !strings.Contains(got.stderr, field) {
 			t.Errorf("%s is not listed:\n%s", field, got.stderr)
 		}
@@ -266,7 +300,8 @@ func TestUnreachableServer(t *testing.T) {
 	} {
 		got := netpold(t, append(args, "--server", closed.addr, "--timeout", "20s")...)
 		got.want(t, 2, "", "netpold: --server "+closed.addr+": cannot be asked: ")
-		if !strings.Contains(got.stderr, "connection refused") || !strings.Contains(got.stderr, "is netpold serving there") {
+		if !strings.Contains(got.stderr, "connection refused") ||
+			!strings.Contains(got.stderr, "is netpold serving there") {
 			t.Errorf("error says neither why nor what to do: %s", got.stderr)
 		}
 	}
@@ -283,29 +318,46 @@ func TestSenselessFlagsAreRefused(t *testing.T) {
 		flag string
 		want string
 	}{
-		"no timeout":                 {check, "--timeout=0s", `"0s" is not above 0s: give a duration such as 10s`},
-		"negative timeout":           {check, "--timeout=-5s", `"-5s" is not above 0s: give a duration such as 10s`},
-		"timeout of token":           {[]string{"token"}, "--timeout=0", `"0" is not above 0s: give a duration such as 10s`},
-		"timeout of status":          {[]string{"status"}, "--timeout=-1ns", `"-1ns" is not above 0s: give a duration such as 10s`},
-		"timeout of healthcheck":     {[]string{"healthcheck"}, "--timeout=0s", `"0s" is not above 0s: give a duration such as 2s`},
-		"server without a port":      {check, "--server=127.0.0.1", `"127.0.0.1" names no server: missing port in address` + server},
-		"server of status":           {[]string{"status"}, "--server=netpold", `"netpold" names no server: missing port in address` + server},
-		"server of token":            {[]string{"token"}, "--server=dns:///netpold", `"dns:///netpold" names no server: missing port in address` + server},
-		"server of healthcheck":      {[]string{"healthcheck"}, "--server=::1", `"::1" names no server: too many colons in address` + server},
-		"server that is a URL":       {check, "--server=https://x:9480", `"https://x:9480" names no server: "https://" is no way to name a server` + server},
-		"namespace":                  {check, "--namespace=Team A", `"Team A" is not the name of a namespace; it has a-z, 0-9 and "-", and begins and ends with a letter or digit`},
-		"listen without a port":      {serve, "--listen=localhost", `"localhost" is not an address to listen on: missing port in address` + listen},
-		"listen on no port":          {serve, "--listen=localhost:", `"localhost:" is not an address to listen on: "" is no port` + listen},
-		"admin port that is none":    {serve, "--admin-listen=:65536", `":65536" is not an address to listen on: "65536" is no port` + listen},
-		"negative staleness":         {serve, "--max-staleness=-1s", `"-1s" is below 0s: give 0s or more`},
-		"no batch":                   {serve, "--max-batch=0", `"0" is out of range: give 1 or more`},
-		"negative batch":             {serve, "--max-batch=-1", `"-1" is out of range: give 1 or more`},
-		"no message":                 {serve, "--max-message-bytes=0", `"0" is out of range: give 1 to 2147483647`},
-		"message too long":           {serve, "--max-message-bytes=2147483648", `"2147483648" is out of range: give 1 to 2147483647`},
-		"no stream":                  {serve, "--max-streams=0", `"0" is out of range: give 1 to 4294967295`},
-		"no deadline":                {serve, "--max-deadline=0s", `"0s" is not above 0s: give a duration such as 30s`},
-		"no connection age":          {serve, "--max-connection-age=0s", `"0s" is not above 0s: give a duration such as 30m0s`},
-		"no grace":                   {serve, "--max-connection-age-grace=-1s", `"-1s" is not above 0s: give a duration such as 30s`},
+		"no timeout": {check, "--timeout=0s", `"0s" is not above 0s: give a duration such as 10s`},
+		"negative timeout": {check, "--timeout=-5s",
+			`"-5s" is not above 0s: give a duration such as 10s`},
+		"timeout of token": {[]string{"token"}, "--timeout=0",
+			`"0" is not above 0s: give a duration such as 10s`},
+		"timeout of status": {[]string{"status"}, "--timeout=-1ns",
+			`"-1ns" is not above 0s: give a duration such as 10s`},
+		"timeout of healthcheck": {[]string{"healthcheck"}, "--timeout=0s",
+			`"0s" is not above 0s: give a duration such as 2s`},
+		"server without a port": {check, "--server=127.0.0.1",
+			`"127.0.0.1" names no server: missing port in address` + server},
+		"server of status": {[]string{"status"}, "--server=netpold",
+			`"netpold" names no server: missing port in address` + server},
+		"server of token": {[]string{"token"}, "--server=dns:///netpold",
+			`"dns:///netpold" names no server: missing port in address` + server},
+		"server of healthcheck": {[]string{"healthcheck"}, "--server=::1",
+			`"::1" names no server: too many colons in address` + server},
+		"server that is a URL": {check, "--server=https://x:9480",
+			`"https://x:9480" names no server: "https://" is no way to name a server` + server},
+		"namespace": {check, "--namespace=Team A",
+			`"Team A" is not the name of a namespace; it has a-z, 0-9 and "-", and begins and ends with a letter or digit`},
+		"listen without a port": {serve, "--listen=localhost",
+			`"localhost" is not an address to listen on: missing port in address` + listen},
+		"listen on no port": {serve, "--listen=localhost:",
+			`"localhost:" is not an address to listen on: "" is no port` + listen},
+		"admin port that is none": {serve, "--admin-listen=:65536",
+			`":65536" is not an address to listen on: "65536" is no port` + listen},
+		"negative staleness": {serve, "--max-staleness=-1s", `"-1s" is below 0s: give 0s or more`},
+		"no batch":           {serve, "--max-batch=0", `"0" is out of range: give 1 or more`},
+		"negative batch":     {serve, "--max-batch=-1", `"-1" is out of range: give 1 or more`},
+		"no message":         {serve, "--max-message-bytes=0", `"0" is out of range: give 1 to 2147483647`},
+		"message too long": {serve, "--max-message-bytes=2147483648",
+			`"2147483648" is out of range: give 1 to 2147483647`},
+		"no stream": {serve, "--max-streams=0", `"0" is out of range: give 1 to 4294967295`},
+		"no deadline": {serve, "--max-deadline=0s",
+			`"0s" is not above 0s: give a duration such as 30s`},
+		"no connection age": {serve, "--max-connection-age=0s",
+			`"0s" is not above 0s: give a duration such as 30m0s`},
+		"no grace": {serve, "--max-connection-age-grace=-1s",
+			`"-1s" is not above 0s: give a duration such as 30s`},
 		"negative delay of draining": {serve, "--drain-delay=-1s", `"-1s" is below 0s: give 0s or more`},
 		"negative time of draining":  {serve, "--drain-timeout=-1s", `"-1s" is below 0s: give 0s or more`},
 	} {
@@ -316,12 +368,14 @@ func TestSenselessFlagsAreRefused(t *testing.T) {
 			}
 			flag, value, _ := strings.Cut(test.flag, "=")
 			verb := test.verb[0]
-			netpold(t, append(slices.Clone(test.verb), test.flag)...).want(t, code, "", "netpold: "+flag+": "+test.want+"; see 'netpold "+verb+" --help'\n")
+			netpold(t, append(slices.Clone(test.verb), test.flag)...).
+				want(t, code, "", "netpold: "+flag+": "+test.want+"; see 'netpold "+verb+" --help'\n")
 			variable := config.EnvName(strings.TrimPrefix(flag, "--"))
 			if verb == "healthcheck" && flag == "--timeout" {
 				return // which the environment does not set, for it is that of other calls
 			}
-			netpoldWith(t, []string{variable + "=" + value}, "", test.verb...).want(t, code, "", "netpold: "+variable+": "+test.want+"\n")
+			netpoldWith(t, []string{variable + "=" + value}, "", test.verb...).
+				want(t, code, "", "netpold: "+variable+": "+test.want+"\n")
 		})
 	}
 }
@@ -339,7 +393,8 @@ func TestIPBlockMatchesPods(t *testing.T) {
 		"file":       {[]string{"--config", writeFile(t, "netpold.yaml", "ipblock-matches-pods: false\n")}, nil, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			args := append([]string{"check", "--manifests", file, "shop/web-0", "shop/other-0", "-p", "1"}, test.args...)
+			args := append([]string{"check", "--manifests", file, "shop/web-0", "shop/other-0", "-p", "1"},
+				test.args...)
 			if got := netpoldWith(t, test.env, "", args...); got.code != test.code {
 				t.Errorf("exit code is %d, want %d:\n%s%s", got.code, test.code, got.stdout, got.stderr)
 			}
@@ -355,5 +410,6 @@ metadata: {name: a}
 spec: {containers: [{name: c}]}
 `)
 	netpold(t, "check", "--manifests", file, "default/a", "10.0.0.9", "-p", "1").want(t, 0, "allowed", "")
-	netpold(t, "check", "--manifests", file, "--namespace=team", "team/a", "10.0.0.9", "-p", "1").want(t, 0, "allowed", "")
+	netpold(t, "check", "--manifests", file, "--namespace=team", "team/a", "10.0.0.9", "-p", "1").
+		want(t, 0, "allowed", "")
 }

@@ -23,7 +23,7 @@ func (l *lines) answer(ctx context.Context, group []line) error {
 			questions = append(questions, line.question)
 		}
 	}
-	// An error of a whole call is that of each of its lines.
+	// An error of a whole call is the error of each of its lines.
 	answers, _ := l.ask(ctx, questions)
 	for _, line := range group {
 		answer := &netpoldv1.BatchAnswer{Answer: &netpoldv1.BatchAnswer_Error{Error: line.err}}
@@ -37,7 +37,8 @@ func (l *lines) answer(ctx context.Context, group []line) error {
 	return nil
 }
 
-// write writes one answer: an AllowedResponse, or {"error": ...}, which is just how a BatchAnswer with an error looks.
+// write writes one answer: an AllowedResponse or {"error": ...}, which is the JSON of a BatchAnswer with an
+// error.
 func (l *lines) write(of line, answer *netpoldv1.BatchAnswer) error {
 	var text []byte
 	var err error
@@ -71,7 +72,7 @@ func (l *lines) write(of line, answer *netpoldv1.BatchAnswer) error {
 	return nil
 }
 
-// withoutFields returns a JSON object without some of its fields: those that say nothing where details were not asked for.
+// withoutFields returns a JSON object without some of its fields, which mean nothing without details.
 func withoutFields(object []byte, names ...string) ([]byte, error) {
 	decoder := json.NewDecoder(bytes.NewReader(object))
 	if _, err := decoder.Token(); err != nil {
@@ -98,7 +99,7 @@ func withoutFields(object []byte, names ...string) ([]byte, error) {
 	return append(out, '}'), nil
 }
 
-// echoed puts an answer beside its question: as JSON, or as text if that is none.
+// echoed returns an answer beside its question. The question is JSON, or text if it is no valid JSON.
 func echoed(question string, answer []byte) ([]byte, error) {
 	asked := json.RawMessage(question)
 	if !json.Valid(asked) {
@@ -118,7 +119,7 @@ func echoed(question string, answer []byte) ([]byte, error) {
 	return text, nil
 }
 
-// errorLine is an error as JSON. A newer server may send details of a kind that is unknown here: they are left out.
+// errorLine returns an error as JSON. It leaves out details of unknown kinds, which a newer server may send.
 func errorLine(answer *netpoldv1.BatchAnswer) ([]byte, error) {
 	var known []*anypb.Any
 	for _, detail := range answer.GetError().GetDetails() {

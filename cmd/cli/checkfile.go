@@ -22,38 +22,38 @@ import (
 )
 
 const (
-	// maxLine bounds a line, and what is read ahead of the answers.
+	// maxLine limits the length of a line, and what is read ahead of the answers.
 	maxLine = 1 << 20
-	// maxGroup is how many questions are asked at once.
+	// maxGroup limits the questions that are asked at once.
 	maxGroup = 1000
-	// maxQuoted bounds, in bytes, how much is said back of a line that is wrong.
+	// maxQuoted limits how much of an invalid line an error repeats, in bytes.
 	maxQuoted = 200
 )
 
-// lines answers questions, a line each, from one reader to one writer.
+// A lines answers questions, one a line, from a reader to a writer.
 type lines struct {
 	in    *bufio.Reader
 	out   *bufio.Writer
 	check *check
 	batcher
 
-	// number is that of the last line read, from 1.
+	// number is the number of the last line read, from 1.
 	number int
-	// answered and failed count lines; first is the first that failed, and why.
+	// answered and failed count lines. first is the first that failed, and why.
 	answered, failed int
 	first            string
 }
 
-// line is one question, or why it is none.
+// A line is one question, or an error.
 type line struct {
 	number   int
 	question *netpoldv1.AllowedRequest
 	err      *spb.Status
-	// text is the line as it was written, for --echo.
+	// text is the line as written, for --echo.
 	text string
 }
 
-// answerFile is check -f.
+// answerFile runs check -f.
 func (c *check) answerFile(ctx context.Context) error {
 	if c.file == "-" && slices.Contains(c.inv.config.State.Manifests, "-") {
 		return usageError(c.cmd, "--manifests - and -f - exclude each other: standard input can be read once")
@@ -64,7 +64,7 @@ func (c *check) answerFile(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("-f: %w: give a file that can be read, or - for standard input", err)
 		}
-		defer file.Close() //nolint:errcheck // it was only read
+		defer file.Close() //nolint:errcheck // it is only read
 		in = file
 	}
 	asker, closeAsker, err := c.inv.openAsker(ctx)
@@ -80,12 +80,13 @@ func (c *check) answerFile(ctx context.Context) error {
 		return err
 	}
 	if l.failed > 0 {
-		return fmt.Errorf("%d of %d lines were not answered; the first is %s", l.failed, l.failed+l.answered, l.first)
+		return fmt.Errorf("%d of %d lines were not answered; the first is %s", l.failed, l.failed+l.answered,
+			l.first)
 	}
 	return nil
 }
 
-// answerAll answers until the input ends. What has come in is answered before more is waited for.
+// answerAll answers until the input ends. It answers all lines that have arrived before it waits for more.
 func (l *lines) answerAll(ctx context.Context) error {
 	for ended := false; !ended; {
 		var group []line
@@ -107,7 +108,7 @@ func (l *lines) answerAll(ctx context.Context) error {
 	return nil
 }
 
-// readGroup waits for one line, and takes those that have come with it.
+// readGroup blocks until there is a line, and returns it with those that have already arrived.
 func (l *lines) readGroup() (group []line, ended bool, err error) {
 	for len(group) < maxGroup {
 		if len(group) > 0 && !l.lineWaits() {
@@ -127,9 +128,10 @@ func (l *lines) readGroup() (group []line, ended bool, err error) {
 		}
 		switch {
 		case tooLong:
-			group = append(group, line{number: l.number, err: badLine("", fmt.Sprintf("a line of more than %d bytes: shorten it", maxLine))})
+			group = append(group, line{number: l.number,
+				err: badLine("", fmt.Sprintf("a line of more than %d bytes: shorten it", maxLine))})
 		case len(text) > 0 && len(bytes.TrimSpace(text)) == 0:
-			// Skipped, as in every list of lines. --echo tells which answer is whose.
+			// Empty lines are skipped. --echo shows which answer belongs to which question.
 		case len(text) > 0:
 			read := parseLine(l.number, bytes.TrimSpace(text))
 			if l.check.echo {
@@ -144,14 +146,14 @@ func (l *lines) readGroup() (group []line, ended bool, err error) {
 	return group, false, nil
 }
 
-// lineWaits says whether a whole line has been read ahead.
+// lineWaits reports whether a whole line has been read ahead.
 func (l *lines) lineWaits() bool {
-	// As many bytes as there are can always be looked at.
+	// Peek of the buffered bytes cannot fail.
 	ahead, _ := l.in.Peek(l.in.Buffered())
 	return bytes.IndexByte(ahead, '\n') >= 0
 }
 
-// protojson's errors have a place, and a field where they are about one.
+// Errors of protojson have a location, and a field if they are about one.
 var (
 	placeInError = regexp.MustCompile(`\(line 1:(\d+)\)`)
 	fieldInError = regexp.MustCompile(`field "?([A-Za-z_]\w*)`)
@@ -171,10 +173,11 @@ func parseLine(number int, text []byte) line {
 		field = match[1]
 	}
 	return line{number: number, err: badLine(field, "not a question: "+message+
-		`; write one AllowedRequest as JSON, such as {"src":{"ip":"10.0.1.4"},"dst":{"ip":"10.0.3.7"},"port":8080}`)}
+		`; write one AllowedRequest as JSON, such as `+
+		`{"src":{"ip":"10.0.1.4"},"dst":{"ip":"10.0.3.7"},"port":8080}`)}
 }
 
-// quotable is what can be said back of a line: not all of a long one, and valid UTF-8.
+// quotable returns what an error repeats of a line: valid UTF-8, and not all of a long line.
 func quotable(text string) string {
 	if len(text) > maxQuoted {
 		text = text[:maxQuoted] + "..."
@@ -182,12 +185,13 @@ func quotable(text string) string {
 	return strings.ToValidUTF8(text, "?")
 }
 
-// badLine is the error of a line that is no question, as the server's are for one that is wrong (S28).
+// badLine returns the error of a line that is no question, in the form of the server's errors (S28).
 func badLine(field, message string) *spb.Status {
 	st := status.New(codes.InvalidArgument, message)
 	with, err := st.WithDetails(
 		&errdetails.ErrorInfo{Reason: "INVALID_QUESTION", Domain: "netpold"},
-		&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: field, Description: message}}},
+		&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: field,
+			Description: message}}},
 	)
 	if err != nil {
 		return st.Proto()

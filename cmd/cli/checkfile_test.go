@@ -65,8 +65,8 @@ func (a *answer) detail(t *testing.T, kind string) map[string]any {
 // tokenOrRevision differs between two processes.
 var tokenOrRevision = regexp.MustCompile(`"(token|revision)":"[^"]*"`)
 
-// TestLinesAreAnsweredInOrder asks thousands of questions, some of them wrong, in both ways; the server takes smaller batches
-// than the command asks.
+// TestLinesAreAnsweredInOrder asks thousands of questions, some of them wrong, in both ways; the server takes
+// smaller batches than the command asks.
 func TestLinesAreAnsweredInOrder(t *testing.T) {
 	const n = 5000
 	var questions strings.Builder
@@ -100,7 +100,8 @@ func TestLinesAreAnsweredInOrder(t *testing.T) {
 	ofServer := same(remote.stdout)
 	for i, line := range same(local.stdout) {
 		if i >= len(ofServer) || line != ofServer[i] {
-			t.Fatalf("answer %d differs: from manifests\n%s\nfrom the server\n%s", i, line, ofServer[min(i, len(ofServer)-1)])
+			t.Fatalf("answer %d differs: from manifests\n%s\nfrom the server\n%s", i, line,
+				ofServer[min(i, len(ofServer)-1)])
 		}
 	}
 	answers := parseAnswers(t, local.stdout)
@@ -115,7 +116,8 @@ func TestLinesAreAnsweredInOrder(t *testing.T) {
 		case 1:
 			ok = a.Error == nil && !*a.Allowed && a.Reason == "REASON_DENIED_AT_INGRESS"
 		case 2:
-			ok = a.Error != nil && a.Error.Code == 3 && strings.HasPrefix(a.Error.Message, fmt.Sprintf(`dst.ip: "nowhere-%d"`, i))
+			ok = a.Error != nil && a.Error.Code == 3 &&
+				strings.HasPrefix(a.Error.Message, fmt.Sprintf(`dst.ip: "nowhere-%d"`, i))
 		case 3:
 			ok = a.Error != nil && a.Error.Code == 3 && strings.Contains(a.Error.Message, `unknown field "scr"`)
 		case 4:
@@ -134,32 +136,43 @@ func TestErrorsHaveTheirDetails(t *testing.T) {
 		line, message, reason, field string
 		code                         int
 	}{
-		"not JSON":       {line: "hello", message: "not a question: syntax error at column 1: ", reason: "INVALID_QUESTION"},
-		"not text":       {line: "\x97", message: "not a question: ", reason: "INVALID_QUESTION"},
-		"long":           {line: strings.Repeat("7", 1<<19), message: "777...; write one", reason: "INVALID_QUESTION"},
-		"null":           {line: "null", message: "not a question: ", reason: "INVALID_QUESTION"},
-		"list":           {line: "[]", message: "not a question: ", reason: "INVALID_QUESTION"},
-		"two in a line":  {line: allowedQuestion + allowedQuestion, message: "not a question: ", reason: "INVALID_QUESTION"},
-		"unknown field":  {line: `{"src":{"pods":{}}}`, message: `not a question: at column 9: unknown field "pods"`, reason: "INVALID_QUESTION", field: "pods"},
-		"wrong type":     {line: `{"port":"http"}`, message: `port`, reason: "INVALID_QUESTION", field: "port"},
-		"port too large": {line: `{"port":70000000000}`, message: `port`, reason: "INVALID_QUESTION", field: "port"},
-		"protocol":       {line: `{"protocol":"PROTOCOL_ICMP"}`, message: "protocol", reason: "INVALID_QUESTION", field: "protocol"},
-		"nothing":        {line: "{}", message: "src: is required", reason: "INVALID_QUESTION", field: "src"},
-		"no port":        {line: `{"src":{"ip":"10.0.0.1"},"dst":{"ip":"10.0.0.2"}}`, message: "port: 0 is not a port; give 1 to 65535", reason: "INVALID_QUESTION", field: "port"},
+		"not JSON": {line: "hello", message: "not a question: syntax error at column 1: ",
+			reason: "INVALID_QUESTION"},
+		"not text": {line: "\x97", message: "not a question: ", reason: "INVALID_QUESTION"},
+		"long": {line: strings.Repeat("7", 1<<19), message: "777...; write one",
+			reason: "INVALID_QUESTION"},
+		"null": {line: "null", message: "not a question: ", reason: "INVALID_QUESTION"},
+		"list": {line: "[]", message: "not a question: ", reason: "INVALID_QUESTION"},
+		"two in a line": {line: allowedQuestion + allowedQuestion, message: "not a question: ",
+			reason: "INVALID_QUESTION"},
+		"unknown field": {line: `{"src":{"pods":{}}}`,
+			message: `not a question: at column 9: unknown field "pods"`, reason: "INVALID_QUESTION", field: "pods"},
+		"wrong type": {line: `{"port":"http"}`, message: `port`, reason: "INVALID_QUESTION", field: "port"},
+		"port too large": {line: `{"port":70000000000}`, message: `port`, reason: "INVALID_QUESTION",
+			field: "port"},
+		"protocol": {line: `{"protocol":"PROTOCOL_ICMP"}`, message: "protocol", reason: "INVALID_QUESTION",
+			field: "protocol"},
+		"nothing": {line: "{}", message: "src: is required", reason: "INVALID_QUESTION", field: "src"},
+		"no port": {line: `{"src":{"ip":"10.0.0.1"},"dst":{"ip":"10.0.0.2"}}`,
+			message: "port: 0 is not a port; give 1 to 65535", reason: "INVALID_QUESTION", field: "port"},
 		"token": {
-			line: strings.TrimSuffix(allowedQuestion, "}") + `,"at_least":"x"}`, message: "at_least: ", reason: "INVALID_QUESTION", field: "at_least",
+			line: strings.TrimSuffix(allowedQuestion, "}") + `,"at_least":"x"}`, message: "at_least: ",
+			reason: "INVALID_QUESTION", field: "at_least",
 		},
-		"too long": {line: strings.Repeat("x", 1<<20), message: "a line of more than 1048576 bytes: shorten it", reason: "INVALID_QUESTION"},
+		"too long": {line: strings.Repeat("x", 1<<20), message: "a line of more than 1048576 bytes: shorten it",
+			reason: "INVALID_QUESTION"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := netpoldWith(t, nil, allowedQuestion+"\n"+test.line+"\n"+deniedQuestion, "check", "--manifests", file, "-f", "-")
+			got := netpoldWith(t, nil, allowedQuestion+"\n"+test.line+"\n"+deniedQuestion, "check", "--manifests",
+				file, "-f", "-")
 			got.want(t, 2, `{"allowed":true,`, "netpold: 1 of 3 lines were not answered; the first is line 2: ")
 			answers := parseAnswers(t, got.stdout)
 			if len(answers) != 3 || answers[1].Error == nil || answers[2].Error != nil {
 				t.Fatalf("answers are %+v, want the second of three to be an error", answers)
 			}
 			failed := answers[1]
-			if failed.Error.Code != 3 || !strings.Contains(failed.Error.Message, test.message) || strings.Contains(failed.Error.Message, "questions[") {
+			if failed.Error.Code != 3 || !strings.Contains(failed.Error.Message, test.message) ||
+				strings.Contains(failed.Error.Message, "questions[") {
 				t.Errorf("error is %d %q, want 3 %q", failed.Error.Code, failed.Error.Message, test.message)
 			}
 			if info := failed.detail(t, "ErrorInfo"); info["reason"] != test.reason || info["domain"] != "netpold" {
@@ -196,7 +209,8 @@ func TestLinesExitCodes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got := netpoldWith(t, nil, test.stdin, "check", "--manifests", file, "-f", "-")
 			if got.code != test.code || strings.Count(got.stdout, "\n") != test.lines {
-				t.Errorf("exit code is %d with %d lines, want %d with %d:\n%s", got.code, strings.Count(got.stdout, "\n"), test.code, test.lines, got.stderr)
+				t.Errorf("exit code is %d with %d lines, want %d with %d:\n%s", got.code, strings.Count(got.stdout, "\n"),
+					test.code, test.lines, got.stderr)
 			}
 		})
 	}
@@ -206,7 +220,8 @@ func TestLinesExitCodes(t *testing.T) {
 func TestLinesAreAnsweredAtOnce(t *testing.T) {
 	file := writeFile(t, "cluster.yaml", cluster)
 	server := serve(t, "--manifests", file)
-	for name, where := range map[string]string{"manifests": "--manifests=" + file, "server": "--server=" + server.addr} {
+	for name, where := range map[string]string{"manifests": "--manifests=" + file,
+		"server": "--server=" + server.addr} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
@@ -247,10 +262,13 @@ func TestLinesAreAnsweredAtOnce(t *testing.T) {
 func TestLinesKeepTheirPlacesWithoutAServer(t *testing.T) {
 	closed := serve(t, "--manifests", writeFile(t, "cluster.yaml", cluster))
 	closed.end(t, 0)
-	got := netpoldWith(t, nil, allowedQuestion+"\nx\n"+deniedQuestion+"\n", "check", "--server", closed.addr, "--timeout=20s", "-f", "-")
+	got := netpoldWith(t, nil, allowedQuestion+"\nx\n"+deniedQuestion+"\n", "check", "--server", closed.addr,
+		"--timeout=20s", "-f", "-")
 	sentence := "--server " + closed.addr + ": cannot be asked: "
-	got.want(t, 2, `{"error":{"code":14,"message":"`+sentence, "netpold: 3 of 3 lines were not answered; the first is line 1: "+sentence)
-	if !strings.Contains(got.stdout, ": is netpold serving there, ready, and with TLS or without as here (--tls)?\"") {
+	got.want(t, 2, `{"error":{"code":14,"message":"`+sentence,
+		"netpold: 3 of 3 lines were not answered; the first is line 1: "+sentence)
+	if !strings.Contains(got.stdout,
+		": is netpold serving there, ready, and with TLS or without as here (--tls)?\"") {
 		t.Errorf("the answers do not say what to do:\n%s", got.stdout)
 	}
 	var codes []int
@@ -283,10 +301,12 @@ func TestLinesWhenReadingOrWritingFails(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	code := cli.Run(t.Context(), []string{"check", "--manifests", file, "-f", "-"},
 		failingReader{strings.NewReader(allowedQuestion + "\n")}, &stdout, &stderr, nil)
-	if code != 2 || strings.Count(stdout.String(), "\n") != 1 || !strings.Contains(stderr.String(), "-f -: line 2: unexpected EOF") {
+	if code != 2 || strings.Count(stdout.String(), "\n") != 1 ||
+		!strings.Contains(stderr.String(), "-f -: line 2: unexpected EOF") {
 		t.Errorf("a failing reader: exit code %d\n%s%s", code, stdout.String(), stderr.String())
 	}
-	for _, args := range [][]string{{"-f", "-"}, {"shop/web-0", "shop/cart-0", "-p", "8080"}, {"shop/web-0", "shop/cart-0", "-p", "8080", "-o", "json"}} {
+	for _, args := range [][]string{{"-f", "-"}, {"shop/web-0", "shop/cart-0", "-p", "8080"},
+		{"shop/web-0", "shop/cart-0", "-p", "8080", "-o", "json"}} {
 		stderr.Reset()
 		code = cli.Run(t.Context(), append([]string{"check", "--manifests", file}, args...),
 			strings.NewReader(allowedQuestion+"\n"), failingWriter{}, &stderr, nil)

@@ -10,19 +10,19 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// withNumbers returns a message as JSON with the numbers of enum values in place of words that leave the prefix out: TCP is
-// PROTOCOL_TCP. protojson takes numbers. A number is padded to the length of its word, so that places in later errors are
-// those of the text as it was written. What is no JSON is returned as it is.
+// withNumbers returns a message as JSON with numbers in place of enum words without their prefix, such as TCP
+// for PROTOCOL_TCP. protojson accepts numbers. A number is padded to the length of its word, so that
+// locations in errors are those of the original text. Text that is no JSON is returned unchanged.
 func withNumbers(text []byte, of protoreflect.MessageDescriptor) []byte {
 	w := wordReader{decoder: json.NewDecoder(bytes.NewReader(text)), text: text}
 	w.decoder.UseNumber()
-	if !json.Valid(text) || w.value(of, nil) != nil { // json.Valid bounds the depth, too
+	if !json.Valid(text) || w.value(of, nil) != nil { // json.Valid also limits the depth
 		return text
 	}
 	return w.text
 }
 
-// wordReader walks through a message as JSON.
+// A wordReader walks through a message as JSON.
 type wordReader struct {
 	decoder *json.Decoder
 	// text is copied before its first change.
@@ -30,8 +30,8 @@ type wordReader struct {
 	changed bool
 }
 
-// value reads one value: a message, a list of them, or one or more values of an enum. Both are nil for a value of which
-// nothing is known, such as a map.
+// value reads one value: a message, a list of messages, or one or more values of an enum. message and enum
+// are nil for other values, such as a map.
 func (w *wordReader) value(message protoreflect.MessageDescriptor, enum protoreflect.EnumDescriptor) error {
 	token, err := w.decoder.Token()
 	if err != nil {
@@ -50,7 +50,7 @@ func (w *wordReader) value(message protoreflect.MessageDescriptor, enum protoref
 				return err
 			}
 		}
-		_, err := w.decoder.Token() // which closes it
+		_, err := w.decoder.Token() // the closing bracket
 		return err
 	case string:
 		if enum != nil {
@@ -60,8 +60,10 @@ func (w *wordReader) value(message protoreflect.MessageDescriptor, enum protoref
 	return nil
 }
 
-// key reads a field's name, and returns what its value is made of.
-func (w *wordReader) key(of protoreflect.MessageDescriptor) (protoreflect.MessageDescriptor, protoreflect.EnumDescriptor, error) {
+// key reads the name of a field, and returns the type of its value.
+func (w *wordReader) key(of protoreflect.MessageDescriptor) (
+	protoreflect.MessageDescriptor, protoreflect.EnumDescriptor, error,
+) {
 	token, err := w.decoder.Token()
 	if err != nil || of == nil {
 		return nil, nil, err
@@ -94,7 +96,8 @@ func (w *wordReader) word(enum protoreflect.EnumDescriptor, word string) {
 	copy(w.text[start:end], fmt.Sprintf("%-*d", end-start, value.Number()))
 }
 
-// enumPrefix returns what the names of an enum's values begin with: PROTOCOL_ for Protocol, IP_FAMILY_ for IpFamily.
+// enumPrefix returns the prefix of the names of an enum's values: PROTOCOL_ for Protocol, IP_FAMILY_ for
+// IpFamily.
 func enumPrefix(enum protoreflect.EnumDescriptor) string {
 	var b strings.Builder
 	for i, r := range string(enum.Name()) {

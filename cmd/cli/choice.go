@@ -8,7 +8,7 @@ import (
 	"github.com/netpold/netpold/cmd/config"
 )
 
-// place is where the state comes from.
+// A place is where the state comes from.
 type place int
 
 const (
@@ -17,7 +17,7 @@ const (
 	fromServer
 )
 
-// stateFrom chooses one of the places, by what is set closest to the command line; the cluster where nothing is set.
+// stateFrom returns the place that is set closest to the command line; the cluster if none is set.
 func (inv *invocation) stateFrom(places ...place) (place, error) {
 	chosen, closest, flags := fromCluster, config.FromDefault, []string(nil)
 	for _, p := range places {
@@ -38,8 +38,8 @@ func (inv *invocation) stateFrom(places ...place) (place, error) {
 	return chosen, inv.misplaced(chosen, closest, by)
 }
 
-// chooses returns the setting that chooses a place, and how close to the command line it is set. A setting that is empty
-// chooses nothing.
+// chooses returns the setting that chooses a place, and how close to the command line it is set. An empty
+// setting chooses nothing.
 func (inv *invocation) chooses(p place) (flag string, origin config.Origin) {
 	for name, isSet := range inv.choosing(p) {
 		if set := inv.config.Origin(name); isSet && (set > origin || set == origin && name > flag) {
@@ -49,7 +49,7 @@ func (inv *invocation) chooses(p place) (flag string, origin config.Origin) {
 	return flag, origin
 }
 
-// choosing returns the settings that choose a place, and whether each has a value.
+// choosing returns the settings that choose a place, with whether each has a value.
 func (inv *invocation) choosing(p place) map[string]bool {
 	c := inv.config
 	switch p {
@@ -62,9 +62,10 @@ func (inv *invocation) choosing(p place) map[string]bool {
 	}
 }
 
-// choicesText lists how to say where the state comes from.
+// choicesText returns the ways to say where the state comes from, in words.
 func choicesText(places ...place) string {
-	words := []string{"--manifests PATH (what 'kubectl get pods,namespaces,networkpolicies,nodes,services,endpointslices -A -o yaml' prints)"}
+	words := []string{"--manifests PATH (what 'kubectl get " +
+		"pods,namespaces,networkpolicies,nodes,services,endpointslices -A -o yaml' prints)"}
 	if slices.Contains(places, fromServer) {
 		words = append(words, "--server HOST:PORT (a running netpold)")
 	}

@@ -16,8 +16,7 @@ import (
 	"github.com/netpold/netpold/mirror/live"
 )
 
-// openCluster makes the mirror of a running cluster, which is not read yet. places are where the state could have come from
-// instead.
+// openCluster returns the mirror of a running cluster, not read yet. places are the alternatives, for errors.
 func (inv *invocation) openCluster(places []place, log *slog.Logger) (*live.Source, error) {
 	s := &inv.config.State
 	connection, err := live.Connect(s.Kubeconfig, s.Context)
@@ -30,10 +29,10 @@ func (inv *invocation) openCluster(places []place, log *slog.Logger) (*live.Sour
 	})
 }
 
-// noCluster says what to do where no way to a cluster is found.
+// noCluster returns what to do if no way to a cluster is found.
 func (inv *invocation) noCluster(places []place, err error) error {
 	if cause := errors.Unwrap(err); cause != nil {
-		err = cause // without the settings, which stand before it
+		err = cause // without the settings, which the text names
 	}
 	s := &inv.config.State
 	var set []string
@@ -44,17 +43,19 @@ func (inv *invocation) noCluster(places []place, err error) error {
 		set = append(set, "--context "+s.Context)
 	}
 	if len(set) > 0 {
-		return fmt.Errorf("%s: %w: give a kubeconfig file and one of its contexts, as 'kubectl config get-contexts' lists them",
+		return fmt.Errorf("%s: %w: give a kubeconfig file and one of its contexts, as 'kubectl config "+
+			"get-contexts' lists them",
 			strings.Join(set, ", "), err)
 	}
 	const nothingSet = "no configuration has been provided"
-	if strings.Contains(err.Error(), nothingSet) { // which says no more than that
+	if strings.Contains(err.Error(), nothingSet) { // the error says no more than that
 		return errors.New("nowhere to take the cluster's state from: " + choicesText(places...))
 	}
-	return fmt.Errorf("nowhere to take the cluster's state from: %w; mend that, or %s", err, choicesText(places...))
+	return fmt.Errorf("nowhere to take the cluster's state from: %w; mend that, or %s", err,
+		choicesText(places...))
 }
 
-// askCluster answers from a cluster that is read once, in this process.
+// askCluster returns an asker that answers from a cluster read once, in this process.
 func (inv *invocation) askCluster(ctx context.Context, places []place) (asker, func(), error) {
 	cluster, closeCluster, err := inv.readCluster(ctx, places)
 	if err != nil {
@@ -65,7 +66,7 @@ func (inv *invocation) askCluster(ctx context.Context, places []place) (asker, f
 	return newLocal(cluster), closeCluster, nil
 }
 
-// readCluster reads a cluster whole, and follows it until it is closed.
+// readCluster reads a whole cluster, and follows it until the returned function is called.
 func (inv *invocation) readCluster(ctx context.Context, places []place) (*live.Source, func(), error) {
 	cluster, err := inv.openCluster(places, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -77,7 +78,7 @@ func (inv *invocation) readCluster(ctx context.Context, places []place) (*live.S
 	following.Go(func() error { return cluster.Run(ctx) })
 	closeCluster := func() {
 		cancel()
-		_ = following.Wait() // its only error is that the mirror ran already
+		_ = following.Wait() // the only error would be that the mirror ran before
 	}
 	if err := untilSynced(ctx, cluster, inv.config.Client.Timeout); err != nil {
 		status := cluster.Status()
@@ -87,7 +88,8 @@ func (inv *invocation) readCluster(ctx context.Context, places []place) (*live.S
 	return cluster, closeCluster, nil
 }
 
-// withoutRights returns what to do with the rights in one namespace, if the cluster forbids some resource; otherwise nil.
+// withoutRights returns what to do with rights in one namespace, if the cluster forbids a resource; otherwise
+// nil.
 func (inv *invocation) withoutRights(status *mirror.Status) error {
 	if !slices.ContainsFunc(status.Resources, func(r mirror.Resource) bool { return r.Forbidden }) {
 		return nil
@@ -101,7 +103,8 @@ func (inv *invocation) withoutRights(status *mirror.Status) error {
 	if s.Context != "" {
 		where += " --context " + s.Context
 	}
-	pipe := fmt.Sprintf("kubectl%s get -n %s pods,networkpolicies,services,endpointslices -o yaml | netpold check --manifests - ...",
+	pipe := fmt.Sprintf("kubectl%s get -n %s pods,networkpolicies,services,endpointslices -o yaml | netpold "+
+		"check --manifests - ...",
 		where, namespace)
 	if s.Namespace != "" {
 		return fmt.Errorf("with the right to read but not to watch: %s", pipe)
@@ -109,12 +112,12 @@ func (inv *invocation) withoutRights(status *mirror.Status) error {
 	return fmt.Errorf("with rights in one namespace: netpold check%s -n %s ..., or %s", where, namespace, pipe)
 }
 
-// refusalGrace is for how long other resources may go on being read when the API server refuses one, so that all that it
-// refuses is listed at once.
+// refusalGrace is how long reading continues after the API server refuses a resource, so that all refused
+// ones are listed at once.
 const refusalGrace = time.Second
 
-// untilSynced waits until a cluster is read whole, however long that takes. It gives up when some resource has failed to be
-// read for as long as patience, and soon when the API server refuses the caller (401, 403).
+// untilSynced blocks until the whole cluster is read, however long that takes. It gives up if a resource
+// fails for as long as patience, and soon if the API server refuses the caller (401, 403).
 func untilSynced(ctx context.Context, cluster *live.Source, patience time.Duration) error {
 	look := time.NewTicker(min(100*time.Millisecond, max(patience, time.Millisecond)))
 	defer look.Stop()
@@ -142,17 +145,21 @@ func untilSynced(ctx context.Context, cluster *live.Source, patience time.Durati
 	}
 }
 
-// refusedAny reports whether the API server refuses the caller some resource that is not read yet.
+// refusedAny reports whether the API server refuses the caller a resource that is not read yet.
 func refusedAny(status *mirror.Status) bool {
-	return slices.ContainsFunc(status.Resources, func(r mirror.Resource) bool { return !r.Synced && r.Unauthorized })
+	return slices.ContainsFunc(status.Resources, func(r mirror.Resource) bool {
+		return !r.Synced && r.Unauthorized
+	})
 }
 
-// refusedAll reports whether every resource is read already or refused, so that nothing more will come.
+// refusedAll reports whether every resource is read or refused, so that nothing more will come.
 func refusedAll(status *mirror.Status) bool {
-	return !slices.ContainsFunc(status.Resources, func(r mirror.Resource) bool { return !r.Synced && !r.Unauthorized })
+	return !slices.ContainsFunc(status.Resources, func(r mirror.Resource) bool {
+		return !r.Synced && !r.Unauthorized
+	})
 }
 
-// unread joins what keeps resources from being read; nil where nothing does.
+// unread returns the errors of resources that are not read, joined; nil if there are none.
 func unread(status *mirror.Status) error {
 	var errs []error
 	for _, r := range status.Resources {

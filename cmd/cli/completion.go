@@ -12,9 +12,11 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// completeEnds completes SRC and DST with what the manifests hold, a part at a time: a kind or a namespace, then a name. A
-// server does not tell what it holds, and to read a cluster takes too long for a key press: there nothing is offered.
-func (inv *invocation) completeEnds(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+// completeEnds completes SRC and DST from the manifests, a part at a time: a kind or a namespace, then a
+// name. It offers nothing for a server, which does not list its objects, or for a cluster, which takes too
+// long to read.
+func (inv *invocation) completeEnds(cmd *cobra.Command, args []string,
+	begun string) ([]string, cobra.ShellCompDirective) {
 	const none = cobra.ShellCompDirectiveNoFileComp
 	snapshot := inv.completionState(cmd.Context())
 	if len(args) > 1 || snapshot == nil {
@@ -27,16 +29,17 @@ func (inv *invocation) completeEnds(cmd *cobra.Command, args []string, begun str
 	return words, none
 }
 
-// completionState returns what the manifests hold; nil if the state comes from elsewhere, or they have problems.
+// completionState returns the state of the manifests; nil if the state comes from elsewhere, or they have
+// problems.
 func (inv *invocation) completionState(ctx context.Context) *engine.Snapshot {
-	inv.quiet = true // a shell shows what it completes, and nothing else
+	inv.quiet = true // a shell must show only completions
 	if _, err := inv.config.Load(inv.environ); err != nil {
 		return nil
 	}
 	if from, err := inv.stateFrom(fromManifests, fromServer, fromCluster); err != nil || from != fromManifests {
 		return nil
 	}
-	if slices.Contains(inv.config.State.Manifests, "-") { // nobody types into it now
+	if slices.Contains(inv.config.State.Manifests, "-") { // nobody can type into it now
 		return nil
 	}
 	files, err := inv.openManifests(ctx, slog.New(slog.DiscardHandler))
@@ -47,7 +50,7 @@ func (inv *invocation) completionState(ctx context.Context) *engine.Snapshot {
 	return state.Snapshot
 }
 
-// endWords returns the words of all that can be an end, sorted; Services as destination alone.
+// endWords returns the words of all endpoints, sorted. Services are only destinations.
 func endWords(snapshot *engine.Snapshot, destination bool) []string {
 	var words []string
 	for _, pod := range snapshot.PodNames() {
@@ -65,7 +68,7 @@ func endWords(snapshot *engine.Snapshot, destination bool) []string {
 	return slices.Compact(words)
 }
 
-// nextParts returns the words that begin so, each up to the next slash.
+// nextParts returns the words that begin with begun, each up to the next slash.
 func nextParts(words []string, begun string) []string {
 	var parts []string
 	for _, word := range words {

@@ -10,20 +10,20 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
-// The search for examples looks at no more than this much of a large cluster.
+// Limits of the search for examples in a large cluster.
 const (
 	maxExampleSources = 200
 	maxExampleTargets = 100
 )
 
-// example is a question and its answer.
+// An example is a question and its answer.
 type example struct {
 	question *netpoldv1.AllowedRequest
 	answer   *netpoldv1.AllowedResponse
 }
 
-// findExamples finds, in order of name, a question that policies allow and one that they deny, about one port of one workload
-// if it can. Either may be nil. The answers are those that asker gives.
+// findExamples returns a question that policies allow and one that they deny, if possible about one port of
+// one workload. It searches in order of name. Either may be nil. asker gives the answers.
 func findExamples(ctx context.Context, snapshot *engine.Snapshot, asker asker) (allowed, denied *example) {
 	sources, targets := exampleEnds(snapshot)
 	for _, target := range targets {
@@ -39,14 +39,15 @@ func findExamples(ctx context.Context, snapshot *engine.Snapshot, asker asker) (
 	return allowed, denied
 }
 
-// exampleTarget is a port that Pods say they listen on.
+// An exampleTarget is a port that Pods declare.
 type exampleTarget struct {
 	group *engine.PodGroup
 	port  engine.NamedPort
 }
 
 // examplesOf asks each source about one target.
-func examplesOf(ctx context.Context, asker asker, sources []engine.PodGroup, target exampleTarget) (allowed, denied *example) {
+func examplesOf(ctx context.Context, asker asker, sources []engine.PodGroup,
+	target exampleTarget) (allowed, denied *example) {
 	for i := range sources {
 		source := &sources[i]
 		if source.Endpoint == target.group.Endpoint {
@@ -58,13 +59,13 @@ func examplesOf(ctx context.Context, asker asker, sources []engine.PodGroup, tar
 		case e.answer.GetAllowed() && e.rules() > allowed.rules():
 			allowed = e
 		case !e.answer.GetAllowed() && (denied == nil || source.Namespace == target.group.Namespace):
-			denied = e // a neighbour shows more than a stranger
+			denied = e // a source in the same namespace shows more
 		}
 	}
 	return allowed, denied
 }
 
-// rules counts the sides that a rule allowed: an answer of two shows most.
+// rules returns the number of sides that a rule allowed. An answer with two shows most.
 func (e *example) rules() int {
 	if e == nil {
 		return -1
@@ -78,12 +79,12 @@ func (e *example) rules() int {
 	return n
 }
 
-// askExample returns nil if there is no answer.
+// askExample asks whether source may reach target. It returns nil if there is no answer.
 func askExample(ctx context.Context, asker asker, source *engine.PodGroup, target exampleTarget) *example {
 	question := &netpoldv1.AllowedRequest{
 		Src: groupEndpoint(source), Dst: groupEndpoint(target.group), Port: uint32(target.port.Port), Details: true,
 	}
-	if target.port.Protocol != engine.TCP { // TCP is the default, in fewer words
+	if target.port.Protocol != engine.TCP { // TCP is the default and needs no word
 		question.Protocol = protocols[target.port.Protocol]
 	}
 	answer, err := asker.Allowed(ctx, question)
@@ -93,7 +94,7 @@ func askExample(ctx context.Context, asker asker, source *engine.PodGroup, targe
 	return &example{question: question, answer: answer}
 }
 
-// groupEndpoint returns the endpoint that asks about a workload or a Pod.
+// groupEndpoint returns a workload or a Pod as an endpoint.
 func groupEndpoint(g *engine.PodGroup) *netpoldv1.Endpoint {
 	if g.Pod != "" {
 		return netpold.Pod(g.Namespace, g.Pod)
@@ -101,7 +102,8 @@ func groupEndpoint(g *engine.PodGroup) *netpoldv1.Endpoint {
 	return netpold.Workload(g.Namespace, g.Workload.Kind, g.Workload.Name)
 }
 
-// exampleEnds returns who to ask about, and the named ports of them; if there are none, the first port of a Service.
+// exampleEnds returns sources, and as targets their named ports or, if there are none, the first port of a
+// Service.
 func exampleEnds(snapshot *engine.Snapshot) (sources []engine.PodGroup, targets []exampleTarget) {
 	groups := slices.DeleteFunc(snapshot.PodGroups(), func(g engine.PodGroup) bool { return g.HostNetwork })
 	for i := range groups {

@@ -19,7 +19,8 @@ func AnswerText(q *netpoldv1.AllowedRequest, a *netpoldv1.AllowedResponse) strin
 	return answerText(q, a)
 }
 
-// Generate returns the assertions that "test --generate" prints of a source's state, and how many hold when they are asked.
+// Generate returns the assertions that "test --generate" prints of a source's state, and how many hold when
+// they are asked.
 func Generate(ctx context.Context, source mirror.Source) (text, held string, err error) {
 	inv := &invocation{config: config.New()}
 	l := newLocal(source)

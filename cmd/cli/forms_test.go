@@ -50,11 +50,15 @@ func TestErrorsAsJSON(t *testing.T) {
 		stdout string
 		code   int
 	}{
-		"not found":   {[]string{"check", "--manifests", file, "shop/nobody", "shop/cart-0", "-p", "80", "-o", "json"}, `"message": "src: Pod \"shop/nobody\"`, 5},
-		"words":       {[]string{"check", "--manifests", file, "nobody", "shop/cart-0", "-p", "80", "-o", "json"}, `"message": "SRC: endpoint`, 2},
+		"not found": {[]string{"check", "--manifests", file, "shop/nobody", "shop/cart-0", "-p", "80", "-o",
+			"json"}, `"message": "src: Pod \"shop/nobody\"`, 5},
+		"words": {[]string{"check", "--manifests", file, "nobody", "shop/cart-0", "-p", "80", "-o", "json"},
+			`"message": "SRC: endpoint`, 2},
 		"no question": {[]string{"check", "--manifests", file, "-o", "json"}, `"message": "no question`, 2},
-		"no server":   {[]string{"status", "--server", "127.0.0.1:1", "--timeout", "100ms", "-o", "json"}, `"message": "--server 127.0.0.1:1: `, 0},
-		"no files":    {[]string{"check", "--manifests", "missing", "a/b", "c/d", "-p", "80", "-o", "json"}, `"message": "--manifests missing: `, 2},
+		"no server": {[]string{"status", "--server", "127.0.0.1:1", "--timeout", "100ms", "-o", "json"},
+			`"message": "--server 127.0.0.1:1: `, 0},
+		"no files": {[]string{"check", "--manifests", "missing", "a/b", "c/d", "-p", "80", "-o", "json"},
+			`"message": "--manifests missing: `, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := netpold(t, test.args...)
@@ -73,48 +77,59 @@ func TestErrorsAsJSON(t *testing.T) {
 			}
 		})
 	}
-	netpold(t, "check", "--manifests", file, "shop/nobody", "shop/cart-0", "-p", "80", "-o", "yaml").want(t, 2, "error:\n  code: 5\n", "netpold: ")
-	netpold(t, "check", "--manifests", file, "shop/nobody", "shop/cart-0", "-p", "80").want(t, 2, "", "netpold: ")
+	netpold(t, "check", "--manifests", file, "shop/nobody", "shop/cart-0", "-p", "80", "-o", "yaml").
+		want(t, 2, "error:\n  code: 5\n", "netpold: ")
+	netpold(t, "check", "--manifests", file, "shop/nobody", "shop/cart-0", "-p", "80").
+		want(t, 2, "", "netpold: ")
 }
 
 // A line may say TCP, as people do, and --echo tells which answer is whose.
 func TestLinesAsPeopleWriteThem(t *testing.T) {
 	file := writeFile(t, "cluster.yaml", cluster)
 	ask := func(line string, args ...string) string {
-		return netpoldWith(t, nil, line+"\n", append([]string{"check", "--manifests", file, "-f", "-"}, args...)...).stdout
+		return netpoldWith(t, nil, line+"\n",
+			append([]string{"check", "--manifests", file, "-f", "-"}, args...)...).stdout
 	}
 	for _, word := range []string{"TCP", "tcp", "PROTOCOL_TCP"} {
-		if got := ask(strings.Replace(allowedQuestion, "}", "}", 1)[:len(allowedQuestion)-1] + `,"protocol":"` + word + `"}`); !strings.HasPrefix(got, `{"allowed":true`) {
+		if got := ask(strings.Replace(allowedQuestion, "}", "}", 1)[:len(allowedQuestion)-1] + `,"protocol":"` +
+			word + `"}`); !strings.HasPrefix(got, `{"allowed":true`) {
 			t.Errorf("%s: %s", word, got)
 		}
 	}
-	if got := ask(allowedQuestion[:len(allowedQuestion)-1] + `,"protocol":"ICMP"}`); !strings.Contains(got, `{"error":{"code":3`) {
+	if got := ask(allowedQuestion[:len(allowedQuestion)-1] + `,"protocol":"ICMP"}`); !strings.Contains(got,
+		`{"error":{"code":3`) {
 		t.Error(got)
 	}
-	// A word of an enum may stand anywhere, but a label is not one, and errors have places of the text as it was written.
+	// A word of an enum may stand anywhere, but a label is not one, and errors have places of the text as it
+	// was written.
 	for _, protocol := range []string{`,"protocol":"udp"`, `, "protocol" : "PROTOCOL_UDP"`, `,"protocol":2`} {
 		line := `{"src":{"pod":{"namespace":"shop","name":"web-0"}},"dst":{"labels":{"namespace":"shop",` +
-			`"labels":{"app":"cart","protocol":"udp"},"named_ports":[{"name":"http","port":8080` + protocol + `}]}},"port":8080,"details":true}`
+			`"labels":{"app":"cart","protocol":"udp"},"named_ports":[{"name":"http","port":8080` + protocol +
+			`}]}},"port":8080,"details":true}`
 		if got := ask(line); !strings.Contains(got, `"allowed":true`) {
 			t.Errorf("%s: %s", line, got)
 		}
 	}
-	if got := ask(`{"protocol":"udp","src":{"ip":"10.0.0.1"},"dts":{}}`); !strings.Contains(got, `unknown field \"dts\" at column 43`) &&
+	if got := ask(`{"protocol":"udp","src":{"ip":"10.0.0.1"},"dts":{}}`); !strings.Contains(got,
+		`unknown field \"dts\" at column 43`) &&
 		!strings.Contains(got, `at column 43`) {
 		t.Error(got)
 	}
 	// Without details their fields are not there, empty.
 	for _, field := range []string{`"port"`, `"protocol"`, `"notes"`, `"src"`} {
-		if got := ask(allowedQuestion); strings.Contains(got, field) || !strings.Contains(got, `"isolatedByTotal":0`) {
+		if got := ask(allowedQuestion); strings.Contains(got, field) ||
+			!strings.Contains(got, `"isolatedByTotal":0`) {
 			t.Errorf("%s is in %s", field, got)
 		}
-		if got := ask(allowedQuestion[:len(allowedQuestion)-1] + `,"details":true}`); !strings.Contains(got, field) {
+		if got := ask(allowedQuestion[:len(allowedQuestion)-1] + `,"details":true}`); !strings.Contains(got,
+			field) {
 			t.Errorf("no %s in %s", field, got)
 		}
 	}
 	got := ask("\n"+allowedQuestion+"\nnonsense", "--echo")
 	lines := strings.Split(strings.TrimSpace(got), "\n")
-	if len(lines) != 2 || !strings.HasPrefix(lines[0], `{"question":`+allowedQuestion+`,"answer":{"allowed":true`) ||
+	if len(lines) != 2 || !strings.HasPrefix(lines[0],
+		`{"question":`+allowedQuestion+`,"answer":{"allowed":true`) ||
 		!strings.HasPrefix(lines[1], `{"question":"nonsense","answer":{"error":{"code":3`) {
 		t.Errorf("echoed:\n%s", got)
 	}
@@ -135,7 +150,8 @@ func TestColours(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	file := writeFile(t, "cluster.yaml", cluster)
-	if got := netpold(t, "check", "--manifests", file, "shop/web-0", "shop/cart-0", "-p", "8080"); strings.Contains(got.stdout, "\x1b") {
+	if got := netpold(t, "check", "--manifests", file, "shop/web-0", "shop/cart-0", "-p",
+		"8080"); strings.Contains(got.stdout, "\x1b") {
 		t.Errorf("colours without a terminal: %q", got.stdout)
 	}
 }

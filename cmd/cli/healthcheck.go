@@ -21,13 +21,14 @@ import (
 	"github.com/netpold/netpold/server"
 )
 
-// healthcheckTimeout is less than what probes are given.
+// healthcheckTimeout is less than the usual timeout of probes.
 const healthcheckTimeout = 2 * time.Second
 
-// unhealthyError is what a probe finds, and any failure to find it: exit code 1, for Docker keeps 2 for itself.
+// An unhealthyError means that the server is not healthy, or that the probe failed. It exits with code 1,
+// because Docker reserves 2.
 type unhealthyError struct{ error }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e unhealthyError) Unwrap() error { return e.error }
 
 func (inv *invocation) healthcheckVerb() *cobra.Command {
@@ -36,10 +37,11 @@ func (inv *invocation) healthcheckVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "healthcheck [flags]",
 		Short: "Exit with 0 when a running netpold serves, and with 1 when it does not",
-		Long: "healthcheck asks the health of a running netpold once (grpc.health.v1), for probes in a container that has nothing else:\n" +
-			"the one at 127.0.0.1:9480, or at --server. It prints nothing when all is well.\n" +
-			"It serves from the first full state on, until it drains, while the state is not stale: use this for readiness, and\n" +
-			"GET /healthz on the admin port to restart.\n\n" +
+		Long: "healthcheck asks once for the health of a running netpold (grpc.health.v1), at 127.0.0.1:9480 or\n" +
+			"--server. It is for probes in a container without other tools. It prints nothing if the server is\n" +
+			"healthy.\n\n" +
+			"netpold is healthy from the first full state until it drains, while its state is not stale. Use this\n" +
+			"for readiness, and GET /healthz on the admin port to restart.\n\n" +
 			"Exit code: 0 it serves; 1 it does not, or does not answer.",
 		Example: "  netpold healthcheck\n" +
 			"  netpold healthcheck --server 127.0.0.1:9480 --service netpold.v1.DecisionService",
@@ -47,10 +49,11 @@ func (inv *invocation) healthcheckVerb() *cobra.Command {
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	f := cmd.Flags()
-	f.StringVar(&service, "service", "", "`NAME` of the service whose health is asked; empty for the server as a whole")
+	f.StringVar(&service, "service", "",
+		"`NAME` of the service whose health is asked; empty for the server as a whole")
 	f.DurationVar(&timeout, "timeout", timeout, "`DURATION` that the answer may take")
 	config.Positive(f, "timeout")
-	// A server that is told in a way that makes no sense is one that does not answer.
+	// A probe with invalid flags gets no answer, so it exits as for an unhealthy server.
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		if _, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 			return unhealthyError{flagError(cmd, err)}
@@ -71,7 +74,7 @@ func (inv *invocation) healthcheckVerb() *cobra.Command {
 	return verb
 }
 
-// without leaves flags out of a group.
+// without returns a group without some of its flags.
 func without(group *pflag.FlagSet, names ...string) *pflag.FlagSet {
 	f := pflag.NewFlagSet("", pflag.ContinueOnError)
 	f.SortFlags = false
@@ -109,12 +112,13 @@ func (inv *invocation) checkHealth(ctx context.Context, service string, timeout 
 		return healthError(address, service, timeout, err)
 	}
 	if got := response.GetStatus(); got != healthv1.HealthCheckResponse_SERVING {
-		return fmt.Errorf("--server %s: %s is %s; 'netpold status --server %s' tells why", address, healthName(service), got, address)
+		return fmt.Errorf("--server %s: %s is %s; 'netpold status --server %s' tells why", address,
+			healthName(service), got, address)
 	}
 	return nil
 }
 
-// healthError says why there is no answer, and what to do.
+// healthError returns why there is no answer, and what to do.
 func healthError(address, service string, timeout time.Duration, err error) error {
 	cause := innermost(status.Convert(err).Message())
 	switch status.Code(err) {
@@ -124,7 +128,8 @@ func healthError(address, service string, timeout time.Duration, err error) erro
 	case codes.DeadlineExceeded:
 		return fmt.Errorf("--server %s: no answer within %v: %s", address, timeout, cause)
 	case codes.Unavailable:
-		return fmt.Errorf("--server %s: cannot be asked: %s: is netpold serving there, and with TLS or without as here (--tls)?", address, cause)
+		return fmt.Errorf("--server %s: cannot be asked: %s: is netpold serving there, and with TLS or without "+
+			"as here (--tls)?", address, cause)
 	default:
 		return errors.New("--server " + address + ": " + cause)
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -14,7 +13,7 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
-// statusError is an error for people that keeps the gRPC status which it is made of.
+// A statusError is an error for people that keeps its gRPC status.
 type statusError struct {
 	text string
 	of   *status.Status
@@ -30,15 +29,12 @@ func (e *statusError) GRPCStatus() *status.Status {
 	return status.FromProto(p)
 }
 
-// printError prints an error in the form -o on standard output as well: a program that reads the answer reads the error too.
-// It has the form of an error of check -f, or of the results of test.
+// printError prints an error in the form -o on standard output too: a program that reads the answer also
+// reads the error. It has the form of an error of check -f, unless the results of the verb carry errors.
 func (inv *invocation) printError(root *cobra.Command, failure error) {
 	verb, output, ofLines := formAsked(root, inv.args)
-	if verb == "test" {
-		if !inv.printedResults {
-			one := []result{{outcome: noReply, message: strings.ReplaceAll(failure.Error(), "\n", "; ")}}
-			_ = (&testVerb{inv: inv, output: output}).printForMachines(one) // the error is on standard error in any case
-		}
+	if asResult := inv.errorResults[verb]; asResult != nil {
+		asResult(output, failure)
 		return
 	}
 	if output != jsonOutput && output != yamlOutput || ofLines {
@@ -61,8 +57,8 @@ func (inv *invocation) printError(root *cobra.Command, failure error) {
 	}
 }
 
-// formAsked returns the verb that was called, the value of its -o, and whether its answers are lines (-f), whatever else is
-// wrong with the call: a flag that does not exist, or has no such value, is an error in that form too.
+// formAsked returns the verb that was called, the value of its -o, and whether its answers are lines (-f). It
+// ignores other errors of the call: an unknown flag or value is reported in that form too.
 func formAsked(root *cobra.Command, args []string) (verb, output string, ofLines bool) {
 	cmd, rest, err := root.Find(args)
 	if err != nil {
@@ -77,22 +73,22 @@ func formAsked(root *cobra.Command, args []string) (verb, output string, ofLines
 		flags.AddFlag(&pflag.Flag{Name: name, Shorthand: shorthand, Value: values[name], NoOptDefVal: without})
 	}
 	cmd.Flags().VisitAll(func(flag *pflag.Flag) { add(flag.Name, flag.Shorthand, flag.NoOptDefVal) })
-	if cmd == root { // no verb was found
+	if cmd == root { // there is no verb
 		add("output", "o", "")
 	}
-	_ = flags.Parse(rest) // what comes before an error counts
+	_ = flags.Parse(rest) // flags before an error count
 	if values["output"] != nil {
 		output = string(*values["output"])
 	}
 	return cmd.Name(), output, values["file"] != nil && *values["file"] != ""
 }
 
-// anyText is the value of a flag that takes any text. A second, different one leaves nobody sure of either.
+// An anyText is the value of a flag that accepts any text. After a second, different text neither counts.
 type anyText string
 
 const unsure anyText = "\x00"
 
-// Set takes a text.
+// Set sets the text.
 func (t *anyText) Set(text string) error {
 	if *t != "" && *t != anyText(text) {
 		text = string(unsure)
@@ -104,5 +100,5 @@ func (t *anyText) Set(text string) error {
 // String returns the text.
 func (t *anyText) String() string { return string(*t) }
 
-// Type is of [pflag.Value].
+// Type implements [pflag.Value].
 func (*anyText) Type() string { return "string" }

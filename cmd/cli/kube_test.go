@@ -39,15 +39,18 @@ type event struct {
 // resourcePaths are where the API has each kind.
 func resourcePaths() map[string]string {
 	return map[string]string{
-		"Pod": "/api/v1/pods", "Namespace": "/api/v1/namespaces", "Node": "/api/v1/nodes", "Service": "/api/v1/services",
-		"NetworkPolicy": "/apis/networking.k8s.io/v1/networkpolicies", "EndpointSlice": "/apis/discovery.k8s.io/v1/endpointslices",
+		"Pod": "/api/v1/pods", "Namespace": "/api/v1/namespaces", "Node": "/api/v1/nodes",
+		"Service":       "/api/v1/services",
+		"NetworkPolicy": "/apis/networking.k8s.io/v1/networkpolicies",
+		"EndpointSlice": "/apis/discovery.k8s.io/v1/endpointslices",
 	}
 }
 
 // startAPIServer serves the objects of YAML documents until the test ends.
 func startAPIServer(t *testing.T, documents string) *apiServer {
 	t.Helper()
-	s := &apiServer{version: 100, objects: map[string]map[string]map[string]any{}, changed: make(chan struct{}), refuses: map[string]int{}}
+	s := &apiServer{version: 100, objects: map[string]map[string]map[string]any{}, changed: make(chan struct{}),
+		refuses: map[string]int{}}
 	s.front = httptest.NewServer(s)
 	t.Cleanup(func() {
 		s.front.CloseClientConnections()
@@ -168,8 +171,8 @@ func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// withoutNamespace splits the path of a list in one namespace, or of one Namespace: "/api/v1/pods" and "shop" of
-// "/api/v1/namespaces/shop/pods".
+// withoutNamespace splits the path of a list in one namespace, or of one Namespace: "/api/v1/pods" and "shop"
+// of "/api/v1/namespaces/shop/pods".
 func withoutNamespace(path string) (string, string) {
 	before, after, found := strings.Cut(path, "/namespaces/")
 	if !found {
@@ -262,7 +265,8 @@ func (s *apiServer) watch(w http.ResponseWriter, r *http.Request, kind string) {
 	}
 }
 
-// kubeconfig writes a kubeconfig with the contexts "here", this API server, and "elsewhere", where there is none.
+// kubeconfig writes a kubeconfig with the contexts "here", this API server, and "elsewhere", where there is
+// none.
 func (s *apiServer) kubeconfig(t *testing.T) string {
 	t.Helper()
 	return writeFile(t, "kubeconfig", `

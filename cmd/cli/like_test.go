@@ -10,8 +10,8 @@ import (
 	"github.com/netpold/netpold/cmd/config"
 )
 
-// likeCluster has one question for each switch that --like sets: the API's own meaning allows it, or denies it, and a plugin
-// does otherwise.
+// likeCluster has one question for each switch that --like sets: the API's own meaning allows it, or denies
+// it, and a plugin does otherwise.
 const likeCluster = `
 apiVersion: v1
 kind: Node
@@ -68,8 +68,9 @@ var likeQuestions = map[string]struct {
 	"policy-tiers":         {[]string{"shop/api-0", "198.51.100.7", "-p", "443"}, 1, "auto"},
 }
 
-// TestLike asks, for each plugin and each switch, what the switch is about: the answer is another only when the plugin's row
-// sets it, or policies do not count at all. Setting the switch beside --like brings the API's own answer back.
+// TestLike asks, for each plugin and each switch, what the switch is about: the answer is another only when
+// the plugin's row sets it, or policies do not count at all. Setting the switch beside --like brings the
+// API's own answer back.
 func TestLike(t *testing.T) {
 	file := writeFile(t, "cluster.yaml", likeCluster)
 	for _, plugin := range config.Plugins() {
@@ -99,11 +100,13 @@ func TestLike(t *testing.T) {
 	}
 }
 
-// TestLikeFlannel: no policy counts, the reason does not say that one allowed, and a note says why in each form.
+// TestLikeFlannel: no policy counts, the reason does not say that one allowed, and a note says why in each
+// form.
 func TestLikeFlannel(t *testing.T) {
 	file := writeFile(t, "cluster.yaml", likeCluster)
 	const note = "netpold: note: no policy counts, so that every connection is allowed: Flannel enforces none (--like=flannel)\n"
-	question := []string{"check", "--manifests", file, "--like=flannel", "203.0.113.9", "shop/web-0", "-p", "8080"}
+	question := []string{"check", "--manifests", file, "--like=flannel", "203.0.113.9", "shop/web-0", "-p",
+		"8080"}
 	got := netpold(t, question...)
 	if got.code != 0 || !strings.HasPrefix(got.stdout, "allowed ") || !strings.Contains(got.stderr, note) {
 		t.Errorf("%+v", got)
@@ -132,33 +135,40 @@ func TestLikeFlannel(t *testing.T) {
 	}
 }
 
-// TestLikeIsServed: a server started with --like answers so, and says so in its log, its status and its answers.
+// TestLikeIsServed: a server started with --like answers so, and says so in its log, its status and its
+// answers.
 func TestLikeIsServed(t *testing.T) {
 	file := writeFile(t, "cluster.yaml", likeCluster)
 	server := serve(t, "--manifests", file, "--like=cilium", "--own-node-exempt=true")
-	if got := netpold(t, "check", "--server", server.addr, "shop/api-0", "shop/web-0", "-p", "8080"); got.code != 1 {
+	if got := netpold(t, "check", "--server", server.addr, "shop/api-0", "shop/web-0", "-p",
+		"8080"); got.code != 1 {
 		t.Errorf("--like is not followed: %+v", got)
 	}
-	if got := netpold(t, "check", "--server", server.addr, "shop/web-0", "192.168.0.1", "-p", "10250"); got.code != 0 {
+	if got := netpold(t, "check", "--server", server.addr, "shop/web-0", "192.168.0.1", "-p",
+		"10250"); got.code != 0 {
 		t.Errorf("the switch beside --like does not win: %+v", got)
 	}
 	status := netpold(t, "status", "--server", server.addr)
-	if !regexp.MustCompile(`(?m)^MEANING +like cilium, --ipblock-matches-pods=false$`).MatchString(status.stdout) {
+	if !regexp.MustCompile(`(?m)^MEANING +like cilium, --ipblock-matches-pods=false$`).
+		MatchString(status.stdout) {
 		t.Errorf("status:\n%s", status.stdout)
 	}
 	var st struct {
 		Like     string
 		Switches map[string]string
 	}
-	if err := json.Unmarshal([]byte(netpold(t, "status", "--server", server.addr, "-o", "json").stdout), &st); err != nil {
+	if err := json.Unmarshal([]byte(netpold(t, "status", "--server", server.addr, "-o", "json").stdout),
+		&st); err != nil {
 		t.Fatal(err)
 	}
-	if st.Like != "cilium" || st.Switches["ipblock-matches-pods"] != "false" || st.Switches["own-node-exempt"] != "true" {
+	if st.Like != "cilium" || st.Switches["ipblock-matches-pods"] != "false" ||
+		st.Switches["own-node-exempt"] != "true" {
 		t.Errorf("status as JSON: %+v", st)
 	}
 	// Asked at a server, the meaning is the server's.
-	netpold(t, "check", "--server", server.addr, "--like=weave", "shop/api-0", "shop/web-0", "-p", "8080").want(t, 2, "",
-		"--like does not go with --server")
+	netpold(t, "check", "--server", server.addr, "--like=weave", "shop/api-0", "shop/web-0", "-p", "8080").
+		want(t, 2, "",
+			"--like does not go with --server")
 }
 
 // TestLikeDepartures: policies that a plugin treats otherwise than any switch can follow are told.
@@ -190,7 +200,8 @@ spec:
 		file := writeFile(t, "cluster.yaml", policy(c.ports, c.block))
 		var told []string
 		for _, plugin := range config.Plugins() {
-			got := netpold(t, "check", "--manifests", file, "--like="+plugin.Name, "shop/api-0", "203.0.113.9", "-p", "80")
+			got := netpold(t, "check", "--manifests", file, "--like="+plugin.Name, "shop/api-0", "203.0.113.9",
+				"-p", "80")
 			if strings.Contains(got.stderr, "netpold: note: --like="+plugin.Name+" cannot follow "+plugin.Title) &&
 				strings.Contains(got.stderr, "shop/special ") {
 				told = append(told, plugin.Name)
@@ -228,7 +239,8 @@ func TestUnknownPlugin(t *testing.T) {
 		"celium": "gke-dataplane-v2, kindnet, kube-network-policies, ovn-kubernetes or weave: did you mean cilium?",
 		"zzzzz":  "give kubernetes, antrea, aws-vpc-cni, azure-cilium, azure-npm, calico, cilium, flannel, ",
 	} {
-		if got := netpold(t, append(question, "--like="+given)...); got.code != 2 || !strings.Contains(got.stderr, want) {
+		if got := netpold(t, append(question, "--like="+given)...); got.code != 2 ||
+			!strings.Contains(got.stderr, want) {
 			t.Errorf("--like=%s: %+v", given, got)
 		}
 		got := netpoldWith(t, []string{"NETPOLD_LIKE=" + given}, "", question...)
@@ -241,7 +253,8 @@ func TestUnknownPlugin(t *testing.T) {
 	}
 }
 
-// TestLikeInEachPlace: the config file and the environment take it, and a switch set in any place wins over it.
+// TestLikeInEachPlace: the config file and the environment take it, and a switch set in any place wins over
+// it.
 func TestLikeInEachPlace(t *testing.T) {
 	file := writeFile(t, "cluster.yaml", likeCluster)
 	settings := func(text string) []string { return []string{"--config", writeFile(t, "netpold.yaml", text)} }
@@ -269,7 +282,8 @@ func TestLikeTableIsDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	documented := map[string]string{}
-	for _, row := range regexp.MustCompile("(?m)^\\| `--like=([a-z0-9-]+)` \\| (.*?) \\|").FindAllStringSubmatch(string(text), -1) {
+	for _, row := range regexp.MustCompile("(?m)^\\| `--like=([a-z0-9-]+)` \\| (.*?) \\|").
+		FindAllStringSubmatch(string(text), -1) {
 		documented[row[1]] = row[2]
 	}
 	for _, plugin := range config.Plugins() {

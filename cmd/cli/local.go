@@ -5,7 +5,7 @@ import (
 	"github.com/netpold/netpold/server/decisions"
 )
 
-// local answers in this process, from a state of its own.
+// A local answers in this process, from its own state.
 type local struct {
 	*decisions.Service
 	source mirror.Source
@@ -15,17 +15,17 @@ func newLocal(source mirror.Source) local {
 	return local{decisions.New(source, decisions.Options{}), source}
 }
 
-// frozen returns the same from the present state alone, which does not change any more, and that state.
+// frozen returns an asker that answers from the present state for ever, and that state.
 func (l local) frozen() (local, mirror.State) {
 	state, _ := l.source.State()
 	return newLocal(still{l.source, state}), state
 }
 
-// still is a source whose state stays as it is.
+// A still is a source whose state never changes.
 type still struct {
 	mirror.Source
 	state mirror.State
 }
 
-// State returns the one state.
+// State implements [mirror.Source].
 func (s still) State() (mirror.State, bool) { return s.state, s.state.Snapshot != nil }

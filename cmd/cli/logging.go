@@ -10,7 +10,7 @@ import (
 	"github.com/netpold/netpold/cmd/config"
 )
 
-// textLogs says whether logs are for people.
+// textLogs reports whether logs are for people.
 func textLogs(w io.Writer, format string) bool {
 	if format != "auto" {
 		return format == "text"
@@ -19,7 +19,7 @@ func textLogs(w io.Writer, format string) bool {
 	return ok && term.IsTerminal(int(file.Fd())) //nolint:gosec // a file descriptor is small
 }
 
-// newLogger returns a logger, whose level can be changed later.
+// newLogger returns a logger, and its level, which can be changed later.
 func newLogger(w io.Writer, settings config.Log) (*slog.Logger, *slog.LevelVar) {
 	level := new(slog.LevelVar)
 	level.Set(settings.SlogLevel())
@@ -31,7 +31,7 @@ func newLogger(w io.Writer, settings config.Log) (*slog.Logger, *slog.LevelVar) 
 	return slog.New(slog.NewJSONHandler(w, options)), level
 }
 
-// readableDuration writes a duration as text logs do, "3s", for as JSON slog writes 3000000000.
+// readableDuration writes a duration as text logs do, "3s". As JSON, slog would write 3000000000.
 func readableDuration(_ []string, attr slog.Attr) slog.Attr {
 	if attr.Value.Kind() == slog.KindDuration {
 		attr.Value = slog.StringValue(attr.Value.Duration().String())

@@ -23,7 +23,8 @@ import (
 func TestMain(m *testing.M) {
 	empty, err := os.CreateTemp("", "kubeconfig")
 	if err == nil {
-		err = errors.Join(empty.Close(), os.Setenv("KUBECONFIG", empty.Name()), os.Unsetenv("KUBERNETES_SERVICE_HOST"))
+		err = errors.Join(empty.Close(), os.Setenv("KUBECONFIG", empty.Name()),
+			os.Unsetenv("KUBERNETES_SERVICE_HOST"))
 	}
 	if err != nil {
 		panic(err)
@@ -37,8 +38,8 @@ func TestMain(m *testing.M) {
 // patience bounds what a test waits for; nothing takes nearly as long.
 const patience = 30 * time.Second
 
-// cluster is a small cluster: web may reach cart on the port that cart calls "http", and nothing else may reach it. web may send
-// to cart and nowhere else. The rest is open.
+// cluster is a small cluster: web may reach cart on the port that cart calls "http", and nothing else may
+// reach it. web may send to cart and nowhere else. The rest is open.
 const cluster = `
 apiVersion: v1
 kind: Namespace
@@ -150,14 +151,16 @@ func netpoldWith(t *testing.T, env []string, stdin string, args ...string) resul
 	return result{code: code, stdout: stdout.String(), stderr: stderr.String()}
 }
 
-// want checks the exit code, and that the outputs hold what they should; an output that should hold nothing is to be empty.
+// want checks the exit code, and that the outputs hold what they should; an output that should hold nothing
+// is to be empty.
 func (r result) want(t *testing.T, code int, stdout, stderr string) {
 	t.Helper()
 	if r.code != code {
 		t.Errorf("exit code is %d, want %d", r.code, code)
 	}
 	for name, output := range map[string][2]string{"stdout": {r.stdout, stdout}, "stderr": {r.stderr, stderr}} {
-		if got, want := output[0], output[1]; !strings.Contains(got, want) || want == "" && withoutNotes(got) != "" {
+		if got, want := output[0], output[1]; !strings.Contains(got, want) ||
+			want == "" && withoutNotes(got) != "" {
 			t.Errorf("%s is\n%s\nwant in it\n%s", name, got, want)
 		}
 	}

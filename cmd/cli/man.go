@@ -14,7 +14,7 @@ func (inv *invocation) manVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "man DIR",
 		Short:   "Write the manual pages into a directory",
-		Long:    "man writes a manual page for netpold, and one for each verb, into DIR, which is made if it is missing.",
+		Long:    "man writes a manual page for netpold, and one for each verb, into DIR. It creates DIR if needed.",
 		Example: "  netpold man ~/.local/share/man/man1 && man netpold-check",
 		Args:    cobra.ArbitraryArgs,
 	}
@@ -31,7 +31,8 @@ func (inv *invocation) manVerb() *cobra.Command {
 		root := cmd.Root()
 		disableTag(root)
 		b := readBuild()
-		header := &doc.GenManHeader{Title: "NETPOLD", Section: "1", Source: "netpold " + b.Version, Manual: "netpold"}
+		header := &doc.GenManHeader{Title: "NETPOLD", Section: "1", Source: "netpold " + b.Version,
+			Manual: "netpold"}
 		if made, err := time.Parse(time.RFC3339, b.CommitTime); err == nil {
 			header.Date = &made
 		}
@@ -42,7 +43,7 @@ func (inv *invocation) manVerb() *cobra.Command {
 	})
 }
 
-// pages counts the commands that have a page: all but those that are for shells or ask for help.
+// pages returns the number of commands that have a page: all but help and those for shells.
 func pages(cmd *cobra.Command) int {
 	count := 1
 	for _, verb := range cmd.Commands() {
@@ -53,7 +54,7 @@ func pages(cmd *cobra.Command) int {
 	return count
 }
 
-// disableTag keeps the date of the day out of the pages, which two builds would differ by.
+// disableTag keeps the date out of the pages, so that equal builds have equal pages.
 func disableTag(cmd *cobra.Command) {
 	cmd.DisableAutoGenTag = true
 	for _, verb := range cmd.Commands() {

@@ -11,7 +11,7 @@ import (
 	"github.com/netpold/netpold/mirror/manifests"
 )
 
-// askManifests answers from manifests that are read once, in this process.
+// askManifests returns an asker that answers from manifests read once, in this process.
 func (inv *invocation) askManifests(ctx context.Context) (asker, error) {
 	files, err := inv.openManifests(ctx, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -27,10 +27,11 @@ func (inv *invocation) askManifests(ctx context.Context) (asker, error) {
 
 func (inv *invocation) manifestOptions() manifests.Options {
 	s := &inv.config.State
-	return manifests.Options{Paths: s.Manifests, Stdin: inv.stdin, Namespace: s.Namespace, IgnoreTiers: s.IgnoresTiers()}
+	return manifests.Options{Paths: s.Manifests, Stdin: inv.stdin, Namespace: s.Namespace,
+		IgnoreTiers: s.IgnoresTiers()}
 }
 
-// openManifests reads the manifests, and fails on any problem in them.
+// openManifests reads the manifests. It returns an error if they have any problem.
 func (inv *invocation) openManifests(ctx context.Context, log *slog.Logger) (*manifests.Source, error) {
 	files, err := manifests.NewSource(manifests.SourceOptions{
 		Options: inv.manifestOptions(),
@@ -63,6 +64,7 @@ func (inv *invocation) manifestsError(err error) error {
 	if n := len(problems.Problems); n > 1 {
 		count = fmt.Sprintf("%d problems", n)
 	}
-	return fmt.Errorf("--manifests %s: %s: mend what is listed above; nothing is answered from part of a cluster",
+	return fmt.Errorf("--manifests %s: %s: mend what is listed above; nothing is answered from part of "+
+		"a cluster",
 		strings.Join(inv.config.State.Manifests, ", "), count)
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/netpold/netpold/cmd/config"
 )
 
-// meaningText returns what decisions follow, with the switches that are not at their defaults: "like cilium,
-// --own-node-exempt=false". It is "" for the API's own meaning.
+// meaningText returns the meaning that decisions follow, with the switches that are not at their defaults; ""
+// for the meaning of the API. Example: "like cilium, --own-node-exempt=false".
 func meaningText(like string, switches map[string]string) string {
 	text := ""
 	if like != "" && like != config.Kubernetes {

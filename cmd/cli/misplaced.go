@@ -11,7 +11,7 @@ import (
 	"github.com/netpold/netpold/cmd/config"
 )
 
-// countsFor are the settings that count for some of the places where the state comes from, and for no other.
+// countsFor has the settings that count only for some of the places where the state comes from.
 var countsFor = map[string][]place{
 	"namespace":            {fromManifests, fromCluster},
 	"ipblock-matches-pods": {fromManifests, fromCluster},
@@ -29,9 +29,9 @@ var countsFor = map[string][]place{
 	"tls-server-name":      {fromServer},
 }
 
-// misplaced returns an error for each flag of the command line that does not count where the state comes from. A variable
-// or a key of the config file that is set as close to the command line as that place is warned of; one that is set farther
-// away is for other calls.
+// misplaced returns an error for each flag of the command line that does not count for the chosen place. It
+// warns of a variable, or a key of the config file, that is set as close to the command line as the place.
+// One that is set farther away is meant for other calls.
 func (inv *invocation) misplaced(chosen place, closest config.Origin, by string) error {
 	if inv.running == nil {
 		return nil
@@ -56,7 +56,8 @@ func (inv *invocation) misplaced(chosen place, closest config.Origin, by string)
 	return errors.Join(errs...)
 }
 
-// misplacedError says why a flag does not count, and what to do. by is the flag that chose the place; empty for none.
+// misplacedError returns why a flag does not count, and what to do. by is the flag that chose the place;
+// empty for none.
 func misplacedError(name string, chosen place, by string) error {
 	beside := "--" + name + " goes with --server"
 	if by != "" {
@@ -64,27 +65,31 @@ func misplacedError(name string, chosen place, by string) error {
 	}
 	switch {
 	case chosen == fromServer:
-		return fmt.Errorf("%s: the server answers from its own state, as its own --%s says: leave one of them out", beside, name)
+		return fmt.Errorf("%s: the server answers from its own state, as its own --%s says: leave one of them out",
+			beside, name)
 	case slices.Contains(countsFor[name], fromServer) && by != "":
-		return fmt.Errorf("%s: it is for asking a running netpold: leave one of them out, or give --server HOST:PORT instead", beside)
+		return fmt.Errorf("%s: it is for asking a running netpold: leave one of them out, or give --server "+
+			"HOST:PORT instead", beside)
 	case slices.Contains(countsFor[name], fromServer):
-		return fmt.Errorf("%s: it is for asking a running netpold: give --server HOST:PORT, or leave it out", beside)
+		return fmt.Errorf("%s: it is for asking a running netpold: give --server HOST:PORT, or leave it out",
+			beside)
 	default: // --max-staleness
-		return fmt.Errorf("%s: it is for a running cluster, and files are read again by themselves: leave one of them out", beside)
+		return fmt.Errorf("%s: it is for a running cluster, and files are read again by themselves: leave one "+
+			"of them out", beside)
 	}
 }
 
 // allNamespacesFlag is the name of the flag -A.
 const allNamespacesFlag = "all-namespaces"
 
-// addAllNamespaces adds -A, which is no setting: it undoes one.
+// addAllNamespaces adds -A. It is no setting, but undoes one.
 func (inv *invocation) addAllNamespaces(cmd *cobra.Command) {
 	cmd.Flags().BoolVarP(&inv.allNamespaces, allNamespacesFlag, "A", false,
 		"all namespaces, whatever the environment and the config file say of --namespace; the default")
 }
 
-// takeAllNamespaces makes -A the value of --namespace.
-func (inv *invocation) takeAllNamespaces(cmd *cobra.Command) error {
+// applyAllNamespaces makes --namespace empty if -A is given.
+func (inv *invocation) applyAllNamespaces(cmd *cobra.Command) error {
 	if !inv.allNamespaces {
 		return nil
 	}
@@ -94,15 +99,18 @@ func (inv *invocation) takeAllNamespaces(cmd *cobra.Command) error {
 	return cmd.Flags().Set("namespace", "")
 }
 
-// emptyIsAValue are the settings that mean something when they are empty.
+// emptyIsAValue has the settings that may be empty.
 var emptyIsAValue = []string{"admin-listen"}
 
-// refuseEmpty returns an error for a flag with an empty value, as "--tls-cert $UNSET" has: it would not be heard.
-func refuseEmpty(cmd *cobra.Command, group *pflag.FlagSet) error {
+// rejectEmpty returns an error for a flag with an empty value, such as "--tls-cert $UNSET": it would be
+// ignored.
+func rejectEmpty(cmd *cobra.Command, group *pflag.FlagSet) error {
 	var errs []error
 	group.VisitAll(func(flag *pflag.Flag) {
-		if flag.Changed && flag.Value.Type() == "string" && flag.Value.String() == "" && !slices.Contains(emptyIsAValue, flag.Name) {
-			errs = append(errs, usageError(cmd, "--%s: its value is empty: give one, or leave the flag out", flag.Name))
+		if flag.Changed && flag.Value.Type() == "string" && flag.Value.String() == "" &&
+			!slices.Contains(emptyIsAValue, flag.Name) {
+			errs = append(errs, usageError(cmd, "--%s: its value is empty: give one, or leave the flag out",
+				flag.Name))
 		}
 	})
 	return errors.Join(errs...)

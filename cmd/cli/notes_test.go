@@ -17,20 +17,24 @@ func withoutPolicies() string {
 
 const noPolicies = "netpold: note: no NetworkPolicy was read, so that every connection is allowed\n"
 
-// TestNotesOfTheState: an answer from a state that may not be what the caller thinks says so, once, beside the answer.
+// TestNotesOfTheState: an answer from a state that may not be what the caller thinks says so, once, beside
+// the answer.
 func TestNotesOfTheState(t *testing.T) {
 	open := writeFile(t, "open.yaml", withoutPolicies())
-	idle := writeFile(t, "idle.yaml", strings.ReplaceAll(cluster, "matchLabels: {app: web}}\n  policyTypes", "matchLabels: {app: wbe}}\n  policyTypes"))
+	idle := writeFile(t, "idle.yaml",
+		strings.ReplaceAll(cluster, "matchLabels: {app: web}}\n  policyTypes",
+			"matchLabels: {app: wbe}}\n  policyTypes"))
 	server := serve(t, "--manifests", open)
 	question := []string{"shop/web-0", "shop/cart-0", "-p", "8080"}
 	for name, test := range map[string]struct {
 		args []string
 		want string
 	}{
-		"NO_POLICIES":            {append([]string{"check", "--manifests", open}, question...), noPolicies},
-		"POLICY_SELECTS_NOTHING": {append([]string{"check", "--manifests", idle}, question...), "netpold: note: 1 policy selects no Pod: shop/web\n"},
-		"in lines":               {[]string{"check", "--manifests", open, "-f", "-"}, noPolicies},
-		"as JSON":                {append([]string{"check", "--manifests", open, "-o", "json"}, question...), noPolicies},
+		"NO_POLICIES": {append([]string{"check", "--manifests", open}, question...), noPolicies},
+		"POLICY_SELECTS_NOTHING": {append([]string{"check", "--manifests", idle}, question...),
+			"netpold: note: 1 policy selects no Pod: shop/web\n"},
+		"in lines": {[]string{"check", "--manifests", open, "-f", "-"}, noPolicies},
+		"as JSON":  {append([]string{"check", "--manifests", open, "-o", "json"}, question...), noPolicies},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := netpoldWith(t, nil, allowedQuestion+"\n", test.args...)
@@ -43,10 +47,12 @@ func TestNotesOfTheState(t *testing.T) {
 			}
 		})
 	}
-	netpold(t, "status", "--server", server.addr).want(t, 0, "\nNOTES\n  no NetworkPolicy was read, so that every connection is allowed\n", "")
+	netpold(t, "status", "--server", server.addr).
+		want(t, 0, "\nNOTES\n  no NetworkPolicy was read, so that every connection is allowed\n", "")
 	got := netpold(t, "status", "--server", server.addr, "-o", "json")
 	st := new(netpoldv1.GetStatusResponse)
-	if err := protojson.Unmarshal([]byte(got.stdout), st); err != nil || len(st.GetNotes()) != 1 || st.GetNotes()[0].GetCode() != "NO_POLICIES" {
+	if err := protojson.Unmarshal([]byte(got.stdout), st); err != nil || len(st.GetNotes()) != 1 ||
+		st.GetNotes()[0].GetCode() != "NO_POLICIES" {
 		t.Errorf("notes are %v (%v)", st.GetNotes(), err)
 	}
 }

@@ -21,13 +21,15 @@ const (
 	yamlOutput = "yaml"
 )
 
-// addOutput adds -o, which is no setting: a script that reads one form must not get another from its surroundings.
+// addOutput adds -o. It is no setting: a script that reads one form must not get another from its
+// environment.
 func addOutput(f *pflag.FlagSet, output *string) {
 	f.VarP(config.NewChoice(output, textOutput, jsonOutput, yamlOutput), "output", "o", "form of the answer")
 }
 
-// jsonLine is a message as protojson on one line. Fields that are false or 0 are there: nobody has to know that an absent
-// "allowed" denies. protojson varies its white space from build to build on purpose; this does not.
+// jsonLine returns a message as protojson on one line. It includes fields that are false or 0, so that
+// readers need not know that a missing "allowed" means denied. protojson varies its white space on purpose;
+// jsonLine does not.
 func jsonLine(m proto.Message) ([]byte, error) { return compactJSON(m, true) }
 
 func compactJSON(m proto.Message, defaults bool) ([]byte, error) {
@@ -84,7 +86,7 @@ func printYAML(w io.Writer, text []byte) error {
 	return printText(w, out.String())
 }
 
-// plain takes the brackets and quotes of JSON away; the encoder writes those that are needed.
+// plain removes the brackets and quotes of JSON. The encoder writes those that are needed.
 func plain(node *yaml.Node) {
 	node.Style = 0
 	for _, child := range node.Content {
@@ -92,7 +94,8 @@ func plain(node *yaml.Node) {
 	}
 }
 
-// printText prints, and fails when that fails: an exit code must not vouch for an answer that nobody got.
+// printText prints text. It returns an error if that fails: an exit code must not stand for an answer that
+// nobody got.
 func printText(w io.Writer, text string) error {
 	if _, err := io.WriteString(w, text); err != nil {
 		return fmt.Errorf("writing the answer: %w", err)

@@ -24,7 +24,8 @@ func start(t *testing.T, binary string, args ...string) *process {
 	t.Helper()
 	ctx, cancel := contextOf(t)
 	t.Cleanup(cancel)
-	p := &process{cmd: exec.CommandContext(ctx, binary, args...), stdout: newLogWriter(), stderr: newLogWriter(), ended: make(chan error, 1)}
+	p := &process{cmd: exec.CommandContext(ctx, binary, args...), stdout: newLogWriter(), stderr: newLogWriter(),
+		ended: make(chan error, 1)}
 	p.cmd.Env = []string{"NETPOLD_ADMIN_LISTEN=127.0.0.1:0"}
 	p.cmd.Stdout, p.cmd.Stderr = p.stdout, p.stderr
 	if err := p.cmd.Start(); err != nil {
@@ -58,7 +59,8 @@ func (p *process) signal(t *testing.T, signal os.Signal) {
 func TestProcess(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "netpold")
 	var output bytes.Buffer
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "github.com/netpold/netpold/cmd/netpold")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary,
+		"github.com/netpold/netpold/cmd/netpold")
 	build.Stdout, build.Stderr = &output, &output
 	if err := build.Run(); err != nil {
 		t.Fatalf("%v:\n%s", err, &output)
@@ -89,7 +91,8 @@ func TestProcess(t *testing.T) {
 	}
 	t.Run("SIGHUP reads again", func(t *testing.T) {
 		settings := writeFile(t, "netpold.yaml", "log-level: info\n")
-		p := start(t, binary, "serve", "--manifests", file, "--listen=127.0.0.1:0", "--drain-delay=0s", "--config", settings)
+		p := start(t, binary, "serve", "--manifests", file, "--listen=127.0.0.1:0", "--drain-delay=0s", "--config",
+			settings)
 		p.stderr.await(t, "ready")
 		replaceFile(t, settings, "log-level: debug\nmax-batch: 7\n")
 		p.signal(t, syscall.SIGHUP)
@@ -112,7 +115,8 @@ func TestProcess(t *testing.T) {
 		p.stderr.await(t, "draining")
 		p.signal(t, syscall.SIGTERM)
 		p.exit(t)
-		if status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() || status.Signal() != syscall.SIGTERM {
+		if status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() ||
+			status.Signal() != syscall.SIGTERM {
 			t.Errorf("ends with %v, want the signal:\n%s", p.cmd.ProcessState, p.stderr)
 		}
 	})
@@ -128,7 +132,8 @@ func livesOnUnread(t *testing.T, binary string) {
 	}
 	ctx, cancel := contextOf(t)
 	t.Cleanup(cancel)
-	cmd := exec.CommandContext(ctx, binary, "serve", "--manifests", file, "--listen=127.0.0.1:0", "--admin-listen=", "--drain-delay=0s")
+	cmd := exec.CommandContext(ctx, binary, "serve", "--manifests", file, "--listen=127.0.0.1:0",
+		"--admin-listen=", "--drain-delay=0s")
 	cmd.Stdout, cmd.Stderr = writer, writer
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -142,7 +147,8 @@ func livesOnUnread(t *testing.T, binary string) {
 		}
 	}
 	reader.Close() //nolint:errcheck // it was only read
-	replaceFile(t, file, strings.Replace(cluster, "matchLabels: {app: web}}}]", "matchLabels: {app: other}}}]", 1))
+	replaceFile(t, file, strings.Replace(cluster, "matchLabels: {app: web}}}]",
+		"matchLabels: {app: other}}}]", 1))
 	for netpold(t, "check", "--server", address, "shop/other-0", "shop/cart-0", "-p", "8080").code != 0 {
 		if ctx.Err() != nil {
 			t.Fatal("the edit is not taken, or the server is gone")

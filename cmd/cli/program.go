@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// displayName returns what people type to run the program under this name. kubectl runs kubectl-netpold as its own verb.
+// displayName returns what people type to run the program. kubectl runs kubectl-netpold as one of its verbs.
 func displayName(program string) string {
 	if strings.TrimSuffix(filepath.Base(program), ".exe") == "kubectl-netpold" {
 		return "kubectl netpold"
@@ -16,10 +16,11 @@ func displayName(program string) string {
 	return "netpold"
 }
 
-// ownCommand matches a command of ours in a text: the program and one of its verbs, or what stands for them.
-var ownCommand = regexp.MustCompile(`(?:kubectl )?\bnetpold (serve|check|test|status|token|healthcheck|man|version|completion|help|VERB|\.\.\.)`)
+// ownCommand matches a command of netpold in a text: the program and a verb, or a placeholder for the verb.
+var ownCommand = regexp.MustCompile(
+	`(?:kubectl )?\bnetpold (serve|check|test|status|token|healthcheck|man|version|completion|help|VERB|\.\.\.)`)
 
-// named returns a text with our own commands as people type them.
+// named returns a text with the commands of netpold as people type them.
 func (inv *invocation) named(text string) string {
 	if inv.program == "" || inv.program == "netpold" {
 		return text
@@ -27,7 +28,7 @@ func (inv *invocation) named(text string) string {
 	return ownCommand.ReplaceAllString(text, inv.program+" $1")
 }
 
-// nameAll makes the help of every verb speak of the program as people type it.
+// nameAll changes the help of every verb to the program as people type it.
 func (inv *invocation) nameAll(cmd *cobra.Command) {
 	if inv.program == "" || inv.program == "netpold" {
 		return

@@ -15,11 +15,13 @@ import (
 func TestAsPluginOfKubectl(t *testing.T) {
 	run := func(args ...string) (string, int) {
 		var out bytes.Buffer
-		code := cli.RunAs(t.Context(), "/usr/local/bin/kubectl-netpold", args, strings.NewReader(""), &out, &out, nil)
+		code := cli.RunAs(t.Context(), "/usr/local/bin/kubectl-netpold", args, strings.NewReader(""), &out,
+			&out, nil)
 		return out.String(), code
 	}
 	help, _ := run("check", "--help")
-	for _, want := range []string{"Usage:\n  kubectl netpold check ", "\n  kubectl netpold check --manifests examples/shop", "| kubectl netpold token -f -"} {
+	for _, want := range []string{"Usage:\n  kubectl netpold check ",
+		"\n  kubectl netpold check --manifests examples/shop", "| kubectl netpold token -f -"} {
 		if !strings.Contains(help, want) {
 			t.Errorf("no %q in\n%s", want, help)
 		}

@@ -62,5 +62,6 @@ func TestQuietSilencesNoError(t *testing.T) {
 			t.Errorf("%s: %+v, without --quiet %+v", name, quiet, want)
 		}
 	}
-	netpold(t, "check", "-q=maybe").want(t, 2, "", `netpold: --quiet: "maybe" is not a truth value: give true or false; see 'netpold check --help'`)
+	netpold(t, "check", "-q=maybe").
+		want(t, 2, "", `netpold: --quiet: "maybe" is not a truth value: give true or false; see 'netpold check --help'`)
 }

@@ -10,32 +10,32 @@ import (
 	"github.com/netpold/netpold/server"
 )
 
-// hangups returns a channel of SIGHUPs. From now on neither SIGHUP nor a reader of the log that is gone (SIGPIPE) ends the
-// process. stop gives both signals back.
+// hangups returns a channel of SIGHUPs. Until stop is called, neither SIGHUP nor SIGPIPE, when a reader of
+// the log is gone, ends the process.
 func hangups() (hups <-chan os.Signal, stop func()) {
 	hup, pipe := make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
-	signal.Notify(pipe, syscall.SIGPIPE) // never received: the write fails then, and nothing else happens
+	signal.Notify(pipe, syscall.SIGPIPE) // never received: only the write fails
 	return hup, func() {
 		signal.Stop(hup)
 		signal.Stop(pipe)
 	}
 }
 
-// reloadable is a source that can be read again.
+// A reloadable is a source that can be read again.
 type reloadable interface {
-	// Reload has the source read again. It does not block.
+	// Reload makes the source read again. It does not block.
 	Reload()
 }
 
-// reload reads again, on SIGHUP, whatever can change without a restart. It logs each result.
+// reload reads again, on SIGHUP, what can change without a restart. It logs each result.
 func (inv *invocation) reload(srv *server.Server, from followed, log *slog.Logger, level *slog.LevelVar) {
 	log.Info("SIGHUP: settings, TLS files and manifests are read again")
 	next, err := inv.config.Reread(inv.environ)
 	if err != nil {
 		log.Error("changed settings rejected; the present ones stay in use", "error", err)
 	} else {
-		inv.takeSettings(next.Log.SlogLevel(), inv.config.Differences(next), log, level)
+		inv.applySettings(next.Log.SlogLevel(), inv.config.Differences(next), log, level)
 	}
 	if !srv.ReloadTLS() {
 		log.Debug("no TLS files to read again")
@@ -45,8 +45,9 @@ func (inv *invocation) reload(srv *server.Server, from followed, log *slog.Logge
 	}
 }
 
-// takeSettings sets the log level, which is the one setting that can change without a restart.
-func (inv *invocation) takeSettings(to slog.Level, changed []string, log *slog.Logger, level *slog.LevelVar) {
+// applySettings sets the log level, the only setting that can change without a restart.
+func (inv *invocation) applySettings(to slog.Level, changed []string, log *slog.Logger,
+	level *slog.LevelVar) {
 	if level.Level() != to {
 		log.Info("log level changed", "from", level.Level(), "to", to)
 		level.Set(to)

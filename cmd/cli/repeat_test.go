@@ -36,7 +36,8 @@ func twoValues(t *testing.T, flag *pflag.Flag) (first, second string) {
 	}
 }
 
-// TestRepeatedFlags gives every flag of every verb twice. Only one that adds up may be; every other names both values.
+// TestRepeatedFlags gives every flag of every verb twice. Only one that adds up may be; every other names
+// both values.
 func TestRepeatedFlags(t *testing.T) {
 	seen := 0
 	for _, verb := range cli.NewRoot().Commands() {
@@ -55,7 +56,8 @@ func TestRepeatedFlags(t *testing.T) {
 					code = 1
 				}
 				netpold(t, verb.Name(), "--"+flag.Name+"="+first, "--"+flag.Name+"="+second).want(t, code, "",
-					"netpold: --"+flag.Name+`: "`+second+`" is a second value beside "`+first+`": give one; see 'netpold `+verb.Name()+" --help'\n")
+					"netpold: --"+flag.Name+`: "`+second+`" is a second value beside "`+first+`": give one; see 'netpold `+
+						verb.Name()+" --help'\n")
 			})
 		})
 	}
@@ -68,7 +70,8 @@ func TestRepeatedShortFlags(t *testing.T) {
 	netpold(t, "check", "-p", "5432", "-p", "5433").want(t, 2, "",
 		`netpold: --port: "5433" is a second value beside "5432": give one; see 'netpold check --help'`)
 	file := writeFile(t, "cluster.yaml", cluster)
-	netpold(t, "check", "--manifests", file, "shop/web-0", "shop/cart-0", "-p8080", "-p", "8080").want(t, 0, "allowed", "")
+	netpold(t, "check", "--manifests", file, "shop/web-0", "shop/cart-0", "-p8080", "-p", "8080").
+		want(t, 0, "allowed", "")
 }
 
 // TestRepeatedManifests: all paths are read as one, wherever they are named.
@@ -102,11 +105,14 @@ func TestRepeatedManifests(t *testing.T) {
 	netpold(t, "status", "--server", server.addr).want(t, 0, "manifests "+pods+", "+closed+"\n", "")
 
 	// Order does not matter, and a problem is of its file.
-	netpold(t, append([]string{"check", "--manifests", pods, "--manifests", pods + "x"}, question...)...).want(t, 2, "",
-		"netpold: --manifests "+pods+"x: no such file or directory: name a file or directory that exists")
+	netpold(t, append([]string{"check", "--manifests", pods, "--manifests", pods + "x"}, question...)...).
+		want(t, 2, "",
+			"netpold: --manifests "+pods+"x: no such file or directory: name a file or directory that exists")
 	copied := writeFile(t, "copy.yaml", objects)
-	netpold(t, append([]string{"check", "--manifests", pods, "--manifests", copied}, question...)...).want(t, 2, "",
-		copied+`, document 1: Namespace "shop": metadata.name: Duplicate value: "shop": it is also in `+pods+", document 1")
+	netpold(t, append([]string{"check", "--manifests", pods, "--manifests", copied}, question...)...).
+		want(t, 2, "",
+			copied+`, document 1: Namespace "shop": metadata.name: Duplicate value: "shop": it is also in `+pods+
+				", document 1")
 }
 
 // TestEmptyFlagsThatChooseTheSource: an unset variable of a script must not lead to another cluster.

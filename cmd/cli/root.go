@@ -1,5 +1,5 @@
-// Package cli is the netpold command: its verbs, what they print and how they exit. It joins what knows nothing of one another,
-// the mirror of a cluster's state and the server, and adds nothing to what they decide.
+// Package cli is the netpold command: its verbs, their output and their exit codes. It connects the mirror of
+// a cluster's state and the server, which do not know each other, and decides nothing itself.
 package cli
 
 import (
@@ -21,32 +21,37 @@ import (
 
 // The exit codes.
 const (
-	// exitOK: done; for check, allowed.
+	// exitOK means done; for check, allowed.
 	exitOK = 0
-	// exitDenied: check answered, and the answer is that it is denied.
+	// exitDenied means that check answered: denied.
 	exitDenied = 1
-	// exitUnhealthy: healthcheck found a server that does not serve, or none.
+	// exitUnhealthy means that healthcheck found a server that does not serve, or none.
 	exitUnhealthy = 1
-	// exitError: something could not be done; standard error says what, and what to do.
+	// exitError means that something failed. Standard error says what, and what to do.
 	exitError = 2
 )
 
-// errDenied is check's answer, not a failure: it is printed already.
+// errDenied is the answer of check, not a failure. It is printed already.
 var errDenied = errors.New("denied")
 
-// Run runs the command with args, which do not include the program's name, and returns the exit code: 0 done or allowed, 1 denied
-// or not healthy, 2 error. environ is as os.Environ gives it. It ends when ctx does; serve then drains first, as on SIGTERM.
-func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, environ []string) int {
+// Run runs the command and returns the exit code: 0 done or allowed, 1 denied or not healthy, 2 error. args
+// do not include the program's name. environ has the form of os.Environ. Run ends when ctx ends; serve drains
+// first, as on SIGTERM.
+func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer,
+	environ []string) int {
 	return RunAs(ctx, "netpold", args, stdin, stdout, stderr, environ)
 }
 
-// RunAs is [Run] under the name by which the program was called: as kubectl-netpold it speaks of "kubectl netpold".
+// RunAs is [Run] with the name by which the program was called. As kubectl-netpold its help says "kubectl
+// netpold".
 func RunAs(
-	ctx context.Context, program string, args []string, stdin io.Reader, stdout, stderr io.Writer, environ []string,
+	ctx context.Context, program string, args []string, stdin io.Reader, stdout, stderr io.Writer,
+	environ []string,
 ) int {
 	inv := &invocation{
 		program: displayName(program), args: args,
-		stdin: stdin, stdout: stdout, stderr: stderr, environ: environ, config: config.New(), colours: colours(stdout, environ),
+		stdin: stdin, stdout: stdout, stderr: stderr, environ: environ, config: config.New(),
+		colours: colours(stdout, environ),
 	}
 	root := inv.root()
 	root.SetArgs(args)
@@ -65,38 +70,38 @@ func RunAs(
 	}
 }
 
-// invocation is one run of the command.
+// An invocation is one run of the command.
 type invocation struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	environ        []string
 	config         *config.Config
-	// args are those of the command line.
+	// args are the arguments of the command line.
 	args []string
-	// program is what people type to run it: "netpold", or "kubectl netpold".
+	// program is what people type to run it: "netpold" or "kubectl netpold".
 	program string
-	// running is the verb whose flags are read; nil before.
+	// running is the verb whose flags were read; nil before.
 	running *cobra.Command
 	// colours reports whether standard output may have colours.
 	colours bool
 	// quiet is --quiet: no notice is printed.
 	quiet bool
-	// printedResults is set once test has printed results.
-	printedResults bool
+	// errorResults has, by verb, what prints an error as a result. Other verbs print no results.
+	errorResults map[string]func(output string, failure error)
 	// allNamespaces is --all-namespaces.
 	allNamespaces bool
-	// told has the codes of the notes about the whole state that were printed.
-	told map[string]bool
+	// printed has the codes of the notes of the whole state that were printed.
+	printed map[string]bool
 }
 
-// notice prints what the caller should know besides the answer. With --quiet it prints nothing.
+// notice prints what the caller should know besides the answer, unless --quiet is given.
 func (inv *invocation) notice(format string, args ...any) {
 	if !inv.quiet {
 		fmt.Fprintf(inv.stderr, "netpold: "+format+"\n", args...)
 	}
 }
 
-// printProblems prints what is wrong in the objects that an answer rests on. --quiet hides warnings only.
+// printProblems prints the problems of the objects that an answer depends on. --quiet hides only warnings.
 func (inv *invocation) printProblems(problems []mirror.Problem) {
 	for _, problem := range mirror.FoldProblems(problems) {
 		if problem.Warning {
@@ -107,35 +112,36 @@ func (inv *invocation) printProblems(problems []mirror.Problem) {
 	}
 }
 
-// printNotes prints what the asker may not know about an answer or the state. It never changes the verdict.
+// printNotes prints the notes of an answer. A note never changes a verdict.
 func (inv *invocation) printNotes(notes []*netpoldv1.Note) {
 	for _, note := range notes {
-		if !inv.told[note.GetCode()] {
+		if !inv.printed[note.GetCode()] {
 			inv.notice("note: %s", note.GetMessage())
 		}
 	}
 }
 
-// printStateNotes prints what holds of the whole state that answers rest on. An answer's own notes do not repeat it.
+// printStateNotes prints the notes of the whole state. The notes of answers do not repeat them.
 func (inv *invocation) printStateNotes(source mirror.Source) {
 	state, ok := source.State()
 	if !ok {
 		return
 	}
 	status := source.Status()
-	inv.told = make(map[string]bool)
+	inv.printed = make(map[string]bool)
 	for _, note := range mirror.Notes(&status, state.Snapshot) {
-		inv.told[note.Code] = true
+		inv.printed[note.Code] = true
 		inv.notice("note: %s", note.Message)
 	}
 }
 
-// addQuiet adds -q, which is no setting: a variable that is set somewhere must not hide a warning.
+// addQuiet adds -q. It is no setting: a variable that is set somewhere must not hide a warning.
 func (inv *invocation) addQuiet(cmd *cobra.Command) {
-	cmd.Flags().BoolVarP(&inv.quiet, "quiet", "q", false, "print no notices (warnings and notes) on standard error, only errors")
+	cmd.Flags().BoolVarP(&inv.quiet, "quiet", "q", false,
+		"print no notices (warnings and notes) on standard error, only errors")
 }
 
-// complain prints an error, each of several joined ones on a line of its own.
+// complain prints an error. Joined errors have a line each.
 func (inv *invocation) complain(err error) {
 	for line := range strings.Lines(err.Error()) {
 		fmt.Fprintf(inv.stderr, "netpold: %s\n", inv.named(strings.TrimSuffix(line, "\n")))
@@ -143,13 +149,14 @@ func (inv *invocation) complain(err error) {
 }
 
 func (inv *invocation) root() *cobra.Command {
+	inv.errorResults = map[string]func(output string, failure error){}
 	root := &cobra.Command{
 		Use:   "netpold",
 		Short: "Answers whether Kubernetes NetworkPolicies allow a connection",
-		Long: "netpold answers whether the NetworkPolicies of a Kubernetes cluster allow a connection, and why: as a gRPC service\n" +
-			"(serve), or one question at a time (check).\n\n" +
-			"Each flag marked [NETPOLD_...] can also be set by that environment variable, or by its name in a config file\n" +
-			"(--config). A flag wins over the environment, the environment over the file.",
+		Long: "netpold answers whether the NetworkPolicies of a Kubernetes cluster allow a connection, and why: as a\n" +
+			"gRPC service (serve), or one question at a time (check).\n\n" +
+			"Each flag marked [NETPOLD_...] can also be set by that environment variable, or by its name in a\n" +
+			"config file (--config). A flag overrides the environment, and the environment the file.",
 		Example: "  netpold serve --context staging\n" +
 			"  netpold serve --manifests examples/shop\n" +
 			"  netpold check --server 127.0.0.1:9480 deploy/shop/frontend svc/shop/cart -p 7070",
@@ -165,20 +172,22 @@ func (inv *invocation) root() *cobra.Command {
 			return cmd.Help()
 		},
 	}
-	root.Version = readBuild().Version // which gives it the flag --version
+	root.Version = readBuild().Version // this adds the flag --version
 	root.SetVersionTemplate(readBuild().String() + "\n")
 	root.SetIn(inv.stdin)
 	root.SetOut(inv.stdout)
 	root.SetErr(inv.stderr)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		if !cmd.HasParent() && len(inv.args) > 0 && !strings.HasPrefix(inv.args[0], "-") { // a flag of a verb that there is not
+		// a flag after an unknown verb
+		if !cmd.HasParent() && len(inv.args) > 0 && !strings.HasPrefix(inv.args[0], "-") {
 			return unknownVerb(cmd, inv.args[0])
 		}
 		return flagError(cmd, err)
 	})
 	// Long usages are broken into lines.
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 120"))
-	root.AddCommand(inv.serveVerb(), inv.checkVerb(), inv.testVerb(), inv.statusVerb(), inv.tokenVerb(), inv.healthcheckVerb(), inv.manVerb(), inv.versionVerb())
+	root.AddCommand(inv.serveVerb(), inv.checkVerb(), inv.testVerb(), inv.statusVerb(), inv.tokenVerb(),
+		inv.healthcheckVerb(), inv.manVerb(), inv.versionVerb())
 	root.SetHelpCommand(helpVerb(root))
 	root.InitDefaultCompletionCmd()
 	strictWords(root)
@@ -186,7 +195,7 @@ func (inv *invocation) root() *cobra.Command {
 	return root
 }
 
-// helpVerb is cobra's, but for a word that is no verb it fails.
+// helpVerb returns the verb help of cobra, but one that fails for an unknown verb.
 func helpVerb(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [VERB]",
@@ -206,7 +215,8 @@ func helpVerb(root *cobra.Command) *cobra.Command {
 	}
 }
 
-// strictWords makes "completion" refuse what is no shell: cobra prints its help then, which a script would take for the answer.
+// strictWords makes "completion" reject unknown shells. cobra would print its help, which a script would take
+// for the result.
 func strictWords(root *cobra.Command) {
 	for _, cmd := range root.Commands() {
 		if cmd.Name() != "completion" {
@@ -232,9 +242,10 @@ func verbNames(cmd *cobra.Command) []string {
 	return names
 }
 
-// verb makes a verb with the settings in the given groups. Its run is called with all settings loaded; a verb without settings
-// works whatever they are.
-func (inv *invocation) verb(cmd *cobra.Command, run func(context.Context, []string) error, groups ...*pflag.FlagSet) *cobra.Command {
+// verb returns a verb with the settings in groups. run is called after all settings are loaded. A verb
+// without settings ignores them all, even invalid ones.
+func (inv *invocation) verb(cmd *cobra.Command, run func(context.Context, []string) error,
+	groups ...*pflag.FlagSet) *cobra.Command {
 	cmd.DisableFlagsInUseLine = true
 	cmd.Flags().SortFlags = false
 	for _, group := range groups {
@@ -243,7 +254,7 @@ func (inv *invocation) verb(cmd *cobra.Command, run func(context.Context, []stri
 	config.RefuseRepeats(cmd.Flags())
 	completeChoices(cmd)
 	if cmd.Flags().Lookup("namespace") != nil {
-		_ = cmd.RegisterFlagCompletionFunc("namespace", inv.completeNamespace) // it fails for flags that do not exist
+		_ = cmd.RegisterFlagCompletionFunc("namespace", inv.completeNamespace) // it fails only for unknown flags
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		inv.running = cmd
@@ -251,11 +262,11 @@ func (inv *invocation) verb(cmd *cobra.Command, run func(context.Context, []stri
 			return run(cmd.Context(), args)
 		}
 		for _, group := range groups {
-			if err := refuseEmpty(cmd, group); err != nil {
+			if err := rejectEmpty(cmd, group); err != nil {
 				return err
 			}
 		}
-		if err := inv.takeAllNamespaces(cmd); err != nil {
+		if err := inv.applyAllNamespaces(cmd); err != nil {
 			return err
 		}
 		warnings, err := inv.config.Load(inv.environ)
@@ -270,8 +281,9 @@ func (inv *invocation) verb(cmd *cobra.Command, run func(context.Context, []stri
 	return cmd
 }
 
-// completeNamespace lets shells complete --namespace with those of the manifests.
-func (inv *invocation) completeNamespace(cmd *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+// completeNamespace completes --namespace with the namespaces of the manifests.
+func (inv *invocation) completeNamespace(cmd *cobra.Command, _ []string,
+	begun string) ([]string, cobra.ShellCompDirective) {
 	var names []string
 	if snapshot := inv.completionState(cmd.Context()); snapshot != nil {
 		for _, pod := range snapshot.PodNames() {
@@ -283,17 +295,18 @@ func (inv *invocation) completeNamespace(cmd *cobra.Command, _ []string, begun s
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-// completeChoices lets shells complete the values of flags that take one of a few words.
+// completeChoices completes the values of flags that accept one of a few words.
 func completeChoices(cmd *cobra.Command) {
 	cmd.Flags().VisitAll(func(flag *pflag.Flag) {
 		if choice, ok := config.ValueOf(flag).(*config.Choice); ok {
-			// It fails for flags that do not exist, and those that have one already.
-			_ = cmd.RegisterFlagCompletionFunc(flag.Name, cobra.FixedCompletions(choice.Words, cobra.ShellCompDirectiveNoFileComp))
+			// It fails only for unknown flags, and for flags that have one already.
+			_ = cmd.RegisterFlagCompletionFunc(flag.Name,
+				cobra.FixedCompletions(choice.Words, cobra.ShellCompDirectiveNoFileComp))
 		}
 	})
 }
 
-// usageError is an error in how the command was called.
+// usageError returns an error in how the command was called.
 func usageError(cmd *cobra.Command, format string, args ...any) error {
 	return fmt.Errorf("%s; see '%s --help'", fmt.Sprintf(format, args...), cmd.CommandPath())
 }
@@ -305,7 +318,7 @@ func unknownVerb(cmd *cobra.Command, word string) error {
 	return usageError(cmd, "unknown verb %q", word)
 }
 
-// flagError says what pflag says, in the command's form.
+// flagError returns an error of pflag in the form of this command.
 func flagError(cmd *cobra.Command, err error) error {
 	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 		flag := invalid.GetFlag()

@@ -23,7 +23,8 @@ func TestHelp(t *testing.T) {
 	for _, args := range [][]string{{}, {"help"}, {"--help"}, {"-h"}} {
 		got := netpold(t, args...)
 		got.want(t, 0, "Usage:\n  netpold", "")
-		for _, verb := range []string{"serve", "check", "status", "token", "healthcheck", "version", "completion", "help"} {
+		for _, verb := range []string{"serve", "check", "status", "token", "healthcheck", "version", "completion",
+			"help"} {
 			if !regexp.MustCompile(`(?m)^  ` + verb + ` `).MatchString(got.stdout) {
 				t.Errorf("%q does not list %s:\n%s", args, verb, got.stdout)
 			}
@@ -38,7 +39,8 @@ func TestHelpOfAVerb(t *testing.T) {
 	}
 }
 
-// TestHelpAgreesWithTheSettings: every setting stands in the help of the verbs that use it, with its variable and its default.
+// TestHelpAgreesWithTheSettings: every setting stands in the help of the verbs that use it, with its variable
+// and its default.
 func TestHelpAgreesWithTheSettings(t *testing.T) {
 	help := map[string]string{}
 	for _, verb := range []string{"serve", "check", "status", "token", "healthcheck"} {
@@ -63,10 +65,12 @@ func TestHelpAgreesWithTheSettings(t *testing.T) {
 				if verb == "token" && slices.Contains(noneOfTokens, flag.Name) {
 					continue
 				}
-				if !regexp.MustCompile(`--`+flag.Name+`[ \[]`).MatchString(help[verb]) || !strings.Contains(help[verb], "["+config.EnvName(flag.Name)+"]") {
+				if !regexp.MustCompile(`--`+flag.Name+`[ \[]`).
+					MatchString(help[verb]) || !strings.Contains(help[verb], "["+config.EnvName(flag.Name)+"]") {
 					t.Errorf("netpold %s --help does not have --%s and %s", verb, flag.Name, config.EnvName(flag.Name))
 				}
-				if value := flag.DefValue; value != "" && value != "false" && value != "0" && !strings.Contains(help[verb], value) {
+				if value := flag.DefValue; value != "" && value != "false" && value != "0" &&
+					!strings.Contains(help[verb], value) {
 					t.Errorf("netpold %s --help does not have the default %s of --%s", verb, value, flag.Name)
 				}
 			}
@@ -79,14 +83,18 @@ func TestWrongVerbs(t *testing.T) {
 		args []string
 		want string
 	}{
-		"near":         {[]string{"chek"}, `netpold: unknown verb "chek": did you mean "check"?; see 'netpold --help'` + "\n"},
-		"far":          {[]string{"frobnicate"}, `netpold: unknown verb "frobnicate"; see 'netpold --help'` + "\n"},
-		"help":         {[]string{"help", "chek"}, `netpold: unknown verb "chek": did you mean "check"?`},
-		"shell":        {[]string{"completion", "bahs"}, `netpold: unknown shell "bahs": give bash, fish, powershell, zsh; see`},
-		"flag":         {[]string{"--frobnicate"}, "netpold: unknown flag --frobnicate; see 'netpold --help'\n"},
-		"version word": {[]string{"version", "x"}, `netpold: "x": version takes no words, only flags; see 'netpold version --help'` + "\n"},
-		"status word":  {[]string{"status", "127.0.0.1:9480"}, `netpold: "127.0.0.1:9480": status takes no words, only flags`},
-		"no server":    {[]string{"status"}, "netpold: no server to ask: give --server HOST:PORT"},
+		"near": {[]string{"chek"},
+			`netpold: unknown verb "chek": did you mean "check"?; see 'netpold --help'` + "\n"},
+		"far":  {[]string{"frobnicate"}, `netpold: unknown verb "frobnicate"; see 'netpold --help'` + "\n"},
+		"help": {[]string{"help", "chek"}, `netpold: unknown verb "chek": did you mean "check"?`},
+		"shell": {[]string{"completion", "bahs"},
+			`netpold: unknown shell "bahs": give bash, fish, powershell, zsh; see`},
+		"flag": {[]string{"--frobnicate"}, "netpold: unknown flag --frobnicate; see 'netpold --help'\n"},
+		"version word": {[]string{"version", "x"},
+			`netpold: "x": version takes no words, only flags; see 'netpold version --help'` + "\n"},
+		"status word": {[]string{"status", "127.0.0.1:9480"},
+			`netpold: "127.0.0.1:9480": status takes no words, only flags`},
+		"no server": {[]string{"status"}, "netpold: no server to ask: give --server HOST:PORT"},
 	} {
 		t.Run(name, func(t *testing.T) { netpold(t, test.args...).want(t, 2, "", test.want) })
 	}
@@ -96,18 +104,21 @@ func TestVersion(t *testing.T) {
 	netpold(t, "version").want(t, 0, "netpold dev", "")
 	got := netpold(t, "version", "-o", "json")
 	var build map[string]any
-	if err := json.Unmarshal([]byte(got.stdout), &build); err != nil || build["go"] != runtime.Version() || build["version"] != "dev" {
+	if err := json.Unmarshal([]byte(got.stdout), &build); err != nil || build["go"] != runtime.Version() ||
+		build["version"] != "dev" {
 		t.Errorf("version is %v (%v)", build, err)
 	}
 }
 
 // TestVersionNeedsNoSettings: it answers in the worst of surroundings.
 func TestVersionNeedsNoSettings(t *testing.T) {
-	netpoldWith(t, []string{"NETPOLD_MAX_BATCH=x", "NETPOLD_CONFIG=/nowhere"}, "", "version").want(t, 0, "netpold", "")
+	netpoldWith(t, []string{"NETPOLD_MAX_BATCH=x", "NETPOLD_CONFIG=/nowhere"}, "", "version").
+		want(t, 0, "netpold", "")
 }
 
 func TestUnknownVariableIsToldAndIgnored(t *testing.T) {
-	got := netpoldWith(t, []string{"NETPOLD_MANIFEST=x"}, cluster, "check", "--manifests=-", "shop/web-0", "shop/cart-0", "-p", "8080")
+	got := netpoldWith(t, []string{"NETPOLD_MANIFEST=x"}, cluster, "check", "--manifests=-", "shop/web-0",
+		"shop/cart-0", "-p", "8080")
 	got.want(t, 0, "allowed", "netpold: warning: NETPOLD_MANIFEST is ignored, for it is no setting: did you mean NETPOLD_MANIFESTS?\n")
 }
 

@@ -20,11 +20,13 @@ func (inv *invocation) serveVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve [flags]",
 		Short: "Serve decisions over gRPC",
-		Long: "serve answers questions over gRPC about a running cluster, and keeps up with it: that of --kubeconfig and --context, else of\n" +
-			"KUBECONFIG or ~/.kube/config, else the one that it runs in. Nothing is answered before the cluster is read whole.\n\n" +
-			"With --manifests it keeps up with files instead: an edit is taken whole or, if it has problems, not at all.\n" +
-			"Several --manifests are read as one.\n\n" +
-			"On SIGTERM or SIGINT it drains; a second one ends it at once. On SIGHUP it reads settings, TLS files and manifests again.",
+		Long: "serve answers questions over gRPC about a running cluster, and follows its changes. The cluster is\n" +
+			"that of --kubeconfig and --context, else of KUBECONFIG or ~/.kube/config, else the one that it runs\n" +
+			"in. It answers nothing before it has read the whole cluster.\n\n" +
+			"With --manifests it follows files instead. An edit with problems is rejected as a whole. Several\n" +
+			"--manifests are read as one.\n\n" +
+			"On SIGTERM or SIGINT it drains; a second signal ends it immediately. On SIGHUP it reads settings, TLS\n" +
+			"files and manifests again.",
 		Example: "  netpold serve --listen 0.0.0.0:9480\n" +
 			"  netpold serve --context staging --max-staleness 5m\n" +
 			"  netpold serve --manifests examples/shop\n" +
@@ -41,7 +43,7 @@ func (inv *invocation) serve(ctx context.Context, _ []string) error {
 	defer giveBack()
 	log, level := newLogger(inv.stderr, inv.config.Log)
 	settings := inv.config.Server
-	settings.Source = unopened{} // the source comes last: to read it may take long
+	settings.Source = unopened{} // the source comes last, because reading it may take long
 	if err := settings.Validate(); err != nil {
 		return config.InFlags(err)
 	}
@@ -62,7 +64,8 @@ func (inv *invocation) serve(ctx context.Context, _ []string) error {
 	}
 	inv.announce(ctx, srv, &settings)
 	if _, ready := from.State(); !ready {
-		log.Info("the cluster is being read; no question is answered before it is read whole", "source", from.Status().Source,
+		log.Info("the cluster is being read; no question is answered before it is read whole", "source",
+			from.Status().Source,
 			"max_staleness", inv.config.State.MaxStaleness.String(), "when_stale", settings.WhenStale)
 	}
 	return serveUntilEnd(ctx, srv, from, func(ctx context.Context) {
@@ -77,17 +80,17 @@ func (inv *invocation) serve(ctx context.Context, _ []string) error {
 	})
 }
 
-// followed is a source that keeps up with what it mirrors.
+// A followed is a source that follows what it mirrors.
 type followed interface {
 	mirror.Source
 	// Run follows the state until ctx ends.
 	Run(ctx context.Context) error
 }
 
-// unopened stands for the source while the other settings are checked.
+// An unopened stands for the source while the other settings are checked.
 type unopened struct{ mirror.Source }
 
-// openSource opens what is served: manifests, which are read now, or a cluster.
+// openSource opens the source: manifests, which are read now, or a cluster.
 func (inv *invocation) openSource(ctx context.Context, log *slog.Logger) (followed, error) {
 	places := []place{fromManifests, fromCluster}
 	switch from, err := inv.stateFrom(places...); {
@@ -108,8 +111,8 @@ func (inv *invocation) openSource(ctx context.Context, log *slog.Logger) (follow
 	}
 }
 
-// untilSignal is a context that ends with ctx, or on SIGTERM or SIGINT. From its end on signals are no longer caught, as they
-// were not before: another one ends the process at once.
+// untilSignal returns a context that ends with ctx, or on SIGTERM or SIGINT. After that signals are no longer
+// caught: another one ends the process immediately.
 func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
 	caught, release := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	until, end := context.WithCancel(context.WithoutCancel(ctx))
@@ -120,9 +123,10 @@ func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
 	return until, release
 }
 
-// serveUntilEnd serves until ctx ends and calls are drained. Until then the state is followed, and meanwhile runs. The first
-// part to fail ends all.
-func serveUntilEnd(ctx context.Context, srv *server.Server, from followed, meanwhile func(context.Context)) error {
+// serveUntilEnd serves until ctx ends and calls are drained. It follows the state until then, and runs
+// meanwhile. The first part to fail ends all.
+func serveUntilEnd(ctx context.Context, srv *server.Server, from followed,
+	meanwhile func(context.Context)) error {
 	following, stopFollowing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopFollowing()
 	serving, stopServing := context.WithCancel(ctx)
@@ -147,17 +151,18 @@ func serveUntilEnd(ctx context.Context, srv *server.Server, from followed, meanw
 	return parts.Wait()
 }
 
-// maxExamplePods is how large a cluster is searched for examples.
+// maxExamplePods is the largest number of Pods of a cluster that is searched for examples.
 const maxExamplePods = 5000
 
-// announce says to people where it listens and what to try; machines read the log.
+// announce prints for people where the server listens and what to try. Machines read the log.
 func (inv *invocation) announce(ctx context.Context, srv *server.Server, settings *server.Config) {
 	if !textLogs(inv.stderr, inv.config.Log.Format) {
 		return
 	}
 	a := announcement{
-		version: settings.Version, source: settings.Source.Status().Source, addr: srv.Addr(), adminAddr: srv.AdminAddr(),
-		checkout: inCheckout(), secured: settings.TLS != (server.TLSFiles{}),
+		version: settings.Version, source: settings.Source.Status().Source, addr: srv.Addr(),
+		adminAddr: srv.AdminAddr(),
+		checkout:  inCheckout(), secured: settings.TLS != (server.TLSFiles{}),
 	}
 	state, ok := settings.Source.State()
 	a.unread = !ok

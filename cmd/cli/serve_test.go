@@ -29,19 +29,30 @@ func TestServeCalledWrongly(t *testing.T) {
 		args []string
 		want string
 	}{
-		"a word":                 {[]string{"examples/shop"}, `netpold: "examples/shop": serve takes no words, only flags; see 'netpold serve --help'`},
-		"flag of another verb":   {[]string{"--server=x:1"}, "netpold: unknown flag --server"},
-		"unreadable manifests":   {[]string{"--manifests=/nowhere/m"}, "/nowhere/m"},
-		"empty directory":        {[]string{"--manifests=" + t.TempDir()}, "there is no *.yaml, *.yml or *.json file in it"},
-		"port in use":            {[]string{manifests, "--admin-listen=", "--listen=" + taken.Addr().String()}, "another process has the port: stop it, or give another one"},
-		"admin port in use":      {[]string{manifests, "--listen=127.0.0.1:0", "--admin-listen=" + taken.Addr().String()}, "--admin-listen " + taken.Addr().String()},
-		"no port":                {[]string{manifests, "--listen=localhost"}, `--listen: "localhost" is not an address to listen on: missing port in address: give HOST:PORT`},
-		"empty address":          {[]string{manifests, "--listen="}, `--listen: "" is not an address to listen on: missing port in address: give HOST:PORT`},
-		"half a key pair":        {[]string{"--manifests=/nowhere/m", "--tls-cert=" + file}, "netpold: --tls-cert, --tls-key: give both"},
-		"certificate is none":    {append(free, "--tls-cert="+file, "--tls-key="+file), "give PEM files of one key pair"},
-		"unreadable certificate": {append(free, "--tls-cert=/nowhere/c", "--tls-key=/nowhere/k"), "--tls-cert: stat /nowhere/c: no such file"},
-		"unknown key":            {append(free, "--config", writeFile(t, "netpold.yaml", "listn: x\n")), `netpold.yaml:1: unknown key "listn": did you mean listen?`},
-		"unreadable config":      {append(free, "--config=/nowhere/c.yaml"), "netpold: --config /nowhere/c.yaml: no such file or directory; give a YAML file"},
+		"a word": {[]string{"examples/shop"},
+			`netpold: "examples/shop": serve takes no words, only flags; see 'netpold serve --help'`},
+		"flag of another verb": {[]string{"--server=x:1"}, "netpold: unknown flag --server"},
+		"unreadable manifests": {[]string{"--manifests=/nowhere/m"}, "/nowhere/m"},
+		"empty directory": {[]string{"--manifests=" + t.TempDir()},
+			"there is no *.yaml, *.yml or *.json file in it"},
+		"port in use": {[]string{manifests, "--admin-listen=", "--listen=" + taken.Addr().String()},
+			"another process has the port: stop it, or give another one"},
+		"admin port in use": {[]string{manifests, "--listen=127.0.0.1:0",
+			"--admin-listen=" + taken.Addr().String()}, "--admin-listen " + taken.Addr().String()},
+		"no port": {[]string{manifests, "--listen=localhost"},
+			`--listen: "localhost" is not an address to listen on: missing port in address: give HOST:PORT`},
+		"empty address": {[]string{manifests, "--listen="},
+			`--listen: "" is not an address to listen on: missing port in address: give HOST:PORT`},
+		"half a key pair": {[]string{"--manifests=/nowhere/m", "--tls-cert=" + file},
+			"netpold: --tls-cert, --tls-key: give both"},
+		"certificate is none": {append(free, "--tls-cert="+file, "--tls-key="+file),
+			"give PEM files of one key pair"},
+		"unreadable certificate": {append(free, "--tls-cert=/nowhere/c", "--tls-key=/nowhere/k"),
+			"--tls-cert: stat /nowhere/c: no such file"},
+		"unknown key": {append(free, "--config", writeFile(t, "netpold.yaml", "listn: x\n")),
+			`netpold.yaml:1: unknown key "listn": did you mean listen?`},
+		"unreadable config": {append(free, "--config=/nowhere/c.yaml"),
+			"netpold: --config /nowhere/c.yaml: no such file or directory; give a YAML file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := netpold(t, append([]string{"serve", "--log-level=error"}, test.args...)...)
@@ -53,7 +64,8 @@ func TestServeCalledWrongly(t *testing.T) {
 	}
 }
 
-// TestServeReportsEveryProblem (S23): each problem of each file is printed on a line, then their number, and nothing is served.
+// TestServeReportsEveryProblem (S23): each problem of each file is printed on a line, then their number, and
+// nothing is served.
 func TestServeReportsEveryProblem(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{"a.yaml": brokenPolicies, "b.yaml": cluster, "c.yaml": "{"} {
@@ -65,10 +77,12 @@ func TestServeReportsEveryProblem(t *testing.T) {
 	got.want(t, 2, "", " problems: mend what is listed above; nothing is answered from part of a cluster\n")
 	lines := strings.Split(strings.TrimSuffix(got.stderr, "\n"), "\n")
 	last := lines[len(lines)-1]
-	if want := regexp.MustCompile(`^netpold: --manifests \S+: (\d) problems: `).FindStringSubmatch(last); want == nil || want[1] != string(rune('0'+len(lines)-1)) {
+	if want := regexp.MustCompile(`^netpold: --manifests \S+: (\d) problems: `).
+		FindStringSubmatch(last); want == nil || want[1] != string(rune('0'+len(lines)-1)) {
 		t.Errorf("%d lines end in %q", len(lines)-1, last)
 	}
-	for _, field := range []string{"spec.ingress[0].from[0].ipBlock.cidr", "spec.ingress[0].ports[0].port", "spec.policyTypes[0]", "c.yaml"} {
+	for _, field := range []string{"spec.ingress[0].from[0].ipBlock.cidr", "spec.ingress[0].ports[0].port",
+		"spec.policyTypes[0]", "c.yaml"} {
 		if !strings.Contains(got.stderr, field) {
 			t.Errorf("%s is not listed:\n%s", field, got.stderr)
 		}
@@ -81,7 +95,8 @@ func TestAnnouncedExamplesAnswerAsAnnounced(t *testing.T) {
 	i := serve(t, "--manifests", file, "--log-format=text")
 	text := i.log.String()
 
-	question := regexp.MustCompile(`(?m)^grpcurl -plaintext -d '(.+)' (\S+) netpold\.v1\.DecisionService/Allowed$`).FindStringSubmatch(text)
+	question := regexp.MustCompile(
+		`(?m)^grpcurl -plaintext -d '(.+)' (\S+) netpold\.v1\.DecisionService/Allowed$`).FindStringSubmatch(text)
 	if question == nil || question[2] != i.addr {
 		t.Fatalf("no line for grpcurl to %s:\n%s", i.addr, text)
 	}
@@ -111,7 +126,8 @@ func TestAnnouncementNamesSourceCheckouts(t *testing.T) {
 	file := writeFile(t, "cluster.yaml", cluster)
 	t.Chdir("../..")
 	text := serve(t, "--manifests", file, "--log-format=text").log.String()
-	for _, want := range []string{"\ngo tool -modfile=tools/go.mod grpcurl -plaintext -d '", "\ngo run ./cmd/netpold check --server "} {
+	for _, want := range []string{"\ngo tool -modfile=tools/go.mod grpcurl -plaintext -d '",
+		"\ngo run ./cmd/netpold check --server "} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}
@@ -121,8 +137,9 @@ func TestAnnouncementNamesSourceCheckouts(t *testing.T) {
 // TestAnnouncementOfOddClusters: there may be nothing to try, and a wildcard is no address to call.
 func TestAnnouncementOfOddClusters(t *testing.T) {
 	for name, test := range map[string]struct{ cluster, with, without string }{
-		"no Pod":  {"apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n", "serves manifests", "# To try it"},
-		"one Pod": {"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: c}]}\n", "serves manifests", "# To try it"},
+		"no Pod": {"apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n", "serves manifests", "# To try it"},
+		"one Pod": {"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: c}]}\n",
+			"serves manifests", "# To try it"},
 		"nothing denied": {
 			"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {template: {spec: {containers: [{name: c}]}}}\n---\n" +
 				"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: b}\nspec: {template: {spec: {containers: [{name: c}]}}}\n",
@@ -130,9 +147,11 @@ func TestAnnouncementOfOddClusters(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			i := serve(t, "--manifests", writeFile(t, "cluster.yaml", test.cluster), "--log-format=text", "--listen=0.0.0.0:0")
+			i := serve(t, "--manifests", writeFile(t, "cluster.yaml", test.cluster), "--log-format=text",
+				"--listen=0.0.0.0:0")
 			text := i.log.String()
-			if !strings.Contains(text, test.with) || strings.Contains(text, test.without) || strings.Contains(text, "--server 0.0.0.0") || strings.Contains(text, "--server [::]") {
+			if !strings.Contains(text, test.with) || strings.Contains(text, test.without) ||
+				strings.Contains(text, "--server 0.0.0.0") || strings.Contains(text, "--server [::]") {
 				t.Errorf("announcement is to have %q, and not %q:\n%s", test.with, test.without, text)
 			}
 		})
@@ -145,7 +164,8 @@ func TestServeTakesEdits(t *testing.T) {
 	i := serve(t, "--manifests", file)
 	ask := func(code int) {
 		t.Helper()
-		if got := netpold(t, "check", "--server", i.addr, "shop/other-0", "shop/cart-0", "-p", "8080"); got.code != code {
+		if got := netpold(t, "check", "--server", i.addr, "shop/other-0", "shop/cart-0", "-p",
+			"8080"); got.code != code {
 			t.Errorf("exit code is %d, want %d:\n%s%s", got.code, code, got.stdout, got.stderr)
 		}
 	}
@@ -186,7 +206,8 @@ func TestServeAdminPages(t *testing.T) {
 			t.Errorf("%s answers %d %v:\n%.200s", page, response.StatusCode, err, body)
 		}
 	}
-	if i := serve(t, "--manifests", writeFile(t, "cluster.yaml", cluster), "--admin-listen="); i.adminAddr != "" {
+	if i := serve(t, "--manifests", writeFile(t, "cluster.yaml", cluster),
+		"--admin-listen="); i.adminAddr != "" {
 		t.Errorf("admin pages are at %q though they are off", i.adminAddr)
 	}
 }
@@ -198,7 +219,8 @@ func TestServeFromStandardInput(t *testing.T) {
 	code := make(chan int, 1)
 	go func() {
 		code <- cli.Run(ctx, []string{
-			"serve", "--manifests=-", "--listen=127.0.0.1:0", "--admin-listen=", "--drain-delay=0s", "--log-format=text",
+			"serve", "--manifests=-", "--listen=127.0.0.1:0", "--admin-listen=", "--drain-delay=0s",
+			"--log-format=text",
 		}, strings.NewReader(cluster), log, log, nil)
 	}()
 	log.awaitText(t, func(text string) bool { return strings.Contains(text, "msg=ready") })

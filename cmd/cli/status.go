@@ -21,7 +21,7 @@ func (inv *invocation) statusVerb() *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:               "status --server HOST:PORT [flags]",
-		Short:             "Tell what a running netpold knows, and how fresh it is",
+		Short:             "Print what a running netpold knows, and how fresh it is",
 		Example:           "  netpold status --server 127.0.0.1:9480",
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -54,7 +54,7 @@ func (inv *invocation) statusVerb() *cobra.Command {
 	}, inv.config.ClientFlags(), inv.config.FileFlags())
 }
 
-// statusText is a status for people, as it looks at a time.
+// statusText returns a status for people, with ages at the time now.
 func statusText(st *netpoldv1.GetStatusResponse, now time.Time) (string, error) {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
@@ -115,7 +115,7 @@ func statusText(st *netpoldv1.GetStatusResponse, now time.Time) (string, error) 
 	return trimLines(b.String()), nil
 }
 
-// trimLines takes away the blanks that empty cells leave at the ends of lines.
+// trimLines removes the spaces that empty cells leave at the ends of lines.
 func trimLines(text string) string {
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {
@@ -140,7 +140,7 @@ func ageText(r *netpoldv1.ResourceStatus) string {
 	return age
 }
 
-// resourceText names a resource, with the version that is read if a cluster need not serve it (S31).
+// resourceText returns a resource, with the version that is read if the cluster need not serve it (S31).
 func resourceText(r *netpoldv1.ResourceStatus) string {
 	if r.GetVersion() == "" {
 		return r.GetResource()
@@ -148,7 +148,7 @@ func resourceText(r *netpoldv1.ResourceStatus) string {
 	return r.GetResource() + " " + r.GetVersion()
 }
 
-// syncedText says whether a resource is synced, or absent from the cluster (S31).
+// syncedText returns whether a resource is synced, or absent from the cluster (S31).
 func syncedText(r *netpoldv1.ResourceStatus) string {
 	if r.GetState() == mirror.StateAbsent {
 		return "absent"
@@ -164,14 +164,17 @@ func yesNo(b bool) string {
 }
 
 func objectsText(n *netpoldv1.ObjectCounts) string {
-	text := fmt.Sprintf("%d Pods (%d classes), %d Namespaces, %d NetworkPolicies (%d selectors), %d Nodes, %d Services, %d EndpointSlices",
-		n.GetPods(), n.GetClasses(), n.GetNamespaces(), n.GetNetworkPolicies(), n.GetSelectors(), n.GetNodes(), n.GetServices(),
+	text := fmt.Sprintf("%d Pods (%d classes), %d Namespaces, %d NetworkPolicies (%d selectors), %d Nodes, "+
+		"%d Services, %d EndpointSlices",
+		n.GetPods(), n.GetClasses(), n.GetNamespaces(), n.GetNetworkPolicies(), n.GetSelectors(), n.GetNodes(),
+		n.GetServices(),
 		n.GetEndpointSlices())
 	for _, tier := range []struct {
 		count uint32
 		kind  string
 	}{
-		{n.GetClusterNetworkPolicies(), "ClusterNetworkPolicies"}, {n.GetAdminNetworkPolicies(), "AdminNetworkPolicies"},
+		{n.GetClusterNetworkPolicies(), "ClusterNetworkPolicies"},
+		{n.GetAdminNetworkPolicies(), "AdminNetworkPolicies"},
 		{n.GetBaselineAdminNetworkPolicies(), "BaselineAdminNetworkPolicies"},
 	} {
 		if tier.count > 0 {
@@ -189,10 +192,11 @@ func kindsText[N int | uint32](kinds map[string]N) string {
 	return strings.Join(words, ", ")
 }
 
-// problemFromProto is a problem that prints as it does where it was found.
+// problemFromProto returns a problem that prints as the server prints it.
 func problemFromProto(p *netpoldv1.Problem) mirror.Problem {
 	return mirror.Problem{
-		File: p.GetFile(), Document: int(p.GetDocument()), Kind: p.GetKind(), Namespace: p.GetNamespace(), Name: p.GetName(),
+		File: p.GetFile(), Document: int(p.GetDocument()), Kind: p.GetKind(), Namespace: p.GetNamespace(),
+		Name:  p.GetName(),
 		Field: p.GetField(), Message: p.GetMessage(), Warning: p.GetWarning(),
 	}
 }

@@ -38,7 +38,8 @@ $`)
 	}
 	got = netpold(t, "status", "--server", i.addr, "-o", "json")
 	st := new(netpoldv1.GetStatusResponse)
-	if err := protojson.Unmarshal([]byte(got.stdout), st); err != nil || !st.GetReady() || st.GetIgnoredKinds()["ConfigMap"] != 1 {
+	if err := protojson.Unmarshal([]byte(got.stdout), st); err != nil || !st.GetReady() ||
+		st.GetIgnoredKinds()["ConfigMap"] != 1 {
 		t.Errorf("status is %v (%v)", st, err)
 	}
 }

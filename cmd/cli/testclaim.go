@@ -9,21 +9,21 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
-// claim is what an assertion claims of one port, and what the answers so far say. It asks several questions
-// if an end is any.
+// A claim is what an assertion claims of one port, and what the answers so far say. It has several questions
+// if an endpoint is any.
 type claim struct {
 	of   *assertion.Assertion
 	port assertion.Port
-	// as is the first question that is answered as claimed, and other the first that is not; wrong says how
-	// that is.
+	// as is the first question that is answered as claimed, other the first that is not. wrong says how other
+	// is answered.
 	as, other *netpoldv1.AllowedRequest
 	wrong     string
-	// failure is the first error that a question was answered with.
+	// failure is the first error of a question.
 	failure string
 }
 
-// hear takes the answer to one question.
-func (c *claim) hear(q *netpoldv1.AllowedRequest, answer *netpoldv1.BatchAnswer) {
+// record records the answer to one question.
+func (c *claim) record(q *netpoldv1.AllowedRequest, answer *netpoldv1.BatchAnswer) {
 	if st := answer.GetError(); st != nil {
 		if c.failure == "" {
 			c.failure = st.GetMessage()
@@ -38,7 +38,7 @@ func (c *claim) hear(q *netpoldv1.AllowedRequest, answer *netpoldv1.BatchAnswer)
 	}
 }
 
-// verdict returns how the port came out, and what is the case instead.
+// verdict returns the outcome of the port, and what is true instead of the claim.
 func (c *claim) verdict() (outcome, string) {
 	switch {
 	case c.failure != "":
@@ -60,7 +60,7 @@ func (c *claim) verdict() (outcome, string) {
 	return fails, message
 }
 
-// contradiction returns what an answer says instead of what is claimed; empty if it agrees.
+// contradiction returns what an answer says instead of the claim; empty if it agrees.
 func contradiction(a *assertion.Assertion, answer *netpoldv1.AllowedResponse) string {
 	switch {
 	case answer.GetAllowed() && !a.Allowed:

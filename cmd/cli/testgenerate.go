@@ -16,19 +16,19 @@ import (
 )
 
 const (
-	// defaultLimit is how many assertions people still read.
+	// defaultLimit is the number of assertions that people may still read.
 	defaultLimit = 2000
 	maxLimit     = 1_000_000
-	// maxGenerated bounds the questions that are asked to generate assertions: some seconds.
+	// maxGenerated limits the questions that are asked to generate assertions. They take some seconds.
 	maxGenerated = 2_000_000
 )
 
-// generated is one end that assertions are made about.
+// A generated is one endpoint of generated assertions.
 type generated struct {
 	words    string
 	endpoint engine.Endpoint
 	ports    []assertion.Port
-	// families are those of its addresses; 0 for none.
+	// families are the families of its addresses; 0 for none.
 	families engine.Families
 }
 
@@ -51,18 +51,18 @@ func (v *testVerb) generate(ctx context.Context) error {
 	return printText(v.inv.stdout, text)
 }
 
-// generator writes the assertions that hold in a snapshot.
+// A generator writes the assertions that hold in a snapshot.
 type generator struct {
-	// asker answers from the snapshot, with the words of errors.
+	// asker answers from the snapshot. It is asked for the words of errors.
 	asker    asker
 	snapshot *engine.Snapshot
 	limit    int
 	outside  *engine.Outside
 
 	out strings.Builder
-	// written counts assertions and notes, and left those that there was no room for.
+	// written counts assertions and notes. left counts those over the limit.
 	written, left int
-	// noted is the last note under the present heading, and reasons are those of errors under it.
+	// noted is the last note under the present heading. reasons are the errors under it.
 	noted   string
 	reasons map[string]string
 }
@@ -75,7 +75,7 @@ func newGenerator(from local, limit int) *generator {
 // text returns all assertions. It stops when ctx ends.
 func (g *generator) text(ctx context.Context) (string, error) {
 	sources, destinations := g.ends()
-	if err := g.bounded(sources, destinations); err != nil {
+	if err := g.checkSize(sources, destinations); err != nil {
 		return "", err
 	}
 	g.out.WriteString("# What holds today, by 'netpold test --generate'. " +
@@ -84,13 +84,13 @@ func (g *generator) text(ctx context.Context) (string, error) {
 		if err := ctx.Err(); err != nil {
 			return "", fmt.Errorf("--generate: stopped: %w", context.Cause(ctx))
 		}
-		g.about(ctx, d, sources)
+		g.writeDestination(ctx, d, sources)
 	}
 	for _, s := range sources {
 		if err := ctx.Err(); err != nil {
 			return "", fmt.Errorf("--generate: stopped: %w", context.Cause(ctx))
 		}
-		g.toAny(ctx, s)
+		g.writeToAny(ctx, s)
 	}
 	if g.left > 0 {
 		fmt.Fprintf(&g.out, "\n# %d more are left out: raise --limit %d.\n", g.left, g.limit)
@@ -101,8 +101,8 @@ func (g *generator) text(ctx context.Context) (string, error) {
 	return g.out.String(), nil
 }
 
-// bounded returns an error if there are more questions than people wait for.
-func (g *generator) bounded(sources, destinations []generated) error {
+// checkSize returns an error if there are more questions than people would wait for.
+func (g *generator) checkSize(sources, destinations []generated) error {
 	count := 0
 	for _, d := range destinations {
 		count += len(d.ports) * (len(sources) + len(g.anywhere(d)))
@@ -117,7 +117,8 @@ func (g *generator) bounded(sources, destinations []generated) error {
 	return nil
 }
 
-// ends returns who can open connections, and what has ports: Services, and Pods with named ports.
+// ends returns the sources, which can open connections, and the destinations: Services, and Pods with named
+// ports.
 func (g *generator) ends() (sources, destinations []generated) {
 	for _, s := range g.snapshot.AllServices() {
 		if s.ExternalName || len(s.Ports) == 0 {
@@ -139,7 +140,7 @@ func (g *generator) ends() (sources, destinations []generated) {
 			words: netpold.FormatEndpoint(words), endpoint: group.Endpoint, families: group.Families,
 		}
 		if _, err := netpold.ParseEndpoint(end.words); err != nil || group.HostNetwork {
-			continue // of a kind that has no word, or a Node for policies (S4)
+			continue // its kind has no word, or policies treat it as a Node (S4)
 		}
 		sources = append(sources, end)
 		for _, p := range group.Ports {
@@ -154,14 +155,14 @@ func (g *generator) ends() (sources, destinations []generated) {
 	return sources, destinations
 }
 
-// protocols are those of the engine, in its order, as the wire has them.
+// protocols has the wire's protocols in the engine's order.
 var protocols = []netpoldv1.Protocol{
 	engine.TCP:  netpoldv1.Protocol_PROTOCOL_TCP,
 	engine.UDP:  netpoldv1.Protocol_PROTOCOL_UDP,
 	engine.SCTP: netpoldv1.Protocol_PROTOCOL_SCTP,
 }
 
-// portsToAny are those that are asked most of addresses outside.
+// portsToAny are the most usual ports of addresses outside.
 var portsToAny = []assertion.Port{portOf(443, engine.TCP), portOf(53, engine.UDP)}
 
 func portOf(number uint16, protocol engine.Protocol) assertion.Port {
@@ -172,8 +173,8 @@ func protocolOf(port assertion.Port) engine.Protocol {
 	return engine.Protocol(slices.Index(protocols, port.Protocol))
 }
 
-// about writes who reaches one destination.
-func (g *generator) about(ctx context.Context, d generated, sources []generated) {
+// writeDestination writes the assertions about one destination.
+func (g *generator) writeDestination(ctx context.Context, d generated, sources []generated) {
 	g.heading("To " + d.words)
 	g.claim(ctx, generated{words: assertion.Any}, d, g.anywhere(d), []engine.Endpoint{d.endpoint})
 	for _, s := range sources {
@@ -183,14 +184,14 @@ func (g *generator) about(ctx context.Context, d generated, sources []generated)
 	}
 }
 
-// toAny writes whether one source reaches all addresses outside.
-func (g *generator) toAny(ctx context.Context, s generated) {
+// writeToAny writes whether one source reaches all addresses outside.
+func (g *generator) writeToAny(ctx context.Context, s generated) {
 	g.heading("From " + s.words + " to the outside")
 	d := generated{words: assertion.Any, ports: portsToAny}
 	g.claim(ctx, s, d, []engine.Endpoint{s.endpoint}, g.anywhere(s))
 }
 
-// heading writes what the lines that follow are about, if there is room for one.
+// heading writes a heading for the lines that follow, if there is room for one of them.
 func (g *generator) heading(text string) {
 	g.noted, g.reasons = "", map[string]string{}
 	if g.written < g.limit {
@@ -198,7 +199,7 @@ func (g *generator) heading(text string) {
 	}
 }
 
-// anywhere returns an address of each part of the outside that the policies of an end tell apart.
+// anywhere returns an address of each part of the outside that the policies of an endpoint distinguish.
 func (g *generator) anywhere(other generated) []engine.Endpoint {
 	var list []engine.Endpoint
 	for _, addr := range g.outside.Addresses(familiesOrBoth(other.families), other.endpoint) {
@@ -207,7 +208,8 @@ func (g *generator) anywhere(other generated) []engine.Endpoint {
 	return list
 }
 
-// claim writes the lines about one pair of ends: the ports that are allowed, and those that are denied.
+// claim writes the lines about a source and a destination: the ports that are allowed, and those that are
+// denied.
 func (g *generator) claim(ctx context.Context, s, d generated, from, to []engine.Endpoint) {
 	var allowed, denied []string
 	for _, port := range d.ports {
@@ -244,7 +246,7 @@ func (g *generator) claim(ctx context.Context, s, d generated, from, to []engine
 	g.line(s, d, denied, "denied")
 }
 
-// reason returns why a question has no answer, in the words in which check says it. The engine's own say less, and
+// reason returns why a question has no answer, in the words of check. The engine's own words say less, and
 // are mostly the same for every source.
 func (g *generator) reason(ctx context.Context, s, d generated, port assertion.Port, failure error) string {
 	known := port.String() + " " + failure.Error()
@@ -258,23 +260,23 @@ func (g *generator) checked(ctx context.Context, s, d generated, port assertion.
 	_, err := g.asker.Allowed(ctx, &netpoldv1.AllowedRequest{
 		Src: g.asked(s, d), Dst: g.asked(d, s), Port: port.Number, Protocol: port.Protocol,
 	})
-	if err == nil { // some other address outside has none
+	if err == nil { // another address outside has no answer
 		return failure.Error()
 	}
 	return status.Convert(err).Message()
 }
 
-// asked returns an end as it is asked; for any, the first address outside.
+// asked returns an endpoint for a question; for any, the first address outside.
 func (g *generator) asked(end, other generated) *netpoldv1.Endpoint {
 	if end.words == assertion.Any {
 		return netpold.IP(g.outside.Addresses(familiesOrBoth(other.families), other.endpoint)[0].String())
 	}
-	endpoint, _ := netpold.ParseEndpoint(end.words) // which it was made of
+	endpoint, _ := netpold.ParseEndpoint(end.words) // the words were made from an endpoint
 	return endpoint
 }
 
-// note writes a comment, unless it is the one before. What keeps a destination from an answer is the same for
-// every source.
+// note writes a comment, unless it equals the last one. The error of a destination is the same for every
+// source.
 func (g *generator) note(text string) {
 	if text != g.noted {
 		g.noted = text

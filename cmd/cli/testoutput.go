@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// summary counts outcomes.
+// A summary counts outcomes.
 type summary struct {
 	Passed int `json:"passed"`
 	Failed int `json:"failed"`
 	Errors int `json:"errors"`
-	// unread counts those of the errors that are of no assertion.
+	// unread counts the errors without an assertion.
 	unread int
 }
 
@@ -63,6 +63,18 @@ func (s summary) String() string {
 	return text
 }
 
+// printError prints an error of the whole run as a result, unless results were printed. output is the form,
+// because the error may come before the flags are read.
+func (v *testVerb) printError(output string, failure error) {
+	if v.printed {
+		return
+	}
+	v.output = output
+	// A failed print needs no error of its own: the error is on standard error in any case.
+	_ = v.printForMachines([]result{{outcome: noReply,
+		message: strings.ReplaceAll(failure.Error(), "\n", "; ")}})
+}
+
 // printForMachines prints results, unless they are for people.
 func (v *testVerb) printForMachines(results []result) error {
 	if v.output != jsonOutput && v.output != junitOutput && v.output != githubOutput {
@@ -71,9 +83,9 @@ func (v *testVerb) printForMachines(results []result) error {
 	return v.print(results)
 }
 
-// print prints results in the form that was asked for.
+// print prints results in the form of -o.
 func (v *testVerb) print(results []result) error {
-	v.inv.printedResults = true
+	v.printed = true
 	var text string
 	var err error
 	switch v.output {
@@ -92,7 +104,7 @@ func (v *testVerb) print(results []result) error {
 	return printText(v.inv.stdout, text)
 }
 
-// resultsText returns what people read:
+// resultsText returns results for people:
 //
 //	FAIL   policies.txt:3: deploy/shop/frontend -> shop/redis-0 6379/TCP = allowed
 //	  6379/TCP is denied
@@ -118,7 +130,7 @@ func resultsText(results []result, verbose bool) string {
 	return b.String()
 }
 
-// jsonResult is a result for machines.
+// A jsonResult is a result for machines.
 type jsonResult struct {
 	File        string  `json:"file"`
 	Line        int     `json:"line,omitempty"`
@@ -205,7 +217,7 @@ func resultsJUnit(results []result) (string, error) {
 	return xml.Header + string(text) + "\n", err
 }
 
-// title says in a few words what is wrong.
+// title returns in a few words what is wrong.
 func (r *result) title() string {
 	switch {
 	case r.assertion == "" && r.file == "":
@@ -220,7 +232,7 @@ func (r *result) title() string {
 	return "assertion does not hold"
 }
 
-// resultsGitHub returns workflow commands, which GitHub shows beside the lines of the files.
+// resultsGitHub returns results as workflow commands, which GitHub shows beside the lines of the files.
 func resultsGitHub(results []result) string {
 	data := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
 	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")

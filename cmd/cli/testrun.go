@@ -11,7 +11,7 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
-// outcome is how an assertion came out.
+// An outcome is the outcome of an assertion.
 type outcome string
 
 const (
@@ -20,22 +20,21 @@ const (
 	noReply outcome = "error"
 )
 
-// result is one assertion and how it came out, or what in a file is no assertion.
+// A result is one assertion and its outcome, or an error in a file.
 type result struct {
 	file string
-	// line counts from 1; 0 if the error is of the whole file.
+	// line counts from 1; 0 if the error concerns the whole file.
 	line int
-	// assertion is in words; empty if none could be read.
+	// assertion is the assertion in words; empty if none could be read.
 	assertion string
 	outcome   outcome
-	// message says what is the case instead; one line.
+	// message says what is true instead, in one line.
 	message string
-	// explanation is what check prints of the question that fails.
+	// explanation is what check prints for the question that fails.
 	explanation string
 }
 
-// unanswered returns the assertions of files as results without an answer, for a run in which none could be
-// asked.
+// unanswered returns the assertions of files as results without an answer, for a run that could not ask any.
 func unanswered(files []assertionFile, message string) []result {
 	var all []result
 	for _, file := range files {
@@ -53,15 +52,15 @@ func resultOf(file string, a *assertion.Assertion) result {
 	return result{file: file, line: a.Line, assertion: a.String(), outcome: holds}
 }
 
-// testRun asks what assertions claim, from one state where that can be had.
+// A testRun asks what assertions claim, from one state if possible.
 type testRun struct {
 	batcher
-	// snapshot is what a local asker answers from, and outside its parts of the outside; nil if a server
+	// snapshot is the state of a local asker, and outside are its parts of the outside; nil if a server
 	// answers.
 	snapshot *engine.Snapshot
 	outside  *engine.Outside
 
-	// claims wait for answers, in order of the questions, which are those of one call at most.
+	// claims wait for answers, in order of the questions. The questions fit into one call.
 	claims    []*claim
 	questions []*netpoldv1.AllowedRequest
 }
@@ -75,8 +74,8 @@ func newTestRun(inv *invocation, from asker) *testRun {
 	return r
 }
 
-// results asks everything, as many questions at a time as fit into one call. It returns an error if nothing
-// can be asked at all.
+// results asks all questions, as many at a time as fit into one call. It returns an error if nothing can be
+// asked at all.
 func (r *testRun) results(ctx context.Context, files []assertionFile) ([]result, error) {
 	var all []result
 	var claims [][]*claim
@@ -107,7 +106,7 @@ func (r *testRun) results(ctx context.Context, files []assertionFile) ([]result,
 	return all, nil
 }
 
-// add asks the questions of an assertion, or leaves them to be asked with those that follow.
+// add asks the questions of an assertion, or keeps them to ask them with the following ones.
 func (r *testRun) add(ctx context.Context, a *assertion.Assertion) ([]*claim, error) {
 	var outside []netip.Addr
 	var err error
@@ -117,7 +116,7 @@ func (r *testRun) add(ctx context.Context, a *assertion.Assertion) ([]*claim, er
 	case a.Dst.Endpoint == nil:
 		outside, err = r.anywhere(a.Src.Endpoint)
 	default:
-		outside = make([]netip.Addr, 1) // which stands for neither end
+		outside = make([]netip.Addr, 1) // used for neither endpoint
 	}
 	if err != nil {
 		return nil, err
@@ -147,14 +146,14 @@ func (r *testRun) add(ctx context.Context, a *assertion.Assertion) ([]*claim, er
 	return all, nil
 }
 
-// ask asks the questions that wait, and tells each claim its answers.
+// ask asks the waiting questions, and records the answers in their claims.
 func (r *testRun) ask(ctx context.Context) error {
 	answers, err := r.batcher.ask(ctx, r.questions)
 	if err != nil {
 		return err
 	}
 	for i, answer := range answers {
-		r.claims[i].hear(r.questions[i], answer)
+		r.claims[i].record(r.questions[i], answer)
 	}
 	clear(r.claims)
 	clear(r.questions)
@@ -162,7 +161,7 @@ func (r *testRun) ask(ctx context.Context) error {
 	return nil
 }
 
-// judge adds to a result how one port came out.
+// judge adds the outcome of one port to a result.
 func (r *testRun) judge(ctx context.Context, out *result, c *claim) error {
 	verdict, message := c.verdict()
 	if verdict == holds {
@@ -183,11 +182,11 @@ func (r *testRun) judge(ctx context.Context, out *result, c *claim) error {
 	return err
 }
 
-// errAnyOfServer is why an assertion with any has no answer.
+// errAnyOfServer is the error of an assertion with any that a server would have to answer.
 var errAnyOfServer = errors.New(`"any" cannot be asked of a server, which does not tell its policies: ` +
 	"give --manifests or a kubeconfig instead of --server, or an address instead of any")
 
-// anywhere returns addresses that stand for all that are outside, of the families that the other end has.
+// anywhere returns addresses that stand for all addresses outside, of the families of the other endpoint.
 func (r *testRun) anywhere(other *netpoldv1.Endpoint) ([]netip.Addr, error) {
 	if r.outside == nil {
 		return nil, errAnyOfServer
@@ -196,7 +195,7 @@ func (r *testRun) anywhere(other *netpoldv1.Endpoint) ([]netip.Addr, error) {
 	return r.outside.Addresses(familiesOrBoth(r.snapshot.FamiliesOf(end)), end), nil
 }
 
-// familiesOrBoth returns the families of an end that has addresses, and otherwise both.
+// familiesOrBoth returns families, or both if it is empty.
 func familiesOrBoth(families engine.Families) engine.Families {
 	if families == 0 {
 		return engine.IPv4 | engine.IPv6
@@ -204,7 +203,7 @@ func familiesOrBoth(families engine.Families) engine.Families {
 	return families
 }
 
-// engineEndpoint returns an endpoint as the engine has it; the zero Endpoint for one that it would reject.
+// engineEndpoint returns an endpoint of the engine; the zero Endpoint if the engine would reject it.
 func engineEndpoint(end *netpoldv1.Endpoint) engine.Endpoint {
 	switch e := end.GetEndpoint().(type) {
 	case *netpoldv1.Endpoint_Ip:
@@ -219,7 +218,7 @@ func engineEndpoint(end *netpoldv1.Endpoint) engine.Endpoint {
 	case *netpoldv1.Endpoint_Service:
 		return engine.ByService(e.Service.GetNamespace(), e.Service.GetName())
 	case *netpoldv1.Endpoint_Labels:
-		// Its labels and ports change neither its families nor the namespace of its policies.
+		// Its labels and ports affect neither its families nor the namespace of its policies.
 		addr, err := netip.ParseAddr(e.Labels.GetIp())
 		if err != nil {
 			addr = netip.Addr{}
@@ -229,7 +228,7 @@ func engineEndpoint(end *netpoldv1.Endpoint) engine.Endpoint {
 	return engine.Endpoint{}
 }
 
-// explain returns what check prints of a question.
+// explain returns what check prints for a question.
 func (r *testRun) explain(ctx context.Context, q *netpoldv1.AllowedRequest) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.inv.config.Client.Timeout)
 	defer cancel()

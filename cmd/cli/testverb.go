@@ -15,24 +15,26 @@ import (
 	"github.com/netpold/netpold/cmd/config"
 )
 
-// The forms of test's results beside text and JSON.
+// The forms of results other than text and JSON.
 const (
 	junitOutput  = "junit"
 	githubOutput = "github"
 )
 
-// errFailed is test's result, not a failure of the command: it is printed already.
+// errFailed is the result of test, not a failure of the command. It is printed already.
 var errFailed = errors.New("an assertion does not hold")
 
-// testVerb is one run of the verb test.
+// A testVerb is one run of the verb test.
 type testVerb struct {
 	inv     *invocation
 	cmd     *cobra.Command
 	output  string
 	verbose bool
-	// generates is --generate; limit is --limit.
+	// generates is --generate, limit is --limit.
 	generates bool
 	limit     int
+	// printed is set once results were printed.
+	printed bool
 }
 
 func (inv *invocation) testVerb() *cobra.Command {
@@ -69,6 +71,7 @@ func (inv *invocation) testVerb() *cobra.Command {
 	config.Between(f, "limit", 1, maxLimit)
 	inv.addAllNamespaces(v.cmd)
 	inv.addQuiet(v.cmd)
+	inv.errorResults[v.cmd.Name()] = v.printError
 	return inv.verb(v.cmd, v.run, inv.config.StateFlags(), inv.config.ClientFlags(), inv.config.FileFlags())
 }
 
@@ -121,7 +124,7 @@ func (v *testVerb) run(ctx context.Context, files []string) error {
 	return nil
 }
 
-// ask opens what answers, and asks everything.
+// ask opens an asker, and asks all questions.
 func (v *testVerb) ask(ctx context.Context, files []assertionFile) ([]result, error) {
 	asker, closeAsker, err := v.inv.openAsker(ctx)
 	if err != nil {
@@ -135,19 +138,18 @@ func (v *testVerb) ask(ctx context.Context, files []assertionFile) ([]result, er
 	return results, nil
 }
 
-// broken returns the error of a run that could ask nothing. A machine that reads the results finds it there,
-// too.
+// broken returns the error of a run that could ask nothing. Results for machines have the error too.
 func (v *testVerb) broken(err error, results []result) error {
 	return errors.Join(err, v.printForMachines(results))
 }
 
-// assertionFile is the assertions of a file.
+// An assertionFile holds the assertions of a file.
 type assertionFile struct {
 	name string
 	list []assertion.Assertion
 }
 
-// read parses all files. Its error is all that is wrong in them, and unread the same as results.
+// read parses all files. The error joins everything wrong in them. unread has the same errors as results.
 func (v *testVerb) read(names []string) (files []assertionFile, unread []result, err error) {
 	var errs []error
 	for _, name := range names {
@@ -173,7 +175,7 @@ func (v *testVerb) read(names []string) (files []assertionFile, unread []result,
 	return files, unread, errors.Join(errs...)
 }
 
-// maxAssertionBytes bounds a file of assertions.
+// maxAssertionBytes limits the size of a file of assertions.
 const maxAssertionBytes = 64 << 20
 
 func (v *testVerb) text(name string) ([]byte, error) {

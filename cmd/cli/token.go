@@ -20,19 +20,23 @@ func (inv *invocation) tokenVerb() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:   "token [-f FILE | --manifests PATH | --server HOST:PORT | --kubeconfig FILE] [flags]",
-		Short: "Print the token of a state: ask with it, and get no older answer",
-		Long: "token prints a token for at_least and --at-least: whoever asks with it gets no answer from an older state.\n\n" +
-			"With -f it is the token of objects, as 'kubectl apply -o yaml' or 'kubectl get -o yaml' printed them: an answer then\n" +
-			"counts every one of them, as it is there or newer. Lists and several documents go together.\n\n" +
-			"Else it is the token of the present state: of the cluster of --kubeconfig and --context, or the one that kubectl would\n" +
-			"ask; of a running netpold (--server); or of files (--manifests), which netpolds that serve the same files know.",
+		Short: "Print the token of a state, to get no answer from an older one",
+		Long: "token prints a token for at_least and --at-least: a question with it gets no answer from an older\n" +
+			"state.\n\n" +
+			"With -f it is the token of objects, as 'kubectl apply -o yaml' or 'kubectl get -o yaml' printed them:\n" +
+			"an answer then includes each of them, as printed or newer. The input may have lists and several\n" +
+			"documents.\n\n" +
+			"Otherwise it is the token of the present state: of the cluster of --kubeconfig and --context, or the\n" +
+			"one that kubectl would use; of a running netpold (--server); or of files (--manifests), for servers of\n" +
+			"the same files.",
 		Example: "  kubectl apply -f policy.yaml -o yaml | netpold token -f -\n" +
 			"  netpold token --context staging\n" +
 			"  netpold token --server 127.0.0.1:9480",
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	cmd.Flags().StringVarP(&file, "file", "f", "", "print the token of the objects in `FILE`; - for standard input")
+	cmd.Flags().StringVarP(&file, "file", "f", "",
+		"print the token of the objects in `FILE`; - for standard input")
 	inv.addAllNamespaces(cmd)
 	inv.addQuiet(cmd)
 	return inv.verb(cmd, func(ctx context.Context, _ []string) error {
@@ -48,14 +52,15 @@ func (inv *invocation) tokenVerb() *cobra.Command {
 		}
 		return printText(inv.stdout, token+"\n")
 	}, without(inv.config.StateFlags(), "ipblock-matches-pods", "own-node-exempt",
-		"own-service-exempt", "local-above-tiers", "policies-enforced"), inv.config.ClientFlags(), inv.config.FileFlags())
+		"own-service-exempt", "local-above-tiers", "policies-enforced"), inv.config.ClientFlags(),
+		inv.config.FileFlags())
 }
 
-// fileToken is the token of the objects in a file.
+// fileToken returns the token of the objects in a file.
 func (inv *invocation) fileToken(cmd *cobra.Command, file string) (string, error) {
 	var errs []error
 	cmd.Flags().Visit(func(flag *pflag.Flag) {
-		implied := flag.Name == "namespace" && inv.allNamespaces // which -A has set
+		implied := flag.Name == "namespace" && inv.allNamespaces // -A has set it
 		if !implied && !slices.Contains([]string{"file", "quiet", config.ConfigFlag}, flag.Name) {
 			errs = append(errs, usageError(cmd, "-f and --%s exclude each other: leave one of them out", flag.Name))
 		}
@@ -86,7 +91,7 @@ func (inv *invocation) fileToken(cmd *cobra.Command, file string) (string, error
 	return "", eachLine(err, "-f "+file+": ")
 }
 
-// eachLine puts a prefix before each of several joined errors.
+// eachLine adds a prefix to each of several joined errors.
 func eachLine(err error, prefix string) error {
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
@@ -99,7 +104,7 @@ func eachLine(err error, prefix string) error {
 	return errors.Join(errs...)
 }
 
-// presentToken is the token of the state at present.
+// presentToken returns the token of the present state.
 func (inv *invocation) presentToken(ctx context.Context) (string, error) {
 	places := []place{fromManifests, fromServer, fromCluster}
 	from, err := inv.stateFrom(places...)
@@ -113,7 +118,7 @@ func (inv *invocation) presentToken(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		state, _ := files.State() // it was read just now
+		state, _ := files.State() // it has just been read
 		return state.Token, nil
 	default:
 		return inv.clusterToken(ctx, places)
@@ -134,12 +139,13 @@ func (inv *invocation) serverToken(ctx context.Context) (string, error) {
 	}
 	if !status.GetReady() {
 		server := inv.config.Client.Server
-		return "", fmt.Errorf("--server %s: it has no state yet: wait until it is ready; 'netpold status --server %s' tells what is missing", server, server)
+		return "", fmt.Errorf("--server %s: it has no state yet: wait until it is ready; 'netpold status "+
+			"--server %s' tells what is missing", server, server)
 	}
 	return status.GetToken(), nil
 }
 
-// clusterToken is the token of a state that holds every change made to the cluster before.
+// clusterToken returns the token of a state with every change made to the cluster before the call.
 func (inv *invocation) clusterToken(ctx context.Context, places []place) (string, error) {
 	s := &inv.config.State
 	connection, err := live.Connect(s.Kubeconfig, s.Context)

@@ -13,7 +13,7 @@ import (
 	"github.com/netpold/netpold/mirror/live"
 )
 
-// object is what a token needs of an object, or of a list of them, in YAML or JSON.
+// An object holds the fields of an object, or of a list, that a token needs.
 type object struct {
 	APIVersion string `yaml:"apiVersion"`
 	Kind       string `yaml:"kind"`
@@ -25,7 +25,7 @@ type object struct {
 	Items []object `yaml:"items"`
 }
 
-// tokenOfObjects is the token of all the objects in a text. Its error joins all that is wrong with them.
+// tokenOfObjects returns the token of all objects in a text. The error joins all errors in them.
 func tokenOfObjects(text []byte) (string, error) {
 	objects, err := parseObjects(text)
 	if err != nil {
@@ -50,7 +50,7 @@ func tokenOfObjects(text []byte) (string, error) {
 	return live.MergeTokens(tokens...)
 }
 
-// parseObjects are the objects of all documents, those of lists too.
+// parseObjects returns the objects of all documents, including those in lists.
 func parseObjects(text []byte) ([]object, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	var objects []object
@@ -60,7 +60,8 @@ func parseObjects(text []byte) ([]object, error) {
 		case errors.Is(err, io.EOF):
 			return objects, nil
 		case err != nil:
-			return nil, fmt.Errorf("document %d: neither YAML nor JSON: %s; %s", n, oneLine(err, "yaml: "), wantObjects)
+			return nil, fmt.Errorf("document %d: neither YAML nor JSON: %s; %s", n, oneLine(err, "yaml: "),
+				wantObjects)
 		}
 		root := document.Content[0]
 		if root.Kind == yaml.ScalarNode && root.ShortTag() == "!!null" {
@@ -79,12 +80,12 @@ func parseObjects(text []byte) ([]object, error) {
 
 const wantObjects = "give what 'kubectl apply -o yaml' printed"
 
-// oneLine is an error's text on one line, without a prefix.
+// oneLine returns the text of an error on one line, without a prefix.
 func oneLine(err error, prefix string) string {
 	return strings.Join(strings.Fields(strings.TrimPrefix(err.Error(), prefix)), " ")
 }
 
-// all are the objects of a list, or the object itself.
+// all returns the objects of a list, or the object itself.
 func (o *object) all() []object {
 	of, isList := strings.CutSuffix(o.Kind, "List")
 	if !isList {
@@ -93,7 +94,7 @@ func (o *object) all() []object {
 	var objects []object
 	for i := range o.Items {
 		item := &o.Items[i]
-		if item.Kind == "" && of != "" { // as the API prints the items of a PodList
+		if item.Kind == "" && of != "" { // the API prints no kind for the items of a PodList
 			item.Kind, item.APIVersion = of, o.APIVersion
 		}
 		objects = append(objects, item.all()...)
@@ -101,12 +102,12 @@ func (o *object) all() []object {
 	return objects
 }
 
-// token is the object's own.
+// token returns the token of the object.
 func (o *object) token() (string, error) {
 	resource := o.resource()
 	if resource == "" {
-		return "", fmt.Errorf("%s plays no part in decisions: leave it out, and give only Pods, Namespaces, NetworkPolicies "+
-			"(networking.k8s.io), Nodes, Services and EndpointSlices (discovery.k8s.io)", o)
+		return "", fmt.Errorf("%s plays no part in decisions: leave it out, and give only Pods, Namespaces, "+
+			"NetworkPolicies (networking.k8s.io), Nodes, Services and EndpointSlices (discovery.k8s.io)", o)
 	}
 	version := o.Metadata.ResourceVersion
 	if version == "" {
@@ -120,7 +121,7 @@ func (o *object) token() (string, error) {
 	return token, nil
 }
 
-// resource returns what the API calls objects of this kind; empty for kinds that play no part.
+// resource returns the resource of the object's kind; empty for kinds that decisions do not depend on.
 func (o *object) resource() string {
 	group := ""
 	if before, _, ok := strings.Cut(o.APIVersion, "/"); ok {
@@ -134,7 +135,7 @@ func (o *object) resource() string {
 	return ""
 }
 
-// String names the object: NetworkPolicy "shop/web" of networking.k8s.io/v1.
+// String returns the object in words. Example: NetworkPolicy "shop/web" of networking.k8s.io/v1.
 func (o *object) String() string {
 	name := o.Metadata.Name
 	if o.Metadata.Namespace != "" {

@@ -10,14 +10,14 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// build is what netpold was built from.
+// A build describes what netpold was built from.
 type build struct {
-	// Version is the module's, or "dev" where it was built without one.
+	// Version is the version of the module; "dev" if it was built without one.
 	Version string `json:"version"`
-	// Commit is the revision in git, and CommitTime when it was made; empty where that is not known.
+	// Commit is the revision in git, and CommitTime its time; empty if unknown.
 	Commit     string `json:"commit,omitempty"`
 	CommitTime string `json:"commitTime,omitempty"`
-	// Modified says that the source was changed since.
+	// Modified means that the source was changed since that commit.
 	Modified bool   `json:"modified"`
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
@@ -45,7 +45,7 @@ func readBuild() build {
 	return b
 }
 
-// String is the build in one line.
+// String returns the build in one line.
 func (b build) String() string {
 	commit := ""
 	if b.Commit != "" {
@@ -82,7 +82,7 @@ func (inv *invocation) versionVerb() *cobra.Command {
 	})
 }
 
-// noArgs refuses words that a verb does not take.
+// noArgs rejects words that a verb does not accept.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return usageError(cmd, "%q: %s takes no words, only flags", args[0], cmd.Name())
