@@ -77,11 +77,14 @@ func (t Trait) String() string {
 func (t Trait) isOf(p *engine.Policy) bool {
 	has := func(r engine.Rule) bool {
 		if t == HasIPv6Block {
-			return slices.ContainsFunc(r.Peers, func(x engine.Peer) bool { return x.Block != nil && x.Block.CIDR.Addr().Is6() })
+			return slices.ContainsFunc(r.Peers, func(x engine.Peer) bool {
+				return x.Block != nil && x.Block.CIDR.Addr().Is6()
+			})
 		}
 		return slices.ContainsFunc(r.Ports, t.isOfPort)
 	}
-	return p.IsolatesIngress && slices.ContainsFunc(p.Ingress, has) || p.IsolatesEgress && slices.ContainsFunc(p.Egress, has)
+	return p.IsolatesIngress && slices.ContainsFunc(p.Ingress, has) ||
+		p.IsolatesEgress && slices.ContainsFunc(p.Egress, has)
 }
 
 func (t Trait) isOfPort(p engine.Port) bool {
@@ -101,7 +104,8 @@ func notEnforced(status *Status, snapshot *engine.Snapshot) string {
 		return ""
 	}
 	if status.Meaning.Switches[policiesEnforced] != "false" || status.Meaning.Plugin == "" {
-		return "no policy counts, so that every connection is allowed: answers are those of a cluster that enforces none"
+		return "no policy counts, so that every connection is allowed: answers are those of a cluster that " +
+			"enforces none"
 	}
 	return fmt.Sprintf("no policy counts, so that every connection is allowed: %s enforces none (--like=%s)",
 		status.Meaning.Plugin, status.Meaning.Like)
@@ -140,7 +144,8 @@ func departures(meaning *Meaning, snapshot *engine.Snapshot) string {
 	if len(texts) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("--like=%s cannot follow %s in everything, and answers about these policies are the API's: %s",
+	return fmt.Sprintf("--like=%s cannot follow %s in everything, and answers about these policies are the "+
+		"API's: %s",
 		meaning.Like, meaning.Plugin, strings.Join(texts, "; "))
 }
 

@@ -23,7 +23,8 @@ func Notes(status *Status, snapshot *engine.Snapshot) []notes.Note {
 // SnapshotNotes has none.
 type SnapshotNotes struct{ idle, namespaces, departures string }
 
-// NotesOf reads every policy of a snapshot. Of status it needs what decisions follow, which never changes. Call it once for each snapshot.
+// NotesOf reads every policy of a snapshot. Of status it needs what decisions follow, which never changes.
+// Call it once for each snapshot.
 func NotesOf(status *Status, snapshot *engine.Snapshot) SnapshotNotes {
 	return SnapshotNotes{
 		idle: policiesSelectingNothing(snapshot), namespaces: noNamespaces(snapshot),
@@ -31,8 +32,8 @@ func NotesOf(status *Status, snapshot *engine.Snapshot) SnapshotNotes {
 	}
 }
 
-// NotesAbout returns the notes of the whole state for an answer about Pods of these namespaces, in the order of
-// [Notes]. Of the kinds that are not modelled it returns those that concern the namespaces. It skips empty
+// NotesAbout returns the notes of the whole state for an answer about Pods of these namespaces, in the order
+// of [Notes]. Of the kinds that are not modelled it returns those that concern the namespaces. It skips empty
 // namespaces. known must be of the same snapshot.
 func NotesAbout(
 	status *Status, snapshot *engine.Snapshot, known SnapshotNotes, namespaces ...string,

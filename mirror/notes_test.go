@@ -64,9 +64,11 @@ func TestNotes(t *testing.T) {
 				{Code: notes.PolicySelectsNothing, Message: "1 policy selects no Pod: empty/a"},
 			},
 		},
-		"a cluster-wide policy alone": {snapshot: snapshotOf(shopPod(), &engine.ClusterPolicy{Name: "a", Tier: engine.Admin})},
+		"a cluster-wide policy alone": {snapshot: snapshotOf(shopPod(),
+			&engine.ClusterPolicy{Name: "a", Tier: engine.Admin})},
 		"a cluster-wide policy selects nothing": {
-			snapshot: shop(&engine.ClusterPolicy{Name: "a", Tier: engine.Admin, Subject: engine.ClusterSubject{Pods: labelled}}),
+			snapshot: shop(&engine.ClusterPolicy{Name: "a", Tier: engine.Admin,
+				Subject: engine.ClusterSubject{Pods: labelled}}),
 			want: []notes.Note{
 				{Code: notes.PolicySelectsNothing, Message: "1 policy selects no Pod: ClusterNetworkPolicy a"},
 			},
@@ -135,14 +137,17 @@ func TestNotesAbout(t *testing.T) {
 			t.Errorf("%s: %q", c.name, got)
 		}
 	}
-	whole := mirror.NotesAbout(&mirror.Status{OnlyNamespace: "shop"}, snapshotOf(), mirror.SnapshotNotes{}, "shop", "")
+	whole := mirror.NotesAbout(&mirror.Status{OnlyNamespace: "shop"}, snapshotOf(), mirror.SnapshotNotes{},
+		"shop", "")
 	if len(whole) != 2 || whole[0].Code != notes.PartialView || whole[1].Code != notes.NoPolicies {
 		t.Errorf("%q", whole)
 	}
 	// Whatever else holds of the state is told of every question, as GetStatus tells it.
 	idle := snapshotOf(shopPod(), policy("empty", "idle"))
-	status := mirror.Status{LeftOut: []mirror.LeftOutFiles{{Reason: "the name ends in .txt", Count: 1, Examples: []string{"a.txt"}}}}
-	if got, want := mirror.NotesAbout(&status, idle, mirror.NotesOf(&status, idle), "shop", ""), mirror.Notes(&status, idle); !slices.Equal(got, want) || len(got) != 2 {
+	status := mirror.Status{LeftOut: []mirror.LeftOutFiles{{Reason: "the name ends in .txt", Count: 1,
+		Examples: []string{"a.txt"}}}}
+	if got, want := mirror.NotesAbout(&status, idle, mirror.NotesOf(&status, idle), "shop", ""),
+		mirror.Notes(&status, idle); !slices.Equal(got, want) || len(got) != 2 {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

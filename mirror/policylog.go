@@ -11,8 +11,8 @@ import (
 // one.
 const maxPolicyRecords = 10
 
-// LogPolicies logs at info the policies of every kind that an update adds, changes and removes, since they may
-// change answers. before is the snapshot before the update.
+// LogPolicies logs at info the policies of every kind that an update adds, changes and removes, since they
+// may change answers. before is the snapshot before the update.
 func LogPolicies(log *slog.Logger, before *engine.Snapshot, changes []engine.Change) {
 	var records []policyRecord
 	for _, c := range changes {
@@ -57,8 +57,8 @@ type policyRecord struct {
 	effect, value string
 }
 
-// recordOf returns the record of a policy without its event, and whether before has the policy. For a deletion the record is
-// that of the policy in before. It is empty for other objects.
+// recordOf returns the record of a policy without its event, and whether before has the policy. For a
+// deletion the record is that of the policy in before. It is empty for other objects.
 func recordOf(before *engine.Snapshot, o engine.Object, gone bool) (policyRecord, bool) {
 	switch p := o.(type) {
 	case *engine.Policy:

@@ -90,8 +90,8 @@ type Resource struct {
 	Error string
 	// Unauthorized means that the API server refuses the caller's credentials (401) or rights (403).
 	Unauthorized bool
-	// State is [StateAbsent] or [StateSynced] for a resource that a cluster need not serve (S31), once known. It is empty
-	// for other resources.
+	// State is [StateAbsent] or [StateSynced] for a resource that a cluster need not serve (S31), once known.
+	// It is empty for other resources.
 	State string
 	// Version is the API version that is read of such a resource. It is empty for files.
 	Version string

@@ -71,7 +71,7 @@ func drainStream(draining context.Context) grpc.StreamServerInterceptor {
 	}
 }
 
-// A A streamUntil is a stream with another context.
+// A streamUntil is a stream with another context.
 type streamUntil struct {
 	grpc.ServerStream
 	ctx context.Context //nolint:containedctx // a grpc.ServerStream is where a stream's context lives

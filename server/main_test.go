@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience is how long a test waits for what should come immediately.
 const patience = 30 * time.Second
 
-// A A running is a server under test and a connection to it.
+// A running is a server under test and a connection to it.
 type running struct {
 	*server.Server
 	conn *grpc.ClientConn

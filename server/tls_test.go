@@ -28,7 +28,7 @@ import (
 	"github.com/netpold/netpold/server"
 )
 
-// An An authority signs certificates.
+// An authority signs certificates.
 type authority struct {
 	t    *testing.T
 	cert *x509.Certificate
@@ -141,7 +141,7 @@ func askOver(t *testing.T, r *running, config *tls.Config) error {
 	return err
 }
 
-// A A logBuffer is a log that a test reads while the server writes.
+// A logBuffer is a log that a test reads while the server writes.
 type logBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer

@@ -13,7 +13,7 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
-// A A Question asks by address: may Src open a connection to Dst on Port?
+// A Question asks by address: may Src open a connection to Dst on Port?
 type Question struct {
 	// Src and Dst are IPv4 or IPv6 addresses. Required. An IPv4-mapped one is the IPv4 address.
 	Src, Dst netip.Addr
@@ -125,7 +125,7 @@ func (q *Question) wrong() *Error {
 	return fromStatus(st)
 }
 
-// A A Verdict answers a [Question]. The zero Verdict denies.
+// A Verdict answers a [Question]. The zero Verdict denies.
 type Verdict struct {
 	// Allowed is false if Err is not nil.
 	Allowed bool

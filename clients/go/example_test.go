@@ -48,7 +48,7 @@ func exampleServer() (address string, stop func()) {
 	return servertest.Start(tb, shop()...).Addr(), tb.cleanUp
 }
 
-// An An exampleTB is a testing.TB for examples, which have none.
+// An exampleTB is a testing.TB for examples, which have none.
 type exampleTB struct {
 	testing.TB
 	cleanups []func()

@@ -251,7 +251,7 @@ func TestAllowedManyWithoutServer(t *testing.T) {
 	}
 }
 
-// An An answering is a server whose stream a test writes.
+// An answering is a server whose stream a test writes.
 type answering struct {
 	netpoldv1.UnimplementedDecisionServiceServer
 	answer *netpoldv1.StreamAllowedResponse

@@ -213,11 +213,13 @@ spec:
 	}
 }
 
-// TestLikeTiers: cluster-wide policies that a plugin may not read are told, unless the plugin's row leaves them out.
+// TestLikeTiers: cluster-wide policies that a plugin may not read are told, unless the plugin's row leaves
+// them out.
 func TestLikeTiers(t *testing.T) {
 	file := writeFile(t, "cluster.yaml", likeCluster)
 	for _, plugin := range config.Plugins() {
-		got := netpold(t, "check", "--manifests", file, "--like="+plugin.Name, "shop/api-0", "203.0.113.9", "-p", "80")
+		got := netpold(t, "check", "--manifests", file, "--like="+plugin.Name, "shop/api-0", "203.0.113.9",
+			"-p", "80")
 		told := strings.Contains(got.stderr, "1 ClusterNetworkPolicy: "+plugin.Title) ||
 			strings.Contains(got.stderr, "1 ClusterNetworkPolicy: Cilium")
 		reads := plugin.Settings["policy-tiers"] == "" && plugin.Settings["policies-enforced"] == ""

@@ -20,7 +20,8 @@ func (inv *invocation) serveVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve [flags]",
 		Short: "Serve decisions over gRPC",
-		Long: "serve answers questions over gRPC about a running cluster, and follows its changes. The cluster is\n" +
+		Long: "serve answers questions over gRPC about a running cluster, and follows its changes. The " +
+			"cluster is\n" +
 			"that of --kubeconfig and --context, else of KUBECONFIG or ~/.kube/config, else the one that it runs\n" +
 			"in. It answers nothing before it has read the whole cluster.\n\n" +
 			"With --manifests it follows files instead. An edit with problems is rejected as a whole. Several\n" +
@@ -60,7 +61,8 @@ func (inv *invocation) serve(ctx context.Context, _ []string) error {
 	defer stop()
 	meaning := inv.config.Meaning()
 	if text := meaningText(meaning.Like, meaning.Switches); text != "" {
-		log.Info("decisions follow these switches", "like", meaning.Like, "switches", meaningText("", meaning.Switches))
+		log.Info("decisions follow these switches", "like", meaning.Like, "switches",
+			meaningText("", meaning.Switches))
 	}
 	inv.announce(ctx, srv, &settings)
 	if _, ready := from.State(); !ready {

@@ -44,7 +44,8 @@ func Plugins() []Plugin {
 	cilium := map[string]string{"ipblock-matches-pods": off, "own-node-exempt": off}
 	ciliumDeparts := []mirror.Departure{
 		{Trait: mirror.AsksSCTP, Effect: "Cilium knows SCTP only with sctp.enabled"},
-		{Trait: mirror.IsClusterNetworkPolicy, Effect: "Cilium reads them from 1.20 on, with k8sClusterNetworkPolicy.enabled"},
+		{Trait: mirror.IsClusterNetworkPolicy,
+			Effect: "Cilium reads them from 1.20 on, with k8sClusterNetworkPolicy.enabled"},
 		{Trait: mirror.IsOlderTier, Effect: "Cilium is not known to read them"},
 	}
 	unknownTiers := func(effect string) []mirror.Departure {
@@ -64,22 +65,26 @@ func Plugins() []Plugin {
 		{Name: "aws-vpc-cni", Title: "the Amazon VPC CNI", Settings: noTiers},
 		{Name: "azure-cilium", Title: "Azure CNI Powered by Cilium", Settings: cilium, Departures: ciliumDeparts},
 		{Name: "azure-npm", Title: "Azure Network Policy Manager", Departures: append([]mirror.Departure{{
-			Trait: mirror.HasIPv6Block, Effect: "Azure Network Policy Manager does not apply such a policy at all, so that it isolates nothing",
+			Trait: mirror.HasIPv6Block, Effect: "Azure Network Policy Manager does not apply such a policy at all, " +
+				"so that it isolates nothing",
 		}}, unknownTiers("Azure Network Policy Manager is not known to read them")...)},
-		{Name: "calico", Title: "Calico", Settings: map[string]string{"own-node-exempt": off}, Departures: []mirror.Departure{
-			{Trait: mirror.IsClusterNetworkPolicy, Effect: "Calico reads them from 3.32 on"},
-			{Trait: mirror.IsOlderTier, Effect: "Calico from 3.32 on does not read them"},
-		}},
+		{Name: "calico", Title: "Calico", Settings: map[string]string{"own-node-exempt": off},
+			Departures: []mirror.Departure{
+				{Trait: mirror.IsClusterNetworkPolicy, Effect: "Calico reads them from 3.32 on"},
+				{Trait: mirror.IsOlderTier, Effect: "Calico from 3.32 on does not read them"},
+			}},
 		{Name: "cilium", Title: "Cilium", Settings: cilium, Departures: ciliumDeparts},
 		{Name: "flannel", Title: "Flannel", Settings: map[string]string{"policies-enforced": off}},
-		{Name: "gke-dataplane-v2", Title: "GKE Dataplane V2", Settings: cilium, Departures: append([]mirror.Departure{{
-			Trait: mirror.AsksSCTP, Effect: "whether GKE Dataplane V2 knows SCTP is not known",
-		}}, unknownTiers("GKE Dataplane V2 is not known to read them")...)},
+		{Name: "gke-dataplane-v2", Title: "GKE Dataplane V2", Settings: cilium,
+			Departures: append([]mirror.Departure{{
+				Trait: mirror.AsksSCTP, Effect: "whether GKE Dataplane V2 knows SCTP is not known",
+			}}, unknownTiers("GKE Dataplane V2 is not known to read them")...)},
 		{Name: "kindnet", Title: "kindnet", Settings: kubeNetworkPolicies},
 		{Name: "kube-network-policies", Title: "kube-network-policies", Settings: kubeNetworkPolicies},
 		{Name: "ovn-kubernetes", Title: "OVN-Kubernetes", Settings: map[string]string{"own-node-exempt": off},
 			Departures: []mirror.Departure{
-				{Trait: mirror.NamesPorts, Effect: "OVN-Kubernetes takes a named port for every port of the protocol, and so allows more"},
+				{Trait: mirror.NamesPorts, Effect: "OVN-Kubernetes takes a named port for every port of the protocol, " +
+					"and so allows more"},
 				{Trait: mirror.IsClusterNetworkPolicy, Effect: "OVN-Kubernetes is not known to read them"},
 			}},
 		{Name: "weave", Title: "Weave Net", Settings: noTiers, Departures: []mirror.Departure{

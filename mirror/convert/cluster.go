@@ -15,8 +15,8 @@ func Namespace(n *corev1.Namespace) (*engine.Namespace, []mirror.Problem) {
 	return &engine.Namespace{Name: intern(n.Name), Labels: internLabels(n.Labels)}, nil
 }
 
-// Node converts a Node with its labels (S38). Entries of status.addresses count if they are IP addresses, whatever
-// their type: a Hostname may be one (S5).
+// Node converts a Node with its labels (S38). Entries of status.addresses count if they are IP addresses,
+// whatever their type: a Hostname may be one (S5).
 func Node(n *corev1.Node) (*engine.Node, []mirror.Problem) {
 	f := problemList{kind: "Node", name: n.Name}
 	var ips []netip.Addr

@@ -91,8 +91,8 @@ func (c *clusterCheck) action(f *fields) (does engine.Action, understood bool) {
 	return engine.Deny, false
 }
 
-// peers sets the peers of a rule and returns their kinds. known means that the action is understood, and named
-// that one of its ports is named.
+// peers sets the peers of a rule and returns their kinds. known means that the action is understood, and
+// named that one of its ports is named.
 func (c *clusterCheck) peers(
 	f *fields, name string, action engine.Action, known, named bool, to *engine.Rule,
 ) (kinds []string) {
@@ -194,7 +194,8 @@ func (c *clusterCheck) networks(p *fields) []engine.Peer {
 	return peers
 }
 
-var domainName = regexp.MustCompile(`^(\*\.)?([a-zA-Z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.)+[a-zA-Z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.?$`)
+var domainName = regexp.MustCompile(
+	`^(\*\.)?([a-zA-Z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.)+[a-zA-Z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.?$`)
 
 // domains checks the domain names of a peer. The peer matches nothing, because netpold resolves no names
 // (S40). known means that the action is understood.

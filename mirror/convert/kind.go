@@ -26,8 +26,8 @@ type Kind struct {
 	Resource string
 	// Namespaced means that objects have a namespace. Otherwise they belong to the whole cluster.
 	Namespaced bool
-	// Optional means that a cluster need not serve the kind (S31). Objects are unstructured: a newer version of the
-	// schema has fields that a type would drop, and none may go unseen (S45).
+	// Optional means that a cluster need not serve the kind (S31). Objects are unstructured: a newer version
+	// of the schema has fields that a type would drop, and none may go unseen (S45).
 	Optional bool
 	// Policy means that objects with unknown fields are rejected: an unknown field may be a misspelt rule.
 	Policy bool

@@ -22,8 +22,8 @@ const (
 	RequiredCount = 6
 )
 
-// mirrored lists the kinds that become objects of the engine. Those that every cluster serves come first. No other
-// place lists them.
+// mirrored lists the kinds that become objects of the engine. Those that every cluster serves come first. No
+// other place lists them.
 var mirrored = [...]Kind{
 	{
 		Name: "Pod", Resource: "pods", Namespaced: true,

@@ -106,9 +106,11 @@ func TestPolicyDefaults(t *testing.T) {
 func TestS23LegacyCIDRs(t *testing.T) {
 	tests := []struct{ cidr, want, says string }{
 		{"10.1.2.3/8", "10.0.0.0/8", "must not have bits set beyond the prefix length; it is read as 10.0.0.0/8"},
-		{"010.000.0.0/8", "10.0.0.0/8", "must not have leading 0s in IP or prefix length; it is read as 10.0.0.0/8"},
+		{"010.000.0.0/8", "10.0.0.0/8",
+			"must not have leading 0s in IP or prefix length; it is read as 10.0.0.0/8"},
 		{"10.0.0.0/08", "10.0.0.0/8", "must not have leading 0s in IP or prefix length; it is read as 10.0.0.0/8"},
-		{"001.002.003.000/0", "0.0.0.0/0", "must not have leading 0s in IP or prefix length; it is read as 0.0.0.0/0"},
+		{"001.002.003.000/0", "0.0.0.0/0",
+			"must not have leading 0s in IP or prefix length; it is read as 0.0.0.0/0"},
 		{"fd00::1/8", "fd00::/8", "must not have bits set beyond the prefix length; it is read as fd00::/8"},
 	}
 	for _, test := range tests {

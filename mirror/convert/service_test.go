@@ -103,7 +103,8 @@ func TestEndpointSliceOfNames(t *testing.T) {
 }
 
 func TestTargetPort(t *testing.T) {
-	pod, _ := Pod(decode[corev1.Pod](t, `{spec: {containers: [{name: a, ports: [{name: http, containerPort: 8080}, {name: dns, containerPort: 53, protocol: UDP}]}, {name: b, ports: [{name: http, containerPort: 9090}]}],
+	pod, _ := Pod(decode[corev1.Pod](t,
+		`{spec: {containers: [{name: a, ports: [{name: http, containerPort: 8080}, {name: dns, containerPort: 53, protocol: UDP}]}, {name: b, ports: [{name: http, containerPort: 9090}]}],
 		initContainers: [{name: c, restartPolicy: Always, ports: [{name: admin, containerPort: 15000}]}, {name: d, ports: [{name: once, containerPort: 1}]}]}}`))
 	tests := map[string]struct {
 		port string

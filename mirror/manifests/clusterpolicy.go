@@ -13,8 +13,8 @@ import (
 	"github.com/netpold/netpold/mirror/convert"
 )
 
-// clusterPolicy is a cluster-wide policy as far as all versions of its schema agree. The rest is read from Spec, so that a
-// field of a newer version is not dropped (S45).
+// clusterPolicy is a cluster-wide policy as far as all versions of its schema agree. The rest is read from
+// Spec, so that a field of a newer version is not dropped (S45).
 type clusterPolicy struct {
 	metav1.TypeMeta `json:",inline"`
 	Metadata        metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -22,8 +22,10 @@ type clusterPolicy struct {
 	Status          any               `json:"status,omitempty"`
 }
 
-// decodeClusterPolicy reads raw into object, with the spec as it is written, and reports whether that gave an object.
-func (r *fileReader) decodeClusterPolicy(at location, kind *convert.Kind, raw []byte, object *unstructured.Unstructured) bool {
+// decodeClusterPolicy reads raw into object, with the spec as it is written, and reports whether that gave an
+// object.
+func (r *fileReader) decodeClusterPolicy(at location, kind *convert.Kind, raw []byte,
+	object *unstructured.Unstructured) bool {
 	var p clusterPolicy
 	strictErrors, err := kjson.UnmarshalStrict(raw, &p)
 	for _, e := range strictErrors {
@@ -33,7 +35,8 @@ func (r *fileReader) decodeClusterPolicy(at location, kind *convert.Kind, raw []
 		r.reportShapes(at, raw, reflect.TypeFor[clusterPolicy](), err)
 		return false
 	}
-	object.Object = map[string]any{"apiVersion": at.version, "kind": at.kind, "metadata": map[string]any{"name": p.Metadata.Name}}
+	object.Object = map[string]any{"apiVersion": at.version, "kind": at.kind,
+		"metadata": map[string]any{"name": p.Metadata.Name}}
 	if p.Spec != nil {
 		object.Object["spec"] = p.Spec
 	}
@@ -63,8 +66,8 @@ func specOf(raw []byte) (any, bool) {
 	return body.Spec, err == nil && body.Spec != nil
 }
 
-// ignoresTier counts cluster-wide policies as kinds that play no part if they are to be ignored, and reports whether the object
-// is one, or a list of them.
+// ignoresTier counts cluster-wide policies as kinds that play no part if they are to be ignored, and reports
+// whether the object is one, or a list of them.
 func (r *fileReader) ignoresTier(h head) bool {
 	kind, isList := strings.CutSuffix(string(h.Kind), "List")
 	of, ok := convert.KindNamed(kind)

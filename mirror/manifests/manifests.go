@@ -32,8 +32,8 @@ type Options struct {
 	Stdin io.Reader
 	// Namespace is the namespace of objects that name none; empty means "default".
 	Namespace string
-	// IgnoreTiers leaves the cluster-wide policies out, as kinds that play no part (S31): for a cluster whose network plugin
-	// does not know them.
+	// IgnoreTiers leaves the cluster-wide policies out, as kinds that play no part (S31): for a cluster whose
+	// network plugin does not know them.
 	IgnoreTiers bool
 }
 

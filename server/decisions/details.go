@@ -48,7 +48,8 @@ func (d *detailer) fill(ctx context.Context, r *netpoldv1.AllowedResponse, query
 	wire.FillDetails(r, &details, ofState)
 }
 
-// knownNotes remembers the notes of the last snapshot that details were asked of. It is safe for concurrent use.
+// knownNotes remembers the notes of the last snapshot that details were asked of. It is safe for concurrent
+// use.
 type knownNotes struct {
 	last atomic.Pointer[notesOfRevision]
 }

@@ -21,7 +21,7 @@ type Columns struct {
 	protocol         engine.Protocol
 }
 
-// An An addresses is a column of packed addresses.
+// An addresses is a column of packed addresses.
 type addresses struct {
 	field  string
 	packed []byte

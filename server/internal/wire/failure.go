@@ -42,7 +42,7 @@ const (
 // retryDelay is how long a client should wait after UNAVAILABLE.
 const retryDelay = time.Second
 
-// A A Failure is why a question, or a whole call, has no answer. It becomes a google.rpc.Status.
+// A Failure is why a question, or a whole call, has no answer. It becomes a google.rpc.Status.
 type Failure struct {
 	Code codes.Code
 	// Reason is one of the Reason constants. It is empty if the code says it all, for example when a caller

@@ -23,7 +23,7 @@ const (
 	maxQuoted = 80
 )
 
-// A A RequestReader turns a request into a question to the engine, and collects the violations (S28). It
+// A RequestReader turns a request into a question to the engine, and collects the violations (S28). It
 // allocates only for violations and for labelled Pods.
 type RequestReader struct {
 	// Index is the index of the question; the zero value is the first of a batch.
