@@ -56,6 +56,7 @@ func (k ClusterPolicyKind) String() string {
 		return "AdminNetworkPolicy"
 	case BaselineAdminNetworkPolicy:
 		return "BaselineAdminNetworkPolicy"
+	case clusterPolicyKinds: // is no kind
 	}
 	return ""
 }
@@ -96,6 +97,7 @@ func (t Tier) String() string {
 		return "NetworkPolicy"
 	case Baseline:
 		return "Baseline"
+	case NoTier, tiers: // have no name
 	}
 	return ""
 }

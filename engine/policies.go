@@ -21,8 +21,8 @@ func (s *Snapshot) ClusterPolicy(kind ClusterPolicyKind, name string) (*ClusterP
 	return p.cluster, true
 }
 
-// Policies returns the NetworkPolicies in order of namespace and name. They must not be modified. It looks at all
-// of them: it is for people, not for the way to an answer.
+// Policies returns the NetworkPolicies in order of namespace and name. They must not be modified. It looks at
+// all of them: it is for people, not for the way to an answer.
 func (s *Snapshot) Policies() []*Policy {
 	list := make([]*Policy, 0, s.counts.Policies)
 	for _, p := range s.policies.All() {
