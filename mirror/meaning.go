@@ -14,6 +14,8 @@ type Meaning struct {
 	Like string
 	// Plugin is its name for people. Example: "Cilium".
 	Plugin string
+	// EnforcesNone means that the plugin enforces no policy of any kind.
+	EnforcesNone bool
 	// Switches are the settings of the meaning by name, those at their default too. Example:
 	// {"ipblock-matches-pods": "false"}.
 	Switches map[string]string
@@ -103,16 +105,12 @@ func notEnforced(status *Status, snapshot *engine.Snapshot) string {
 	if !snapshot.Options().IgnorePolicies {
 		return ""
 	}
-	if status.Meaning.Switches[policiesEnforced] != "false" || status.Meaning.Plugin == "" {
-		return "no policy counts, so that every connection is allowed: answers are those of a cluster that " +
-			"enforces none"
+	why := "the setting policies-enforced is false"
+	if status.Meaning.EnforcesNone {
+		why = fmt.Sprintf("%s enforces none (--like=%s)", status.Meaning.Plugin, status.Meaning.Like)
 	}
-	return fmt.Sprintf("no policy counts, so that every connection is allowed: %s enforces none (--like=%s)",
-		status.Meaning.Plugin, status.Meaning.Like)
+	return "no policy counts, so that every connection is allowed: " + why
 }
-
-// policiesEnforced is the name of the switch that lets policies count.
-const policiesEnforced = "policies-enforced"
 
 // departures returns the note about policies that the plugin treats otherwise than answers say, or "".
 func departures(meaning *Meaning, snapshot *engine.Snapshot) string {
@@ -144,8 +142,8 @@ func departures(meaning *Meaning, snapshot *engine.Snapshot) string {
 	if len(texts) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("--like=%s cannot follow %s in everything, and answers about these policies are the "+
-		"API's: %s",
+	return fmt.Sprintf("--like=%s cannot follow %s in everything, "+
+		"and answers about these policies are the API's: %s",
 		meaning.Like, meaning.Plugin, strings.Join(texts, "; "))
 }
 

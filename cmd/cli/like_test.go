@@ -111,6 +111,13 @@ func TestLikeFlannel(t *testing.T) {
 	if got.code != 0 || !strings.HasPrefix(got.stdout, "allowed ") || !strings.Contains(got.stderr, note) {
 		t.Errorf("%+v", got)
 	}
+	const bySetting = "netpold: note: no policy counts, so that every connection is allowed: the setting policies-enforced is false\n"
+	for _, like := range []string{"kubernetes", "calico"} {
+		args := []string{"--like=" + like, "--policies-enforced=false", "203.0.113.9", "shop/web-0", "-p", "8080"}
+		if got := netpold(t, append([]string{"check", "--manifests", file}, args...)...); !strings.Contains(got.stderr, bySetting) {
+			t.Errorf("%s: %+v", like, got)
+		}
+	}
 	var answer struct {
 		Reason string
 		Notes  []struct{ Code string }
