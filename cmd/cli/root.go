@@ -153,9 +153,8 @@ func (inv *invocation) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "netpold",
 		Short: "Answers whether Kubernetes NetworkPolicies allow a connection",
-		Long: "netpold answers whether the NetworkPolicies of a Kubernetes cluster allow a connection, and " +
-			"why: as a\n" +
-			"gRPC service (serve), or one question at a time (check).\n\n" +
+		Long: "netpold answers whether the NetworkPolicies of a Kubernetes cluster allow a connection, and why:\n" +
+			"as a gRPC service (serve), or one question at a time (check).\n\n" +
 			"Each flag marked [NETPOLD_...] can also be set by that environment variable, or by its name in a\n" +
 			"config file (--config). A flag overrides the environment, and the environment the file.",
 		Example: "  netpold serve --context staging\n" +

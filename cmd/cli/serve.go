@@ -20,10 +20,9 @@ func (inv *invocation) serveVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve [flags]",
 		Short: "Serve decisions over gRPC",
-		Long: "serve answers questions over gRPC about a running cluster, and follows its changes. The " +
-			"cluster is\n" +
-			"that of --kubeconfig and --context, else of KUBECONFIG or ~/.kube/config, else the one that it runs\n" +
-			"in. It answers nothing before it has read the whole cluster.\n\n" +
+		Long: "serve answers questions over gRPC about a running cluster, and follows its changes. The cluster\n" +
+			"is that of --kubeconfig and --context, else of KUBECONFIG or ~/.kube/config, else the one that it\n" +
+			"runs in. It answers nothing before it has read the whole cluster.\n\n" +
 			"With --manifests it follows files instead. An edit with problems is rejected as a whole. Several\n" +
 			"--manifests are read as one.\n\n" +
 			"On SIGTERM or SIGINT it drains; a second signal ends it immediately. On SIGHUP it reads settings, TLS\n" +

@@ -21,16 +21,14 @@ func (inv *invocation) tokenVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "token [-f FILE | --manifests PATH | --server HOST:PORT | --kubeconfig FILE] [flags]",
 		Short: "Print the token of a state, to get no answer from an older one",
-		Long: "token prints a token for at_least and --at-least: a question with it gets no answer from " +
-			"an older\n" +
-			"state.\n\n" +
+		Long: "token prints a token for at_least and --at-least: a question with it gets no answer from an\n" +
+			"older state.\n\n" +
 			"With -f it is the token of objects, as 'kubectl apply -o yaml' or 'kubectl get -o yaml' printed them:\n" +
 			"an answer then includes each of them, as printed or newer. The input may have lists and several\n" +
 			"documents.\n\n" +
 			"Otherwise it is the token of the present state: of the cluster of --kubeconfig and --context, or the\n" +
-			"one that kubectl would use; of a running netpold (--server); or of files (--manifests), for " +
-			"servers of\n" +
-			"the same files.",
+			"one that kubectl would use; of a running netpold (--server); or of files (--manifests), for\n" +
+			"servers of the same files.",
 		Example: "  kubectl apply -f policy.yaml -o yaml | netpold token -f -\n" +
 			"  netpold token --context staging\n" +
 			"  netpold token --server 127.0.0.1:9480",

@@ -29,7 +29,6 @@ func (e enum[K, V]) proto(k K) V {
 }
 
 var (
-	//exhaustive:enforce
 	reasons = newEnum(map[engine.Reason]netpoldv1.Reason{
 		engine.Unknown:         netpoldv1.Reason_REASON_UNSPECIFIED,
 		engine.Self:            netpoldv1.Reason_REASON_SELF,
@@ -39,14 +38,12 @@ var (
 		engine.DeniedAtEgress:  netpoldv1.Reason_REASON_DENIED_AT_EGRESS,
 		engine.DeniedAtIngress: netpoldv1.Reason_REASON_DENIED_AT_INGRESS,
 	})
-	//exhaustive:enforce
 	tiers = newEnum(map[engine.Tier]netpoldv1.Tier{
 		engine.NoTier:          netpoldv1.Tier_TIER_UNSPECIFIED,
 		engine.Admin:           netpoldv1.Tier_TIER_ADMIN,
 		engine.NetworkPolicies: netpoldv1.Tier_TIER_NETWORK_POLICY,
 		engine.Baseline:        netpoldv1.Tier_TIER_BASELINE,
 	})
-	//exhaustive:enforce
 	resolvedKinds = newEnum(map[engine.ResolvedKind]netpoldv1.ResolvedKind{
 		engine.ResolvedNothing:        netpoldv1.ResolvedKind_RESOLVED_KIND_UNSPECIFIED,
 		engine.ResolvedPod:            netpoldv1.ResolvedKind_RESOLVED_KIND_POD,
@@ -56,13 +53,10 @@ var (
 		engine.ResolvedHypothetical:   netpoldv1.ResolvedKind_RESOLVED_KIND_HYPOTHETICAL,
 	})
 	// ipFamilies has single families: a set of both is UNSPECIFIED.
-	//
-	//exhaustive:enforce
 	ipFamilies = newEnum(map[engine.Families]netpoldv1.IpFamily{
 		engine.IPv4: netpoldv1.IpFamily_IP_FAMILY_IPV4,
 		engine.IPv6: netpoldv1.IpFamily_IP_FAMILY_IPV6,
 	})
-	//exhaustive:enforce
 	protocols = newEnum(map[engine.Protocol]netpoldv1.Protocol{
 		engine.TCP:  netpoldv1.Protocol_PROTOCOL_TCP,
 		engine.UDP:  netpoldv1.Protocol_PROTOCOL_UDP,

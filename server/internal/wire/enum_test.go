@@ -1,10 +1,12 @@
 package wire
 
 import (
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/netpold/netpold/engine"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
@@ -34,6 +36,12 @@ func TestEnumsAreWhole(t *testing.T) {
 	}
 	if got := reasons.proto(255); got != 0 {
 		t.Errorf("an unknown reason is %v", got)
+	}
+	if next := engine.Reason(len(reasons)).String(); !strings.HasPrefix(next, "reason(") {
+		t.Errorf("the reason %s has no value on the wire", next)
+	}
+	if next := engine.Protocol(len(protocols)).String(); !strings.HasPrefix(next, "Protocol(") {
+		t.Errorf("the protocol %s has no value on the wire", next)
 	}
 }
 
