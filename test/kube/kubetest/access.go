@@ -15,6 +15,7 @@ import (
 	"encoding/pem"
 	"math/big"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -141,7 +142,7 @@ func (c *Cluster) Kubeconfig(context string, of Credentials) (path string) {
 	config.Clusters["nowhere"] = &clientcmdapi.Cluster{Server: "https://127.0.0.1:1"}
 	config.Contexts["nowhere"] = &clientcmdapi.Context{Cluster: "nowhere", AuthInfo: "netpold"}
 	config.CurrentContext = "nowhere"
-	path = c.path("kubeconfig")
+	path = filepath.Join(c.tb.TempDir(), "kubeconfig")
 	if err := clientcmd.WriteToFile(*config, path); err != nil {
 		c.tb.Fatal(err)
 	}
