@@ -24,7 +24,7 @@ func (inv *invocation) openCluster(places []place, log *slog.Logger) (*live.Sour
 		return nil, inv.noCluster(places, err)
 	}
 	return live.New(live.Config{
-		REST: connection, Namespace: s.Namespace, MaxStaleness: s.MaxStaleness, Logger: log,
+		REST: connection, Namespace: s.Namespace, MaxStaleness: s.MaxStaleness, Logger: log, IgnoreTiers: s.IgnoresTiers(),
 		Engine: s.Engine(), Meaning: inv.config.Meaning(),
 	})
 }

@@ -154,5 +154,5 @@ func (inv *invocation) clusterToken(ctx context.Context, places []place) (string
 	}
 	ctx, cancel := context.WithTimeout(ctx, inv.config.Client.Timeout)
 	defer cancel()
-	return live.PresentToken(ctx, connection, s.Namespace)
+	return live.PresentToken(ctx, connection, s.Namespace, !s.IgnoresTiers())
 }

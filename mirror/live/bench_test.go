@@ -115,9 +115,9 @@ type podStream struct {
 	events chan watch.Event // after the first list
 }
 
-func (s *podStream) listerWatcher(r string) (cache.ListerWatcher, error) {
+func (s *podStream) listerWatcher(r, version string) (cache.ListerWatcher, error) {
 	if r != "pods" {
-		return s.apiServer.listerWatcher(r)
+		return s.apiServer.listerWatcher(r, version)
 	}
 	return &cache.ListWatch{
 		ListWithContextFunc: func(context.Context, metav1.ListOptions) (kruntime.Object, error) {
@@ -200,7 +200,7 @@ func BenchmarkFirstSync(b *testing.B) {
 				for n := range 100 {
 					server.apply(namespace(fmt.Sprintf("team-%d", n), labels("team", fmt.Sprintf("team-%d", n))))
 				}
-				source, stop := run(b, server.listerWatcher)
+				source, stop := run(b, server)
 				tick := time.NewTicker(time.Millisecond)
 				for synced := false; !synced; {
 					select {
@@ -221,9 +221,11 @@ func BenchmarkFirstSync(b *testing.B) {
 	}
 }
 
-func run(b *testing.B, of func(string) (cache.ListerWatcher, error)) (*live.Source, func()) {
+func run(b *testing.B, server *podStream) (*live.Source, func()) {
 	b.Helper()
-	source, err := live.New(live.Config{ListerWatchers: of, MaxStaleness: live.DefaultMaxStaleness})
+	source, err := live.New(live.Config{
+		ListerWatchers: server.listerWatcher, Discovery: server.discover, MaxStaleness: live.DefaultMaxStaleness,
+	})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -251,7 +253,7 @@ func BenchmarkEventToDecision(b *testing.B) {
 				labels("tier", []string{"web", "api", "data"}[p%3], "env", "production")))
 		}
 	}
-	source, stop := run(b, server.listerWatcher)
+	source, stop := run(b, server)
 	defer stop()
 	<-source.Ready()
 	// Each event removes a Pod's label env or restores it. The question is about a neighbour in its

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/clientcmd"
@@ -88,35 +89,35 @@ func newClient(config *rest.Config) (*client, error) {
 		return nil, err
 	}
 	c := &client{config: config, http: h, renewal: renewal, byPath: map[schema.GroupVersion]rest.Interface{}}
-	for _, k := range convert.RequiredKinds() {
-		version := k.Versions[0].GroupVersion
-		if c.byPath[version] != nil {
-			continue
-		}
-		of := rest.CopyConfig(config)
-		of.GroupVersion = &version
-		of.APIPath = "/apis"
-		if version.Group == "" {
-			of.APIPath = "/api"
-		}
-		if c.byPath[version], err = rest.RESTClientForConfigAndClient(of, h); err != nil {
-			return nil, err
+	for _, k := range convert.Kinds() {
+		for _, v := range k.Versions {
+			if c.byPath[v.GroupVersion] != nil {
+				continue
+			}
+			of := rest.CopyConfig(config)
+			if k.Optional {
+				of = dynamic.ConfigFor(config)
+			}
+			of.GroupVersion = &v.GroupVersion
+			of.APIPath = "/apis"
+			if v.Group == "" {
+				of.APIPath = "/api"
+			}
+			if c.byPath[v.GroupVersion], err = rest.RESTClientForConfigAndClient(of, h); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return c, nil
 }
 
-// listerWatcher returns the calls for a resource. A namespaced resource is listed in namespace, or in all if
-// that is empty.
-func (c *client) listerWatcher(resource, namespace string) (cache.ListerWatcher, error) {
-	k, _, ok := kindOf(resource)
-	if !ok {
-		return nil, fmt.Errorf("resource %q is not mirrored", resource)
-	}
-	server := c.byPath[k.Versions[0].GroupVersion]
+// listerWatcher returns the calls for a kind in a version. A namespaced kind is listed in namespace, or in all
+// if that is empty.
+func (c *client) listerWatcher(k *convert.Kind, v *convert.Version, namespace string) cache.ListerWatcher {
+	server := c.byPath[v.GroupVersion]
 	ask := func(o metav1.ListOptions) *rest.Request {
 		// client-go would retry by itself, for minutes and without logging it.
-		return server.Get().NamespaceIfScoped(namespace, k.Namespaced && namespace != "").Resource(resource).
+		return server.Get().NamespaceIfScoped(namespace, k.Namespaced && namespace != "").Resource(k.Resource).
 			VersionedParams(&o, metav1.ParameterCodec).MaxRetries(0)
 	}
 	return &cache.ListWatch{
@@ -127,7 +128,7 @@ func (c *client) listerWatcher(resource, namespace string) (cache.ListerWatcher,
 			o.Watch = true
 			return ask(o).Watch(ctx)
 		},
-	}, nil
+	}
 }
 
 // close closes idle connections.

@@ -35,6 +35,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/runtime/serializer/streaming"
 
+	"github.com/netpold/netpold/mirror/convert"
 	"github.com/netpold/netpold/mirror/live"
 )
 
@@ -76,6 +77,13 @@ func (h *overHTTP) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	if refused {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
+	}
+	if q.URL.Path == "/apis" || strings.HasPrefix(q.URL.Path, "/apis/"+convert.ClusterPolicyGroup) {
+		if text, err := h.server.discover(q.Context(), q.URL.Path); err == nil {
+			w.Header().Set("Content-Type", runtime.ContentTypeJSON)
+			_, _ = w.Write(text)
+			return
+		}
 	}
 	mediaType := runtime.ContentTypeProtobuf
 	if h.json {

@@ -3,12 +3,15 @@ package live
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
+
+	"github.com/netpold/netpold/mirror/convert"
 )
 
 // A verb is what is asked of the API server, in the words of RBAC.
@@ -17,6 +20,8 @@ type verb string
 const (
 	verbList  verb = "list"
 	verbWatch verb = "watch"
+	// verbDiscover needs no right.
+	verbDiscover verb = "discover"
 )
 
 // failureLocked returns what fails and what to do about it; empty if nothing fails. r.mu must be held.
@@ -43,7 +48,11 @@ func (r *resource) failureLocked() string {
 			word = "verbs "
 		}
 		parts = append(parts, "cannot "+verbs+" resource "+quoted(r.Qualified())+": grant "+word+verbs+" on "+
-			r.Qualified()+" to the ServiceAccount, "+r.scopeText())
+			r.Qualified()+" to the ServiceAccount, "+r.scopeText()+r.ruleText())
+	}
+	if err := r.failures[verbDiscover]; err != nil {
+		parts = append(parts, "cannot tell whether the API server has resource "+quoted(r.Qualified())+": "+
+			r.discoveryRemedy(err))
 	}
 	return strings.Join(parts, "; ")
 }
@@ -54,6 +63,29 @@ func (r *resource) scopeText() string {
 		return "in namespace " + r.namespace
 	}
 	return "for the whole cluster (see deploy/)"
+}
+
+// ruleText returns the rule that a role lacks which was made for a netpold without the resource; empty for
+// resources that every role has.
+func (r *resource) ruleText() string {
+	if !r.Optional {
+		return ""
+	}
+	var resources []string
+	for _, k := range convert.OptionalKinds() {
+		resources = append(resources, k.Resource)
+	}
+	return fmt.Sprintf("; its ClusterRole needs the rule {apiGroups: [%s], resources: [%s], "+
+		"verbs: [get, list, watch]}; if the network plugin ignores these policies, run with --policy-tiers=off",
+		r.Group(), strings.Join(resources, ", "))
+}
+
+// discoveryRemedy is [resource.remedy] for an error of the discovery API.
+func (r *resource) discoveryRemedy(err error) string {
+	if apierrors.IsNotFound(err) {
+		return "it is asked again (" + err.Error() + ")"
+	}
+	return r.remedy(err)
 }
 
 // refusedLocked reports whether the API server refuses the caller's credentials (401) and rights (403). r.mu
@@ -82,6 +114,8 @@ func (r *resource) remedy(err error) string {
 	case apierrors.IsUnauthorized(err):
 		return "the API server does not accept the credentials: renew the token or client certificate (" +
 			text + ")"
+	case apierrors.IsNotFound(err) && r.Optional:
+		return "the API server does not know it, but its discovery does; it is asked again (" + text + ")"
 	case apierrors.IsNotFound(err):
 		return "the API server does not know " + r.Versions[0].String() +
 			": netpold needs Kubernetes 1.21 or newer (" + text + ")"

@@ -51,7 +51,9 @@ type positions [resourceCount]string
 type update struct {
 	resource resourceIndex
 	// whole means that it is a list of all objects.
-	whole    bool
+	whole bool
+	// absent means that the list is empty because the resource is not served.
+	absent   bool
 	version  string
 	changes  []engine.Change
 	problems []problemsOf
@@ -66,11 +68,16 @@ type batch struct {
 	publish bool
 }
 
-func newFeed() *feed {
-	return &feed{
+// newFeed returns a feed for the first resources. The others are not mirrored.
+func newFeed(resources int) *feed {
+	f := &feed{
 		wake: make(chan struct{}, 1), pending: map[objectKey]int{}, problems: map[objectKey][]mirror.Problem{},
 		drained: make(chan struct{}),
 	}
+	for i := resources; i < len(f.sync); i++ {
+		f.sync[i] = true
+	}
+	return f
 }
 
 // put blocks until there is room for u or ended is closed. A list never blocks: applying half of one would
@@ -135,7 +142,8 @@ func (f *feed) addListLocked(u update) {
 	f.changes = append(f.changes, u.changes...)
 	if newer, ok := compareVersions(u.version, f.reached[u.resource]); ok {
 		f.reached[u.resource] = u.version
-		if !f.sync[u.resource] || len(u.changes) > 0 || newer < 0 {
+		first := !f.sync[u.resource] && !u.absent
+		if first || len(u.changes) > 0 || newer < 0 && f.changed[u.resource] != "" {
 			f.changed[u.resource] = u.version
 		}
 	}

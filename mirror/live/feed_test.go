@@ -21,7 +21,7 @@ import (
 // stored returns a source that does not run. All of its resources were listed as empty.
 func stored(t *testing.T) *Source {
 	t.Helper()
-	s, err := New(Config{ListerWatchers: func(string) (cache.ListerWatcher, error) {
+	s, err := New(Config{ListerWatchers: func(string, string) (cache.ListerWatcher, error) {
 		return &cache.ListWatch{
 			ListWithContextFunc: func(context.Context, metav1.ListOptions) (runtime.Object, error) {
 				return nil, errors.New("not listed")
@@ -30,7 +30,7 @@ func stored(t *testing.T) *Source {
 				return nil, errors.New("not watched")
 			},
 		}, nil
-	}})
+	}, Discovery: func(context.Context, string) ([]byte, error) { return nil, errors.New("not discovered") }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,7 +41,9 @@ func TestMain(m *testing.M) {
 // start starts a source of the server. It runs until the test ends.
 func start(t *testing.T, s *apiServer, change ...func(*live.Config)) *live.Source {
 	t.Helper()
-	c := live.Config{ListerWatchers: s.listerWatcher, Name: "test", MaxStaleness: live.DefaultMaxStaleness}
+	c := live.Config{
+		ListerWatchers: s.listerWatcher, Discovery: s.discover, Name: "test", MaxStaleness: live.DefaultMaxStaleness,
+	}
 	for _, f := range change {
 		f(&c)
 	}

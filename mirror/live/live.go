@@ -18,6 +18,7 @@
 package live
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -42,8 +43,13 @@ type Config struct {
 	// REST says how to reach the API server: see [Connect]. It is not modified. The content type is always
 	// Protobuf.
 	REST *rest.Config
-	// ListerWatchers replaces REST. It returns the lister and watcher of a resource, such as "pods".
-	ListerWatchers func(resource string) (cache.ListerWatcher, error)
+	// ListerWatchers and Discovery replace REST. ListerWatchers returns the lister and watcher of a resource in
+	// an API version, such as "pods" in "v1". Discovery returns a path of the discovery API, such as /apis, as
+	// JSON.
+	ListerWatchers func(resource, version string) (cache.ListerWatcher, error)
+	Discovery      func(ctx context.Context, path string) ([]byte, error)
+	// IgnoreTiers leaves out the cluster-wide policies (S31).
+	IgnoreTiers bool
 	// Namespace is the one namespace to mirror, if the rights reach no further; empty for all. Then answers
 	// ignore policies, Pods and Services elsewhere, and [mirror.Status.OnlyNamespace] says so.
 	Namespace string
@@ -70,7 +76,9 @@ type Source struct {
 	log          *slog.Logger
 	resources    []*resource
 	made         time.Time
-	client       *client           // nil if Config.ListerWatchers is used
+	client       *client // nil if Config.ListerWatchers is used
+	discovery    discoverer
+	wantsLook    chan struct{}     // somebody waits for discovery
 	seeker       *unmodelledSeeker // nil without a client
 	unmodelled   atomic.Pointer[[]mirror.UnmodelledKind]
 	sought       chan struct{} // closed after the first look for unmodelled kinds
@@ -105,15 +113,19 @@ func New(c Config) (*Source, error) {
 		return nil, fmt.Errorf("mirror of a cluster: max staleness %v must not be negative; 0 means never",
 			c.MaxStaleness)
 	}
-	if (c.REST == nil) == (c.ListerWatchers == nil) {
+	if (c.REST == nil) == (c.ListerWatchers == nil) || (c.ListerWatchers == nil) != (c.Discovery == nil) {
 		return nil, errors.New("mirror of a cluster: give either how to reach the API server, or listers and " +
-			"watchers")
+			"watchers with discovery")
+	}
+	kinds := convert.Kinds()
+	if c.IgnoreTiers {
+		kinds = convert.RequiredKinds()
 	}
 	s := &Source{
 		name: c.Name, namespace: c.Namespace, meaning: c.Meaning, made: time.Now(), maxStaleness: c.MaxStaleness, log: c.Logger,
-		feed: newFeed(), cluster: engine.NewCluster(c.Engine),
+		feed: newFeed(len(kinds)), cluster: engine.NewCluster(c.Engine), discovery: c.Discovery,
 		ready: make(chan struct{}), sought: make(chan struct{}), lifeSign: make(chan struct{}, 1),
-		staleChanged: make(chan struct{}),
+		wantsLook: make(chan struct{}, 1), staleChanged: make(chan struct{}),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -122,7 +134,9 @@ func New(c Config) (*Source, error) {
 	if _, err := rand.Read(secret[:]); err != nil {
 		return nil, fmt.Errorf("mirror of a cluster: random secret of this process: %w", err)
 	}
-	of := c.ListerWatchers
+	of := func(k *convert.Kind, v *convert.Version) (cache.ListerWatcher, error) {
+		return c.ListerWatchers(k.Resource, v.Version)
+	}
 	if c.REST != nil {
 		var err error
 		if s.client, err = newClient(c.REST); err != nil {
@@ -131,21 +145,22 @@ func New(c Config) (*Source, error) {
 		if s.seeker, err = newUnmodelledSeeker(s.client, c.Namespace); err != nil {
 			return nil, fmt.Errorf("mirror of the cluster at %s: %w", c.REST.Host, err)
 		}
-		of = func(resource string) (cache.ListerWatcher, error) {
-			return s.client.listerWatcher(resource, c.Namespace)
+		s.discovery = s.client.discover
+		of = func(k *convert.Kind, v *convert.Version) (cache.ListerWatcher, error) {
+			return s.client.listerWatcher(k, v, c.Namespace), nil
 		}
 		if s.name == "" {
 			s.name = c.REST.Host
 		}
 	}
-	kinds := convert.RequiredKinds()
 	for i := range kinds {
 		k := &kinds[i]
-		lw, err := of(k.Resource)
+		r, err := s.newResource(resourceIndex(i), k,
+			func(v *convert.Version) (cache.ListerWatcher, error) { return of(k, v) }, secret)
 		if err != nil {
-			return nil, fmt.Errorf("mirror of the cluster: %s: %w", k.Resource, err)
+			return nil, fmt.Errorf("mirror of the cluster: %w", err)
 		}
-		s.resources = append(s.resources, s.newResource(resourceIndex(i), k, lw, secret))
+		s.resources = append(s.resources, r)
 	}
 	s.present.Store(&published{next: make(chan struct{})})
 	s.unmodelled.Store(new([]mirror.UnmodelledKind))

@@ -16,8 +16,9 @@ import (
 
 // PresentToken returns the token of an API server's present state. It lists one object of each resource for
 // the resource versions. A state not older than the token has every change made before the call. With a
-// namespace only that one is listed, and cluster-wide resources that may not be listed are left out.
-func PresentToken(ctx context.Context, config *rest.Config, namespace string) (string, error) {
+// namespace only that one is listed, and cluster-wide resources that may not be listed are left out. Optional
+// resources (S31) are left out if the API server does not serve them, and without tiers.
+func PresentToken(ctx context.Context, config *rest.Config, namespace string, tiers bool) (string, error) {
 	c, err := newClient(config)
 	if err != nil {
 		return "", fmt.Errorf("token of the cluster at %s: %w", config.Host, err)
@@ -25,13 +26,18 @@ func PresentToken(ctx context.Context, config *rest.Config, namespace string) (s
 	defer c.close()
 	var at positions
 	var errs []error
-	kinds := convert.RequiredKinds()
-	for i := range kinds {
-		version, err := c.presentVersion(ctx, &kinds[i], namespace)
+	for i := range convert.RequiredKinds() {
+		k := &convert.Kinds()[i]
+		version, err := c.presentVersion(ctx, k, &k.Versions[0], namespace)
+		at[i], errs = version, append(errs, err)
+	}
+	if tiers {
+		errs = append(errs, c.presentTiers(ctx, namespace, &at)...)
+	}
+	for i, err := range errs {
 		if err != nil {
-			errs = append(errs, fmt.Errorf("token of the cluster at %s: %w", config.Host, err))
+			errs[i] = fmt.Errorf("token of the cluster at %s: %w", config.Host, err)
 		}
-		at[i] = version
 	}
 	if err := errors.Join(errs...); err != nil {
 		return "", err
@@ -39,13 +45,28 @@ func PresentToken(ctx context.Context, config *rest.Config, namespace string) (s
 	return at.token(), nil
 }
 
+// presentTiers adds the present resource versions of the optional resources that are served.
+func (c *client) presentTiers(ctx context.Context, namespace string, at *positions) []error {
+	found := discoverer(c.discover).find(ctx, convert.OptionalKinds())
+	errs := make([]error, len(found))
+	for i := range found {
+		k := &convert.OptionalKinds()[i]
+		switch err := found[i].err; {
+		case err != nil:
+			r := resource{Kind: k, failures: map[verb]error{verbDiscover: err}}
+			errs[i] = errors.New(r.failureLocked())
+		case found[i].version != nil:
+			at[convert.RequiredCount+i], errs[i] = c.presentVersion(ctx, k, found[i].version, namespace)
+		}
+	}
+	return errs
+}
+
 // presentVersion returns the present resource version of a resource; empty if rights in the namespace do not
 // include the resource.
-func (c *client) presentVersion(ctx context.Context, k *convert.Kind, namespace string) (string, error) {
-	lw, err := c.listerWatcher(k.Resource, namespace)
-	if err != nil {
-		return "", err
-	}
+func (c *client) presentVersion(ctx context.Context, k *convert.Kind, v *convert.Version,
+	namespace string) (string, error) {
+	lw := c.listerWatcher(k, v, namespace)
 	list, err := cache.ToListerWatcherWithContext(lw).ListWithContext(ctx, metav1.ListOptions{Limit: 1})
 	if err != nil {
 		if namespace != "" && !k.Namespaced && apierrors.IsForbidden(err) {

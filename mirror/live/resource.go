@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
@@ -29,6 +30,8 @@ type resource struct {
 	probes    chan struct{}
 	// limited is set while rights in one namespace do not include the resource.
 	limited atomic.Bool
+	// optional is nil for a resource that every cluster serves.
+	optional *optional
 
 	proof atomic.Int64 // time of the last proof of life, in nanoseconds since the source was made
 
@@ -42,24 +45,39 @@ type resource struct {
 	past      *string        // the cluster that was listed; nil if unknown
 }
 
-func (s *Source) newResource(x resourceIndex, k *convert.Kind, lw cache.ListerWatcher,
-	secret secret) *resource {
+// newResource returns a resource that does not run yet. of returns the calls for a version of it.
+func (s *Source) newResource(x resourceIndex, k *convert.Kind,
+	of func(*convert.Version) (cache.ListerWatcher, error), secret secret) (*resource, error) {
 	r := &resource{Kind: k, index: x, namespace: s.namespace, source: s, secret: secret,
 		failures: map[verb]error{}, probes: make(chan struct{}, 1)}
-	if s.namespace != "" && !k.Namespaced {
-		lw = s.limit(r, lw)
+	if k.Optional {
+		r.optional = &optional{listerWatcher: of}
+	} else {
+		lw, err := of(&k.Versions[0])
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", k.Resource, err)
+		}
+		r.callBy(lw)
 	}
-	r.calls = &tracked{resource: r, inner: cache.ToListerWatcherWithContext(lw), plain: lw}
 	r.store = &store{resource: r, feed: s.feed, known: map[name]digest{},
 		trimmer: trimmer{k, encoder{secret: secret}}}
 	r.markAlive()
-	return r
+	return r, nil
 }
 
-// run mirrors the resource until the context ends.
-func (r *resource) run(ctx context.Context) {
+// callBy sets the calls to the API server. The resource must not run.
+func (r *resource) callBy(lw cache.ListerWatcher) {
+	if r.source.namespace != "" && !r.Namespaced {
+		lw = r.source.limit(r, lw)
+	}
+	r.calls = &tracked{resource: r, inner: cache.ToListerWatcherWithContext(lw), plain: lw}
+}
+
+// run mirrors the resource until the context ends. Every event that the store has learned by then reaches the
+// feed, unless over is closed.
+func (r *resource) run(ctx context.Context, over <-chan struct{}) {
 	logger := klogTo(r.source.log)
-	r.store.ended = ctx.Done()
+	r.store.ended = over
 	reflector := cache.NewReflectorWithOptions(r.calls, nil, r.store, cache.ReflectorOptions{
 		Logger: &logger, Name: r.Resource, TypeDescription: r.Resource,
 		Clock: endingClock{ctx: ctx},
@@ -77,9 +95,19 @@ func (r *resource) markAlive() {
 	r.source.signalLife()
 }
 
-// age returns the time since the last proof of life. It does not depend on the wall clock.
+// age returns the time since the last proof of life. It does not depend on the wall clock. An optional
+// resource is also as old as the last answer of discovery, and only that while it is absent.
 func (r *resource) age() time.Duration {
-	return time.Since(r.source.made) - time.Duration(r.proof.Load())
+	now := time.Since(r.source.made)
+	age := now - time.Duration(r.proof.Load())
+	if r.optional == nil {
+		return age
+	}
+	discovered := now - time.Duration(r.optional.discovered.Load())
+	if r.optional.absent.Load() {
+		return discovered
+	}
+	return max(age, discovered)
 }
 
 // maxLogged is how many different failures in a row are logged. Each is logged once, even if they alternate.
@@ -89,9 +117,20 @@ const maxLogged = 16
 func (r *resource) recordFailure(v verb, err error) {
 	r.mu.Lock()
 	r.failures[v] = err
+	r.mu.Unlock()
+	if r.optional != nil && v != verbDiscover && apierrors.IsNotFound(err) { // perhaps it is absent now
+		r.source.discoverSoon()
+		return
+	}
+	r.logFailures()
+}
+
+// logFailures logs the present failures once until all calls succeed again.
+func (r *resource) logFailures() {
+	r.mu.Lock()
 	text := r.failureLocked()
 	kind := withoutNumbers(text)
-	isNew := len(r.logged) < maxLogged && !slices.Contains(r.logged, kind)
+	isNew := text != "" && len(r.logged) < maxLogged && !slices.Contains(r.logged, kind)
 	if isNew {
 		r.logged = append(r.logged, kind)
 	}
@@ -114,6 +153,18 @@ func (r *resource) recordSuccess(verbs ...verb) {
 	r.mu.Unlock()
 	if over {
 		r.source.log.Info("following the cluster again", "resource", r.Qualified())
+	}
+}
+
+// dropFailures removes the failures of verbs that are not called any more.
+func (r *resource) dropFailures(verbs ...verb) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, v := range verbs {
+		delete(r.failures, v)
+	}
+	if len(r.failures) == 0 {
+		r.logged = nil
 	}
 }
 

@@ -20,9 +20,12 @@ func (s *Source) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	for _, r := range s.resources {
 		r.markAlive()
-		all.Go(func() { r.run(ctx) })
-		all.Go(func() { r.answerProbes(ctx) })
+		if r.optional == nil {
+			all.Go(func() { r.run(ctx, ctx.Done()) })
+			all.Go(func() { r.answerProbes(ctx) })
+		}
 	}
+	all.Go(func() { s.runOptional(ctx) })
 	all.Go(func() { s.watchStaleness(ctx) })
 	all.Go(func() { s.seekUnmodelled(ctx) })
 	s.apply(ctx)
@@ -55,21 +58,26 @@ func (s *Source) apply(ctx context.Context) {
 			s.publish(b)
 			if first {
 				close(s.ready)
-				s.log.Info("cluster mirrored", "cluster", s.name, "objects", s.objectsText(), "took", time.Since(start),
-					"revision", s.present.Load().Snapshot.Revision())
+				objects, absent := s.objectsText()
+				s.log.Info("cluster mirrored", "cluster", s.name, "objects", objects, "not_served", absent,
+					"took", time.Since(start), "revision", s.present.Load().Snapshot.Revision())
 			}
 		}
 	}
 }
 
-// objectsText counts the objects of each resource: "12 pods, 3 namespaces".
-func (s *Source) objectsText() string {
-	texts := make([]string, len(s.resources))
-	for i, r := range s.resources {
+// objectsText counts the objects of each resource: "12 pods, 3 namespaces". It returns the absent resources apart.
+func (s *Source) objectsText() (objects, absent string) {
+	var counted, missing []string
+	for _, r := range s.resources {
+		if r.optional != nil && r.optional.absent.Load() {
+			missing = append(missing, r.Resource)
+			continue
+		}
 		n, _ := s.feed.counts(r.index)
-		texts[i] = fmt.Sprintf("%d %s", n, r.Resource)
+		counted = append(counted, fmt.Sprintf("%d %s", n, r.Resource))
 	}
-	return strings.Join(texts, ", ")
+	return strings.Join(counted, ", "), strings.Join(missing, ", ")
 }
 
 // publish makes a batch part of the present state. Without changes the snapshot stays and only reaches

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
@@ -72,6 +73,8 @@ func (l *limited) readable(ctx context.Context) (runtime.Object, error) {
 		}
 	case *corev1.NodeList:
 		list.ResourceVersion = limitedVersion
+	case *unstructured.UnstructuredList:
+		list.SetResourceVersion(limitedVersion)
 	}
 	return list, nil
 }
@@ -129,8 +132,13 @@ func (l *limited) poll(ctx context.Context, version string) watch.Interface {
 // bookmark returns an object that carries a resource version and nothing else.
 func (l *limited) bookmark(version string) runtime.Object {
 	meta := metav1.ObjectMeta{ResourceVersion: version}
-	if _, nodes := l.empty().(*corev1.NodeList); nodes {
+	switch l.empty().(type) {
+	case *corev1.NodeList:
 		return &corev1.Node{ObjectMeta: meta}
+	case *unstructured.UnstructuredList:
+		o := &unstructured.Unstructured{Object: map[string]any{}}
+		o.SetResourceVersion(version)
+		return o
 	}
 	return &corev1.Namespace{ObjectMeta: meta}
 }
@@ -160,6 +168,9 @@ func (s *Source) limit(r *resource, lw cache.ListerWatcher) *limited {
 					"resource", r.Qualified(), "namespace", s.namespace)
 			}
 		},
+	}
+	if r.Optional {
+		l.empty = func() runtime.Object { return &unstructured.UnstructuredList{Object: map[string]any{}} }
 	}
 	if r.Resource == "namespaces" {
 		l.empty = func() runtime.Object { return &corev1.NamespaceList{} }

@@ -2,6 +2,7 @@ package live_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -14,7 +15,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
@@ -29,6 +32,9 @@ type apiServer struct {
 	version   int
 	founded   int
 	resources map[string]*apiResource
+	// served has the versions in which optional resources are served. undiscovered is the error of discovery.
+	served       map[string][]string
+	undiscovered error
 }
 
 type apiResource struct {
@@ -55,8 +61,8 @@ type faults struct {
 }
 
 func newAPIServer() *apiServer {
-	s := &apiServer{version: 100, resources: map[string]*apiResource{}}
-	for _, k := range convert.RequiredKinds() {
+	s := &apiServer{version: 100, resources: map[string]*apiResource{}, served: map[string][]string{}}
+	for _, k := range convert.Kinds() {
 		s.resources[k.Resource] = &apiResource{kind: k, objects: map[string]convert.Object{},
 			watches: map[*apiWatch]bool{}}
 	}
@@ -72,7 +78,11 @@ func (s *apiServer) found() {
 }
 
 func resourceOf(o runtime.Object) string {
-	for _, k := range convert.RequiredKinds() {
+	if u, ok := o.(*unstructured.Unstructured); ok {
+		kind, _ := convert.KindNamed(u.GetKind())
+		return kind.Resource
+	}
+	for _, k := range convert.Kinds() {
 		if _, _, err := k.Convert(o); err == nil {
 			return k.Resource
 		}
@@ -204,19 +214,83 @@ func (s *apiServer) watching(resource string) int {
 }
 
 // listerWatcher returns the calls for [live.Config].
-func (s *apiServer) listerWatcher(resource string) (cache.ListerWatcher, error) {
+func (s *apiServer) listerWatcher(resource, version string) (cache.ListerWatcher, error) {
 	r := s.resources[resource]
 	if r == nil {
 		return nil, fmt.Errorf("no resource %q", resource)
 	}
+	absent := func() error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if r.kind.Optional && !slices.Contains(s.served[resource], version) {
+			return apierrors.NewGenericServerResponse(http.StatusNotFound, "list", schema.GroupResource{}, "", "not found", 0, true)
+		}
+		return nil
+	}
 	return &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			if err := absent(); err != nil {
+				return nil, err
+			}
 			return s.list(ctx, r, o)
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			if err := absent(); err != nil {
+				return nil, err
+			}
 			return s.watch(ctx, r, o)
 		},
 	}, nil
+}
+
+// serve serves an optional resource in these versions alone; in none, its objects are gone and its watches end.
+func (s *apiServer) serve(resource string, versions ...string) {
+	s.mu.Lock()
+	s.served[resource] = versions
+	if len(versions) == 0 {
+		s.version++
+		r := s.resources[resource]
+		clear(r.objects)
+		r.history, r.compacted = nil, s.version
+	}
+	s.mu.Unlock()
+	s.breakWatches(resource, nil)
+}
+
+// failDiscovery makes discovery fail until err is nil.
+func (s *apiServer) failDiscovery(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.undiscovered = err
+}
+
+// discover answers a path of the discovery API, for [live.Config].
+func (s *apiServer) discover(_ context.Context, path string) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.undiscovered != nil {
+		return nil, s.undiscovered
+	}
+	byVersion := map[string][]metav1.APIResource{}
+	for resource, versions := range s.served {
+		for _, v := range versions {
+			byVersion[v] = append(byVersion[v], metav1.APIResource{Name: resource})
+		}
+	}
+	const group = convert.ClusterPolicyGroup
+	if path != "/apis" {
+		version := strings.TrimPrefix(path, "/apis/"+group+"/")
+		return json.Marshal(metav1.APIResourceList{GroupVersion: group + "/" + version, APIResources: byVersion[version]})
+	}
+	list := metav1.APIGroupList{Groups: []metav1.APIGroup{{Name: "networking.k8s.io"}}}
+	if len(byVersion) > 0 {
+		of := metav1.APIGroup{Name: group}
+		for _, v := range slices.Sorted(maps.Keys(byVersion)) {
+			of.Versions = append(of.Versions, metav1.GroupVersionForDiscovery{GroupVersion: group + "/" + v, Version: v})
+		}
+		list.Groups = append(list.Groups, of)
+	}
+	return json.Marshal(list)
 }
 
 func (f faults) pass(ctx context.Context, err error) error {
@@ -259,6 +333,15 @@ func (s *apiServer) list(ctx context.Context, r *apiResource, o metav1.ListOptio
 }
 
 func listOf(r *apiResource, keys []string, version, next string) (runtime.Object, error) {
+	if r.kind.Optional {
+		list := &unstructured.UnstructuredList{Object: map[string]any{}}
+		for _, k := range keys {
+			list.Items = append(list.Items, *r.objects[k].DeepCopyObject().(*unstructured.Unstructured))
+		}
+		list.SetResourceVersion(version)
+		list.SetContinue(next)
+		return list, nil
+	}
 	scheme := runtime.NewScheme()
 	v := r.kind.Versions[0]
 	if err := v.AddToScheme(scheme); err != nil {

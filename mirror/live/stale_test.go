@@ -298,7 +298,9 @@ func TestEndAnyTime(t *testing.T) {
 					server := shop()
 					server.fault(resources[i%len(resources)], way)
 					server.fault("pods", way)
-					source, err := live.New(live.Config{ListerWatchers: server.listerWatcher, MaxStaleness: time.Minute})
+					source, err := live.New(live.Config{
+						ListerWatchers: server.listerWatcher, Discovery: server.discover, MaxStaleness: time.Minute,
+					})
 					if err != nil {
 						t.Fatal(err)
 					}

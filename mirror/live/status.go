@@ -21,10 +21,30 @@ func (s *Source) Status() mirror.Status {
 		failure := r.failureLocked()
 		unauthorized, forbidden := r.refusedLocked()
 		r.mu.Unlock()
-		status.Resources = append(status.Resources, mirror.Resource{
+		status.Resources = append(status.Resources, r.shown(mirror.Resource{
 			Name: r.Resource, Synced: listed, Objects: objects, Age: age, Stale: s.tooOld(age), Error: failure,
 			Unauthorized: unauthorized || forbidden, Forbidden: forbidden,
-		})
+		}))
+	}
+	return status
+}
+
+// shown adds to a resource's status what is told of those that a cluster need not serve.
+func (r *resource) shown(status mirror.Resource) mirror.Resource {
+	o := r.optional
+	if o == nil {
+		return status
+	}
+	if served := o.served.Load(); served != nil {
+		status.Version = *served
+	}
+	switch {
+	case o.absent.Load():
+		status.State = mirror.StateAbsent
+	case status.Synced && o.listed.Load():
+		status.State = mirror.StateSynced
+	default: // answers are those of before
+		status.Synced = false
 	}
 	return status
 }

@@ -107,6 +107,9 @@ func (s *store) Replace(list []any, version string) error {
 	}
 	s.known, u.objects = now, len(now)
 	s.feed.put(u, s.ended)
+	if o := s.resource.optional; o != nil {
+		o.listed.Store(true)
+	}
 	level := slog.LevelInfo
 	if first { // "cluster mirrored" tells of all first lists at once
 		level = slog.LevelDebug
@@ -114,6 +117,20 @@ func (s *store) Replace(list []any, version string) error {
 	s.resource.source.log.Log(context.Background(), level, "cluster listed", "resource", s.resource.Qualified(),
 		"objects", len(now), "changes", len(u.changes), "first", first, "took", time.Since(start))
 	return nil
+}
+
+// removeAll removes all objects at once, because the resource is absent. It returns how many there were.
+func (s *store) removeAll(version string) int {
+	u := s.newUpdate(version)
+	u.whole, u.absent, u.objects = true, true, 0
+	for n := range s.known {
+		u.changes = append(u.changes, engine.Change{Object: s.resource.Empty(n.namespace, n.name), Delete: true})
+		u.problems = append(u.problems, problemsOf{n, nil})
+	}
+	removed := len(s.known)
+	clear(s.known)
+	s.feed.put(u, s.ended)
+	return removed
 }
 
 // Bookmark implements [cache.ReflectorBookmarkStore]: everything up to version is known.

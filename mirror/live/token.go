@@ -30,7 +30,7 @@ func TokenFor(resource, resourceVersion string) (string, error) {
 	_, r, ok := kindOf(resource)
 	if !ok {
 		var names []string
-		for _, k := range convert.RequiredKinds() {
+		for _, k := range convert.Kinds() {
 			names = append(names, k.Resource)
 		}
 		return "", fmt.Errorf("resource %q plays no part in decisions: give one of %s", resource,

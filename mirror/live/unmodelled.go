@@ -2,7 +2,6 @@ package live
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,10 +9,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/metadata"
-	"k8s.io/client-go/rest"
 
 	"github.com/netpold/netpold/mirror"
 )
@@ -33,8 +30,7 @@ const (
 
 // An unmodelledSeeker looks for kinds that netpold does not model.
 type unmodelledSeeker struct {
-	// discovery calls the discovery API. client-go has a package for that, but it depends on all of OpenAPI.
-	discovery rest.Interface
+	discovery discoverer
 	metadata  metadata.Interface
 	// namespace is the one mirrored namespace; empty for all.
 	namespace string
@@ -46,8 +42,7 @@ func newUnmodelledSeeker(c *client, namespace string) (*unmodelledSeeker, error)
 	if err != nil {
 		return nil, err
 	}
-	return &unmodelledSeeker{discovery: c.byPath[schema.GroupVersion{Version: "v1"}], metadata: m,
-		namespace: namespace}, nil
+	return &unmodelledSeeker{discovery: c.discover, metadata: m, namespace: namespace}, nil
 }
 
 // seekUnmodelled updates the unmodelled kinds of the status until ctx ends. It closes s.sought after the
@@ -124,56 +119,40 @@ func (u *unmodelledSeeker) seek(ctx context.Context,
 // served returns, for each group of the table that the API server serves, the version in which it serves each
 // resource. If a group could not be read, its versions are nil, and served returns the first error too.
 func (u *unmodelledSeeker) served(ctx context.Context) (map[string]map[string]string, error) {
-	var groups metav1.APIGroupList
-	if err := u.discover(ctx, "/apis", &groups); err != nil {
-		return nil, err
-	}
 	wanted := map[string]bool{}
 	for _, r := range mirror.UnmodelledResources() {
 		wanted[r.Group] = true
 	}
+	groups, err := u.discovery.groups(ctx, func(group string) bool { return wanted[group] })
+	if err != nil {
+		return nil, err
+	}
 	all := map[string]map[string]string{}
 	var failed error
-	for _, group := range groups.Groups {
-		if !wanted[group.Name] {
-			continue
-		}
-		all[group.Name] = nil
-		for _, version := range group.Versions {
-			var list metav1.APIResourceList
-			if err := u.discover(ctx, "/apis/"+version.GroupVersion, &list); err != nil {
-				failed = firstError(failed, err)
+	for name, group := range groups {
+		all[name] = nil
+		for i := range group.versions {
+			v := &group.versions[i]
+			if v.err != nil {
+				failed = firstError(failed, v.err)
 				continue
 			}
-			if all[group.Name] == nil {
-				all[group.Name] = map[string]string{}
+			if all[name] == nil {
+				all[name] = map[string]string{}
 			}
-			for _, r := range list.APIResources {
+			for _, resource := range v.resources {
 				// A kind may be served in one version only. The preferred version wins.
-				if all[group.Name][r.Name] == "" || version == group.PreferredVersion {
-					all[group.Name][r.Name] = version.Version
+				if all[name][resource] == "" || v.preferred {
+					all[name][resource] = v.name
 				}
 			}
 		}
 	}
-	// Calico's own API server serves the objects of its CRDs a second time.
+	// An API server of Calico's own shows the objects of its CRDs once more.
 	if own := all["projectcalico.org"]; len(own) > 0 {
 		maps.DeleteFunc(all["crd.projectcalico.org"], func(resource, _ string) bool { return own[resource] != "" })
 	}
 	return all, failed
-}
-
-// discover decodes a path of the discovery API into the value that into points to.
-func (u *unmodelledSeeker) discover(ctx context.Context, path string, into any) error {
-	text, err := u.discovery.Get().AbsPath(path).SetHeader("Accept", runtime.ContentTypeJSON).
-		MaxRetries(0).Do(ctx).Raw()
-	if err == nil {
-		err = json.Unmarshal(text, into)
-	}
-	if err != nil {
-		return fmt.Errorf("discovery, %s: %w", path, err)
-	}
-	return nil
 }
 
 // count returns what is known of the objects of a kind. Without the right to list them, Counted is false.

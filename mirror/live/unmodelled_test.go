@@ -69,8 +69,8 @@ const (
 	groupsWithCilium = `{"kind":"APIGroupList","apiVersion":"v1","groups":[{"name":"cilium.io",
 		"versions":[{"groupVersion":"cilium.io/v2","version":"v2"}],"preferredVersion":{"groupVersion":"cilium.io/v2","version":"v2"}},
 		{"name":"example.com","versions":[{"groupVersion":"example.com/v1","version":"v1"}],
-		"preferredVersion":{"groupVersion":"example.com/v1","version":"v1"}}]}`
-	noGroups         = `{"kind":"APIGroupList","apiVersion":"v1","groups":[]}`
+		"preferredVersion":{"groupVersion":"example.com/v1","version":"v1"}},{"name":"networking.k8s.io"}]}`
+	noGroups         = `{"kind":"APIGroupList","apiVersion":"v1","groups":[{"name":"networking.k8s.io"}]}`
 	ciliumsResources = `{"kind":"APIResourceList","apiVersion":"v1","groupVersion":"cilium.io/v2","resources":[
 		{"name":"ciliumnetworkpolicies","kind":"CiliumNetworkPolicy","namespaced":true,"verbs":["list"]},
 		{"name":"ciliumclusterwidenetworkpolicies","kind":"CiliumClusterwideNetworkPolicy","namespaced":false,"verbs":["list"]},

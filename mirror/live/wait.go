@@ -26,7 +26,7 @@ func (s *Source) Wait(ctx context.Context, token string) (mirror.State, error) {
 	for {
 		p := s.present.Load()
 		lagging := slices.DeleteFunc(want.ahead(p.reached), func(r resourceIndex) bool {
-			return s.resources[r].limited.Load()
+			return int(r) >= len(s.resources) || s.resources[r].limited.Load() // never mirrored
 		})
 		if p.Snapshot != nil && len(lagging) == 0 {
 			return p.State, nil
@@ -65,6 +65,9 @@ func (s *Source) lagging(p *published, behind []resourceIndex) []string {
 // probe makes each resource in list ask the API server whether anything changed. It does not block.
 func (s *Source) probe(list []resourceIndex) {
 	for _, r := range list {
+		if s.resources[r].optional != nil {
+			s.discoverSoon()
+		}
 		select {
 		case s.resources[r].probes <- struct{}{}:
 		default:

@@ -214,7 +214,7 @@ func TestTokens(t *testing.T) {
 			t.Errorf("%v does not name what is wrong", err)
 		}
 	}
-	source, err := live.New(live.Config{ListerWatchers: newAPIServer().listerWatcher})
+	source, err := live.New(live.Config{ListerWatchers: newAPIServer().listerWatcher, Discovery: newAPIServer().discover})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +224,7 @@ func TestTokens(t *testing.T) {
 		"bA":                            mirror.ErrTokenMalformed, // no format
 		"bAEB":                          mirror.ErrTokenMalformed, // no length
 		"bAEBBTE":                       mirror.ErrTokenMalformed, // short
-		"bAEHATE":                       mirror.ErrTokenMalformed, // resource 7
+		"bAEKATE":                       mirror.ErrTokenMalformed, // resource 10
 		"bAEBATA":                       mirror.ErrTokenMalformed, // version 0
 		"eAEBATE":                       mirror.ErrTokenMalformed, // no kind
 		manifests:                       mirror.ErrTokenUnknown,   // of files
