@@ -54,6 +54,7 @@ test-kube: ## Run the tests against a real API server, which is built on first u
 .PHONY: test-peers
 test-peers: ## Run the tests of bench/peers
 	go test -C bench/peers ./...
+	go test -C bench/peers/kube ./...
 
 .PHONY: test-load
 test-load: ## Run the tests of bench/load, which drive netpold at a few calls a second
