@@ -48,7 +48,7 @@ func NotesAbout(
 	return inOrder(status, snapshot, known, concerned)
 }
 
-// inOrder returns the notes of a state. Of the kinds that are not modelled it tells those in concerned.
+// inOrder returns the notes of a state. Of the kinds that are not modelled it names those in concerned.
 func inOrder(
 	status *Status, snapshot *engine.Snapshot, known SnapshotNotes, concerned []UnmodelledKind,
 ) []notes.Note {

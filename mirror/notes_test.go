@@ -142,7 +142,7 @@ func TestNotesAbout(t *testing.T) {
 	if len(whole) != 2 || whole[0].Code != notes.PartialView || whole[1].Code != notes.NoPolicies {
 		t.Errorf("%q", whole)
 	}
-	// Whatever else holds of the state is told of every question, as GetStatus tells it.
+	// Every question gets the other notes of the state, in the words of GetStatus.
 	idle := snapshotOf(shopPod(), policy("empty", "idle"))
 	status := mirror.Status{LeftOut: []mirror.LeftOutFiles{{Reason: "the name ends in .txt", Count: 1,
 		Examples: []string{"a.txt"}}}}

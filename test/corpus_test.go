@@ -11,9 +11,9 @@ import (
 	"github.com/netpold/netpold/mirror/manifests"
 )
 
-// TestOnlineBoutique asks the full matrix of a real shop: every workload to every other, and to every Service, on every port
-// that anything there listens on and one that nothing does. The engine has to agree with the oracle, and both with what is
-// known of the shop.
+// TestOnlineBoutique asks the full matrix of a real shop: every workload to every other, and to every
+// Service, on every port that anything there listens on and one that nothing does. The engine has to agree
+// with the oracle, and both with what is known of the shop.
 func TestOnlineBoutique(t *testing.T) {
 	dir := filepath.Join("..", "..", "shared", "corpus", "online-boutique")
 	if _, err := os.Stat(dir); err != nil {
@@ -48,7 +48,8 @@ func TestOnlineBoutique(t *testing.T) {
 	}
 
 	deployment := func(name string) enginetest.Endpoint {
-		return enginetest.Endpoint{Workload: &enginetest.WorkloadName{Namespace: "default", Workload: engine.Workload{Kind: "Deployment", Name: name}}}
+		return enginetest.Endpoint{Workload: &enginetest.WorkloadName{Namespace: "default",
+			Workload: engine.Workload{Kind: "Deployment", Name: name}}}
 	}
 	allowed := map[string]bool{} // "frontend cartservice 7070", TCP
 	asked := 0

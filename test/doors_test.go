@@ -72,12 +72,14 @@ func (c *cluster) decide(allowed func(enginetest.Question) (engine.Decision, err
 func decision(d engine.Decision) *netpoldv1.AllowedResponse {
 	reasons := map[engine.Reason]netpoldv1.Reason{
 		engine.Self: netpoldv1.Reason_REASON_SELF, engine.LocalNode: netpoldv1.Reason_REASON_LOCAL_NODE,
-		engine.NotIsolated: netpoldv1.Reason_REASON_NOT_ISOLATED, engine.AllowedByRule: netpoldv1.Reason_REASON_ALLOWED_BY_RULE,
+		engine.NotIsolated:     netpoldv1.Reason_REASON_NOT_ISOLATED,
+		engine.AllowedByRule:   netpoldv1.Reason_REASON_ALLOWED_BY_RULE,
 		engine.DeniedAtEgress:  netpoldv1.Reason_REASON_DENIED_AT_EGRESS,
 		engine.DeniedAtIngress: netpoldv1.Reason_REASON_DENIED_AT_INGRESS,
 	}
 	r := &netpoldv1.AllowedResponse{
-		Allowed: d.Allowed, Reason: reasons[d.Reason], Egress: side(d.Egress, true), Ingress: side(d.Ingress, false),
+		Allowed: d.Allowed, Reason: reasons[d.Reason], Egress: side(d.Egress, true),
+		Ingress:         side(d.Ingress, false),
 		BackendsAllowed: d.BackendsAllowed, BackendsTotal: d.BackendsTotal,
 	}
 	if d.Families&engine.IPv4 != 0 {
@@ -155,7 +157,8 @@ func refusal(code codes.Code, reason, field, message string) *netpoldv1.BatchAns
 	return &netpoldv1.BatchAnswer{Answer: &netpoldv1.BatchAnswer_Error{Error: st.Proto()}}
 }
 
-// askGRPC asks a server over the loopback: all questions in one batch, and each again alone, which has to answer the same.
+// askGRPC asks a server over the loopback: all questions in one batch, and each again alone, which has to
+// answer the same.
 func askGRPC(t *testing.T, c *cluster) []*netpoldv1.BatchAnswer {
 	t.Helper()
 	client := netpoldv1.NewDecisionServiceClient(serve(t, c.snapshot()))
@@ -169,7 +172,8 @@ func askGRPC(t *testing.T, c *cluster) []*netpoldv1.BatchAnswer {
 	}
 	for i, answer := range response.GetAnswers() {
 		q := c.questions[i]
-		if r := answer.GetResponse(); r != nil && (r.GetRevision() != response.GetRevision() || r.GetToken() != response.GetToken()) {
+		if r := answer.GetResponse(); r != nil &&
+			(r.GetRevision() != response.GetRevision() || r.GetToken() != response.GetToken()) {
 			t.Errorf("%s\n\tS25: revision %d and token %q in a batch of revision %d and token %q",
 				q.Text, r.GetRevision(), r.GetToken(), response.GetRevision(), response.GetToken())
 		}
@@ -189,8 +193,8 @@ func askGRPC(t *testing.T, c *cluster) []*netpoldv1.BatchAnswer {
 	return response.GetAnswers()
 }
 
-// askStream asks the questions by IP in one batch of a stream. What a stream does not say is as it is asked alone, so that the
-// rest of the answer is compared too; every other question has no answer at this door.
+// askStream asks the questions by IP in one batch of a stream. What a stream does not say is as it is asked
+// alone, so that the rest of the answer is compared too; every other question has no answer at this door.
 func askStream(t *testing.T, c *cluster) []*netpoldv1.BatchAnswer {
 	t.Helper()
 	conn := serve(t, c.snapshot())
@@ -206,8 +210,9 @@ func askStream(t *testing.T, c *cluster) []*netpoldv1.BatchAnswer {
 		}
 		from16, to16 := from.As16(), to.As16()
 		src, dst = append(src, from16[:]...), append(dst, to16[:]...)
-		batch.Ports = binary.BigEndian.AppendUint16(batch.Ports, uint16(q.Request.GetPort())) //nolint:gosec // checked above
-		batch.Protocols = append(batch.Protocols, byte(q.Request.GetProtocol()))              //nolint:gosec // checked above
+		batch.Ports = binary.BigEndian.AppendUint16(batch.Ports,
+			uint16(q.Request.GetPort())) //nolint:gosec // checked above
+		batch.Protocols = append(batch.Protocols, byte(q.Request.GetProtocol())) //nolint:gosec // checked above
 		places = append(places, i)
 	}
 	batch.Src = &netpoldv1.StreamAllowedRequest_SrcIpv6{SrcIpv6: src}
@@ -230,7 +235,8 @@ func askStream(t *testing.T, c *cluster) []*netpoldv1.BatchAnswer {
 			alone = new(netpoldv1.AllowedResponse)
 		}
 		if alone.GetRevision() != response.GetRevision() || alone.GetToken() != response.GetToken() {
-			t.Errorf("S25: revision %d and token %q in a stream; alone %v", response.GetRevision(), response.GetToken(), alone)
+			t.Errorf("S25: revision %d and token %q in a stream; alone %v", response.GetRevision(),
+				response.GetToken(), alone)
 		}
 		alone.Allowed = response.GetAllowed()[at/8]&(1<<(at%8)) != 0
 		alone.Reason = netpoldv1.Reason(response.GetReasons()[at])
@@ -240,7 +246,8 @@ func askStream(t *testing.T, c *cluster) []*netpoldv1.BatchAnswer {
 }
 
 // oneBatch is a stream of one batch.
-func oneBatch(t *testing.T, conn *grpc.ClientConn, batch *netpoldv1.StreamAllowedRequest) *netpoldv1.StreamAllowedResponse {
+func oneBatch(t *testing.T, conn *grpc.ClientConn,
+	batch *netpoldv1.StreamAllowedRequest) *netpoldv1.StreamAllowedResponse {
 	t.Helper()
 	stream, err := netpoldv1.NewDecisionServiceClient(conn).StreamAllowed(t.Context())
 	if err != nil {
@@ -303,8 +310,8 @@ func (s still) Stale() (bool, <-chan struct{}) { return false, nil }
 
 func (s still) Status() mirror.Status { return mirror.Status{Source: "scenario", Ready: true} }
 
-// askCommand runs the command on the manifests: `check -f -` with all questions, and `check SRC DST -p PORT` with the first that
-// has words.
+// askCommand runs the command on the manifests: `check -f -` with all questions, and `check SRC DST -p PORT`
+// with the first that has words.
 func askCommand(t *testing.T, c *cluster) []*netpoldv1.BatchAnswer {
 	t.Helper()
 	from := []string{"check", "--manifests", c.dir}
@@ -365,7 +372,8 @@ func checkWords(t *testing.T, c *cluster, from []string) {
 		if q.Src == "" || strings.Contains(q.Src+q.Dst, ";") {
 			continue
 		}
-		args := append(from, q.Src, q.Dst, "-p", strconv.FormatUint(uint64(q.Request.GetPort()), 10)) //nolint:gocritic // from is not used again
+		port := strconv.FormatUint(uint64(q.Request.GetPort()), 10)
+		args := append(from, q.Src, q.Dst, "-p", port) //nolint:gocritic // from is not used again
 		if p := q.Request.GetProtocol(); p != netpoldv1.Protocol_PROTOCOL_UNSPECIFIED {
 			args = append(args, "--protocol", strings.ToLower(strings.TrimPrefix(p.String(), "PROTOCOL_")))
 		}

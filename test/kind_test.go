@@ -12,8 +12,9 @@ import (
 // kindTools are the programs that examples/kind/run.sh calls.
 var kindTools = []string{"docker", "kind", "kubectl", "helm", "go"}
 
-// runKind runs the script of "make kind" in a copy of its surroundings, with stand-ins for the tools. Each stand-in records
-// its call. It returns what the script printed, the calls in order, and the error of the script.
+// runKind runs the script of "make kind" in a copy of its surroundings, with stand-ins for the tools. Each
+// stand-in records its call. It returns what the script printed, the calls in order, and the error of the
+// script.
 func runKind(t *testing.T, tools []string, fails string) (output, calls string, err error) {
 	t.Helper()
 	bash, err := exec.LookPath("bash")

@@ -24,7 +24,8 @@ type goPackage struct {
 // goList returns the packages that `go list` prints.
 func goList(t *testing.T, args ...string) []goPackage {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list", "-json=ImportPath,Dir,Standard,Imports"}, args...)...)
+	cmd := exec.CommandContext(t.Context(), "go",
+		append([]string{"list", "-json=ImportPath,Dir,Standard,Imports"}, args...)...)
 	cmd.Dir = ".."
 	cmd.Stderr = t.Output()
 	out, err := cmd.Output()
@@ -45,7 +46,8 @@ func goList(t *testing.T, args ...string) []goPackage {
 	}
 }
 
-// noteFiles reads the names and times of our own files, so that the result is not remembered when one changes.
+// noteFiles reads the names and times of our own files, so that the result is not remembered when one
+// changes.
 func noteFiles(t *testing.T, p *goPackage) {
 	t.Helper()
 	if !strings.HasPrefix(p.ImportPath, module) {
@@ -77,7 +79,8 @@ func TestServerIsFreeOfKubernetes(t *testing.T) {
 	}
 }
 
-// Doors of the server, and what they share, do not import each other's packages: only server/internal/ is shared.
+// Doors of the server, and what they share, do not import each other's packages: only server/internal/ is
+// shared.
 func TestDoorsDoNotImportEachOther(t *testing.T) {
 	t.Parallel()
 	doors := 0
@@ -89,7 +92,8 @@ func TestDoorsDoNotImportEachOther(t *testing.T) {
 		doors++
 		door, _, _ := strings.Cut(inside, "/")
 		for _, imported := range p.Imports {
-			if !strings.HasPrefix(imported+"/", module+"server/") || strings.HasPrefix(imported, module+"server/internal/") ||
+			if !strings.HasPrefix(imported+"/", module+"server/") ||
+				strings.HasPrefix(imported, module+"server/internal/") ||
 				strings.HasPrefix(imported+"/", module+"server/"+door+"/") {
 				continue
 			}

@@ -1,4 +1,5 @@
-// Package test asks one corpus of questions at every door of netpold: the oracle, the engine, gRPC, its stream and the command.
+// Package test asks one corpus of questions at every door of netpold: the oracle, the engine, gRPC, its
+// stream and the command.
 package test
 
 import (
@@ -20,8 +21,8 @@ import (
 	"github.com/netpold/netpold/test/scenario"
 )
 
-// evaluator answers every question of a cluster, in order. A nil answer is for a question that is wrong in itself and cannot be
-// asked at that door (S28), and at the door "stream" for one that is not by IP.
+// evaluator answers every question of a cluster, in order. A nil answer is for a question that is wrong in
+// itself and cannot be asked at that door (S28), and at the door "stream" for one that is not by IP.
 type evaluator func(t *testing.T, c *cluster) []*netpoldv1.BatchAnswer
 
 // cluster is what evaluators ask about.
@@ -36,7 +37,8 @@ type cluster struct {
 
 // doors are all ways to ask.
 func doors() map[string]evaluator {
-	return map[string]evaluator{"oracle": askOracle, "engine": askEngine, "grpc": askGRPC, "stream": askStream, "command": askCommand}
+	return map[string]evaluator{"oracle": askOracle, "engine": askEngine, "grpc": askGRPC, "stream": askStream,
+		"command": askCommand}
 }
 
 // TestScenarios asks the questions of every scenario file at every door.
@@ -80,12 +82,14 @@ func TestExampleShop(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(result.Report.Problems) > 0 || len(result.Report.Ignored) > 0 {
-		t.Errorf("problems %v and ignored kinds %v; a demonstration has none", result.Report.Problems, result.Report.Ignored)
+		t.Errorf("problems %v and ignored kinds %v; a demonstration has none", result.Report.Problems,
+			result.Report.Ignored)
 	}
 	askEverywhere(t, &cluster{questions: questions, dir: dir, objects: result.Objects})
 }
 
-// TestEveryRuleHasAScenario keeps the corpus whole. What files cannot show is proven elsewhere: test/scenarios/README.md says where.
+// TestEveryRuleHasAScenario keeps the corpus whole. What files cannot show is proven elsewhere:
+// test/scenarios/README.md says where.
 func TestEveryRuleHasAScenario(t *testing.T) {
 	elsewhere := []string{"S26", "S46", "S52"}
 	var shown []string
@@ -116,7 +120,8 @@ func TestEveryRuleHasAScenario(t *testing.T) {
 func TestScenarioWords(t *testing.T) {
 	for _, s := range scenarios(t) {
 		for _, q := range s.Questions {
-			for word, want := range map[string]*netpoldv1.Endpoint{q.Src: q.Request.GetSrc(), q.Dst: q.Request.GetDst()} {
+			for word, want := range map[string]*netpoldv1.Endpoint{q.Src: q.Request.GetSrc(),
+				q.Dst: q.Request.GetDst()} {
 				if word == "" || strings.ContainsAny(word, ";") || strings.HasPrefix(word, "::ffff:") {
 					continue // JSON; what only scenarios can say; an address that the command unmaps
 				}
@@ -191,7 +196,8 @@ func byIP(q scenario.Question) bool {
 	return q.Request.GetSrc().GetIp() != "" && q.Request.GetDst().GetIp() != ""
 }
 
-// refused expects a start that reports the scenario's problems and no other, and that the command prints each of them (S23).
+// refused expects a start that reports the scenario's problems and no other, and that the command prints each
+// of them (S23).
 func refused(t *testing.T, s *scenario.Scenario, dir string, err error) {
 	t.Helper()
 	refusal, ok := errors.AsType[*manifests.ProblemsError](err)
@@ -201,7 +207,8 @@ func refused(t *testing.T, s *scenario.Scenario, dir string, err error) {
 	left := slices.Clone(s.Problems)
 	for _, p := range refusal.Problems {
 		i := slices.IndexFunc(left, func(want scenario.Problem) bool {
-			return want.Kind == p.Kind && want.Namespace == p.Namespace && want.Name == p.Name && want.Field == p.Field &&
+			return want.Kind == p.Kind && want.Namespace == p.Namespace && want.Name == p.Name &&
+				want.Field == p.Field &&
 				strings.Contains(p.Message, want.Message) && p.File != ""
 		})
 		if i < 0 {
@@ -213,7 +220,8 @@ func refused(t *testing.T, s *scenario.Scenario, dir string, err error) {
 	for _, p := range left {
 		t.Errorf("missing: %s %s/%s %s: %s", p.Kind, p.Namespace, p.Name, p.Field, p.Message)
 	}
-	code, _, stderr := command(t.Context(), "", "check", "--manifests", dir, "192.0.2.1", "192.0.2.2", "-p", "80")
+	code, _, stderr := command(t.Context(), "", "check", "--manifests", dir, "192.0.2.1", "192.0.2.2",
+		"-p", "80")
 	if code != 2 {
 		t.Errorf("the command exits with %d, want 2", code)
 	}

@@ -2,7 +2,8 @@ package config
 
 import "github.com/netpold/netpold/mirror"
 
-// A Plugin is a row of the table that --like reads: a network plugin, and the settings that answer as it does.
+// A Plugin is a row of the table that --like reads: a network plugin, and the settings that answer as it
+// does.
 type Plugin struct {
 	// Name is what --like takes.
 	Name string
@@ -17,8 +18,8 @@ type Plugin struct {
 // Kubernetes is the first of the plugins: the API's own meaning.
 const Kubernetes = "kubernetes"
 
-// Plugins returns the table of --like, the API's own meaning first and the others by name. Why a row is as it is
-// stands in docs/semantics.md, "What your network plugin does", with the sources. A test compares the two.
+// Plugins returns the table of --like, the API's own meaning first and the others by name. Why a row is as it
+// is stands in docs/semantics.md, "What your network plugin does", with the sources. A test compares the two.
 func Plugins() []Plugin {
 	const off = "false"
 	decidesOwnNode := map[string]string{"own-node-exempt": off}
@@ -33,7 +34,8 @@ func Plugins() []Plugin {
 		{Name: "antrea", Title: "Antrea", Settings: decidesOwnNode,
 			Departures: departsByTiers("Antrea reads them behind feature gates that are off by default")},
 		{Name: "aws-vpc-cni", Title: "the Amazon VPC CNI", Settings: readsNoTiers},
-		{Name: "azure-cilium", Title: "Azure CNI Powered by Cilium", Settings: likeCilium, Departures: ciliumDeparts()},
+		{Name: "azure-cilium", Title: "Azure CNI Powered by Cilium", Settings: likeCilium,
+			Departures: ciliumDeparts()},
 		{Name: "azure-npm", Title: "Azure Network Policy Manager", Departures: azureDeparts()},
 		{Name: "calico", Title: "Calico", Settings: decidesOwnNode, Departures: []mirror.Departure{
 			{Trait: mirror.IsClusterNetworkPolicy, Effect: "Calico reads them from 3.32 on"},
@@ -50,7 +52,8 @@ func Plugins() []Plugin {
 			{Trait: mirror.IsClusterNetworkPolicy, Effect: "OVN-Kubernetes is not known to read them"},
 		}},
 		{Name: "weave", Title: "Weave Net", Settings: readsNoTiers, Departures: []mirror.Departure{
-			{Trait: mirror.NamesPorts, Effect: "Weave Net does not apply such a policy at all, so that it isolates nothing"},
+			{Trait: mirror.NamesPorts, Effect: "Weave Net does not apply such a policy at all, so that it " +
+				"isolates nothing"},
 			{Trait: mirror.HasPortRange, Effect: "Weave Net looks at the first port alone, and so allows less"},
 		}},
 	}

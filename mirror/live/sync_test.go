@@ -132,7 +132,8 @@ func TestHowListsCome(t *testing.T) {
 	}
 }
 
-// TestStartIsOneLine proves that the first lists are told in one line, with what they hold, and later ones each.
+// TestStartIsOneLine proves that the first lists are logged in one line with their objects, and later ones
+// each.
 func TestStartIsOneLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, told := shop(), &logs{}

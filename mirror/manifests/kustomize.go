@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// A kustomization tells kustomize what to do with the files beside it.
+// A kustomization is the instructions of kustomize for the files beside it.
 type kustomization struct {
 	at  location
 	raw []byte

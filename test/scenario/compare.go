@@ -12,7 +12,8 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
-// Compare tells how an answer differs from what is wanted: one line for each difference, none when all is as expected.
+// Compare returns how an answer differs from what is wanted: one line for each difference, none when all is as
+// expected.
 func (w Want) Compare(answer *netpoldv1.BatchAnswer) []string {
 	var d differences
 	switch {
@@ -82,7 +83,8 @@ func (w Want) decision(r *netpoldv1.AllowedResponse, d *differences) {
 		if s.GetPolicy() != "" {
 			d.equal("a NetworkPolicy is of its own tier", s.GetKind() == "NetworkPolicy", byNetworkPolicies)
 		}
-		d.equal("isolated_by is told where NetworkPolicies deny", len(s.GetIsolatedBy()) > 0, !s.GetAllowed() && byNetworkPolicies)
+		d.equal("isolated_by is told where NetworkPolicies deny", len(s.GetIsolatedBy()) > 0,
+			!s.GetAllowed() && byNetworkPolicies)
 	}
 }
 
@@ -160,9 +162,12 @@ func alone(field string) string {
 // Text is an answer in one line, for messages of tests.
 func Text(answer *netpoldv1.BatchAnswer) string {
 	if st := answer.GetError(); st != nil {
-		return fmt.Sprintf("error %v: %s", codes.Code(st.GetCode()), st.GetMessage()) //nolint:gosec // a code is small
+		code := codes.Code(st.GetCode()) //nolint:gosec // a code is small
+		return fmt.Sprintf("error %v: %s", code, st.GetMessage())
 	}
 	r := answer.GetResponse()
-	return fmt.Sprintf("allowed=%t %v egress=%s (%s) ingress=%s (%s) families=%v backends=%d/%d", r.GetAllowed(), r.GetReason(),
-		rule(r.GetEgress()), tier(r.GetEgress()), rule(r.GetIngress()), tier(r.GetIngress()), r.GetFamilies(), r.GetBackendsAllowed(), r.GetBackendsTotal())
+	return fmt.Sprintf("allowed=%t %v egress=%s (%s) ingress=%s (%s) families=%v backends=%d/%d", r.GetAllowed(),
+		r.GetReason(),
+		rule(r.GetEgress()), tier(r.GetEgress()), rule(r.GetIngress()), tier(r.GetIngress()), r.GetFamilies(),
+		r.GetBackendsAllowed(), r.GetBackendsTotal())
 }

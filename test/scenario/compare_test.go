@@ -36,7 +36,8 @@ func response(change func(*netpoldv1.AllowedResponse)) *netpoldv1.BatchAnswer {
 // side returns a side that a rule of a NetworkPolicy allows.
 func side(policy string, rule uint32) *netpoldv1.Side {
 	return &netpoldv1.Side{
-		Allowed: true, Isolated: true, Policy: policy, RuleIndex: &rule, Kind: "NetworkPolicy", Tier: netpoldv1.Tier_TIER_NETWORK_POLICY,
+		Allowed: true, Isolated: true, Policy: policy, RuleIndex: &rule, Kind: "NetworkPolicy",
+		Tier: netpoldv1.Tier_TIER_NETWORK_POLICY,
 	}
 }
 
@@ -67,14 +68,22 @@ func TestCompareEqual(t *testing.T) {
 func TestCompareTells(t *testing.T) {
 	const all = "allowed ALLOWED_BY_RULE egress=- egress_tier=- ingress=shop/web#1 ingress_tier=NETWORK_POLICY families=4 backends=2/2"
 	for name, change := range map[string]func(*netpoldv1.AllowedResponse){
-		"reason":                        func(r *netpoldv1.AllowedResponse) { r.Reason = netpoldv1.Reason_REASON_SELF },
-		"ingress":                       func(r *netpoldv1.AllowedResponse) { r.Ingress.RuleIndex = proto.Uint32(0) },
-		"egress_tier":                   func(r *netpoldv1.AllowedResponse) { r.Egress.Tier = netpoldv1.Tier_TIER_ADMIN },
+		"reason": func(r *netpoldv1.AllowedResponse) {
+			r.Reason = netpoldv1.Reason_REASON_SELF
+		},
+		"ingress": func(r *netpoldv1.AllowedResponse) {
+			r.Ingress.RuleIndex = proto.Uint32(0)
+		},
+		"egress_tier": func(r *netpoldv1.AllowedResponse) {
+			r.Egress.Tier = netpoldv1.Tier_TIER_ADMIN
+		},
 		"ingress: got shop/web#1:first": func(r *netpoldv1.AllowedResponse) { r.Ingress.RuleName = "first" },
 		"a kind is told with its policy": func(r *netpoldv1.AllowedResponse) {
 			r.Egress.Kind = "ClusterNetworkPolicy"
 		},
-		"families": func(r *netpoldv1.AllowedResponse) { r.Families = append(r.Families, netpoldv1.IpFamily_IP_FAMILY_IPV6) },
+		"families": func(r *netpoldv1.AllowedResponse) {
+			r.Families = append(r.Families, netpoldv1.IpFamily_IP_FAMILY_IPV6)
+		},
 		"backends": func(r *netpoldv1.AllowedResponse) { r.BackendsTotal = 3 },
 		"a rule is told with its policy": func(r *netpoldv1.AllowedResponse) {
 			r.Egress.RuleIndex = proto.Uint32(0)
@@ -89,11 +98,12 @@ func TestCompareTells(t *testing.T) {
 			t.Errorf("with another %s the differences are %q", name, d)
 		}
 	}
-	denied := want(t, "denied DENIED_AT_INGRESS isolated_by=shop/web").Compare(response(func(r *netpoldv1.AllowedResponse) {
-		r.Allowed, r.Reason, r.Ingress = false, netpoldv1.Reason_REASON_DENIED_AT_INGRESS, &netpoldv1.Side{
-			IsolatedBy: []string{"shop/other"}, Tier: netpoldv1.Tier_TIER_NETWORK_POLICY,
-		}
-	}))
+	denied := want(t, "denied DENIED_AT_INGRESS isolated_by=shop/web").
+		Compare(response(func(r *netpoldv1.AllowedResponse) {
+			r.Allowed, r.Reason, r.Ingress = false, netpoldv1.Reason_REASON_DENIED_AT_INGRESS, &netpoldv1.Side{
+				IsolatedBy: []string{"shop/other"}, Tier: netpoldv1.Tier_TIER_NETWORK_POLICY,
+			}
+		}))
 	if len(denied) != 1 || !strings.HasPrefix(denied[0], "isolated_by") {
 		t.Errorf("with another isolating policy the differences are %q", denied)
 	}
@@ -122,7 +132,8 @@ func TestCompareErrors(t *testing.T) {
 			t.Errorf("%s: differences are %q, want %q", test.name, d, test.want)
 		}
 	}
-	if d := want(t, "allowed SELF").Compare(failure(t, codes.NotFound)); len(d) != 1 || !strings.HasPrefix(d[0], "got error NotFound") {
+	if d := want(t, "allowed SELF").
+		Compare(failure(t, codes.NotFound)); len(d) != 1 || !strings.HasPrefix(d[0], "got error NotFound") {
 		t.Errorf("an error in place of a decision: differences are %q", d)
 	}
 }

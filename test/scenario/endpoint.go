@@ -8,8 +8,9 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
-// ParseEndpoint reads an end of a question in words: an address, shop/web-0, deploy/shop/web, svc/shop/cart, or a labelled Pod,
-// which beyond the command's words may have an address and named ports: shop?app=web;ip=10.0.0.9;port=http:8080/TCP.
+// ParseEndpoint reads an end of a question in words: an address, shop/web-0, deploy/shop/web, svc/shop/cart,
+// or a labelled Pod, which beyond the command's words may have an address and named ports:
+// shop?app=web;ip=10.0.0.9;port=http:8080/TCP.
 func ParseEndpoint(word string) (*netpoldv1.Endpoint, error) {
 	if addr, err := netip.ParseAddr(word); err == nil {
 		if addr.Zone() != "" {
@@ -37,8 +38,8 @@ func ParseEndpoint(word string) (*netpoldv1.Endpoint, error) {
 		workload := &netpoldv1.WorkloadRef{Namespace: parts[1], Kind: workloadKind(parts[0]), Name: parts[2]}
 		return &netpoldv1.Endpoint{Endpoint: &netpoldv1.Endpoint_Workload{Workload: workload}}, nil
 	default:
-		return nil, fmt.Errorf("end %q is none of IP, NAMESPACE/POD, svc/NAMESPACE/NAME, deploy/NAMESPACE/NAME (or sts, ds, rs, rc, job, "+
-			"cronjob) and NAMESPACE?LABEL=VALUE", word)
+		return nil, fmt.Errorf("end %q is none of IP, NAMESPACE/POD, svc/NAMESPACE/NAME, deploy/NAMESPACE/NAME "+
+			"(or sts, ds, rs, rc, job, cronjob) and NAMESPACE?LABEL=VALUE", word)
 	}
 }
 

@@ -15,7 +15,8 @@ func ip(addr string) *netpoldv1.Endpoint {
 }
 
 func pod(namespace, name string) *netpoldv1.Endpoint {
-	return &netpoldv1.Endpoint{Endpoint: &netpoldv1.Endpoint_Pod{Pod: &netpoldv1.PodRef{Namespace: namespace, Name: name}}}
+	return &netpoldv1.Endpoint{Endpoint: &netpoldv1.Endpoint_Pod{Pod: &netpoldv1.PodRef{Namespace: namespace,
+		Name: name}}}
 }
 
 func service(namespace, name string) *netpoldv1.Endpoint {
@@ -42,7 +43,8 @@ func TestParseEndpoint(t *testing.T) {
 		"shop?":            {Endpoint: &netpoldv1.Endpoint_Labels{Labels: &netpoldv1.LabelledPod{Namespace: "shop"}}},
 		"shop?app=web,a.b/tier=;ip=10.0.0.9;port=http:8080;port=dns:53/UDP": {Endpoint: &netpoldv1.Endpoint_Labels{Labels: &netpoldv1.LabelledPod{
 			Namespace: "shop", Labels: map[string]string{"app": "web", "a.b/tier": ""}, Ip: "10.0.0.9",
-			NamedPorts: []*netpoldv1.NamedPort{{Name: "http", Port: 8080}, {Name: "dns", Port: 53, Protocol: netpoldv1.Protocol_PROTOCOL_UDP}},
+			NamedPorts: []*netpoldv1.NamedPort{{Name: "http", Port: 8080},
+				{Name: "dns", Port: 53, Protocol: netpoldv1.Protocol_PROTOCOL_UDP}},
 		}}},
 	} {
 		got, err := scenario.ParseEndpoint(word)

@@ -8,14 +8,15 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
-// Engine is the question as the engine and its oracle take it; false where the request is wrong in itself, so that it never
-// comes so far (S28).
+// Engine is the question as the engine and its oracle take it; false where the request is wrong in itself, so
+// that it never comes so far (S28).
 func (q Question) Engine() (enginetest.Question, bool) {
 	src, ok := end(q.Request.GetSrc())
 	dst, dstOK := end(q.Request.GetDst())
 	port, portOK := portOf(q.Request.GetPort())
 	protocol, protocolOK := protocolOf(q.Request.GetProtocol())
-	return enginetest.Question{Src: src, Dst: dst, Port: port, Protocol: protocol}, ok && dstOK && portOK && protocolOK
+	return enginetest.Question{Src: src, Dst: dst, Port: port, Protocol: protocol},
+		ok && dstOK && portOK && protocolOK
 }
 
 func end(e *netpoldv1.Endpoint) (enginetest.Endpoint, bool) {
@@ -29,7 +30,8 @@ func end(e *netpoldv1.Endpoint) (enginetest.Endpoint, bool) {
 	case e.GetWorkload() != nil:
 		n, ok := nameOf(e.GetWorkload())
 		w := engine.Workload{Kind: e.GetWorkload().GetKind(), Name: n.Name}
-		return enginetest.Endpoint{Workload: &enginetest.WorkloadName{Namespace: n.Namespace, Workload: w}}, ok && isKind(w.Kind)
+		return enginetest.Endpoint{Workload: &enginetest.WorkloadName{Namespace: n.Namespace, Workload: w}},
+			ok && isKind(w.Kind)
 	case e.GetLabels() != nil:
 		return labelled(e.GetLabels())
 	default:

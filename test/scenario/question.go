@@ -22,8 +22,8 @@ type Question struct {
 	Want    Want
 }
 
-// ParseQuestions reads lines as the section "questions" of a scenario has them: SRC -> DST PORT[/PROTOCOL] = WANT, or an
-// AllowedRequest as JSON before the "=". The error tells the line.
+// ParseQuestions reads lines as the section "questions" of a scenario has them: SRC -> DST PORT[/PROTOCOL] =
+// WANT, or an AllowedRequest as JSON before the "=". The error tells the line.
 func ParseQuestions(text string) ([]Question, error) {
 	var questions []Question
 	err := lines(text, func(line string) error {

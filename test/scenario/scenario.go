@@ -1,5 +1,6 @@
-// Package scenario reads scenario files: a cluster, questions about it, and the answers that the rules of docs/semantics.md give.
-// test/scenarios describes the format. The package imports no testing, so that any program may run the files.
+// Package scenario reads scenario files: a cluster, questions about it, and the answers that the rules of
+// docs/semantics.md give. test/scenarios describes the format. The package imports no testing, so that any
+// program may run the files.
 package scenario
 
 import (
@@ -72,13 +73,16 @@ type Problem struct {
 
 var opening = regexp.MustCompile(`^(S\d+(?:, S\d+)*)\. `)
 
-// Parse reads a scenario. name is the file's name, with or without a folder. The error tells the file's section and line.
+// Parse reads a scenario. name is the file's name, with or without a folder. The error tells the file's
+// section and line.
 func Parse(name string, data []byte) (*Scenario, error) {
 	archive := txtar.Parse(data)
-	s := &Scenario{Name: strings.TrimSuffix(path.Base(name), ".txtar"), Comment: strings.TrimSpace(string(archive.Comment))}
+	s := &Scenario{Name: strings.TrimSuffix(path.Base(name), ".txtar"),
+		Comment: strings.TrimSpace(string(archive.Comment))}
 	rules := opening.FindStringSubmatch(s.Comment)
 	if rules == nil {
-		return nil, fmt.Errorf("%s: the comment does not begin with the rules that the file shows, as in %q", name, "S2, S24. ")
+		return nil, fmt.Errorf("%s: the comment does not begin with the rules that the file shows, as in %q", name,
+			"S2, S24. ")
 	}
 	s.Rules = strings.Split(rules[1], ", ")
 	var seen []string

@@ -38,18 +38,21 @@ func TestParse(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &scenario.Scenario{
-		Name:      "s02-self",
-		Comment:   "S2, S24. A Pod may always reach itself.\nReally.",
-		Rules:     []string{"S2", "S24"},
-		Manifests: []scenario.Manifest{{Name: "a.yaml", Data: []byte("kind: Pod\n")}, {Name: "b.json", Data: []byte("{}\n")}},
+		Name:    "s02-self",
+		Comment: "S2, S24. A Pod may always reach itself.\nReally.",
+		Rules:   []string{"S2", "S24"},
+		Manifests: []scenario.Manifest{{Name: "a.yaml", Data: []byte("kind: Pod\n")},
+			{Name: "b.json", Data: []byte("{}\n")}},
 		Flags: scenario.Flags{
-			Namespace: "x", Options: engine.Options{IPBlockIgnoresPods: true}, Switches: []string{"--ipblock-matches-pods=false"},
+			Namespace: "x", Options: engine.Options{IPBlockIgnoresPods: true},
+			Switches: []string{"--ipblock-matches-pods=false"},
 		},
 		Questions: []scenario.Question{{
 			Text: "shop/web-0 -> deploy/shop/web 53/UDP = denied DENIED_AT_INGRESS isolated_by=shop/a,shop/b families=- backends=0/2",
 			Src:  "shop/web-0", Dst: "deploy/shop/web",
 			Request: &netpoldv1.AllowedRequest{
-				Src: pod("shop", "web-0"), Dst: workload("shop", "Deployment", "web"), Port: 53, Protocol: netpoldv1.Protocol_PROTOCOL_UDP,
+				Src: pod("shop", "web-0"), Dst: workload("shop", "Deployment", "web"), Port: 53,
+				Protocol: netpoldv1.Protocol_PROTOCOL_UDP,
 			},
 			Want: scenario.Want{
 				Reason:     netpoldv1.Reason_REASON_DENIED_AT_INGRESS,
@@ -60,11 +63,13 @@ func TestParse(t *testing.T) {
 		}, {
 			Text: "::1 -> svc/shop/cart 80 = error NOT_FOUND POD_FINISHED dst", Src: "::1", Dst: "svc/shop/cart",
 			Request: &netpoldv1.AllowedRequest{Src: ip("::1"), Dst: service("shop", "cart"), Port: 80},
-			Want:    scenario.Want{Error: &scenario.WantError{Code: codes.NotFound, Reason: "POD_FINISHED", End: "dst"}},
+			Want: scenario.Want{Error: &scenario.WantError{Code: codes.NotFound, Reason: "POD_FINISHED",
+				End: "dst"}},
 		}, {
 			Text:    `{"dst": {}, "port": 80} = error INVALID_ARGUMENT INVALID_QUESTION field=src`,
 			Request: &netpoldv1.AllowedRequest{Dst: &netpoldv1.Endpoint{}, Port: 80},
-			Want:    scenario.Want{Error: &scenario.WantError{Code: codes.InvalidArgument, Reason: "INVALID_QUESTION", Field: "src"}},
+			Want: scenario.Want{Error: &scenario.WantError{Code: codes.InvalidArgument, Reason: "INVALID_QUESTION",
+				Field: "src"}},
 		}},
 	}
 	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
@@ -79,7 +84,8 @@ func TestParseProblems(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []scenario.Problem{
-		{Kind: "NetworkPolicy", Namespace: "shop", Name: "bad", Field: "spec.ingress[0].from[0]", Message: "must: say"},
+		{Kind: "NetworkPolicy", Namespace: "shop", Name: "bad", Field: "spec.ingress[0].from[0]",
+			Message: "must: say"},
 		{Kind: "NetworkPolicy", Namespace: "shop", Name: "bad", Field: "spec.policyTypes"},
 	}
 	if diff := cmp.Diff(want, got.Problems); diff != "" {
@@ -95,7 +101,8 @@ func TestParseRefuses(t *testing.T) {
 		{"no rule", "A Pod.\n-- c.yaml --\n-- questions --\n", "does not begin with the rules"},
 		{"no manifest", "S1. X.\n-- questions --\n10.0.0.1 -> 10.0.0.2 80 = allowed SELF\n", "no manifest"},
 		{"nothing asked", questions, "either questions or problems"},
-		{"questions and problems", decided + "allowed SELF\n-- problems --\nPod a/b c: d\n", "either questions or problems"},
+		{"questions and problems", decided + "allowed SELF\n-- problems --\nPod a/b c: d\n",
+			"either questions or problems"},
 		{"a section twice", "S1. X.\n-- c.yaml --\n-- c.yaml --\n", "comes twice"},
 		{"an unknown section", "S1. X.\n-- c.yml --\n", "none of *.yaml"},
 		{"a manifest in a folder", "S1. X.\n-- ../c.yaml --\n", "in no folder"},
@@ -111,7 +118,8 @@ func TestParseRefuses(t *testing.T) {
 		{"a bad port of labels", questions + "shop?a=b;port=80 -> 10.0.0.2 80 = allowed SELF\n", "NAME:PORT"},
 		{"a bad port", questions + "10.0.0.1 -> 10.0.0.2 http = allowed SELF\n", "not a number"},
 		{"a bad protocol", questions + "10.0.0.1 -> 10.0.0.2 80/ICMP = allowed SELF\n", "none of TCP"},
-		{"an unspecified protocol", questions + "10.0.0.1 -> 10.0.0.2 80/UNSPECIFIED = allowed SELF\n", "none of TCP"},
+		{"an unspecified protocol", questions + "10.0.0.1 -> 10.0.0.2 80/UNSPECIFIED = allowed SELF\n",
+			"none of TCP"},
 		{"a bad request", questions + `{"source": {}} = allowed SELF`, "source"},
 		{"a bad verdict", decided + "maybe SELF\n", "none of allowed"},
 		{"a bad reason", decided + "allowed LUCK\n", "unknown"},

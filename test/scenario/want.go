@@ -18,8 +18,8 @@ type Want struct {
 	Error   *WantError
 	Allowed bool
 	Reason  netpoldv1.Reason
-	// Egress and Ingress are "namespace/policy#rule", "Kind/policy#rule" or "Kind/policy#rule:name" of a cluster-wide policy, or
-	// "-" for no rule; empty where not given.
+	// Egress and Ingress are "namespace/policy#rule", "Kind/policy#rule" or "Kind/policy#rule:name" of a
+	// cluster-wide policy, or "-" for no rule; empty where not given.
 	Egress, Ingress string
 	// EgressTier and IngressTier are ADMIN, NETWORK_POLICY, BASELINE, or "-" for no tier; empty where not given.
 	EgressTier, IngressTier string
@@ -43,8 +43,8 @@ type WantError struct {
 	Reason string
 	// End is "src" or "dst"; empty where not given.
 	End string
-	// Field is google.rpc.BadRequest's field path; empty where not given. An error of a field is one of the request, which
-	// only the service and the command see.
+	// Field is google.rpc.BadRequest's field path; empty where not given. An error of a field is one of the
+	// request, which only the service and the command see.
 	Field string
 }
 
@@ -124,7 +124,8 @@ func (w *Want) check(word string) error {
 		}
 		w.Backends = &Backends{Allowed: uint32(n), Total: uint32(total)}
 	default:
-		return fmt.Errorf("%q is none of egress, ingress, egress_tier, ingress_tier, isolated_by, families, backends and notes", key)
+		return fmt.Errorf("%q is none of egress, ingress, egress_tier, ingress_tier, isolated_by, families, "+
+			"backends and notes", key)
 	}
 	return nil
 }
@@ -137,12 +138,13 @@ func tierOf(value string) error {
 	return nil
 }
 
-// ruleOf checks that value is "-" or NAMESPACE/POLICY#RULE, with KIND for the namespace of a cluster-wide policy, and perhaps
-// the rule's name after a colon.
+// ruleOf checks that value is "-" or NAMESPACE/POLICY#RULE, with KIND for the namespace of a cluster-wide
+// policy, and perhaps the rule's name after a colon.
 func ruleOf(value string) error {
 	policy, rule, ok := strings.Cut(value, "#")
 	rule, _, _ = strings.Cut(rule, ":")
-	if _, err := strconv.ParseUint(rule, 10, 32); value != "-" && (!ok || err != nil || !strings.Contains(policy, "/")) {
+	if _, err := strconv.ParseUint(rule, 10, 32); value != "-" &&
+		(!ok || err != nil || !strings.Contains(policy, "/")) {
 		return fmt.Errorf("rule %q is neither NAMESPACE/POLICY#RULE nor -", value)
 	}
 	return nil
