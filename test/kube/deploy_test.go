@@ -239,14 +239,16 @@ func TestNotesTellTheRisk(t *testing.T) {
 	}
 }
 
-// TestRoleReadsSixResources: netpold may read what decisions depend on, and list what it counts: every kind of the table. Without
-// rbac.countUnmodelled it does not.
-func TestRoleReadsSixResources(t *testing.T) {
+// TestRoleReadsWhatIsMirrored: netpold may read every kind that is mirrored, and list what it counts: every kind of the table. Without
+// rbac.countUnmodelled it counts nothing.
+func TestRoleReadsWhatIsMirrored(t *testing.T) {
 	read := []string{"get", "list", "watch"}
 	want := []rbacv1.PolicyRule{
 		{APIGroups: []string{""}, Resources: []string{"pods", "namespaces", "nodes", "services"}, Verbs: read},
 		{APIGroups: []string{"networking.k8s.io"}, Resources: []string{"networkpolicies"}, Verbs: read},
 		{APIGroups: []string{"discovery.k8s.io"}, Resources: []string{"endpointslices"}, Verbs: read},
+		{APIGroups: []string{"policy.networking.k8s.io"}, Verbs: read, Resources: []string{
+			"clusternetworkpolicies", "adminnetworkpolicies", "baselineadminnetworkpolicies"}},
 	}
 	count := rbacv1.PolicyRule{Verbs: []string{"list"}}
 	for _, r := range mirror.UnmodelledResources() {
