@@ -81,6 +81,11 @@ func (r *fileReader) yaml(name string, d document) {
 		r.document(at, raw)
 		return
 	}
+	if second := secondObject(d); second > 0 {
+		r.problem(at, "", fmt.Sprintf("holds two objects with no --- between them: the second begins near line %d; write a "+
+			"line of --- before it: cat writes none between files", second))
+		return
+	}
 	r.problem(at.locate(head, r.namespace), "", "is ambiguous YAML: "+yamlError(strictErr, d.line))
 }
 
@@ -90,10 +95,50 @@ func (r *fileReader) reportNotYAML(at location, d document, err error) {
 	switch line, dashes := dashesIn(d); {
 	case dashes != "":
 		message += fmt.Sprintf("; line %d is %q, which is no marker between documents: write ---", line, dashes)
+	case gluedLine(d) > 0:
+		message += fmt.Sprintf("; line %d has apiVersion behind other text, as where cat joins a file without a line end "+
+			"to the next: write a line of --- between them", gluedLine(d))
 	case hasPlaceholder(string(d.text)):
 		message += "; " + renderFirst
 	}
 	r.problem(at, "", message)
+}
+
+// secondObject returns the line of the file at which a second object begins in a document: that of the second
+// apiVersion, or of the kind if that comes before; 0 for none.
+func secondObject(d document) int {
+	versions, kinds, line, second := 0, 0, d.line, 0
+	for text := range strings.Lines(string(d.text)) {
+		line++
+		switch {
+		case strings.HasPrefix(text, "apiVersion:"):
+			versions++
+		case strings.HasPrefix(text, "kind:"):
+			kinds++
+		}
+		if second == 0 && max(versions, kinds) == 2 {
+			second = line
+		}
+	}
+	if min(versions, kinds) < 2 { // one object that says something twice
+		return 0
+	}
+	return second
+}
+
+// glued matches the head of an object behind other text.
+var glued = regexp.MustCompile(`[^\s{\[,"']apiVersion: *\S`)
+
+// gluedLine returns the line of the file at which the head of an object stands behind other text; 0 for none.
+func gluedLine(d document) int {
+	line := d.line
+	for text := range strings.Lines(string(d.text)) {
+		line++
+		if !strings.HasPrefix(strings.TrimSpace(text), "#") && glued.MatchString(text) {
+			return line
+		}
+	}
+	return 0
 }
 
 // dashesIn returns a line of dashes that is no marker of YAML, and its number in the file.

@@ -137,6 +137,9 @@ func (l *listing) entry(path, relative string) {
 		if ending := endingOf(path); ending != "" {
 			reason = "the name ends in " + ending
 		}
+		if isPacked(path) {
+			reason += ", so that it may be an archive or compressed: unpack it beside the others"
+		}
 		l.leftOut[reason] = append(l.leftOut[reason], path)
 	}
 }
@@ -160,10 +163,20 @@ func isProse(path string) bool {
 // endingOf returns the ending of a file's name, with the ending of a manifest before it. Example: .yaml.tmpl.
 func endingOf(path string) string {
 	ending := filepath.Ext(path)
-	if before := filepath.Ext(strings.TrimSuffix(path, ending)); isManifest(before) {
+	if before := filepath.Ext(strings.TrimSuffix(path, ending)); isManifest(before) || before == ".tar" {
 		ending = before + ending
 	}
 	return ending
+}
+
+// isPacked reports whether a file is an archive or compressed, by its name. What gzip compresses is read if it is a
+// manifest below.
+func isPacked(path string) bool {
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".tgz", ".gz", ".tar", ".zip", ".bz2", ".xz", ".zst":
+		return true
+	}
+	return false
 }
 
 // first reports whether a file or directory is new. Links may lead to one again, or in a circle.

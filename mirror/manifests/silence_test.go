@@ -61,7 +61,7 @@ func TestUnmodelledKindsAreCounted(t *testing.T) {
 func TestFilesLeftOut(t *testing.T) {
 	dir := write(t, map[string]string{
 		"a.yaml": onePod, "b.yaml.tmpl": "x", "sub/c.YAML.tmpl": "x", "notes.txt": "x", "Makefile": "x",
-		"README.md": "x", "LICENSE": "x",
+		"README.md": "x", "LICENSE": "x", "a.tgz": "x", "b.tar.gz": "x", "c.ZIP": "x",
 		".hidden": "x", ".p.yaml": onePod, "docker-compose.yml": "services: {web: {image: x}}",
 		"package.json": `{"name": "x"}`,
 		"playbook.yml": "- hosts: all\n- hosts: none\n",
@@ -78,10 +78,14 @@ func TestFilesLeftOut(t *testing.T) {
 		}
 		lines = append(lines, fmt.Sprintf("%s: %d %v", f.Reason, f.Count, names))
 	}
+	const unpack = ", so that it may be an archive or compressed: unpack it beside the others"
 	want := []string{
 		"it holds no Kubernetes object: 3 [docker-compose.yml package.json playbook.yml]",
 		"the name begins with a dot: 1 [.p.yaml]",
 		"the name ends in .YAML.tmpl: 1 [sub/c.YAML.tmpl]",
+		"the name ends in .ZIP" + unpack + ": 1 [c.ZIP]",
+		"the name ends in .tar.gz" + unpack + ": 1 [b.tar.gz]",
+		"the name ends in .tgz" + unpack + ": 1 [a.tgz]",
 		"the name ends in .txt: 1 [notes.txt]",
 		"the name ends in .yaml.tmpl: 1 [b.yaml.tmpl]",
 		"the name has no ending: 1 [Makefile]",
@@ -284,6 +288,11 @@ func TestTemplates(t *testing.T) {
 		"ytt in a ConfigMap":  {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  a: |\n    x: #@ y\n", ""},
 		"four dashes": {onePod + "----\n" + onePod,
 			`is not YAML: line 5: could not find expected ':'; line 4 is "----", which is no marker between documents: write ---`},
+		"joined by cat": {policy("{podSelector: {}}") + "\n" + policy("{podSelector: {}}"),
+			"holds two objects with no --- between them: the second begins near line "},
+		"joined in the middle of a line": {policy("{podSelector: {}}") + policy("{podSelector: {}}"),
+			"has apiVersion behind other text, as where cat joins a file without a line end to the next"},
+		"a kind given twice": {"kind: Pod\n" + onePod, "is ambiguous YAML: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := problemsOf(t, map[string]string{"a.yaml": "apiVersion: v1\nkind: Namespace\nmetadata: {name: x}",
@@ -358,11 +367,21 @@ metadata: {name: a, namespace: shop}
 spec: {selector: {app: a}, ports: [{port: 80}]}
 `})
 	for _, want := range []string{
-		`warning: Rollout "shop/web": spec.template: makes Pods that are not known from it`,
-		`warning: Service "shop/web": spec.selector: selects the Pods of Rollout shop/web, which are not known, and no other Pod`,
+		`warning: Rollout.argoproj.io "shop/web": spec.template: makes Pods that are not known from it`,
+		`warning: Service "shop/web": spec.selector: selects the Pods of Rollout.argoproj.io shop/web, which are not known, and no other Pod`,
 	} {
 		if !strings.Contains(got, want) || strings.Count(got, "\n") != 2 {
 			t.Errorf("problems\n%swant in them %q", got, want)
 		}
+	}
+	knative := problemsOf(t, map[string]string{"a.yaml": onePod + `---
+apiVersion: serving.knative.dev/v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec: {template: {spec: {containers: [{name: c}]}}}
+`})
+	if !strings.Contains(knative, `warning: Service.serving.knative.dev "shop/web": spec.template: makes Pods`) ||
+		!strings.Contains(knative, "as a Service.serving.knative.dev is a kind of an extension") {
+		t.Errorf("problems\n%s", knative)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -33,6 +34,8 @@ func (r *fileReader) reportUnknownTemplate(at location, raw []byte) {
 	if json.Unmarshal(raw, &object) != nil || len(object.Spec.Template.Spec.Containers) == 0 {
 		return
 	}
+	// A Knative Service is no Service: the group tells them apart.
+	at.kind = strings.TrimSuffix(at.kind+"."+groupOf(at.version), ".")
 	at.namespace = object.Metadata.Namespace
 	if at.namespace == "" {
 		at.namespace = r.namespace
