@@ -97,4 +97,6 @@ type Resource struct {
 	Version string
 	// Forbidden means that the server refuses the rights (403).
 	Forbidden bool
+	// ListForbidden means that it refuses the right to list.
+	ListForbidden bool
 }

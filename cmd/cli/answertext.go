@@ -34,8 +34,8 @@ func answerText(q *netpoldv1.AllowedRequest, a *netpoldv1.AllowedResponse) strin
 			fmt.Fprintf(&b, "  %-9s %s\n", name+":", text)
 		}
 	}
-	line("from", resolvedText(a.GetSrc()))
-	line("to", resolvedText(a.GetDst())+decidedPortText(q, a))
+	line("from", resolvedText(a.GetSrc(), q.GetSrc()))
+	line("to", resolvedText(a.GetDst(), q.GetDst())+decidedPortText(q, a))
 	exempt := exemptionText(a.GetReason())
 	line("reason", exempt)
 	if exempt == "" || hasClusterPolicy(a.GetEgress()) {
@@ -91,8 +91,9 @@ func decidedPortText(q *netpoldv1.AllowedRequest, a *netpoldv1.AllowedResponse) 
 	return ", port " + decided
 }
 
-// resolvedText returns what one endpoint turned out to be, in words; "" if the answer has no details.
-func resolvedText(r *netpoldv1.Resolved) string {
+// resolvedText returns what one endpoint turned out to be, in words; "" if the answer has no details. It names the Service
+// unless the question does.
+func resolvedText(r *netpoldv1.Resolved, asked *netpoldv1.Endpoint) string {
 	var words []string
 	add := func(format, word string) {
 		if word != "" {
@@ -117,7 +118,7 @@ func resolvedText(r *netpoldv1.Resolved) string {
 	default:
 		return ""
 	}
-	if s := r.GetService(); s != nil {
+	if s := r.GetService(); s != nil && asked.GetService() == nil {
 		add("behind %s", netpold.FormatEndpoint(netpold.Service(s.GetNamespace(), s.GetName())))
 	}
 	return strings.Join(words, ", ")

@@ -78,6 +78,17 @@ denied   10.0.0.9 -> 10.96.0.2 80/TCP
   revision: 7
   stale:    the server has not heard of the cluster for too long; see 'netpold status'
 `},
+		"S24 the Service that was asked is not named again": {
+			`{"src":{"ip":"10.0.0.9"},"dst":{"service":{"namespace":"shop","name":"cart"}},"port":80}`,
+			`{"allowed":true,"reason":"REASON_NOT_ISOLATED","egress":{"allowed":true},"ingress":{"allowed":true},
+			"dst":{"kind":"RESOLVED_KIND_POD","namespace":"shop","name":"cart-0","ip":"10.0.0.2",
+				"service":{"namespace":"shop","name":"cart"}},"port":8080,"revision":7}`, `
+allowed  10.0.0.9 -> svc/shop/cart 80/TCP
+  to:       shop/cart-0, a Pod, 10.0.0.2, port 8080/TCP
+  egress:   allowed: no policy isolates the source
+  ingress:  allowed: no policy isolates the destination
+  revision: 7
+`},
 		"S22 a protocol that an encoder dropped": {
 			question, `{"allowed":true,"reason":"REASON_NOT_ISOLATED","port":80,"protocol":"PROTOCOL_UDP",
 			"egress":{"allowed":true},"ingress":{"allowed":true},"dst":{"kind":"RESOLVED_KIND_EXTERNAL","ip":"10.96.0.2"},"revision":7}`, `

@@ -106,6 +106,9 @@ func (inv *invocation) withoutRights(status *mirror.Status) error {
 	pipe := fmt.Sprintf("kubectl%s get -n %s pods,networkpolicies,services,endpointslices -o yaml | netpold "+
 		"check --manifests - ...",
 		where, namespace)
+	if s.Namespace != "" && slices.ContainsFunc(status.Resources, func(r mirror.Resource) bool { return r.ListForbidden }) {
+		return fmt.Errorf("without these rights, ask whoever has them for what this prints: %s", pipe)
+	}
 	if s.Namespace != "" {
 		return fmt.Errorf("with the right to read but not to watch: %s", pipe)
 	}
@@ -159,9 +162,15 @@ func refusedAll(status *mirror.Status) bool {
 	})
 }
 
-// unread returns the errors of resources that are not read, joined; nil if there are none.
+// unread returns the errors of resources that are not read, joined; nil if there are none. Refused credentials are
+// one error: they are refused for every resource.
 func unread(status *mirror.Status) error {
 	var errs []error
+	if slices.ContainsFunc(status.Resources, func(r mirror.Resource) bool {
+		return !r.Synced && r.Unauthorized && !r.Forbidden
+	}) {
+		return fmt.Errorf("%s: %s", status.Source, live.CredentialsRefused)
+	}
 	for _, r := range status.Resources {
 		if !r.Synced && r.Error != "" {
 			errs = append(errs, fmt.Errorf("%s: %s", status.Source, r.Error))

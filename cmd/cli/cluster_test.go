@@ -217,7 +217,9 @@ func TestRightsInOneNamespace(t *testing.T) {
 	const partial = "note: only namespace shop is seen"
 	netpold(t, append(check, "-n", "shop")...).want(t, 1, "denied   shop/other-0 -> shop/cart-0", partial)
 	netpold(t, append(check, "--namespace=other")...).
-		want(t, 2, "", `"pods": grant verbs list and watch on pods to the ServiceAccount, in namespace other`)
+		want(t, 2, "", `"pods": grant verbs list and watch on pods to the user "jane", in namespace other`)
+	netpold(t, append(check, "--namespace=other")...).
+		want(t, 2, "", "netpold: without these rights, ask whoever has them for what this prints: kubectl")
 	token := netpold(t, "token", "--kubeconfig", config, "-n", "shop")
 	token.want(t, 0, "\n", "")
 	netpold(t, append(check, "-n", "shop", "--at-least", strings.TrimSpace(token.stdout))...).
@@ -238,9 +240,12 @@ func TestCheckWithWrongCredentials(t *testing.T) {
 	}
 	got := netpold(t, "check", "--kubeconfig", api.kubeconfig(t), "--timeout=1h", "shop/other-0", "shop/cart-0",
 		"-p", "8080")
-	got.want(t, 2, "", "the API server does not accept the credentials: renew the token or client certificate")
-	if strings.Contains(got.stderr, "kubectl") {
-		t.Errorf("rights are spoken of:\n%s", got.stderr)
+	for _, got := range []result{got, netpold(t, "token", "--kubeconfig", api.kubeconfig(t))} {
+		got.want(t, 2, "", "the API server does not accept the credentials (401): renew the token or client certificate")
+		if strings.Contains(got.stderr, "kubectl get") || strings.Contains(got.stderr, "resource") ||
+			strings.Count(got.stderr, "401") != 1 {
+			t.Errorf("rights are spoken of, or the same several times:\n%s", got.stderr)
+		}
 	}
 }
 

@@ -208,7 +208,12 @@ func (s *apiServer) get(w http.ResponseWriter, path, name string) {
 func fail(w http.ResponseWriter, code int, reason string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
-	fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":%q,"message":"not today","code":%d}`, reason, code)
+	message := "not today"
+	if code == http.StatusForbidden {
+		message = `it is forbidden: User "jane" cannot list it`
+	}
+	fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":%q,"message":%q,"code":%d}`,
+		reason, message, code)
 }
 
 func (s *apiServer) list(w http.ResponseWriter, r *http.Request, kind string) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -48,13 +49,35 @@ func (r *resource) failureLocked() string {
 			word = "verbs "
 		}
 		parts = append(parts, "cannot "+verbs+" resource "+quoted(r.Qualified())+": grant "+word+verbs+" on "+
-			r.Qualified()+" to the ServiceAccount, "+r.scopeText()+r.ruleText())
+			r.Qualified()+" to "+refusedUser(r.failures)+", "+r.scopeText()+r.ruleText())
 	}
 	if err := r.failures[verbDiscover]; err != nil {
 		parts = append(parts, "cannot tell whether the API server has resource "+quoted(r.Qualified())+": "+
 			r.discoveryRemedy(err))
 	}
 	return strings.Join(parts, "; ")
+}
+
+// userIn matches the user whom the API server names when it forbids something.
+var userIn = regexp.MustCompile(`User "([^"]+)"`)
+
+// refusedUser returns whom rights must be granted to, in words, by what the API server says when it forbids something.
+func refusedUser(failures map[verb]error) string {
+	for _, v := range []verb{verbList, verbWatch} {
+		if err := failures[v]; apierrors.IsForbidden(err) {
+			if match := userIn.FindStringSubmatch(err.Error()); match != nil {
+				return userText(match[1])
+			}
+		}
+	}
+	return "the user that asks"
+}
+
+func userText(user string) string {
+	if account, ok := strings.CutPrefix(user, "system:serviceaccount:"); ok {
+		return "the ServiceAccount " + strings.Replace(account, ":", "/", 1)
+	}
+	return "the user " + quoted(user)
 }
 
 // scopeText returns where a right is needed, in words.
@@ -100,6 +123,10 @@ func (r *resource) refusedLocked() (unauthorized, forbidden bool) {
 
 func quoted(s string) string { return `"` + s + `"` }
 
+// CredentialsRefused is what 401 of the API server means, and what to do.
+const CredentialsRefused = "the API server does not accept the credentials (401): renew the token or client " +
+	"certificate; 'kubectl auth whoami' tells whether they count"
+
 // remedy returns an error of the API server, or of the connection to it, with its cause and what to do.
 func (r *resource) remedy(err error) string {
 	reason := err
@@ -112,8 +139,7 @@ func (r *resource) remedy(err error) string {
 	case errors.Is(err, errNoAnswer):
 		return "the API server gave " + text + ": it, or what is between, hangs; it is asked again"
 	case apierrors.IsUnauthorized(err):
-		return "the API server does not accept the credentials: renew the token or client certificate (" +
-			text + ")"
+		return CredentialsRefused
 	case apierrors.IsNotFound(err) && r.Optional:
 		return "the API server does not know it, but its discovery does; it is asked again (" + text + ")"
 	case apierrors.IsNotFound(err):

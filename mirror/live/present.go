@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -33,6 +34,9 @@ func PresentToken(ctx context.Context, config *rest.Config, namespace string, ti
 	}
 	if tiers {
 		errs = append(errs, c.presentTiers(ctx, namespace, &at)...)
+	}
+	if slices.ContainsFunc(errs, apierrors.IsUnauthorized) { // as it is of every resource
+		return "", fmt.Errorf("token of the cluster at %s: %s", config.Host, CredentialsRefused)
 	}
 	for i, err := range errs {
 		if err != nil {
@@ -71,6 +75,9 @@ func (c *client) presentVersion(ctx context.Context, k *convert.Kind, v *convert
 	if err != nil {
 		if namespace != "" && !k.Namespaced && apierrors.IsForbidden(err) {
 			return "", nil
+		}
+		if apierrors.IsUnauthorized(err) {
+			return "", err
 		}
 		r := resource{Kind: k, namespace: namespace, failures: map[verb]error{verbList: err}}
 		return "", errors.New(r.failureLocked())

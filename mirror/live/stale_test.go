@@ -200,9 +200,12 @@ func TestNotMirrored(t *testing.T) {
 	}{
 		"both verbs": {"networkpolicies", forbidden("list"), forbidden("watch"), []string{
 			`cannot list and watch resource "networkpolicies.networking.k8s.io"`,
-			"grant verbs list and watch on networkpolicies.networking.k8s.io to the ServiceAccount", "deploy/"}},
+			"grant verbs list and watch on networkpolicies.networking.k8s.io to the user \"netpold\"", "deploy/"}},
 		"list": {"pods", forbidden("list"), fmt.Errorf("down"),
-			[]string{`cannot list resource "pods"`, "grant verb list on pods to the ServiceAccount"}},
+			[]string{`cannot list resource "pods"`, `grant verb list on pods to the user "netpold"`}},
+		"a ServiceAccount": {"pods", forbiddenTo("system:serviceaccount:infra:netpold", "list"),
+			forbiddenTo("system:serviceaccount:infra:netpold", "watch"),
+			[]string{"grant verbs list and watch on pods to the ServiceAccount infra/netpold, for the whole cluster"}},
 		"unknown kind": {"endpointslices",
 			apierrors.NewGenericServerResponse(404, "list", schemaOf("endpointslices"), "", "", 0, true),
 			apierrors.NewGenericServerResponse(404, "watch", schemaOf("endpointslices"), "", "", 0, true),

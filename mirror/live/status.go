@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"github.com/netpold/netpold/mirror"
 )
 
@@ -20,10 +22,12 @@ func (s *Source) Status() mirror.Status {
 		r.mu.Lock()
 		failure := r.failureLocked()
 		unauthorized, forbidden := r.refusedLocked()
+		listForbidden := apierrors.IsForbidden(r.failures[verbList])
 		r.mu.Unlock()
 		status.Resources = append(status.Resources, r.shown(mirror.Resource{
 			Name: r.Resource, Synced: listed, Objects: objects, Age: age, Stale: s.tooOld(age), Error: failure,
 			Unauthorized: unauthorized || forbidden, Forbidden: forbidden,
+			ListForbidden: listForbidden,
 		}))
 	}
 	return status

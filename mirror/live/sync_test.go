@@ -190,9 +190,11 @@ func TestHangIsForgotten(t *testing.T) {
 	})
 }
 
-func forbidden(verb string) error {
+func forbidden(verb string) error { return forbiddenTo("netpold", verb) }
+
+func forbiddenTo(user, verb string) error {
 	return apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "",
-		fmt.Errorf("User \"netpold\" cannot %s", verb))
+		fmt.Errorf("User %q cannot %s", user, verb))
 }
 
 // TestListAgain proves S26 and S7: after a lost history the differences are applied in one snapshot.
