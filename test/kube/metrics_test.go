@@ -119,7 +119,13 @@ func (s series) checkGrouping(t *testing.T, sum *parser.AggregateExpr) {
 // scrape runs the service, asks it what every counter counts, and reads its metrics.
 func scrape(t *testing.T) series {
 	t.Helper()
-	n := kubetest.StartNetpold(t, "--manifests="+filepath.Join(kubetest.Deploy(), "..", "examples", "shop"))
+	unmodelled := filepath.Join(t.TempDir(), "unmodelled.yaml")
+	text := "{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, metadata: {name: a, namespace: shop}}"
+	if err := os.WriteFile(unmodelled, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n := kubetest.StartNetpold(t, "--manifests="+filepath.Join(kubetest.Deploy(), "..", "examples", "shop"),
+		"--manifests="+unmodelled)
 	n.AwaitReady()
 	client := n.Client()
 	pod := func(name string) *netpoldv1.Endpoint {
@@ -140,8 +146,8 @@ func scrape(t *testing.T) series {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := text.TextToMetricFamilies(strings.NewReader(page))
+	parsed := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parsed.TextToMetricFamilies(strings.NewReader(page))
 	if err != nil {
 		t.Fatal(err)
 	}
