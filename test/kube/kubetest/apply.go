@@ -79,10 +79,9 @@ func (c *Cluster) CreateNamespace(ctx context.Context, name string) {
 	}
 }
 
-// DefineMonitoring gives the API server the Prometheus Operator's resource definitions, and waits until they are served.
-func (c *Cluster) DefineMonitoring(ctx context.Context) {
+// ModuleDir returns the directory of a Go module that has resource definitions: as test/kube/crds requires it, or MODULE@VERSION.
+func (c *Cluster) ModuleDir(ctx context.Context, module string) string {
 	c.tb.Helper()
-	const module = "github.com/prometheus-operator/prometheus-operator"
 	command := exec.CommandContext(ctx, "go", "mod", "download", "-json", module)
 	command.Dir = filepath.Join(repository(), "test", "kube", "crds")
 	command.Env = append(os.Environ(), "GOWORK=off")
@@ -94,8 +93,15 @@ func (c *Cluster) DefineMonitoring(ctx context.Context) {
 	if err != nil {
 		c.tb.Fatalf("go mod download %s: %v\n%s", module, err, output)
 	}
+	return downloaded.Dir
+}
+
+// DefineMonitoring gives the API server the Prometheus Operator's resource definitions, and waits until they are served.
+func (c *Cluster) DefineMonitoring(ctx context.Context) {
+	c.tb.Helper()
+	dir := c.ModuleDir(ctx, "github.com/prometheus-operator/prometheus-operator")
 	for _, plural := range []string{"servicemonitors", "prometheusrules"} {
-		file := filepath.Join(downloaded.Dir, "example", "prometheus-operator-crd", "monitoring.coreos.com_"+plural+".yaml")
+		file := filepath.Join(dir, "example", "prometheus-operator-crd", "monitoring.coreos.com_"+plural+".yaml")
 		text, err := os.ReadFile(file)
 		if err != nil {
 			c.tb.Fatal(err)

@@ -32,7 +32,11 @@ func (c *Cluster) Define(ctx context.Context, of schema.GroupVersionResource, ki
 	scope := map[bool]string{true: "Namespaced", false: "Cluster"}[namespaced]
 	c.ApplyDefinition(ctx, &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-		"metadata": map[string]any{"name": of.GroupResource().String()},
+		"metadata": map[string]any{
+			"name": of.GroupResource().String(),
+			// Groups of Kubernetes itself want to know who approved.
+			"annotations": map[string]any{"api-approved.kubernetes.io": "unapproved, for a test"},
+		},
 		"spec": map[string]any{
 			"group": of.Group, "scope": scope,
 			"names": map[string]any{"plural": of.Resource, "singular": strings.ToLower(kind), "kind": kind},
