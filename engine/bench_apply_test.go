@@ -60,25 +60,38 @@ func BenchmarkApply(b *testing.B) {
 		})
 		b.Run(fmt.Sprintf("%v/key", size), func(b *testing.B) { // a label key becomes relevant, to all Pods
 			b.ReportAllocs()
-			everywhere := engine.Selector{}
 			for i := 0; b.Loop(); i++ {
-				version := engine.Selector{
-					{Key: "app.kubernetes.io/version", Operator: engine.In, Values: []string{"1.1"}},
-				}
-				if i%2 == 1 {
-					version = engine.Selector{{Key: "nobody-has-this", Operator: engine.Exists}}
-				}
-				held.Apply(engine.Change{Object: &engine.Policy{
-					Namespace: "team-000", Name: "key", IsolatesIngress: true,
-					Ingress: []engine.Rule{{Peers: []engine.Peer{{Namespaces: &everywhere, Pods: &version}}}},
-				}})
+				held.Apply(keyInUse(i))
 			}
+		})
+		b.Run(fmt.Sprintf("%v/cluster-policy", size), func(b *testing.B) { // the rules of one for all Pods change
+			b.ReportAllocs()
+			p := &engine.ClusterPolicy{Name: "all", Tier: engine.Admin}
+			for i := 0; b.Loop(); i++ {
+				next := *p
+				next.Ingress = []engine.ClusterRule{{Rule: engine.Rule{Ports: []engine.Port{{First: uint16(1 + i%1000), Last: 2000}}}}}
+				held.Apply(engine.Change{Object: &next})
+			}
+			held.Apply(engine.Change{Object: p, Delete: true})
 		})
 	}
 }
 
-// BenchmarkTouched measures changes that touch a given number of classes, which is what they cost by; the
-// cluster has 1,000 more.
+// keyInUse is a change by which another label key becomes relevant: for even i one that all Pods have, for odd i one that
+// no Pod has.
+func keyInUse(i int) engine.Change {
+	everywhere, version := engine.Selector{}, engine.Selector{{Key: "app.kubernetes.io/version", Operator: engine.In, Values: []string{"1.1"}}}
+	if i%2 == 1 {
+		version = engine.Selector{{Key: "nobody-has-this", Operator: engine.Exists}}
+	}
+	return engine.Change{Object: &engine.Policy{
+		Namespace: "team-000", Name: "key", IsolatesIngress: true,
+		Ingress: []engine.Rule{{Peers: []engine.Peer{{Namespaces: &everywhere, Pods: &version}}}},
+	}}
+}
+
+// BenchmarkTouched measures changes that touch a given number of classes, which is what they cost by; the cluster has 1,000
+// more.
 func BenchmarkTouched(b *testing.B) {
 	held := engine.NewCluster(engine.Options{})
 	class := func(namespace string, n int) *engine.Pod {
