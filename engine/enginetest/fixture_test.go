@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,11 +27,39 @@ func check(t *testing.T, rules []rule) {
 	t.Helper()
 	for _, r := range rules {
 		t.Run(r.name, func(t *testing.T) {
-			o := enginetest.Oracle{Objects: r.objects, Options: engine.Options{IPBlockIgnoresPods: r.outside}}
-			if got := answer(o.Allowed(r.question)); got != r.want {
-				t.Errorf("%s\ngot  %s\nwant %s", r.question, got, r.want)
-			}
+			checkAnswer(t, r.objects, engine.Options{IPBlockIgnoresPods: r.outside}, r.question, r.want)
 		})
+	}
+}
+
+// checkAnswer asks the oracle, and the engine after the objects came at once, one by one, and in the reverse
+// order.
+func checkAnswer(
+	t *testing.T, list []engine.Object, options engine.Options, q enginetest.Question, want string,
+) {
+	t.Helper()
+	o := enginetest.Oracle{Objects: list, Options: options}
+	if got := answer(o.Allowed(q)); got != want {
+		t.Errorf("%s, %+v\ngot  %s\nwant %s", q, options, got, want)
+	}
+	var all []engine.Change
+	for _, object := range list {
+		all = append(all, engine.Change{Object: object})
+	}
+	reverse := slices.Clone(all)
+	slices.Reverse(reverse)
+	for order, batches := range map[string][][]engine.Change{
+		"at once":    {all},
+		"one by one": slices.Collect(slices.Chunk(all, 1)),
+		"in reverse": slices.Collect(slices.Chunk(reverse, 1)),
+	} {
+		cluster := engine.NewCluster(options)
+		for _, batch := range batches {
+			apply(cluster, batch)
+		}
+		if got := answer(cluster.Snapshot().Allowed(q.Query())); got != want {
+			t.Errorf("%s, %+v: the engine, objects %s\ngot  %s\nwant %s", q, options, order, got, want)
+		}
 	}
 }
 

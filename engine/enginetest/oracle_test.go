@@ -210,7 +210,7 @@ func TestOracleFamilies(t *testing.T) {
 		{"S9 neither has an address", objects{none, pod("a/none", "", "")}, false, ask("a/none b/none 80"),
 			"allowed NotIsolated -"},
 		{"S9 by IP, the other without an address of it",
-			objects{six, ingress("in", ""), pod("a/six", "", "fd00::7"), in4}, false,
+			objects{six, ingress("shut", ""), pod("a/six", "", "fd00::7"), in4}, false,
 			ask("10.0.0.9 a/six 80"), "allowed AllowedByRule v4 ingress=in[0]"},
 		{"S9 IPv4-mapped is IPv4", objects{dual, in4}, false, ask("::ffff:10.0.0.9 a/dual 80"),
 			"allowed AllowedByRule v4 ingress=in[0]"},

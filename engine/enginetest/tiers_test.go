@@ -230,10 +230,7 @@ func TestOracleLocalTraffic(t *testing.T) {
 	} {
 		t.Run("S44 "+r.name, func(t *testing.T) {
 			for local, want := range map[bool]string{false: r.want, true: r.local} {
-				o := enginetest.Oracle{Objects: r.objects, Options: engine.Options{LocalAboveTiers: local}}
-				if got := answer(o.Allowed(ask(r.question))); got != want {
-					t.Errorf("local above tiers %t\ngot  %s\nwant %s", local, got, want)
-				}
+				checkAnswer(t, r.objects, engine.Options{LocalAboveTiers: local}, ask(r.question), want)
 			}
 		})
 	}

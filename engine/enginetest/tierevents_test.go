@@ -1,0 +1,105 @@
+package enginetest_test
+
+import (
+	"testing"
+
+	"github.com/netpold/netpold/engine"
+)
+
+// step is one change, and the answers that hold from then on.
+type step struct {
+	name   string
+	object engine.Object
+	gone   bool
+	// asked has answers by question.
+	asked map[string]string
+}
+
+// checkSteps applies changes one by one to one engine. A remembered decision must be found to have changed if it did.
+func checkSteps(t *testing.T, steps []step) {
+	t.Helper()
+	cluster := engine.NewCluster(engine.Options{})
+	known := map[string]engine.ReadSet{}
+	answers := map[string]string{}
+	for _, s := range steps {
+		snapshot := apply(cluster, []engine.Change{{Object: s.object, Delete: s.gone}})
+		for question, want := range s.asked {
+			q := ask(question).Query()
+			if got := answer(snapshot.Allowed(q)); got != want {
+				t.Errorf("%s: %s\ngot  %s\nwant %s", s.name, question, got, want)
+			}
+			if r, ok := known[question]; ok && snapshot.StillHolds(&q, &r) && answers[question] != want {
+				t.Errorf("%s: %s: a remembered %s still holds", s.name, question, answers[question])
+			}
+			if r, ok := snapshot.ReadSet(&q); ok {
+				known[question], answers[question] = r, want
+			}
+		}
+	}
+}
+
+// S36: policies come before, and go after, the Pods that they select.
+func TestTierPoliciesComeAndGo(t *testing.T) {
+	const toQ, toR = "a/p b/q 80", "a/p b/r 80"
+	open := "allowed NotIsolated v4"
+	denied := "denied DeniedAtEgress - egress=x[0]"
+	x := func(peer engine.Peer) *engine.ClusterPolicy {
+		return tier(engine.Admin, 5, "x", subject("team=a", ""), out(engine.Deny, peer))
+	}
+	allow := tier(engine.Admin, 1, "y", out(engine.Allow, pods("app=q")))
+	later := tier(engine.Admin, 9, "y", out(engine.Allow, pods("app=q")))
+	checkSteps(t, []step{
+		{"a policy of nobody", x(pods("app=q")), false, nil},
+		{"a namespace", namespace("a", "team=a"), false, nil},
+		{"a source", pod("a/p", "", "10.0.0.1"), false, nil},
+		{"a peer", pod("b/q", "app=q", "10.0.0.2"), false, map[string]string{toQ: denied}},
+		{"another Pod", pod("b/r", "app=r", "10.0.0.3"), false, map[string]string{toQ: denied, toR: open}},
+		{"S34 a policy before", allow, false, map[string]string{toQ: "allowed AllowedByRule v4 egress=y[0]", toR: open}},
+		{"S34 its priority alone changes", later, false, map[string]string{toQ: denied, toR: open}},
+		{"S34 and back", allow, false, map[string]string{toQ: "allowed AllowedByRule v4 egress=y[0]", toR: open}},
+		{"it goes", allow, true, map[string]string{toQ: denied, toR: open}},
+		{"other peers", x(pods("app=r")), false, map[string]string{toQ: open, toR: denied}},
+		{"S18 other labels of the namespace", namespace("a", "team=b"), false, map[string]string{toQ: open, toR: open}},
+		{"S18 and back", namespace("a", "team=a"), false, map[string]string{toQ: open, toR: denied}},
+		{"the peer goes", pod("b/r", "", ""), true, map[string]string{toQ: open}},
+		{"and comes back", pod("b/r", "app=r", "10.0.0.3"), false, map[string]string{toR: denied}},
+		{"the policy goes", x(anyPod()), true, map[string]string{toQ: open, toR: open}},
+		{"it never was", x(anyPod()), true, map[string]string{toQ: open, toR: open}},
+	})
+}
+
+// S38: the labels of a Node are an input of decisions while some rule has peers nodes.
+func TestTierNodesChange(t *testing.T) {
+	const byAddress, byName, byIPs = "a/p 10.0.1.1 80", "a/p b/host 80", "10.0.0.1 10.0.1.1 80"
+	every := func(want, wantIPs string) map[string]string {
+		return map[string]string{byAddress: want, byName: want, byIPs: wantIPs}
+	}
+	open := every("allowed NotIsolated v4", "allowed NotIsolated -")
+	denied := every("denied DeniedAtEgress - egress=x[0]", "denied DeniedAtEgress - egress=x[0]")
+	labelledNode := func(labels string) *engine.Node {
+		n := node("n1", "10.0.1.1")
+		n.Labels = labelled(labels)
+		return n
+	}
+	edge := tier(engine.Admin, 1, "x", out(engine.Deny, nodes("role=edge")))
+	core := tier(engine.Admin, 1, "x", out(engine.Deny, nodes("kind=core")))
+	missing := engine.Peer{Nodes: &engine.Selector{{Key: "role", Operator: engine.DoesNotExist}}}
+	checkSteps(t, []step{
+		{"a source", pod("a/p", "", "10.0.0.1"), false, nil},
+		{"a host-network Pod", pod("b/host", "", "10.0.1.1", on("n1"), hostNetwork), false, open},
+		{"its Node", labelledNode("role=edge"), false, open},
+		{"the policy", edge, false, denied},
+		{"other labels", labelledNode("role=plain"), false, open},
+		{"and back", labelledNode("role=edge,kind=core"), false, denied},
+		{"the Node goes", labelledNode(""), true, open},
+		{"and comes", labelledNode("role=edge,kind=core"), false, denied},
+		{"another key of its labels", core, false, denied},
+		{"without the key", labelledNode("role=edge"), false, open},
+		{"what has no label", tier(engine.Admin, 1, "x", out(engine.Deny, missing)), false, open},
+		{"no label", labelledNode(""), false, denied},
+		{"the Node without object", labelledNode(""), true, denied},
+		{"the policy goes", edge, true, open},
+		{"the Node comes", labelledNode("role=edge"), false, open},
+		{"the policy comes back", edge, false, denied},
+	})
+}
