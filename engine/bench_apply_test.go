@@ -60,12 +60,14 @@ func BenchmarkApply(b *testing.B) {
 		})
 		b.Run(fmt.Sprintf("%v/key", size), func(b *testing.B) { // a label key becomes relevant, to all Pods
 			b.ReportAllocs()
+			defer reportCPU(b)()
 			for i := 0; b.Loop(); i++ {
 				held.Apply(keyInUse(i))
 			}
 		})
 		b.Run(fmt.Sprintf("%v/cluster-policy", size), func(b *testing.B) { // the rules of one for all Pods change
 			b.ReportAllocs()
+			defer reportCPU(b)()
 			p := &engine.ClusterPolicy{Name: "all", Tier: engine.Admin}
 			for i := 0; b.Loop(); i++ {
 				next := *p

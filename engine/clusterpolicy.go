@@ -104,13 +104,14 @@ func (t Tier) String() string {
 
 // Compare orders policies of one tier as they are asked (S34).
 func (p *ClusterPolicy) Compare(o *ClusterPolicy) int {
-	return cmp.Or(
+	if byPlace := cmp.Or(
 		compareBool(o.Urgent, p.Urgent),
 		compareBool(p.Kind == BaselineAdminNetworkPolicy, o.Kind == BaselineAdminNetworkPolicy),
 		cmp.Compare(p.Priority, o.Priority),
-		cmp.Compare(p.Name, o.Name),
-		cmp.Compare(p.Kind, o.Kind),
-	)
+	); byPlace != 0 {
+		return byPlace
+	}
+	return cmp.Or(cmp.Compare(p.Name, o.Name), cmp.Compare(p.Kind, o.Kind))
 }
 
 // compareBool orders false before true.

@@ -71,12 +71,43 @@ func (p *peer) showsAddress(t *ruleTable) bool { return !p.hidden || t.tier != N
 func (s *peerSet) match(t *ruleTable, p *peer, limit uint32) uint32 {
 	limit = min(limit, s.anyPeer)
 	if p.class != nil && s.mask&p.class.mask != 0 {
-		limit = matchSelectors(t.selectors[s.from:s.to], p.class.peers(), limit)
+		if mine := t.selectors[s.from:s.to]; searchesByRank(t.tier, len(mine)) {
+			limit = firstSelector(mine, p.class, limit)
+		} else {
+			limit = matchSelectors(mine, p.class.peers(), limit)
+		}
 	}
 	if s.blocks != nil && p.addr.IsValid() && p.showsAddress(t) {
 		limit = min(limit, s.blocks.lowestRank(p.addr))
 		for _, addr := range p.more {
 			limit = min(limit, s.blocks.lowestRank(addr))
+		}
+	}
+	return limit
+}
+
+// maxByRank is the most selectors of a set that are tried one after another.
+const maxByRank = 512
+
+// searchesByRank reports whether the n selectors of a set are sorted by rank, and not by id. Sets of cluster-wide
+// policies have tens of selectors, and a Pod is selected by many of them: the first is soon found by trying.
+// Sets of NetworkPolicies have few, or hundreds of which one Pod is selected by one or none.
+func searchesByRank(tier Tier, n int) bool { return tier != NetworkPolicies && n <= maxByRank }
+
+// firstSelector returns the lowest rank of the selectors of mine that select a class, if it is below limit, and
+// otherwise limit. mine is sorted by rank.
+func firstSelector(mine []rankedSelector, c *hotClass, limit uint32) uint32 {
+	mask := c.mask
+	for i := range mine {
+		s := &mine[i]
+		if s.rank >= limit {
+			return limit
+		}
+		if mask&maskOf(s.id) == 0 { // which tells most of them
+			continue
+		}
+		if _, found := slices.BinarySearch(c.peers(), s.id); found {
+			return s.rank
 		}
 	}
 	return limit
@@ -157,7 +188,11 @@ func (b *peerSetBuilder) build(t *ruleTable) peerSet {
 		s.firstRank = min(s.firstRank, rank)
 	}
 	s.to = uint32(len(t.selectors))
-	slices.SortFunc(t.selectors[s.from:], func(a, b rankedSelector) int { return cmp.Compare(a.id, b.id) })
+	order := func(a, b rankedSelector) int { return cmp.Compare(a.id, b.id) }
+	if searchesByRank(t.tier, int(s.to-s.from)) {
+		order = func(a, b rankedSelector) int { return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.id, b.id)) }
+	}
+	slices.SortFunc(t.selectors[s.from:], order)
 	if len(b.blocks) > 0 {
 		s.firstRank = min(s.firstRank, b.blocks[0].rank)
 		s.blocks = newBlocks(b.blocks)

@@ -36,7 +36,7 @@ type ruleTable struct {
 	policies []*Policy
 	// rules has the rule at each place; see [rankOf]. Other tiers have theirs in rare.
 	rules []ruleRef
-	// selectors has those of all sets; each set's part is sorted by id.
+	// selectors has those of all sets; each set's part is sorted by id, or by rank: see [searchesByRank].
 	selectors []rankedSelector
 	rare      *rareRules // nil if there are none
 
