@@ -71,8 +71,9 @@ func TestTierPoliciesComeAndGo(t *testing.T) {
 // S38: the labels of a Node are an input of decisions while some rule has peers nodes.
 func TestTierNodesChange(t *testing.T) {
 	const byAddress, byName, byIPs = "a/p 10.0.1.1 80", "a/p b/host 80", "10.0.0.1 10.0.1.1 80"
+	const byHostIP = "a/p 10.0.1.7 80" // which a Pod tells, and the Node object does not
 	every := func(want, wantIPs string) map[string]string {
-		return map[string]string{byAddress: want, byName: want, byIPs: wantIPs}
+		return map[string]string{byAddress: want, byName: want, byIPs: wantIPs, byHostIP: want}
 	}
 	open := every("allowed NotIsolated v4", "allowed NotIsolated -")
 	denied := every("denied DeniedAtEgress - egress=x[0]", "denied DeniedAtEgress - egress=x[0]")
@@ -86,6 +87,7 @@ func TestTierNodesChange(t *testing.T) {
 	missing := engine.Peer{Nodes: &engine.Selector{{Key: "role", Operator: engine.DoesNotExist}}}
 	checkSteps(t, []step{
 		{"a source", pod("a/p", "", "10.0.0.1"), false, nil},
+		{"a Pod of the Node", pod("b/r", "", "10.0.0.8", on("n1"), hostIPs("10.0.1.7")), false, nil},
 		{"a host-network Pod", pod("b/host", "", "10.0.1.1", on("n1"), hostNetwork), false, open},
 		{"its Node", labelledNode("role=edge"), false, open},
 		{"the policy", edge, false, denied},

@@ -199,6 +199,7 @@ func TestOracleLocalTraffic(t *testing.T) {
 	headless.Headless = true
 	named := with(objects{base[0], base[1], headless, base[3]}, everything)
 	denied, free := with(base, everything), with(base, last)
+	passed := with(base, tier(engine.Admin, 1, "x", out(d, pods("app=none"))), last, denyAll())
 	isolated := with(base, last, denyAll())
 	for _, r := range []struct {
 		name        string
@@ -217,6 +218,8 @@ func TestOracleLocalTraffic(t *testing.T) {
 			"allowed LocalNode v4"},
 		{"to its Node, allowed by a rule", with(base, tier(engine.Admin, 1, "x", out(a, nodes("")))),
 			"a/p 10.0.1.1 80", "allowed LocalNode v4 egress=x[0]", "allowed LocalNode v4"},
+		{"to its Node, isolated, after a tier that passes", passed, "a/p 10.0.1.1 80",
+			"allowed LocalNode v4", "allowed LocalNode v4"},
 		{"through a Service", denied, "a/p svc/a/web 80",
 			"denied DeniedAtEgress - 0/1 egress=x[0] ingress=x[0]", "allowed Self v4 1/1"},
 		{"through a Service, Baseline", free, "a/p 10.0.2.1 80",
