@@ -31,9 +31,22 @@ type ClusterRule struct {
 	// Name is the rule's own; it may be empty, and need not be unique.
 	Name   string
 	Action Action
-	// Rule has the peers and ports. An empty list matches everything, as for a NetworkPolicy; a list that matches
-	// nothing has the zero [Peer]. A [Peer] with Block matches any end that has an address in it (S39).
+	// NotUnderstood reports whether the rule is closed as S45 says. Decisions do not read it.
+	NotUnderstood bool
+	// Rule has the peers and ports. An empty list matches everything, as for a NetworkPolicy; a list that
+	// matches nothing has the zero [Peer]. A [Peer] with Block matches any end that has an address in it (S39).
 	Rule
+	// Origins are the peers of the object, in order, if some are not one of Peers each; otherwise nil.
+	// Decisions do not read them.
+	Origins []PeerOrigin
+}
+
+// PeerOrigin is a peer as the object of a [ClusterRule] has it.
+type PeerOrigin struct {
+	// Peers is how many of the rule's Peers it became; they follow one another.
+	Peers int
+	// Names are its domain names, which match nothing (S40); nil for other peers.
+	Names []string
 }
 
 // ClusterPolicyKind is the kind of a [ClusterPolicy]. The order is that of policies that tie in all else (S34).

@@ -327,6 +327,7 @@ func cloneClusterRules(rules []engine.ClusterRule) []engine.ClusterRule {
 	rules = slices.Clone(rules)
 	for i := range rules {
 		rules[i].Rule = cloneRules([]engine.Rule{rules[i].Rule})[0]
+		rules[i].Origins = slices.Clone(rules[i].Origins)
 	}
 	return rules
 }

@@ -24,7 +24,28 @@ func (r *Random) clusterRule() engine.ClusterRule {
 	if r.chance(55) {
 		u.Ports = some(r, 3, r.clusterPort)
 	}
+	if r.chance(40) {
+		u.Origins = r.origins(u.Peers)
+	}
 	return u
+}
+
+// origins returns peers of an object that could have become peers: runs of blocks may be one of `networks`,
+// and what matches nothing may be domain names.
+func (r *Random) origins(peers []engine.Peer) []engine.PeerOrigin {
+	var list []engine.PeerOrigin
+	network := func(p engine.Peer) bool { return p.Block != nil && p.Nodes == nil && p.Pods == nil }
+	for i, p := range peers {
+		switch {
+		case i > 0 && network(p) && network(peers[i-1]) && r.chance(70):
+			list[len(list)-1].Peers++
+		case p == engine.Peer{} && r.chance(50):
+			list = append(list, engine.PeerOrigin{Peers: 1, Names: []string{"example.com"}})
+		default:
+			list = append(list, engine.PeerOrigin{Peers: 1})
+		}
+	}
+	return list
 }
 
 // clusterPeer returns a peer of any shape, invalid ones among them (S37 to S39, S45).

@@ -214,7 +214,7 @@ func (c *clusterCheck) namespacedPods(of *fields) (namespaces, pods engine.Selec
 func denyOnly(rules []engine.ClusterRule) {
 	for i := range rules {
 		if rules[i].Action == engine.Allow {
-			rules[i].Rule = matchNothing()
+			matchNothing(&rules[i])
 		} else {
 			rules[i].Action = engine.Deny
 		}
@@ -222,7 +222,12 @@ func denyOnly(rules []engine.ClusterRule) {
 }
 
 // denyAll returns rules in place of those of a direction that cannot be read.
-func denyAll() []engine.ClusterRule { return []engine.ClusterRule{{Action: engine.Deny}} }
+func denyAll() []engine.ClusterRule {
+	return []engine.ClusterRule{{Action: engine.Deny, NotUnderstood: true}}
+}
 
-// matchNothing returns a rule that matches nothing.
-func matchNothing() engine.Rule { return engine.Rule{Peers: []engine.Peer{{}}} }
+// matchNothing makes r a rule that is not understood and matches nothing (S45).
+func matchNothing(r *engine.ClusterRule) {
+	r.NotUnderstood, r.Origins = true, nil
+	r.Rule = engine.Rule{Peers: []engine.Peer{{}}}
+}

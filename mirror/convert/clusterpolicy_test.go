@@ -69,7 +69,7 @@ egress:
 						{Namespaces: &all, Pods: &app}},
 					Ports: []engine.Port{{First: 80, Last: 80}, {Protocol: engine.UDP, First: 1, Last: 9},
 						{Protocol: engine.SCTP, First: 5, Last: 5}},
-				}},
+				}, Origins: []engine.PeerOrigin{{Peers: 1}, {Peers: 2}, {Peers: 1}}},
 				{Action: engine.Deny, Rule: engine.Rule{
 					Peers: []engine.Peer{{Namespaces: &all}}, Ports: []engine.Port{{Name: "dns", AnyProtocol: true}},
 				}},
@@ -290,10 +290,13 @@ func TestClusterPolicyNotUnderstood(t *testing.T) {
 	all := engine.Selector{}
 	everywhere := engine.Rule{Peers: []engine.Peer{{Namespaces: &all}}}
 	none := engine.Rule{Peers: []engine.Peer{{}}}
-	everything := []engine.ClusterRule{{Action: engine.Deny}}
+	denied := engine.ClusterRule{Action: engine.Deny, NotUnderstood: true}
+	everything := []engine.ClusterRule{denied}
 	rules := "egress: [{action: Accept, to: [{namespaces: {}}]}, {action: Pass, to: [{namespaces: {}}]}, {action: Deny, to: [{namespaces: {}}]}]"
-	closed := []engine.ClusterRule{{Action: engine.Allow, Rule: none}, {Action: engine.Deny, Rule: everywhere},
-		{Action: engine.Deny, Rule: everywhere}}
+	closed := []engine.ClusterRule{
+		{Action: engine.Allow, NotUnderstood: true, Rule: none}, {Action: engine.Deny, Rule: everywhere},
+		{Action: engine.Deny, Rule: everywhere},
+	}
 	web := engine.ClusterSubject{Namespaces: engine.Selector{{Key: "app", Values: []string{"web"}}}}
 	subject := "subject: {namespaces: {matchLabels: {app: web}}}\n"
 	tests := map[string]struct {
@@ -302,12 +305,12 @@ func TestClusterPolicyNotUnderstood(t *testing.T) {
 	}{
 		"an allowing rule matches nothing": {
 			cnp + "egress: [{action: Accept, to: [{namespaces: {}}, {services: {}}]}]",
-			engine.ClusterPolicy{Tier: engine.Admin, Egress: []engine.ClusterRule{{Action: engine.Allow, Rule: none}}},
+			engine.ClusterPolicy{Tier: engine.Admin, Egress: []engine.ClusterRule{{Action: engine.Allow, NotUnderstood: true, Rule: none}}},
 		},
 		"a denying and a passing rule deny everything": {
 			cnp + "egress: [{action: Deny, to: [{namespaces: {}}], when: night}, {action: Pass, to: [{namespaces: {}}], protocols: [{icmp: {}}]}]",
 			engine.ClusterPolicy{Tier: engine.Admin,
-				Egress: []engine.ClusterRule{{Action: engine.Deny}, {Action: engine.Deny}}},
+				Egress: []engine.ClusterRule{denied, denied}},
 		},
 		"an action denies what its peers and ports match": {
 			cnp + "egress: [{action: Log, to: [{namespaces: {}}]}]",
@@ -356,11 +359,11 @@ func TestClusterPolicyNotUnderstood(t *testing.T) {
 		},
 		"a list of rules that is none": {
 			cnp + "egress: nothing",
-			engine.ClusterPolicy{Tier: engine.Admin, Egress: []engine.ClusterRule{{Action: engine.Deny}}},
+			engine.ClusterPolicy{Tier: engine.Admin, Egress: everything},
 		},
 		"an action beside domain names denies everything": {
 			cnp + "egress: [{action: Log, to: [{namespaces: {}}, {domainNames: [a.example]}]}]",
-			engine.ClusterPolicy{Tier: engine.Admin, Egress: []engine.ClusterRule{{Action: engine.Deny}}},
+			engine.ClusterPolicy{Tier: engine.Admin, Egress: everything},
 		},
 		"a spec that is none": {"nothing",
 			engine.ClusterPolicy{Tier: engine.Admin, Urgent: true, Ingress: everything, Egress: everything}},
@@ -370,7 +373,7 @@ func TestClusterPolicyNotUnderstood(t *testing.T) {
 			engine.ClusterPolicy{Tier: engine.Admin, Urgent: true, Ingress: everything, Egress: everything}},
 		"a rule that is none": {
 			cnp + "egress: [nothing]",
-			engine.ClusterPolicy{Tier: engine.Admin, Egress: []engine.ClusterRule{{Action: engine.Deny}}},
+			engine.ClusterPolicy{Tier: engine.Admin, Egress: everything},
 		},
 	}
 	for name, test := range tests {
@@ -392,7 +395,7 @@ func TestClusterPolicyNotUnderstood(t *testing.T) {
 
 // S45: a policy whose rules nobody can read denies everything in both directions, whatever its kind.
 func TestClusterPolicyWithoutSpec(t *testing.T) {
-	deny := []engine.ClusterRule{{Action: engine.Deny}}
+	deny := []engine.ClusterRule{{Action: engine.Deny, NotUnderstood: true}}
 	for kind, want := range map[engine.ClusterPolicyKind]engine.ClusterPolicy{
 		engine.ClusterNetworkPolicy:       {Tier: engine.Admin, Urgent: true},
 		engine.AdminNetworkPolicy:         {Tier: engine.Admin, Urgent: true},
@@ -445,5 +448,9 @@ func TestClusterPolicyWarnings(t *testing.T) {
 	if peers := p.Egress[0].Peers; len(peers) != 2 || peers[0] != (engine.Peer{}) ||
 		peers[1].Block.CIDR.String() != "10.0.0.0/8" {
 		t.Errorf("peers %v", peers)
+	}
+	origins := []engine.PeerOrigin{{Peers: 1, Names: []string{"*.a.example"}}, {Peers: 1}}
+	if d := cmp.Diff(origins, p.Egress[0].Origins); d != "" {
+		t.Errorf("origins: -want +got:\n%s", d)
 	}
 }

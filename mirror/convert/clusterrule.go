@@ -49,7 +49,7 @@ func (c *clusterCheck) rule(f *fields, peersField string) engine.ClusterRule {
 	action, known := c.action(f)
 	r.Action = action
 	named := c.ports(f, &r.Rule)
-	kinds := c.peers(f, peersField, action, known, named, &r.Rule)
+	kinds := c.peers(f, peersField, action, known, named, &r)
 	errs := f.end()
 	c.reject(errs)
 	// Names that are not resolved cannot be denied one by one, whatever the action was meant to be.
@@ -57,9 +57,9 @@ func (c *clusterCheck) rule(f *fields, peersField string) engine.ClusterRule {
 	switch {
 	case understood:
 	case r.Action == engine.Allow:
-		r.Rule = matchNothing()
+		matchNothing(&r)
 	default:
-		r.Action, r.Rule = engine.Deny, engine.Rule{}
+		r = engine.ClusterRule{Name: r.Name, Action: engine.Deny, NotUnderstood: true}
 	}
 	return r
 }
@@ -94,7 +94,7 @@ func (c *clusterCheck) action(f *fields) (does engine.Action, understood bool) {
 // peers sets the peers of a rule and returns their kinds. known means that the action is understood, and
 // named that one of its ports is named.
 func (c *clusterCheck) peers(
-	f *fields, name string, action engine.Action, known, named bool, to *engine.Rule,
+	f *fields, name string, action engine.Action, known, named bool, to *engine.ClusterRule,
 ) (kinds []string) {
 	path := f.path.Child(name)
 	items, ok := f.list(name)
@@ -117,11 +117,18 @@ func (c *clusterCheck) peers(
 	for i, item := range items {
 		p := fieldsOf(item, path.Index(i))
 		kind := p.oneOf(allowed...)
-		to.Peers = append(to.Peers, c.peer(p, kind, action, known)...)
+		peers, names := c.peer(p, kind, action, known)
+		to.Peers = append(to.Peers, peers...)
+		to.Origins = append(to.Origins, engine.PeerOrigin{Peers: len(peers), Names: names})
 		f.merge(p)
 		if !slices.Contains(kinds, kind) {
 			kinds = append(kinds, kind)
 		}
+	}
+	if !slices.ContainsFunc(to.Origins, func(o engine.PeerOrigin) bool {
+		return o.Peers != 1 || o.Names != nil
+	}) {
+		to.Origins = nil
 	}
 	portless := slices.DeleteFunc(slices.Clone(kinds), func(kind string) bool {
 		return !slices.Contains(allowed[2:], kind)
@@ -133,29 +140,31 @@ func (c *clusterCheck) peers(
 	return kinds
 }
 
-// peer converts one peer. The engine has one peer for each network of `networks`. known means that the action
-// is understood.
-func (c *clusterCheck) peer(p *fields, kind string, action engine.Action, known bool) []engine.Peer {
+// peer converts one peer. The engine has one peer for each network of `networks`; domain names are returned
+// beside the peer. known means that the action is understood.
+func (c *clusterCheck) peer(
+	p *fields, kind string, action engine.Action, known bool,
+) (peers []engine.Peer, names []string) {
 	switch kind {
 	case "namespaces":
 		if s, ok := p.selector(kind); ok {
 			namespaces := selector(s)
-			return []engine.Peer{{Namespaces: &namespaces}}
+			return []engine.Peer{{Namespaces: &namespaces}}, nil
 		}
 	case "pods":
 		namespaces, pods := c.namespacedPods(p)
-		return []engine.Peer{{Namespaces: &namespaces, Pods: &pods}}
+		return []engine.Peer{{Namespaces: &namespaces, Pods: &pods}}, nil
 	case "nodes":
 		if s, ok := p.selector(kind); ok {
 			nodes := selector(s)
-			return []engine.Peer{{Nodes: &nodes}}
+			return []engine.Peer{{Nodes: &nodes}}, nil
 		}
 	case "networks":
-		return c.networks(p)
+		return c.networks(p), nil
 	case "domainNames":
-		c.domains(p, action, known)
+		names = c.domains(p, action, known)
 	}
-	return []engine.Peer{{}}
+	return []engine.Peer{{}}, names
 }
 
 // networks converts the CIDRs of a peer (S39, S48).
@@ -198,8 +207,8 @@ var domainName = regexp.MustCompile(
 	`^(\*\.)?([a-zA-Z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.)+[a-zA-Z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.?$`)
 
 // domains checks the domain names of a peer. The peer matches nothing, because netpold resolves no names
-// (S40). known means that the action is understood.
-func (c *clusterCheck) domains(p *fields, action engine.Action, known bool) {
+// (S40). known means that the action is understood. It returns the names.
+func (c *clusterCheck) domains(p *fields, action engine.Action, known bool) []string {
 	path := p.path.Child("domainNames")
 	items, ok := p.list("domainNames")
 	if ok && len(items) == 0 {
@@ -231,4 +240,5 @@ func (c *clusterCheck) domains(p *fields, action engine.Action, known bool) {
 		c.warn(path.String(), "netpold resolves no names, so that this peer matches nothing: "+
 			strings.Join(names, ", "))
 	}
+	return names
 }

@@ -22,7 +22,10 @@ func full() []engine.Object {
 		}},
 		Ports: []engine.Port{{Protocol: engine.UDP, Name: "http", AnyProtocol: true, First: 1, Last: 2}},
 	}}
-	clusterRules := []engine.ClusterRule{{Name: "r", Action: engine.Allow, Rule: rules[0]}}
+	clusterRules := []engine.ClusterRule{{
+		Name: "r", Action: engine.Allow, NotUnderstood: true, Rule: rules[0],
+		Origins: []engine.PeerOrigin{{Peers: 1, Names: []string{"a.example"}}},
+	}}
 	ports := []engine.ServicePort{{Name: "http", Port: 80, Protocol: engine.UDP}}
 	return []engine.Object{
 		&engine.Pod{

@@ -155,7 +155,7 @@ func validRules(kind engine.ClusterPolicyKind, rules []engine.ClusterRule, egres
 		if r.Action == engine.Pass && kind == engine.BaselineAdminNetworkPolicy {
 			r.Action = engine.Deny
 		}
-		r.Peers = validPeers(r.Peers, egress)
+		r.Peers, r.Origins = validPeers(r.Peers, egress), nil
 		portless := slices.ContainsFunc(r.Peers, func(p engine.Peer) bool { return p.Nodes != nil || p.Block != nil })
 		r.Ports = validPorts(r.Ports, portless)
 		to = append(to, r)
