@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 
+	"github.com/netpold/netpold/mirror/live"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/test/kube/kubetest"
 )
@@ -42,8 +43,8 @@ func (s *site) tierDefinition(t *testing.T, release, channel, resource string) *
 	return o
 }
 
-// putTier creates or replaces a cluster-wide policy.
-func (s *site) putTier(t *testing.T, version, resource, kind, text string) {
+// putTier creates or replaces a cluster-wide policy, and returns its resource version.
+func (s *site) putTier(t *testing.T, version, resource, kind, text string) string {
 	t.Helper()
 	o := &unstructured.Unstructured{}
 	if err := yaml.Unmarshal([]byte(text), &o.Object); err != nil {
@@ -54,14 +55,17 @@ func (s *site) putTier(t *testing.T, version, resource, kind, text string) {
 	client := s.Dynamic().Resource(schema.GroupVersionResource{Group: tierGroup, Version: version, Resource: resource})
 	if old, err := client.Get(t.Context(), o.GetName(), metav1.GetOptions{}); err == nil {
 		o.SetResourceVersion(old.GetResourceVersion())
-		if _, err := client.Update(t.Context(), o, metav1.UpdateOptions{}); err != nil {
+		updated, err := client.Update(t.Context(), o, metav1.UpdateOptions{})
+		if err != nil {
 			t.Fatal(err)
 		}
-		return
+		return updated.GetResourceVersion()
 	}
-	if _, err := client.Create(t.Context(), o, metav1.CreateOptions{}); err != nil {
+	created, err := client.Create(t.Context(), o, metav1.CreateOptions{})
+	if err != nil {
 		t.Fatal(err)
 	}
+	return created.GetResourceVersion()
 }
 
 // denyWeb is the spec of a ClusterNetworkPolicy that denies what shop/db admits.
@@ -141,6 +145,94 @@ spec: {priority: 0, subject: {namespaces: {}}, ingress: [{action: Deny, from: [{
 	await(tierState(n, true, "deny-web", "adminnetworkpolicies", "absent", ""))
 	s.Undefine(t.Context(), schema.GroupResource{Group: tierGroup, Resource: cnpResource})
 	await(tierState(n, true, "shop/db", cnpResource, "absent", ""))
+}
+
+// TestTiersUnderLoad: while questions are asked without a pause, a policy changes and its resource goes. Each change counts as
+// soon as its token is asked for, and no question fails.
+func TestTiersUnderLoad(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.openShop(t)
+	s.ApplyDefinition(t.Context(), s.tierDefinition(t, "v0.3.0", "standard", cnpResource))
+	n := s.serveReady(t)
+	kubetest.Eventually(t, patience, tierState(n, true, "shop/db", cnpResource, "synced", "v1beta1"))
+
+	client := n.Client()
+	over := make(chan struct{})
+	asked := make(chan error, 4)
+	for range cap(asked) {
+		go func() {
+			for {
+				select {
+				case <-over:
+					asked <- nil
+					return
+				default:
+				}
+				if _, err := client.Allowed(t.Context(), &netpoldv1.AllowedRequest{Src: ip(web), Dst: ip(db), Port: 80}); err != nil {
+					asked <- err
+					return
+				}
+			}
+		}()
+	}
+	for i := range 40 {
+		action := []string{"Deny", "Accept"}[i%2]
+		version := s.putTier(t, "v1beta1", cnpResource, "ClusterNetworkPolicy", strings.ReplaceAll(denyWeb, "Deny", action))
+		token, err := live.TokenFor(cnpResource, version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := client.Allowed(soon(t), &netpoldv1.AllowedRequest{Src: ip(web), Dst: ip(db), Port: 80, AtLeast: token})
+		if err != nil || answer.GetAllowed() != (action == "Accept") || answer.GetIngress().GetPolicy() != "deny-web" {
+			t.Fatalf("change %d to %s: %v (%v)", i, action, answer, err)
+		}
+	}
+	s.Undefine(t.Context(), schema.GroupResource{Group: tierGroup, Resource: cnpResource})
+	kubetest.Eventually(t, patience, tierState(n, true, "shop/db", cnpResource, "absent", ""))
+	close(over)
+	for range cap(asked) {
+		if err := <-asked; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestTiersBroken: an aggregated API server that does not answer for a version is no absence of its resources (S31).
+func TestTiersBroken(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.openShop(t)
+	n := s.serveReady(t)
+	kubetest.Eventually(t, patience, tierState(n, true, "shop/db", "adminnetworkpolicies", "absent", ""))
+	services := s.Dynamic().Resource(schema.GroupVersionResource{Group: "apiregistration.k8s.io", Version: "v1", Resource: "apiservices"})
+	broken := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": map[string]any{"name": "v1alpha1." + tierGroup},
+		"spec": map[string]any{
+			"group": tierGroup, "version": "v1alpha1", "groupPriorityMinimum": int64(100), "versionPriority": int64(10),
+			"service": map[string]any{"namespace": shop, "name": "nobody"}, "insecureSkipTLSVerify": true,
+		},
+	}}
+	if _, err := services.Create(t.Context(), broken, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	client := n.Client()
+	kubetest.Eventually(t, patience, func(ctx context.Context) error {
+		status, err := client.Status(ctx)
+		if err != nil {
+			return err
+		}
+		for _, r := range status.GetResources() {
+			if r.GetResource() == "adminnetworkpolicies" {
+				return contains("the resource's error", r.GetError(), "cannot tell whether the API server has resource", "/apis/"+tierGroup+"/v1alpha1")
+			}
+		}
+		return errors.New("no such resource")
+	})
+	if err := services.Delete(t.Context(), broken.GetName(), metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	kubetest.Eventually(t, patience, tierState(n, true, "shop/db", "adminnetworkpolicies", "absent", ""))
 }
 
 // TestTiersTomorrow: an object that only the CRD of tomorrow takes is closed, told and listed (S45, S46).
