@@ -71,7 +71,8 @@ func BenchmarkApply(b *testing.B) {
 			p := &engine.ClusterPolicy{Name: "all", Tier: engine.Admin}
 			for i := 0; b.Loop(); i++ {
 				next := *p
-				next.Ingress = []engine.ClusterRule{{Rule: engine.Rule{Ports: []engine.Port{{First: uint16(1 + i%1000), Last: 2000}}}}}
+				ports := []engine.Port{{First: uint16(1 + i%1000), Last: 2000}}
+				next.Ingress = []engine.ClusterRule{{Rule: engine.Rule{Ports: ports}}}
 				held.Apply(engine.Change{Object: &next})
 			}
 			held.Apply(engine.Change{Object: p, Delete: true})
@@ -79,10 +80,11 @@ func BenchmarkApply(b *testing.B) {
 	}
 }
 
-// keyInUse is a change by which another label key becomes relevant: for even i one that all Pods have, for odd i one that
-// no Pod has.
+// keyInUse returns a change by which another label key becomes relevant: for even i one that all Pods have, for
+// odd i one that no Pod has.
 func keyInUse(i int) engine.Change {
-	everywhere, version := engine.Selector{}, engine.Selector{{Key: "app.kubernetes.io/version", Operator: engine.In, Values: []string{"1.1"}}}
+	everywhere := engine.Selector{}
+	version := engine.Selector{{Key: "app.kubernetes.io/version", Operator: engine.In, Values: []string{"1.1"}}}
 	if i%2 == 1 {
 		version = engine.Selector{{Key: "nobody-has-this", Operator: engine.Exists}}
 	}

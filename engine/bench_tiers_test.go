@@ -19,8 +19,8 @@ func clusterWide() []engine.Change {
 	return changes
 }
 
-// reportCPU begins to measure processor time, and returns what reports it. Unlike the time of the clock it does not grow with
-// what else the machine does.
+// reportCPU begins to measure processor time, and returns what reports it. Unlike the time of the clock it does
+// not grow with what else the machine does.
 func reportCPU(b *testing.B) func() {
 	used := func() time.Duration {
 		var usage syscall.Rusage
@@ -68,8 +68,8 @@ func BenchmarkTiers(b *testing.B) {
 	}
 }
 
-// BenchmarkApplyTiers measures changes of cluster-wide policies whose subject is every Pod, beside a label key that comes
-// into use, in a cluster that has 100 other cluster-wide policies.
+// BenchmarkApplyTiers measures changes of a cluster-wide policy whose subject is every Pod, beside a label key
+// that comes into use, in a cluster that has 100 other cluster-wide policies.
 func BenchmarkApplyTiers(b *testing.B) {
 	for _, size := range synthetic.Sizes {
 		told := synthetic.New(size)

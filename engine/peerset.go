@@ -89,13 +89,13 @@ func (s *peerSet) match(t *ruleTable, p *peer, limit uint32) uint32 {
 // maxByRank is the most selectors of a set that are tried one after another.
 const maxByRank = 512
 
-// searchesByRank reports whether the n selectors of a set are sorted by rank, and not by id. Sets of cluster-wide
-// policies have tens of selectors, and a Pod is selected by many of them: the first is soon found by trying.
-// Sets of NetworkPolicies have few, or hundreds of which one Pod is selected by one or none.
+// searchesByRank reports whether the n selectors of a set are sorted by rank, and not by id. Sets of
+// cluster-wide policies have tens of selectors, and a Pod is selected by many of them: the first is soon found
+// by trying. Sets of NetworkPolicies have few, or hundreds of which a Pod is selected by one or none.
 func searchesByRank(tier Tier, n int) bool { return tier != NetworkPolicies && n <= maxByRank }
 
-// firstSelector returns the lowest rank of the selectors of mine that select a class, if it is below limit, and
-// otherwise limit. mine is sorted by rank.
+// firstSelector returns the lowest rank of the selectors of mine that select a class, if it is below limit,
+// and otherwise limit. mine is sorted by rank.
 func firstSelector(mine []rankedSelector, c *hotClass, limit uint32) uint32 {
 	mask := c.mask
 	for i := range mine {
@@ -190,7 +190,9 @@ func (b *peerSetBuilder) build(t *ruleTable) peerSet {
 	s.to = uint32(len(t.selectors))
 	order := func(a, b rankedSelector) int { return cmp.Compare(a.id, b.id) }
 	if searchesByRank(t.tier, int(s.to-s.from)) {
-		order = func(a, b rankedSelector) int { return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.id, b.id)) }
+		order = func(a, b rankedSelector) int {
+			return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.id, b.id))
+		}
 	}
 	slices.SortFunc(t.selectors[s.from:], order)
 	if len(b.blocks) > 0 {

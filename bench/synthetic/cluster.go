@@ -76,7 +76,8 @@ func New(size Size) *Cluster {
 	}
 	for n := range size.Pods/podsPerNode + 1 {
 		g.c.Others = append(g.c.Others, &engine.Node{
-			Name: nodeName(n), IPs: []netip.Addr{nodeIP(n)}, Labels: map[string]string{"zone": fmt.Sprintf("zone-%d", n%3)},
+			Name: nodeName(n), IPs: []netip.Addr{nodeIP(n)},
+			Labels: map[string]string{"zone": fmt.Sprintf("zone-%d", n%3)},
 		})
 	}
 	return &g.c

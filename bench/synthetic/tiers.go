@@ -8,18 +8,20 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// tierPorts are ports that rules of cluster-wide policies name: those of well-known services, and now and then that of the
+// tierPorts are ports that rules of cluster-wide policies name: those of well-known services, and that of the
 // cluster's own applications.
 var tierPorts = []uint16{22, 53, 443, 2379, 3306, 5432, 6379, 9092, 9200, 10250, 8080}
 
-// ClusterPolicies are n cluster-wide policies with rules rules each, half of either direction, for a cluster that [New] makes. Of
-// ten, seven are ClusterNetworkPolicies of the Admin tier, one is an AdminNetworkPolicy and two are of the Baseline tier. Four
-// have all Pods as their subject, three the namespaces of a stage, two those of a tenant, and one a component of a stage.
+// ClusterPolicies returns n cluster-wide policies with rules rules each, half of either direction, for a cluster
+// that [New] makes. Of ten, seven are ClusterNetworkPolicies of the Admin tier, one is an AdminNetworkPolicy and
+// two are of the Baseline tier. Four have all Pods as their subject, three the namespaces of a stage, two those
+// of a tenant, and one a component of a stage.
 func ClusterPolicies(n, rules int) []*engine.ClusterPolicy {
 	g := &tierGenerator{rng: rand.New(rand.NewPCG(uint64(n), uint64(rules)))}
 	list := make([]*engine.ClusterPolicy, n)
 	for i := range list {
-		p := &engine.ClusterPolicy{Name: fmt.Sprintf("policy-%03d", i), Tier: engine.Admin, Priority: int32(g.rng.IntN(1001))}
+		p := &engine.ClusterPolicy{Name: fmt.Sprintf("policy-%03d", i), Tier: engine.Admin}
+		p.Priority = int32(g.rng.IntN(1001))
 		switch i % 10 {
 		case 7:
 			p.Kind = engine.AdminNetworkPolicy
@@ -61,7 +63,8 @@ func (g *tierGenerator) component() engine.Selector {
 }
 
 func (g *tierGenerator) rule(egress bool) engine.ClusterRule {
-	r := engine.ClusterRule{Action: []engine.Action{engine.Deny, engine.Deny, engine.Allow, engine.Allow, engine.Pass}[g.rng.IntN(5)]}
+	var r engine.ClusterRule
+	r.Action = []engine.Action{engine.Deny, engine.Deny, engine.Allow, engine.Allow, engine.Pass}[g.rng.IntN(5)]
 	for range 1 + g.rng.IntN(2) {
 		r.Peers = append(r.Peers, g.peer(egress))
 	}

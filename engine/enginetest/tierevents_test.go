@@ -15,7 +15,8 @@ type step struct {
 	asked map[string]string
 }
 
-// checkSteps applies changes one by one to one engine. A remembered decision must be found to have changed if it did.
+// checkSteps applies changes one by one to one engine. A remembered decision must be found to have changed if
+// it did.
 func checkSteps(t *testing.T, steps []step) {
 	t.Helper()
 	cluster := engine.NewCluster(engine.Options{})
@@ -42,7 +43,7 @@ func checkSteps(t *testing.T, steps []step) {
 func TestTierPoliciesComeAndGo(t *testing.T) {
 	const toQ, toR = "a/p b/q 80", "a/p b/r 80"
 	open := "allowed NotIsolated v4"
-	denied := "denied DeniedAtEgress - egress=x[0]"
+	allowed, denied := "allowed AllowedByRule v4 egress=y[0]", "denied DeniedAtEgress - egress=x[0]"
 	x := func(peer engine.Peer) *engine.ClusterPolicy {
 		return tier(engine.Admin, 5, "x", subject("team=a", ""), out(engine.Deny, peer))
 	}
@@ -54,9 +55,9 @@ func TestTierPoliciesComeAndGo(t *testing.T) {
 		{"a source", pod("a/p", "", "10.0.0.1"), false, nil},
 		{"a peer", pod("b/q", "app=q", "10.0.0.2"), false, map[string]string{toQ: denied}},
 		{"another Pod", pod("b/r", "app=r", "10.0.0.3"), false, map[string]string{toQ: denied, toR: open}},
-		{"S34 a policy before", allow, false, map[string]string{toQ: "allowed AllowedByRule v4 egress=y[0]", toR: open}},
+		{"S34 a policy before", allow, false, map[string]string{toQ: allowed, toR: open}},
 		{"S34 its priority alone changes", later, false, map[string]string{toQ: denied, toR: open}},
-		{"S34 and back", allow, false, map[string]string{toQ: "allowed AllowedByRule v4 egress=y[0]", toR: open}},
+		{"S34 and back", allow, false, map[string]string{toQ: allowed, toR: open}},
 		{"it goes", allow, true, map[string]string{toQ: denied, toR: open}},
 		{"other peers", x(pods("app=r")), false, map[string]string{toQ: open, toR: denied}},
 		{"S18 other labels of the namespace", namespace("a", "team=b"), false, map[string]string{toQ: open, toR: open}},
