@@ -25,7 +25,8 @@ const forms = "write shop/frontend-0 (a Pod), deploy/shop/frontend (a workload: 
 //	10.0.3.7, 2001:db8::7    an address; an IPv6 address may stand in brackets
 //	shop?app=web,tier=front  a Pod of namespace shop with these labels, whether there is one or not; "shop?" for no labels
 //	shop?app=web#http=8080,dns=53/UDP,ip=10.0.0.9
-//	                         the same with named ports, TCP unless told otherwise, and an address
+//	                         the same with named ports, TCP unless told otherwise, and an address; of a name that
+//	                         has several ports each counts (S21)
 //
 // The kinds are those of kubectl, in any case, singular or plural, long or short: pod (po), deployment
 // (deploy), statefulset (sts), daemonset (ds), replicaset (rs), replicationcontroller (rc), job, cronjob

@@ -42,7 +42,8 @@ func (inv *invocation) checkVerb() *cobra.Command {
 			"  10.0.3.7                  the owner of the address\n" +
 			"  'shop?app=web,tier=front' a Pod with these labels, which need not exist\n" +
 			"  'shop?app=web#http=8080,dns=53/UDP,ip=10.0.0.9'\n" +
-			"                            the same, with named ports and an address\n\n" +
+			"                            the same, with named ports (a name may have several: each counts)\n" +
+			"                            and an address\n\n" +
 			"With -f each line is a question as JSON. Each answer is a line of JSON, in order and as soon as it is\n" +
 			"known:\n" +
 			`  {"src":{"pod":{"namespace":"shop","name":"frontend-0"}},"dst":{"ip":"10.0.3.7"},"port":8080,` +

@@ -148,6 +148,10 @@ func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	switch {
+	case r.URL.Path == "/apis": // without cluster-wide policies
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, `{"kind":"APIGroupList","apiVersion":"v1","groups":[{"name":"networking.k8s.io","versions":[`+
+			`{"groupVersion":"networking.k8s.io/v1","version":"v1"}]}]}`)
 	case elsewhere:
 		fail(w, http.StatusForbidden, "Forbidden")
 	case path == "/api/v1/namespaces" && namespace != "":
