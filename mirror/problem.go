@@ -23,6 +23,9 @@ type Problem struct {
 	Message string
 	// Warning means that the object is used nevertheless.
 	Warning bool
+	// Closed means that something in a cluster-wide policy is not understood, so that it allows nothing and may
+	// deny more than was meant (S45).
+	Closed bool
 }
 
 // Object returns the object of the problem, as far as it is known. Examples: "NetworkPolicy shop/web", "Node

@@ -8,7 +8,7 @@ func TestProblemIsOneLine(t *testing.T) {
 		want string
 	}{
 		"everything": {
-			Problem{"a.yaml", 2, "NetworkPolicy", "shop", "web", "spec.podSelector", "is\nwrong", false},
+			Problem{"a.yaml", 2, "NetworkPolicy", "shop", "web", "spec.podSelector", "is\nwrong", false, false},
 			`a.yaml, document 2: NetworkPolicy "shop/web": spec.podSelector: is wrong`,
 		},
 		"warning of a cluster-wide object": {

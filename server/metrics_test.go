@@ -106,7 +106,11 @@ func TestMetricsOfTheState(t *testing.T) {
 			{Name: "pods", Synced: true, Objects: 4, Age: 1500 * time.Millisecond},
 			{Name: "nodes", Stale: true},
 		},
-		Problems:     []mirror.Problem{{Message: "a"}, {Message: "b"}, {Message: "c", Warning: true}},
+		Problems: []mirror.Problem{
+			{Message: "a"},
+			{Kind: "ClusterNetworkPolicy", Name: "x", Message: "b", Closed: true},
+			{Kind: "AdminNetworkPolicy", Name: "x", Field: "spec.egress[0].to[0].domainNames", Warning: true},
+		},
 		IgnoredKinds: map[string]int{"ConfigMap": 3},
 		Unmodelled: []mirror.UnmodelledKind{
 			{Kind: "CiliumNetworkPolicy", Group: "cilium.io", Counted: true, Count: 2, Namespaces: []string{"shop"}},
@@ -131,6 +135,13 @@ func TestMetricsOfTheState(t *testing.T) {
 		`netpold_problems{severity="error"}`:            "2",
 		`netpold_problems{severity="warning"}`:          "1",
 		`netpold_ignored_objects{kind="ConfigMap"}`:     "3",
+
+		`netpold_invalid_policies{kind="ClusterNetworkPolicy"}`:             "1",
+		`netpold_invalid_policies{kind="AdminNetworkPolicy"}`:               "0",
+		`netpold_invalid_policies{kind="BaselineAdminNetworkPolicy"}`:       "0",
+		`netpold_tier_domain_name_rules{kind="ClusterNetworkPolicy"}`:       "0",
+		`netpold_tier_domain_name_rules{kind="AdminNetworkPolicy"}`:         "1",
+		`netpold_tier_domain_name_rules{kind="BaselineAdminNetworkPolicy"}`: "0",
 
 		`netpold_unmodelled_policies{kind="CiliumNetworkPolicy.cilium.io"}`:       "2",
 		`netpold_unmodelled_policies{kind="NetworkPolicy.crd.projectcalico.org"}`: "NaN",

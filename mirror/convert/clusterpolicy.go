@@ -97,25 +97,28 @@ type clusterCheck struct {
 	dialect dialect
 }
 
-// reject adds errs to the problems.
+// reject adds what is not understood to the problems (S45).
 func (c *clusterCheck) reject(errs field.ErrorList) {
 	inOrder(errs)
 	for _, e := range errs {
 		c.add(e.Field, e.ErrorBody())
+		c.list[len(c.list)-1].Closed = true
 	}
 }
+
+// report adds an error in what is evaluated as it stands to the problems (S46).
+func (c *clusterCheck) report(e *field.Error) { c.add(e.Field, e.ErrorBody()) }
 
 func (c *clusterCheck) metadata(kind engine.ClusterPolicyKind, name string) {
 	path := field.NewPath("metadata", "name")
 	switch {
 	case name == "":
-		c.reject(field.ErrorList{field.Required(path, "")})
+		c.report(field.Required(path, ""))
 	case kind == engine.BaselineAdminNetworkPolicy && name != "default":
-		c.reject(field.ErrorList{field.Invalid(path, name,
-			`must be "default": there is one BaselineAdminNetworkPolicy`)})
+		c.report(field.Invalid(path, name, `must be "default": there is one BaselineAdminNetworkPolicy`)) // S46
 	default:
 		for _, m := range apivalidation.NameIsDNSSubdomain(name, false) {
-			c.reject(field.ErrorList{field.Invalid(path, name, m)})
+			c.report(field.Invalid(path, name, m))
 		}
 	}
 }
@@ -155,8 +158,8 @@ func (c *clusterCheck) priority(p *engine.ClusterPolicy, spec *fields) field.Err
 	switch n, ok := spec.number("priority"); {
 	case ok:
 		p.Priority = n
-		if n < 0 || n > 1000 {
-			c.reject(field.ErrorList{field.Invalid(path, n, "must be between 0 and 1000, inclusive")})
+		if n < 0 || n > 1000 { // S46
+			c.report(field.Invalid(path, n, "must be between 0 and 1000, inclusive"))
 		}
 	case spec.values["priority"] == nil:
 		spec.errs = append(spec.errs, field.Required(path, "must be between 0 and 1000, inclusive"))

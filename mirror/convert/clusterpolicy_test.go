@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/mirror"
 )
 
 // clusterObject decodes a cluster-wide policy as an informer does.
@@ -386,8 +387,8 @@ func TestClusterPolicyNotUnderstood(t *testing.T) {
 			if d := cmp.Diff(&test.want, got, sameAddresses); d != "" {
 				t.Errorf("-want +got:\n%s", d)
 			}
-			if len(problems) == 0 {
-				t.Error("no problem is told")
+			if !slices.ContainsFunc(problems, func(p mirror.Problem) bool { return p.Closed }) {
+				t.Errorf("no problem is closed: %v", problems)
 			}
 		})
 	}
@@ -428,8 +429,42 @@ func TestClusterPolicyPriorityAsItStands(t *testing.T) {
 	} {
 		p, problems := ClusterPolicy(engine.AdminNetworkPolicy,
 			clusterObject(t, "x", "{subject: {namespaces: {}}, priority: "+text+"}"))
-		if p.Priority != want || p.Urgent || len(problems) != 1 {
+		if p.Priority != want || p.Urgent || len(problems) != 1 || problems[0].Closed {
 			t.Errorf("S46 priority %s: %d, urgent %v, problems %v", text, p.Priority, p.Urgent, problems)
+		}
+	}
+}
+
+// S46: what is evaluated as it stands is told, and is not closed.
+func TestClusterPolicyAsItStands(t *testing.T) {
+	many := func(item string) string { return "[" + strings.Repeat(item+", ", 26) + "]" }
+	egress := func(rule string) string { return cnp + "egress: [{action: Accept, " + rule + "}]" }
+	tests := map[string]string{
+		"rules":        cnp + "ingress: " + many("{action: Deny, from: [{namespaces: {}}]}"),
+		"peers":        egress("to: " + many("{namespaces: {}}")),
+		"ports":        egress("to: [{namespaces: {}}], protocols: " + many("{destinationNamedPort: a}")),
+		"networks":     egress("to: [{networks: [" + networkList(26) + "]}]"),
+		"same network": egress("to: [{networks: [10.0.0.0/8, 10.0.0.0/8]}]"),
+		"names":        egress("to: [{domainNames: " + many("a.example") + "}]"),
+		"same name":    egress("to: [{domainNames: [a.example, a.example]}]"),
+		"rule name":    egress("name: " + strings.Repeat("n", 101) + ", to: [{namespaces: {}}]"),
+		"no default":   "subject: {namespaces: {}}",
+	}
+	for name, spec := range tests {
+		kind := engine.ClusterNetworkPolicy
+		if name == "no default" {
+			kind = engine.BaselineAdminNetworkPolicy
+		}
+		_, problems := ClusterPolicy(kind, clusterObject(t, "x", spec))
+		told := false
+		for _, p := range problems {
+			told = told || !p.Warning
+			if p.Closed {
+				t.Errorf("S46 %s: closed: %v", name, p)
+			}
+		}
+		if !told {
+			t.Errorf("S46 %s: not told", name)
 		}
 	}
 }

@@ -20,7 +20,7 @@ func (c *clusterCheck) ports(f *fields, to *engine.Rule) (named bool) {
 	case len(items) == 0:
 		f.errs = append(f.errs, field.Required(path, "must have a port; leave "+name+" out for every port"))
 	case len(items) > c.dialect.most: // S46
-		c.reject(field.ErrorList{field.TooMany(path, len(items), c.dialect.most)})
+		c.report(field.TooMany(path, len(items), c.dialect.most))
 	}
 	for i, item := range items {
 		p := fieldsOf(item, path.Index(i))

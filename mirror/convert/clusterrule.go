@@ -29,7 +29,7 @@ func (c *clusterCheck) rules(spec *fields, name, peersField string) []engine.Clu
 	}
 	path := spec.path.Child(name)
 	if len(items) > c.dialect.most { // S46
-		c.reject(field.ErrorList{field.TooMany(path, len(items), c.dialect.most)})
+		c.report(field.TooMany(path, len(items), c.dialect.most))
 	}
 	rules := make([]engine.ClusterRule, 0, len(items))
 	for i, item := range items {
@@ -44,7 +44,7 @@ func (c *clusterCheck) rule(f *fields, peersField string) engine.ClusterRule {
 	var r engine.ClusterRule
 	r.Name, _ = f.text("name")
 	if n := len([]rune(r.Name)); n > maxRuleName { // S46
-		c.reject(field.ErrorList{field.TooLong(f.path.Child("name"), "", maxRuleName)})
+		c.report(field.TooLong(f.path.Child("name"), "", maxRuleName))
 	}
 	action, known := c.action(f)
 	r.Action = action
@@ -105,7 +105,7 @@ func (c *clusterCheck) peers(
 		f.errs = append(f.errs, field.Required(path, "must have a peer"))
 		return nil
 	case len(items) > c.dialect.most: // S46
-		c.reject(field.ErrorList{field.TooMany(path, len(items), c.dialect.most)})
+		c.report(field.TooMany(path, len(items), c.dialect.most))
 	}
 	allowed := []string{"namespaces", "pods"}
 	if name == "to" {
@@ -175,7 +175,7 @@ func (c *clusterCheck) networks(p *fields) []engine.Peer {
 		p.errs = append(p.errs, field.Required(path, "must have a CIDR"))
 	}
 	if len(items) > maxNetworks { // S46
-		c.reject(field.ErrorList{field.TooMany(path, len(items), maxNetworks)})
+		c.report(field.TooMany(path, len(items), maxNetworks))
 	}
 	var peers []engine.Peer
 	for i, item := range items {
@@ -196,7 +196,7 @@ func (c *clusterCheck) networks(p *fields) []engine.Peer {
 			prefix = masked
 		}
 		if slices.Index(items, item) < i { // S46
-			c.reject(field.ErrorList{field.Duplicate(at, text)})
+			c.report(field.Duplicate(at, text))
 		}
 		peers = append(peers, engine.Peer{Block: &engine.IPBlock{CIDR: prefix}})
 	}
@@ -215,7 +215,7 @@ func (c *clusterCheck) domains(p *fields, action engine.Action, known bool) []st
 		p.errs = append(p.errs, field.Required(path, "must have a domain name"))
 	}
 	if len(items) > maxDomainNames { // S46
-		c.reject(field.ErrorList{field.TooMany(path, len(items), maxDomainNames)})
+		c.report(field.TooMany(path, len(items), maxDomainNames))
 	}
 	if known && action != engine.Allow {
 		p.errs = append(p.errs, field.Forbidden(path,
@@ -232,7 +232,7 @@ func (c *clusterCheck) domains(p *fields, action engine.Action, known bool) []st
 			p.errs = append(p.errs, field.Invalid(at, text,
 				"must be a domain name, (e.g. example.com or *.example.com)"))
 		case slices.Contains(names, text): // S46
-			c.reject(field.ErrorList{field.Duplicate(at, text)})
+			c.report(field.Duplicate(at, text))
 		}
 		names = append(names, text)
 	}

@@ -16,7 +16,7 @@ type stateCollector struct {
 
 	ready, revision, age, objects, classes, selectors           *prometheus.Desc
 	resourceSynced, resourceStale, resourceObjects, resourceAge *prometheus.Desc
-	problems, ignored, unmodelled                               *prometheus.Desc
+	problems, ignored, unmodelled, invalid, domainNames         *prometheus.Desc
 }
 
 func newStateCollector(source mirror.Source) *stateCollector {
@@ -45,6 +45,11 @@ func newStateCollector(source mirror.Source) *stateCollector {
 		unmodelled: desc("unmodelled_policies",
 			"Objects that decide traffic and that netpold does not model, by kind and group; NaN where they may "+
 				"not be listed.", "kind"),
+		invalid: desc("invalid_policies",
+			"Cluster-wide policies in which something is not understood: it allows nothing, and may deny more "+
+				"than was meant. By kind.", "kind"),
+		domainNames: desc("tier_domain_name_rules",
+			"Rules of cluster-wide policies with domain names, which match nothing, by kind.", "kind"),
 	}
 }
 
@@ -53,6 +58,7 @@ func (c *stateCollector) Describe(descs chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.ready, c.revision, c.age, c.objects, c.classes, c.selectors,
 		c.resourceSynced, c.resourceStale, c.resourceObjects, c.resourceAge, c.problems, c.ignored, c.unmodelled,
+		c.invalid, c.domainNames,
 	} {
 		descs <- d
 	}
@@ -98,6 +104,12 @@ func (c *stateCollector) Collect(metrics chan<- prometheus.Metric) {
 	}
 	gauge(c.problems, float64(errors), "error")
 	gauge(c.problems, float64(warnings), "warning")
+	invalid, domainNames := mirror.InvalidPolicies(status.Problems), mirror.DomainNameRules(status.Problems)
+	for i := range (engine.Counts{}).ClusterPolicies {
+		kind := engine.ClusterPolicyKind(i).String()
+		gauge(c.invalid, float64(invalid[kind]), kind)
+		gauge(c.domainNames, float64(domainNames[kind]), kind)
+	}
 	for kind, n := range status.IgnoredKinds {
 		gauge(c.ignored, float64(n), kind)
 	}
