@@ -119,6 +119,8 @@ func (s *site) allot(t *testing.T) string {
 				ResourceRules: []flowcontrolv1.ResourcePolicyRule{{
 					Verbs: []string{"*"}, APIGroups: []string{"*"}, Resources: []string{"*"}, ClusterScope: true, Namespaces: []string{"*"},
 				}},
+				// Discovery, by which resources are known to be absent.
+				NonResourceRules: []flowcontrolv1.NonResourcePolicyRule{{Verbs: []string{"*"}, NonResourceURLs: []string{"*"}}},
 			}},
 		},
 	}
