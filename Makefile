@@ -46,7 +46,7 @@ test-kube: ## Run the tests against a real API server, which is built on first u
 	go -C test/kube/servers build -trimpath -ldflags='-s -w' -o ../bin/ ./etcd ./apiserver; \
 	echo "== Built after $$SECONDS s. Building the tests: 2 minutes from empty caches"; \
 	go -C test/kube test -count=1 -run '^$$' ./... >/dev/null; \
-	echo "== Built after $$SECONDS s. Running them, in 5 minutes"; \
+	echo "== Built after $$SECONDS s. Running them, in 6 to 9 minutes"; \
 	(cd test/kube && $(TOOL) gotestsum --format testname -- -count=1 -p 1 -timeout 60m ./...); \
 	echo "== Done after $$SECONDS s"
 
