@@ -74,7 +74,7 @@ func partialView(status *Status) string {
 		return ""
 	}
 	return fmt.Sprintf("only namespace %s is seen: Pods and Nodes elsewhere count as addresses outside "+
-		"the cluster, and policies elsewhere, or of the whole cluster if they may not be read, are unknown", status.OnlyNamespace)
+		"the cluster, and policies elsewhere are unknown", status.OnlyNamespace)
 }
 
 func noPolicies(status *Status, snapshot *engine.Snapshot) string {

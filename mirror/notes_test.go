@@ -45,7 +45,7 @@ func TestNotes(t *testing.T) {
 		}},
 		"one namespace": {status: mirror.Status{OnlyNamespace: "shop"}, snapshot: shop(), want: []notes.Note{
 			{Code: notes.PartialView, Message: "only namespace shop is seen: Pods and Nodes elsewhere count as " +
-				"addresses outside the cluster, and policies elsewhere, or of the whole cluster if they may not be read, are unknown"},
+				"addresses outside the cluster, and policies elsewhere are unknown"},
 		}},
 		"unmodelled": {
 			status: mirror.Status{Unmodelled: []mirror.UnmodelledKind{

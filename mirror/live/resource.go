@@ -67,7 +67,9 @@ func (s *Source) newResource(x resourceIndex, k *convert.Kind,
 
 // callBy sets the calls to the API server. The resource must not run.
 func (r *resource) callBy(lw cache.ListerWatcher) {
-	if r.source.namespace != "" && !r.Namespaced {
+	// An optional resource that may not be read is a failure, with one namespace too: without its Deny rules answers
+	// would be open (S31).
+	if r.source.namespace != "" && !r.Namespaced && !r.Optional {
 		lw = r.source.limit(r, lw)
 	}
 	r.calls = &tracked{resource: r, inner: cache.ToListerWatcherWithContext(lw), plain: lw}

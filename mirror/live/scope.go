@@ -8,7 +8,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
@@ -73,8 +72,6 @@ func (l *limited) readable(ctx context.Context) (runtime.Object, error) {
 		}
 	case *corev1.NodeList:
 		list.ResourceVersion = limitedVersion
-	case *unstructured.UnstructuredList:
-		list.SetResourceVersion(limitedVersion)
 	}
 	return list, nil
 }
@@ -135,10 +132,6 @@ func (l *limited) bookmark(version string) runtime.Object {
 	switch l.empty().(type) {
 	case *corev1.NodeList:
 		return &corev1.Node{ObjectMeta: meta}
-	case *unstructured.UnstructuredList:
-		o := &unstructured.Unstructured{Object: map[string]any{}}
-		o.SetResourceVersion(version)
-		return o
 	}
 	return &corev1.Namespace{ObjectMeta: meta}
 }
@@ -168,9 +161,6 @@ func (s *Source) limit(r *resource, lw cache.ListerWatcher) *limited {
 					"resource", r.Qualified(), "namespace", s.namespace)
 			}
 		},
-	}
-	if r.Optional {
-		l.empty = func() runtime.Object { return &unstructured.UnstructuredList{Object: map[string]any{}} }
 	}
 	if r.Resource == "namespaces" {
 		l.empty = func() runtime.Object { return &corev1.NamespaceList{} }

@@ -245,6 +245,25 @@ spec:
 	})
 }
 
+// S31: with one namespace a cluster-wide policy that may not be read is no absence either, at the start and later.
+func TestTiersForbiddenInOneNamespace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := plain()
+		server.apply(denyAll(t, "deny", "80"))
+		server.serve(clusterPolicies, "v1beta1")
+		forbidden := apierrors.NewForbidden(schema.GroupResource{Group: "policy.networking.k8s.io", Resource: clusterPolicies}, "", errors.New("no rights"))
+		server.fault(clusterPolicies, func(f *faults) { f.list, f.watch = forbidden, forbidden })
+		source := start(t, server, func(c *live.Config) { c.Namespace = "shop" })
+		after(time.Minute)
+		if _, ok := source.State(); ok {
+			t.Error("there is a state without the policies")
+		}
+		if r := statusOf(t, source, clusterPolicies); !strings.Contains(r.Error, "--policy-tiers=off") {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
 // A token has the optional resources as any other; one without them is reached by a state with them.
 func TestTiersInTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
