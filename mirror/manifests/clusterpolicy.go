@@ -50,7 +50,7 @@ func (r *fileReader) isOtherVersion(at location, raw []byte) bool {
 	if !seen || first.version == at.version {
 		return false
 	}
-	before, known := r.specs[at.identity()]
+	before, known := specOf(r.versioned[at.identity()])
 	spec, ok := specOf(raw)
 	return known && ok && reflect.DeepEqual(before, spec)
 }

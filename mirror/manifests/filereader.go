@@ -32,8 +32,8 @@ type fileReader struct {
 	kustomizations []kustomization
 	// leftOut are the files that were not read, by reason.
 	leftOut map[string][]string
-	// specs are those of the cluster-wide policies that were read.
-	specs map[identity]any
+	// versioned has the objects of kinds that are read in several API versions, as they were read first.
+	versioned map[identity][]byte
 	// ignoreTiers is [Options.IgnoreTiers].
 	ignoreTiers bool
 	// seen is the first location of each object.
@@ -64,7 +64,7 @@ type identity struct{ kind, namespace, name string }
 
 func newReading(o Options) *fileReader {
 	return &fileReader{
-		namespace: o.Namespace, ignoreTiers: o.IgnoreTiers, specs: map[identity]any{},
+		namespace: o.Namespace, ignoreTiers: o.IgnoreTiers, versioned: map[identity][]byte{},
 		ignored: map[string]int{}, leftOut: map[string][]string{},
 		seen: map[identity]location{}, sliced: map[identity]bool{}, sizes: map[string]int{},
 		mostEndpoints: maxMadeEndpoints,
@@ -220,12 +220,12 @@ func (r *fileReader) object(at location, raw []byte) {
 			kind, versionsOf(kind)))
 	case partObject:
 		kind, _ := convert.KindNamed(at.kind)
-		if kind.Optional {
+		if len(kind.Versions) > 1 {
 			if r.isOtherVersion(at, raw) {
 				return
 			}
-			if spec, ok := specOf(raw); ok && r.specs[at.identity()] == nil {
-				r.specs[at.identity()] = spec
+			if r.versioned[at.identity()] == nil {
+				r.versioned[at.identity()] = raw
 			}
 		}
 		if r.isNew(at) {
