@@ -57,6 +57,18 @@ type policyRecord struct {
 	effect, value string
 }
 
+// PolicyName returns the name of a policy of any kind for people: "namespace/name" of a NetworkPolicy, the kind
+// and name of a cluster-wide policy. It is empty for other objects.
+func PolicyName(o engine.Object) string {
+	switch p := o.(type) {
+	case *engine.Policy:
+		return p.Namespace + "/" + p.Name
+	case *engine.ClusterPolicy:
+		return p.Kind.String() + " " + p.Name
+	}
+	return ""
+}
+
 // recordOf returns the record of a policy without its event, and whether before has the policy. For a
 // deletion the record is that of the policy in before. It is empty for other objects.
 func recordOf(before *engine.Snapshot, o engine.Object, gone bool) (policyRecord, bool) {
@@ -66,13 +78,13 @@ func recordOf(before *engine.Snapshot, o engine.Object, gone bool) (policyRecord
 		if gone && known {
 			p = old
 		}
-		return policyRecord{policy: p.Namespace + "/" + p.Name, effect: "isolates", value: isolation(p)}, known
+		return policyRecord{policy: PolicyName(p), effect: "isolates", value: isolation(p)}, known
 	case *engine.ClusterPolicy:
 		old, known := before.ClusterPolicy(p.Kind, p.Name)
 		if gone && known {
 			p = old
 		}
-		return policyRecord{policy: p.Kind.String() + " " + p.Name, effect: "tier", value: p.Tier.String()}, known
+		return policyRecord{policy: PolicyName(p), effect: "tier", value: p.Tier.String()}, known
 	}
 	return policyRecord{}, false
 }

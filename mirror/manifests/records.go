@@ -34,14 +34,8 @@ const maxNamed = 5
 func (s *Source) logRemovedPolicies(changes []engine.Change, remaining int) {
 	var removed []string
 	for _, c := range changes {
-		if !c.Delete {
-			continue
-		}
-		switch p := c.Object.(type) {
-		case *engine.Policy:
-			removed = append(removed, p.Namespace+"/"+p.Name)
-		case *engine.ClusterPolicy:
-			removed = append(removed, p.Kind.String()+" "+p.Name)
+		if name := mirror.PolicyName(c.Object); c.Delete && name != "" {
+			removed = append(removed, name)
 		}
 	}
 	if len(removed) == 0 {
