@@ -56,8 +56,7 @@ func (s *store) Delete(o any) error {
 	if _, there := s.known[n]; there {
 		delete(s.known, n)
 		u.objects = len(s.known)
-		u.changes = []engine.Change{{Object: s.resource.Empty(n.namespace, n.name), Delete: true}}
-		u.problems = []problemsOf{{n, nil}}
+		s.addRemoval(&u, n)
 	}
 	s.feed.put(u, s.ended)
 	return nil
@@ -101,8 +100,7 @@ func (s *store) Replace(list []any, version string) error {
 	}
 	for n := range s.known {
 		if _, there := now[n]; !there {
-			u.changes = append(u.changes, engine.Change{Object: s.resource.Empty(n.namespace, n.name), Delete: true})
-			u.problems = append(u.problems, problemsOf{n, nil})
+			s.addRemoval(&u, n)
 		}
 	}
 	s.known, u.objects = now, len(now)
@@ -124,8 +122,7 @@ func (s *store) removeAll(version string) int {
 	u := s.newUpdate(version)
 	u.whole, u.absent, u.objects = true, true, 0
 	for n := range s.known {
-		u.changes = append(u.changes, engine.Change{Object: s.resource.Empty(n.namespace, n.name), Delete: true})
-		u.problems = append(u.problems, problemsOf{n, nil})
+		s.addRemoval(&u, n)
 	}
 	removed := len(s.known)
 	clear(s.known)
@@ -141,6 +138,12 @@ func (s *store) Bookmark(version string) error {
 
 // Resync implements [cache.ReflectorStore]. It does nothing.
 func (*store) Resync() error { return nil }
+
+// addRemoval adds to u that an object is gone, and its problems with it.
+func (s *store) addRemoval(u *update, n name) {
+	u.changes = append(u.changes, engine.Change{Object: s.resource.Empty(n.namespace, n.name), Delete: true})
+	u.problems = append(u.problems, problemsOf{n, nil})
+}
 
 func (s *store) newUpdate(version string) update {
 	return update{resource: s.resource.index, version: version, objects: len(s.known)}
