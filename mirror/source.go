@@ -65,14 +65,6 @@ const (
 	StateSynced = "synced"
 )
 
-// PresenceOf returns the state of a resource that is there, or is not.
-func PresenceOf(there bool) string {
-	if there {
-		return StateSynced
-	}
-	return StateAbsent
-}
-
 // A Resource is the status of one mirrored resource.
 type Resource struct {
 	// Name is plural and in lower case. Example: "networkpolicies".

@@ -316,7 +316,10 @@ func (s *Source) Status() mirror.Status {
 			r.Stale = r.Age > 3*s.options.Check
 		}
 		if k.Optional && status.Ready {
-			r.State = mirror.PresenceOf(r.Objects > 0)
+			r.State = mirror.StateSynced
+			if r.Objects == 0 {
+				r.State = mirror.StateAbsent
+			}
 		}
 		status.Resources = append(status.Resources, r)
 	}
