@@ -23,8 +23,13 @@ type Note struct {
 	Port uint16
 	// Names are the port names or label keys that the note is about, in order.
 	Names []string
-	// Policies are those that the note is about, in order. They must not be modified.
-	Policies []*Policy
+	// Policies and ClusterPolicies are those that the note is about, in order: of one of the two kinds. They
+	// must not be modified.
+	Policies        []*Policy
+	ClusterPolicies []*ClusterPolicy
+	// HasTiers reports whether there are cluster-wide policies. Their peers `networks` and `nodes` match what
+	// no selector of a NetworkPolicy matches (S38, S39).
+	HasTiers bool
 }
 
 // NoteCode is the kind of a [Note].
@@ -49,12 +54,13 @@ const (
 	// NoteHostPort: the port asked of a Node leads to Port of the Pod Namespace/Name.
 	NoteHostPort
 	// NotePortNameMissing: denied by Policies, of which a rule for the peer asks for ports by Names that the
-	// LabelledPod lacks (S21).
+	// LabelledPod lacks (S21). ClusterPolicies have such a rule too (S43), which might change the verdict.
 	NotePortNameMissing
-	// NoteNoAddress: denied by Policies, of which an ipBlock may match once the end has an address (S8).
+	// NoteNoAddress: denied by Policies, of which an ipBlock may match once the end has an address (S8). Of
+	// ClusterPolicies a peer `networks` may (S39), and change the verdict.
 	NoteNoAddress
 	// NoteNamespaceUnknown: denied by Policies, which select namespaces by the labels Names; Namespace has no
-	// object (S18).
+	// object (S18). ClusterPolicies have peers that do, which might change the verdict.
 	NoteNamespaceUnknown
 	// NoteAmbient: both Pods are in an Istio ambient mesh, which connects to Port of the destination.
 	NoteAmbient
@@ -86,11 +92,15 @@ func (s *state) notes(q *Query, p *pair) []Note {
 		list = append(list, n)
 	}
 	list = append(list, s.notesOfDenial(q, p)...)
+	list = append(list, s.notesOfTiers(q, p)...)
 	if s.inAmbientMesh(&p.src) && s.inAmbientMesh(&p.dst) && p.protocol == TCP && p.port != ambientPort {
 		list = append(list, Note{Code: NoteAmbient, Dst: true, Port: ambientPort})
 	}
 	if s.meansReverse(p) {
 		list = append(list, Note{Code: NoteReverseAllowed})
+	}
+	for i := range list {
+		list[i].HasTiers = s.clusterPolicies.Len() > 0
 	}
 	slices.SortStableFunc(list, func(a, b Note) int { return int(a.Code) - int(b.Code) })
 	return list

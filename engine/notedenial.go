@@ -14,16 +14,21 @@ func (s *state) meansReverse(p *pair) bool {
 	}
 	var reverse Decision
 	decidePair(&p.dst, &p.src, p.protocol, p.port, s.options, &reverse)
-	explicit := func(side *Side, rules func(*Policy) []Rule) bool {
-		if side.Policy == nil {
-			return false
-		}
-		r := rules(side.Policy)[side.Rule]
-		return len(r.Peers) > 0 && len(r.Ports) > 0
+	return reverse.Allowed && (reverse.Egress.isExplicit(egress) || reverse.Ingress.isExplicit(ingress))
+}
+
+// isExplicit reports whether the side was decided by a rule with peers and ports.
+func (s *Side) isExplicit(d direction) bool {
+	var r *Rule
+	switch {
+	case s.Policy != nil:
+		r = &[directions][]Rule{s.Policy.Egress, s.Policy.Ingress}[d][s.Rule]
+	case s.ClusterPolicy != nil:
+		r = &[directions][]ClusterRule{s.ClusterPolicy.Egress, s.ClusterPolicy.Ingress}[d][s.Rule].Rule
+	default:
+		return false
 	}
-	return reverse.Allowed &&
-		(explicit(&reverse.Egress, func(o *Policy) []Rule { return o.Egress }) ||
-			explicit(&reverse.Ingress, func(o *Policy) []Rule { return o.Ingress }))
+	return len(r.Peers) > 0 && len(r.Ports) > 0
 }
 
 // notesOfDenial returns what each side that NetworkPolicies deny lacks for a rule to match: a port name, an
@@ -99,12 +104,14 @@ func (s *state) notesOfSide(l *lacking, policies []*Policy) []Note {
 
 // add adds a policy and names, unless there are no names.
 func (n *Note) add(p *Policy, names []string) {
-	if len(names) == 0 {
-		return
-	}
-	if !slices.Contains(n.Policies, p) {
+	if len(names) > 0 && !slices.Contains(n.Policies, p) {
 		n.Policies = append(n.Policies, p)
 	}
+	n.addNames(names)
+}
+
+// addNames adds names, each once and in order.
+func (n *Note) addNames(names []string) {
 	for _, name := range names {
 		if at, found := slices.BinarySearch(n.Names, name); !found {
 			n.Names = slices.Insert(n.Names, at, name)

@@ -107,7 +107,7 @@ func TestNotesOfQuestions(t *testing.T) {
 		want     []string
 	}{
 		"an address outside": {ip("203.0.113.7"), pod("mesh", "a"), 80, "OUTSIDE_CLUSTER",
-			[]string{"203.0.113.7 is outside the cluster"}},
+			[]string{"203.0.113.7 is outside the cluster", "so that only an ipBlock or a rule without peers matches it"}},
 		"as destination too": {pod("mesh", "a"), ip("203.0.113.7"), 80, "OUTSIDE_CLUSTER",
 			[]string{"203.0.113.7 is outside the cluster"}},
 		"in the range of a Node's Pods": {
@@ -177,6 +177,77 @@ func TestNotesOfQuestions(t *testing.T) {
 				if message := answer.GetNotes()[at].GetMessage(); !strings.Contains(message, want) {
 					t.Errorf("message %q has no %q", message, want)
 				}
+			}
+		})
+	}
+}
+
+// Notes that tell more where there are cluster-wide policies.
+func TestNotesWithTiers(t *testing.T) {
+	t.Parallel()
+	everywhere := []engine.Peer{{Namespaces: &engine.Selector{}}}
+	network := []engine.Peer{{Block: &engine.IPBlock{CIDR: netip.MustParsePrefix("10.0.0.0/8")}}}
+	teams := engine.Selector{{Key: "team", Operator: engine.In, Values: []string{"ops"}}}
+	in := func(namespace string) engine.ClusterSubject {
+		return engine.ClusterSubject{Namespaces: engine.Selector{
+			{Key: "kubernetes.io/metadata.name", Operator: engine.In, Values: []string{namespace}}}}
+	}
+	deny := func(peers []engine.Peer, ports ...engine.Port) []engine.ClusterRule {
+		return []engine.ClusterRule{{Action: engine.Deny, Rule: engine.Rule{Peers: peers, Ports: ports}}}
+	}
+	client := start(t, synced(append(town(),
+		&engine.ClusterPolicy{Kind: engine.AdminNetworkPolicy, Name: "names", Tier: engine.Admin, Subject: in("mesh"),
+			Egress: deny(everywhere, engine.Port{Name: "http", AnyProtocol: true})},
+		&engine.ClusterPolicy{Name: "names", Tier: engine.Admin, Subject: in("mesh"),
+			Egress: deny(everywhere, engine.Port{Name: "admin", AnyProtocol: true})},
+		&engine.ClusterPolicy{Name: "nets", Tier: engine.Admin, Subject: in("jobs"), Egress: deny(network)},
+		&engine.ClusterPolicy{Name: "nets", Kind: engine.AdminNetworkPolicy, Tier: engine.Admin, Subject: in("rv"),
+			Egress: deny(network)},
+		&engine.ClusterPolicy{Name: "teams", Tier: engine.Admin, Subject: in("mesh"),
+			Ingress: deny([]engine.Peer{{Namespaces: &teams}})},
+	)...), nil).decisions()
+	pod, ip := netpold.Pod, netpold.IP
+	for name, test := range map[string]struct {
+		src, dst *netpoldv1.Endpoint
+		code     string
+		want     string
+	}{
+		"port names that labels lack": {
+			pod("mesh", "a"), netpold.Labels("mesh", nil), "PORT_NAME_MISSING",
+			"ClusterNetworkPolicy names, AdminNetworkPolicy names ask for ports by name that the Pod of labels " +
+				"does not have: admin, http;",
+		},
+		"a Pod without an address": {
+			pod("rv", "a"), pod("ti", "new"), "NO_ADDRESS",
+			"ti/new has no address yet, so that no networks match it (S39); AdminNetworkPolicy nets asks for " +
+				"networks on this port",
+		},
+		"a Namespace that was not read": {
+			pod("ops", "op"), pod("mesh", "a"), "NAMESPACE_UNKNOWN", "ClusterNetworkPolicy teams asks for its labels team",
+		},
+		"an address outside": {
+			pod("mesh", "a"), ip("203.0.113.7"), "OUTSIDE_CLUSTER",
+			"only an ipBlock, a peer networks (egress), or a rule without peers matches it",
+		},
+		"the address of a finished Pod": {
+			pod("mesh", "a"), ip("10.42.1.99"), "OUTSIDE_CLUSTER", "only an ipBlock, a peer networks (egress), or",
+		},
+		"a host-network Pod": {
+			pod("mesh", "a"), pod("edge", "proxy"), "HOST_NETWORK",
+			"only an ipBlock, a peer nodes or networks (egress), or a rule without peers matches it (S4)",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			question := &netpoldv1.AllowedRequest{Src: test.src, Dst: test.dst, Port: 80, Details: true}
+			answer, err := client.Allowed(soon(t), question)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.ContainsFunc(answer.GetNotes(), func(n *netpoldv1.Note) bool {
+				return n.GetCode() == test.code && strings.Contains(n.GetMessage(), test.want)
+			}) {
+				t.Errorf("no note %s %q among %v", test.code, test.want, answer.GetNotes())
 			}
 		})
 	}

@@ -43,12 +43,14 @@ const (
 	EmptyNamespace = "EMPTY_NAMESPACE"
 	// HostNetwork means that an end is in its Node's network, which no policy can select (S4).
 	HostNetwork = "HOST_NETWORK"
-	// PortNameMissing means that a policy that decides names a port that the LabelledPod lacks.
+	// PortNameMissing means that a policy that decides, or a rule of a tier that might, names a port that the
+	// LabelledPod lacks.
 	PortNameMissing = "PORT_NAME_MISSING"
-	// NoAddress means that an end has no address yet, and ipBlocks of a policy that denies might match one (S8).
+	// NoAddress means that an end has no address yet, and that ipBlocks of a policy that denies might match one
+	// (S8), or networks of a tier that might change the answer (S39).
 	NoAddress = "NO_ADDRESS"
-	// NamespaceUnknown means that a policy that denies selects namespaces by labels, and an end's Namespace
-	// was not read (S18).
+	// NamespaceUnknown means that a policy that denies, or a rule of a tier that might change the answer,
+	// selects namespaces by labels, and an end's Namespace was not read (S18).
 	NamespaceUnknown = "NAMESPACE_UNKNOWN"
 	// AmbientMesh means that both Pods are in an Istio ambient mesh, which connects to another port.
 	AmbientMesh = "AMBIENT_MESH"

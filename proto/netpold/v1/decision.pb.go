@@ -214,7 +214,7 @@ const (
 	ResolvedKind_RESOLVED_KIND_HOST_NETWORK_POD ResolvedKind = 2
 	// A Node, asked by one of its addresses.
 	ResolvedKind_RESOLVED_KIND_NODE ResolvedKind = 3
-	// An address that no object of the cluster has: only an ipBlock can match it (S5).
+	// An address that no object of the cluster has: only an ipBlock, or networks of a tier, can match it (S5).
 	ResolvedKind_RESOLVED_KIND_EXTERNAL ResolvedKind = 4
 	// A LabelledPod: it need not exist.
 	ResolvedKind_RESOLVED_KIND_HYPOTHETICAL ResolvedKind = 5
@@ -739,7 +739,7 @@ type LabelledPod struct {
 	Labels map[string]string `protobuf:"bytes,2,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// The named ports of its containers. Default: none.
 	NamedPorts []*NamedPort `protobuf:"bytes,3,rep,name=named_ports,json=namedPorts,proto3" json:"named_ports,omitempty"`
-	// Its address. Default: none, so that no ipBlock matches it (S8).
+	// Its address. Default: none, so that no ipBlock and no networks match it (S8).
 	Ip            string `protobuf:"bytes,4,opt,name=ip,proto3" json:"ip,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1169,9 +1169,12 @@ type Note struct {
 	//   - OUTSIDE_CLUSTER: an address that no object has; the message names a finished Pod that had it (S6).
 	//   - EMPTY_NAMESPACE: a LabelledPod in a namespace without objects.
 	//   - HOST_NETWORK: an end in its Node's network, which no policy can select (S4).
-	//   - PORT_NAME_MISSING: a policy that decides names a port that the LabelledPod lacks.
-	//   - NO_ADDRESS: denied, while an end has no address yet that ipBlocks of the policies might match (S8).
-	//   - NAMESPACE_UNKNOWN: denied by policies that ask for labels of an end's Namespace, which was not read (S18).
+	//   - PORT_NAME_MISSING: a policy that decides names a port that the LabelledPod lacks, or one of a tier does
+	//     whose rule might change the answer.
+	//   - NO_ADDRESS: denied, while an end has no address yet that ipBlocks of the policies might match (S8); or
+	//     networks of a policy of a tier might match it, and change the answer.
+	//   - NAMESPACE_UNKNOWN: denied by policies that ask for labels of an end's Namespace, which was not read (S18);
+	//     or policies of a tier do whose rules might change the answer.
 	//   - AMBIENT_MESH: both Pods are in an Istio ambient mesh, which connects to another port.
 	//   - REVERSE_ALLOWED: denied, while a rule with peers and ports lets dst open the same connection to src.
 	//   - NODE_PORT: asked by a Node's address, or as a host-network Pod; the port is a Service's node port, and the message has

@@ -35,17 +35,14 @@ func noteOf(d *engine.Details, n *engine.Note) notes.Note {
 		return notes.Note{Code: notes.PortNameMissing, Message: fmt.Sprintf(
 			"%s for ports by name that the Pod of labels does not have: %s; "+
 				"name its ports (named_ports) if it has them",
-			asking(n.Policies, "asks", "ask"), strings.Join(n.Names, ", "))}
+			asking(n), strings.Join(n.Names, ", "))}
 	case engine.NoteNoAddress:
-		return notes.Note{Code: notes.NoAddress, Message: fmt.Sprintf(
-			"%s has no address yet, so that no ipBlock matches it (S8); "+
-				"%s for ipBlocks on this port, and may allow it once it has one",
-			endText(d, n), asking(n.Policies, "asks", "ask"))}
+		return notes.Note{Code: notes.NoAddress, Message: noAddressText(d, n)}
 	case engine.NoteNamespaceUnknown:
 		return notes.Note{Code: notes.NamespaceUnknown, Message: fmt.Sprintf(
 			"the Namespace %s was not read, so that its name is its only label (S18); "+
 				"%s for its labels %s: give the Namespaces too",
-			n.Namespace, asking(n.Policies, "asks", "ask"), strings.Join(n.Names, ", "))}
+			n.Namespace, asking(n), strings.Join(n.Names, ", "))}
 	case engine.NoteAmbient:
 		return notes.Note{Code: notes.AmbientMesh, Message: fmt.Sprintf(
 			"both Pods are in an Istio ambient mesh, which connects to port %d of the destination instead: "+
@@ -64,20 +61,29 @@ func outsideText(n *engine.Note) string {
 			"ask %s for the cluster's network", n.IP, objectName(n), objectName(n))
 	case n.Name != "":
 		return fmt.Sprintf("Pod %s had the address %s and has finished (S6): no Pod has it now, so that %s",
-			objectName(n), n.IP, onlyBlocks)
+			objectName(n), n.IP, onlyBlocks(n))
 	case n.Range.IsValid():
 		return fmt.Sprintf("%s is in the range of Pods %s of Node %s, and no Pod has it: "+
 			"bridges and tunnels of network plugins have such addresses, from which the Node itself may connect; "+
 			"ask one of the Node's own addresses instead", n.IP, n.Range, n.Node)
 	}
-	return fmt.Sprintf("%s is outside the cluster: no Pod, Node or Service has it, so that %s", n.IP, onlyBlocks)
+	return fmt.Sprintf("%s is outside the cluster: no Pod, Node or Service has it, so that %s", n.IP,
+		onlyBlocks(n))
 }
 
 // onlyBlocks says what matches an address that belongs to no Pod of the Pod network.
-const onlyBlocks = "only an ipBlock or a rule without peers matches it"
+func onlyBlocks(n *engine.Note) string {
+	switch {
+	case !n.HasTiers:
+		return "only an ipBlock or a rule without peers matches it"
+	case n.Code == engine.NoteHostNetwork:
+		return "only an ipBlock, a peer nodes or networks (egress), or a rule without peers matches it"
+	}
+	return "only an ipBlock, a peer networks (egress), or a rule without peers matches it"
+}
 
 func hostNetworkText(n *engine.Note) string {
-	const consequence = "no policy can select it, and as a peer " + onlyBlocks + " (S4)"
+	consequence := "no policy can select it, and as a peer " + onlyBlocks(n) + " (S4)"
 	if n.IP.IsValid() {
 		return fmt.Sprintf("%s is a Node's address, which Pods on the host network share, such as %s: %s",
 			n.IP, objectName(n), consequence)
@@ -111,17 +117,32 @@ func resolvedText(r *engine.Resolved) string {
 	return addrText(r.IP)
 }
 
-// asking returns policies as the subject of a sentence. Examples: "policy shop/a asks", "policies shop/a,
-// shop/b and 3 more ask".
-func asking(policies []*engine.Policy, one, several string) string {
-	if len(policies) == 1 {
-		return "policy " + policyName(policies[0]) + " " + one
+// noAddressText says what an end that has no address yet is not matched by.
+func noAddressText(d *engine.Details, n *engine.Note) string {
+	if len(n.ClusterPolicies) > 0 {
+		return fmt.Sprintf("%s has no address yet, so that no networks match it (S39); "+
+			"%s for networks on this port, and may decide otherwise once it has one", endText(d, n), asking(n))
 	}
-	names := make([]string, 0, maxNamed)
-	for _, p := range policies[:min(len(policies), maxNamed)] {
+	return fmt.Sprintf("%s has no address yet, so that no ipBlock matches it (S8); "+
+		"%s for ipBlocks on this port, and may allow it once it has one", endText(d, n), asking(n))
+}
+
+// asking returns the policies of a note as the subject of a sentence. Examples: "policy shop/a asks",
+// "policies shop/a, shop/b and 3 more ask", "AdminNetworkPolicy no-db asks".
+func asking(n *engine.Note) string {
+	var names []string
+	subject, subjects := "policy ", "policies "
+	for _, p := range n.Policies {
 		names = append(names, policyName(p))
 	}
-	return "policies " + listed(names, len(policies)) + " " + several
+	for _, p := range n.ClusterPolicies {
+		subject, subjects = "", ""
+		names = append(names, p.Kind.String()+" "+p.Name)
+	}
+	if len(names) == 1 {
+		return subject + names[0] + " asks"
+	}
+	return subjects + listed(names, len(names)) + " ask"
 }
 
 // listed joins the first few of n names. Example: "a, b and 7 more".
