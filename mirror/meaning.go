@@ -23,6 +23,9 @@ type Meaning struct {
 	Departures []Departure
 }
 
+// IgnoresTiers reports whether cluster-wide policies play no part (S31).
+func (m *Meaning) IgnoresTiers() bool { return m.Switches["policy-tiers"] == "off" }
+
 // Departure is something that a plugin does with some policies and that answers do not follow.
 type Departure struct {
 	Trait Trait

@@ -87,10 +87,14 @@ func noPolicies(status *Status, snapshot *engine.Snapshot) string {
 			return ""
 		}
 	}
-	if len(status.Unmodelled) > 0 {
-		return "no NetworkPolicy was read"
+	text := "no NetworkPolicy and no cluster-wide policy was read"
+	if status.Meaning.IgnoresTiers() { // there may be some
+		text = "no NetworkPolicy was read"
 	}
-	return "no NetworkPolicy was read, so that every connection is allowed"
+	if len(status.Unmodelled) > 0 {
+		return text
+	}
+	return text + ", so that every connection is allowed"
 }
 
 func unmodelled(kinds []UnmodelledKind) string {

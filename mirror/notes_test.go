@@ -41,8 +41,16 @@ func TestNotes(t *testing.T) {
 	}{
 		"nothing to tell": {snapshot: shop()},
 		"no policy": {snapshot: snapshotOf(shopPod()), want: []notes.Note{
-			{Code: notes.NoPolicies, Message: "no NetworkPolicy was read, so that every connection is allowed"},
+			{Code: notes.NoPolicies, Message: "no NetworkPolicy and no cluster-wide policy was read, so that every " +
+				"connection is allowed"},
 		}},
+		"no policy, without tiers": {
+			status: mirror.Status{Meaning: mirror.Meaning{
+				Like: "kubernetes", Switches: map[string]string{"policy-tiers": "off"}}},
+			snapshot: snapshotOf(shopPod()), want: []notes.Note{
+				{Code: notes.NoPolicies, Message: "no NetworkPolicy was read, so that every connection is allowed"},
+			},
+		},
 		"one namespace": {status: mirror.Status{OnlyNamespace: "shop"}, snapshot: shop(), want: []notes.Note{
 			{Code: notes.PartialView, Message: "only namespace shop is seen: Pods and Nodes elsewhere count as " +
 				"addresses outside the cluster, and policies elsewhere are unknown"},

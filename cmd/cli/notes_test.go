@@ -15,7 +15,7 @@ func withoutPolicies() string {
 	return objects
 }
 
-const noPolicies = "netpold: note: no NetworkPolicy was read, so that every connection is allowed\n"
+const noPolicies = "netpold: note: no NetworkPolicy and no cluster-wide policy was read, so that every connection is allowed\n"
 
 // TestNotesOfTheState: an answer from a state that may not be what the caller thinks says so, once, beside
 // the answer.
@@ -48,7 +48,7 @@ func TestNotesOfTheState(t *testing.T) {
 		})
 	}
 	netpold(t, "status", "--server", server.addr).
-		want(t, 0, "\nNOTES\n  no NetworkPolicy was read, so that every connection is allowed\n", "")
+		want(t, 0, "\nNOTES\n  no NetworkPolicy and no cluster-wide policy was read, so that every connection is allowed\n", "")
 	got := netpold(t, "status", "--server", server.addr, "-o", "json")
 	st := new(netpoldv1.GetStatusResponse)
 	if err := protojson.Unmarshal([]byte(got.stdout), st); err != nil || len(st.GetNotes()) != 1 ||

@@ -278,6 +278,58 @@ func TestClusterPolicyRefused(t *testing.T) {
 	}
 }
 
+// S47: the message about a field that its place does not have says where it belongs, or what was meant.
+func TestFieldsInTheWrongPlace(t *testing.T) {
+	const unknown = "unknown field: netpold does not know what it means"
+	const banp = "subject: {namespaces: {}}\n"
+	deny := func(rule string) string { return "egress: [{action: Deny, to: [{namespaces: {}}], " + rule + "}]" }
+	for _, test := range []struct {
+		kind             engine.ClusterPolicyKind
+		spec, path, want string
+	}{
+		{engine.ClusterNetworkPolicy, cnp + "protocols: []", "spec.protocols",
+			"belongs in a rule of a ClusterNetworkPolicy"},
+		{engine.ClusterNetworkPolicy, cnp + deny("ports: []"), "spec.egress[0].ports",
+			"a ClusterNetworkPolicy has protocols"},
+		{engine.AdminNetworkPolicy, anp + deny("protocols: []"), "spec.egress[0].protocols",
+			"the older kinds have ports"},
+		{engine.AdminNetworkPolicy, anp + "tier: Admin", "spec.tier", "belongs in spec of a ClusterNetworkPolicy"},
+		{engine.BaselineAdminNetworkPolicy, banp + "priority: 1", "spec.priority",
+			"belongs in spec of a ClusterNetworkPolicy or an AdminNetworkPolicy"},
+		{engine.ClusterNetworkPolicy, cnp + deny("from: []"), "spec.egress[0].from",
+			"belongs in a rule of spec.ingress"},
+		{engine.ClusterNetworkPolicy, cnp + deny("protocols: [{tcp: {number: 1}}]"),
+			"spec.egress[0].protocols[0].tcp.number", "belongs in destinationPort"},
+		{engine.ClusterNetworkPolicy, cnp + "ingress: [{action: Deny, from: [{networks: [10.0.0.0/8]}]}]",
+			"spec.ingress[0].from[0].networks", "belongs in a peer in to, of spec.egress"},
+		{engine.ClusterNetworkPolicy, cnp + "egress: [{action: Deny, to: [{ipBlock: {cidr: 10.0.0.0/8}}]}]",
+			"spec.egress[0].to[0].ipBlock", "a cluster-wide policy has networks, in egress"},
+		{engine.ClusterNetworkPolicy, cnp + "subjekt: {}", "spec.subjekt",
+			`unknown field: did you mean "subject"?`},
+		{engine.ClusterNetworkPolicy, cnp + deny("protocols: [{icmp: {}}]"), "spec.egress[0].protocols[0].icmp",
+			unknown},
+		{engine.ClusterNetworkPolicy, cnp + "tomorrow: 1", "spec.tomorrow", unknown},
+	} {
+		_, problems := ClusterPolicy(test.kind, clusterObject(t, "default", test.spec))
+		if !slices.ContainsFunc(problems, func(p mirror.Problem) bool {
+			return p.Field == test.path && strings.Contains(p.Message, test.want) && p.Closed
+		}) {
+			t.Errorf("S47 %s\ngot  %v\nwant %s: %s", test.spec, problems, test.path, test.want)
+		}
+	}
+}
+
+// S47: the API counts the characters of a rule's name, not its bytes.
+func TestLongRuleName(t *testing.T) {
+	for name, want := range map[string]int{strings.Repeat("ü", 100): 0, strings.Repeat("ü", 101): 1} {
+		_, problems := ClusterPolicy(engine.ClusterNetworkPolicy, clusterObject(t, "x",
+			cnp+"egress: [{action: Deny, name: "+name+", to: [{namespaces: {}}]}]"))
+		if len(problems) != want || want > 0 && !strings.Contains(problems[0].Message, "100 characters") {
+			t.Errorf("S47 %d bytes: %v", len(name), problems)
+		}
+	}
+}
+
 func networkList(n int) string {
 	var list []string
 	for i := range n {

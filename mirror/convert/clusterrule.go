@@ -44,7 +44,7 @@ func (c *clusterCheck) rule(f *fields, peersField string) engine.ClusterRule {
 	var r engine.ClusterRule
 	r.Name, _ = f.text("name")
 	if n := len([]rune(r.Name)); n > maxRuleName { // S46
-		c.report(field.TooLong(f.path.Child("name"), "", maxRuleName))
+		c.report(field.TooLongCharacters(f.path.Child("name"), "", maxRuleName))
 	}
 	action, known := c.action(f)
 	r.Action = action
@@ -187,7 +187,7 @@ func (c *clusterCheck) networks(p *fields) []engine.Peer {
 		}
 		prefix, err := netip.ParsePrefix(text)
 		if err != nil || prefix.Addr().Is4In6() || len(text) > maxCIDRLength {
-			p.errs = append(p.errs, field.Invalid(at, text, "must be a CIDR, (e.g. 10.9.8.0/24 or 2001:db8::/64)"))
+			p.errs = append(p.errs, field.Invalid(at, text, "must be a CIDR (e.g. 10.9.8.0/24 or 2001:db8::/64)"))
 			continue
 		}
 		if masked := prefix.Masked(); masked != prefix {
@@ -230,7 +230,7 @@ func (c *clusterCheck) domains(p *fields, action engine.Action, known bool) []st
 			p.errs = append(p.errs, wrongType(at, item, "text"))
 		case !domainName.MatchString(text):
 			p.errs = append(p.errs, field.Invalid(at, text,
-				"must be a domain name, (e.g. example.com or *.example.com)"))
+				"must be a domain name (e.g. example.com or *.example.com)"))
 		case slices.Contains(names, text): // S46
 			c.report(field.Duplicate(at, text))
 		}

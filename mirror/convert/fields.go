@@ -92,19 +92,14 @@ func (f *fields) mapping(name string) *fields { return fieldsOf(f.values[name], 
 // merge ends the reading of inner and adds its errors to those of f.
 func (f *fields) merge(inner *fields) { f.errs = append(f.errs, inner.end()...) }
 
-// end returns all errors, including one for each field that was never read.
+// end returns all errors, including one for each field that was never read; see [unknownField].
 func (f *fields) end() field.ErrorList {
 	for _, name := range slices.Sorted(maps.Keys(f.values)) {
 		if !slices.Contains(f.known, name) {
-			f.errs = append(f.errs, unknownField(f.path.Child(name)))
+			f.errs = append(f.errs, unknownField(f.path.Child(name), name, f.known))
 		}
 	}
 	return f.errs
-}
-
-func unknownField(path *field.Path) *field.Error {
-	return field.Forbidden(path, "unknown field: netpold does not know what it means; check its spelling and "+
-		"its place")
 }
 
 // oneOf returns the one name of names that is present. It adds an error if none is, or more than one. An

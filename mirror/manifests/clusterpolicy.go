@@ -2,6 +2,7 @@ package manifests
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"reflect"
 	"strings"
@@ -33,6 +34,7 @@ func (r *fileReader) decodeClusterPolicy(at location, kind *convert.Kind, raw []
 	}
 	if err != nil {
 		r.reportShapes(at, raw, reflect.TypeFor[clusterPolicy](), err)
+		r.reportSpec(at, kind, raw)
 		return false
 	}
 	object.Object = map[string]any{"apiVersion": at.version, "kind": at.kind,
@@ -41,6 +43,23 @@ func (r *fileReader) decodeClusterPolicy(at location, kind *convert.Kind, raw []
 		object.Object["spec"] = p.Spec
 	}
 	return true
+}
+
+// reportSpec reports what is wrong in the spec of an object whose metadata cannot be read: all problems are
+// listed (S47).
+func (r *fileReader) reportSpec(at location, kind *convert.Kind, raw []byte) {
+	var body struct {
+		Spec any `json:"spec"`
+	}
+	if kjson.UnmarshalCaseSensitivePreserveInts(raw, &body) != nil || body.Spec == nil {
+		return
+	}
+	name := cmp.Or(at.name, "default") // a name that is no text was reported already
+	_, problems, err := kind.Convert(&unstructured.Unstructured{Object: map[string]any{
+		"metadata": map[string]any{"name": name}, "spec": body.Spec}})
+	if err == nil {
+		r.accept(at, "", problems)
+	}
 }
 
 // isOtherVersion reports whether the object was read before in another API version, with the same spec: one

@@ -229,6 +229,10 @@ func (r *fileReader) object(at location, raw []byte) {
 			}
 		}
 		if r.isNew(at) {
+			if namespace := string(h.Metadata.Namespace); namespace != "" && !kind.Namespaced {
+				r.warn(at, "metadata.namespace", fmt.Sprintf("%q plays no part: a %s has no namespace, and an API "+
+					"server drops the field; remove it", namespace, at.kind))
+			}
 			r.convert(at, kind, raw)
 		}
 	}

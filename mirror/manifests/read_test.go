@@ -166,6 +166,16 @@ func TestEveryProblemIsTold(t *testing.T) {
 		"number too large": {"apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{port: 99999999999}]}", "1 spec.ports[0].port: whole number of 32 bits"},
 		"metadata of another type": {"apiVersion: v1\nkind: Pod\nmetadata: x",
 			"1 metadata: a mapping, not the text"},
+		"S47 metadata of a cluster-wide policy": {
+			"apiVersion: policy.networking.k8s.io/v1beta1\nkind: ClusterNetworkPolicy\nmetadata: {name: a, labels: 7}\n" +
+				"spec: {tier: Admin, priority: 1, subject: {namespaces: {}}, ingress: []}\nstatus: {conditions: []}",
+			"1 metadata.labels: a mapping, not the number 7",
+		},
+		"S47 metadata and spec of a cluster-wide policy": {
+			"apiVersion: policy.networking.k8s.io/v1beta1\nkind: ClusterNetworkPolicy\nmetadata: {name: 7}\n" +
+				"spec: {tier: Middle, priority: 1, subject: {namespaces: {}}}",
+			"1 metadata.name: text, not the number 7\n1 spec.tier: \"Middle\"",
+		},
 		"old NetworkPolicy": {"apiVersion: extensions/v1beta1\nkind: NetworkPolicy\nmetadata: {name: p}",
 			"1 apiVersion: is read as networking.k8s.io/v1"},
 		"NetworkPolicy of the core": {"apiVersion: v1\nkind: NetworkPolicy\nmetadata: {name: p}",
@@ -262,7 +272,7 @@ func TestIgnoredKindsAreCounted(t *testing.T) {
 ---
 {apiVersion: example.com/v1, kind: NetworkPolicy, metadata: {name: a, namespace: shop}}
 ---
-{apiVersion: v1, kind: Namespace, metadata: {name: shop, namespace: odd}}`)
+{apiVersion: v1, kind: Namespace, metadata: {name: shop}}`)
 	want := map[string]int{"ConfigMap": 3, "Secret": 1, "Service.serving.knative.dev": 1,
 		"NetworkPolicy.example.com": 1}
 	if diff := cmp.Diff(want, got.Report.Ignored); diff != "" {
@@ -288,6 +298,27 @@ func TestS23WarningsDoNotStop(t *testing.T) {
 	if got := find[*engine.Policy](t, got.Objects, "p").Ingress[0].Peers[0].Block.CIDR.String(); got !=
 		"10.0.0.0/8" {
 		t.Errorf("read as %s", got)
+	}
+}
+
+// TestNamespaceOfClusterWideKinds proves that a namespace on a kind that has none is a warning: an API server
+// takes the object and drops the namespace (S30).
+func TestNamespaceOfClusterWideKinds(t *testing.T) {
+	for _, object := range []string{
+		"apiVersion: policy.networking.k8s.io/v1beta1\nkind: ClusterNetworkPolicy\nmetadata: {name: default, namespace: shop}\n" +
+			"spec: {tier: Admin, priority: 1, subject: {namespaces: {}}}",
+		"apiVersion: policy.networking.k8s.io/v1alpha1\nkind: AdminNetworkPolicy\n" +
+			"metadata: {name: default, namespace: shop}\nspec: {priority: 1, subject: {namespaces: {}}}",
+		"apiVersion: policy.networking.k8s.io/v1alpha1\nkind: BaselineAdminNetworkPolicy\n" +
+			"metadata: {name: default, namespace: shop}\nspec: {subject: {namespaces: {}}}",
+		"apiVersion: v1\nkind: Namespace\nmetadata: {name: default, namespace: shop}",
+		"apiVersion: v1\nkind: Node\nmetadata: {name: default, namespace: shop}",
+	} {
+		got := mustRead(t, object)
+		if p := got.Report.Problems; len(p) != 1 || !p[0].Warning || p[0].Field != "metadata.namespace" ||
+			!strings.Contains(p[0].Message, `"shop" plays no part`) || len(got.Objects) != 1 {
+			t.Errorf("%s\nproblems %v, objects %v", object, p, got.Objects)
+		}
 	}
 }
 

@@ -59,6 +59,7 @@ func (s *shapes) check(path string, value any, t reflect.Type) {
 		return
 	}
 	switch t.Kind() {
+	case reflect.Interface: // takes any value, which is checked later
 	case reflect.Struct:
 		s.checkStruct(path, value, t)
 	case reflect.Map:
