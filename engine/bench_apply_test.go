@@ -49,6 +49,18 @@ func BenchmarkApply(b *testing.B) {
 				held.Apply(engine.Change{Object: &p})
 			}
 		})
+		b.Run(fmt.Sprintf("%v/overlay", size), func(b *testing.B) { // the same, laid over for one request
+			b.ReportAllocs()
+			base := held.Snapshot()
+			for i := 0; b.Loop(); i++ {
+				p := *told.Policies[(i*7+len(told.Policies)/2)%len(told.Policies)]
+				p.Ingress = append(
+					[]engine.Rule{{Ports: []engine.Port{{First: uint16(1 + i%1000), Last: 2000}}}},
+					p.Ingress...,
+				)
+				base.With([]engine.Change{{Object: &p}})
+			}
+		})
 		b.Run(fmt.Sprintf("%v/namespace", size), func(b *testing.B) { // a Namespace's labels change
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {

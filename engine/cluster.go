@@ -43,15 +43,20 @@ func (c *Cluster) Snapshot() *Snapshot { return c.present.Load() }
 // on the objects that remain alone, not on the order in which they came (S6, S7, S18). Its cost is that of
 // what the changes concern, not of the cluster. The objects belong to the engine from then on.
 func (c *Cluster) Apply(changes ...Change) *Snapshot {
-	next := c.present.Load().with(changes)
+	next := c.present.Load().With(changes)
+	next.revision++
 	c.present.Store(next)
 	return next
 }
 
-// with returns the snapshot after more changes. It does not modify s, which may be asked meanwhile, and
-// publishes nothing.
-func (s *Snapshot) with(changes []Change) *Snapshot {
-	next := &Snapshot{state: s.state, revision: s.revision + 1, id: &Identity{}}
+// With returns s with changes laid over it, in order, as [Cluster.Apply] would make them. The result shares
+// with s whatever the changes do not concern, and costs what they concern. It has the revision of s and an
+// identity of its own, and nobody is told of it.
+//
+// With does not modify s. Any number of goroutines may lay changes over one snapshot, beside the writer of its
+// Cluster and beside readers. The objects belong to the engine from then on.
+func (s *Snapshot) With(changes []Change) *Snapshot {
+	next := &Snapshot{state: s.state, revision: s.revision, id: &Identity{}}
 	t := txn{
 		state: &next.state, edit: &persist.Edit{},
 		dirty: map[uint32]struct{}{}, changedKeys: map[scopedKey]struct{}{},

@@ -74,7 +74,7 @@ func TestOutsideOfAServiceCountsTheNamespacesOfItsPods(t *testing.T) {
 	s := sideBySide(2, 10)
 	addr := netip.MustParseAddr("172.16.0.1")
 	virtual := netip.MustParseAddr("172.16.9.9")
-	s = s.with([]Change{
+	s = s.With([]Change{
 		{Object: &Pod{Namespace: "ns1", Name: "pod", IPs: []netip.Addr{addr}}},
 		{Object: &Service{Namespace: "ns0", Name: "svc", IPs: []netip.Addr{virtual}}},
 		{Object: &EndpointSlice{
