@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/netpold/netpold/mirror"
+	"github.com/netpold/netpold/server/audits"
 	"github.com/netpold/netpold/server/decisions"
 )
 
@@ -48,6 +49,11 @@ type Config struct {
 	// MaxDeadline limits the time of a call. Callers without a deadline, or with a longer one, get this one.
 	// It does not limit streams, only how long each of their batches waits for its at_least. Default: 30 s.
 	MaxDeadline time.Duration
+	// MaxAudits limits the calls of AuditService in progress. Default: 2.
+	MaxAudits int
+	// MaxAuditDeadline limits the time of a call of AuditService, as MaxDeadline limits that of others.
+	// Default: 5 min.
+	MaxAuditDeadline time.Duration
 	// MaxConnectionAge is the age, plus or minus a tenth, at which a client is asked to reconnect, so that
 	// clients spread over new replicas. Default: 30 min.
 	MaxConnectionAge time.Duration
@@ -77,6 +83,8 @@ func Defaults() Config {
 		MaxMessageBytes:       16 << 20,
 		MaxStreams:            1000,
 		MaxDeadline:           30 * time.Second,
+		MaxAudits:             audits.DefaultMaxAudits,
+		MaxAuditDeadline:      audits.DefaultMaxDeadline,
 		MaxConnectionAge:      30 * time.Minute,
 		MaxConnectionAgeGrace: 30 * time.Second,
 		DrainDelay:            3 * time.Second,
@@ -108,6 +116,9 @@ func (c *Config) Validate() error {
 		fmt.Sprintf("give 1 to %d; the default is %d", math.MaxInt32, 16<<20))
 	reject(c.MaxStreams < 1, "MaxStreams", c.MaxStreams, "give 1 or more; the default is 1000")
 	reject(c.MaxDeadline <= 0, "MaxDeadline", c.MaxDeadline, positive+"30s")
+	reject(c.MaxAudits < 1, "MaxAudits", c.MaxAudits,
+		fmt.Sprintf("give 1 or more; the default is %d", audits.DefaultMaxAudits))
+	reject(c.MaxAuditDeadline <= 0, "MaxAuditDeadline", c.MaxAuditDeadline, positive+"5m")
 	reject(c.MaxConnectionAge <= 0, "MaxConnectionAge", c.MaxConnectionAge, positive+"30m")
 	reject(c.MaxConnectionAgeGrace <= 0, "MaxConnectionAgeGrace", c.MaxConnectionAgeGrace, positive+"30s")
 	reject(c.DrainDelay < 0, "DrainDelay", c.DrainDelay, "give 0s or more")

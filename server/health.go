@@ -34,7 +34,7 @@ func setHealth(h *health.Server, ready, stale bool, whenStale WhenStale) {
 	}
 	for _, service := range []string{
 		wholeServer, netpoldv1.DecisionService_ServiceDesc.ServiceName,
-		netpoldv1.StatusService_ServiceDesc.ServiceName,
+		netpoldv1.StatusService_ServiceDesc.ServiceName, netpoldv1.AuditService_ServiceDesc.ServiceName,
 	} {
 		h.SetServingStatus(service, serves(ready && !stale))
 	}

@@ -25,7 +25,7 @@ func TestS26HealthTurnsAtTheFirstSync(t *testing.T) {
 	source := servertest.NewSource()
 	r := start(t, source, nil)
 	client := healthv1.NewHealthClient(r.conn)
-	services := []string{"", decisionService, statusService, "readiness"}
+	services := []string{"", decisionService, statusService, "netpold.v1.AuditService", "readiness"}
 	watches := map[string]healthv1.Health_WatchClient{}
 	for _, service := range services {
 		got, err := client.Check(soon(t), &healthv1.HealthCheckRequest{Service: service})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
@@ -39,9 +40,14 @@ func interceptors(m *metrics.Metrics, log *slog.Logger, maxDeadline time.Duratio
 	}
 }
 
-// capDeadline returns an interceptor that limits the deadline of calls to limit.
+// capDeadline returns an interceptor that limits the deadline of calls to limit. Those of AuditService have a
+// limit of their own.
 func capDeadline(limit time.Duration) grpc.UnaryServerInterceptor {
-	return func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo,
+		handler grpc.UnaryHandler) (any, error) {
+		if strings.HasPrefix(info.FullMethod, "/"+netpoldv1.AuditService_ServiceDesc.ServiceName+"/") {
+			return handler(ctx, req)
+		}
 		if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > limit {
 			capped, cancel := context.WithTimeout(ctx, limit)
 			defer cancel()

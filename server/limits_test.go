@@ -176,7 +176,7 @@ func TestReflection(t *testing.T) {
 	r := start(t, synced(), nil)
 	want := []string{
 		"grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection",
-		"netpold.v1.DecisionService", "netpold.v1.StatusService",
+		"netpold.v1.AuditService", "netpold.v1.DecisionService", "netpold.v1.StatusService",
 	}
 	for _, version := range []string{"v1", "v1alpha"} {
 		if diff := cmp.Diff(want, services(t, r.conn, version)); diff != "" {

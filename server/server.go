@@ -22,6 +22,7 @@ import (
 	"github.com/netpold/netpold/cache"
 	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+	"github.com/netpold/netpold/server/audits"
 	"github.com/netpold/netpold/server/decisions"
 	"github.com/netpold/netpold/server/internal/current"
 	"github.com/netpold/netpold/server/internal/metrics"
@@ -184,6 +185,13 @@ func (s *Server) register(config *Config, m *metrics.Metrics, streams context.Co
 	}
 	netpoldv1.RegisterDecisionServiceServer(s.grpc, decisions.New(config.Source, options))
 	netpoldv1.RegisterStatusServiceServer(s.grpc, decisions.NewStatus(config.Source, config.Version))
+	netpoldv1.RegisterAuditServiceServer(s.grpc, audits.New(config.Source, audits.Options{
+		MaxAudits:   config.MaxAudits,
+		MaxDeadline: config.MaxAuditDeadline,
+		RefuseStale: options.RefuseStale,
+		UntilDrain:  options.UntilDrain,
+		Metrics:     m,
+	}))
 	healthv1.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
 	m.GRPC.InitializeMetrics(s.grpc)

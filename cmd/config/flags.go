@@ -81,6 +81,10 @@ func (c *Config) serverFlags() *pflag.FlagSet {
 	f.Uint32Var(&s.MaxStreams, "max-streams", s.MaxStreams, "most calls (`N`) in progress on one connection")
 	f.DurationVar(&s.MaxDeadline, "max-deadline", s.MaxDeadline,
 		"longest `DURATION` of a call; one without a deadline, or with a longer one, gets this")
+	f.IntVar(&s.MaxAudits, "max-audits", s.MaxAudits,
+		"most audits (`N`) in progress, such as explanations; decisions go before them")
+	f.DurationVar(&s.MaxAuditDeadline, "max-audit-deadline", s.MaxAuditDeadline,
+		"longest `DURATION` of an audit")
 	f.DurationVar(&s.MaxConnectionAge, "max-connection-age", s.MaxConnectionAge,
 		"`DURATION` after which a connection is asked to go elsewhere, so that clients spread over new replicas")
 	f.DurationVar(&s.MaxConnectionAgeGrace, "max-connection-age-grace", s.MaxConnectionAgeGrace,
@@ -106,7 +110,8 @@ func limitServer(f *pflag.FlagSet) {
 	Between(f, "cache-size", 0, server.MaxCacheSize)
 	Between(f, "max-message-bytes", 1, math.MaxInt32)
 	Between(f, "max-streams", 1, math.MaxUint32)
-	Positive(f, "max-deadline", "max-connection-age", "max-connection-age-grace")
+	Between(f, "max-audits", 1, math.MaxInt32)
+	Positive(f, "max-deadline", "max-audit-deadline", "max-connection-age", "max-connection-age-grace")
 	notNegative(f, "max-staleness", "drain-delay", "drain-timeout")
 }
 

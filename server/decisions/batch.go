@@ -7,6 +7,7 @@ import (
 	"github.com/netpold/netpold/engine"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server/internal/current"
+	"github.com/netpold/netpold/server/internal/details"
 	"github.com/netpold/netpold/server/internal/metrics"
 	"github.com/netpold/netpold/server/internal/wire"
 )
@@ -87,11 +88,11 @@ func (s *Service) answers(
 	slab := make([]batchAnswer, len(questions))
 	answers := make([]*netpoldv1.BatchAnswer, len(questions))
 	var decided metrics.DecisionCounts
-	details := detailer{service: s, state: state}
+	detailer := s.details.Of(state)
 	for i, question := range questions {
 		b := &slab[i]
 		answers[i] = &b.wrapper
-		decision, fail := details.decide(ctx, wire.QuestionIndex(i), question, unmet)
+		decision, fail := s.decide(ctx, state, &detailer, wire.QuestionIndex(i), question, unmet)
 		if ctx.Err() != nil { // the question may have failed because of it
 			return nil, s.failed(current.Ended(ctx))
 		}
@@ -105,7 +106,7 @@ func (s *Service) answers(
 		if question.GetDetails() {
 			// Read again here, so that a question without details does not pay for passing it on.
 			r := wire.RequestReader{Index: wire.QuestionIndex(i)}
-			details.fill(ctx, b.oneof.Response, r.Query(question))
+			detailer.Fill(ctx.Done(), b.oneof.Response, r.Query(question))
 		}
 		b.wrapper.Answer = &b.oneof
 	}
@@ -116,8 +117,8 @@ func (s *Service) answers(
 }
 
 // decide answers one question of a batch.
-func (d *detailer) decide(
-	ctx context.Context, index wire.QuestionIndex, question *netpoldv1.AllowedRequest,
+func (s *Service) decide(
+	ctx context.Context, state *current.State, d *details.Detailer, index wire.QuestionIndex, question *netpoldv1.AllowedRequest,
 	unmet map[string]*wire.Failure,
 ) (engine.Decision, *wire.Failure) {
 	r := wire.RequestReader{Index: index}
@@ -133,9 +134,9 @@ func (d *detailer) decide(
 	if fail != nil {
 		return engine.Decision{}, fail.AtLeast(index)
 	}
-	decision, err := d.service.decider.AllowedUntil(ctx.Done(), d.state.Snapshot, query)
+	decision, err := s.decider.AllowedUntil(ctx.Done(), state.Snapshot, query)
 	if err != nil {
-		return engine.Decision{}, wire.EngineError(index, question, d.advise(query, question, err))
+		return engine.Decision{}, wire.EngineError(index, question, d.Advise(query, question, err))
 	}
 	return decision, nil
 }

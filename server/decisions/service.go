@@ -17,6 +17,7 @@ import (
 	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server/internal/current"
+	"github.com/netpold/netpold/server/internal/details"
 	"github.com/netpold/netpold/server/internal/metrics"
 	"github.com/netpold/netpold/server/internal/wire"
 )
@@ -54,14 +55,12 @@ type Service struct {
 	netpoldv1.UnimplementedDecisionServiceServer
 
 	state *current.Reader
-	// status is the source's.
-	status func() mirror.Status
 	// decider is the cache, or the engine itself if there is none.
 	decider  cache.Decider
 	maxBatch int
 	maxWait  time.Duration
 	metrics  *metrics.Metrics
-	known    knownNotes
+	details  *details.Source
 }
 
 // New returns a service that answers from the states of source.
@@ -69,11 +68,11 @@ func New(source mirror.Source, options Options) *Service {
 	s := &Service{
 		state: current.NewReader(source,
 			current.Options{RefuseStale: options.RefuseStale, UntilDrain: options.UntilDrain}),
-		status:   source.Status,
 		decider:  cache.Engine{},
 		maxBatch: options.MaxBatch,
 		maxWait:  options.MaxWait,
 		metrics:  options.Metrics,
+		details:  details.NewSource(source),
 	}
 	if options.Cache != nil {
 		s.decider = options.Cache
@@ -106,17 +105,17 @@ func (s *Service) Allowed(ctx context.Context,
 	if len(r.Violations) > 0 {
 		return nil, s.failed(wire.Invalid(r.Violations))
 	}
-	details := detailer{service: s, state: &state}
+	detailer := s.details.Of(&state)
 	decision, err := s.decider.AllowedUntil(ctx.Done(), state.Snapshot, query)
 	if err != nil && ctx.Err() != nil {
 		return nil, s.failed(current.Ended(ctx))
 	} else if err != nil {
-		return nil, s.failed(wire.EngineError(wire.Alone, req, details.advise(query, req, err)))
+		return nil, s.failed(wire.EngineError(wire.Alone, req, detailer.Advise(query, req, err)))
 	}
 	s.metrics.Decided(decision.Reason, 1)
 	response := fill(new(wire.Answer), &decision, &state)
 	if req.GetDetails() {
-		details.fill(ctx, response, query)
+		detailer.Fill(ctx.Done(), response, query)
 	}
 	s.metrics.Took(metrics.Allowed, time.Since(started))
 	return response, nil

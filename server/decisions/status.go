@@ -9,7 +9,6 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server/internal/wire"
@@ -56,27 +55,10 @@ func (s *Status) GetStatus(
 		response.Revision = state.Snapshot.Revision()
 		response.Token = state.Token
 		response.Published = timestamppb.New(state.Published)
-		response.Objects = protoCounts(state.Snapshot.Counts())
+		response.Objects = wire.Counts(state.Snapshot.Counts())
 		response.Notes = wire.Notes(mirror.Notes(&status, state.Snapshot))
 	}
 	return response, nil
-}
-
-func protoCounts(n engine.Counts) *netpoldv1.ObjectCounts {
-	return &netpoldv1.ObjectCounts{
-		Pods:            count(n.Pods),
-		Namespaces:      count(n.Namespaces),
-		NetworkPolicies: count(n.Policies),
-		Nodes:           count(n.Nodes),
-		Services:        count(n.Services),
-		EndpointSlices:  count(n.EndpointSlices),
-		Classes:         count(n.Classes),
-		Selectors:       count(n.Selectors),
-
-		ClusterNetworkPolicies:       count(n.ClusterPolicies[engine.ClusterNetworkPolicy]),
-		AdminNetworkPolicies:         count(n.ClusterPolicies[engine.AdminNetworkPolicy]),
-		BaselineAdminNetworkPolicies: count(n.ClusterPolicies[engine.BaselineAdminNetworkPolicy]),
-	}
 }
 
 func protoResources(resources []mirror.Resource) []*netpoldv1.ResourceStatus {

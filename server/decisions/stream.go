@@ -14,6 +14,7 @@ import (
 	"github.com/netpold/netpold/engine"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server/internal/current"
+	"github.com/netpold/netpold/server/internal/details"
 	"github.com/netpold/netpold/server/internal/metrics"
 	"github.com/netpold/netpold/server/internal/wire"
 )
@@ -131,13 +132,13 @@ func (a *answering) answer(questions *wire.Columns, state *current.State) *wire.
 	r.Allowed, r.Reasons, r.Errors = zeroed(r.Allowed, (questions.N+7)/8), zeroed(r.Reasons, questions.N), nil
 	r.Revision, r.Token, r.Stale = state.Snapshot.Revision(), state.Token, state.Stale
 	var decided metrics.DecisionCounts
-	details := detailer{service: a.service, state: state}
+	detailer := a.service.details.Of(state)
 	for i := range questions.N {
 		q, fail := questions.Question(i)
 		if fail == nil {
 			reason, direct := state.Snapshot.AllowedDirect(q.Src, q.Dst, q.Port, q.Protocol)
 			if !direct {
-				reason, fail = a.general(&details, &q)
+				reason, fail = a.general(state, &detailer, &q)
 			}
 			if fail == nil {
 				decided.Add(reason)
@@ -160,11 +161,13 @@ func (a *answering) answer(questions *wire.Columns, state *current.State) *wire.
 }
 
 // general decides a question that AllowedDirect cannot decide.
-func (a *answering) general(d *detailer, q *wire.IPQuery) (engine.Reason, *wire.Failure) {
+func (a *answering) general(
+	state *current.State, d *details.Detailer, q *wire.IPQuery,
+) (engine.Reason, *wire.Failure) {
 	query := q.Query()
-	decision, err := a.service.decider.AllowedUntil(a.stream.Context().Done(), d.state.Snapshot, query)
+	decision, err := a.service.decider.AllowedUntil(a.stream.Context().Done(), state.Snapshot, query)
 	if err != nil {
-		return engine.Unknown, wire.EngineErrorByIP(d.advise(query, nil, err))
+		return engine.Unknown, wire.EngineErrorByIP(d.Advise(query, nil, err))
 	}
 	return decision.Reason, nil
 }

@@ -47,6 +47,7 @@ type Metrics struct {
 	duration   map[string]prometheus.Observer
 	batchSize  map[string]prometheus.Observer
 	tlsReloads *prometheus.CounterVec
+	audits     audits
 }
 
 // DecisionCounts counts decisions by engine.Reason.
@@ -63,6 +64,7 @@ func (c *DecisionCounts) Add(reason engine.Reason) {
 func New(source mirror.Source, version string) *Metrics {
 	m := &Metrics{
 		Registry: prometheus.NewRegistry(),
+		audits:   newAudits(),
 		GRPC:     grpcprom.NewServerMetrics(grpcprom.WithServerHandlingTimeHistogram()),
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "decision_errors_total",
@@ -88,7 +90,8 @@ func New(source mirror.Source, version string) *Metrics {
 	}
 	m.Registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), m.GRPC,
-		build, m.errors, m.Panics, m.tlsReloads, newStateCollector(source),
+		build, m.errors, m.Panics, m.tlsReloads, m.audits.inFlight, m.audits.errors,
+		newStateCollector(source),
 	)
 	m.registerDecisions()
 	return m

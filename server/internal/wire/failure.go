@@ -37,9 +37,12 @@ const (
 	ReasonTokenUnknown     = "TOKEN_UNKNOWN"
 	ReasonTokenNotReached  = "TOKEN_NOT_REACHED"
 	ReasonBatchTooLarge    = "BATCH_TOO_LARGE"
+	ReasonTooManyAudits    = "TOO_MANY_AUDITS"
+	ReasonAuditTooLarge    = "AUDIT_TOO_LARGE"
+	ReasonCursorExpired    = "CURSOR_EXPIRED"
 )
 
-// retryDelay is how long a client should wait after UNAVAILABLE.
+// retryDelay is how long a client should wait after UNAVAILABLE or TOO_MANY_AUDITS.
 const retryDelay = time.Second
 
 // A Failure is why a question, or a whole call, has no answer. It becomes a google.rpc.Status.
@@ -70,7 +73,7 @@ func (f *Failure) Proto() *spb.Status {
 	if len(f.Violations) > 0 {
 		attach(&errdetails.BadRequest{FieldViolations: f.Violations})
 	}
-	if f.Code == codes.Unavailable {
+	if f.Code == codes.Unavailable || f.Reason == ReasonTooManyAudits {
 		attach(&errdetails.RetryInfo{RetryDelay: durationpb.New(retryDelay)})
 	}
 	return st

@@ -1,7 +1,7 @@
-package decisions
+// Package details adds what people want to know beside a verdict to the answers of every door.
+package details
 
 import (
-	"context"
 	"sync/atomic"
 
 	"github.com/netpold/netpold/engine"
@@ -15,17 +15,31 @@ import (
 // with more errors has another problem than a name.
 const maxAdvised = 32
 
-// A detailer adds details for people to the answers of one call. It reads the status when first needed.
-type detailer struct {
-	service *Service
+// A Source remembers what details of all calls share. It is safe for concurrent use.
+type Source struct {
+	// status is the mirror's.
+	status func() mirror.Status
+	known  knownNotes
+}
+
+// NewSource returns a source of the details of the states of a mirror.
+func NewSource(of mirror.Source) *Source { return &Source{status: of.Status} }
+
+// Of returns a detailer for one call, which answers from state.
+func (s *Source) Of(state *current.State) Detailer { return Detailer{source: s, state: state} }
+
+// A Detailer adds details for people to the answers of one call. It reads the status when first needed. It is
+// not safe for concurrent use.
+type Detailer struct {
+	source  *Source
 	state   *current.State
 	status  *mirror.Status
 	advised int
 }
 
-// advise returns the engine's error with advice, for the first maxAdvised errors of a call. req is nil for a
+// Advise returns the engine's error with advice, for the first maxAdvised errors of a call. req is nil for a
 // question by IP.
-func (d *detailer) advise(query engine.Query, req *netpoldv1.AllowedRequest, err error) error {
+func (d *Detailer) Advise(query engine.Query, req *netpoldv1.AllowedRequest, err error) error {
 	if d.advised >= maxAdvised {
 		return err
 	}
@@ -33,17 +47,17 @@ func (d *detailer) advise(query engine.Query, req *netpoldv1.AllowedRequest, err
 	return wire.Advised(d.state.Snapshot, query, req, err)
 }
 
-// fill adds the details to the answer of a question, unless the caller has given up.
-func (d *detailer) fill(ctx context.Context, r *netpoldv1.AllowedResponse, query engine.Query) {
-	details, err := d.state.Snapshot.Details(ctx.Done(), query)
+// Fill adds the details to the answer of a question, unless done is closed.
+func (d *Detailer) Fill(done <-chan struct{}, r *netpoldv1.AllowedResponse, query engine.Query) {
+	details, err := d.state.Snapshot.Details(done, query)
 	if err != nil {
 		return
 	}
 	if d.status == nil {
-		status := d.service.status()
+		status := d.source.status()
 		d.status = &status
 	}
-	known := d.service.known.of(d.status, d.state.Snapshot)
+	known := d.source.known.of(d.status, d.state.Snapshot)
 	ofState := mirror.NotesAbout(d.status, d.state.Snapshot, known, details.Src.Namespace, details.Dst.Namespace)
 	wire.FillDetails(r, &details, ofState)
 }

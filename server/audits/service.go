@@ -1,0 +1,79 @@
+// Package audits implements AuditService of netpold.v1.
+//
+// Every method begins an audit, and ends it whatever happens:
+//
+//	request ── its own reader ──> what to ask, or the violations
+//	[Service.begin] ──> an audit: admitted, with its deadline and the one state that it rests on (A1, A5)
+//	audit.yield between pieces of work, audit.waiting around everything that may block
+//	results ──> messages;  an error ── wire.Failure ──> status
+package audits
+
+import (
+	"context"
+	"runtime"
+	"time"
+
+	"github.com/netpold/netpold/mirror"
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+	"github.com/netpold/netpold/server/internal/current"
+	"github.com/netpold/netpold/server/internal/details"
+	"github.com/netpold/netpold/server/internal/metrics"
+)
+
+const (
+	// DefaultMaxAudits is the default of [Options.MaxAudits].
+	DefaultMaxAudits = 2
+	// DefaultMaxDeadline is the default of [Options.MaxDeadline].
+	DefaultMaxDeadline = 5 * time.Minute
+)
+
+// Options configure a [Service]. The zero value is right outside of a server.
+type Options struct {
+	// MaxAudits is the most audits in progress. Default: [DefaultMaxAudits].
+	MaxAudits int
+	// MaxDeadline is how long an audit may take at most. Default: [DefaultMaxDeadline].
+	MaxDeadline time.Duration
+	// RefuseStale refuses audits while the state is stale. Default: they are answered, and say so.
+	RefuseStale bool
+	// UntilDrain returns a context that also ends when the server drains, and a function that releases it.
+	// Default: nothing drains.
+	UntilDrain func(context.Context) (context.Context, func())
+	// Metrics counts audits. Default: nothing is counted.
+	Metrics *metrics.Metrics
+}
+
+// Service is netpold.v1.AuditService. Its unary methods need no network: they return the answers, and the
+// errors with their google.rpc details, that a client would get. It is safe for concurrent use.
+type Service struct {
+	netpoldv1.UnimplementedAuditServiceServer
+
+	source  mirror.Source
+	state   *current.Reader
+	details *details.Source
+	// slots has a place for each audit in progress. processors has one for each that computes.
+	slots, processors chan struct{}
+	maxDeadline       time.Duration
+	metrics           *metrics.Metrics
+}
+
+// New returns a service that answers from the states of source.
+func New(source mirror.Source, options Options) *Service {
+	if options.MaxAudits <= 0 {
+		options.MaxAudits = DefaultMaxAudits
+	}
+	if options.MaxDeadline <= 0 {
+		options.MaxDeadline = DefaultMaxDeadline
+	}
+	return &Service{
+		source: source,
+		state: current.NewReader(source,
+			current.Options{RefuseStale: options.RefuseStale, UntilDrain: options.UntilDrain}),
+		details: details.NewSource(source),
+		slots:   make(chan struct{}, options.MaxAudits),
+		// One processor is left to decisions. A processor without work waits on the network, so that a
+		// question is answered at once; if all compute, the Go scheduler looks at the network every 10 ms.
+		processors:  make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1)),
+		maxDeadline: options.MaxDeadline,
+		metrics:     options.Metrics,
+	}
+}

@@ -1,0 +1,39 @@
+package wire
+
+import (
+	"fmt"
+	"strconv"
+
+	"google.golang.org/grpc/codes"
+)
+
+// TooManyAudits refuses an audit beside as many others as the limit. The caller should retry.
+func TooManyAudits(limit int) *Failure {
+	return &Failure{
+		Code: codes.ResourceExhausted, Reason: ReasonTooManyAudits,
+		Message: fmt.Sprintf("%d audits are in progress, as many as the server does at once; retry, or raise the "+
+			"server's --max-audits", limit),
+		Metadata: map[string]string{"limit": strconv.Itoa(limit)},
+	}
+}
+
+// AuditTooLarge refuses a request because of its field: it leads to actual things, more than limit. A remedy
+// says what to ask in its place.
+func AuditTooLarge(field, things string, actual, limit int, remedy string) *Failure {
+	return &Failure{
+		Code: codes.ResourceExhausted, Reason: ReasonAuditTooLarge,
+		Message: fmt.Sprintf("%s: %d %s are more than the %d that one audit looks at; %s", field, actual, things,
+			limit, remedy),
+		Metadata: map[string]string{"field": field, "limit": strconv.Itoa(limit), "actual": strconv.Itoa(actual)},
+	}
+}
+
+// CursorExpired refuses a cursor of a list that is no longer kept, or that another server sent. why is one
+// clause.
+func CursorExpired(why string) *Failure {
+	return &Failure{
+		Code: codes.FailedPrecondition, Reason: ReasonCursorExpired,
+		Message:  "cursor: " + why + "; start the list anew, without a cursor",
+		Metadata: map[string]string{"field": "cursor"},
+	}
+}
