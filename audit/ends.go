@@ -39,10 +39,7 @@ const (
 )
 
 // PortRange is an inclusive range of ports of one protocol.
-type PortRange struct {
-	Protocol    engine.Protocol
-	First, Last uint16
-}
+type PortRange = engine.PortRange
 
 // Rule names a rule of a policy. Exactly one of Policy and ClusterPolicy is set, and must not be modified. The
 // zero Rule is none.

@@ -1,0 +1,526 @@
+package engine
+
+import (
+	"cmp"
+	"encoding/binary"
+	"net/netip"
+	"slices"
+	"unique"
+)
+
+// Roles says how the policies of a snapshot treat whole groups of ends of connections.
+//
+// What policies say of a connection depends on its ends through two roles alone:
+//
+//	source:      its egress policies  │ the peers of ingress rules that match it │ families
+//	destination: its ingress policies │ the peers of egress rules that match it  │ families │ port names
+//
+// Ends of equal roles have equal results. So results are computed once for a pair of roles, as ranges of
+// ports and families. They are policy verdicts: no end is exempt (S2, S3, S44). A Roles remembers what it
+// computed, so it is not safe for concurrent use.
+type Roles struct {
+	s *state
+	// byRule reports whether results tell the rules that they rest on.
+	byRule bool
+	// named reports for each direction which selectors its rules name as peers, by id.
+	named [directions][]bool
+	// portNames are those that egress rules look up on destinations (S21, S43).
+	portNames map[string]bool
+	blocks    [directions]*blockIndex
+	compiled  map[*policy]*[directions][]roleRule
+	subjects  [directions]map[string]*roleSubject
+	// roles has the roles of sources at 0 and of destinations at 1, by id, and roleIDs their ids by content.
+	roles   [2][]*role
+	roleIDs [2]map[string]uint32
+	// ofClass remembers the part of roles that comes from a class.
+	ofClass map[*class]*[2]role
+}
+
+// A role is all that decisions read of an end as a source, or as a destination.
+type role struct {
+	// subject has the rules of its own side; nil if no policy restricts it.
+	subject *roleSubject
+	// selectors are the ids of the selectors of the other side's rules that select it, sorted.
+	selectors []uint32
+	// blocks are the ids of the blocks of the other side's rules that match its addresses, sorted, in the order
+	// of bothFamilies.
+	blocks [2][]uint32
+	// ports are those of its named ports that the other side's rules may look up.
+	ports    []NamedPort
+	families Families
+	// byIP reports whether the end was asked by an address, which decides the family (S9).
+	byIP bool
+}
+
+// A roleSubject is the policies of a direction that restrict an end. Subjects with equal rules are one.
+type roleSubject struct {
+	id    uint32
+	tiers []roleTier
+}
+
+// A roleTier is the rules of one tier in the order in which they count.
+type roleTier struct {
+	tier  Tier
+	rules []roleRule
+}
+
+// A roleRule is a rule with what roles compare.
+type roleRule struct {
+	*rule
+	policy *policy
+	index  int
+	// selectors and blocks are ids, sorted, of the peers.
+	selectors, blocks []uint32
+	// fixed are the ports by number and, for ingress, those that names stand for on the subject.
+	fixed PortSet
+	// names are the ports by name.
+	names []Port
+}
+
+// The indexes of roles and roleIDs.
+const (
+	asSource = iota
+	asDestination
+)
+
+// NewRoles returns the roles of the snapshot. byRule reports whether results are to tell the rules that they
+// rest on. It reads all policies.
+func (s *Snapshot) NewRoles(byRule bool) *Roles {
+	r := &Roles{
+		s: &s.state, byRule: byRule, portNames: map[string]bool{},
+		compiled: map[*policy]*[directions][]roleRule{}, ofClass: map[*class]*[2]role{},
+	}
+	var blocks [directions]blockIndexBuilder
+	add := func(p *policy) {
+		for d := range directions {
+			for i := range p.rules[d] {
+				r.addRule(d, p, &p.rules[d][i], &blocks[d])
+			}
+		}
+	}
+	if !s.options.IgnorePolicies {
+		for _, p := range s.policies.All() {
+			add(p)
+		}
+		for _, p := range s.clusterPolicies.All() {
+			add(p)
+		}
+	}
+	for d := range directions {
+		r.blocks[d], r.subjects[d] = blocks[d].build(), map[string]*roleSubject{}
+		r.roleIDs[d] = map[string]uint32{}
+	}
+	return r
+}
+
+// addRule adds what a rule of direction d asks of the other end.
+func (r *Roles) addRule(d direction, p *policy, u *rule, blocks *blockIndexBuilder) {
+	for _, id := range u.selectors {
+		for int(id) >= len(r.named[d]) {
+			r.named[d] = append(r.named[d], make([]bool, 1+len(r.named[d]))...)
+		}
+		r.named[d][id] = true
+	}
+	for _, b := range u.blocks {
+		blocks.add(b, p.tier)
+	}
+	if d == egress {
+		for _, port := range u.ports {
+			if port.Name != "" {
+				r.portNames[port.Name] = true
+			}
+		}
+	}
+}
+
+// rulesOf returns the rules of a policy for a direction, without the numbers of named ports.
+func (r *Roles) rulesOf(p *policy, d direction) []roleRule {
+	if c := r.compiled[p]; c != nil {
+		return c[d]
+	}
+	c := &[directions][]roleRule{}
+	for d := range directions {
+		for i := range p.rules[d] {
+			c[d] = append(c[d], r.compileRule(p, d, i))
+		}
+	}
+	r.compiled[p] = c
+	return c[d]
+}
+
+// compileRule returns rule i of a policy for a direction.
+func (r *Roles) compileRule(p *policy, d direction, i int) roleRule {
+	u := &p.rules[d][i]
+	c := roleRule{rule: u, policy: p, index: i, selectors: slices.Clone(u.selectors)}
+	slices.Sort(c.selectors)
+	for _, b := range u.blocks {
+		if id, ok := r.blocks[d].idOf(b, p.tier); ok {
+			c.blocks = append(c.blocks, id)
+		}
+	}
+	slices.Sort(c.blocks)
+	if u.anyPort {
+		c.fixed = everyPort
+		return c
+	}
+	var fixed []PortRange
+	for _, port := range u.ports {
+		switch {
+		case port.Name == "":
+			fixed = append(fixed, PortRange{port.Protocol, port.First, port.Last})
+		case port.AnyProtocol && p.tier == NetworkPolicies: // not in this tier
+		default:
+			c.names = append(c.names, port)
+		}
+	}
+	c.fixed = validPorts(fixed)
+	return c
+}
+
+// validPorts returns the set of ranges as rules take them: a range that begins with 0 matches nothing (S23).
+func validPorts(ranges []PortRange) PortSet {
+	return NewPortSet(slices.DeleteFunc(ranges, func(p PortRange) bool { return p.First == 0 })...)
+}
+
+// resolve returns the ports that names stand for on an end with these named ports (S21, S43).
+func resolve(names []Port, ports []NamedPort) PortSet {
+	var list []PortRange
+	for _, n := range names {
+		for _, own := range ports {
+			if own.Name == n.Name && (n.AnyProtocol || n.Protocol == own.Protocol) {
+				list = append(list, PortRange{own.Protocol, own.Port, own.Port})
+			}
+		}
+	}
+	return validPorts(list)
+}
+
+// subject returns the rules of direction d of an end that policies select, or nil if none restricts it.
+func (r *Roles) subject(d direction, policies []*policy, ports []NamedPort) *roleSubject {
+	var key []byte
+	var tiersOf [tiers][]*policy
+	named := false
+	for tier := Admin; tier <= Baseline; tier++ {
+		tiersOf[tier] = restricting(policies, tier, d)
+		for _, p := range tiersOf[tier] {
+			key = binary.AppendUvarint(key, p.uid)
+			named = named || d == ingress && p.namesPorts()
+		}
+	}
+	if len(key) == 0 {
+		return nil
+	}
+	if named {
+		ports = slices.DeleteFunc(slices.Clone(ports), func(n NamedPort) bool {
+			return !slices.ContainsFunc(policies, func(p *policy) bool { return p.asksName(n.Name) })
+		})
+		key = appendPorts(append(key, 0), ports) // no uid is 0
+	}
+	if s := r.subjects[d][string(key)]; s != nil {
+		return s
+	}
+	s := &roleSubject{id: uint32(len(r.subjects[d]))}
+	for tier, list := range tiersOf {
+		t := roleTier{tier: Tier(tier)}
+		for _, p := range list {
+			for _, u := range r.rulesOf(p, d) {
+				if d == ingress && len(u.names) > 0 {
+					u.fixed, u.names = u.fixed.Union(resolve(u.names, ports)), nil
+				}
+				t.rules = append(t.rules, u)
+			}
+		}
+		if len(list) > 0 {
+			s.tiers = append(s.tiers, t)
+		}
+	}
+	r.subjects[d][string(key)] = s
+	return s
+}
+
+// asksName reports whether an ingress rule names a port so.
+func (p *policy) asksName(name string) bool {
+	return slices.ContainsFunc(p.rules[ingress], func(r rule) bool {
+		return slices.ContainsFunc(r.ports, func(p Port) bool { return p.Name == name })
+	})
+}
+
+// classRoles returns the part of roles that comes from a class, nil for none.
+func (r *Roles) classRoles(c *class) *[2]role {
+	if c == nil {
+		return &[2]role{}
+	}
+	if found := r.ofClass[c]; found != nil {
+		return found
+	}
+	out := &[2]role{}
+	for i, other := range [2]direction{asSource: ingress, asDestination: egress} {
+		for _, id := range c.hot.peers() {
+			if int(id) < len(r.named[other]) && r.named[other][id] {
+				out[i].selectors = append(out[i].selectors, id)
+			}
+		}
+	}
+	if c.namespace != nodeScope {
+		policies := r.s.selectionOf(c.namespace, c.labels).policies
+		out[asSource].subject = r.subject(egress, policies, nil)
+		out[asDestination].subject = r.subject(ingress, policies, c.ports)
+		for _, n := range c.ports {
+			if r.portNames[n.Name] {
+				out[asDestination].ports = append(out[asDestination].ports, n)
+			}
+		}
+	}
+	r.ofClass[c] = out
+	return out
+}
+
+// rolesOf returns the ids of the roles of a party. inCluster is false for outside addresses alone.
+func (r *Roles) rolesOf(p *party) (source, destination uint32) {
+	c := p.class
+	if c == nil && p.nodeClass != nil {
+		c = p.nodeClass.cold
+	}
+	parts := r.classRoles(c)
+	addrs := p.addrs
+	if p.askedByIP {
+		addrs = []netip.Addr{p.addr}
+	}
+	var ids [2]uint32
+	for i, other := range [2]direction{asSource: ingress, asDestination: egress} {
+		mine := parts[i]
+		mine.families, mine.byIP = p.families(), p.askedByIP
+		hidden := p.inCluster && r.s.options.IPBlockIgnoresPods
+		for f, family := range bothFamilies {
+			mine.blocks[f] = r.blocks[other].matching(addrs, family, hidden)
+		}
+		ids[i] = r.intern(i, &mine)
+	}
+	return ids[asSource], ids[asDestination]
+}
+
+// intern returns the id of a role, as a source or as a destination.
+func (r *Roles) intern(as int, mine *role) uint32 {
+	key := []byte{byte(mine.families), 0}
+	if mine.byIP {
+		key[1] = 1
+	}
+	if mine.subject != nil {
+		key = binary.AppendUvarint(key, uint64(mine.subject.id)+1)
+	} else {
+		key = append(key, 0)
+	}
+	for _, ids := range [][]uint32{mine.selectors, mine.blocks[0], mine.blocks[1]} {
+		key = binary.AppendUvarint(key, uint64(len(ids)))
+		for _, id := range ids {
+			key = binary.AppendUvarint(key, uint64(id))
+		}
+	}
+	key = appendPorts(key, mine.ports)
+	id, ok := r.roleIDs[as][string(key)]
+	if !ok {
+		id = uint32(len(r.roles[as]))
+		kept := *mine
+		r.roles[as] = append(r.roles[as], &kept)
+		r.roleIDs[as][string(key)] = id
+	}
+	return id
+}
+
+// RoleKind is what a [RoleEnd] is.
+type RoleKind uint8
+
+// The kinds of ends.
+const (
+	// RolePod is a Pod in the cluster's Pod network.
+	RolePod RoleKind = 1 + iota
+	// RoleHostNetwork is a Pod to whose side no policy applies (S4).
+	RoleHostNetwork
+	// RoleNode is an address of a Node.
+	RoleNode
+	// RoleHypothetical is a Pod that need not exist.
+	RoleHypothetical
+	// RoleOutside is an address that nothing in the cluster has.
+	RoleOutside
+	// RoleService is a Service. It has no roles.
+	RoleService
+)
+
+// RoleEnd is an end of connections and its roles.
+type RoleEnd struct {
+	Kind RoleKind
+	// Namespace and Name are the Pod's, the Node's or the Service's.
+	Namespace, Name string
+	// Workload is the outermost one of the Pod; zero for none.
+	Workload Workload
+	// Node is where the Pod runs.
+	Node string
+	// IPs are the addresses that count (S7). They must not be modified.
+	IPs      []netip.Addr
+	Families Families
+	// Source and Destination are the ends' roles: numbers of the [Roles] that made it.
+	Source, Destination uint32
+	// IsolatedEgress and IsolatedIngress report whether some NetworkPolicy isolates it (S12).
+	IsolatedEgress, IsolatedIngress bool
+
+	pod *pod
+}
+
+// end returns a party with its roles.
+func (r *Roles) end(kind RoleKind, p *party) RoleEnd {
+	e := RoleEnd{Kind: kind, IPs: p.addrs, Families: p.families()}
+	e.Source, e.Destination = r.rolesOf(p)
+	e.IsolatedEgress = r.roles[asSource][e.Source].subject.isolates()
+	e.IsolatedIngress = r.roles[asDestination][e.Destination].subject.isolates()
+	if p.askedByIP {
+		e.IPs = []netip.Addr{p.addr}
+	}
+	return e
+}
+
+// isolates reports whether a NetworkPolicy is among the policies. s may be nil.
+func (s *roleSubject) isolates() bool {
+	return s != nil && slices.ContainsFunc(s.tiers, func(t roleTier) bool { return t.tier == NetworkPolicies })
+}
+
+// podEnd returns a Pod that has not finished, as asked by name.
+func (r *Roles) podEnd(p *pod) RoleEnd {
+	kind := RolePod
+	if p.host {
+		kind = RoleHostNetwork
+	}
+	found := r.s.podParty(p)
+	e := r.end(kind, &found)
+	e.Namespace, e.Name, e.pod = p.namespace, p.name, p
+	if p.node != (unique.Handle[string]{}) {
+		e.Node = p.node.Value()
+	}
+	if n := len(p.workloads); n > 0 {
+		e.Workload = p.workloads[n-1]
+	}
+	return e
+}
+
+// Pods returns all Pods that have not finished, in order of namespace and name. Its error is [Abandoned] once
+// done is closed.
+func (r *Roles) Pods(done <-chan struct{}) ([]RoleEnd, error) {
+	list := make([]RoleEnd, 0, r.s.counts.Pods)
+	for _, ns := range r.s.namespaces.All() {
+		if isDone(done) {
+			return nil, abandoned
+		}
+		for _, p := range ns.pods.All() {
+			if !p.finished {
+				list = append(list, r.podEnd(p))
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b RoleEnd) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	})
+	return list, nil
+}
+
+// NodeAddresses returns every address of a Node, as asked by IP, in order of Node and address.
+func (r *Roles) NodeAddresses() []RoleEnd {
+	var list []RoleEnd
+	add := func(ip netip.Addr, a *address) {
+		if a.pod == nil && a.node() != (unique.Handle[string]{}) {
+			list = append(list, r.nodeEnd(ip, a))
+		}
+	}
+	for key, a := range r.s.ipv4.All() {
+		var b [4]byte
+		binary.BigEndian.PutUint32(b[:], key)
+		add(netip.AddrFrom4(b), &a)
+	}
+	for key, a := range r.s.ipv6.All() {
+		add(netip.AddrFrom16(key), &a)
+	}
+	slices.SortFunc(list, func(a, b RoleEnd) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), a.IPs[0].Compare(b.IPs[0]))
+	})
+	return list
+}
+
+// nodeEnd returns an address of a Node.
+func (r *Roles) nodeEnd(ip netip.Addr, a *address) RoleEnd {
+	p := r.s.addressParty(ip, a)
+	e := r.end(RoleNode, &p)
+	e.Name = p.node.Value()
+	return e
+}
+
+// Ends returns what an endpoint stands for: several Pods for a workload, else one end. The error is nil or a
+// [*QueryError], and about a source unless dst is true.
+func (r *Roles) Ends(e Endpoint, dst bool) ([]RoleEnd, error) {
+	if e.kind == endpointService && dst {
+		svc, _ := r.s.services.Get(nameKey{e.namespace, e.name})
+		if svc == nil || svc.object == nil {
+			return nil, &QueryError{
+				NotFound, true, quoted("Service", e.namespace, e.name),
+				"is not known: check the namespace and the name",
+			}
+		}
+		return []RoleEnd{{Kind: RoleService, Namespace: e.namespace, Name: e.name}}, nil
+	}
+	if e.kind == endpointIP && e.ip.IsValid() {
+		return []RoleEnd{r.addressEnd(e.ip)}, nil
+	}
+	parties, err := r.s.parties(e, dst)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]RoleEnd, 0, len(parties))
+	for i := range parties {
+		if parties[i].pod != nil {
+			list = append(list, r.podEnd(parties[i].pod))
+			continue
+		}
+		h := r.end(RoleHypothetical, &parties[i])
+		h.Namespace = e.labelled.Namespace
+		list = append(list, h)
+	}
+	return list, nil
+}
+
+// addressEnd returns what has an address: a Pod by name, a Node, a Service, or nothing in the cluster.
+func (r *Roles) addressEnd(ip netip.Addr) RoleEnd {
+	a := r.s.address(ip)
+	if a == nil {
+		if keys, _ := r.s.vips.Get(ip); len(keys) > 0 {
+			return RoleEnd{Kind: RoleService, Namespace: keys[0].namespace, Name: keys[0].name}
+		}
+		p := r.s.partyAt(ip)
+		return r.end(RoleOutside, &p)
+	}
+	if a.pod != nil {
+		return r.podEnd(a.pod)
+	}
+	e := r.nodeEnd(ip, a)
+	return e
+}
+
+// PodMatcher returns a function that reports whether the labels of a Pod, and those of its namespace, match
+// selectors (S17, S18). A nil selector matches all.
+func (r *Roles) PodMatcher(namespaces, pods *Selector) func(*RoleEnd) bool {
+	var ns, own Selector
+	if namespaces != nil {
+		ns = canonical(*namespaces)
+	}
+	if pods != nil {
+		own = canonical(*pods)
+	}
+	known := map[string]bool{}
+	return func(e *RoleEnd) bool {
+		if e.pod == nil || !own.matches(e.pod.labels) {
+			return false
+		}
+		matches, ok := known[e.Namespace]
+		if !ok {
+			matches = ns.matches(r.s.labelsOf(e.Namespace))
+			known[e.Namespace] = matches
+		}
+		return matches
+	}
+}

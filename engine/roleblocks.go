@@ -1,0 +1,118 @@
+package engine
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"slices"
+
+	"github.com/gaissmai/bart"
+)
+
+// A blockIndex finds which blocks of the rules of a direction match an address. Equal blocks have one id, but
+// for the option of S19, which concerns the ipBlocks of NetworkPolicies alone.
+//
+// The longest prefix of an address, among all CIDRs and exceptions, tells which blocks match it. So there are
+// as many kinds of addresses as prefixes, at most.
+type blockIndex struct {
+	ids map[string]uint32
+	// all has the ids of the blocks that match the addresses of a prefix; shown has those alone that are
+	// not of NetworkPolicies. The lists are sorted.
+	all, shown bart.Table[[]uint32]
+}
+
+// A blockIndexBuilder collects blocks.
+type blockIndexBuilder struct {
+	ids    map[string]uint32
+	blocks []*IPBlock
+	shown  []bool
+}
+
+// add adds a block of a rule of a tier.
+func (b *blockIndexBuilder) add(block *IPBlock, tier Tier) {
+	if block.empty() {
+		return
+	}
+	if b.ids == nil {
+		b.ids = map[string]uint32{}
+	}
+	key := blockKey(block, tier)
+	if _, ok := b.ids[key]; !ok {
+		b.ids[key] = uint32(len(b.blocks))
+		b.blocks = append(b.blocks, block)
+		b.shown = append(b.shown, tier != NetworkPolicies)
+	}
+}
+
+// build returns the index.
+func (b *blockIndexBuilder) build() *blockIndex {
+	x := &blockIndex{ids: b.ids}
+	prefixes := newBlockPrefixes(len(b.blocks), func(i int) *IPBlock { return b.blocks[i] })
+	for _, p := range prefixes.order {
+		above, _ := x.all.LookupPrefix(p)
+		e, _ := prefixes.at.Get(p)
+		here := slices.Clone(above)
+		for _, i := range e.cidr {
+			here = append(here, uint32(i))
+		}
+		here = slices.DeleteFunc(here, func(id uint32) bool {
+			_, out := slices.BinarySearch(e.except, int(id))
+			return out
+		})
+		slices.Sort(here)
+		x.all.Insert(p, here)
+		x.shown.Insert(p, slices.DeleteFunc(slices.Clone(here), func(id uint32) bool { return !b.shown[id] }))
+	}
+	return x
+}
+
+// blockKey returns a key of what a block matches.
+func blockKey(b *IPBlock, tier Tier) string {
+	key := []byte{0}
+	if tier == NetworkPolicies {
+		key[0] = 1
+	}
+	except := slices.Clone(b.Except)
+	for i := range except {
+		except[i] = except[i].Masked()
+	}
+	slices.SortFunc(except, comparePrefixes)
+	for _, p := range append([]netip.Prefix{b.CIDR.Masked()}, except...) {
+		text, _ := p.MarshalBinary() // of a valid prefix, it never fails
+		key = append(binary.AppendUvarint(key, uint64(len(text))), text...)
+	}
+	return string(key)
+}
+
+// idOf returns the id of a block of a rule of a tier, and whether anything can match it.
+func (x *blockIndex) idOf(b *IPBlock, tier Tier) (uint32, bool) {
+	id, ok := x.ids[blockKey(b, tier)]
+	return id, ok
+}
+
+// matching returns the ids of the blocks that match one of the addresses of a family, sorted. If hidden is
+// true the ipBlocks of NetworkPolicies match none (S19). The list must not be modified.
+func (x *blockIndex) matching(addrs []netip.Addr, family Families, hidden bool) []uint32 {
+	if len(x.ids) == 0 {
+		return nil
+	}
+	table := &x.all
+	if hidden {
+		table = &x.shown
+	}
+	var found []uint32
+	for _, addr := range addrs {
+		if familyOf(addr) != family {
+			continue
+		}
+		ids, _ := table.Lookup(addr)
+		switch {
+		case len(found) == 0:
+			found = ids
+		case len(ids) > 0:
+			found = slices.Concat(found, ids)
+			slices.Sort(found)
+			found = slices.Compact(found)
+		}
+	}
+	return found
+}
