@@ -37,7 +37,7 @@ func (s *state) decidePods(q *Query, d *Decision) error {
 		return err
 	}
 	src, dst := s.podParty(srcPod), s.podParty(dstPod)
-	decidePair(&src, &dst, q.Protocol, q.Port, s.options, d)
+	s.decidePair(&src, &dst, q.Protocol, q.Port, d)
 	return nil
 }
 
@@ -189,7 +189,7 @@ func (s *state) allowedAny(done <-chan struct{}, q *Query) (Decision, error) {
 			return Decision{}, abandoned
 		}
 		for j := range dst {
-			t.add(known.decide(&src[i], &dst[j], q.Protocol, q.Port, s.options))
+			t.add(known.decide(s, &src[i], &dst[j], q.Protocol, q.Port))
 		}
 	}
 	d := t.decision()
@@ -230,17 +230,17 @@ type pairKey struct {
 
 // decide calls [decidePair], once for all pairs that no rule tells apart. Pairs that may be exempt (S2, S3)
 // and pairs whose addresses take part are decided each by itself. The Decision must not be modified.
-func (a pairMemo) decide(src, dst *party, protocol Protocol, port uint16, o Options) *Decision {
+func (a pairMemo) decide(s *state, src, dst *party, protocol Protocol, port uint16) *Decision {
 	special := src.isNode || dst.isNode || src.pod != nil && src.pod == dst.pod
-	if special || src.class.asksAddress(egress) || dst.class.asksAddress(ingress) {
+	if special || s.asksAddress(src.class, egress) || s.asksAddress(dst.class, ingress) {
 		d := &Decision{}
-		decidePair(src, dst, protocol, port, o, d)
+		s.decidePair(src, dst, protocol, port, d)
 		return d
 	}
 	key := pairKey{src.class, dst.class, pairFamilies(src, dst)}
 	if a[key] == nil {
 		a[key] = &Decision{}
-		decidePair(src, dst, protocol, port, o, a[key])
+		s.decidePair(src, dst, protocol, port, a[key])
 	}
 	return a[key]
 }

@@ -77,7 +77,7 @@ func (s *state) decideService(done <-chan struct{}, src []party, o *Service, q *
 		if isDone(done) {
 			return Decision{}, abandoned
 		}
-		t := c.decide(&src[i], q, s.options)
+		t := c.decide(s, &src[i], q)
 		all.merge(&t)
 	}
 	if q.Src.kind == endpointIP && q.Dst.kind == endpointIP {
@@ -135,7 +135,7 @@ var bothFamilies = [2]Families{IPv4, IPv6}
 //
 // A source that has addresses, but in no family of the endpoints, meets no block, and the answer names no
 // family (S9).
-func (c *choice) decide(src *party, q *Query, o Options) tally {
+func (c *choice) decide(s *state, src *party, q *Query) tally {
 	of, have := src.families(), c.families
 	if of == 0 || !src.askedByIP && q.Dst.kind == endpointIP { // the address asked decides the family (S9)
 		of = have
@@ -157,7 +157,7 @@ func (c *choice) decide(src *party, q *Query, o Options) tally {
 		for j := range c.backends[i] {
 			var d Decision
 			b := &c.backends[i][j]
-			decideOrExempt(src, &b.party, q.Protocol, b.port, t.family, c.translates, o, &d)
+			s.decideOrExempt(src, &b.party, q.Protocol, b.port, t.family, c.translates, &d)
 			t.add(&d)
 		}
 		if t.allowed == t.total && !foreign {

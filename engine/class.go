@@ -2,7 +2,6 @@ package engine
 
 import (
 	"cmp"
-	"iter"
 	"slices"
 
 	"github.com/netpold/netpold/engine/internal/persist"
@@ -34,16 +33,25 @@ type class struct {
 	// empty for none.
 	key       string
 	tableKeys [directions]string
-	// tiers has what comes of cluster-wide policies; nil if none selects the class.
+	// tiers has what comes of cluster-wide policies; nil if they say nothing of the class.
 	tiers *classTiers
 }
 
 // A classTiers holds the parts of a class that exist only because of cluster-wide policies.
 type classTiers struct {
-	// later has the rule tables to ask after the first one, in the order of tiers (S32).
-	later [directions][]*ruleTable
-	// keys are those of the rule tables of cluster-wide policies, empty for none.
-	keys [directions][tiers]string
+	// selectors has the ids, sorted, of the selectors that select the class and that some rule of a
+	// cluster-wide policy names as a peer.
+	selectors []uint32
+	// subjectKey and peerKey are those of its [clusterSubject], empty for none, and its [clusterPeer].
+	subjectKey, peerKey string
+	// own has both for a class that is part of no snapshot; otherwise nil.
+	own *ownTiers
+}
+
+// An ownTiers holds what only one class has.
+type ownTiers struct {
+	subject *clusterSubject
+	peer    *clusterPeer
 }
 
 // newClass returns a class that nothing selects yet. It keeps labels and ports.
@@ -63,92 +71,21 @@ func (c *class) hasNamedPort(name string, protocol Protocol, port uint16) bool {
 	return false
 }
 
-// asksAddress reports whether any rule of direction d has a block, so that the address of the peer takes
-// part. c may be nil.
-func (c *class) asksAddress(d direction) bool {
-	if !c.restricted(d) {
-		return false
-	}
-	return c.hot.tables[d].usesBlocks || slices.ContainsFunc(c.later(d), (*ruleTable).hasBlocks)
-}
-
 // restricted reports whether any policy, of whatever tier, restricts direction d. c may be nil.
-func (c *class) restricted(d direction) bool { return c != nil && c.hot.tables[d] != nil }
-
-// tables yields the rule tables of direction d in the order in which they are asked.
-func (c *class) tables(d direction) iter.Seq[*ruleTable] {
-	return func(yield func(*ruleTable) bool) {
-		if first := c.hot.tables[d]; first == nil || !yield(first) {
-			return
-		}
-		for _, t := range c.later(d) {
-			if !yield(t) {
-				return
-			}
-		}
-	}
+func (c *class) restricted(d direction) bool {
+	return c != nil && (c.hot.tables[d] != nil || c.hot.tiered[d])
 }
 
-// later returns the rule tables of direction d to ask after the first one, in the order of tiers.
-func (c *class) later(d direction) []*ruleTable {
-	if c.tiers == nil {
-		return nil
+// asksAddress reports whether any rule of direction d of a class has a block, so that the address of the peer
+// takes part. c may be nil.
+func (s *state) asksAddress(c *class, d direction) bool {
+	switch {
+	case c == nil:
+		return false
+	case c.hot.tables[d] != nil && c.hot.tables[d].usesBlocks:
+		return true
 	}
-	return c.tiers.later[d]
-}
-
-// askLater is [hotClass.ask] for the tables after the first. If none decides, everything is allowed (S32).
-func (c *class) askLater(
-	d direction, protocol Protocol, port uint16, p *peer,
-) (by *ruleTable, rank uint32, does Action) {
-	for _, t := range c.later(d) {
-		if rank, does := t.answer(protocol, port, p); does != Pass {
-			return t, rank, does
-		}
-	}
-	return nil, noRank, Allow
-}
-
-// networkPolicies returns the rule table of the NetworkPolicies that isolate the class in direction d, or nil
-// (S12).
-func (c *hotClass) networkPolicies(d direction) *ruleTable {
-	first := c.tables[d]
-	if first == nil || first.tier == NetworkPolicies {
-		return first
-	}
-	for _, t := range c.cold.later(d) {
-		if t.tier == NetworkPolicies {
-			return t
-		}
-	}
-	return nil
-}
-
-// addTable adds a rule table. Tables are added in the order in which they are asked.
-func (c *class) addTable(d direction, t *ruleTable) {
-	if c.hot.tables[d] == nil {
-		c.hot.tables[d] = t
-		return
-	}
-	later := &c.ensureTiers().later[d]
-	*later = append(*later, t)
-}
-
-// ensureTiers returns the tiers of c, which it makes if there are none.
-func (c *class) ensureTiers() *classTiers {
-	if c.tiers == nil {
-		c.tiers = &classTiers{}
-	}
-	return c.tiers
-}
-
-// setTableKey stores the key of a rule table that the class has.
-func (c *class) setTableKey(d direction, tier Tier, key string) {
-	if tier == NetworkPolicies {
-		c.tableKeys[d] = key
-	} else {
-		c.ensureTiers().keys[d][tier] = key
-	}
+	return c.hot.tiered[d] && s.tiers.networkPolicies[d].meets(s.tiers.subjectOf(&c.hot).policies)
 }
 
 // A classRef is the id of a class and how many Pods, or Nodes, have it. The class goes with the last of them.
@@ -181,10 +118,12 @@ func classKey(namespace string, labels []label, ports []NamedPort) string {
 
 // A selection is what selects a class.
 type selection struct {
-	// peers has the ids of the selectors that rules name as peers, sorted.
-	peers []uint32
-	// policies are those whose subject it is, in the order in which they count (S34).
-	policies []*policy
+	// peers and clusterPeers have the ids of the selectors that rules of NetworkPolicies and of cluster-wide
+	// policies name as peers, sorted.
+	peers, clusterPeers []uint32
+	// policies are the NetworkPolicies whose subject it is, in the order in which they count (S34).
+	// clusterPolicies are the cluster-wide ones, in no particular order.
+	policies, clusterPolicies []*policy
 }
 
 // selectionOf returns what selects a Pod with these labels. It looks only at the selectors that the index
@@ -202,12 +141,22 @@ func (s *state) selectionOf(namespace string, podLabels []label) selection {
 			if sel.peers > 0 {
 				found.peers = append(found.peers, id)
 			}
-			if !s.options.IgnorePolicies {
-				found.policies = append(found.policies, sel.subjects...)
+			if sel.clusterPeers > 0 {
+				found.clusterPeers = append(found.clusterPeers, id)
+			}
+			for _, p := range sel.subjects {
+				switch {
+				case s.options.IgnorePolicies:
+				case p.cluster != nil:
+					found.clusterPolicies = append(found.clusterPolicies, p)
+				default:
+					found.policies = append(found.policies, p)
+				}
 			}
 		}
 	})
 	slices.Sort(found.peers)
+	slices.Sort(found.clusterPeers)
 	slices.SortFunc(found.policies, comparePolicies)
 	return found
 }
@@ -228,14 +177,25 @@ func restricting(policies []*policy, tier Tier, d direction) []*policy {
 func (s *state) hypotheticalClass(p *LabelledPod) *class {
 	c := newClass(p.Namespace, sortedLabels(p.Labels), sortedPorts(p.Ports), "")
 	found := s.selectionOf(c.namespace, c.labels)
+	if s.tiers != nil {
+		c.tiers = &classTiers{selectors: found.clusterPeers, own: &ownTiers{
+			subject: &clusterSubject{policies: slotsOf(found.clusterPolicies)},
+			peer:    s.tiers.newPeer(nil, "", found.clusterPeers, s.tiers.mentioned(c.ports)),
+		}}
+		c.hot.setNumbers(ownNumber, ownNumber, found.clusterPolicies)
+	}
 	c.hot.setPeers(found.peers)
-	eachTable(found.policies, func(d direction, _ Tier, list []*policy) {
+	for d := range directions {
+		list := restricting(found.policies, NetworkPolicies, d)
+		if len(list) == 0 {
+			continue
+		}
 		shared, ok := s.ruleTables.Get(ruleTableKey(d, list, c.ports))
 		if !ok { // no class has a table of these policies and ports
 			shared.table = newRuleTable(d, list, c.ports)
 		}
-		c.addTable(d, shared.table)
-	})
+		c.hot.tables[d] = shared.table
+	}
 	return c
 }
 
@@ -255,13 +215,14 @@ func (t *txn) rebuild(id uint32) {
 	}
 	found := t.selectionOf(old.namespace, old.labels)
 	c := newClass(old.namespace, old.labels, old.ports, old.key)
+	t.numberClass(c, &found)
 	c.hot.setPeers(found.peers)
-	eachTable(found.policies, func(d direction, tier Tier, list []*policy) {
-		key, table := t.acquireTable(ruleTableKey(d, list, c.ports), d, list, c.ports)
-		c.setTableKey(d, tier, key)
-		c.addTable(d, table)
-	})
-	t.releaseTables(old) // after the new ones are acquired, so that a table that stays is not built again
+	for d := range directions {
+		if list := restricting(found.policies, NetworkPolicies, d); len(list) > 0 {
+			c.tableKeys[d], c.hot.tables[d] = t.acquireTable(ruleTableKey(d, list, c.ports), d, list, c.ports)
+		}
+	}
+	t.releaseShared(old) // after the new is acquired, so that what stays is not built again
 	t.classes.Set(t.edit, id, c)
 	t.hotClasses.Set(t.edit, id, c.hot)
 }
@@ -280,29 +241,12 @@ func (t *txn) acquireTable(
 	return shared.key, shared.table
 }
 
-// eachTable yields the policies of each rule table that a class needs, in the order in which tables are
-// asked.
-func eachTable(policies []*policy, yield func(d direction, tier Tier, list []*policy)) {
-	for d := range directions {
-		for tier := Admin; tier <= Baseline; tier++ {
-			if list := restricting(policies, tier, d); len(list) > 0 {
-				yield(d, tier, list)
-			}
-		}
-	}
-}
-
-// releaseTables undoes acquireTable for all rule tables of a class.
-func (t *txn) releaseTables(c *class) {
+// releaseShared lets go of all that a class shares with others.
+func (t *txn) releaseShared(c *class) {
 	for d := range directions {
 		t.releaseTable(c.tableKeys[d])
-		if c.tiers == nil {
-			continue
-		}
-		for _, key := range c.tiers.keys[d] {
-			t.releaseTable(key)
-		}
 	}
+	t.releaseNumbers(c)
 }
 
 // releaseTable undoes one acquireTable. The table goes with its last class. An empty key stands for no table.
@@ -352,7 +296,7 @@ func (t *txn) releaseClass(id uint32) {
 		t.nodeClasses--
 	}
 	classPostings(c.namespace, c.labels, func(p posting) { t.classIndex.remove(t.edit, p, id) })
-	t.releaseTables(c)
+	t.releaseShared(c)
 	var none *class
 	t.classes.Set(t.edit, id, none)
 	t.hotClasses.Set(t.edit, id, hotClass{}) // so that it keeps nothing of the class in memory

@@ -81,67 +81,78 @@ func (p *party) asPeer(family Families, o Options) peer {
 	return seen
 }
 
-// ask asks the rule tables of direction d in the order of tiers until one allows or denies (S32). It returns
-// that table, the rank of the rule that matched, and the action. The rank is noRank if no rule matched and
-// the table's default action decided. If no table decides, by is nil and the side allows (S13).
-func (c *hotClass) ask(
-	d direction, protocol Protocol, port uint16, p *peer,
-) (by *ruleTable, rank uint32, does Action) {
+// A verdict is what the policies of all tiers say about one side.
+type verdict struct {
+	// tier decided; NoTier if none did, so that the side allows (S32).
+	tier   Tier
+	allows bool
+	// match is the rule of a cluster-wide policy that decided. place is that of the rule of a NetworkPolicy,
+	// or noRank.
+	match clusterMatch
+	place uint32
+}
+
+// ask returns what the policies that select c say in direction d. p is the other party.
+func (c *hotClass) ask(s *state, d direction, protocol Protocol, port uint16, p *peer) verdict {
+	if c.tiered[d] {
+		return c.askTiers(s.tiers, d, protocol, port, p)
+	}
+	return c.askNetworkPolicies(d, protocol, port, p)
+}
+
+// askNetworkPolicies does what ask does, of the NetworkPolicy tier alone. It allows by a rule, and denies if
+// none matches (S12, S13, S14).
+func (c *hotClass) askNetworkPolicies(d direction, protocol Protocol, port uint16, p *peer) verdict {
 	t := c.tables[d]
 	if t == nil {
-		return nil, noRank, Allow
+		return verdict{allows: true, place: noRank}
 	}
-	if rank, does = t.answer(protocol, port, p); does != Pass {
-		return t, rank, does
-	}
-	return c.cold.askLater(d, protocol, port, p)
+	place := t.match(protocol, port, p)
+	return verdict{tier: NetworkPolicies, allows: place != noRank, place: place}
 }
 
-// answer returns the action of the first rule that matches and its rank, or the default action and noRank.
-func (t *ruleTable) answer(protocol Protocol, port uint16, p *peer) (rank uint32, does Action) {
-	rank, does = t.match(protocol, port, p), t.defaultAction
-	if rank != noRank {
-		does = actionOf(rank)
+// askTiers does what ask does, of all tiers in their order (S32). c must be tiered.
+func (c *hotClass) askTiers(x *clusterRules, d direction, protocol Protocol, port uint16, p *peer) verdict {
+	if v := c.askTier(x, Admin, d, protocol, port, p); v.tier != NoTier {
+		return v
 	}
-	return rank, does
+	if c.tables[d] != nil { // S33
+		return c.askNetworkPolicies(d, protocol, port, p)
+	}
+	return c.askTier(x, Baseline, d, protocol, port, p)
 }
 
-// decideSide writes the answer of the rule tables of direction d to side (S12, S13, S14, S32). p is the other
-// party.
-func (c *hotClass) decideSide(d direction, protocol Protocol, port uint16, p *peer, side *Side) {
-	t, rank, does := c.ask(d, protocol, port, p)
-	side.Allowed = does == Allow
-	if t == nil {
-		return
+// askTier does what ask does, of the Admin or the Baseline tier alone (S34). c must be tiered.
+func (c *hotClass) askTier(
+	x *clusterRules, tier Tier, d direction, protocol Protocol, port uint16, p *peer,
+) verdict {
+	match := x.first(tier, d, c, protocol, port, p)
+	does := match.action()
+	if does == Pass {
+		return verdict{allows: true, place: noRank}
 	}
-	side.record(t, rank)
-	if t.tier == Admin {
-		side.recordIsolation(c.networkPolicies(d))
-	}
+	return verdict{tier: tier, allows: does == Allow, match: match, place: noRank}
 }
 
-// record writes which table and which rule of it decided. A rank of noRank means the default action.
-func (s *Side) record(t *ruleTable, rank uint32) {
-	s.Tier = t.tier
-	if t.tier == NetworkPolicies {
-		s.recordIsolation(t)
-	}
-	switch {
-	case rank == noRank:
-	case t.tier == NetworkPolicies:
-		rule := &t.rules[placeOf(rank)]
-		s.Policy, s.Rule = rule.policy, int(rule.rule)
-	default:
-		rule := &t.rare.clusterRules[placeOf(rank)]
-		s.ClusterPolicy, s.Rule = rule.policy, int(rule.rule)
-	}
+// decideSide writes the answer of the policies that select c to side. p is the other party.
+func (c *hotClass) decideSide(s *state, d direction, protocol Protocol, port uint16, p *peer, side *Side) {
+	v := c.ask(s, d, protocol, port, p)
+	c.record(s, d, &v, side)
 }
 
-// recordIsolation writes the NetworkPolicies that isolate the side, whether they decided or not (S50). t may
-// be nil.
-func (s *Side) recordIsolation(t *ruleTable) {
-	if t != nil {
-		s.Isolated, s.Isolating = true, t.policies
+// record writes a verdict to side. It writes the NetworkPolicies that isolate c, whether they decided or not
+// (S50).
+func (c *hotClass) record(s *state, d direction, v *verdict, side *Side) {
+	side.Allowed, side.Tier = v.allows, v.tier
+	if t := c.tables[d]; t != nil {
+		side.Isolated, side.Isolating = true, t.policies
+		if v.place != noRank {
+			rule := &t.rules[v.place]
+			side.Policy, side.Rule = rule.policy, int(rule.rule)
+		}
+	}
+	if v.tier == Admin || v.tier == Baseline {
+		side.ClusterPolicy, side.Rule = s.tiers.bySlot[v.match.slot].cluster, v.match.index()
 	}
 }
 
@@ -150,51 +161,46 @@ func (s *Side) recordIsolation(t *ruleTable) {
 func exemptSide(p *party, d direction, side *Side) {
 	side.Allowed = true
 	if p.class != nil {
-		side.recordIsolation(p.class.hot.networkPolicies(d))
+		p.class.hot.record(nil, d, &verdict{allows: true, place: noRank}, side)
 	}
 }
 
 // exemptInTier allows p in the NetworkPolicy tier whatever its rules, while the other tiers bind (S44). A
 // NetworkPolicy that isolates p decides, unless Admin rules did before; without one, Baseline rules are
 // asked.
-func exemptInTier(
-	p, other *party, d direction, protocol Protocol, port uint16, family Families, o Options, side *Side,
+func (s *state) exemptInTier(
+	p, other *party, d direction, protocol Protocol, port uint16, family Families, side *Side,
 ) {
 	side.Allowed = true
-	if p.class == nil || p.class.hot.tables[d] == nil {
+	if p.class == nil {
 		return
 	}
-	isolating := p.class.hot.networkPolicies(d)
-	if isolating != nil && isolating == p.class.hot.tables[d] { // no other tier comes before
-		side.record(isolating, noRank)
-		return
+	c, v := &p.class.hot, verdict{allows: true, place: noRank}
+	seen := other.asPeer(family, s.options)
+	if c.tiered[d] {
+		v = c.askTier(s.tiers, Admin, d, protocol, port, &seen)
 	}
-	seen := other.asPeer(family, o)
-	for t := range p.class.tables(d) {
-		if t.tier == NetworkPolicies {
-			side.record(t, noRank)
-			return
-		}
-		if rank, does := t.answer(protocol, port, &seen); does != Pass {
-			side.Allowed = does == Allow
-			side.record(t, rank)
-			side.recordIsolation(isolating)
-			return
-		}
+	switch {
+	case v.tier != NoTier:
+	case c.tables[d] != nil:
+		v.tier = NetworkPolicies
+	case c.tiered[d]:
+		v = c.askTier(s.tiers, Baseline, d, protocol, port, &seen)
 	}
+	c.record(s, d, &v, side)
 }
 
 // decide answers for two parties in one family by their rule tables alone: both sides must allow (S1). d must
 // be zero.
-func decide(src, dst *party, protocol Protocol, port uint16, family Families, o Options, d *Decision) {
+func (s *state) decide(src, dst *party, protocol Protocol, port uint16, family Families, d *Decision) {
 	d.Egress.Allowed, d.Ingress.Allowed = true, true
 	if src.class.restricted(egress) {
-		p := dst.asPeer(family, o)
-		src.class.hot.decideSide(egress, protocol, port, &p, &d.Egress)
+		p := dst.asPeer(family, s.options)
+		src.class.hot.decideSide(s, egress, protocol, port, &p, &d.Egress)
 	}
 	if dst.class.restricted(ingress) {
-		p := src.asPeer(family, o)
-		dst.class.hot.decideSide(ingress, protocol, port, &p, &d.Ingress)
+		p := src.asPeer(family, s.options)
+		dst.class.hot.decideSide(s, ingress, protocol, port, &p, &d.Ingress)
 	}
 	d.conclude()
 }
@@ -242,20 +248,20 @@ func isDecided(why Reason, src *party, viaService bool, o Options) bool {
 
 // decideOrExempt allows a Pod to itself and to its Node (S2, S3, S44), and otherwise calls decide. viaService
 // reports whether the destination is reached through a Service. d must be zero.
-func decideOrExempt(
-	src, dst *party, protocol Protocol, port uint16, family Families, viaService bool, o Options, d *Decision,
+func (s *state) decideOrExempt(
+	src, dst *party, protocol Protocol, port uint16, family Families, viaService bool, d *Decision,
 ) {
 	why := exemption(src, dst)
 	switch {
-	case why == Unknown, isDecided(why, src, viaService, o):
-		decide(src, dst, protocol, port, family, o, d)
+	case why == Unknown, isDecided(why, src, viaService, s.options):
+		s.decide(src, dst, protocol, port, family, d)
 		return
-	case exemptFromAll(why, src, viaService, o):
+	case exemptFromAll(why, src, viaService, s.options):
 		exemptSide(src, egress, &d.Egress)
 		exemptSide(dst, ingress, &d.Ingress)
 	default:
-		exemptInTier(src, dst, egress, protocol, port, family, o, &d.Egress)
-		exemptInTier(dst, src, ingress, protocol, port, family, o, &d.Ingress)
+		s.exemptInTier(src, dst, egress, protocol, port, family, &d.Egress)
+		s.exemptInTier(dst, src, ingress, protocol, port, family, &d.Ingress)
 	}
 	if d.conclude(); d.Allowed { // otherwise the reason is that of a denial (S51)
 		d.Reason = why
@@ -284,29 +290,29 @@ func pairFamilies(src, dst *party) Families {
 
 // asksAddresses reports whether the addresses of a pair take part in its decision: some rule has a block, and
 // the pair is not exempt from all tiers.
-func asksAddresses(src, dst *party, o Options) bool {
-	if !src.class.asksAddress(egress) && !dst.class.asksAddress(ingress) {
+func (s *state) asksAddresses(src, dst *party) bool {
+	if !s.asksAddress(src.class, egress) && !s.asksAddress(dst.class, ingress) {
 		return false
 	}
 	why := exemption(src, dst)
-	return why == Unknown || !exemptFromAll(why, src, false, o)
+	return why == Unknown || !exemptFromAll(why, src, false, s.options)
 }
 
 // decidePair answers for two parties in all of their families, and allows if one of them allows (S9). The
 // decision is that of the first family that allows, or else that of IPv4. If no address takes part, both
 // families have one answer, and it is computed once. d must be zero.
-func decidePair(src, dst *party, protocol Protocol, port uint16, o Options, d *Decision) {
+func (s *state) decidePair(src, dst *party, protocol Protocol, port uint16, d *Decision) {
 	families := pairFamilies(src, dst)
-	if families != IPv4|IPv6 || !asksAddresses(src, dst, o) {
-		decideOrExempt(src, dst, protocol, port, families, false, o, d)
+	if families != IPv4|IPv6 || !s.asksAddresses(src, dst) {
+		s.decideOrExempt(src, dst, protocol, port, families, false, d)
 		if d.Allowed {
 			d.Families = families
 		}
 		return
 	}
-	decideOrExempt(src, dst, protocol, port, IPv4, false, o, d)
+	s.decideOrExempt(src, dst, protocol, port, IPv4, false, d)
 	var d6 Decision
-	decideOrExempt(src, dst, protocol, port, IPv6, false, o, &d6)
+	s.decideOrExempt(src, dst, protocol, port, IPv6, false, &d6)
 	switch {
 	case d.Allowed && d6.Allowed:
 		d.Families = IPv4 | IPv6

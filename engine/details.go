@@ -114,7 +114,7 @@ func (s *state) decidingPair(done <-chan struct{}, q *Query) (pair, error) {
 			return pair{}, abandoned
 		}
 		for j := range dst {
-			d := known.decide(&src[i], &dst[j], q.Protocol, q.Port, s.options)
+			d := known.decide(s, &src[i], &dst[j], q.Protocol, q.Port)
 			if d.Allowed && first.port != 0 {
 				continue
 			}
@@ -146,7 +146,7 @@ func (s *state) decidingBackend(done <-chan struct{}, src []party, o *Service, q
 		if isDone(done) {
 			return pair{}, abandoned
 		}
-		t := c.decide(&src[i], q, s.options)
+		t := c.decide(s, &src[i], q)
 		allowed := t.allowed == t.total
 		if allowed && first.port != 0 {
 			continue

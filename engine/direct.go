@@ -16,23 +16,23 @@ func (s *Snapshot) AllowedDirect(
 		return Unknown, false
 	}
 	reason = NotIsolated
-	if from != nil && from.tables[egress] != nil {
+	if from != nil && (from.tables[egress] != nil || from.tiered[egress]) {
 		p := seenAs(to, dst, to != nil, IPv4, s.options)
-		by, _, does := from.ask(egress, protocol, port, &p)
-		if does != Allow {
+		v := from.ask(&s.state, egress, protocol, port, &p)
+		if !v.allows {
 			return DeniedAtEgress, true
 		}
-		if by != nil {
+		if v.tier != NoTier {
 			reason = AllowedByRule
 		}
 	}
-	if to != nil && to.tables[ingress] != nil {
+	if to != nil && (to.tables[ingress] != nil || to.tiered[ingress]) {
 		p := seenAs(from, src, from != nil, IPv4, s.options)
-		by, _, does := to.ask(ingress, protocol, port, &p)
-		if does != Allow {
+		v := to.ask(&s.state, ingress, protocol, port, &p)
+		if !v.allows {
 			return DeniedAtIngress, true
 		}
-		if by != nil {
+		if v.tier != NoTier {
 			reason = AllowedByRule
 		}
 	}
@@ -125,7 +125,7 @@ func (s *state) decideAddresses(q *Query, d *Decision) bool {
 		if src != nil && dst != nil && (src.pod == dst.pod ||
 			(src.pod == nil || dst.pod == nil) && src.node() == dst.node()) {
 			a, b := s.partyAt(q.Src.ip), s.partyAt(q.Dst.ip)
-			decidePair(&a, &b, q.Protocol, q.Port, s.options, d)
+			s.decidePair(&a, &b, q.Protocol, q.Port, d)
 			d.Families = 0
 			return true
 		}
@@ -138,10 +138,10 @@ func (s *state) decideAddresses(q *Query, d *Decision) bool {
 	}
 	d.Egress.Allowed, d.Ingress.Allowed = true, true
 	if from != nil {
-		from.decideSide(egress, q.Protocol, q.Port, &toDst, &d.Egress)
+		from.decideSide(s, egress, q.Protocol, q.Port, &toDst, &d.Egress)
 	}
 	if to != nil {
-		to.decideSide(ingress, q.Protocol, q.Port, &toSrc, &d.Ingress)
+		to.decideSide(s, ingress, q.Protocol, q.Port, &toSrc, &d.Ingress)
 	}
 	d.conclude()
 	return true

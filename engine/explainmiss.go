@@ -75,10 +75,8 @@ func (p *policy) selectorOf(peer *Peer) *selector {
 // missOfSelector returns why a selector does not match the other end. Whether it does is read from the ids of
 // the end's class, as a decision reads it.
 func (s *state) missOfSelector(sel *selector, q *sideQuestion) Miss {
-	if q.seen.class != nil {
-		if _, matches := slices.BinarySearch(q.seen.class.peers(), sel.id); matches {
-			return MissNone
-		}
+	if q.seen.class != nil && q.seen.class.isSelectedBy(sel.id) {
+		return MissNone
 	}
 	switch {
 	case sel.pods.hasUnknownOperator(), sel.namespaces.hasUnknownOperator():

@@ -37,7 +37,9 @@ func (s *state) explainSide(d direction, p *pair) SideExplanation {
 	if q.subject.pod != nil {
 		labels = q.subject.pod.labels
 	}
-	policies := s.selectionOf(q.subject.class.namespace, labels).policies
+	found := s.selectionOf(q.subject.class.namespace, labels)
+	policies := append(found.clusterPolicies, found.policies...)
+	slices.SortFunc(policies, comparePolicies)
 	for tier := Admin; tier <= Baseline; tier++ {
 		t := s.explainTier(tier, restricting(policies, tier, d), &q)
 		if tier == NetworkPolicies && inTier && len(t.Policies) > 0 {

@@ -13,7 +13,7 @@ func (s *state) meansReverse(p *pair) bool {
 		return false
 	}
 	var reverse Decision
-	decidePair(&p.dst, &p.src, p.protocol, p.port, s.options, &reverse)
+	s.decidePair(&p.dst, &p.src, p.protocol, p.port, &reverse)
 	return reverse.Allowed && (reverse.Egress.isExplicit(egress) || reverse.Ingress.isExplicit(ingress))
 }
 
@@ -155,8 +155,7 @@ func (r *rule) hasPeer(p *peer) bool {
 	if r.anyPeer {
 		return true
 	}
-	selects := func(id uint32) bool { return slices.Contains(p.class.peers(), id) }
-	if p.class != nil && slices.ContainsFunc(r.selectors, selects) {
+	if p.class != nil && slices.ContainsFunc(r.selectors, p.class.isSelectedBy) {
 		return true
 	}
 	return p.addr.IsValid() && !p.hidden && slices.ContainsFunc(r.blocks, func(b *IPBlock) bool {

@@ -9,19 +9,9 @@ import (
 
 // noRank is the rank of no rule. It is greater than every rank, so that min prefers any rule to none.
 //
-// A rule's rank is its place in the order in which the rules of its table count (S14, S34), and then two bits
-// for its action. The lowest rank that matches is the first rule that matches, so a search need not follow
-// the order; and what the rule does is known without reading it.
+// A rule's rank is its place in the order in which the rules of its table count (S14). The lowest rank that
+// matches is the first rule that matches, so a search need not follow the order.
 const noRank uint32 = math.MaxUint32
-
-// rankOf returns the rank of the rule at a place.
-func rankOf(place int, does Action) uint32 { return uint32(place)<<2 | uint32(does) }
-
-// placeOf returns the place of the rule of a rank, which is not noRank.
-func placeOf(rank uint32) int { return int(rank >> 2) }
-
-// actionOf returns what the rule of a rank does, which is not noRank.
-func actionOf(rank uint32) Action { return Action(rank & 3) }
 
 // A peerSet holds the peers of all rules for one range of ports, and finds the first rule that has a given
 // peer.
@@ -63,51 +53,17 @@ type peer struct {
 	hidden bool
 }
 
-// showsAddress reports whether the blocks of a rule table look at the addresses of p (S19, S39).
-func (p *peer) showsAddress(t *ruleTable) bool { return !p.hidden || t.tier != NetworkPolicies }
-
 // match returns the lowest rank of the rules that have the peer, if it is below limit, and otherwise limit. t
 // must be the rule table that the set is part of.
 func (s *peerSet) match(t *ruleTable, p *peer, limit uint32) uint32 {
 	limit = min(limit, s.anyPeer)
 	if p.class != nil && s.mask&p.class.mask != 0 {
-		if mine := t.selectors[s.from:s.to]; searchesByRank(t.tier, len(mine)) {
-			limit = firstSelector(mine, p.class, limit)
-		} else {
-			limit = matchSelectors(mine, p.class.peers(), limit)
-		}
+		limit = matchSelectors(t.selectors[s.from:s.to], p.class.peers(), limit)
 	}
-	if s.blocks != nil && p.addr.IsValid() && p.showsAddress(t) {
+	if s.blocks != nil && p.addr.IsValid() && !p.hidden {
 		limit = min(limit, s.blocks.lowestRank(p.addr))
 		for _, addr := range p.more {
 			limit = min(limit, s.blocks.lowestRank(addr))
-		}
-	}
-	return limit
-}
-
-// maxByRank is the most selectors of a set that are tried one after another.
-const maxByRank = 512
-
-// searchesByRank reports whether the n selectors of a set are sorted by rank, and not by id. Sets of
-// cluster-wide policies have tens of selectors, and a Pod is selected by many of them: the first is soon found
-// by trying. Sets of NetworkPolicies have few, or hundreds of which a Pod is selected by one or none.
-func searchesByRank(tier Tier, n int) bool { return tier != NetworkPolicies && n <= maxByRank }
-
-// firstSelector returns the lowest rank of the selectors of mine that select a class, if it is below limit,
-// and otherwise limit. mine is sorted by rank.
-func firstSelector(mine []rankedSelector, c *hotClass, limit uint32) uint32 {
-	mask := c.mask
-	for i := range mine {
-		s := &mine[i]
-		if s.rank >= limit {
-			return limit
-		}
-		if mask&maskOf(s.id) == 0 { // which tells most of them
-			continue
-		}
-		if _, found := slices.BinarySearch(c.peers(), s.id); found {
-			return s.rank
 		}
 	}
 	return limit
@@ -188,13 +144,7 @@ func (b *peerSetBuilder) build(t *ruleTable) peerSet {
 		s.firstRank = min(s.firstRank, rank)
 	}
 	s.to = uint32(len(t.selectors))
-	order := func(a, b rankedSelector) int { return cmp.Compare(a.id, b.id) }
-	if searchesByRank(t.tier, int(s.to-s.from)) {
-		order = func(a, b rankedSelector) int {
-			return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.id, b.id))
-		}
-	}
-	slices.SortFunc(t.selectors[s.from:], order)
+	slices.SortFunc(t.selectors[s.from:], func(a, b rankedSelector) int { return cmp.Compare(a.id, b.id) })
 	if len(b.blocks) > 0 {
 		s.firstRank = min(s.firstRank, b.blocks[0].rank)
 		s.blocks = newBlocks(b.blocks)

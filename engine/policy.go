@@ -24,8 +24,10 @@ type policy struct {
 	source  *Policy
 	cluster *ClusterPolicy
 	tier    Tier
-	// uid is different for all versions of all policies, so that equal lists of uids mean equal rules.
+	// uid is different for all versions of all NetworkPolicies, so that equal lists of uids mean equal rules.
 	uid uint64
+	// slot is the number of a cluster-wide policy, which all of its versions have.
+	slot uint32
 	// subject is the id of the selector of the Pods that the policy applies to (S10, S36).
 	subject uint32
 	// isolates reports for which directions the policy exists: those that it isolates (S12) or, for a

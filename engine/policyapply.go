@@ -58,7 +58,7 @@ func (t *txn) acquireSelector(s *selector) *selector {
 // storeSelector stores a changed selector, or forgets one that no policy names any more. s must not be
 // written again.
 func (t *txn) storeSelector(s *selector) {
-	if s.peers > 0 || len(s.subjects) > 0 {
+	if s.peers > 0 || s.clusterPeers > 0 || len(s.subjects) > 0 {
 		t.selectors.Set(t.edit, s.id, s)
 		return
 	}
@@ -75,7 +75,7 @@ func (t *txn) storeSelector(s *selector) {
 	t.counts.Selectors--
 }
 
-// acquirePeer returns the id of the selector that equals s, for one more peer of a rule.
+// acquirePeer returns the id of the selector that equals s, for one more peer of a rule of a NetworkPolicy.
 func (t *txn) acquirePeer(s *selector) uint32 {
 	s = t.acquireSelector(s)
 	if s.peers++; s.peers == 1 {

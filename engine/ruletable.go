@@ -6,13 +6,12 @@ import (
 	"sort"
 )
 
-// A ruleTable holds all rules of one tier for one direction of a class, merged. Its answer is the action of
-// the first rule that matches, or else defaultAction. It is immutable, and shared by all classes that the
-// same policies select.
+// A ruleTable holds all rules of the NetworkPolicies that isolate a class in one direction, merged. It is
+// immutable, and shared by all classes that the same policies select.
 //
 // What a decision reads lies together, in the order in which it is read:
 //
-//	line 1:     rules of every port, the list of ranges, defaultAction
+//	line 1:     rules of every port, the list of ranges
 //	lines 2-6:  the policies and rules, and room for 3 ranges of ports and 12 selectors of peers
 //
 // A small table is these six cache lines in one piece, and most decisions read two or three of them. A larger
@@ -22,21 +21,16 @@ type ruleTable struct {
 	every peerSet
 	// ranges are sorted by protocol and first port. They may overlap.
 	ranges []portRange
-	// defaultAction is the action if no rule matches: Deny for NetworkPolicies (S12, S14), Pass for the other
-	// tiers (S34).
-	defaultAction Action
-	// tier is the tier of the rules.
-	tier Tier
 	// usesBlocks reports whether any rule has a block, so that the peer's address takes part.
 	usesBlocks bool
 	// matchesRare reports whether rare has rules that a search has to look at.
 	matchesRare bool
 
-	// policies are the NetworkPolicies that apply, sorted by name; none in other tiers.
+	// policies are the NetworkPolicies that apply, sorted by name.
 	policies []*Policy
-	// rules has the rule at each place; see [rankOf]. Other tiers have theirs in rare.
+	// rules has the rule of each rank.
 	rules []ruleRef
-	// selectors has those of all sets; each set's part is sorted by id, or by rank: see [searchesByRank].
+	// selectors has those of all sets; each set's part is sorted by id.
 	selectors []rankedSelector
 	rare      *rareRules // nil if there are none
 
@@ -47,29 +41,21 @@ type ruleTable struct {
 
 // A rareRules holds the parts of a rule table that few tables have and few decisions read.
 type rareRules struct {
-	// named has the egress rules for a named port of the destination (S21, S43). For ingress the names are
+	// named has the egress rules for a named port of the destination (S21). For ingress the names are
 	// those of the class itself, so that they were resolved into ranges.
 	named []namedPortSet
 	// byAddress has the blocks of all sets if there are many. It is nil otherwise, and the sets have their
 	// own.
 	byAddress *rulesByAddress
-	// clusterRules has the rule at each place, in the tiers of cluster-wide policies.
-	clusterRules []clusterRuleRef
 }
 
 // protocols is the number of protocols (S22).
 const protocols = 3
 
-// A ruleRef says which rule of a NetworkPolicy is at a place.
+// A ruleRef says which rule of a NetworkPolicy has a rank.
 type ruleRef struct {
 	policy *Policy
 	rule   uint32 // its index in the policy
-}
-
-// A clusterRuleRef says which rule of a cluster-wide policy is at a place.
-type clusterRuleRef struct {
-	policy *ClusterPolicy
-	rule   uint32
 }
 
 // A namedPortSet holds the peers of all rules for a port name of the destination.
@@ -112,10 +98,7 @@ type portRange struct {
 // too late.
 const fewRanges = 8
 
-// hasBlocks returns usesBlocks.
-func (t *ruleTable) hasBlocks() bool { return t.usesBlocks }
-
-// match returns the rank of the first rule that matches the peer and the port (S14, S15, S35), or noRank.
+// match returns the rank of the first rule that matches the peer and the port (S14, S15), or noRank.
 //
 // It asks the set of every range that has the port. A set whose first rank is not below the best so far is
 // skipped, as it could not give a better one.
@@ -152,7 +135,7 @@ func (m *rareRules) match(t *ruleTable, at protocolPort, p *peer, limit uint32) 
 			}
 		}
 	}
-	if m.byAddress != nil && p.showsAddress(t) {
+	if m.byAddress != nil && !p.hidden {
 		limit = m.byAddress.match(at, p, limit)
 	}
 	return limit

@@ -5,34 +5,22 @@ import (
 	"slices"
 )
 
-// newRuleTable returns the merged rules of the policies of one tier that restrict a class in a direction.
-// policies are in the order in which they count, at least one. ports are the class's named ports. The result
-// depends on nothing that is not in [ruleTableKey].
+// newRuleTable returns the merged rules of the NetworkPolicies that isolate a class in a direction. policies
+// are in the order in which they count, at least one. ports are the class's named ports. The result depends
+// on nothing that is not in [ruleTableKey].
 func newRuleTable(d direction, policies []*policy, ports []NamedPort) *ruleTable {
-	t := &ruleTable{tier: policies[0].tier, defaultAction: Pass}
-	if t.tier == NetworkPolicies {
-		t.defaultAction = Deny
-	}
+	t := &ruleTable{}
 	b := ruleTableBuilder{table: t, sets: map[portKey]*peerSetBuilder{}}
-	place := 0
-	var clusterRules []clusterRuleRef
 	for _, p := range policies {
-		if p.source != nil {
-			t.policies = append(t.policies, p.source)
-		}
+		t.policies = append(t.policies, p.source)
 		for i := range p.rules[d] {
 			r := &p.rules[d][i]
-			b.add(r, d, ports, rankOf(place, r.action))
-			place++
-			if p.cluster != nil {
-				clusterRules = append(clusterRules, clusterRuleRef{p.cluster, uint32(i)})
-			} else {
-				t.rules = append(t.rules, ruleRef{p.source, uint32(i)})
-			}
+			b.add(r, d, ports, uint32(len(t.rules)))
+			t.rules = append(t.rules, ruleRef{p.source, uint32(i)})
 			t.usesBlocks = t.usesBlocks || len(r.blocks) > 0
 		}
 	}
-	b.build(clusterRules)
+	b.build()
 	return t
 }
 
@@ -68,8 +56,8 @@ type ruleTableBuilder struct {
 // add adds a rule to the sets of all its ports.
 //
 // A named port is looked up on the destination (S21). For ingress that is the class itself, whose ports are
-// known here. For egress it is the other end, so the name stays. One without protocol stands for every
-// protocol (S43). A port that is invalid is skipped, so that it matches nothing (S23).
+// known here. For egress it is the other end, so the name stays. A port that is invalid is skipped, so that
+// it matches nothing (S23), and so is one of any protocol, which only cluster-wide policies have.
 func (b *ruleTableBuilder) add(r *rule, d direction, ports []NamedPort, rank uint32) {
 	if r.anyPort {
 		if b.every == nil {
@@ -81,16 +69,12 @@ func (b *ruleTableBuilder) add(r *rule, d direction, ports []NamedPort, rank uin
 		switch {
 		case p.Name == "" && p.First > 0 && p.First <= p.Last:
 			b.addTo(portKey{"", p.Protocol, p.First, p.Last}, r, rank)
-		case p.Name != "" && p.AnyProtocol && b.table.tier == NetworkPolicies: // not in this tier
-		case p.Name != "" && d == egress && p.AnyProtocol: // S43
-			for protocol := range Protocol(protocols) {
-				b.addTo(portKey{p.Name, protocol, 0, 0}, r, rank)
-			}
+		case p.AnyProtocol:
 		case p.Name != "" && d == egress:
 			b.addTo(portKey{p.Name, p.Protocol, 0, 0}, r, rank)
 		case p.Name != "":
 			for _, own := range ports {
-				if own.Name == p.Name && (p.AnyProtocol || own.Protocol == p.Protocol) {
+				if own.Name == p.Name && own.Protocol == p.Protocol {
 					b.addTo(portKey{"", own.Protocol, own.Port, own.Port}, r, rank)
 				}
 			}
@@ -111,10 +95,10 @@ func (b *ruleTableBuilder) addTo(k portKey, r *rule, rank uint32) {
 
 // build lays the sets out in the table, in the order in which a search reads them. Sets that match nothing
 // are left out.
-func (b *ruleTableBuilder) build(clusterRules []clusterRuleRef) {
+func (b *ruleTableBuilder) build() {
 	t := b.table
 	t.ranges, t.selectors = t.fewRanges[:0], t.fewSelectors[:0]
-	more := rareRules{byAddress: b.extractBlocks(), clusterRules: clusterRules}
+	more := rareRules{byAddress: b.extractBlocks()}
 	t.every = peerSet{firstRank: noRank, anyPeer: noRank}
 	if b.every != nil {
 		t.every = b.every.build(t)
@@ -137,8 +121,7 @@ func (b *ruleTableBuilder) build(clusterRules []clusterRuleRef) {
 			t.ranges = append(t.ranges, r)
 		}
 	}
-	t.matchesRare = more.named != nil || more.byAddress != nil
-	if t.matchesRare || more.clusterRules != nil {
+	if t.matchesRare = more.named != nil || more.byAddress != nil; t.matchesRare {
 		t.rare = &more
 	}
 }

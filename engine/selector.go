@@ -69,8 +69,8 @@ type selector struct {
 	// canonical is the group's identity. It is equal for requirements that differ only in order or
 	// repetition.
 	canonical string
-	// peers counts the peers of rules that name it.
-	peers int
+	// peers counts the peers of rules of NetworkPolicies that name it, clusterPeers those of cluster-wide rules.
+	peers, clusterPeers int
 	// subjects are the policies whose subject it is, in no particular order.
 	subjects []*policy
 	// postings are where the selector is filed in the index.

@@ -61,6 +61,8 @@ type state struct {
 	nodeSelectors, nodeClasses int
 	nodesClassed               bool
 	bareNodeClass              uint32
+	// tiers has the rules of the cluster-wide policies; nil if there are none.
+	tiers *clusterRules
 	// policyUID is the uid that was given last. A uid is never reused.
 	policyUID uint64
 	// keys counts how many requirements of the selectors of a scope mention a label key. Keys with 0 stay for
@@ -184,6 +186,8 @@ type txn struct {
 	changedKeys map[scopedKey]struct{}
 	// unclassed has the Pods that are new or changed.
 	unclassed map[nameKey]struct{}
+	// clusterChange is what changes in the rules of cluster-wide policies.
+	clusterChange clusterChange
 	// scratch is room for the result of [txn.relevantLabels].
 	scratch []label
 	// unclassedNodes has the Nodes that are new or changed.
@@ -213,9 +217,11 @@ func (t *txn) apply(changes []Change) {
 	t.retireKeys() // before Pods are classed, as it changes keys
 	t.reclassify()
 	t.classifyNodes()
+	t.arrangeClusterPolicies()
 	for id := range t.dirty {
 		t.rebuild(id)
 	}
+	t.rearrangeClusterPeers()
 }
 
 // ensureNamespace returns a namespace for writing. It makes one without an object if there is none.

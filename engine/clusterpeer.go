@@ -1,0 +1,211 @@
+package engine
+
+import (
+	"cmp"
+	"encoding/binary"
+	"net/netip"
+	"slices"
+
+	"github.com/gaissmai/bart"
+
+	"github.com/netpold/netpold/engine/internal/persist"
+)
+
+// clusterPeerKey returns the identity of a clusterPeer: all of a class that it is made of.
+func clusterPeerKey(selectors []uint32, ports []NamedPort) []byte {
+	if len(selectors) == 0 && len(ports) == 0 {
+		return nil
+	}
+	b := binary.AppendUvarint(make([]byte, 0, 64), uint64(len(selectors)))
+	for _, id := range selectors {
+		b = binary.AppendUvarint(b, uint64(id))
+	}
+	return appendPorts(b, ports)
+}
+
+// mentioned returns those of ports whose names some rule mentions.
+func (x *clusterRules) mentioned(ports []NamedPort) []NamedPort {
+	if x.names.Len() == 0 {
+		return nil
+	}
+	var list []NamedPort
+	for _, p := range ports {
+		if x.names.Find(p.Name) != nil {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// newPeer returns what the rules make of a peer that these selectors select and that has these named ports.
+func (x *clusterRules) newPeer(
+	owner *persist.Edit, key string, selectors []uint32, ports []NamedPort,
+) *clusterPeer {
+	c := &clusterPeer{owner: owner, key: key, selectors: selectors, ports: ports}
+	for _, p := range ports {
+		if name, ok := x.nameKey(p.Name, p.Protocol); ok {
+			c.named = append(c.named, namedAt{portOf(p.Protocol, p.Port), name})
+		}
+	}
+	var b portRulesBuilders
+	for _, p := range x.inOrder {
+		for d := range directions {
+			for i := range p.rules[d] {
+				if r := &p.rules[d][i]; r.anyPeer || r.namesAny(selectors) {
+					b.add(x, d, p, i)
+				}
+			}
+		}
+	}
+	b.build(&c.rules)
+	return c
+}
+
+// namesAny reports whether the rule has one of some selectors, which are sorted, as a peer.
+func (r *rule) namesAny(selectors []uint32) bool {
+	for _, id := range r.selectors {
+		if _, found := slices.BinarySearch(selectors, id); found {
+			return true
+		}
+	}
+	return false
+}
+
+// A portName is the number of a port name, and how many ports of rules mention it.
+type portName struct {
+	id    uint32
+	rules int
+}
+
+// nameKey returns the key under which the rules for a port name and a protocol are, and whether some rule
+// mentions the name. It is greater than every port.
+func (x *clusterRules) nameKey(name string, protocol Protocol) (protocolPort, bool) {
+	n := x.names.Find(name)
+	if n == nil {
+		return 0, false
+	}
+	return 1<<31 | protocolPort(protocol)<<29 | protocolPort(n.id), true
+}
+
+// A portRulesBuilder collects rules in the order in which they count.
+type portRulesBuilder struct {
+	every []clusterMatch
+	spans []matchSpan
+}
+
+// A matchSpan is a range of ports of a rule.
+type matchSpan struct {
+	first, last protocolPort
+	match       clusterMatch
+}
+
+// portRulesBuilders has a builder for each direction and tier.
+type portRulesBuilders [directions][clusterTiers]portRulesBuilder
+
+// add adds the rule at index i of a policy. A port that is invalid is skipped, so that it matches nothing
+// (S23). One without protocol stands for every protocol (S43).
+func (b *portRulesBuilders) add(x *clusterRules, d direction, p *policy, i int) {
+	to, r := &b[d][clusterTier(p.tier)], &p.rules[d][i]
+	match := matchOf(p.slot, i, r.action)
+	if r.anyPort {
+		to.every = append(to.every, match)
+	}
+	for _, port := range r.ports {
+		switch {
+		case port.Name != "":
+			for protocol := range Protocol(protocols) {
+				if port.AnyProtocol || port.Protocol == protocol {
+					key, _ := x.nameKey(port.Name, protocol)
+					to.spans = append(to.spans, matchSpan{key, key, match})
+				}
+			}
+		case port.First > 0 && port.First <= port.Last && port.Protocol < protocols:
+			first, last := portOf(port.Protocol, port.First), portOf(port.Protocol, port.Last)
+			to.spans = append(to.spans, matchSpan{first, last, match})
+		}
+	}
+}
+
+// build writes the rules, laid out by their ports.
+func (b *portRulesBuilders) build(rules *[directions][clusterTiers]portRules) {
+	for d := range b {
+		for tier := range b[d] {
+			rules[d][tier] = b[d][tier].build()
+		}
+	}
+}
+
+// build returns the rules, laid out by their ports.
+func (b *portRulesBuilder) build() portRules {
+	r := portRules{every: b.every}
+	slices.SortStableFunc(b.spans, func(a, b matchSpan) int {
+		return cmp.Or(cmp.Compare(a.first, b.first), cmp.Compare(a.last, b.last))
+	})
+	reach := protocolPort(0)
+	for i, s := range b.spans {
+		r.matches = append(r.matches, s.match)
+		if i > 0 && s.first == b.spans[i-1].first && s.last == b.spans[i-1].last {
+			r.ranges[len(r.ranges)-1].to++
+			continue
+		}
+		reach = max(reach, s.last)
+		r.firsts = append(r.firsts, s.first)
+		r.ranges = append(r.ranges, matchRange{s.last, reach, uint32(i), uint32(i) + 1})
+	}
+	return r
+}
+
+// arrangeNetworks lays out the rules with networks anew. It looks at all of them.
+func (x *clusterRules) arrangeNetworks() {
+	x.networks, x.networkPolicies = nil, [directions]bitset{}
+	built := map[netip.Prefix]*portRulesBuilders{}
+	var order []netip.Prefix
+	for _, p := range x.inOrder {
+		for d := range directions {
+			for i := range p.rules[d] {
+				for _, block := range p.rules[d][i].blocks {
+					x.networkPolicies[d] = x.networkPolicies[d].with(p.slot)
+					for _, network := range networksOf(block) {
+						if built[network] == nil {
+							built[network] = &portRulesBuilders{}
+							order = append(order, network)
+						}
+						built[network].add(x, d, p, i)
+					}
+				}
+			}
+		}
+	}
+	if len(order) == 0 {
+		return
+	}
+	x.networks = &bart.Table[*networkRules]{}
+	slices.SortFunc(order, func(a, b netip.Prefix) int { return cmp.Compare(a.Bits(), b.Bits()) })
+	for _, network := range order { // shorter ones first, so that one comes after all that contain it
+		n := &networkRules{}
+		n.parent, _ = x.networks.LookupPrefix(network)
+		built[network].build(&n.rules)
+		x.networks.Insert(network, n)
+	}
+}
+
+// networksOf returns the networks that have the addresses of a block, and no others: CIDR, or what its
+// exceptions leave of it.
+func networksOf(b *IPBlock) []netip.Prefix {
+	cidr, excepted := b.CIDR.Masked(), false
+	for _, e := range b.Except {
+		if e.Bits() <= cidr.Bits() && e.Contains(cidr.Addr()) {
+			return nil
+		}
+		excepted = excepted || cidr.Overlaps(e)
+	}
+	if !excepted {
+		return []netip.Prefix{cidr}
+	}
+	low := netip.PrefixFrom(cidr.Addr(), cidr.Bits()+1)
+	bytes := low.Addr().AsSlice()
+	bytes[cidr.Bits()/8] |= 0x80 >> (cidr.Bits() % 8)
+	upper, _ := netip.AddrFromSlice(bytes)
+	high := netip.PrefixFrom(upper, low.Bits())
+	return append(networksOf(&IPBlock{low, b.Except}), networksOf(&IPBlock{high, b.Except})...)
+}
