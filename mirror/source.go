@@ -63,6 +63,8 @@ const (
 	StateAbsent = "absent"
 	// StateSynced: its first list is complete and applied.
 	StateSynced = "synced"
+	// StateUnsupported: it is served in no version that netpold reads, which is a failure.
+	StateUnsupported = "unsupported"
 )
 
 // A Resource is the status of one mirrored resource.
@@ -82,7 +84,8 @@ type Resource struct {
 	Error string
 	// Unauthorized means that the API server refuses the caller's credentials (401) or rights (403).
 	Unauthorized bool
-	// State is [StateAbsent] or [StateSynced] for a resource that a cluster need not serve (S31), once known.
+	// State is [StateAbsent], [StateSynced] or [StateUnsupported] for a resource that a cluster need not serve
+	// (S31), once known.
 	// It is empty for other resources.
 	State string
 	// Version is the API version that is read of such a resource. It is empty for files.

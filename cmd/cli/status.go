@@ -148,10 +148,11 @@ func resourceText(r *netpoldv1.ResourceStatus) string {
 	return r.GetResource() + " " + r.GetVersion()
 }
 
-// syncedText returns whether a resource is synced, or absent from the cluster (S31).
+// syncedText returns whether a resource is synced, or that the cluster does not serve it, or not in a version
+// that is read (S31).
 func syncedText(r *netpoldv1.ResourceStatus) string {
-	if r.GetState() == mirror.StateAbsent {
-		return "absent"
+	if state := r.GetState(); state == mirror.StateAbsent || state == mirror.StateUnsupported {
+		return state
 	}
 	return yesNo(r.GetSynced())
 }

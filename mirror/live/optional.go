@@ -2,14 +2,14 @@ package live
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/netpold/netpold/mirror"
 	"github.com/netpold/netpold/mirror/convert"
 )
 
@@ -26,6 +26,9 @@ const (
 	versionTimeout = 2 * time.Second
 	// lookPause is the shortest time between two looks, however many callers wait for one.
 	lookPause = time.Second
+	// confirmPause is the time between the look that misses a mirrored resource and the one that has to
+	// confirm it. Of several API servers behind one address, one may not know a resource yet that others serve.
+	confirmPause = 5 * time.Second
 )
 
 // An optional holds what only an optional resource has. The fields that are not atomic belong to the goroutine
@@ -36,6 +39,8 @@ type optional struct {
 	// version is the mirrored version, and stop ends its reflector. Both are nil while none is mirrored.
 	version *convert.Version
 	stop    func()
+	// missed is set if the last look did not find the resource, which is mirrored.
+	missed bool
 	// discovered is when discovery last answered, in nanoseconds since the source was made.
 	discovered atomic.Int64
 	// served is the name of version; nil while none is mirrored.
@@ -44,6 +49,9 @@ type optional struct {
 	absent atomic.Bool
 	// listed is set after the first list since the resource is served.
 	listed atomic.Bool
+	// unread is the state to show while the resource is served and cannot be mirrored:
+	// [mirror.StateUnsupported], or empty if the calls cannot be made; nil otherwise.
+	unread atomic.Pointer[string]
 }
 
 // optionalResources returns the mirrored resources that are optional.
@@ -65,11 +73,17 @@ func (s *Source) runOptional(ctx context.Context) {
 	ticker := time.NewTicker(s.lookEvery())
 	defer ticker.Stop()
 	for {
-		s.look(ctx, resources)
+		pause, doubtful := lookPause, s.look(ctx, resources)
+		if doubtful {
+			pause = confirmPause
+		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(lookPause):
+		case <-time.After(pause):
+		}
+		if doubtful {
+			continue
 		}
 		select {
 		case <-ctx.Done():
@@ -96,8 +110,9 @@ func (s *Source) discoverSoon() {
 	}
 }
 
-// look calls discovery once, and applies the answer to each optional resource.
-func (s *Source) look(ctx context.Context, resources []*resource) {
+// look calls discovery once, and applies the answer to each optional resource. It reports whether a second
+// look has to confirm the answer.
+func (s *Source) look(ctx context.Context, resources []*resource) (doubtful bool) {
 	// It is read before discovery: the absence of a resource is then not older.
 	short, cancelShort := context.WithTimeout(ctx, versionTimeout)
 	version := s.presentVersion(short)
@@ -106,63 +121,87 @@ func (s *Source) look(ctx context.Context, resources []*resource) {
 	defer cancel()
 	found := s.discovery.find(bounded, convert.OptionalKinds())
 	if ctx.Err() != nil {
-		return
+		return false
 	}
 	for i, r := range resources {
 		if err := found[i].err; err != nil {
-			r.recordFailure(verbDiscover, err)
+			r.failLook(err)
 			continue
 		}
-		r.apply(ctx, found[i].version, version)
+		doubtful = r.apply(ctx, found[i].version, version) || doubtful
 	}
+	return doubtful
+}
+
+// failLook records that a look did not tell whether, or how, the resource can be read.
+func (r *resource) failLook(err error) {
+	r.optional.missed = false
+	if _, ok := errors.AsType[*unknownVersionsError](err); ok {
+		r.optional.unread.Store(new(mirror.StateUnsupported))
+	}
+	r.recordFailure(verbDiscover, err)
 }
 
 // presentVersion returns the API server's present resource version; empty if it is not known.
 func (s *Source) presentVersion(ctx context.Context) string {
 	_, policies, _ := kindOf("networkpolicies")
-	list, err := s.resources[policies].calls.inner.ListWithContext(ctx, metav1.ListOptions{Limit: 1})
+	version, err := latestVersion(ctx, s.resources[policies].calls.inner)
 	if err != nil { // the resource itself reports it
 		return ""
 	}
-	m, err := meta.ListAccessor(list)
-	if err != nil {
-		return ""
-	}
-	return m.GetResourceVersion()
+	return version
 }
 
 // apply mirrors the resource in the version that is served. If that is nil, the resource is absent, and version
-// is a resource version of the API server that is not newer.
-func (r *resource) apply(ctx context.Context, served *convert.Version, version string) {
+// is a resource version of the API server that is not newer. apply reports whether a second look has to
+// confirm the absence.
+func (r *resource) apply(ctx context.Context, served *convert.Version, version string) (doubtful bool) {
 	o := r.optional
 	switch now := o.version; {
+	case served == nil && now != nil && !o.missed:
+		o.missed = true
+		r.source.log.Debug("discovery does not find the resource any more: it is asked again",
+			"resource", r.Qualified())
+		return true
 	case served == nil:
 		r.setAbsent(version)
 	case now == nil:
+		if !r.start(ctx, served) {
+			return false
+		}
 		r.source.log.Info("the cluster serves the resource", "resource", r.Qualified(), "version", served.Version)
-		r.markAlive() // it was absent until now
-		r.start(ctx, served)
 	case now.Version != served.Version:
+		if !r.start(ctx, served) {
+			return false
+		}
 		r.source.log.Info("reading the resource in another version", "resource", r.Qualified(),
 			"version", served.Version, "before", now.Version)
-		r.start(ctx, served)
 	default:
 		r.logFailures()
 	}
+	o.missed = false
+	o.unread.Store(nil)
 	o.discovered.Store(int64(time.Since(r.source.made)))
 	r.source.signalLife()
 	r.recordSuccess(verbDiscover)
+	return false
 }
 
-// start mirrors the resource in a version, in place of the one before.
-func (r *resource) start(ctx context.Context, version *convert.Version) {
-	r.stop()
+// start mirrors the resource in a version, in place of the one before. If that fails, it returns false and
+// leaves everything as it is: the resource ages, and is stale in the end.
+func (r *resource) start(ctx context.Context, version *convert.Version) bool {
 	o := r.optional
 	lw, err := o.listerWatcher(version)
 	if err != nil {
+		o.unread.Store(new(string))
 		r.recordFailure(verbList, err)
-		return
+		return false
 	}
+	if o.version == nil { // it was absent until now
+		r.markAlive()
+	}
+	r.stop()
+	r.dropFailures(verbList)
 	r.callBy(lw)
 	o.version = version
 	o.served.Store(&version.Version)
@@ -175,6 +214,7 @@ func (r *resource) start(ctx context.Context, version *convert.Version) {
 		cancel()
 		all.Wait()
 	}
+	return true
 }
 
 // stop undoes start. The objects stay.

@@ -70,8 +70,7 @@ func (c *client) presentTiers(ctx context.Context, namespace string, at *positio
 // include the resource.
 func (c *client) presentVersion(ctx context.Context, k *convert.Kind, v *convert.Version,
 	namespace string) (string, error) {
-	lw := c.listerWatcher(k, v, namespace)
-	list, err := cache.ToListerWatcherWithContext(lw).ListWithContext(ctx, metav1.ListOptions{Limit: 1})
+	version, err := latestVersion(ctx, cache.ToListerWatcherWithContext(c.listerWatcher(k, v, namespace)))
 	if err != nil {
 		if namespace != "" && !k.Namespaced && apierrors.IsForbidden(err) {
 			return "", nil
@@ -82,13 +81,21 @@ func (c *client) presentVersion(ctx context.Context, k *convert.Kind, v *convert
 		r := resource{Kind: k, namespace: namespace, failures: map[verb]error{verbList: err}}
 		return "", errors.New(r.failureLocked())
 	}
-	m, err := meta.ListAccessor(list)
-	if err != nil {
-		return "", fmt.Errorf("%s: the answer is no list: %w", k.Qualified(), err)
-	}
-	version := m.GetResourceVersion()
 	if _, ok := compareVersions(version, ""); !ok {
 		return "", fmt.Errorf("%s: resource version %q of the list is none", k.Qualified(), version)
 	}
 	return version, nil
+}
+
+// latestVersion returns the present resource version of a resource, by a list of one object.
+func latestVersion(ctx context.Context, lister cache.ListerWithContext) (string, error) {
+	list, err := lister.ListWithContext(ctx, metav1.ListOptions{Limit: 1})
+	if err != nil {
+		return "", err
+	}
+	m, err := meta.ListAccessor(list)
+	if err != nil {
+		return "", fmt.Errorf("the answer is no list: %w", err)
+	}
+	return m.GetResourceVersion(), nil
 }

@@ -33,8 +33,10 @@ type apiServer struct {
 	founded   int
 	resources map[string]*apiResource
 	// served has the versions in which optional resources are served. undiscovered is the error of discovery.
+	// hidden is the number of calls to come that do not find them.
 	served       map[string][]string
 	undiscovered error
+	hidden       int
 }
 
 type apiResource struct {
@@ -264,6 +266,13 @@ func (s *apiServer) failDiscovery(err error) {
 	s.undiscovered = err
 }
 
+// hide lets discovery not find the optional resources in its next n calls.
+func (s *apiServer) hide(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hidden = n
+}
+
 // discover answers a path of the discovery API, for [live.Config].
 func (s *apiServer) discover(_ context.Context, path string) ([]byte, error) {
 	s.mu.Lock()
@@ -283,6 +292,10 @@ func (s *apiServer) discover(_ context.Context, path string) ([]byte, error) {
 		return json.Marshal(metav1.APIResourceList{GroupVersion: group + "/" + version, APIResources: byVersion[version]})
 	}
 	list := metav1.APIGroupList{Groups: []metav1.APIGroup{{Name: "networking.k8s.io"}}}
+	if s.hidden > 0 {
+		s.hidden--
+		return json.Marshal(list)
+	}
 	if len(byVersion) > 0 {
 		of := metav1.APIGroup{Name: group}
 		for _, v := range slices.Sorted(maps.Keys(byVersion)) {

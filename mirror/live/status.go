@@ -42,7 +42,9 @@ func (r *resource) shown(status mirror.Resource) mirror.Resource {
 	if served := o.served.Load(); served != nil {
 		status.Version = *served
 	}
-	switch {
+	switch unread := o.unread.Load(); {
+	case unread != nil: // answers are those of before
+		status.State, status.Synced = *unread, false
 	case o.absent.Load():
 		status.State = mirror.StateAbsent
 	case status.Synced && o.listed.Load():

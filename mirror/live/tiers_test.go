@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/yaml"
 
 	"github.com/netpold/netpold/mirror"
@@ -128,10 +129,11 @@ func TestTiersUnknown(t *testing.T) {
 	for name, test := range map[string]struct {
 		fail, mend func(*apiServer)
 		want       string
+		state      string
 	}{
 		"discovery fails": {
 			func(s *apiServer) { s.failDiscovery(errors.New("out of order")) }, func(s *apiServer) { s.failDiscovery(nil) },
-			"cannot tell whether the API server has resource \"clusternetworkpolicies.policy.networking.k8s.io\"",
+			"cannot tell whether the API server has resource \"clusternetworkpolicies.policy.networking.k8s.io\"", "",
 		},
 		"the list is forbidden": {
 			func(s *apiServer) {
@@ -140,11 +142,12 @@ func TestTiersUnknown(t *testing.T) {
 			},
 			func(s *apiServer) { s.fault(clusterPolicies, func(f *faults) { f.list, f.watch = nil, nil }) },
 			"{apiGroups: [policy.networking.k8s.io], resources: [clusternetworkpolicies, adminnetworkpolicies, " +
-				"baselineadminnetworkpolicies], verbs: [get, list, watch]}",
+				"baselineadminnetworkpolicies], verbs: [get, list, watch]}", "",
 		},
 		"served in no version that is known": {
 			func(s *apiServer) { s.serve(clusterPolicies, "v2") }, func(s *apiServer) { s.serve(clusterPolicies, "v2", "v1beta1") },
 			"it is served in v2 only, and this netpold reads v1beta1 and v1alpha2: upgrade netpold",
+			mirror.StateUnsupported,
 		},
 	} {
 		t.Run(name+", at the start", func(t *testing.T) {
@@ -157,7 +160,7 @@ func TestTiersUnknown(t *testing.T) {
 					t.Error("there is a state")
 				}
 				r := statusOf(t, source, clusterPolicies)
-				if r.State != "" || r.Synced || !strings.Contains(r.Error, test.want) {
+				if r.State != test.state || r.Synced || !strings.Contains(r.Error, test.want) {
 					t.Errorf("%+v, want %q", r, test.want)
 				}
 				test.mend(server)
@@ -182,6 +185,9 @@ func TestTiersUnknown(t *testing.T) {
 				if stale, _ := source.Stale(); !stale || !r.Stale || !strings.Contains(r.Error, test.want) {
 					t.Errorf("%+v, want it stale with %q", r, test.want)
 				}
+				if test.state != "" && (r.State != test.state || r.Synced) {
+					t.Errorf("%+v, want the state %s", r, test.state)
+				}
 				test.mend(server)
 				after(time.Minute)
 				if stale, _ := source.Stale(); stale {
@@ -190,6 +196,69 @@ func TestTiersUnknown(t *testing.T) {
 			})
 		})
 	}
+}
+
+// S31: one of several API servers may not know a resource yet that is served. It has to be missed twice.
+func TestTiersMissedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, told := plain(), &logs{}
+		server.apply(denyAll(t, "deny", "80"))
+		server.serve(clusterPolicies, "v1beta1")
+		source := start(t, server, told.to)
+		settled(t, source)
+		for range 3 {
+			server.hide(1)
+			after(time.Minute)
+			if allowed(t, settled(t, source), "10.0.0.1", "10.0.0.2") {
+				t.Fatal("what one look missed does not count any more")
+			}
+		}
+		if n := told.count("no longer serves"); n > 0 {
+			t.Errorf("logged %d times that it is gone", n)
+		}
+		server.hide(2)
+		after(16 * time.Second)
+		if told.count("no longer serves") != 1 {
+			t.Errorf("two looks missed it:\n%s", told.text.String())
+		}
+		after(time.Minute)
+		if allowed(t, settled(t, source), "10.0.0.1", "10.0.0.2") {
+			t.Error("it is not read again")
+		}
+	})
+}
+
+// S31: what is served and cannot be read is no absence, and it does not pass for one.
+func TestTiersThatCannotBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := plain()
+		broken := true
+		source := start(t, server, func(c *live.Config) {
+			c.ListerWatchers = func(resource, version string) (cache.ListerWatcher, error) {
+				if broken && resource == clusterPolicies {
+					return nil, errors.New("no calls can be made")
+				}
+				return server.listerWatcher(resource, version)
+			}
+		})
+		settled(t, source)
+		server.apply(denyAll(t, "deny", "80"))
+		server.serve(clusterPolicies, "v1beta1")
+		after(time.Minute)
+		r := statusOf(t, source, clusterPolicies)
+		if r.State != "" || r.Synced || !strings.Contains(r.Error, "no calls can be made") {
+			t.Errorf("%+v", r)
+		}
+		after(5 * time.Minute)
+		if stale, _ := source.Stale(); !stale {
+			t.Errorf("not stale: %+v", statusOf(t, source, clusterPolicies))
+		}
+		broken = false
+		after(time.Minute)
+		if stale, _ := source.Stale(); stale || allowed(t, settled(t, source), "10.0.0.1", "10.0.0.2") {
+			t.Errorf("stale %t: %+v", stale, statusOf(t, source, clusterPolicies))
+		}
+	})
 }
 
 // S31: with IgnoreTiers nothing is asked, and nothing counts.

@@ -377,8 +377,9 @@ type ResourceStatus struct {
 	Stale bool `protobuf:"varint,5,opt,name=stale,proto3" json:"stale,omitempty"`
 	// The last error and its remedy, when there is one.
 	Error string `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
-	// Of a resource that a cluster need not serve (S31): "absent" while it does not, else "synced" once its first list is applied.
-	// Empty until that is known, and for all other resources.
+	// Of a resource that a cluster need not serve (S31): "absent" while it does not, else "synced" once its first list is applied;
+	// "unsupported" while it is served in no version that netpold reads, which is a failure. Empty until that is known, and for all
+	// other resources.
 	State string `protobuf:"bytes,7,opt,name=state,proto3" json:"state,omitempty"`
 	// The API version that is read, of such a resource while it is served. Example: "v1beta1".
 	Version       string `protobuf:"bytes,8,opt,name=version,proto3" json:"version,omitempty"`
