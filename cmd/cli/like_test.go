@@ -241,6 +241,42 @@ func TestLikeTiers(t *testing.T) {
 }
 
 // TestUnknownPlugin: the error names those that there are, and what was probably meant.
+// S44: a switch that could not count is refused, with the names of those that keep it from counting.
+func TestLocalAboveTiersBesideOthers(t *testing.T) {
+	file := writeFile(t, "cluster.yaml", likeCluster)
+	const decided, through = "--own-node-exempt=false", "--own-service-exempt=false"
+	for name, test := range map[string]struct {
+		flags []string
+		want  []string // empty: it counts
+	}{
+		"alone":                {nil, nil},
+		"own Node decided":     {[]string{decided}, nil},
+		"own Service decided":  {[]string{through}, nil},
+		"a plugin with one":    {[]string{"--like=calico"}, nil},
+		"both decided":         {[]string{decided, through}, []string{decided + " and " + through + ", with"}},
+		"no tiers":             {[]string{"--policy-tiers=off"}, []string{"--policy-tiers=off, with which"}},
+		"a plugin without":     {[]string{"--like=weave"}, []string{"--policy-tiers=off (of --like=weave)"}},
+		"a plugin, and a flag": {[]string{"--like=calico", through}, []string{decided + " (of --like=calico) and " + through + ","}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			args := append([]string{"check", "--manifests", file, "10.0.0.1", "10.0.0.2", "-p", "8080",
+				"--local-above-tiers"}, test.flags...)
+			got := netpold(t, args...)
+			if test.want == nil {
+				if got.code > 1 {
+					t.Errorf("exit %d: %s", got.code, got.stderr)
+				}
+				return
+			}
+			for _, want := range append(test.want, "--local-above-tiers cannot count beside ") {
+				if got.code != 2 || !strings.Contains(got.stderr, want) {
+					t.Errorf("exit %d, want %q in %s", got.code, want, got.stderr)
+				}
+			}
+		})
+	}
+}
+
 func TestUnknownPlugin(t *testing.T) {
 	file := writeFile(t, "cluster.yaml", likeCluster)
 	question := []string{"check", "--manifests", file, "shop/api-0", "shop/web-0", "-p", "8080"}

@@ -55,7 +55,8 @@ func (s *State) addMeaningFlags(f *pflag.FlagSet) {
 		"whether ClusterNetworkPolicies, AdminNetworkPolicies and the BaselineAdminNetworkPolicy count; "+
 			"off for a cluster whose network plugin ignores them")
 	f.BoolVar(&s.LocalAboveTiers, "local-above-tiers", false,
-		"whether no cluster-wide policy can cut a Pod off from its own Node, or from itself through a Service")
+		"whether no cluster-wide policy can cut a Pod off from its own Node, or from itself through a Service, "+
+			"as far as --own-node-exempt and --own-service-exempt leave these alone")
 	f.BoolVar(&s.PoliciesEnforced, "policies-enforced", true,
 		"whether policies count at all; "+
 			"with =false every connection is allowed, as where no network plugin enforces policies")
@@ -73,6 +74,33 @@ func (c *Config) applyLike() error {
 		}
 	}
 	return nil
+}
+
+// checkLocalAboveTiers returns an error if --local-above-tiers cannot count: it only moves exemptions that
+// there are before tiers that there are (S44).
+func (c *Config) checkLocalAboveTiers() error {
+	s := &c.State
+	switch {
+	case !s.LocalAboveTiers:
+	case s.IgnoresTiers():
+		return fmt.Errorf("--local-above-tiers cannot count beside %s, with which there are no tiers: leave one out",
+			c.settingText("policy-tiers"))
+	case !s.OwnNodeExempt && !s.OwnServiceExempt:
+		return fmt.Errorf("--local-above-tiers cannot count beside %s and %s, with which nothing is exempt that it "+
+			"could put before the tiers: leave it out, or set one of them to true",
+			c.settingText("own-node-exempt"), c.settingText("own-service-exempt"))
+	}
+	return nil
+}
+
+// settingText returns a setting of the meaning with its value, and with the row of --like if that set it.
+// Example: "--policy-tiers=off (of --like=kindnet)".
+func (c *Config) settingText(name string) string {
+	text := fmt.Sprintf("--%s=%s", name, c.lookup(name).Value)
+	if _, ofRow := c.plugin().Settings[name]; ofRow && c.Origin(name) == FromDefault {
+		text += fmt.Sprintf(" (of --%s=%s)", likeFlag, c.State.Like)
+	}
+	return text
 }
 
 // Engine returns the options of the cluster that the settings make.

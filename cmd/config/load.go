@@ -72,7 +72,7 @@ func (c *Config) Load(environ []string) (warnings []string, err error) {
 			warnings = append(warnings, warning)
 		}
 	}
-	errs = append(errs, c.applyLike())
+	errs = append(errs, c.applyLike(), c.checkLocalAboveTiers())
 	return warnings, errors.Join(errs...)
 }
 
