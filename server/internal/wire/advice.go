@@ -49,9 +49,8 @@ func Advised(s *engine.Snapshot, q engine.Query, req *netpoldv1.AllowedRequest, 
 	if advice == "" {
 		return err
 	}
-	wrong, _, _ := strings.Cut(failed.Detail, ": ")
 	advised := *failed
-	advised.Detail = wrong + ": " + advice
+	advised.Detail = withAdvice(failed.Detail, advice)
 	return &advised
 }
 

@@ -61,8 +61,8 @@ func (r *RequestReader) endpoint(field string, endpoint *netpoldv1.Endpoint) eng
 	case *netpoldv1.Endpoint_Workload:
 		return r.workload(field, e.Workload)
 	case *netpoldv1.Endpoint_Service:
-		if field == "src" {
-			r.reject("src.service", "a Service cannot be a source; give the workload or the Pod that opens the "+
+		if strings.HasPrefix(field, "src") {
+			r.reject(field+".service", "a Service cannot be a source; give the workload or the Pod that opens the "+
 				"connection")
 		}
 		r.name(field, ".service.namespace", e.Service.GetNamespace())
@@ -72,7 +72,7 @@ func (r *RequestReader) endpoint(field string, endpoint *netpoldv1.Endpoint) eng
 		return r.labelled(field, e.Labels)
 	default:
 		one := "ip, pod, workload, service, labels"
-		if field == "src" {
+		if strings.HasPrefix(field, "src") {
 			one = "ip, pod, workload, labels"
 		}
 		r.reject(field, "is required: set one of %s", one)
