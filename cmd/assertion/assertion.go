@@ -11,12 +11,14 @@
 package assertion
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
 	netpold "github.com/netpold/netpold/clients/go"
+	"github.com/netpold/netpold/proto/names"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
@@ -148,9 +150,33 @@ func parsePolicy(text string) (string, error) {
 		return "", fmt.Errorf("policy %q: write its namespace and name, as shop/default-deny, or the kind and "+
 			"name of a cluster-wide policy, as ClusterNetworkPolicy/no-db", text)
 	}
-	if strings.ToLower(namespace) != namespace && !slices.Contains(clusterKinds, namespace) {
-		return "", fmt.Errorf("policy %q: %q is no namespace and none of the kinds %s", text, namespace,
-			strings.Join(clusterKinds, ", "))
+	if slices.Contains(clusterKinds, namespace) {
+		return text, nil
 	}
-	return text, nil
+	meant := nearestKind(namespace)
+	if meant == "" && strings.ToLower(namespace) == namespace {
+		return text, nil
+	}
+	err := fmt.Sprintf("policy %q: %q is no namespace and none of the kinds %s", text, namespace,
+		strings.Join(clusterKinds, ", "))
+	if meant != "" {
+		err += fmt.Sprintf(": did you mean %s/%s?", meant, name)
+	}
+	return "", errors.New(err)
+}
+
+// nearestKind returns the cluster-wide kind that was probably meant by a word in another case or the plural,
+// or by one with capitals and a slip; "" for none.
+func nearestKind(word string) string {
+	lower := strings.ToLower(word)
+	for _, kind := range clusterKinds {
+		plural := strings.TrimSuffix(strings.ToLower(kind), "y") + "ies"
+		if lower == strings.ToLower(kind) || lower == plural {
+			return kind
+		}
+	}
+	if lower == word { // a namespace
+		return ""
+	}
+	return names.Nearest(word, slices.Values(clusterKinds))
 }

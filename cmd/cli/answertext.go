@@ -36,7 +36,7 @@ func answerText(q *netpoldv1.AllowedRequest, a *netpoldv1.AllowedResponse) strin
 	}
 	line("from", resolvedText(a.GetSrc(), q.GetSrc()))
 	line("to", resolvedText(a.GetDst(), q.GetDst())+decidedPortText(q, a))
-	exempt := exemptionText(a.GetReason())
+	exempt := exemptionText(a)
 	line("reason", exempt)
 	if exempt == "" || hasClusterPolicy(a.GetEgress()) {
 		line("egress", sideText(a.GetEgress(), "source", a.GetSrc()))
@@ -55,16 +55,21 @@ func answerText(q *netpoldv1.AllowedRequest, a *netpoldv1.AllowedResponse) strin
 	return b.String()
 }
 
-// exemptionText returns why policies of namespaces do not matter (S2, S3); "" if they do.
-func exemptionText(reason netpoldv1.Reason) string {
-	switch reason {
-	case netpoldv1.Reason_REASON_SELF:
+// exemptionText returns why NetworkPolicies do not matter (S2, S3); "" if they do. Where a cluster-wide policy
+// decided a side, others might deny it too (S44).
+func exemptionText(a *netpoldv1.AllowedResponse) string {
+	tiers := hasClusterPolicy(a.GetEgress()) || hasClusterPolicy(a.GetIngress())
+	switch reason := a.GetReason(); {
+	case reason == netpoldv1.Reason_REASON_SELF && tiers:
+		return "a Pod to itself, which no NetworkPolicy denies"
+	case reason == netpoldv1.Reason_REASON_LOCAL_NODE && tiers:
+		return "a Pod to the Node it runs on, which no NetworkPolicy denies"
+	case reason == netpoldv1.Reason_REASON_SELF:
 		return "a Pod may always reach itself"
-	case netpoldv1.Reason_REASON_LOCAL_NODE:
+	case reason == netpoldv1.Reason_REASON_LOCAL_NODE:
 		return "a Pod and the Node it runs on may always reach each other"
-	default:
-		return ""
 	}
+	return ""
 }
 
 // hasClusterPolicy reports whether a rule of a cluster-wide policy decided a side.
@@ -147,6 +152,8 @@ func sideText(s *netpoldv1.Side, end string, r *netpoldv1.Resolved) string {
 		return "allowed by " + ruleText(s.GetRuleIndex()) + " of policy " + s.GetPolicy()
 	case s.GetAllowed() && !s.GetIsolated():
 		return "allowed: " + notIsolatedText(end, r)
+	case s.GetAllowed() && s.GetTier() == netpoldv1.Tier_TIER_NETWORK_POLICY: // S44
+		return "allowed: policies isolate the " + end + ", but not from itself through a Service"
 	case s.GetAllowed():
 		return "allowed"
 	case total == 0:

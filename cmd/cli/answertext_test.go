@@ -59,8 +59,26 @@ denied   10.0.0.9 -> 10.96.0.2 80/TCP
 			"egress":{"allowed":true,"policy":"open","kind":"AdminNetworkPolicy","tier":"TIER_ADMIN","priority":0,"rule_index":0},
 			"ingress":{"allowed":true},"revision":7}`, `
 allowed  10.0.0.9 -> 10.96.0.2 80/TCP
-  reason:   a Pod may always reach itself
+  reason:   a Pod to itself, which no NetworkPolicy denies
   egress:   allowed by AdminNetworkPolicy open (Admin, priority 0), rule 0 (first)
+  revision: 7
+`},
+		"S51 a Pod to its Node that a rule of the Baseline tier allows": {question,
+			`{"allowed":true,"reason":"REASON_LOCAL_NODE",
+			"egress":{"allowed":true,"policy":"default","kind":"BaselineAdminNetworkPolicy","tier":"TIER_BASELINE","rule_index":0},
+			"ingress":{"allowed":true},"revision":7}`, `
+allowed  10.0.0.9 -> 10.96.0.2 80/TCP
+  reason:   a Pod to the Node it runs on, which no NetworkPolicy denies
+  egress:   allowed by BaselineAdminNetworkPolicy default (Baseline), rule 0 (first)
+  revision: 7
+`},
+		"S44 a side that is exempt in its tier alone": {question,
+			`{"reason":"REASON_DENIED_AT_EGRESS",
+			"egress":{"isolated":true,"policy":"no-self","kind":"ClusterNetworkPolicy","tier":"TIER_ADMIN","priority":1,"rule_index":0},
+			"ingress":{"allowed":true,"isolated":true,"tier":"TIER_NETWORK_POLICY"},"revision":7}`, `
+denied   10.0.0.9 -> 10.96.0.2 80/TCP
+  egress:   denied by ClusterNetworkPolicy no-self (Admin, priority 1), rule 0 (first)
+  ingress:  allowed: policies isolate the destination, but not from itself through a Service
   revision: 7
 `},
 		"S14 a Node denied by many policies, stale": {question, `{"reason":"REASON_DENIED_AT_INGRESS",
