@@ -80,6 +80,7 @@ func (t *txn) ensureTiers() *clusterRules {
 			owner: t.edit, names: persist.NewMap[string, portName](persist.HashOf[string]()),
 			subjects: newRegistry[*clusterSubject](), peers: newRegistry[*clusterPeer](),
 		}
+		t.tiers.slots.allocate()
 		t.acquireClusterPeer(nil, nil) // number 0, for as long as there are policies
 	case t.tiers.owner != t.edit:
 		fresh := *t.tiers
@@ -254,7 +255,7 @@ func (t *txn) acquireClusterSubject(policies []*policy) uint32 {
 		key = binary.AppendUvarint(key, uint64(slot))
 	}
 	return t.ensureTiers().subjects.acquire(t.edit, key, func(key string) *clusterSubject {
-		return &clusterSubject{key, slotsOf(policies)}
+		return &clusterSubject{slotsOf(policies), key}
 	})
 }
 

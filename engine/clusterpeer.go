@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"encoding/binary"
+	"math/bits"
 	"net/netip"
 	"slices"
 
@@ -47,7 +48,8 @@ func (x *clusterRules) newPeer(
 			c.named = append(c.named, namedAt{portOf(p.Protocol, p.Port), name})
 		}
 	}
-	var b portRulesBuilders
+	c.hasNamed = len(c.named) > 0
+	var b clusterPeerBuilder
 	for _, p := range x.inOrder {
 		for d := range directions {
 			for i := range p.rules[d] {
@@ -57,7 +59,7 @@ func (x *clusterRules) newPeer(
 			}
 		}
 	}
-	b.build(&c.rules)
+	b.build(c)
 	return c
 }
 
@@ -78,34 +80,33 @@ type portName struct {
 }
 
 // nameKey returns the key under which the rules for a port name and a protocol are, and whether some rule
-// mentions the name. It is greater than every port.
+// mentions the name. It is greater than every port, and has less than 30 bits.
 func (x *clusterRules) nameKey(name string, protocol Protocol) (protocolPort, bool) {
 	n := x.names.Find(name)
 	if n == nil {
 		return 0, false
 	}
-	return 1<<31 | protocolPort(protocol)<<29 | protocolPort(n.id), true
+	return 1<<29 | protocolPort(protocol)<<27 | protocolPort(n.id), true
 }
 
-// A portRulesBuilder collects rules in the order in which they count.
-type portRulesBuilder struct {
-	every []clusterMatch
-	spans []matchSpan
+// A clusterPeerBuilder collects rules in the order in which they count.
+type clusterPeerBuilder struct {
+	sides [portSides]struct {
+		every []clusterMatch
+		spans []matchSpan
+	}
 }
 
-// A matchSpan is a range of ports of a rule.
+// A matchSpan is a range of ports of a rule, or the key of a port name.
 type matchSpan struct {
 	first, last protocolPort
 	match       clusterMatch
 }
 
-// portRulesBuilders has a builder for each direction and tier.
-type portRulesBuilders [directions][clusterTiers]portRulesBuilder
-
 // add adds the rule at index i of a policy. A port that is invalid is skipped, so that it matches nothing
 // (S23). One without protocol stands for every protocol (S43).
-func (b *portRulesBuilders) add(x *clusterRules, d direction, p *policy, i int) {
-	to, r := &b[d][clusterTier(p.tier)], &p.rules[d][i]
+func (b *clusterPeerBuilder) add(x *clusterRules, d direction, p *policy, i int) {
+	to, r := &b.sides[sideOf(d, p.tier)], &p.rules[d][i]
 	match := matchOf(p.slot, i, r.action)
 	if r.anyPort {
 		to.every = append(to.every, match)
@@ -126,39 +127,60 @@ func (b *portRulesBuilders) add(x *clusterRules, d direction, p *policy, i int) 
 	}
 }
 
-// build writes the rules, laid out by their ports.
-func (b *portRulesBuilders) build(rules *[directions][clusterTiers]portRules) {
-	for d := range b {
-		for tier := range b[d] {
-			rules[d][tier] = b[d][tier].build()
+// build writes the rules to c, laid out by their ports.
+func (b *clusterPeerBuilder) build(c *clusterPeer) {
+	var exact []exactPort
+	for side := range b.sides {
+		from := &b.sides[side]
+		slices.SortStableFunc(from.spans, func(a, b matchSpan) int {
+			return cmp.Or(cmp.Compare(a.first, b.first), cmp.Compare(a.last, b.last))
+		})
+		wide, reach := wideRules{every: from.every}, protocolPort(0)
+		for rest := from.spans; len(rest) > 0; {
+			span := portSpan{first: rest[0].first, last: rest[0].last}
+			var list []clusterMatch
+			for len(rest) > 0 && rest[0].first == span.first && rest[0].last == span.last {
+				list, rest = append(list, rest[0].match), rest[1:]
+			}
+			if span.first == span.last {
+				exact = append(exact, exactPort{exactKey(span.first, portSide(side)), uint32(len(c.matches))})
+				c.matches = append(c.matches, padded(list)...)
+				continue
+			}
+			reach = max(reach, span.last)
+			span.reach = reach
+			wide.ranges = append(wide.ranges, matchRange{span, list})
 		}
+		c.wide[side], c.hasWide[side] = wide, wide.every != nil || wide.ranges != nil
 	}
+	c.setExact(exact)
 }
 
-// build returns the rules, laid out by their ports.
-func (b *portRulesBuilder) build() portRules {
-	r := portRules{every: b.every}
-	slices.SortStableFunc(b.spans, func(a, b matchSpan) int {
-		return cmp.Or(cmp.Compare(a.first, b.first), cmp.Compare(a.last, b.last))
-	})
-	reach := protocolPort(0)
-	for i, s := range b.spans {
-		r.matches = append(r.matches, s.match)
-		if i > 0 && s.first == b.spans[i-1].first && s.last == b.spans[i-1].last {
-			r.ranges[len(r.ranges)-1].to++
-			continue
-		}
-		reach = max(reach, s.last)
-		r.firsts = append(r.firsts, s.first)
-		r.ranges = append(r.ranges, matchRange{s.last, reach, uint32(i), uint32(i) + 1})
+// padded returns a list with the end that lists of matches have.
+func padded(list []clusterMatch) []clusterMatch {
+	for ok := true; ok; ok = len(list)%stride != 0 {
+		list = append(list, clusterMatch{})
 	}
-	return r
+	return list
+}
+
+// setExact makes list the content of the hash table. At least half of its places stay free.
+func (c *clusterPeer) setExact(list []exactPort) {
+	size := bits.Len(uint(2 * len(list)))
+	c.exact, c.shift = make([]exactPort, 1<<size), uint8(32-size)
+	for _, e := range list {
+		i := hashKey(e.key) >> c.shift
+		for c.exact[i&(1<<size-1)].key != 0 {
+			i++
+		}
+		c.exact[i&(1<<size-1)] = e
+	}
 }
 
 // arrangeNetworks lays out the rules with networks anew. It looks at all of them.
 func (x *clusterRules) arrangeNetworks() {
 	x.networks, x.networkPolicies = nil, [directions]bitset{}
-	built := map[netip.Prefix]*portRulesBuilders{}
+	built := map[netip.Prefix]*clusterPeerBuilder{}
 	var order []netip.Prefix
 	for _, p := range x.inOrder {
 		for d := range directions {
@@ -167,7 +189,7 @@ func (x *clusterRules) arrangeNetworks() {
 					x.networkPolicies[d] = x.networkPolicies[d].with(p.slot)
 					for _, network := range networksOf(block) {
 						if built[network] == nil {
-							built[network] = &portRulesBuilders{}
+							built[network] = &clusterPeerBuilder{}
 							order = append(order, network)
 						}
 						built[network].add(x, d, p, i)
@@ -182,9 +204,9 @@ func (x *clusterRules) arrangeNetworks() {
 	x.networks = &bart.Table[*networkRules]{}
 	slices.SortFunc(order, func(a, b netip.Prefix) int { return cmp.Compare(a.Bits(), b.Bits()) })
 	for _, network := range order { // shorter ones first, so that one comes after all that contain it
-		n := &networkRules{}
+		n := &networkRules{rules: &clusterPeer{}}
 		n.parent, _ = x.networks.LookupPrefix(network)
-		built[network].build(&n.rules)
+		built[network].build(n.rules)
 		x.networks.Insert(network, n)
 	}
 }

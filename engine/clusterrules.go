@@ -1,7 +1,8 @@
 package engine
 
 import (
-	"math"
+	"math/bits"
+	"sort"
 
 	"github.com/gaissmai/bart"
 
@@ -24,7 +25,7 @@ import (
 // transaction that owns the struct.
 type clusterRules struct {
 	owner *persist.Edit
-	// slots allocates the slots; bySlot has the policies, nil for a free slot.
+	// slots allocates the slots, of which 0 is none; bySlot has the policies, nil for a free slot.
 	slots  idPool
 	bySlot []*policy
 	// inOrder has the policies in the order in which they count (S34); place says where each slot's is.
@@ -42,22 +43,32 @@ type clusterRules struct {
 	networkPolicies [directions]bitset
 }
 
-// clusterTiers is the number of tiers that cluster-wide policies are in.
-const clusterTiers = 2
-
-// clusterTier returns the index of Admin or Baseline among these tiers.
-func clusterTier(t Tier) int { return int(t) / 2 }
-
 // A clusterSubject is a set of policies that select the same classes as their subject (S36).
 type clusterSubject struct {
-	key string
 	// policies has the slots.
 	policies bitset
+	key      string
 }
 
 // A clusterPeer is what cluster-wide rules make of their peer, for all classes that the same of their
 // selectors select and that give the same ports those names that rules mention.
+//
+// It has the rules that match the peer by a selector, or that match every peer. What most decisions read of it
+// is its first cache line.
 type clusterPeer struct {
+	// exact finds the rules of single ports and of port names. It is a hash table without removal: an entry is
+	// at the place that its key hashes to, or at the next ones that are free. The number of places is a power
+	// of two.
+	exact []exactPort
+	// matches has the lists of exact. A list ends with a match of slot 0, at a multiple of [stride].
+	matches []clusterMatch
+	// shift makes a hash a place in exact.
+	shift uint8
+	// hasWide reports by portSide whether wide has rules.
+	hasWide [portSides]bool
+	// hasNamed reports whether named is not empty.
+	hasNamed bool
+
 	owner *persist.Edit
 	key   string
 	// selectors has the ids of the selectors, sorted; ports has the named ports.
@@ -65,9 +76,27 @@ type clusterPeer struct {
 	ports     []NamedPort
 	// named has the ports again, with the keys of their names.
 	named []namedAt
-	// rules has those that match the peer by a selector, or match every peer.
-	rules [directions][clusterTiers]portRules
+	// wide has the rules of every port, and of ranges of ports.
+	wide [portSides]wideRules
 }
+
+// A portSide is a direction and a tier of cluster-wide policies.
+type portSide uint8
+
+// portSides is the number of portSides.
+const portSides = directions * 2
+
+// sideOf returns the portSide of a direction and of Admin or Baseline.
+func sideOf(d direction, t Tier) portSide { return portSide(d)<<1 | portSide(t>>1) }
+
+// An exactPort is a port, or the key of a port name, and where its rules are in matches.
+type exactPort struct{ key, from uint32 }
+
+// exactKey returns the key of a port in exact. It is never 0, as no port of a rule is.
+func exactKey(at protocolPort, side portSide) uint32 { return uint32(at)<<2 | uint32(side) }
+
+// stride is how many matches are tried at once: that costs less than to stop at each.
+const stride = 4
 
 // A namedAt is a port and the key under which the rules for its name are.
 type namedAt struct{ at, name protocolPort }
@@ -75,18 +104,15 @@ type namedAt struct{ at, name protocolPort }
 // A networkRules has the rules with one network. parent has those of the next network around it, or is nil.
 type networkRules struct {
 	parent *networkRules
-	rules  [directions][clusterTiers]portRules
+	rules  *clusterPeer
 }
 
-// A clusterMatch is a rule that matches a peer, by the slot of its policy.
+// A clusterMatch is a rule that matches a peer, by the slot of its policy. The zero clusterMatch is none.
 type clusterMatch struct {
 	slot uint32
 	// rule is the index of the rule in its policy and, in the two lowest bits, its action.
 	rule uint32
 }
-
-// noMatch is the match of no rule.
-var noMatch = clusterMatch{slot: math.MaxUint32}
 
 // matchOf returns the match of the rule at index i of a policy.
 func matchOf(slot uint32, i int, does Action) clusterMatch {
@@ -94,7 +120,7 @@ func matchOf(slot uint32, i int, does Action) clusterMatch {
 }
 
 // isNone reports whether no rule matched.
-func (m clusterMatch) isNone() bool { return m.slot == math.MaxUint32 }
+func (m clusterMatch) isNone() bool { return m.slot == 0 }
 
 // action returns what the rule does, and Pass for no rule (S34).
 func (m clusterMatch) action() Action {
@@ -107,30 +133,33 @@ func (m clusterMatch) action() Action {
 // index returns the index of the rule in its policy.
 func (m clusterMatch) index() int { return int(m.rule >> 2) }
 
-// A portRules has the rules of one tier and direction that match a peer, by their ports, each list in the
-// order in which rules count. The zero portRules has none.
-type portRules struct {
-	// every has the rules of every port.
+// A wideRules has the rules of one tier and direction for every port and for ranges of ports, each list in the
+// order in which rules count.
+type wideRules struct {
 	every []clusterMatch
-	// firsts has the first port of each range, sorted; ranges has the rest. They may overlap.
-	firsts []protocolPort
+	// ranges are sorted by first port. They may overlap.
 	ranges []matchRange
-	// matches has the rules of all ranges.
-	matches []clusterMatch
 }
 
-// A matchRange is a range of ports and where its rules are in matches.
+// A matchRange is a range of ports and its rules.
 type matchRange struct {
-	// last is included. reach is the greatest last port of this range and of all before it.
-	last, reach protocolPort
-	from, to    uint32
+	portSpan
+	matches []clusterMatch
 }
 
 // A bitset is a set of small numbers.
 type bitset []uint64
 
+// bit returns 1 if i is in the set, and otherwise 0.
+func (b bitset) bit(i uint32) uint64 {
+	if at := i / 64; at < uint32(len(b)) {
+		return b[at] >> (i % 64) & 1
+	}
+	return 0
+}
+
 // has reports whether i is in the set.
-func (b bitset) has(i uint32) bool { return i/64 < uint32(len(b)) && b[i/64]>>(i%64)&1 != 0 }
+func (b bitset) has(i uint32) bool { return b.bit(i) != 0 }
 
 // with returns the set with i in it. It modifies b.
 func (b bitset) with(i uint32) bitset {
@@ -170,36 +199,96 @@ func (x *clusterRules) peerOf(c *hotClass) *clusterPeer {
 	return c.cold.tiers.own.peer
 }
 
-// first returns the first rule of a tier that matches, of the policies that select c (S34, S35), or noMatch.
-// c must be tiered.
+// first returns the first rule of a tier that matches, of the policies that select c (S34, S35), or none. c
+// must be tiered.
 func (x *clusterRules) first(
 	tier Tier, d direction, c *hotClass, protocol Protocol, port uint16, p *peer,
 ) clusterMatch {
-	policies := x.subjectOf(c).policies
-	seen, at := x.peerOf(p.class), portOf(protocol, port)
-	rules := &seen.rules[d][clusterTier(tier)]
-	best := x.search(rules, at, policies, noMatch)
-	named := seen.named // those of the destination (S43)
+	policies, seen := x.subjectOf(c).policies, x.peerOf(p.class)
+	at, side := portOf(protocol, port), sideOf(d, tier)
+	best := seen.exactly(exactKey(at, side), policies)
+	if seen.hasWide[side] {
+		best = x.searchWide(&seen.wide[side], at, policies, best)
+	}
+	destination := seen
 	if d == ingress {
-		named = x.peerOf(c).named
+		destination = x.peerOf(c)
 	}
-	for i := range named {
-		if named[i].at == at {
-			best = x.search(rules, named[i].name, policies, best)
-		}
+	if destination.hasNamed {
+		best = x.searchNamed(seen, destination.named, at, side, policies, best)
 	}
-	if x.networks == nil || !p.addr.IsValid() || !x.networkPolicies[d].meets(policies) {
-		return best
+	if x.networks != nil && x.networkPolicies[d].meets(policies) {
+		best = x.searchNetworks(destination.named, at, side, policies, p, best)
 	}
-	best = x.searchNetworks(tier, d, at, named, policies, p, best)
 	return best
 }
 
-// searchNetworks returns the first rule of policies that has an address of the peer in its networks, if it
-// counts before best, and otherwise best (S39).
-func (x *clusterRules) searchNetworks(
-	tier Tier, d direction, at protocolPort, named []namedAt, policies bitset, p *peer, best clusterMatch,
+// exactly returns the first rule of policies for a key, or none.
+func (c *clusterPeer) exactly(key uint32, policies bitset) clusterMatch {
+	mask := uint32(len(c.exact) - 1)
+	for i := hashKey(key) >> c.shift; ; i++ {
+		e := &c.exact[i&mask]
+		if e.key == key {
+			return firstOf(c.matches, e.from, policies)
+		}
+		if e.key == 0 {
+			return clusterMatch{}
+		}
+	}
+}
+
+// hashKey returns a hash of the key of an exactPort, of which the high bits matter most.
+func hashKey(key uint32) uint32 { return key * 0x9E3779B1 }
+
+// firstOf returns the first rule of policies in the list that begins at from, or none.
+func firstOf(matches []clusterMatch, from uint32, policies bitset) clusterMatch {
+	for ; ; from += stride {
+		m := (*[stride]clusterMatch)(matches[from:])
+		found := policies.bit(m[0].slot) | policies.bit(m[1].slot)<<1 |
+			policies.bit(m[2].slot)<<2 | policies.bit(m[3].slot)<<3
+		if found != 0 {
+			return m[bits.TrailingZeros64(found)&(stride-1)]
+		}
+		if m[stride-1].isNone() {
+			return clusterMatch{}
+		}
+	}
+}
+
+// searchWide returns the first rule of policies for a port, if it counts before best, and otherwise best.
+func (x *clusterRules) searchWide(
+	r *wideRules, at protocolPort, policies bitset, best clusterMatch,
 ) clusterMatch {
+	best = x.earliest(r.every, policies, best)
+	n := sort.Search(len(r.ranges), func(i int) bool { return r.ranges[i].first > at })
+	for i := n - 1; i >= 0 && r.ranges[i].reach >= at; i-- {
+		if at <= r.ranges[i].last {
+			best = x.earliest(r.ranges[i].matches, policies, best)
+		}
+	}
+	return best
+}
+
+// searchNamed does what searchWide does, for the names that the destination gives the port (S43).
+func (x *clusterRules) searchNamed(
+	seen *clusterPeer, named []namedAt, at protocolPort, side portSide, policies bitset, best clusterMatch,
+) clusterMatch {
+	for i := range named {
+		if named[i].at == at {
+			best = x.earlier(seen.exactly(exactKey(named[i].name, side), policies), best)
+		}
+	}
+	return best
+}
+
+// searchNetworks does what searchWide does, for the rules that have an address of the peer in their networks
+// (S39).
+func (x *clusterRules) searchNetworks(
+	named []namedAt, at protocolPort, side portSide, policies bitset, p *peer, best clusterMatch,
+) clusterMatch {
+	if !p.addr.IsValid() {
+		return best
+	}
 	for i := -1; i < len(p.more); i++ {
 		addr := p.addr
 		if i >= 0 {
@@ -207,33 +296,9 @@ func (x *clusterRules) searchNetworks(
 		}
 		n, _ := x.networks.Lookup(addr)
 		for ; n != nil; n = n.parent {
-			rules := &n.rules[d][clusterTier(tier)]
-			best = x.search(rules, at, policies, best)
-			for j := range named {
-				if named[j].at == at {
-					best = x.search(rules, named[j].name, policies, best)
-				}
-			}
-		}
-	}
-	return best
-}
-
-// search returns the first rule for a port, or for the key of a port name, of some policies, if it counts
-// before best, and otherwise best.
-func (x *clusterRules) search(r *portRules, at protocolPort, policies bitset, best clusterMatch) clusterMatch {
-	best = x.earliest(r.every, policies, best)
-	low, high := 0, len(r.firsts) // the number of ranges that begin at the port or before
-	for low < high {
-		if mid := int(uint(low+high) / 2); r.firsts[mid] <= at {
-			low = mid + 1
-		} else {
-			high = mid
-		}
-	}
-	for i := low - 1; i >= 0 && r.ranges[i].reach >= at; i-- {
-		if g := &r.ranges[i]; at <= g.last {
-			best = x.earliest(r.matches[g.from:g.to], policies, best)
+			best = x.earlier(n.rules.exactly(exactKey(at, side), policies), best)
+			best = x.searchWide(&n.rules.wide[side], at, policies, best)
+			best = x.searchNamed(n.rules, named, at, side, policies, best)
 		}
 	}
 	return best
@@ -244,19 +309,21 @@ func (x *clusterRules) search(r *portRules, at protocolPort, policies bitset, be
 func (x *clusterRules) earliest(list []clusterMatch, policies bitset, best clusterMatch) clusterMatch {
 	for _, m := range list {
 		if policies.has(m.slot) {
-			if best.isNone() || x.before(m, best) {
-				return m
-			}
-			return best
+			return x.earlier(m, best)
 		}
 	}
 	return best
 }
 
-// before reports whether rule a counts before rule b (S34).
-func (x *clusterRules) before(a, b clusterMatch) bool {
-	if a.slot == b.slot {
-		return a.rule < b.rule
+// earlier returns the one of two rules that counts before the other (S34); each may be none.
+func (x *clusterRules) earlier(a, b clusterMatch) clusterMatch {
+	switch {
+	case a.isNone():
+		return b
+	case b.isNone():
+		return a
+	case a.slot == b.slot && a.rule < b.rule, a.slot != b.slot && x.place[a.slot] < x.place[b.slot]:
+		return a
 	}
-	return x.place[a.slot] < x.place[b.slot]
+	return b
 }

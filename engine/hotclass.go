@@ -39,7 +39,7 @@ const (
 	// [clusterPeer].
 	subjectNumber, peerNumber = 5, 6
 	// ownNumber stands for both in a class that is part of no snapshot, and has its own.
-	ownNumber = math.MaxUint32
+	ownNumber uint32 = math.MaxUint32
 )
 
 // peers returns the ids, sorted, of the selectors that select the class and that some rule of a NetworkPolicy

@@ -1,13 +1,19 @@
 package engine
 
-import "github.com/netpold/netpold/engine/internal/persist"
+import (
+	"slices"
+
+	"github.com/netpold/netpold/engine/internal/persist"
+)
 
 // A registry numbers things by their keys and counts their users, so that equal things are one. A plain copy
 // is a snapshot.
 type registry[T any] struct {
-	uses  persist.Map[string, numberUse]
-	items persist.Array[T]
-	pool  idPool
+	uses persist.Map[string, numberUse]
+	pool idPool
+	// items has the things by number. owner may write it.
+	items []T
+	owner *persist.Edit
 }
 
 // A numberUse is the number of a thing, and how many use it.
@@ -22,7 +28,7 @@ func newRegistry[T any]() registry[T] {
 }
 
 // at returns the thing of a number that is in use.
-func (r *registry[T]) at(number uint32) T { return r.items.At(number) }
+func (r *registry[T]) at(number uint32) T { return r.items[number] }
 
 // acquire returns the number of a key, for one more user. It calls build for the first.
 func (r *registry[T]) acquire(e *persist.Edit, key []byte, build func(key string) T) uint32 {
@@ -30,7 +36,7 @@ func (r *registry[T]) acquire(e *persist.Edit, key []byte, build func(key string
 	use, ok := r.uses.Get(name)
 	if !ok {
 		use.number = r.pool.allocate()
-		r.items.Set(e, use.number, build(name))
+		r.replace(e, use.number, build(name))
 	}
 	use.users++
 	r.uses.Set(e, name, use)
@@ -46,9 +52,17 @@ func (r *registry[T]) release(e *persist.Edit, key string) {
 	}
 	var none T
 	r.uses.Delete(e, key)
-	r.items.Set(e, use.number, none)
+	r.replace(e, use.number, none)
 	r.pool.release(e, use.number)
 }
 
-// replace makes v the thing of a number that is in use.
-func (r *registry[T]) replace(e *persist.Edit, number uint32, v T) { r.items.Set(e, number, v) }
+// replace makes v the thing of a number. The first write under an edit copies the list.
+func (r *registry[T]) replace(e *persist.Edit, number uint32, v T) {
+	if r.owner != e {
+		r.items, r.owner = slices.Clone(r.items), e
+	}
+	if number == uint32(len(r.items)) {
+		r.items = append(r.items, v)
+	}
+	r.items[number] = v
+}
