@@ -308,6 +308,10 @@ func TestFieldsInTheWrongPlace(t *testing.T) {
 			`unknown field: did you mean "subject"?`},
 		{engine.ClusterNetworkPolicy, cnp + deny("protocols: [{icmp: {}}]"), "spec.egress[0].protocols[0].icmp",
 			unknown},
+		{engine.ClusterNetworkPolicy, cnp + deny("protocols: [{TCP: {}}]"), "spec.egress[0].protocols[0].TCP",
+			`unknown field: did you mean "tcp"?`},
+		{engine.ClusterNetworkPolicy, cnp + deny("protocols: [{tcp: {port: 1}}]"),
+			"spec.egress[0].protocols[0].tcp.port", "a ClusterNetworkPolicy has destinationPort: {number: ...}"},
 		{engine.ClusterNetworkPolicy, cnp + "tomorrow: 1", "spec.tomorrow", unknown},
 	} {
 		_, problems := ClusterPolicy(test.kind, clusterObject(t, "default", test.spec))

@@ -3,6 +3,7 @@ package convert
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -31,7 +32,8 @@ var homes = map[string]string{
 	"number":          "destinationPort of a ClusterNetworkPolicy", "range": "destinationPort of a ClusterNetworkPolicy",
 	"start": "a range of ports", "end": "a range of ports",
 	"portNumber": inPorts, "portRange": inPorts, "namedPort": inPorts,
-	"protocol": "portNumber or portRange of " + olderKinds, "port": "portNumber of " + olderKinds,
+	"protocol":    "portNumber or portRange of " + olderKinds + "; a ClusterNetworkPolicy has tcp, udp and sctp",
+	"port":        "portNumber of " + olderKinds + "; a ClusterNetworkPolicy has destinationPort: {number: ...}",
 	"ipBlock":     "a NetworkPolicy; a cluster-wide policy has networks, in egress",
 	"cidr":        "a NetworkPolicy; a cluster-wide policy has networks, in egress",
 	"except":      "a NetworkPolicy; in a cluster-wide policy an earlier rule may Pass or Accept",
@@ -48,6 +50,10 @@ const (
 // unknownField returns the error of a field that its place does not have. known are the fields that the place
 // has. The message says what was probably meant.
 func unknownField(path *field.Path, name string, known []string) *field.Error {
+	otherCase := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, name) })
+	if otherCase >= 0 {
+		return field.Forbidden(path, "unknown field: did you mean "+strconv.Quote(known[otherCase])+"?")
+	}
 	if home := homes[name]; home != "" {
 		return field.Forbidden(path, "may not be here: it belongs in "+home)
 	}
