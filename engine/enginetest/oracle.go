@@ -23,6 +23,8 @@ type Oracle struct {
 	Objects []engine.Object
 	// Options are the cluster's.
 	Options engine.Options
+	// policiesAlone reports whether no pair is exempt (A2).
+	policiesAlone bool
 }
 
 // Allowed answers q as the engine has to. The error is nil or a *[engine.QueryError].
@@ -145,7 +147,7 @@ func (o *Oracle) decide(c connection) engine.Decision {
 	switch {
 	case d.Allowed && isSelf(c) && o.exempt(c, true) != notExempt: // S2, S51
 		d.Reason = engine.Self
-	case d.Allowed && // S3, S51
+	case d.Allowed && !o.policiesAlone && // S3, S51
 		(runsOn(c.src, c.dst) && o.exempt(c, true) != notExempt || runsOn(c.dst, c.src)):
 		d.Reason = engine.LocalNode
 	case !d.Egress.Allowed:

@@ -25,6 +25,8 @@ func (o *Oracle) exempt(c connection, egress bool) exemption {
 		local = exemptFromAll
 	}
 	switch {
+	case o.policiesAlone:
+		return notExempt
 	case isSelf(c) && c.viaService && o.Options.DecideOwnService,
 		runsOn(c.src, c.dst) && o.Options.DecideOwnNode:
 		return notExempt

@@ -1,0 +1,331 @@
+// Package audittest reads lists as the contract describes them, and says where one breaks its rules. It shares
+// nothing with the code that makes lists but the types.
+package audittest
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/netpold/netpold/audit"
+	"github.com/netpold/netpold/engine"
+)
+
+// Reading is a list with its sets opened.
+type Reading struct {
+	Groups      []audit.Group
+	Connections []Opened
+	Exposures   []*audit.Exposure
+	// ByRule reports whether connections have rules (INCLUDE_POLICIES).
+	ByRule bool
+	// Broken has the rules that the list breaks, in words.
+	Broken []string
+
+	sets  map[uint32][]uint32
+	pairs map[[2]uint32][]*Opened
+	long  map[string]bool
+}
+
+// Opened is a connection with its sets opened: ids of groups, ascending.
+type Opened struct {
+	*audit.Connection
+	Src, Dst []uint32
+}
+
+// Read reads a list, and checks all that can be seen from it alone: the order of groups, L2, L3, L5, L6 and the
+// shape of every item.
+func Read(groups []audit.Group, items []audit.Item, byRule bool) *Reading {
+	r := &Reading{
+		Groups: groups, ByRule: byRule, sets: map[uint32][]uint32{}, pairs: map[[2]uint32][]*Opened{},
+		long: map[string]bool{},
+	}
+	for i := range groups {
+		r.checkGroup(i)
+	}
+	for _, item := range items {
+		switch {
+		case item.Set != nil:
+			r.addSet(item.Set)
+		case item.Connection != nil:
+			if len(r.Exposures) > 0 {
+				r.breaks("a connection after an exposure")
+			}
+			r.addConnection(item.Connection)
+		case item.Exposure != nil:
+			r.Exposures = append(r.Exposures, item.Exposure)
+		}
+	}
+	r.checkOrder()
+	r.checkOnce()
+	r.checkCIDRs()
+	return r
+}
+
+// breaks records a broken rule.
+func (r *Reading) breaks(format string, args ...any) {
+	r.Broken = append(r.Broken, fmt.Sprintf(format, args...))
+}
+
+// checkGroup checks the place of a group and its members.
+func (r *Reading) checkGroup(i int) {
+	g := &r.Groups[i]
+	if g.ID != uint32(i+1) {
+		r.breaks("group %d has id %d", i+1, g.ID)
+	}
+	if len(g.Members) == 0 {
+		r.breaks("group %d has no members", g.ID)
+		return
+	}
+	if !slices.IsSortedFunc(g.Members, func(a, b audit.Member) int { return cmp.Compare(a.Name, b.Name) }) {
+		r.breaks("group %d: members are not by name", g.ID)
+	}
+	if i > 0 && compareGroups(&r.Groups[i-1], g) > 0 {
+		r.breaks("groups %d and %d are not in order", i, i+1)
+	}
+}
+
+// compareGroups orders groups as they are sent.
+func compareGroups(a, b *audit.Group) int {
+	return cmp.Or(
+		cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace),
+		cmp.Compare(a.Workload.Kind, b.Workload.Kind), cmp.Compare(a.Workload.Name, b.Workload.Name),
+		cmp.Compare(a.Members[0].Name, b.Members[0].Name),
+	)
+}
+
+// addSet adds a set (L5).
+func (r *Reading) addSet(s *audit.Set) {
+	if _, ok := r.sets[s.ID]; ok {
+		r.breaks("L5: set %d is sent twice", s.ID)
+	}
+	r.checkAscending("set", s.Groups)
+	r.checkLong(s.Groups)
+	r.sets[s.ID] = s.Groups
+}
+
+// checkLong checks that no long list is sent twice (L5).
+func (r *Reading) checkLong(ids []uint32) {
+	if len(ids) <= 64 {
+		return
+	}
+	key := fmt.Sprint(ids)
+	if r.long[key] {
+		r.breaks("L5: a list of %d groups is sent twice", len(ids))
+	}
+	r.long[key] = true
+}
+
+// checkAscending checks that ids are known, ascend and are there once.
+func (r *Reading) checkAscending(what string, ids []uint32) {
+	for i, id := range ids {
+		if i > 0 && ids[i-1] >= id {
+			r.breaks("L6: %s: groups %v do not ascend", what, ids)
+		}
+		if id == 0 || int(id) > len(r.Groups) {
+			r.breaks("%s: there is no group %d", what, id)
+		}
+	}
+}
+
+// open returns all groups of a list.
+func (r *Reading) open(l audit.GroupList) []uint32 {
+	r.checkAscending("connection", l.Groups)
+	r.checkLong(l.Groups)
+	all := slices.Clone(l.Groups)
+	for i, id := range l.Sets {
+		if i > 0 && l.Sets[i-1] >= id {
+			r.breaks("sets %v do not ascend", l.Sets)
+		}
+		s, ok := r.sets[id]
+		if !ok {
+			r.breaks("L5: set %d is not sent before it is named", id)
+		}
+		all = append(all, s...)
+	}
+	slices.Sort(all)
+	if n := len(all); len(slices.Compact(slices.Clone(all))) != n {
+		r.breaks("a group is twice in one list: %+v", l)
+	}
+	return all
+}
+
+// addConnection opens a connection and checks its shape.
+func (r *Reading) addConnection(c *audit.Connection) {
+	o := Opened{Connection: c, Src: r.open(c.Src), Dst: r.open(c.Dst)}
+	ends := func(lists ...int) (n int) {
+		for _, l := range lists {
+			n += min(l, 1)
+		}
+		return n
+	}
+	if ends(len(o.Src), len(c.SrcCIDRs)) != 1 || ends(len(o.Dst), len(c.DstCIDRs), len(c.DstServices)) != 1 ||
+		len(c.SrcCIDRs) > 0 && len(o.Dst) == 0 {
+		r.breaks("connection %+v: ends of several kinds, or of none", c)
+	}
+	if (len(c.Ports) == 0) != (len(c.DstServices) > 0) {
+		r.breaks("connection %+v: ports", c)
+	}
+	for i, p := range c.Ports {
+		if p.First == 0 || p.First > p.Last || p.Protocol > engine.SCTP {
+			r.breaks("port range %+v", p)
+		}
+		if i == 0 {
+			continue
+		}
+		before := c.Ports[i-1]
+		if before.Protocol > p.Protocol ||
+			before.Protocol == p.Protocol && int(before.Last)+1 >= int(p.First) {
+			r.breaks("ports %v: not in order, or touching", c.Ports)
+		}
+	}
+	if !r.ByRule && (c.EgressBy != (audit.Rule{}) || c.IngressBy != (audit.Rule{})) {
+		r.breaks("a rule is told that was not asked for")
+	}
+	r.Connections = append(r.Connections, o)
+	kept := &r.Connections[len(r.Connections)-1]
+	for _, s := range o.Src {
+		for _, d := range o.Dst {
+			r.pairs[[2]uint32{s, d}] = append(r.pairs[[2]uint32{s, d}], kept)
+		}
+	}
+}
+
+// orderKey is what connections are ordered by (L6).
+func (o *Opened) orderKey() [4]uint32 {
+	k := [4]uint32{}
+	if len(o.SrcCIDRs) > 0 {
+		k[0] = 1
+	} else {
+		k[1] = o.Src[0]
+	}
+	switch {
+	case len(o.DstServices) > 0:
+		k[2] = 2
+	case len(o.DstCIDRs) > 0:
+		k[2] = 1
+	default:
+		k[3] = o.Dst[0]
+	}
+	return k
+}
+
+// checkOrder checks L6.
+func (r *Reading) checkOrder() {
+	for i := 1; i < len(r.Connections); i++ {
+		a, b := &r.Connections[i-1], &r.Connections[i]
+		ka, kb := a.orderKey(), b.orderKey()
+		if c := cmp.Or(slices.Compare(ka[:], kb[:]), comparePorts(a.Ports, b.Ports)); c > 0 {
+			r.breaks("L6: %+v comes before %+v", *a.Connection, *b.Connection)
+		}
+	}
+}
+
+// comparePorts orders lists of ports.
+func comparePorts(a, b []audit.PortRange) int {
+	return slices.CompareFunc(a, b, func(a, b audit.PortRange) int {
+		return cmp.Or(
+			cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.First, b.First), cmp.Compare(a.Last, b.Last),
+		)
+	})
+}
+
+// checkOnce checks L2 for pairs of groups.
+func (r *Reading) checkOnce() {
+	for pair, list := range r.pairs {
+		for i, a := range list {
+			for _, b := range list[:i] {
+				if overlap(a.Ports, b.Ports) {
+					r.breaks("L2: %v: ports are in two connections: %v, %v", pair, a.Ports, b.Ports)
+				}
+				if a.Families == b.Families && a.EgressBy == b.EgressBy && a.IngressBy == b.IngressBy {
+					r.breaks("L2: %v: two connections of families %d", pair, a.Families)
+				}
+			}
+		}
+	}
+}
+
+// overlap reports whether two lists have a port in common.
+func overlap(a, b []audit.PortRange) bool {
+	return slices.ContainsFunc(a, func(x audit.PortRange) bool {
+		return slices.ContainsFunc(b, func(y audit.PortRange) bool {
+			return x.Protocol == y.Protocol && x.First <= y.Last && y.First <= x.Last
+		})
+	})
+}
+
+// checkCIDRs checks L2 and L3 for addresses.
+func (r *Reading) checkCIDRs() {
+	type key struct {
+		group uint32
+		src   bool
+		what  string
+	}
+	cidrs, results := map[key][]*Opened{}, map[string]int{}
+	for i := range r.Connections {
+		o := &r.Connections[i]
+		list, groups := o.DstCIDRs, o.Src
+		if len(o.SrcCIDRs) > 0 {
+			list, groups = o.SrcCIDRs, o.Dst
+			what := fmt.Sprint(list, o.Ports, o.EgressBy, o.IngressBy)
+			if results[what]++; results[what] > 1 {
+				r.breaks("L3: destinations with the same CIDRs and ports share no connection: %s", what)
+			}
+		}
+		if len(list) == 0 {
+			continue
+		}
+		r.checkFewest(list, o.Families)
+		for _, g := range groups {
+			k := key{g, len(o.SrcCIDRs) > 0, ""}
+			for _, before := range cidrs[k] {
+				r.checkApart(g, before, o)
+			}
+			cidrs[k] = append(cidrs[k], o)
+		}
+	}
+}
+
+// checkApart checks two connections of one group and the outside in one direction (L2, L3).
+func (r *Reading) checkApart(group uint32, a, b *Opened) {
+	sameRule := a.EgressBy == b.EgressBy && a.IngressBy == b.IngressBy
+	if sameRule && slices.Equal(a.Ports, b.Ports) {
+		r.breaks("L3: group %d: two connections with CIDRs have ports %v", group, a.Ports)
+	}
+	meet := slices.ContainsFunc(slices.Concat(a.SrcCIDRs, a.DstCIDRs), func(p netip.Prefix) bool {
+		return slices.ContainsFunc(slices.Concat(b.SrcCIDRs, b.DstCIDRs), p.Overlaps)
+	})
+	if meet && (sameRule || overlap(a.Ports, b.Ports)) {
+		r.breaks("L2: group %d: an address is in two connections: %+v, %+v", group, a, b)
+	}
+}
+
+// checkFewest checks that CIDRs are in order, apart, and the fewest: no two are the halves of one (L3).
+func (r *Reading) checkFewest(list []netip.Prefix, families engine.Families) {
+	var have engine.Families
+	for i, p := range list {
+		if p.Addr().Is4() {
+			have |= engine.IPv4
+		} else {
+			have |= engine.IPv6
+		}
+		if p != p.Masked() {
+			r.breaks("L3: %v has host bits", p)
+		}
+		if i == 0 {
+			continue
+		}
+		before := list[i-1]
+		if before.Addr().Compare(p.Addr()) >= 0 || before.Overlaps(p) {
+			r.breaks("L3: %v and %v are not in order", before, p)
+		}
+		if before.Bits() == p.Bits() && before.Addr().Is4() == p.Addr().Is4() &&
+			netip.PrefixFrom(p.Addr(), p.Bits()-1).Masked().Addr() == before.Addr() {
+			r.breaks("L3: %v and %v are halves of one", before, p)
+		}
+	}
+	if have != families {
+		r.breaks("families %d of %v", families, list)
+	}
+}

@@ -1,0 +1,388 @@
+package audit_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"testing"
+
+	"github.com/netpold/netpold/audit"
+	"github.com/netpold/netpold/audit/audittest"
+	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/engine/enginetest"
+)
+
+// TestListAgainstOracle expands lists of random clusters with a reader of the contract, which checks L2 to L6,
+// and asks the naive oracle about every pair of ends, at ports and addresses on the borders of rules (L1, A2,
+// A3).
+func TestListAgainstOracle(t *testing.T) {
+	groups, seeds := 10, 300
+	if testing.Short() {
+		groups, seeds = 4, 10
+	}
+	for g := range groups {
+		t.Run(fmt.Sprint(g), func(t *testing.T) {
+			t.Parallel()
+			for i := range seeds {
+				if broken := checkList(uint64(g*seeds + i)); broken != "" {
+					t.Fatal(broken)
+				}
+			}
+		})
+	}
+}
+
+// A listCheck checks the list of one random cluster.
+type listCheck struct {
+	rand    *rand.Rand
+	oracle  *enginetest.Oracle
+	request audit.ListRequest
+	reading *audittest.Reading
+	// ends has what the members of groups are, by group and member; a Node's addresses count as members.
+	ends  map[uint32][]enginetest.ListedEnd
+	ports []audit.PortRange // of one port each
+	addrs []netip.Addr
+}
+
+// checkList checks the list of a seed, and returns what is wrong with it.
+func checkList(seed uint64) string {
+	r := enginetest.NewRandom(seed)
+	if seed%2 == 0 {
+		r.WithTiers()
+	}
+	options := engine.Options{IPBlockIgnoresPods: seed%4 == 3, IgnorePolicies: seed%31 == 30}
+	objects := r.Cluster()
+	var changes []engine.Change
+	for _, o := range objects {
+		changes = append(changes, engine.Change{Object: enginetest.Clone(o)})
+	}
+	snapshot := engine.NewCluster(options).Apply(changes...)
+	c := &listCheck{
+		rand: rand.New(rand.NewPCG(seed, 1)), oracle: &enginetest.Oracle{Objects: objects, Options: options},
+		request: audit.ListRequest{Nodes: seed%3 == 1, Policies: seed%5 < 2},
+	}
+	l, err := audit.NewList(nil, snapshot, &c.request)
+	if err != nil {
+		return fmt.Sprintf("seed %d: %v", seed, err)
+	}
+	var items []audit.Item
+	summary, err := l.Connections(nil, func(i audit.Item) bool {
+		items = append(items, i)
+		return true
+	})
+	if err != nil {
+		return fmt.Sprintf("seed %d: %v", seed, err)
+	}
+	c.reading = audittest.Read(l.Groups(), items, c.request.Policies)
+	c.borders()
+	broken := c.reading.Broken
+	broken = append(broken, c.members()...)
+	if len(broken) == 0 {
+		broken = append(c.pairs(), c.outside()...)
+		broken = append(broken, c.folding()...)
+		broken = append(broken, c.summary(summary)...)
+	}
+	if len(broken) > 0 {
+		broken = broken[:min(len(broken), 5)]
+		return fmt.Sprintf("seed %d %+v %+v:\n%q\n%s", seed, options, c.request, broken, enginetest.BatchesText([][]engine.Change{changes}))
+	}
+	return ""
+}
+
+// borders collects the ports and addresses at the borders of rules and around them.
+func (c *listCheck) borders() {
+	numbers := []uint16{1, 2, 65535}
+	addrs := map[netip.Addr]bool{}
+	near := func(p netip.Prefix) {
+		if !p.IsValid() {
+			return
+		}
+		first, last := p.Masked().Addr(), p.Masked().Addr().AsSlice()
+		for i := p.Bits(); i < len(last)*8; i++ {
+			last[i/8] |= 1 << (7 - i%8)
+		}
+		end, _ := netip.AddrFromSlice(last)
+		for _, a := range []netip.Addr{first, first.Prev(), end, end.Next()} {
+			if a.IsValid() {
+				addrs[a] = true
+			}
+		}
+	}
+	rule := func(r engine.Rule) {
+		for _, p := range r.Ports {
+			numbers = append(numbers, p.First, p.Last, p.First-1, p.Last+1)
+		}
+		for _, p := range r.Peers {
+			if p.Block != nil {
+				near(p.Block.CIDR)
+				for _, e := range p.Block.Except {
+					near(e)
+				}
+			}
+		}
+	}
+	for _, o := range c.oracle.Objects {
+		switch o := o.(type) {
+		case *engine.Policy:
+			for _, r := range slices.Concat(o.Egress, o.Ingress) {
+				rule(r)
+			}
+		case *engine.ClusterPolicy:
+			for _, r := range slices.Concat(o.Egress, o.Ingress) {
+				rule(r.Rule)
+			}
+		case *engine.Pod:
+			for _, p := range o.Ports {
+				numbers = append(numbers, p.Port)
+			}
+		}
+	}
+	slices.Sort(numbers)
+	for _, n := range slices.Compact(numbers) {
+		for p := engine.TCP; p <= engine.SCTP && n > 0; p++ {
+			c.ports = append(c.ports, audit.PortRange{Protocol: p, First: n, Last: n})
+		}
+	}
+	near(netip.MustParsePrefix("0.0.0.0/0"))
+	near(netip.MustParsePrefix("::/0"))
+	for a := range addrs {
+		c.addrs = append(c.addrs, a)
+	}
+	slices.SortFunc(c.addrs, netip.Addr.Compare)
+}
+
+// members checks that every Pod, and every address of a Node if they are listed, is in one group, with what
+// the contract tells of it.
+func (c *listCheck) members() (broken []string) {
+	pods := map[string]*engine.Pod{}
+	for _, o := range c.oracle.Objects {
+		if p, ok := o.(*engine.Pod); ok && !p.Finished {
+			pods[p.Namespace+"/"+p.Name] = p
+		}
+	}
+	nodes := c.oracle.NodeAddresses()
+	if !c.request.Nodes {
+		clear(nodes)
+	}
+	c.ends = map[uint32][]enginetest.ListedEnd{}
+	for _, g := range c.reading.Groups {
+		for _, m := range g.Members {
+			if g.Kind == audit.NodeGroup {
+				for _, ip := range m.IPs {
+					if nodes[ip] != m.Name {
+						broken = append(broken, fmt.Sprintf("%v is no address of Node %q, or twice", ip, m.Name))
+					}
+					delete(nodes, ip)
+					c.ends[g.ID] = append(c.ends[g.ID], enginetest.ListedEnd{Node: ip})
+				}
+				continue
+			}
+			p := pods[g.Namespace+"/"+m.Name]
+			if p == nil {
+				broken = append(broken, fmt.Sprintf("%s/%s is no Pod, or twice", g.Namespace, m.Name))
+				continue
+			}
+			delete(pods, g.Namespace+"/"+m.Name)
+			e := enginetest.ListedEnd{Pod: p}
+			c.ends[g.ID] = append(c.ends[g.ID], e)
+			var outermost engine.Workload
+			if n := len(p.Workloads); n > 0 {
+				outermost = p.Workloads[n-1]
+			}
+			ips := slices.Clone(m.IPs)
+			slices.SortFunc(ips, netip.Addr.Compare)
+			kind := audit.PodGroup
+			if p.HostNetwork {
+				kind = audit.HostNetworkGroup
+			}
+			if g.Workload != outermost || g.Kind != kind || m.Node != p.Node ||
+				!slices.Equal(ips, c.oracle.Addresses(e)) {
+				broken = append(broken, fmt.Sprintf("group %+v, Pod %s", g, enginetest.Text(p)))
+			}
+		}
+	}
+	if len(pods)+len(nodes) > 0 {
+		broken = append(broken, fmt.Sprintf("in no group: %v %v", pods, nodes))
+	}
+	return broken
+}
+
+// somePorts returns a few of the ports.
+func (c *listCheck) somePorts(n int) []audit.PortRange {
+	list := make([]audit.PortRange, n)
+	for i := range list {
+		list[i] = c.ports[c.rand.IntN(len(c.ports))]
+	}
+	return list
+}
+
+// pairs checks L1 between members of groups.
+func (c *listCheck) pairs() (broken []string) {
+	for _, a := range c.reading.Groups {
+		for _, b := range c.reading.Groups {
+			for _, src := range c.ends[a.ID] {
+				for _, dst := range c.ends[b.ID] {
+					for _, p := range c.somePorts(3) {
+						if text := c.pair(a, b, src, dst, p); text != "" {
+							broken = append(broken, text)
+						}
+					}
+				}
+			}
+		}
+	}
+	return broken
+}
+
+// pair checks one pair on one port.
+func (c *listCheck) pair(a, b audit.Group, src, dst enginetest.ListedEnd, p audit.PortRange) string {
+	found := c.reading.Between(a.ID, b.ID, p.Protocol, p.First)
+	if a.Kind == audit.NodeGroup && b.Kind != audit.PodGroup || b.Kind == audit.NodeGroup && a.Kind != audit.PodGroup {
+		if len(found) > 0 {
+			return fmt.Sprintf("groups %d and %d are not listed together", a.ID, b.ID)
+		}
+		return ""
+	}
+	want := c.oracle.PolicyVerdict(src, dst, p.First, p.Protocol)
+	switch {
+	case len(found) > 1 || want.Allowed != (len(found) == 1):
+		return fmt.Sprintf("L1: group %d to %d, %v: %d connections, allowed %v", a.ID, b.ID, p, len(found), want.Allowed)
+	case !want.Allowed:
+		return ""
+	case found[0].Families != want.Families:
+		return fmt.Sprintf("A3: group %d to %d, %v: families %d, want %d", a.ID, b.ID, p, found[0].Families, want.Families)
+	}
+	return c.rules(found[0], want)
+}
+
+// rules checks the rules of a connection.
+func (c *listCheck) rules(o *audittest.Opened, want engine.Decision) string {
+	if !c.request.Policies {
+		return ""
+	}
+	got := fmt.Sprint(ruleText(o.EgressBy), ruleText(o.IngressBy))
+	side := func(s engine.Side, d audit.Direction) string {
+		if s.Policy == nil && s.ClusterPolicy == nil {
+			return ruleText(audit.Rule{})
+		}
+		return ruleText(audit.Rule{Policy: s.Policy, ClusterPolicy: s.ClusterPolicy, Direction: d, Index: s.Rule})
+	}
+	if wanted := fmt.Sprint(side(want.Egress, audit.Egress), side(want.Ingress, audit.Ingress)); got != wanted {
+		return fmt.Sprintf("%+v: by %s, want %s", *o.Connection, got, wanted)
+	}
+	return ""
+}
+
+// ruleText names a rule.
+func ruleText(r audit.Rule) string {
+	switch {
+	case r.Policy != nil:
+		return fmt.Sprint(engine.KeyOf(r.Policy), r.Direction, r.Index)
+	case r.ClusterPolicy != nil:
+		return fmt.Sprint(engine.KeyOf(r.ClusterPolicy), r.Direction, r.Index)
+	}
+	return fmt.Sprint(r)
+}
+
+// outside checks L1 between groups and addresses outside the cluster.
+func (c *listCheck) outside() (broken []string) {
+	for _, g := range c.reading.Groups {
+		for range 12 {
+			ip := c.addrs[c.rand.IntN(len(c.addrs))]
+			family := engine.IPv6
+			if ip.Is4() {
+				family = engine.IPv4
+			}
+			isListed := g.Kind != audit.NodeGroup && (g.Families == 0 || g.Families&family != 0)
+			for _, p := range c.somePorts(2) {
+				for _, toOutside := range []bool{true, false} {
+					found := c.reading.Outside(g.ID, toOutside, ip, p.Protocol, p.First)
+					if !isListed {
+						if len(found) > 0 {
+							broken = append(broken, fmt.Sprintf("group %d and %v are not listed together", g.ID, ip))
+						}
+						continue
+					}
+					src, dst := c.ends[g.ID][0], enginetest.ListedEnd{Outside: ip}
+					if !toOutside {
+						src, dst = dst, src
+					}
+					want := c.oracle.PolicyVerdict(src, dst, p.First, p.Protocol)
+					if len(found) > 1 || want.Allowed != (len(found) == 1) {
+						broken = append(broken, fmt.Sprintf("L1: group %d, to outside %v: %v %v: %d connections, allowed %v",
+							g.ID, toOutside, ip, p, len(found), want.Allowed))
+					} else if want.Allowed {
+						if text := c.rules(found[0], want); text != "" {
+							broken = append(broken, text)
+						}
+					}
+				}
+			}
+		}
+	}
+	return broken
+}
+
+// folding checks L4, and that groups of one workload are apart only if a policy tells them apart.
+func (c *listCheck) folding() (broken []string) {
+	c.reading.CheckFolded(func(g *audit.Group) string {
+		text := c.oracle.Treatment(c.ends[g.ID][0], true)
+		if c.request.Nodes { // connections with Nodes tell host-network Pods apart
+			text += fmt.Sprint(g.Kind)
+		}
+		return text
+	}, func(*audit.Group) bool { return true })
+	whole := map[string]uint32{}
+	workloads := map[string]int{}
+	for _, g := range c.reading.Groups {
+		if g.Workload != (engine.Workload{}) {
+			workloads[fmt.Sprint(g.Namespace, "/", g.Workload)]++
+		}
+		e := c.ends[g.ID][0]
+		key := fmt.Sprint(g.Kind, g.Namespace, g.Workload, c.oracle.Treatment(e, true), c.oracle.Treatment(e, false))
+		if g.Workload == (engine.Workload{}) {
+			key += g.Members[0].Name
+		}
+		if other := whole[key]; other != 0 {
+			broken = append(broken, fmt.Sprintf("groups %d and %d are told apart by no policy", other, g.ID))
+		}
+		whole[key] = g.ID
+	}
+	for _, g := range c.reading.Groups {
+		if g.Partial != (workloads[fmt.Sprint(g.Namespace, "/", g.Workload)] > 1) {
+			broken = append(broken, fmt.Sprintf("group %d: partial %v", g.ID, g.Partial))
+		}
+	}
+	return append(broken, c.reading.Broken...)
+}
+
+// summary checks the counts.
+func (c *listCheck) summary(s audit.ListSummary) (broken []string) {
+	var allowed, total uint64
+	for _, a := range c.reading.Groups {
+		for _, b := range c.reading.Groups {
+			if a.Kind == audit.NodeGroup || b.Kind == audit.NodeGroup {
+				continue
+			}
+			n := uint64(len(a.Members) * len(b.Members))
+			if a.ID == b.ID {
+				n -= uint64(len(a.Members))
+			}
+			total += n
+			if slices.ContainsFunc(c.reading.Connections, func(o audittest.Opened) bool {
+				return slices.Contains(o.Src, a.ID) && slices.Contains(o.Dst, b.ID)
+			}) {
+				allowed += n
+			}
+		}
+	}
+	want := audit.ListSummary{
+		Groups: len(c.reading.Groups), Connections: uint64(len(c.reading.Connections)),
+		PairsAllowed: allowed, PairsTotal: total,
+	}
+	if s != want {
+		broken = append(broken, fmt.Sprintf("summary %+v, want %+v", s, want))
+	}
+	return broken
+}
