@@ -2,7 +2,7 @@ package audit
 
 import (
 	"cmp"
-	"fmt"
+	"hash/maphash"
 	"net/netip"
 	"slices"
 
@@ -21,7 +21,16 @@ type List struct {
 	src, dst endSet
 	// sources and destinations are the roles of the groups that the request selects, by lowest group.
 	sources, destinations []roleGroups
-	sets                  map[string]uint32
+	against               *engine.Destinations
+	// sets are those of against, and setOf has the set of each destination.
+	sets  []destinationSet
+	setOf []uint32
+	// sent has the sets that were sent, by what they list, and lastSet the last id.
+	sent    map[listHash]uint32
+	seeds   [2]maphash.Seed
+	lastSet uint32
+	// ruleNumbers tells rules apart.
+	ruleNumbers map[engine.DecidingRule]int
 	// next is the source to compute next. pending are items that were computed and not taken.
 	next    int
 	pending []Item
@@ -34,12 +43,17 @@ type roleGroups struct {
 	kind GroupKind
 	ids  []uint32
 	pods uint64
+	// asSrc is ids as connections list them; nil until the first one does.
+	asSrc *GroupList
 }
 
 // NewList returns the list that r asks for, on one snapshot. The error is nil, a [*RequestError] or, once done
 // is closed, that of [engine.Abandoned]. r must not be modified afterwards.
 func NewList(done <-chan struct{}, s *engine.Snapshot, r *ListRequest) (*List, error) {
-	l := &List{snapshot: s, request: r, roles: s.NewRoles(r.Policies), sets: map[string]uint32{}}
+	l := &List{
+		snapshot: s, request: r, roles: s.NewRoles(r.Policies), sent: map[listHash]uint32{},
+		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, ruleNumbers: map[engine.DecidingRule]int{},
+	}
 	if len(r.Ports) > 0 {
 		if l.ports = engine.NewPortSet(r.Ports...); l.ports == nil {
 			return nil, &RequestError{"ports", engine.InvalidQuestion, "is empty: give ports from 1 to 65535"}
@@ -65,6 +79,7 @@ func NewList(done <-chan struct{}, s *engine.Snapshot, r *ListRequest) (*List, e
 	l.groups = b.build()
 	l.sources = l.byRole(true)
 	l.destinations = l.byRole(false)
+	l.prepareDestinations()
 	l.summary.Groups = len(l.groups)
 	l.countPairs()
 	return l, nil
@@ -106,11 +121,34 @@ func (l *List) byRole(source bool) []roleGroups {
 			list = append(list, roleGroups{role: key.role, kind: g.Kind})
 		}
 		list[n].ids = append(list[n].ids, g.ID)
+		if !source {
+			g.destination = uint32(n)
+		}
 		if g.isPods() {
 			list[n].pods += uint64(len(g.Members))
 		}
 	}
 	return list
+}
+
+// prepareDestinations prepares rows, and lists the groups of the sets of destinations.
+func (l *List) prepareDestinations() {
+	list := make([]engine.Destination, len(l.destinations))
+	for i := range l.destinations {
+		list[i] = engine.Destination{Role: l.destinations[i].role, Kind: uint8(l.destinations[i].kind)}
+	}
+	l.against = l.roles.Destinations(list)
+	l.setOf = make([]uint32, len(list))
+	for i, members := range l.against.Sets() {
+		var set destinationSet
+		for _, d := range members {
+			l.setOf[d] = uint32(i)
+			set.ids = append(set.ids, l.destinations[d].ids...)
+			set.pods += l.destinations[d].pods
+		}
+		slices.Sort(set.ids)
+		l.sets = append(l.sets, set)
+	}
 }
 
 // isPods reports whether the members are Pods that there are.
@@ -175,76 +213,20 @@ const progressEvery = 64
 func (l *List) advance() bool {
 	switch n := l.next - len(l.sources); {
 	case n < 0:
-		l.appendConnections(l.connectionsOf(&l.sources[l.next]))
+		src := &l.sources[l.next]
+		l.appendConnections(src, append(l.connectionsOf(src), l.connectionsToOutside(src)...))
 		if (l.next+1)%progressEvery == 0 {
 			l.pending = append(l.pending, Item{Progress: &Progress{
 				l.summary.Connections + uint64(len(l.pending)), l.next + 1, len(l.sources),
 			}})
 		}
 	case n == 0:
-		l.appendConnections(l.connectionsFromOutside())
+		l.appendConnections(nil, l.connectionsFromOutside())
 	default:
 		return false
 	}
 	l.next++
 	return true
-}
-
-// A reachKey is the value of connections that are folded into one.
-type reachKey struct {
-	ports           string
-	families        engine.Families
-	egress, ingress engine.DecidingRule
-}
-
-// connectionsOf returns the connections of a role of sources, in order.
-func (l *List) connectionsOf(src *roleGroups) []*Connection {
-	found := map[reachKey]*Connection{}
-	var list []*Connection
-	for i := range l.destinations {
-		dst := &l.destinations[i]
-		if !listed(src.kind, dst.kind) {
-			continue
-		}
-		any := false
-		for _, x := range l.roles.Between(src.role, dst.role) {
-			ports := l.cut(x.Ports)
-			if len(ports) == 0 {
-				continue
-			}
-			any = true
-			key := reachKey{fmt.Sprint(ports), x.Families, x.Egress, x.Ingress}
-			c := found[key]
-			if c == nil {
-				c = &Connection{
-					Ports: ports, Families: x.Families,
-					EgressBy: ruleOf(x.Egress, Egress), IngressBy: ruleOf(x.Ingress, Ingress),
-				}
-				c.Src.Groups = src.ids
-				found[key] = c
-				list = append(list, c)
-			}
-			c.Dst.Groups = append(c.Dst.Groups, dst.ids...)
-		}
-		if any {
-			l.summary.PairsAllowed += src.pods*dst.pods - l.inBoth(src, dst)
-		}
-	}
-	for _, c := range list {
-		slices.Sort(c.Dst.Groups)
-	}
-	return append(list, l.connectionsToOutside(src)...)
-}
-
-// inBoth returns the number of Pods of two roles that are in both.
-func (l *List) inBoth(src, dst *roleGroups) uint64 {
-	var n uint64
-	for _, id := range src.ids {
-		if _, ok := slices.BinarySearch(dst.ids, id); ok && l.groups[id-1].isPods() {
-			n += uint64(len(l.groups[id-1].Members))
-		}
-	}
-	return n
 }
 
 // listed reports whether connections between groups of these kinds are listed: those of Nodes only with Pods
@@ -270,172 +252,49 @@ func ruleOf(r engine.DecidingRule, d Direction) Rule {
 	return Rule{r.Policy, r.ClusterPolicy, d, r.Index}
 }
 
-// connectionsToOutside returns the connections of a role of sources to addresses outside the cluster.
-func (l *List) connectionsToOutside(src *roleGroups) []*Connection {
-	if !l.dst.hasOutside() || src.kind == NodeGroup {
-		return nil
-	}
-	var list []*Connection
-	for _, x := range l.outside(l.roles.OutsideOfSource(src.role), &l.dst) {
-		c := &Connection{
-			DstCIDRs: x.CIDRs, Ports: x.Ports, Families: familiesOf(x.CIDRs), EgressBy: ruleOf(x.By, Egress),
-		}
-		c.Src.Groups = src.ids
-		list = append(list, c)
-	}
-	return list
-}
-
-// connectionsFromOutside returns the connections from addresses outside the cluster, in order.
-func (l *List) connectionsFromOutside() []*Connection {
-	if !l.src.hasOutside() {
-		return nil
-	}
-	type key struct {
-		cidrs, ports string
-		by           engine.DecidingRule
-	}
-	found := map[key]*Connection{}
-	var list []*Connection
-	for i := range l.destinations {
-		dst := &l.destinations[i]
-		if dst.kind == NodeGroup {
+// appendConnections sorts connections of one source, nil for the outside, and appends them, and the sets that
+// they name, to what is pending.
+func (l *List) appendConnections(src *roleGroups, list []folded) {
+	slices.SortFunc(list, compareFolded)
+	for i := range list {
+		c := &list[i]
+		if !l.meant(src, c) {
 			continue
 		}
-		for _, x := range l.outside(l.roles.OutsideOfDestination(dst.role), &l.src) {
-			k := key{fmt.Sprint(x.CIDRs), fmt.Sprint(x.Ports), x.By}
-			c := found[k]
-			if c == nil {
-				c = &Connection{
-					SrcCIDRs: x.CIDRs, Ports: x.Ports, Families: familiesOf(x.CIDRs),
-					IngressBy: ruleOf(x.By, Ingress),
-				}
-				found[k] = c
-				list = append(list, c)
+		l.prepare(c)
+		if src != nil {
+			if src.asSrc == nil {
+				src.asSrc = &GroupList{Groups: src.ids}
+				l.fold(src.asSrc)
 			}
-			c.Dst.Groups = append(c.Dst.Groups, dst.ids...)
+			c.connection.Src = *src.asSrc
 		}
-	}
-	for _, c := range list {
-		slices.Sort(c.Dst.Groups)
-	}
-	return list
-}
-
-// hasOutside reports whether addresses outside the cluster are meant.
-func (s *endSet) hasOutside() bool { return s.allOutside || len(s.outside) > 0 }
-
-// outside returns results cut to the ports that are listed and to the addresses that one side of the request
-// selects. Results that become equal but for their CIDRs are joined.
-func (l *List) outside(list []engine.OutsideReach, of *endSet) []engine.OutsideReach {
-	if l.ports == nil && of.allOutside {
-		return list
-	}
-	var out []engine.OutsideReach
-	for _, x := range list {
-		if x.Ports = l.cut(x.Ports); len(x.Ports) == 0 {
-			continue
-		}
-		if !of.allOutside {
-			if x.CIDRs = within(x.CIDRs, of.outside); len(x.CIDRs) == 0 {
-				continue
-			}
-		}
-		at := slices.IndexFunc(out, func(o engine.OutsideReach) bool {
-			return o.By == x.By && o.Ports.Equal(x.Ports)
-		})
-		if at < 0 {
-			out = append(out, x)
-			continue
-		}
-		out[at].CIDRs = engine.JoinCIDRs(slices.Concat(out[at].CIDRs, x.CIDRs))
-	}
-	return out
-}
-
-// within returns the parts of cidrs that are in one of the addresses, as few CIDRs.
-func within(cidrs, addresses []netip.Prefix) []netip.Prefix {
-	var list []netip.Prefix
-	for _, a := range addresses {
-		if slices.ContainsFunc(cidrs, func(p netip.Prefix) bool { return p.Contains(a.Addr()) }) {
-			list = append(list, a)
-		}
-	}
-	return engine.JoinCIDRs(list)
-}
-
-// familiesOf returns the families of CIDRs.
-func familiesOf(cidrs []netip.Prefix) engine.Families {
-	var f engine.Families
-	for _, p := range cidrs {
-		if p.Addr().Is4() {
-			f |= engine.IPv4
-		} else {
-			f |= engine.IPv6
-		}
-	}
-	return f
-}
-
-// appendConnections sorts connections of one source and appends them, and the sets that they name, to what is
-// pending.
-func (l *List) appendConnections(list []*Connection) {
-	slices.SortFunc(list, compareConnections)
-	for _, c := range list {
-		if !l.meant(c) {
-			continue
-		}
-		l.fold(&c.Src)
-		l.fold(&c.Dst)
-		l.pending = append(l.pending, Item{Connection: c})
+		l.pending = append(l.pending, Item{Connection: c.connection})
 	}
 }
 
-// compareConnections orders connections of one source.
-func compareConnections(a, b *Connection) int {
-	kind := func(c *Connection) int {
-		switch {
-		case len(c.DstServices) > 0:
-			return 2
-		case len(c.DstCIDRs) > 0:
-			return 1
-		}
-		return 0
-	}
-	if byKind := cmp.Compare(kind(a), kind(b)); byKind != 0 {
-		return byKind
-	}
-	if kind(a) == 0 {
-		if first := cmp.Compare(a.Dst.Groups[0], b.Dst.Groups[0]); first != 0 {
-			return first
-		}
-	}
+// compareFolded orders connections of one source (L6).
+func compareFolded(a, b folded) int {
 	return cmp.Or(
-		engine.PortSet(a.Ports).Compare(b.Ports),
-		slices.CompareFunc(a.DstCIDRs, b.DstCIDRs, comparePrefixes),
-		slices.CompareFunc(a.SrcCIDRs, b.SrcCIDRs, comparePrefixes),
+		cmp.Compare(a.destinationKind(), b.destinationKind()), cmp.Compare(a.lowest, b.lowest),
+		engine.PortSet(a.connection.Ports).Compare(b.connection.Ports),
+		slices.CompareFunc(a.connection.DstCIDRs, b.connection.DstCIDRs, comparePrefixes),
+		slices.CompareFunc(a.connection.SrcCIDRs, b.connection.SrcCIDRs, comparePrefixes),
 	)
+}
+
+// destinationKind returns 0 for groups, 1 for addresses outside, 2 for Services.
+func (c *folded) destinationKind() int {
+	switch {
+	case len(c.connection.DstServices) > 0:
+		return 2
+	case len(c.connection.DstCIDRs) > 0:
+		return 1
+	}
+	return 0
 }
 
 // comparePrefixes orders CIDRs by family, address and length.
 func comparePrefixes(a, b netip.Prefix) int {
 	return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))
-}
-
-// longList is the number of groups above which a list is sent as a set.
-const longList = 64
-
-// fold replaces a long list of groups by a set.
-func (l *List) fold(g *GroupList) {
-	if len(g.Groups) <= longList {
-		return
-	}
-	key := fmt.Sprint(g.Groups)
-	id, ok := l.sets[key]
-	if !ok {
-		id = uint32(len(l.sets) + 1)
-		l.sets[key] = id
-		l.pending = append(l.pending, Item{Set: &Set{id, g.Groups}})
-	}
-	*g = GroupList{Sets: []uint32{id}}
 }

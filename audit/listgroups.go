@@ -26,6 +26,8 @@ type groupKey struct {
 type listGroup struct {
 	Group
 	key groupKey
+	// destination is the index of its role among the destinations, if it is one.
+	destination uint32
 }
 
 // groupKinds are the kinds of groups by the kinds of ends.

@@ -2,13 +2,25 @@ package audit
 
 import "slices"
 
-// meant reports whether a connection has a group at either end that meets the condition of the request.
-func (l *List) meant(c *Connection) bool {
+// meant reports whether a connection has a group at either end that meets the condition of the request. src is
+// nil for the outside.
+func (l *List) meant(src *roleGroups, c *folded) bool {
 	if l.request.Only == OnlyAny {
 		return true
 	}
 	meets := func(id uint32) bool { return l.meets(&l.groups[id-1]) }
-	return slices.ContainsFunc(c.Src.Groups, meets) || slices.ContainsFunc(c.Dst.Groups, meets)
+	if src != nil && slices.ContainsFunc(src.ids, meets) || slices.ContainsFunc(c.singles, meets) {
+		return true
+	}
+	for i := range c.sets {
+		if slices.ContainsFunc(l.sets[c.sets[i].Set].ids, func(id uint32) bool {
+			_, out := slices.BinarySearch(c.sets[i].Except, l.groups[id-1].destination)
+			return !out && meets(id)
+		}) {
+			return true
+		}
+	}
+	return false
 }
 
 // meets reports whether a group meets the condition of the request.

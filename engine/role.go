@@ -28,6 +28,7 @@ type Roles struct {
 	portNames map[string]bool
 	blocks    [directions]*blockIndex
 	compiled  map[*policy]*[directions][]roleRule
+	numbers   map[*policy]uint64
 	subjects  [directions]map[string]*roleSubject
 	// roles has the roles of sources at 0 and of destinations at 1, by id, and roleIDs their ids by content.
 	roles   [2][]*role
@@ -89,6 +90,7 @@ func (s *Snapshot) NewRoles(byRule bool) *Roles {
 	r := &Roles{
 		s: &s.state, byRule: byRule, portNames: map[string]bool{},
 		compiled: map[*policy]*[directions][]roleRule{}, ofClass: map[*class]*[2]role{},
+		numbers: map[*policy]uint64{},
 	}
 	var blocks [directions]blockIndexBuilder
 	add := func(p *policy) {
@@ -203,7 +205,7 @@ func (r *Roles) subject(d direction, policies []*policy, ports []NamedPort) *rol
 	for tier := Admin; tier <= Baseline; tier++ {
 		tiersOf[tier] = restricting(policies, tier, d)
 		for _, p := range tiersOf[tier] {
-			key = binary.AppendUvarint(key, p.uid)
+			key = binary.AppendUvarint(key, r.numberOf(p))
 			named = named || d == ingress && p.namesPorts()
 		}
 	}
@@ -214,7 +216,7 @@ func (r *Roles) subject(d direction, policies []*policy, ports []NamedPort) *rol
 		ports = slices.DeleteFunc(slices.Clone(ports), func(n NamedPort) bool {
 			return !slices.ContainsFunc(policies, func(p *policy) bool { return p.asksName(n.Name) })
 		})
-		key = appendPorts(append(key, 0), ports) // no uid is 0
+		key = appendPorts(append(key, 0), ports) // no policy has number 0
 	}
 	if s := r.subjects[d][string(key)]; s != nil {
 		return s
@@ -238,6 +240,16 @@ func (r *Roles) subject(d direction, policies []*policy, ports []NamedPort) *rol
 	return s
 }
 
+// numberOf returns a number of a policy, from 1, different for different policies.
+func (r *Roles) numberOf(p *policy) uint64 {
+	n, ok := r.numbers[p]
+	if !ok {
+		n = uint64(len(r.numbers) + 1)
+		r.numbers[p] = n
+	}
+	return n
+}
+
 // asksName reports whether an ingress rule names a port so.
 func (p *policy) asksName(name string) bool {
 	return slices.ContainsFunc(p.rules[ingress], func(r rule) bool {
@@ -253,16 +265,20 @@ func (r *Roles) classRoles(c *class) *[2]role {
 	if found := r.ofClass[c]; found != nil {
 		return found
 	}
-	out := &[2]role{}
+	out, selected := &[2]role{}, r.s.selectionOf(c.namespace, c.labels)
+	peers := slices.Concat(selected.peers, selected.clusterPeers)
+	slices.Sort(peers)
+	peers = slices.Compact(peers)
 	for i, other := range [2]direction{asSource: ingress, asDestination: egress} {
-		for _, id := range c.hot.peers() {
+		for _, id := range peers {
 			if int(id) < len(r.named[other]) && r.named[other][id] {
 				out[i].selectors = append(out[i].selectors, id)
 			}
 		}
 	}
 	if c.namespace != nodeScope {
-		policies := r.s.selectionOf(c.namespace, c.labels).policies
+		policies := slices.Concat(selected.policies, selected.clusterPolicies)
+		slices.SortFunc(policies, comparePolicies)
 		out[asSource].subject = r.subject(egress, policies, nil)
 		out[asDestination].subject = r.subject(ingress, policies, c.ports)
 		for _, n := range c.ports {
