@@ -2,6 +2,7 @@ package convert
 
 import (
 	"maps"
+	"slices"
 	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -66,6 +67,26 @@ func (t *Template) Number(p *engine.Pod, name string, number int) {
 	if t.numberLabel != "" {
 		p.Labels[t.numberLabel] = strconv.Itoa(number)
 	}
+}
+
+// Relabelled returns the labels of a Pod that has these labels, once it is made of t: those of t, and the
+// values that its controller gave it. It does not modify them.
+func Relabelled(t *Template, labels map[string]string) map[string]string {
+	fresh := maps.Clone(t.pod.Labels)
+	if fresh == nil {
+		fresh = map[string]string{}
+	}
+	for _, key := range slices.AppendSeq([]string{t.nameLabel, t.numberLabel}, maps.Keys(t.given)) {
+		if _, own := fresh[key]; own || key == "" {
+			continue
+		}
+		if value, ok := labels[key]; ok {
+			fresh[key] = value
+		} else if value, ok := t.given[key]; ok {
+			fresh[key] = value
+		}
+	}
+	return fresh
 }
 
 // Labels returns the labels that the template itself has. The map must not be modified.

@@ -57,6 +57,8 @@ type fileReader struct {
 	text []byte
 	// sizes has the size of each file in bytes.
 	sizes map[string]int
+	// over is what the files are laid over; nil for files that are a cluster by themselves.
+	over *laying
 }
 
 // An identity identifies an object among all.
@@ -325,6 +327,9 @@ func (r *fileReader) isNew(at location) bool {
 		return true
 	}
 	switch {
+	case r.over != nil && first.file != at.file: // a later change replaces what an earlier one applies
+		r.seen[at.identity()] = at
+		return true
 	case at.uid == "" || at.resourceVersion == "" || first.uid == "" || first.resourceVersion == "":
 		r.problem(at, "metadata.name",
 			fmt.Sprintf("Duplicate value: %q: it is also in %s; remove one of them", at.name, first))

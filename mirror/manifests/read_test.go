@@ -210,7 +210,7 @@ func TestEveryProblemIsTold(t *testing.T) {
 		"too many replicas":          {"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {replicas: 1000000}", "1 spec.replicas: between 0 and 10000"},
 		"negative replicas":          {"apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: a}\nspec: {replicas: -1}", "1 spec.replicas: between 0 and 10000"},
 		"too much parallelism":       {"apiVersion: batch/v1\nkind: Job\nmetadata: {name: a}\nspec: {parallelism: 20000}", "1 spec.parallelism: between 0 and 10000"},
-		"a StatefulSet's name taken": {"apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: a}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: a-0}", "1 spec.replicas: in the files too"},
+		"a StatefulSet's name taken": {"apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: a}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: a-0}", "1 spec.replicas: is there too"},
 		"UTF-16 cut off":             {"\xff\xfea", "0 : UTF-16"},
 	}
 	for name, test := range tests {

@@ -3,6 +3,7 @@ package manifests
 import (
 	"cmp"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,6 +29,8 @@ type pod struct {
 	owner identity
 	// ready and terminating come from its status. A Pod of a template is ready.
 	ready, terminating bool
+	// bare means that it was read without a status, as people write Pods.
+	bare bool
 }
 
 // A workload is an object that stands for its Pods.
@@ -44,6 +47,7 @@ func (r *fileReader) addPod(p *corev1.Pod, object *engine.Pod) {
 		owner:       controllerOf(p.Namespace, p),
 		ready:       isReady(&p.Status),
 		terminating: p.DeletionTimestamp != nil,
+		bare:        reflect.ValueOf(p.Status).IsZero(),
 	})
 }
 
@@ -102,9 +106,12 @@ func (r *fileReader) expand() {
 	})
 	for _, w := range r.workloads {
 		_, owned := byIdentity[w.owner]
+		known := r.over.livePods(w)
 		switch {
-		case populated[w.identity()]:
+		case populated[w.identity()], len(known) > 0 && owned:
 			r.fromTemplate(w)
+		case len(known) > 0:
+			r.changePods(w, known)
 		case w.Replicas == 0:
 			r.standIn(w)
 		case owned:
@@ -209,10 +216,10 @@ func (r *fileReader) populate(w *workload, names map[identity]bool) {
 	objects := make([]engine.Pod, w.Replicas)
 	for i := range made {
 		name := identity{"Pod", w.namespace, w.name + "-" + strconv.Itoa(next)}
-		for names[name] {
+		for names[name] || r.over.hasPod(name) {
 			if w.FixedNames {
 				r.problem(w.location, w.ReplicasField,
-					fmt.Sprintf("its Pod %q is in the files too, and is not its own; remove one of them", name.name))
+					fmt.Sprintf("its Pod %q is there too, and is not its own; remove one of them", name.name))
 				return
 			}
 			next++
