@@ -25,6 +25,8 @@ type ServicePortDetail struct {
 	NodePort uint16
 	// Target is the name that is looked up on the Service's Pods; empty for a number.
 	Target string
+	// TargetPort is the number of the Pods' port; 0 for the Service's own, or a name.
+	TargetPort uint16
 }
 
 // An aside is what [Snapshot.Details] reads and decisions do not. It is kept apart so that the records that

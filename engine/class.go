@@ -126,10 +126,19 @@ type selection struct {
 	policies, clusterPolicies []*policy
 }
 
-// selectionOf returns what selects a Pod with these labels. It looks only at the selectors that the index
+// selectionOf returns what selects a Pod with these labels. No policy does if policies are ignored by option.
+func (s *state) selectionOf(namespace string, podLabels []label) selection {
+	found := s.selecting(namespace, podLabels)
+	if s.options.IgnorePolicies {
+		found.policies, found.clusterPolicies = nil, nil
+	}
+	return found
+}
+
+// selecting does what selectionOf does, whatever the options. It looks only at the selectors that the index
 // files under a label of the Pod or of its namespace, so that its cost does not grow with the number of
 // others.
-func (s *state) selectionOf(namespace string, podLabels []label) selection {
+func (s *state) selecting(namespace string, podLabels []label) selection {
 	namespaceLabels := s.labelsOf(namespace)
 	var found selection
 	candidatePostings(namespace, namespaceLabels, podLabels, func(p posting) {
@@ -145,11 +154,9 @@ func (s *state) selectionOf(namespace string, podLabels []label) selection {
 				found.clusterPeers = append(found.clusterPeers, id)
 			}
 			for _, p := range sel.subjects {
-				switch {
-				case s.options.IgnorePolicies:
-				case p.cluster != nil:
+				if p.cluster != nil {
 					found.clusterPolicies = append(found.clusterPolicies, p)
-				default:
+				} else {
 					found.policies = append(found.policies, p)
 				}
 			}

@@ -18,6 +18,10 @@ type ClusterPolicy struct {
 	Subject ClusterSubject
 	// Egress and Ingress are the rules, at the places that the API gives them.
 	Egress, Ingress []ClusterRule
+	// Created is the creation time in Unix seconds; 0 if it is not known. Decisions do not read it.
+	Created int64
+	// LintIgnore is the annotation netpold.dev/lint-ignore. Decisions do not read it.
+	LintIgnore string
 }
 
 // ClusterSubject is a group of Pods in the whole cluster. The zero ClusterSubject is all Pods.

@@ -86,6 +86,8 @@ type Pod struct {
 	// Workloads are what the Pod belongs to, in its namespace: its controller, then the controller's own, and
 	// so on.
 	Workloads []Workload
+	// UnnamedPorts are container ports without a name. Decisions do not read them.
+	UnnamedPorts []UnnamedPort
 	// HostPorts are ports of its Node that lead to its containers. Decisions do not read them.
 	HostPorts []HostPort
 	// SecondaryIPs are its addresses in networks beside the cluster's, unmapped. Decisions do not read them.
@@ -102,6 +104,12 @@ type NamedPort struct {
 	Protocol Protocol
 }
 
+// UnnamedPort is a container port without a name.
+type UnnamedPort struct {
+	Port     uint16
+	Protocol Protocol
+}
+
 // Workload names a controller of Pods, in their namespace.
 type Workload struct {
 	// Kind is as Kubernetes writes it: Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController,
@@ -113,6 +121,8 @@ type Workload struct {
 type Namespace struct {
 	Name   string
 	Labels map[string]string
+	// LintIgnore is the annotation netpold.dev/lint-ignore. Decisions do not read it.
+	LintIgnore string
 }
 
 // Node is a Node. A Node without an object has the addresses that its Pods report (S5).
@@ -136,6 +146,13 @@ type Policy struct {
 	IsolatesEgress, IsolatesIngress bool
 	// Egress and Ingress are the rules in the order of the object, so that an index means the same in both.
 	Egress, Ingress []Rule
+	// TypesOmitted reports whether the object had no policy types, so that the directions follow from its
+	// rules (S11). An API server fills them in, so it is set in files alone. Decisions do not read it.
+	TypesOmitted bool
+	// Created is the creation time in Unix seconds; 0 if it is not known. Decisions do not read it.
+	Created int64
+	// LintIgnore is the annotation netpold.dev/lint-ignore. Decisions do not read it.
+	LintIgnore string
 }
 
 // Rule allows what one of its peers and one of its ports match (S15).
@@ -214,7 +231,8 @@ type Service struct {
 	Ports        []ServicePort
 	// Selector selects the Pods that its EndpointSlices are made of; nil for none. Decisions do not read it.
 	Selector map[string]string
-	// PortDetails are of the ports that have a node port or a named target port. Decisions do not read them.
+	// PortDetails are of the ports that have a node port, or a target port other than their number. Decisions
+	// do not read them.
 	PortDetails []ServicePortDetail
 }
 

@@ -32,7 +32,10 @@ type pod struct {
 	hostIPs         []netip.Addr // of its Node (S5)
 	labels          []label
 	ports           []NamedPort // sorted; none if policies cannot apply
-	workloads       []Workload  // its controller first, the topmost last
+	// unnamed has the container ports without a name, as [appendUnnamed] writes them. Pods that have equal
+	// lists, as those of a workload do, share one.
+	unnamed   unique.Handle[string]
+	workloads []Workload // its controller first, the topmost last
 }
 
 // ordinary reports whether policies can apply to the Pod (S1, S4, S6).
@@ -71,6 +74,9 @@ func newPod(o *Pod) *pod {
 	}
 	if p.ordinary() {
 		p.ports = sortedPorts(o.Ports)
+		if len(o.UnnamedPorts) > 0 {
+			p.unnamed = unique.Make(string(appendUnnamed(nil, o.UnnamedPorts)))
+		}
 	}
 	return p
 }

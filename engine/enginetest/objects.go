@@ -39,6 +39,11 @@ func podFields() []field[engine.Pod] {
 		func(r *Random, p *engine.Pod) { p.Ports = some(r, 3, r.namedPort) },
 		func(r *Random, p *engine.Pod) { p.Workloads = some(r, 2, r.workload) },
 		func(r *Random, p *engine.Pod) {
+			p.UnnamedPorts = some(r, 2, func() engine.UnnamedPort {
+				return engine.UnnamedPort{Port: r.port(), Protocol: r.protocol()}
+			})
+		},
+		func(r *Random, p *engine.Pod) {
 			p.HostPorts, p.SecondaryIPs = nil, nil
 			if r.chance(30) {
 				p.HostPorts, p.SecondaryIPs = some(r, 2, r.hostPort), r.ips(externalAddrs())
@@ -56,6 +61,10 @@ func policyFields() []field[engine.Policy] {
 		func(r *Random, p *engine.Policy) { p.IsolatesIngress = r.chance(60) },
 		func(r *Random, p *engine.Policy) { p.Egress = some(r, 3, r.rule) },
 		func(r *Random, p *engine.Policy) { p.Ingress = some(r, 3, r.rule) },
+		func(r *Random, p *engine.Policy) {
+			omits := p.IsolatesIngress && p.IsolatesEgress == (len(p.Egress) > 0)
+			p.TypesOmitted, p.Created, p.LintIgnore = omits && r.chance(50), int64(r.rand.IntN(3)), r.lintIgnore()
+		},
 	}
 }
 
@@ -86,6 +95,9 @@ func clusterPolicyFields() []field[engine.ClusterPolicy] {
 		},
 		func(r *Random, p *engine.ClusterPolicy) { p.Egress = some(r, 4, r.clusterRule) },
 		func(r *Random, p *engine.ClusterPolicy) { p.Ingress = some(r, 4, r.clusterRule) },
+		func(r *Random, p *engine.ClusterPolicy) {
+			p.Created, p.LintIgnore = int64(r.rand.IntN(3)), r.lintIgnore()
+		},
 	}
 }
 
@@ -101,6 +113,10 @@ func serviceFields() []field[engine.Service] {
 				if r.chance(50) {
 					s.PortDetails = append(s.PortDetails, engine.ServicePortDetail{
 						Port: p.Port, Protocol: p.Protocol, NodePort: r.port(), Target: r.portName(),
+					})
+				} else if r.chance(50) && p.Port != 9090 {
+					s.PortDetails = append(s.PortDetails, engine.ServicePortDetail{
+						Port: p.Port, Protocol: p.Protocol, TargetPort: 9090,
 					})
 				}
 			}
@@ -152,6 +168,14 @@ func (r *Random) sliceEndpoint() engine.SliceEndpoint {
 	return e
 }
 
+// lintIgnore returns the annotation that suppresses findings, mostly none.
+func (r *Random) lintIgnore() string {
+	if r.chance(80) {
+		return ""
+	}
+	return pick(r, "*", "selects-nothing", "allows-all, not-isolated,rule-redundant")
+}
+
 // hostPort returns a host port, sometimes of one address alone.
 func (r *Random) hostPort() engine.HostPort {
 	h := engine.HostPort{Port: r.port(), ContainerPort: r.port(), Protocol: r.protocol()}
@@ -169,7 +193,10 @@ func (r *Random) podCIDR() netip.Prefix {
 
 // namespaceFields returns the fields of a Namespace. Its name label may be missing or wrong (S18).
 func namespaceFields() []field[engine.Namespace] {
-	return []field[engine.Namespace]{func(r *Random, n *engine.Namespace) { n.Labels = r.labels() }}
+	return []field[engine.Namespace]{
+		func(r *Random, n *engine.Namespace) { n.Labels = r.labels() },
+		func(r *Random, n *engine.Namespace) { n.LintIgnore = r.lintIgnore() },
+	}
 }
 
 // nodeFields returns the fields of a Node.
@@ -252,6 +279,7 @@ func Clone(o engine.Object) engine.Object {
 		c := *o
 		c.Labels, c.IPs, c.HostIPs = maps.Clone(o.Labels), slices.Clone(o.IPs), slices.Clone(o.HostIPs)
 		c.Ports, c.Workloads = slices.Clone(o.Ports), slices.Clone(o.Workloads)
+		c.UnnamedPorts = slices.Clone(o.UnnamedPorts)
 		c.HostPorts, c.SecondaryIPs = slices.Clone(o.HostPorts), slices.Clone(o.SecondaryIPs)
 		return &c
 	case *engine.Policy:
@@ -266,7 +294,7 @@ func Clone(o engine.Object) engine.Object {
 		c.Egress, c.Ingress = cloneClusterRules(o.Egress), cloneClusterRules(o.Ingress)
 		return &c
 	case *engine.Namespace:
-		return &engine.Namespace{Name: o.Name, Labels: maps.Clone(o.Labels)}
+		return &engine.Namespace{Name: o.Name, Labels: maps.Clone(o.Labels), LintIgnore: o.LintIgnore}
 	case *engine.Node:
 		return &engine.Node{
 			Name: o.Name, Labels: maps.Clone(o.Labels),

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/netpold/netpold/engine"
@@ -94,13 +95,27 @@ func podCIDRs(spec *corev1.NodeSpec) []netip.Prefix {
 	return ranges
 }
 
-// portDetail returns the node port and the target name of a Service's port. It reports whether there is
-// either.
+// lintIgnore is the annotation with the codes of findings that are not to be told of what has it. No other
+// annotation of it is kept.
+const lintIgnore = "netpold.dev/lint-ignore"
+
+// unixSeconds returns a creation time in Unix seconds; 0 if it is not known.
+func unixSeconds(t metav1.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
+}
+
+// portDetail returns the node port and the target of a Service's port. It reports whether there is a node
+// port, or a target other than the port.
 func portDetail(p *corev1.ServicePort, port engine.ServicePort) (engine.ServicePortDetail, bool) {
 	d := engine.ServicePortDetail{Port: port.Port, Protocol: port.Protocol}
 	d.NodePort, _ = portOf(p.NodePort)
 	if p.TargetPort.Type == intstr.String {
 		d.Target = intern(p.TargetPort.StrVal)
+	} else if p.TargetPort.IntVal != p.Port {
+		d.TargetPort, _ = portOf(p.TargetPort.IntVal)
 	}
-	return d, d.NodePort != 0 || d.Target != ""
+	return d, d.NodePort != 0 || d.Target != "" || d.TargetPort != 0
 }

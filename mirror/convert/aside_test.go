@@ -7,6 +7,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
 	"github.com/netpold/netpold/engine"
@@ -96,8 +99,8 @@ func TestPodCIDRs(t *testing.T) {
 func TestServiceAside(t *testing.T) {
 	t.Parallel()
 	service, problems := Service(&corev1.Service{Spec: *read[corev1.ServiceSpec](t,
-		`{selector: {app: w}, ports: [{name: a, port: 80, targetPort: http, nodePort: 30080}, {name: b, port: 81, targetPort: 8081}]}`)})
-	want := []engine.ServicePortDetail{{Port: 80, NodePort: 30080, Target: "http"}}
+		`{selector: {app: w}, ports: [{name: a, port: 80, targetPort: http, nodePort: 30080}, {name: b, port: 81, targetPort: 8081}, {name: c, port: 82, targetPort: 82}, {name: d, port: 83}]}`)})
+	want := []engine.ServicePortDetail{{Port: 80, NodePort: 30080, Target: "http"}, {Port: 81, TargetPort: 8081}}
 	if diff := cmp.Diff(want, service.PortDetails); diff != "" || service.Selector["app"] != "w" ||
 		len(problems) > 0 {
 		t.Errorf("selector %v, problems %v, -want +got:\n%s", service.Selector, problems, diff)
@@ -122,5 +125,29 @@ endpoints:
 		if got.Endpoints[i].Pod != want {
 			t.Errorf("endpoint %d: Pod %q, want %q", i, got.Endpoints[i].Pod, want)
 		}
+	}
+}
+
+// TestLintIgnore proves that the one annotation about findings is kept, and the creation time of policies.
+func TestLintIgnore(t *testing.T) {
+	t.Parallel()
+	meta := metav1.ObjectMeta{Name: "x", Annotations: map[string]string{
+		"netpold.dev/lint-ignore": "selects-nothing", "other": "y",
+	}, CreationTimestamp: metav1.Unix(1700000000, 0)}
+	namespace, _ := Namespace(&corev1.Namespace{ObjectMeta: meta})
+	policy, _ := Policy(&networkingv1.NetworkPolicy{ObjectMeta: meta})
+	object := &unstructured.Unstructured{Object: map[string]any{}}
+	object.SetAnnotations(meta.Annotations)
+	object.SetCreationTimestamp(meta.CreationTimestamp)
+	cluster, _ := ClusterPolicy(engine.AdminNetworkPolicy, object)
+	for kind, got := range map[string]string{
+		"Namespace": namespace.LintIgnore, "NetworkPolicy": policy.LintIgnore, "AdminNetworkPolicy": cluster.LintIgnore,
+	} {
+		if got != "selects-nothing" {
+			t.Errorf("%s: %q", kind, got)
+		}
+	}
+	if policy.Created != 1700000000 || cluster.Created != 1700000000 {
+		t.Errorf("created %d, %d", policy.Created, cluster.Created)
 	}
 }

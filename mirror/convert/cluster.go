@@ -12,7 +12,9 @@ import (
 
 // Namespace converts a Namespace. It never returns problems.
 func Namespace(n *corev1.Namespace) (*engine.Namespace, []mirror.Problem) {
-	return &engine.Namespace{Name: intern(n.Name), Labels: internLabels(n.Labels)}, nil
+	return &engine.Namespace{
+		Name: intern(n.Name), Labels: internLabels(n.Labels), LintIgnore: n.Annotations[lintIgnore],
+	}, nil
 }
 
 // Node converts a Node with its labels (S38). Entries of status.addresses count if they are IP addresses,

@@ -51,7 +51,10 @@ func ClusterPolicy(kind engine.ClusterPolicyKind,
 	object *unstructured.Unstructured) (*engine.ClusterPolicy, []mirror.Problem) {
 	c := clusterCheck{dialect: dialectOf(kind),
 		problemList: problemList{kind: kind.String(), name: object.GetName()}}
-	p := &engine.ClusterPolicy{Kind: kind, Name: object.GetName()}
+	p := &engine.ClusterPolicy{
+		Kind: kind, Name: object.GetName(), Created: unixSeconds(object.GetCreationTimestamp()),
+		LintIgnore: object.GetAnnotations()[lintIgnore],
+	}
 	c.metadata(kind, object.GetName())
 	top := fieldsOf(object.Object, nil)
 	top.known = []string{"apiVersion", "kind", "metadata", "status"}

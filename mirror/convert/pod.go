@@ -27,13 +27,12 @@ func Pod(p *corev1.Pod) (*engine.Pod, []mirror.Problem) {
 		HostIPs: addrs(&f, p.Status.HostIPs, func(x corev1.HostIP) string { return x.IP },
 			p.Status.HostIP, "status.hostIPs", "status.hostIP", ".ip"),
 		Ports:        ports(&f, &p.Spec),
+		UnnamedPorts: unnamedPorts(&p.Spec),
 		Workloads:    Workloads(p.OwnerReferences, p.Labels),
 		HostPorts:    hostPorts(&p.Spec),
 		SecondaryIPs: secondaryIPs(p),
 	}
-	if !p.CreationTimestamp.IsZero() {
-		pod.Created = p.CreationTimestamp.Unix()
-	}
+	pod.Created = unixSeconds(p.CreationTimestamp)
 	return pod, f.list
 }
 
@@ -50,6 +49,30 @@ func ports(f *problemList, spec *corev1.PodSpec) []engine.NamedPort {
 		}
 	}
 	return named
+}
+
+// unnamedPorts returns the container ports without a name, of the containers whose named ports count. Wrong
+// ones are left out: no verdict depends on them.
+func unnamedPorts(spec *corev1.PodSpec) []engine.UnnamedPort {
+	var list []engine.UnnamedPort
+	add := func(c *corev1.Container) {
+		for _, p := range c.Ports {
+			port, ok := portOf(p.ContainerPort)
+			protocol, known := protocolOf(p.Protocol)
+			if p.Name == "" && ok && known {
+				list = append(list, engine.UnnamedPort{Port: port, Protocol: protocol})
+			}
+		}
+	}
+	for i := range spec.Containers {
+		add(&spec.Containers[i])
+	}
+	for i := range spec.InitContainers {
+		if restartsAlways(&spec.InitContainers[i]) {
+			add(&spec.InitContainers[i])
+		}
+	}
+	return list
 }
 
 func restartsAlways(c *corev1.Container) bool {

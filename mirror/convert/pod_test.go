@@ -52,7 +52,8 @@ status: {phase: Running, podIP: 10.0.0.9, podIPs: [{ip: 10.0.0.9}, {ip: "fd00::9
 			{Name: "http", Port: 8080}, {Name: "dns", Port: 53, Protocol: engine.UDP},
 			{Name: "http", Port: 9090, Protocol: engine.SCTP}, {Name: "admin", Port: 15000},
 		},
-		Workloads: []engine.Workload{{Kind: "ReplicaSet", Name: "web-7d9"}, {Kind: "Deployment", Name: "web"}},
+		UnnamedPorts: []engine.UnnamedPort{{Port: 1}},
+		Workloads:    []engine.Workload{{Kind: "ReplicaSet", Name: "web-7d9"}, {Kind: "Deployment", Name: "web"}},
 	}
 	if diff := cmp.Diff(want, got, sameAddresses); diff != "" || problems != nil {
 		t.Error(diff, problems)

@@ -21,7 +21,10 @@ import (
 // The caller decides whether to use a policy with problems.
 func Policy(np *networkingv1.NetworkPolicy) (*engine.Policy, []mirror.Problem) {
 	c := policyCheck{problemList: problemList{kind: "NetworkPolicy", namespace: np.Namespace, name: np.Name}}
-	p := &engine.Policy{Namespace: intern(np.Namespace), Name: np.Name}
+	p := &engine.Policy{
+		Namespace: intern(np.Namespace), Name: np.Name, TypesOmitted: len(np.Spec.PolicyTypes) == 0,
+		Created: unixSeconds(np.CreationTimestamp), LintIgnore: np.Annotations[lintIgnore],
+	}
 	c.accept(checkMetadata(&np.ObjectMeta))
 
 	spec := field.NewPath("spec")

@@ -19,8 +19,9 @@ func TestS24Service(t *testing.T) {
 			`{spec: {clusterIP: 10.96.0.1, clusterIPs: [10.96.0.1, "fd00:96::1"], externalIPs: [203.0.113.7], ports: [{port: 80, targetPort: 8080}, {name: dns, port: 53, protocol: UDP}]},
 			  status: {loadBalancer: {ingress: [{ip: 198.51.100.1}, {hostname: lb.example.org}]}}}`,
 			engine.Service{
-				IPs:   addrsOf("10.96.0.1", "fd00:96::1", "203.0.113.7", "198.51.100.1"),
-				Ports: []engine.ServicePort{{Port: 80}, {Name: "dns", Port: 53, Protocol: engine.UDP}},
+				IPs:         addrsOf("10.96.0.1", "fd00:96::1", "203.0.113.7", "198.51.100.1"),
+				Ports:       []engine.ServicePort{{Port: 80}, {Name: "dns", Port: 53, Protocol: engine.UDP}},
+				PortDetails: []engine.ServicePortDetail{{Port: 80, TargetPort: 8080}},
 			},
 		},
 		"clusterIP alone": {`{spec: {clusterIP: 10.96.0.1}}`, engine.Service{IPs: addrsOf("10.96.0.1")}},

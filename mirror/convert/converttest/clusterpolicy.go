@@ -29,7 +29,14 @@ func ClusterPolicy(p *engine.ClusterPolicy) *unstructured.Unstructured {
 	if len(p.Egress) > 0 {
 		spec["egress"] = clusterRules(p.Kind, p.Egress, "to")
 	}
-	return &unstructured.Unstructured{Object: map[string]any{"metadata": map[string]any{"name": p.Name}, "spec": spec}}
+	to := &unstructured.Unstructured{Object: map[string]any{"metadata": map[string]any{"name": p.Name}, "spec": spec}}
+	if p.LintIgnore != "" {
+		to.SetAnnotations(lintIgnore(p.LintIgnore))
+	}
+	if p.Created != 0 {
+		to.SetCreationTimestamp(created(p.Created))
+	}
+	return to
 }
 
 func subject(s engine.ClusterSubject) map[string]any {

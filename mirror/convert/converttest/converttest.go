@@ -50,7 +50,25 @@ func Namespace(n *engine.Namespace) *corev1.Namespace {
 		labels[k] = v
 	}
 	labels[corev1.LabelMetadataName] = n.Name
-	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: n.Name, Labels: labels}}
+	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		Name: n.Name, Labels: labels, Annotations: lintIgnore(n.LintIgnore),
+	}}
+}
+
+// lintIgnore writes the annotation that suppresses findings.
+func lintIgnore(codes string) map[string]string {
+	if codes == "" {
+		return nil
+	}
+	return map[string]string{"netpold.dev/lint-ignore": codes}
+}
+
+// created writes a creation time.
+func created(seconds int64) metav1.Time {
+	if seconds == 0 {
+		return metav1.Time{}
+	}
+	return metav1.Unix(seconds, 0)
 }
 
 // Node writes a Node.
@@ -86,6 +104,10 @@ func Pod(p *engine.Pod) *corev1.Pod {
 	}
 	for _, n := range p.Ports {
 		port := corev1.ContainerPort{Name: n.Name, ContainerPort: int32(n.Port), Protocol: protocol(n.Protocol)}
+		pod.Spec.Containers[0].Ports = append(pod.Spec.Containers[0].Ports, port)
+	}
+	for _, u := range p.UnnamedPorts {
+		port := corev1.ContainerPort{ContainerPort: int32(u.Port), Protocol: protocol(u.Protocol)}
 		pod.Spec.Containers[0].Ports = append(pod.Spec.Containers[0].Ports, port)
 	}
 	for _, h := range p.HostPorts {

@@ -8,16 +8,20 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// Policy writes a NetworkPolicy. It writes the policy types, as the API server does, and leaves out empty
-// lists. A policy that isolates no direction cannot be written: without types it would be read as one for
+// Policy writes a NetworkPolicy. It writes the policy types, as the API server does, unless they were
+// omitted, and leaves out empty lists. A policy that isolates no direction cannot be written: without types it would be read as one for
 // ingress (S11).
 func Policy(p *engine.Policy) *networkingv1.NetworkPolicy {
-	np := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: p.Namespace, Name: p.Name}}
+	np := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{
+		Namespace: p.Namespace, Name: p.Name, CreationTimestamp: created(p.Created),
+		Annotations: lintIgnore(p.LintIgnore),
+	}}
 	np.Spec.PodSelector = *selector(p.Subject)
-	if p.IsolatesIngress {
+	omits := p.TypesOmitted && p.IsolatesIngress && p.IsolatesEgress == (len(p.Egress) > 0)
+	if p.IsolatesIngress && !omits {
 		np.Spec.PolicyTypes = append(np.Spec.PolicyTypes, networkingv1.PolicyTypeIngress)
 	}
-	if p.IsolatesEgress {
+	if p.IsolatesEgress && !omits {
 		np.Spec.PolicyTypes = append(np.Spec.PolicyTypes, networkingv1.PolicyTypeEgress)
 	}
 	for _, r := range p.Ingress {

@@ -31,6 +31,9 @@ func Service(s *engine.Service) *corev1.Service {
 		for _, d := range s.PortDetails {
 			if d.Port == p.Port && d.Protocol == p.Protocol {
 				port.NodePort, port.TargetPort = int32(d.NodePort), targetPort(d.Target)
+				if d.TargetPort != 0 {
+					port.TargetPort = intstr.FromInt32(int32(d.TargetPort))
+				}
 			}
 		}
 		to.Spec.Ports = append(to.Spec.Ports, port)
