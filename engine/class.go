@@ -73,7 +73,7 @@ func (c *class) hasNamedPort(name string, protocol Protocol, port uint16) bool {
 
 // restricted reports whether any policy, of whatever tier, restricts direction d. c may be nil.
 func (c *class) restricted(d direction) bool {
-	return c != nil && (c.hot.tables[d] != nil || c.hot.tiered[d])
+	return c != nil && (c.hot.tables[d] != nil || c.hot.tiered(d))
 }
 
 // asksAddress reports whether any rule of direction d of a class has a block, so that the address of the peer
@@ -85,7 +85,7 @@ func (s *state) asksAddress(c *class, d direction) bool {
 	case c.hot.tables[d] != nil && c.hot.tables[d].usesBlocks:
 		return true
 	}
-	return c.hot.tiered[d] && s.tiers.networkPolicies[d].meets(s.tiers.subjectOf(&c.hot).policies)
+	return c.hot.tiered(d) && s.tiers.networkPolicies[d].meets(s.tiers.subjectOf(&c.hot).policies)
 }
 
 // A classRef is the id of a class and how many Pods, or Nodes, have it. The class goes with the last of them.

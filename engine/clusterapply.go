@@ -207,6 +207,7 @@ func (t *txn) arrangeClusterPolicies() {
 	for i, p := range x.inOrder {
 		x.place[p.slot] = uint32(i)
 	}
+	x.arrangePorts()
 	if t.clusterChange.networks || len(t.clusterChange.names) > 0 {
 		x.arrangeNetworks()
 	}
@@ -306,4 +307,5 @@ func (t *txn) numberClass(c *class, found *selection) {
 	peer := t.acquireClusterPeer(found.clusterPeers, ports)
 	c.tiers.selectors, c.tiers.peerKey = t.tiers.peers.at(peer).selectors, t.tiers.peers.at(peer).key
 	c.hot.setNumbers(subject, peer, found.clusterPolicies)
+	c.hot.setNames(ports)
 }

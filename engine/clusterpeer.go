@@ -3,7 +3,6 @@ package engine
 import (
 	"cmp"
 	"encoding/binary"
-	"math/bits"
 	"net/netip"
 	"slices"
 
@@ -48,7 +47,6 @@ func (x *clusterRules) newPeer(
 			c.named = append(c.named, namedAt{portOf(p.Protocol, p.Port), name})
 		}
 	}
-	c.hasNamed = len(c.named) > 0
 	var b clusterPeerBuilder
 	for _, p := range x.inOrder {
 		for d := range directions {
@@ -129,7 +127,7 @@ func (b *clusterPeerBuilder) add(x *clusterRules, d direction, p *policy, i int)
 
 // build writes the rules to c, laid out by their ports.
 func (b *clusterPeerBuilder) build(c *clusterPeer) {
-	var exact []exactPort
+	var exact []portEntry
 	for side := range b.sides {
 		from := &b.sides[side]
 		slices.SortStableFunc(from.spans, func(a, b matchSpan) int {
@@ -143,7 +141,7 @@ func (b *clusterPeerBuilder) build(c *clusterPeer) {
 				list, rest = append(list, rest[0].match), rest[1:]
 			}
 			if span.first == span.last {
-				exact = append(exact, exactPort{exactKey(span.first, portSide(side)), uint32(len(c.matches))})
+				exact = append(exact, portEntry{exactKey(span.first, portSide(side)), uint32(len(c.matches))})
 				c.matches = append(c.matches, padded(list)...)
 				continue
 			}
@@ -153,7 +151,7 @@ func (b *clusterPeerBuilder) build(c *clusterPeer) {
 		}
 		c.wide[side], c.hasWide[side] = wide, wide.every != nil || wide.ranges != nil
 	}
-	c.setExact(exact)
+	c.exact = newPortTable(exact)
 }
 
 // padded returns a list with the end that lists of matches have.
@@ -164,22 +162,32 @@ func padded(list []clusterMatch) []clusterMatch {
 	return list
 }
 
-// setExact makes list the content of the hash table. At least half of its places stay free.
-func (c *clusterPeer) setExact(list []exactPort) {
-	size := bits.Len(uint(2 * len(list)))
-	c.exact, c.shift = make([]exactPort, 1<<size), uint8(32-size)
-	for _, e := range list {
-		i := hashKey(e.key) >> c.shift
-		for c.exact[i&(1<<size-1)].key != 0 {
-			i++
+// arrangePorts gives each single port of a rule a column of the memo.
+func (x *clusterRules) arrangePorts() {
+	columns := map[uint32]uint32{}
+	var entries []portEntry
+	for _, p := range x.inOrder {
+		for d := range directions {
+			side := sideOf(d, p.tier)
+			for i := range p.rules[d] {
+				for _, port := range p.rules[d][i].ports {
+					key := exactKey(portOf(port.Protocol, port.First), side)
+					if _, has := columns[key]; has || port.Name != "" || port.First == 0 ||
+						port.First != port.Last || port.Protocol >= protocols {
+						continue
+					}
+					columns[key] = uint32(len(entries))
+					entries = append(entries, portEntry{key, uint32(len(entries))})
+				}
+			}
 		}
-		c.exact[i&(1<<size-1)] = e
 	}
+	x.ports, x.columns = newPortTable(entries), len(entries)
 }
 
 // arrangeNetworks lays out the rules with networks anew. It looks at all of them.
 func (x *clusterRules) arrangeNetworks() {
-	x.networks, x.networkPolicies = nil, [directions]bitset{}
+	x.networks, x.networkPolicies, x.networkBytes = nil, [directions]bitset{}, [4]uint64{}
 	built := map[netip.Prefix]*clusterPeerBuilder{}
 	var order []netip.Prefix
 	for _, p := range x.inOrder {
@@ -208,6 +216,12 @@ func (x *clusterRules) arrangeNetworks() {
 		n.parent, _ = x.networks.LookupPrefix(network)
 		built[network].build(n.rules)
 		x.networks.Insert(network, n)
+		if network.Addr().Is4() {
+			first := int(network.Addr().As4()[0])
+			for b := first; b < first+1<<max(8-network.Bits(), 0); b++ {
+				x.networkBytes[b/64] |= 1 << (b % 64)
+			}
+		}
 	}
 }
 

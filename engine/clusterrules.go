@@ -3,6 +3,7 @@ package engine
 import (
 	"math/bits"
 	"sort"
+	"sync/atomic"
 
 	"github.com/gaissmai/bart"
 
@@ -19,7 +20,7 @@ import (
 //	subject ─► clusterSubject ─────────► { b, d, f }                                   that is here: rule 0 of d
 //
 // So rules are laid out once for each kind of peer, and not for each kind of peer and subject. Both kinds are
-// far fewer than Pods, and small, so that they stay in the near caches.
+// far fewer than Pods, and small, so that they stay in the near caches. What was found for two kinds is in memo.
 //
 // A policy is known by its slot, which it keeps while it exists. Everything reachable is immutable but for the
 // transaction that owns the struct.
@@ -41,6 +42,12 @@ type clusterRules struct {
 	networks *bart.Table[*networkRules]
 	// networkPolicies has the policies with networks, by direction.
 	networkPolicies [directions]bitset
+	// networkBytes has the first bytes of all IPv4 addresses in networks.
+	networkBytes [4]uint64
+	// ports finds the column of a single port in memo; columns is their number.
+	ports   portTable
+	columns int
+	memo    *clusterMemo
 }
 
 // A clusterSubject is a set of policies that select the same classes as their subject (S36).
@@ -56,18 +63,12 @@ type clusterSubject struct {
 // It has the rules that match the peer by a selector, or that match every peer. What most decisions read of it
 // is its first cache line.
 type clusterPeer struct {
-	// exact finds the rules of single ports and of port names. It is a hash table without removal: an entry is
-	// at the place that its key hashes to, or at the next ones that are free. The number of places is a power
-	// of two.
-	exact []exactPort
+	// exact finds the list of a single port or a port name in matches.
+	exact portTable
 	// matches has the lists of exact. A list ends with a match of slot 0, at a multiple of [stride].
 	matches []clusterMatch
-	// shift makes a hash a place in exact.
-	shift uint8
 	// hasWide reports by portSide whether wide has rules.
 	hasWide [portSides]bool
-	// hasNamed reports whether named is not empty.
-	hasNamed bool
 
 	owner *persist.Edit
 	key   string
@@ -79,21 +80,6 @@ type clusterPeer struct {
 	// wide has the rules of every port, and of ranges of ports.
 	wide [portSides]wideRules
 }
-
-// A portSide is a direction and a tier of cluster-wide policies.
-type portSide uint8
-
-// portSides is the number of portSides.
-const portSides = directions * 2
-
-// sideOf returns the portSide of a direction and of Admin or Baseline.
-func sideOf(d direction, t Tier) portSide { return portSide(d)<<1 | portSide(t>>1) }
-
-// An exactPort is a port, or the key of a port name, and where its rules are in matches.
-type exactPort struct{ key, from uint32 }
-
-// exactKey returns the key of a port in exact. It is never 0, as no port of a rule is.
-func exactKey(at protocolPort, side portSide) uint32 { return uint32(at)<<2 | uint32(side) }
 
 // stride is how many matches are tried at once: that costs less than to stop at each.
 const stride = 4
@@ -190,7 +176,7 @@ func (x *clusterRules) subjectOf(c *hotClass) *clusterSubject {
 
 // peerOf returns what rules make of a class as their peer; c may be nil.
 func (x *clusterRules) peerOf(c *hotClass) *clusterPeer {
-	if c == nil || !c.numbered {
+	if c == nil || !c.numbered() {
 		return x.peers.at(0)
 	}
 	if n := c.fewPeers[peerNumber]; n != ownNumber {
@@ -204,41 +190,79 @@ func (x *clusterRules) peerOf(c *hotClass) *clusterPeer {
 func (x *clusterRules) first(
 	tier Tier, d direction, c *hotClass, protocol Protocol, port uint16, p *peer,
 ) clusterMatch {
-	policies, seen := x.subjectOf(c).policies, x.peerOf(p.class)
 	at, side := portOf(protocol, port), sideOf(d, tier)
-	best := seen.exactly(exactKey(at, side), policies)
+	var best clusterMatch
+	cell := x.cell(c, p.class, at, side)
+	if known := loadCell(cell); known != 0 {
+		best = matchOfCell(known)
+	} else {
+		best = x.firstPeer(c, p.class, at, side)
+		if cell != nil {
+			cell.Store(cellOf(best))
+		}
+	}
+	if x.networks != nil && x.mayHave(p) {
+		best = x.firstNetwork(c, at, side, p, best)
+	}
+	return best
+}
+
+// cell returns the cell of the memo for a question, or nil if there is none. Ingress to a port that has a name
+// has none, as the answer then depends on the subject's names (S43); those of the peer are part of its kind.
+func (x *clusterRules) cell(c, other *hotClass, at protocolPort, side portSide) *atomic.Uint32 {
+	column, ok := x.ports.find(exactKey(at, side))
+	if !ok || side.direction() == ingress && c.mayName(at.port()) {
+		return nil
+	}
+	peer := uint32(0)
+	if other != nil && other.numbered() {
+		peer = other.fewPeers[peerNumber]
+	}
+	return x.memo.cell(column, c.fewPeers[subjectNumber], peer)
+}
+
+// loadCell returns the content of a cell, 0 for nil.
+func loadCell(cell *atomic.Uint32) uint32 {
+	if cell == nil {
+		return 0
+	}
+	return cell.Load()
+}
+
+// firstPeer does what first does, for the rules that match the peer by a selector, or that match every peer.
+func (x *clusterRules) firstPeer(c, other *hotClass, at protocolPort, side portSide) clusterMatch {
+	policies, seen := x.subjectOf(c).policies, x.peerOf(other)
+	named := seen.named // those of the destination
+	if side.direction() == ingress {
+		named = x.peerOf(c).named
+	}
+	return x.search(seen, named, at, side, policies, clusterMatch{})
+}
+
+// search returns the first rule of policies for a port and for the names that the destination gives it (S43),
+// if it counts before best, and otherwise best.
+func (x *clusterRules) search(
+	seen *clusterPeer, named []namedAt, at protocolPort, side portSide, policies bitset, best clusterMatch,
+) clusterMatch {
+	best = x.earlier(seen.exactly(exactKey(at, side), policies), best)
 	if seen.hasWide[side] {
 		best = x.searchWide(&seen.wide[side], at, policies, best)
 	}
-	destination := seen
-	if d == ingress {
-		destination = x.peerOf(c)
-	}
-	if destination.hasNamed {
-		best = x.searchNamed(seen, destination.named, at, side, policies, best)
-	}
-	if x.networks != nil && x.networkPolicies[d].meets(policies) {
-		best = x.searchNetworks(destination.named, at, side, policies, p, best)
+	for i := range named {
+		if named[i].at == at {
+			best = x.earlier(seen.exactly(exactKey(named[i].name, side), policies), best)
+		}
 	}
 	return best
 }
 
 // exactly returns the first rule of policies for a key, or none.
 func (c *clusterPeer) exactly(key uint32, policies bitset) clusterMatch {
-	mask := uint32(len(c.exact) - 1)
-	for i := hashKey(key) >> c.shift; ; i++ {
-		e := &c.exact[i&mask]
-		if e.key == key {
-			return firstOf(c.matches, e.from, policies)
-		}
-		if e.key == 0 {
-			return clusterMatch{}
-		}
+	if from, ok := c.exact.find(key); ok {
+		return firstOf(c.matches, from, policies)
 	}
+	return clusterMatch{}
 }
-
-// hashKey returns a hash of the key of an exactPort, of which the high bits matter most.
-func hashKey(key uint32) uint32 { return key * 0x9E3779B1 }
 
 // firstOf returns the first rule of policies in the list that begins at from, or none.
 func firstOf(matches []clusterMatch, from uint32, policies bitset) clusterMatch {
@@ -260,6 +284,9 @@ func (x *clusterRules) searchWide(
 	r *wideRules, at protocolPort, policies bitset, best clusterMatch,
 ) clusterMatch {
 	best = x.earliest(r.every, policies, best)
+	if len(r.ranges) == 0 || at < r.ranges[0].first {
+		return best
+	}
 	n := sort.Search(len(r.ranges), func(i int) bool { return r.ranges[i].first > at })
 	for i := n - 1; i >= 0 && r.ranges[i].reach >= at; i-- {
 		if at <= r.ranges[i].last {
@@ -269,26 +296,29 @@ func (x *clusterRules) searchWide(
 	return best
 }
 
-// searchNamed does what searchWide does, for the names that the destination gives the port (S43).
-func (x *clusterRules) searchNamed(
-	seen *clusterPeer, named []namedAt, at protocolPort, side portSide, policies bitset, best clusterMatch,
-) clusterMatch {
-	for i := range named {
-		if named[i].at == at {
-			best = x.earlier(seen.exactly(exactKey(named[i].name, side), policies), best)
-		}
+// mayHave reports whether an address of the peer may be in some network.
+func (x *clusterRules) mayHave(p *peer) bool {
+	if !p.addr.Is4() || p.more != nil {
+		return p.addr.IsValid()
 	}
-	return best
+	first := p.addr.As4()[0]
+	return x.networkBytes[first/64]>>(first%64)&1 != 0
 }
 
-// searchNetworks does what searchWide does, for the rules that have an address of the peer in their networks
-// (S39).
-func (x *clusterRules) searchNetworks(
-	named []namedAt, at protocolPort, side portSide, policies bitset, p *peer, best clusterMatch,
+// firstNetwork returns the first rule of a side that has an address of the peer in its networks, of the
+// policies that select c, if it counts before best, and otherwise best (S39).
+func (x *clusterRules) firstNetwork(
+	c *hotClass, at protocolPort, side portSide, p *peer, best clusterMatch,
 ) clusterMatch {
-	if !p.addr.IsValid() {
+	policies := x.subjectOf(c).policies
+	if !x.networkPolicies[side.direction()].meets(policies) {
 		return best
 	}
+	destination := p.class
+	if side.direction() == ingress {
+		destination = c
+	}
+	named := x.peerOf(destination).named
 	for i := -1; i < len(p.more); i++ {
 		addr := p.addr
 		if i >= 0 {
@@ -296,9 +326,7 @@ func (x *clusterRules) searchNetworks(
 		}
 		n, _ := x.networks.Lookup(addr)
 		for ; n != nil; n = n.parent {
-			best = x.earlier(n.rules.exactly(exactKey(at, side), policies), best)
-			best = x.searchWide(&n.rules.wide[side], at, policies, best)
-			best = x.searchNamed(n.rules, named, at, side, policies, best)
+			best = x.search(n.rules, named, at, side, policies, best)
 		}
 	}
 	return best

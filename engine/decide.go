@@ -94,7 +94,7 @@ type verdict struct {
 
 // ask returns what the policies that select c say in direction d. p is the other party.
 func (c *hotClass) ask(s *state, d direction, protocol Protocol, port uint16, p *peer) verdict {
-	if c.tiered[d] {
+	if c.tiered(d) {
 		return c.askTiers(s.tiers, d, protocol, port, p)
 	}
 	return c.askNetworkPolicies(d, protocol, port, p)
@@ -177,14 +177,14 @@ func (s *state) exemptInTier(
 	}
 	c, v := &p.class.hot, verdict{allows: true, place: noRank}
 	seen := other.asPeer(family, s.options)
-	if c.tiered[d] {
+	if c.tiered(d) {
 		v = c.askTier(s.tiers, Admin, d, protocol, port, &seen)
 	}
 	switch {
 	case v.tier != NoTier:
 	case c.tables[d] != nil:
 		v.tier = NetworkPolicies
-	case c.tiered[d]:
+	case c.tiered(d):
 		v = c.askTier(s.tiers, Baseline, d, protocol, port, &seen)
 	}
 	c.record(s, d, &v, side)

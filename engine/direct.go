@@ -16,7 +16,7 @@ func (s *Snapshot) AllowedDirect(
 		return Unknown, false
 	}
 	reason = NotIsolated
-	if from != nil && (from.tables[egress] != nil || from.tiered[egress]) {
+	if from != nil && (from.tables[egress] != nil || from.tiered(egress)) {
 		p := seenAs(to, dst, to != nil, IPv4, s.options)
 		v := from.ask(&s.state, egress, protocol, port, &p)
 		if !v.allows {
@@ -26,7 +26,7 @@ func (s *Snapshot) AllowedDirect(
 			reason = AllowedByRule
 		}
 	}
-	if to != nil && (to.tables[ingress] != nil || to.tiered[ingress]) {
+	if to != nil && (to.tables[ingress] != nil || to.tiered(ingress)) {
 		p := seenAs(from, src, from != nil, IPv4, s.options)
 		v := to.ask(&s.state, ingress, protocol, port, &p)
 		if !v.allows {

@@ -25,11 +25,37 @@ type hotClass struct {
 	cold   *class
 	// peerCount is the number of ids in fewPeers, sorted, or manyPeers if the class has them.
 	peerCount uint8
-	// numbered reports whether fewPeers has the two numbers. tiered reports for each direction whether the
-	// subject of a cluster-wide policy that has rules for it selects the class (S32).
-	numbered bool
-	tiered   [directions]bool
+	// flags say what cluster-wide policies make of the class.
+	flags classFlags
+	// names has a bit for every port whose name some cluster-wide rule mentions; see [nameBit].
+	names    uint16
 	fewPeers [7]uint32
+}
+
+// classFlags say what cluster-wide policies make of a class. The first two are by direction: whether the subject
+// of a policy that has rules for it selects the class (S32).
+type classFlags uint8
+
+// isNumbered is the flag of a class that has the two numbers in fewPeers.
+const isNumbered classFlags = 1 << directions
+
+// tiered reports whether cluster-wide policies that have rules for direction d select the class.
+func (c *hotClass) tiered(d direction) bool { return c.flags>>d&1 != 0 }
+
+// numbered reports whether the class has the two numbers in fewPeers.
+func (c *hotClass) numbered() bool { return c.flags&isNumbered != 0 }
+
+// nameBit returns the bit of a port in names: 1 of 16, by a hash.
+func nameBit(port uint16) uint16 { return 1 << (port * 0x9E37 >> 12) }
+
+// mayName reports whether the class may give a port a name that some cluster-wide rule mentions.
+func (c *hotClass) mayName(port uint16) bool { return c.names&nameBit(port) != 0 }
+
+// setNames makes ports the ports with such names.
+func (c *hotClass) setNames(ports []NamedPort) {
+	for _, p := range ports {
+		c.names |= nameBit(p.Port)
+	}
 }
 
 const (
@@ -62,10 +88,13 @@ func (c *hotClass) isSelectedBy(id uint32) bool {
 
 // setNumbers gives the class its numbers, before its peers. policies are those of subject.
 func (c *hotClass) setNumbers(subject, peer uint32, policies []*policy) {
-	c.numbered, c.fewPeers[subjectNumber], c.fewPeers[peerNumber] = true, subject, peer
+	c.fewPeers[subjectNumber], c.fewPeers[peerNumber] = subject, peer
+	c.flags = isNumbered
 	for _, p := range policies {
 		for d := range directions {
-			c.tiered[d] = c.tiered[d] || p.isolates[d]
+			if p.isolates[d] {
+				c.flags |= 1 << d
+			}
 		}
 	}
 }
@@ -73,7 +102,7 @@ func (c *hotClass) setNumbers(subject, peer uint32, policies []*policy) {
 // setPeers makes ids, which are sorted, the peers of the class. It keeps them.
 func (c *hotClass) setPeers(ids []uint32) {
 	room := c.fewPeers[:]
-	if c.numbered {
+	if c.numbered() {
 		room = room[:subjectNumber]
 	}
 	c.peerCount, c.mask, c.cold.manyPeers = uint8(min(len(ids), manyPeers)), 0, nil

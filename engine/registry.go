@@ -14,6 +14,8 @@ type registry[T any] struct {
 	// items has the things by number. owner may write it.
 	items []T
 	owner *persist.Edit
+	// reuses reports whether a thing got a number that another had before; the user resets it.
+	reuses bool
 }
 
 // A numberUse is the number of a thing, and how many use it.
@@ -35,6 +37,7 @@ func (r *registry[T]) acquire(e *persist.Edit, key []byte, build func(key string
 	name := string(key)
 	use, ok := r.uses.Get(name)
 	if !ok {
+		r.reuses = r.reuses || r.pool.count > 0
 		use.number = r.pool.allocate()
 		r.replace(e, use.number, build(name))
 	}

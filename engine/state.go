@@ -222,6 +222,7 @@ func (t *txn) apply(changes []Change) {
 		t.rebuild(id)
 	}
 	t.rearrangeClusterPeers()
+	t.renewMemo()
 }
 
 // ensureNamespace returns a namespace for writing. It makes one without an object if there is none.
