@@ -29,6 +29,8 @@ type List struct {
 	sent    map[listHash]uint32
 	seeds   [2]maphash.Seed
 	lastSet uint32
+	// exposed remembers which roles of destinations are exposed.
+	exposed map[uint32]bool
 	// ruleNumbers tells rules apart.
 	ruleNumbers map[engine.DecidingRule]int
 	// next is the source to compute next. pending are items that were computed and not taken.
@@ -53,6 +55,7 @@ func NewList(done <-chan struct{}, s *engine.Snapshot, r *ListRequest) (*List, e
 	l := &List{
 		snapshot: s, request: r, roles: s.NewRoles(r.Policies), sent: map[listHash]uint32{},
 		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, ruleNumbers: map[engine.DecidingRule]int{},
+		exposed: map[uint32]bool{},
 	}
 	if len(r.Ports) > 0 {
 		if l.ports = engine.NewPortSet(r.Ports...); l.ports == nil {
@@ -222,6 +225,8 @@ func (l *List) advance() bool {
 		}
 	case n == 0:
 		l.appendConnections(nil, l.connectionsFromOutside())
+	case l.request.Exposure && n <= len(l.groups):
+		l.pending = append(l.pending, l.exposuresOf(&l.groups[n-1])...)
 	default:
 		return false
 	}

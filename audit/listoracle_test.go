@@ -60,7 +60,7 @@ func checkList(seed uint64) string {
 	snapshot := engine.NewCluster(options).Apply(changes...)
 	c := &listCheck{
 		rand: rand.New(rand.NewPCG(seed, 1)), oracle: &enginetest.Oracle{Objects: objects, Options: options},
-		request: audit.ListRequest{Nodes: seed%3 == 1, Policies: seed%5 < 2},
+		request: audit.ListRequest{Nodes: seed%3 == 1, Policies: seed%5 < 2, Exposure: seed%7 < 2},
 	}
 	l, err := audit.NewList(nil, snapshot, &c.request)
 	if err != nil {
@@ -81,6 +81,7 @@ func checkList(seed uint64) string {
 	if len(broken) == 0 {
 		broken = append(c.pairs(), c.outside()...)
 		broken = append(broken, c.folding()...)
+		broken = append(broken, c.exposure(r, seed%2 == 0)...)
 		broken = append(broken, c.summary(summary)...)
 	}
 	if len(broken) > 0 {
@@ -355,6 +356,44 @@ func (c *listCheck) folding() (broken []string) {
 		}
 	}
 	return append(broken, c.reading.Broken...)
+}
+
+// exposure asks about Pods that are not there, and checks E1 and E2. Rules that deny by port name are beyond
+// what an exposure can say, so that with tiers these Pods name no ports.
+func (c *listCheck) exposure(r *enginetest.Random, tiers bool) (broken []string) {
+	if !c.request.Exposure {
+		return nil
+	}
+	for _, g := range c.reading.Groups {
+		for range 20 {
+			p := r.LabelledPod()
+			if tiers {
+				p.Ports = nil
+			}
+			for _, port := range c.somePorts(3) {
+				for _, d := range []audit.Direction{audit.Egress, audit.Ingress} {
+					src, dst := c.ends[g.ID][0], enginetest.ListedEnd{Labels: p}
+					if d == audit.Ingress {
+						src, dst = dst, src
+					}
+					want := c.oracle.PolicyVerdict(src, dst, port.First, port.Protocol)
+					allowed := want.Egress.Allowed
+					if d == audit.Ingress {
+						allowed = want.Ingress.Allowed
+					}
+					found := c.reading.Admits(
+						g.ID, d, p, c.oracle.NamespaceLabels(p.Namespace), port.Protocol, port.First,
+					)
+					listed := g.Kind == audit.PodGroup
+					if len(found) > 0 && !listed || listed && allowed != (len(found) > 0) {
+						broken = append(broken, fmt.Sprintf("E1, E2: group %d, direction %d, %s, %v: %d exposures, allowed %v",
+							g.ID, d, enginetest.Text(p), port, len(found), allowed))
+					}
+				}
+			}
+		}
+	}
+	return broken
 }
 
 // summary checks the counts.

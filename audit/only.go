@@ -1,6 +1,10 @@
 package audit
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/netpold/netpold/engine"
+)
 
 // meant reports whether a connection has a group at either end that meets the condition of the request. src is
 // nil for the outside.
@@ -33,7 +37,20 @@ func (l *List) meets(g *listGroup) bool {
 	case OnlyOpen:
 		return g.Kind != NodeGroup && (!g.IsolatedEgress || !g.IsolatedIngress)
 	case OnlyExposed:
-		return g.Kind != NodeGroup && len(l.roles.OutsideOfDestination(g.key.destination)) > 0
+		return g.Kind != NodeGroup && l.isExposed(g.key.destination)
 	}
 	return false
+}
+
+// isExposed reports whether an external address, or any Pod of any namespace, can reach a destination.
+func (l *List) isExposed(destination uint32) bool {
+	found, ok := l.exposed[destination]
+	if !ok {
+		found = len(l.roles.OutsideOfDestination(destination)) > 0 ||
+			slices.ContainsFunc(l.roles.ExposureOfDestination(destination), func(x engine.RoleExposure) bool {
+				return len(x.Namespaces)+len(x.Pods)+len(x.Except) == 0 && len(x.Ports) > 0
+			})
+		l.exposed[destination] = found
+	}
+	return found
 }

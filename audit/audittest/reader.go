@@ -59,6 +59,7 @@ func Read(groups []audit.Group, items []audit.Item, byRule bool) *Reading {
 	r.checkOrder()
 	r.checkOnce()
 	r.checkCIDRs()
+	r.checkExposures()
 	return r
 }
 
