@@ -29,6 +29,8 @@ type List struct {
 	sent    map[listHash]uint32
 	seeds   [2]maphash.Seed
 	lastSet uint32
+	// services are the ports of Services that are listed.
+	services []engine.ServiceRole
 	// exposed remembers which roles of destinations are exposed.
 	exposed map[uint32]bool
 	// ruleNumbers tells rules apart.
@@ -84,6 +86,9 @@ func NewList(done <-chan struct{}, s *engine.Snapshot, r *ListRequest) (*List, e
 	l.destinations = l.byRole(false)
 	l.prepareDestinations()
 	l.summary.Groups = len(l.groups)
+	if r.Services {
+		l.prepareServices()
+	}
 	l.countPairs()
 	return l, nil
 }
@@ -217,7 +222,9 @@ func (l *List) advance() bool {
 	switch n := l.next - len(l.sources); {
 	case n < 0:
 		src := &l.sources[l.next]
-		l.appendConnections(src, append(l.connectionsOf(src), l.connectionsToOutside(src)...))
+		l.appendConnections(src, slices.Concat(
+			l.connectionsOf(src), l.connectionsToOutside(src), l.connectionToServices(src),
+		))
 		if (l.next+1)%progressEvery == 0 {
 			l.pending = append(l.pending, Item{Progress: &Progress{
 				l.summary.Connections + uint64(len(l.pending)), l.next + 1, len(l.sources),

@@ -60,7 +60,8 @@ func checkList(seed uint64) string {
 	snapshot := engine.NewCluster(options).Apply(changes...)
 	c := &listCheck{
 		rand: rand.New(rand.NewPCG(seed, 1)), oracle: &enginetest.Oracle{Objects: objects, Options: options},
-		request: audit.ListRequest{Nodes: seed%3 == 1, Policies: seed%5 < 2, Exposure: seed%7 < 2},
+		request: audit.ListRequest{Nodes: seed%3 == 1, Policies: seed%5 < 2, Exposure: seed%7 < 2,
+			Services: seed%11 < 5},
 	}
 	l, err := audit.NewList(nil, snapshot, &c.request)
 	if err != nil {
@@ -82,6 +83,7 @@ func checkList(seed uint64) string {
 		broken = append(c.pairs(), c.outside()...)
 		broken = append(broken, c.folding()...)
 		broken = append(broken, c.exposure(r, seed%2 == 0)...)
+		broken = append(broken, c.services(&summary)...)
 		broken = append(broken, c.summary(summary)...)
 	}
 	if len(broken) > 0 {
@@ -392,6 +394,55 @@ func (c *listCheck) exposure(r *enginetest.Random, tiers bool) (broken []string)
 				}
 			}
 		}
+	}
+	return broken
+}
+
+// services checks the connections to Services, and how many Services cannot be asked, which it takes out of
+// the summary.
+func (c *listCheck) services(s *audit.ListSummary) (broken []string) {
+	if !c.request.Services {
+		return nil
+	}
+	listed := map[string]bool{}
+	for _, o := range c.reading.Connections {
+		for _, p := range o.DstServices {
+			for _, id := range o.Src {
+				key := fmt.Sprint(id, p)
+				if listed[key] {
+					broken = append(broken, key+" is listed twice")
+				}
+				listed[key] = true
+			}
+		}
+	}
+	for _, object := range c.oracle.Objects {
+		o, ok := object.(*engine.Service)
+		if !ok {
+			continue
+		}
+		askable := false
+		for _, p := range o.Ports {
+			for _, g := range c.reading.Groups {
+				if g.Kind == audit.NodeGroup {
+					continue
+				}
+				want, err := c.oracle.ServiceVerdict(c.ends[g.ID][0].Pod, o, p.Port, p.Protocol)
+				askable = askable || err == nil
+				key := fmt.Sprint(g.ID, audit.ServicePort{
+					Namespace: o.Namespace, Name: o.Name, Protocol: p.Protocol, Port: p.Port,
+				})
+				if listed[key] != (err == nil && want.Allowed) {
+					broken = append(broken, fmt.Sprintf("%s: listed %v, allowed %v %v", key, listed[key], want.Allowed, err))
+				}
+			}
+		}
+		if !askable {
+			s.UnaskableServices--
+		}
+	}
+	if len(c.ends) == 0 {
+		s.UnaskableServices = 0
 	}
 	return broken
 }

@@ -35,6 +35,19 @@ func (o *Oracle) PolicyVerdict(
 	)
 }
 
+// ServiceVerdict returns the decision about a Pod and a Service as [Oracle.Allowed] makes it, but without S2
+// and S3 and what S44 makes of them.
+func (o *Oracle) ServiceVerdict(
+	src *engine.Pod, dst *engine.Service, port uint16, protocol engine.Protocol,
+) (engine.Decision, error) {
+	alone := *o
+	alone.policiesAlone = true
+	return alone.Allowed(Question{
+		Src: Endpoint{Pod: &Name{src.Namespace, src.Name}}, Dst: Endpoint{Service: &Name{dst.Namespace, dst.Name}},
+		Port: port, Protocol: protocol,
+	})
+}
+
 // listed returns the party that an end is.
 func (o *Oracle) listed(e ListedEnd) party {
 	switch {
