@@ -64,24 +64,16 @@ func NewList(done <-chan struct{}, s *engine.Snapshot, r *ListRequest) (*List, e
 			return nil, &RequestError{"ports", engine.InvalidQuestion, "is empty: give ports from 1 to 65535"}
 		}
 	}
-	pods, err := l.roles.Pods(done)
-	if err != nil {
+	var err error
+	if l.src, err = l.readEnds(&r.Src, "src", false); err != nil {
 		return nil, err
 	}
-	reader := endReader{list: l, pods: pods}
-	if r.Nodes {
-		reader.nodes = l.roles.NodeAddresses()
-	}
-	if l.src, err = reader.read(&r.Src, "src", false); err != nil {
+	if l.dst, err = l.readEnds(&r.Dst, "dst", true); err != nil {
 		return nil, err
 	}
-	if l.dst, err = reader.read(&r.Dst, "dst", true); err != nil {
+	if l.groups, err = l.findGroups(done); err != nil {
 		return nil, err
 	}
-	b := groupBuilder{selected: map[endID]*selectedEnd{}}
-	b.addEnds(l.src.ends, false)
-	b.addEnds(l.dst.ends, true)
-	l.groups = b.build()
 	l.sources = l.byRole(true)
 	l.destinations = l.byRole(false)
 	l.prepareDestinations()

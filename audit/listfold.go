@@ -13,7 +13,7 @@ type destinationSet struct {
 	// ids are the groups, ascending; pods is how many Pods they have.
 	ids  []uint32
 	pods uint64
-	// whole is the id of the list of all of them, and parts those of stretches of longList, each 0 until it
+	// whole is the id of the list of all of them, and parts those of stretches of partLength, each 0 until it
 	// was sent.
 	whole uint32
 	parts []uint32
@@ -192,15 +192,15 @@ func (l *List) appendSet(ids, sets []uint32, s *engine.SetReach) (_, _ []uint32)
 		return append(ids, all.ids...), sets
 	}
 	if all.parts == nil {
-		all.parts = make([]uint32, (len(all.ids)+longList-1)/longList)
+		all.parts = make([]uint32, (len(all.ids)+partLength-1)/partLength)
 	}
 	for i := range all.parts {
-		part := all.ids[i*longList : min((i+1)*longList, len(all.ids))]
+		part := all.ids[i*partLength : min((i+1)*partLength, len(all.ids))]
 		kept := slices.DeleteFunc(slices.Clone(part), func(id uint32) bool {
 			_, out := slices.BinarySearch(s.Except, l.groups[id-1].destination)
 			return out
 		})
-		if len(kept) < len(part) || len(part) < longList {
+		if len(kept) < len(part) || len(part) < partLength {
 			ids = append(ids, kept...)
 			continue
 		}
@@ -214,6 +214,9 @@ func (l *List) appendSet(ids, sets []uint32, s *engine.SetReach) (_, _ []uint32)
 
 // longList is the number of groups above which a list is sent as a set.
 const longList = 64
+
+// partLength is the length of the stretches in which a long list but for some groups is sent.
+const partLength = 32
 
 // fold replaces a long list of groups by a set.
 func (l *List) fold(g *GroupList) {

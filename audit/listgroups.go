@@ -31,80 +31,105 @@ type listGroup struct {
 }
 
 // groupKinds are the kinds of groups by the kinds of ends.
-var groupKinds = map[engine.RoleKind]GroupKind{
+var groupKinds = [...]GroupKind{
 	engine.RolePod: PodGroup, engine.RoleHostNetwork: HostNetworkGroup, engine.RoleNode: NodeGroup,
 	engine.RoleHypothetical: HypotheticalGroup,
 }
 
-// addEnds adds the ends that one side of the request selects.
-func (b *groupBuilder) addEnds(ends []engine.RoleEnd, dst bool) {
-	for i := range ends {
-		e := &ends[i]
-		id := endID{groupKinds[e.Kind], e.Namespace, e.Name, netip.Addr{}}
-		if e.Kind == engine.RoleNode {
-			id.ip = e.IPs[0]
-		}
-		if e.Kind == engine.RoleHypothetical {
-			id.name = fmt.Sprint(e.Source, "/", e.Destination, "/", e.IPs)
-		}
-		s := b.selected[id]
-		if s == nil {
-			s = &selectedEnd{end: e}
-			b.selected[id] = s
-		}
-		if dst {
-			s.dst = true
-		} else {
-			s.src = true
-		}
-	}
-}
-
-// An endID tells ends apart.
-type endID struct {
-	kind            GroupKind
-	namespace, name string
-	ip              netip.Addr
-}
-
-// A selectedEnd is an end and which sides of the request select it.
-type selectedEnd struct {
-	end      *engine.RoleEnd
-	src, dst bool
-}
-
 // A groupBuilder sorts ends into groups.
 type groupBuilder struct {
-	selected map[endID]*selectedEnd
+	found map[groupKey]*listGroup
 }
 
-// build returns the groups, in order, with their ids.
-func (b *groupBuilder) build() []listGroup {
-	found := map[groupKey]*listGroup{}
-	for id, s := range b.selected {
-		e := s.end
-		key := groupKey{
-			kind: id.kind, namespace: e.Namespace, workload: e.Workload, source: e.Source,
-			destination: e.Destination, families: e.Families, bySrc: s.src, byDst: s.dst,
+// findGroups returns the groups of all ends that the request selects, in order, with their ids.
+func (l *List) findGroups(done <-chan struct{}) ([]listGroup, error) {
+	b := groupBuilder{found: map[groupKey]*listGroup{}}
+	if l.src.scans() || l.dst.scans() {
+		if err := l.roles.EachPod(done, func(e *engine.RoleEnd) {
+			b.add(e, l.src.hasPod(e), l.dst.hasPod(e))
+		}); err != nil {
+			return nil, err
 		}
-		if e.Workload == (engine.Workload{}) {
-			key.single = id.name
-		}
-		g := found[key]
-		if g == nil {
-			g = &listGroup{key: key, Group: Group{
-				Kind: key.kind, Namespace: key.namespace, Workload: key.workload, Families: e.Families,
-				IsolatedEgress: e.IsolatedEgress, IsolatedIngress: e.IsolatedIngress,
-			}}
-			found[key] = g
-		}
-		if id.kind == NodeGroup && len(g.Members) > 0 {
-			g.Members[0].IPs = append(g.Members[0].IPs, e.IPs...)
-			continue
-		}
-		g.Members = append(g.Members, Member{Name: e.Name, Node: e.Node, IPs: slices.Clone(e.IPs)})
+	} else {
+		b.addNamed(&l.src, &l.dst, isPod)
 	}
-	return sortGroups(slices.Collect(maps.Values(found)))
+	if l.request.Nodes && (l.src.all || l.dst.all) {
+		named := func(s *endSet, ip netip.Addr) bool {
+			return slices.ContainsFunc(s.ends, func(e engine.RoleEnd) bool {
+				return e.Kind == engine.RoleNode && e.IPs[0] == ip
+			})
+		}
+		for _, e := range l.roles.NodeAddresses() {
+			b.add(&e, l.src.all || named(&l.src, e.IPs[0]), l.dst.all || named(&l.dst, e.IPs[0]))
+		}
+	} else {
+		b.addNamed(&l.src, &l.dst, func(k engine.RoleKind) bool { return k == engine.RoleNode })
+	}
+	b.addNamed(&l.src, &l.dst, func(k engine.RoleKind) bool { return k == engine.RoleHypothetical })
+	return sortGroups(slices.Collect(maps.Values(b.found))), nil
+}
+
+// isPod reports whether an end of the kind is a Pod that there is.
+func isPod(k engine.RoleKind) bool { return k == engine.RolePod || k == engine.RoleHostNetwork }
+
+// addNamed adds the ends of some kinds that endpoints stand for, each once.
+func (b *groupBuilder) addNamed(src, dst *endSet, kind func(engine.RoleKind) bool) {
+	type selected struct {
+		end      *engine.RoleEnd
+		src, dst bool
+	}
+	at := map[string]int{}
+	var list []selected
+	add := func(ends []engine.RoleEnd, isDst bool) {
+		for i := range ends {
+			e := &ends[i]
+			if !kind(e.Kind) {
+				continue
+			}
+			key := fmt.Sprint(e.Kind, e.Namespace, "/", e.Name, "/", e.Source, "/", e.Destination, e.IPs)
+			n, ok := at[key]
+			if !ok {
+				n = len(list)
+				at[key], list = n, append(list, selected{end: e})
+			}
+			list[n].dst, list[n].src = list[n].dst || isDst, list[n].src || !isDst
+		}
+	}
+	add(src.ends, false)
+	add(dst.ends, true)
+	for _, s := range list {
+		b.add(s.end, s.src, s.dst)
+	}
+}
+
+// add adds an end to its group. src and dst report which sides of the request select it.
+func (b *groupBuilder) add(e *engine.RoleEnd, src, dst bool) {
+	if !src && !dst {
+		return
+	}
+	key := groupKey{
+		kind: groupKinds[e.Kind], namespace: e.Namespace, workload: e.Workload, source: e.Source,
+		destination: e.Destination, families: e.Families, bySrc: src, byDst: dst,
+	}
+	if e.Workload == (engine.Workload{}) {
+		key.single = e.Name
+		if e.Kind == engine.RoleHypothetical {
+			key.single = fmt.Sprint(e.IPs)
+		}
+	}
+	g := b.found[key]
+	if g == nil {
+		g = &listGroup{key: key, Group: Group{
+			Kind: key.kind, Namespace: key.namespace, Workload: key.workload, Families: e.Families,
+			IsolatedEgress: e.IsolatedEgress, IsolatedIngress: e.IsolatedIngress,
+		}}
+		b.found[key] = g
+	}
+	if e.Kind == engine.RoleNode && len(g.Members) > 0 {
+		g.Members[0].IPs = append(slices.Clip(g.Members[0].IPs), e.IPs...)
+		return
+	}
+	g.Members = append(g.Members, Member{Name: e.Name, Node: e.Node, IPs: slices.Clip(e.IPs)})
 }
 
 // sortGroups sorts groups and their members, and gives them their ids.
@@ -113,6 +138,7 @@ func sortGroups(found []*listGroup) []listGroup {
 	for _, g := range found {
 		slices.SortFunc(g.Members, func(a, b Member) int { return strings.Compare(a.Name, b.Name) })
 		if g.Kind == NodeGroup {
+			g.Members[0].IPs = slices.Clone(g.Members[0].IPs)
 			slices.SortFunc(g.Members[0].IPs, netip.Addr.Compare)
 		}
 		if g.Workload != (engine.Workload{}) {

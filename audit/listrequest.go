@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 
 	"github.com/netpold/netpold/engine"
 )
@@ -25,8 +24,14 @@ func (e *RequestError) Error() string { return e.Field + ": " + e.Detail }
 
 // An endSet is what one end of a request selects.
 type endSet struct {
-	// ends are those in the cluster.
+	// all reports whether everything in the cluster is meant. Otherwise namespaces are those all of whose Pods
+	// are, and matches reports it of a Pod by its labels; nil for none.
+	all        bool
+	namespaces map[string]bool
+	matches    func(*engine.RoleEnd) bool
+	// ends are those that endpoints stand for, and pods those of them that are Pods, by namespace and name.
 	ends []engine.RoleEnd
+	pods map[[2]string]bool
 	// outside are the addresses outside the cluster: all if allOutside is set.
 	outside    []netip.Prefix
 	allOutside bool
@@ -35,49 +40,39 @@ type endSet struct {
 	allServices bool
 }
 
-// An endReader looks up what a request selects.
-type endReader struct {
-	list *List
-	// pods are all Pods, in order of namespace and name, and nodes all addresses of Nodes if the request has
-	// them.
-	pods, nodes []engine.RoleEnd
+// scans reports whether all Pods have to be looked at.
+func (s *endSet) scans() bool { return s.all || len(s.namespaces) > 0 || s.matches != nil }
+
+// hasPod reports whether a Pod is meant.
+func (s *endSet) hasPod(e *engine.RoleEnd) bool {
+	return s.all || s.namespaces[e.Namespace] || s.matches != nil && s.matches(e) ||
+		len(s.pods) > 0 && s.pods[[2]string{e.Namespace, e.Name}]
 }
 
-// read returns the ends that one side of a request selects. field is src or dst.
-func (r *endReader) read(e *Ends, field string, dst bool) (endSet, error) {
-	var found endSet
+// readEnds returns the ends that one side of the request selects. field is src or dst.
+func (l *List) readEnds(e *Ends, field string, dst bool) (endSet, error) {
+	found := endSet{namespaces: map[string]bool{}, pods: map[[2]string]bool{}}
 	named := len(e.Endpoints)+len(e.Namespaces) > 0 || e.Pods != nil || e.NamespaceLabels != nil
 	if !named {
-		if e.Scope != ScopeExternal {
-			found.ends = slices.Concat(r.pods, r.nodes)
-			found.allServices = dst && r.list.request.Services
-		}
+		found.all = e.Scope != ScopeExternal
+		found.allServices = found.all && dst && l.request.Services
 		found.allOutside = e.Scope != ScopeCluster
 		return found, nil
 	}
 	for i, name := range e.Namespaces {
-		if !r.list.snapshot.HasNamespace(name) {
+		if !l.snapshot.HasNamespace(name) {
 			return endSet{}, &RequestError{
 				fmt.Sprintf("%s.namespaces[%d]", field, i), engine.NotFound,
 				fmt.Sprintf("namespace %q is not known: check the name", name),
 			}
 		}
-		for _, p := range r.pods {
-			if p.Namespace == name {
-				found.ends = append(found.ends, p)
-			}
-		}
+		found.namespaces[name] = true
 	}
 	if e.Pods != nil || e.NamespaceLabels != nil {
-		matches := r.list.roles.PodMatcher(e.NamespaceLabels, e.Pods)
-		for i := range r.pods {
-			if matches(&r.pods[i]) {
-				found.ends = append(found.ends, r.pods[i])
-			}
-		}
+		found.matches = l.roles.PodMatcher(e.NamespaceLabels, e.Pods)
 	}
 	for i, endpoint := range e.Endpoints {
-		if err := r.readEndpoint(&found, endpoint, dst); err != nil {
+		if err := l.readEndpoint(&found, endpoint, dst); err != nil {
 			return endSet{}, inField(err, fmt.Sprintf("%s.endpoints[%d]", field, i))
 		}
 	}
@@ -85,8 +80,8 @@ func (r *endReader) read(e *Ends, field string, dst bool) (endSet, error) {
 }
 
 // readEndpoint adds what an endpoint stands for.
-func (r *endReader) readEndpoint(to *endSet, e engine.Endpoint, dst bool) error {
-	ends, err := r.list.roles.Ends(e, dst)
+func (l *List) readEndpoint(to *endSet, e engine.Endpoint, dst bool) error {
+	ends, err := l.roles.Ends(e, dst)
 	if err != nil {
 		return err
 	}
@@ -97,7 +92,10 @@ func (r *endReader) readEndpoint(to *endSet, e engine.Endpoint, dst bool) error 
 			to.outside = append(to.outside, netip.PrefixFrom(ip, ip.BitLen()))
 		case end.Kind != engine.RoleService:
 			to.ends = append(to.ends, end)
-		case dst && r.list.request.Services:
+			if end.Kind == engine.RolePod || end.Kind == engine.RoleHostNetwork {
+				to.pods[[2]string{end.Namespace, end.Name}] = true
+			}
+		case dst && l.request.Services:
 			to.services = append(to.services, end)
 		case dst:
 			return errors.New("a Service stands for other ends: include Services, or name what is behind it")

@@ -256,7 +256,7 @@ func (r *Roles) outside(end *role, d direction) []OutsideReach {
 		}
 		for _, piece := range pieces(end.subject, family) {
 			outer := role{byIP: true, families: family}
-			outer.blocks[f] = r.blocks[d].matching([]netip.Addr{piece.first}, family, false)
+			outer.blocks[f] = r.blocks[d].lists[r.blocks[d].matching([]netip.Addr{piece.first}, family, false)]
 			for _, g := range r.side(end.subject, &outer, f, nil) {
 				at := slices.IndexFunc(list, func(o OutsideReach) bool {
 					return o.By == g.by && o.Ports.Equal(g.ports)

@@ -35,6 +35,17 @@ type Roles struct {
 	roleIDs [2]map[string]uint32
 	// ofClass remembers the part of roles that comes from a class.
 	ofClass map[*class]*[2]role
+	// ofKey remembers roles by all that they are made of.
+	ofKey map[roleKey][2]uint32
+}
+
+// A roleKey is all that the roles of a party are made of.
+type roleKey struct {
+	class    *class
+	families Families
+	byIP     bool
+	// blocks are the lists of matching blocks of the ingress and of the egress rules.
+	blocks [directions][2]uint32
 }
 
 // A role is all that decisions read of an end as a source, or as a destination.
@@ -51,6 +62,8 @@ type role struct {
 	families Families
 	// byIP reports whether the end was asked by an address, which decides the family (S9).
 	byIP bool
+	// isolated reports whether a NetworkPolicy is among the rules of subject.
+	isolated bool
 }
 
 // A roleSubject is the policies of a direction that restrict an end. Subjects with equal rules are one.
@@ -90,7 +103,7 @@ func (s *Snapshot) NewRoles(byRule bool) *Roles {
 	r := &Roles{
 		s: &s.state, byRule: byRule, portNames: map[string]bool{},
 		compiled: map[*policy]*[directions][]roleRule{}, ofClass: map[*class]*[2]role{},
-		numbers: map[*policy]uint64{},
+		numbers: map[*policy]uint64{}, ofKey: map[roleKey][2]uint32{},
 	}
 	var blocks [directions]blockIndexBuilder
 	add := func(p *policy) {
@@ -291,26 +304,36 @@ func (r *Roles) classRoles(c *class) *[2]role {
 	return out
 }
 
-// rolesOf returns the ids of the roles of a party. inCluster is false for outside addresses alone.
+// rolesOf returns the ids of the roles of a party.
 func (r *Roles) rolesOf(p *party) (source, destination uint32) {
-	c := p.class
-	if c == nil && p.nodeClass != nil {
-		c = p.nodeClass.cold
+	key := roleKey{class: p.class, families: p.families(), byIP: p.askedByIP}
+	if p.class == nil && p.nodeClass != nil {
+		key.class = p.nodeClass.cold
 	}
-	parts := r.classRoles(c)
 	addrs := p.addrs
 	if p.askedByIP {
 		addrs = []netip.Addr{p.addr}
 	}
-	var ids [2]uint32
-	for i, other := range [2]direction{asSource: ingress, asDestination: egress} {
-		mine := parts[i]
-		mine.families, mine.byIP = p.families(), p.askedByIP
-		hidden := p.inCluster && r.s.options.IPBlockIgnoresPods
+	hidden := p.inCluster && r.s.options.IPBlockIgnoresPods
+	for d := range directions {
 		for f, family := range bothFamilies {
-			mine.blocks[f] = r.blocks[other].matching(addrs, family, hidden)
+			if key.families&family != 0 {
+				key.blocks[d][f] = r.blocks[d].matching(addrs, family, hidden)
+			}
 		}
-		ids[i] = r.intern(i, &mine)
+	}
+	ids, ok := r.ofKey[key]
+	if !ok {
+		parts := r.classRoles(key.class)
+		for i, other := range [2]direction{asSource: ingress, asDestination: egress} {
+			mine := parts[i]
+			mine.families, mine.byIP = key.families, key.byIP
+			for f, list := range key.blocks[other] {
+				mine.blocks[f] = r.blocks[other].lists[list]
+			}
+			ids[i] = r.intern(i, &mine)
+		}
+		r.ofKey[key] = ids
 	}
 	return ids[asSource], ids[asDestination]
 }
@@ -337,6 +360,7 @@ func (r *Roles) intern(as int, mine *role) uint32 {
 	if !ok {
 		id = uint32(len(r.roles[as]))
 		kept := *mine
+		kept.isolated = mine.subject.isolates()
 		r.roles[as] = append(r.roles[as], &kept)
 		r.roleIDs[as][string(key)] = id
 	}
@@ -386,8 +410,8 @@ type RoleEnd struct {
 func (r *Roles) end(kind RoleKind, p *party) RoleEnd {
 	e := RoleEnd{Kind: kind, IPs: p.addrs, Families: p.families()}
 	e.Source, e.Destination = r.rolesOf(p)
-	e.IsolatedEgress = r.roles[asSource][e.Source].subject.isolates()
-	e.IsolatedIngress = r.roles[asDestination][e.Destination].subject.isolates()
+	e.IsolatedEgress = r.roles[asSource][e.Source].isolated
+	e.IsolatedIngress = r.roles[asDestination][e.Destination].isolated
 	if p.askedByIP {
 		e.IPs = []netip.Addr{p.addr}
 	}
@@ -417,24 +441,21 @@ func (r *Roles) podEnd(p *pod) RoleEnd {
 	return e
 }
 
-// Pods returns all Pods that have not finished, in order of namespace and name. Its error is [Abandoned] once
-// done is closed.
-func (r *Roles) Pods(done <-chan struct{}) ([]RoleEnd, error) {
-	list := make([]RoleEnd, 0, r.s.counts.Pods)
+// EachPod yields all Pods that have not finished, in no particular order. A RoleEnd must not be kept. The error
+// is nil, or that of [Abandoned] once done is closed.
+func (r *Roles) EachPod(done <-chan struct{}, yield func(*RoleEnd)) error {
 	for _, ns := range r.s.namespaces.All() {
 		if isDone(done) {
-			return nil, abandoned
+			return abandoned
 		}
 		for _, p := range ns.pods.All() {
 			if !p.finished {
-				list = append(list, r.podEnd(p))
+				e := r.podEnd(p)
+				yield(&e)
 			}
 		}
 	}
-	slices.SortFunc(list, func(a, b RoleEnd) int {
-		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
-	})
-	return list, nil
+	return nil
 }
 
 // NodeAddresses returns every address of a Node, as asked by IP, in order of Node and address.

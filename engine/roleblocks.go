@@ -15,9 +15,13 @@ import (
 // as many kinds of addresses as prefixes, at most.
 type blockIndex struct {
 	ids map[string]uint32
-	// all has the ids of the blocks that match the addresses of a prefix; shown has those alone that are
-	// not of NetworkPolicies. The lists are sorted.
-	all, shown bart.Table[[]uint32]
+	// lists are sorted ids of blocks that match one address, or several, each list once; the first is empty.
+	// listIDs has their indexes.
+	lists   [][]uint32
+	listIDs map[string]uint32
+	// all has the index of the list of the blocks that match the addresses of a prefix; shown has those alone
+	// that are not of NetworkPolicies.
+	all, shown bart.Table[uint32]
 }
 
 // A blockIndexBuilder collects blocks.
@@ -45,12 +49,13 @@ func (b *blockIndexBuilder) add(block *IPBlock, tier Tier) {
 
 // build returns the index.
 func (b *blockIndexBuilder) build() *blockIndex {
-	x := &blockIndex{ids: b.ids}
+	x := &blockIndex{ids: b.ids, listIDs: map[string]uint32{}}
+	x.listOf(nil)
 	prefixes := newBlockPrefixes(len(b.blocks), func(i int) *IPBlock { return b.blocks[i] })
 	for _, p := range prefixes.order {
 		above, _ := x.all.LookupPrefix(p)
 		e, _ := prefixes.at.Get(p)
-		here := slices.Clone(above)
+		here := slices.Clone(x.lists[above])
 		for _, i := range e.cidr {
 			here = append(here, uint32(i))
 		}
@@ -59,10 +64,27 @@ func (b *blockIndexBuilder) build() *blockIndex {
 			return out
 		})
 		slices.Sort(here)
-		x.all.Insert(p, here)
-		x.shown.Insert(p, slices.DeleteFunc(slices.Clone(here), func(id uint32) bool { return !b.shown[id] }))
+		x.all.Insert(p, x.listOf(here))
+		x.shown.Insert(p, x.listOf(slices.DeleteFunc(slices.Clone(here), func(id uint32) bool {
+			return !b.shown[id]
+		})))
 	}
 	return x
+}
+
+// listOf returns the index of a list, which it keeps.
+func (x *blockIndex) listOf(ids []uint32) uint32 {
+	key := make([]byte, 0, 4*len(ids))
+	for _, id := range ids {
+		key = binary.BigEndian.AppendUint32(key, id)
+	}
+	at, ok := x.listIDs[string(key)]
+	if !ok {
+		at = uint32(len(x.lists))
+		x.lists = append(x.lists, slices.Clip(ids))
+		x.listIDs[string(key)] = at
+	}
+	return at
 }
 
 // blockKey returns a key of what a block matches.
@@ -89,29 +111,29 @@ func (x *blockIndex) idOf(b *IPBlock, tier Tier) (uint32, bool) {
 	return id, ok
 }
 
-// matching returns the ids of the blocks that match one of the addresses of a family, sorted. If hidden is
-// true the ipBlocks of NetworkPolicies match none (S19). The list must not be modified.
-func (x *blockIndex) matching(addrs []netip.Addr, family Families, hidden bool) []uint32 {
+// matching returns the list of the blocks that match one of the addresses of a family, by its index. If hidden
+// is true the ipBlocks of NetworkPolicies match none (S19).
+func (x *blockIndex) matching(addrs []netip.Addr, family Families, hidden bool) uint32 {
 	if len(x.ids) == 0 {
-		return nil
+		return 0
 	}
 	table := &x.all
 	if hidden {
 		table = &x.shown
 	}
-	var found []uint32
+	found := uint32(0)
 	for _, addr := range addrs {
 		if familyOf(addr) != family {
 			continue
 		}
-		ids, _ := table.Lookup(addr)
+		at, _ := table.Lookup(addr)
 		switch {
-		case len(found) == 0:
-			found = ids
-		case len(ids) > 0:
-			found = slices.Concat(found, ids)
-			slices.Sort(found)
-			found = slices.Compact(found)
+		case found == 0:
+			found = at
+		case at != 0 && at != found:
+			both := slices.Concat(x.lists[found], x.lists[at])
+			slices.Sort(both)
+			found = x.listOf(slices.Compact(both))
 		}
 	}
 	return found
