@@ -38,7 +38,10 @@ type listCheck struct {
 	rand    *rand.Rand
 	oracle  *enginetest.Oracle
 	request audit.ListRequest
-	reading *audittest.Reading
+	// src and dst are the filters of the request, and labelled the Pod that one of them names.
+	src, dst *filter
+	labelled *engine.LabelledPod
+	reading  *audittest.Reading
 	// ends has what the members of groups are, by group and member; a Node's addresses count as members.
 	ends  map[uint32][]enginetest.ListedEnd
 	ports []audit.PortRange // of one port each
@@ -63,6 +66,15 @@ func checkList(seed uint64) string {
 		request: audit.ListRequest{Nodes: seed%3 == 1, Policies: seed%5 < 2, Exposure: seed%7 < 2,
 			Services: seed%11 < 5},
 	}
+	c.src, c.dst = &filter{all: true}, &filter{all: true}
+	c.borders()
+	if seed%3 == 2 {
+		c.src, c.dst = c.randomFilter(r), c.randomFilter(r)
+		c.request.Src, c.request.Dst = c.src.ends, c.dst.ends
+		if c.rand.IntN(2) == 0 {
+			c.request.Ports = []audit.PortRange{c.somePorts(1)[0], {Protocol: engine.UDP, First: 1, Last: 8080}}
+		}
+	}
 	l, err := audit.NewList(nil, snapshot, &c.request)
 	if err != nil {
 		return fmt.Sprintf("seed %d: %v", seed, err)
@@ -76,7 +88,6 @@ func checkList(seed uint64) string {
 		return fmt.Sprintf("seed %d: %v", seed, err)
 	}
 	c.reading = audittest.Read(l.Groups(), items, c.request.Policies)
-	c.borders()
 	broken := c.reading.Broken
 	broken = append(broken, c.members()...)
 	if len(broken) == 0 {
@@ -161,15 +172,22 @@ func (c *listCheck) members() (broken []string) {
 	pods := map[string]*engine.Pod{}
 	for _, o := range c.oracle.Objects {
 		if p, ok := o.(*engine.Pod); ok && !p.Finished {
-			pods[p.Namespace+"/"+p.Name] = p
+			if e := (enginetest.ListedEnd{Pod: p}); c.selects(c.src, e) || c.selects(c.dst, e) {
+				pods[p.Namespace+"/"+p.Name] = p
+			}
 		}
 	}
 	nodes := c.oracle.NodeAddresses()
-	if !c.request.Nodes {
+	if anyNode := (enginetest.ListedEnd{}); !c.request.Nodes ||
+		!c.selects(c.src, anyNode) && !c.selects(c.dst, anyNode) {
 		clear(nodes)
 	}
 	c.ends = map[uint32][]enginetest.ListedEnd{}
 	for _, g := range c.reading.Groups {
+		if g.Kind == audit.HypotheticalGroup && g.Namespace == c.labelled.Namespace && len(g.Members) == 1 {
+			c.ends[g.ID] = append(c.ends[g.ID], enginetest.ListedEnd{Labels: c.labelled})
+			continue
+		}
 		for _, m := range g.Members {
 			if g.Kind == audit.NodeGroup {
 				for _, ip := range m.IPs {
@@ -241,7 +259,11 @@ func (c *listCheck) pairs() (broken []string) {
 // pair checks one pair on one port.
 func (c *listCheck) pair(a, b audit.Group, src, dst enginetest.ListedEnd, p audit.PortRange) string {
 	found := c.reading.Between(a.ID, b.ID, p.Protocol, p.First)
-	if a.Kind == audit.NodeGroup && b.Kind != audit.PodGroup || b.Kind == audit.NodeGroup && a.Kind != audit.PodGroup {
+	inPodNetwork := func(g audit.Group) bool {
+		return g.Kind == audit.PodGroup || g.Kind == audit.HypotheticalGroup
+	}
+	if a.Kind == audit.NodeGroup && !inPodNetwork(b) || b.Kind == audit.NodeGroup && !inPodNetwork(a) ||
+		!c.selects(c.src, src) || !c.selects(c.dst, dst) || !c.listsPort(p) {
 		if len(found) > 0 {
 			return fmt.Sprintf("groups %d and %d are not listed together", a.ID, b.ID)
 		}
@@ -297,11 +319,15 @@ func (c *listCheck) outside() (broken []string) {
 			if ip.Is4() {
 				family = engine.IPv4
 			}
-			isListed := g.Kind != audit.NodeGroup && (g.Families == 0 || g.Families&family != 0)
+			hasFamily := g.Kind != audit.NodeGroup && (g.Families == 0 || g.Families&family != 0)
 			for _, p := range c.somePorts(2) {
 				for _, toOutside := range []bool{true, false} {
 					found := c.reading.Outside(g.ID, toOutside, ip, p.Protocol, p.First)
-					if !isListed {
+					group, outer := c.src, c.dst
+					if !toOutside {
+						group, outer = c.dst, c.src
+					}
+					if !hasFamily || !c.listsPort(p) || !c.selects(group, c.ends[g.ID][0]) || !outer.selectsOutside(ip) {
 						if len(found) > 0 {
 							broken = append(broken, fmt.Sprintf("group %d and %v are not listed together", g.ID, ip))
 						}
@@ -335,7 +361,7 @@ func (c *listCheck) folding() (broken []string) {
 			text += fmt.Sprint(g.Kind)
 		}
 		return text
-	}, func(*audit.Group) bool { return true })
+	}, func(g *audit.Group) bool { return c.selects(c.src, c.ends[g.ID][0]) })
 	whole := map[string]uint32{}
 	workloads := map[string]int{}
 	for _, g := range c.reading.Groups {
@@ -343,7 +369,8 @@ func (c *listCheck) folding() (broken []string) {
 			workloads[fmt.Sprint(g.Namespace, "/", g.Workload)]++
 		}
 		e := c.ends[g.ID][0]
-		key := fmt.Sprint(g.Kind, g.Namespace, g.Workload, c.oracle.Treatment(e, true), c.oracle.Treatment(e, false))
+		key := fmt.Sprint(g.Kind, g.Namespace, g.Workload, c.oracle.Treatment(e, true),
+			c.oracle.Treatment(e, false), c.selects(c.src, e), c.selects(c.dst, e))
 		if g.Workload == (engine.Workload{}) {
 			key += g.Members[0].Name
 		}
@@ -386,7 +413,16 @@ func (c *listCheck) exposure(r *enginetest.Random, tiers bool) (broken []string)
 					found := c.reading.Admits(
 						g.ID, d, p, c.oracle.NamespaceLabels(p.Namespace), port.Protocol, port.First,
 					)
-					listed := g.Kind == audit.PodGroup
+					side := c.src
+					if d == audit.Ingress {
+						side = c.dst
+					}
+					listed := (g.Kind == audit.PodGroup || g.Kind == audit.HypotheticalGroup) &&
+						c.selects(side, c.ends[g.ID][0]) && c.listsPort(port)
+					named := slices.ContainsFunc(found, func(e *audit.Exposure) bool { return len(e.Named) > 0 })
+					if named && !c.listsPort(port) {
+						continue // a name is listed, whatever number it has
+					}
 					if len(found) > 0 && !listed || listed && allowed != (len(found) > 0) {
 						broken = append(broken, fmt.Sprintf("E1, E2: group %d, direction %d, %s, %v: %d exposures, allowed %v",
 							g.ID, d, enginetest.Text(p), port, len(found), allowed))
@@ -424,7 +460,7 @@ func (c *listCheck) services(s *audit.ListSummary) (broken []string) {
 		askable := false
 		for _, p := range o.Ports {
 			for _, g := range c.reading.Groups {
-				if g.Kind == audit.NodeGroup {
+				if c.ends[g.ID][0].Pod == nil {
 					continue
 				}
 				want, err := c.oracle.ServiceVerdict(c.ends[g.ID][0].Pod, o, p.Port, p.Protocol)
@@ -432,17 +468,19 @@ func (c *listCheck) services(s *audit.ListSummary) (broken []string) {
 				key := fmt.Sprint(g.ID, audit.ServicePort{
 					Namespace: o.Namespace, Name: o.Name, Protocol: p.Protocol, Port: p.Port,
 				})
-				if listed[key] != (err == nil && want.Allowed) {
+				meant := c.selects(c.src, c.ends[g.ID][0]) && c.selects(c.dst, enginetest.ListedEnd{}) &&
+					c.listsPort(audit.PortRange{Protocol: p.Protocol, First: p.Port})
+				if listed[key] != (err == nil && want.Allowed && meant) {
 					broken = append(broken, fmt.Sprintf("%s: listed %v, allowed %v %v", key, listed[key], want.Allowed, err))
 				}
 			}
 		}
-		if !askable {
+		if !askable && c.selects(c.dst, enginetest.ListedEnd{}) {
 			s.UnaskableServices--
 		}
 	}
-	if len(c.ends) == 0 {
-		s.UnaskableServices = 0
+	if !slices.ContainsFunc(c.reading.Groups, func(g audit.Group) bool { return c.ends[g.ID][0].Pod != nil }) {
+		s.UnaskableServices = 0 // nobody was there to ask
 	}
 	return broken
 }
@@ -452,7 +490,8 @@ func (c *listCheck) summary(s audit.ListSummary) (broken []string) {
 	var allowed, total uint64
 	for _, a := range c.reading.Groups {
 		for _, b := range c.reading.Groups {
-			if a.Kind == audit.NodeGroup || b.Kind == audit.NodeGroup {
+			if c.ends[a.ID][0].Pod == nil || c.ends[b.ID][0].Pod == nil ||
+				!c.selects(c.src, c.ends[a.ID][0]) || !c.selects(c.dst, c.ends[b.ID][0]) {
 				continue
 			}
 			n := uint64(len(a.Members) * len(b.Members))

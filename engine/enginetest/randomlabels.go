@@ -9,3 +9,9 @@ func (r *Random) LabelledPod() *engine.LabelledPod {
 
 // NamespaceLabels returns the labels of a namespace (S18).
 func (o *Oracle) NamespaceLabels(name string) map[string]string { return o.namespaceLabels(name) }
+
+// Matches reports whether labels match a selector (S17).
+func Matches(s engine.Selector, labels map[string]string) bool { return matchSelector(s, labels) }
+
+// Selector returns a random selector.
+func (r *Random) Selector() engine.Selector { return r.selector() }
