@@ -69,9 +69,9 @@ func (r *Roles) exposure(s *roleSubject) []RoleExposure {
 }
 
 // addRules adds what rules of NetworkPolicies allow of the Pods that reach them.
-func (x *exposing) addRules(rules []roleRule, reaching []exposed) {
+func (x *exposing) addRules(rules []*roleRule, reaching []exposed) {
 	for i := range rules {
-		u := &rules[i]
+		u := rules[i]
 		for _, p := range x.roles.peersOf(u) {
 			for _, e := range reaching {
 				x.add(e.and(p), u.fixed.Intersect(e.ports), u.names, u)
@@ -82,11 +82,11 @@ func (x *exposing) addRules(rules []roleRule, reaching []exposed) {
 
 // passTier adds what the rules of a tier of cluster-wide policies allow of the Pods that reach it, and returns
 // the Pods that reach the next one.
-func (x *exposing) passTier(rules []roleRule, reaching []exposed) []exposed {
+func (x *exposing) passTier(rules []*roleRule, reaching []exposed) []exposed {
 	var next []exposed
 	for _, e := range reaching {
 		for i := range rules {
-			if u := &rules[i]; u.action == Allow && len(u.names) > 0 {
+			if u := rules[i]; u.action == Allow && len(u.names) > 0 {
 				for _, p := range x.roles.peersOf(u) {
 					x.add(e.and(p), nil, u.names, u)
 				}
@@ -102,10 +102,10 @@ func (x *exposing) passTier(rules []roleRule, reaching []exposed) []exposed {
 }
 
 // passAtom does what passTier does, for ports that no rule tells apart.
-func (x *exposing) passAtom(rules []roleRule, e exposed) (next []exposed) {
+func (x *exposing) passAtom(rules []*roleRule, e exposed) (next []exposed) {
 	var passed []PodSelection // which later rules of the tier do not meet
 	for i := range rules {
-		u := &rules[i]
+		u := rules[i]
 		peers := x.roles.peersOf(u)
 		if len(u.fixed.Intersect(e.ports)) == 0 {
 			continue
@@ -191,7 +191,7 @@ func (s Selector) matchesNothing() bool {
 }
 
 // atoms divides ports so that each rule has all of a part or none. Parts that the same rules have are one.
-func atoms(rules []roleRule, ports PortSet) []PortSet {
+func atoms(rules []*roleRule, ports PortSet) []PortSet {
 	parts := []PortSet{ports}
 	for i := range rules {
 		var next []PortSet

@@ -144,7 +144,7 @@ func (r *Roles) side(s *roleSubject, peer *role, family int, named []NamedPort) 
 		t := &s.tiers[i]
 		var passed PortSet
 		for j := range t.rules {
-			u := &t.rules[j]
+			u := t.rules[j]
 			if len(left) == 0 {
 				break
 			}

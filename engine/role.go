@@ -27,7 +27,7 @@ type Roles struct {
 	// portNames are those that egress rules look up on destinations (S21, S43).
 	portNames map[string]bool
 	blocks    [directions]*blockIndex
-	compiled  map[*policy]*[directions][]roleRule
+	compiled  map[*policy]*[directions][]*roleRule
 	numbers   map[*policy]uint64
 	subjects  [directions]map[string]*roleSubject
 	// roles has the roles of sources at 0 and of destinations at 1, by id, and roleIDs their ids by content.
@@ -75,7 +75,7 @@ type roleSubject struct {
 // A roleTier is the rules of one tier in the order in which they count.
 type roleTier struct {
 	tier  Tier
-	rules []roleRule
+	rules []*roleRule
 }
 
 // A roleRule is a rule with what roles compare.
@@ -102,7 +102,7 @@ const (
 func (s *Snapshot) NewRoles(byRule bool) *Roles {
 	r := &Roles{
 		s: &s.state, byRule: byRule, portNames: map[string]bool{},
-		compiled: map[*policy]*[directions][]roleRule{}, ofClass: map[*class]*[2]role{},
+		compiled: map[*policy]*[directions][]*roleRule{}, ofClass: map[*class]*[2]role{},
 		numbers: map[*policy]uint64{}, ofKey: map[roleKey][2]uint32{},
 	}
 	var blocks [directions]blockIndexBuilder
@@ -149,11 +149,11 @@ func (r *Roles) addRule(d direction, p *policy, u *rule, blocks *blockIndexBuild
 }
 
 // rulesOf returns the rules of a policy for a direction, without the numbers of named ports.
-func (r *Roles) rulesOf(p *policy, d direction) []roleRule {
+func (r *Roles) rulesOf(p *policy, d direction) []*roleRule {
 	if c := r.compiled[p]; c != nil {
 		return c[d]
 	}
-	c := &[directions][]roleRule{}
+	c := &[directions][]*roleRule{}
 	for d := range directions {
 		for i := range p.rules[d] {
 			c[d] = append(c[d], r.compileRule(p, d, i))
@@ -164,9 +164,9 @@ func (r *Roles) rulesOf(p *policy, d direction) []roleRule {
 }
 
 // compileRule returns rule i of a policy for a direction.
-func (r *Roles) compileRule(p *policy, d direction, i int) roleRule {
+func (r *Roles) compileRule(p *policy, d direction, i int) *roleRule {
 	u := &p.rules[d][i]
-	c := roleRule{rule: u, policy: p, index: i, selectors: slices.Clone(u.selectors)}
+	c := &roleRule{rule: u, policy: p, index: i, selectors: slices.Clone(u.selectors)}
 	slices.Sort(c.selectors)
 	for _, b := range u.blocks {
 		if id, ok := r.blocks[d].idOf(b, p.tier); ok {
@@ -240,7 +240,9 @@ func (r *Roles) subject(d direction, policies []*policy, ports []NamedPort) *rol
 		for _, p := range list {
 			for _, u := range r.rulesOf(p, d) {
 				if d == ingress && len(u.names) > 0 {
-					u.fixed, u.names = u.fixed.Union(resolve(u.names, ports)), nil
+					resolved := *u
+					resolved.fixed, resolved.names = u.fixed.Union(resolve(u.names, ports)), nil
+					u = &resolved
 				}
 				t.rules = append(t.rules, u)
 			}
@@ -444,13 +446,14 @@ func (r *Roles) podEnd(p *pod) RoleEnd {
 // EachPod yields all Pods that have not finished, in no particular order. A RoleEnd must not be kept. The error
 // is nil, or that of [Abandoned] once done is closed.
 func (r *Roles) EachPod(done <-chan struct{}, yield func(*RoleEnd)) error {
+	var e RoleEnd
 	for _, ns := range r.s.namespaces.All() {
 		if isDone(done) {
 			return abandoned
 		}
 		for _, p := range ns.pods.All() {
 			if !p.finished {
-				e := r.podEnd(p)
+				e = r.podEnd(p)
 				yield(&e)
 			}
 		}
