@@ -145,17 +145,24 @@ func (t *txn) releaseClusterSelector(id uint32) {
 	t.storeSelector(&s)
 }
 
-// eachPortName yields the names of all ports of the rules, as often as they mention them.
-func (p *policy) eachPortName(yield func(string)) {
+// eachPort yields the ports of all rules.
+func (p *policy) eachPort(yield func(*Port)) {
 	for _, rules := range p.rules {
 		for i := range rules {
-			for _, port := range rules[i].ports {
-				if port.Name != "" {
-					yield(port.Name)
-				}
+			for j := range rules[i].ports {
+				yield(&rules[i].ports[j])
 			}
 		}
 	}
+}
+
+// eachPortName yields the names of all ports of the rules, as often as they mention them.
+func (p *policy) eachPortName(yield func(string)) {
+	p.eachPort(func(port *Port) {
+		if port.Name != "" {
+			yield(port.Name)
+		}
+	})
 }
 
 // acquirePortName notes that one more port of a rule mentions a name.

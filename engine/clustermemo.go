@@ -1,6 +1,9 @@
 package engine
 
-import "sync/atomic"
+import (
+	"net/netip"
+	"sync/atomic"
+)
 
 // memoRoom is how many answers a clusterMemo has room for: 16 MiB.
 const memoRoom = 4 << 20
@@ -59,14 +62,44 @@ func (m *clusterMemo) makeColumn(column uint32) *memoColumn {
 	return c
 }
 
+// adminReasons has the reason of a decision by what the Admin tier does for egress, in the two high bits, and for
+// ingress. It is Unknown if another tier has a say.
+var adminReasons = [16]Reason{
+	uint8(Deny)<<2 | uint8(Deny): DeniedAtEgress, uint8(Deny)<<2 | uint8(Allow): DeniedAtEgress,
+	uint8(Deny)<<2 | uint8(Pass): DeniedAtEgress, uint8(Allow)<<2 | uint8(Deny): DeniedAtIngress,
+	uint8(Allow)<<2 | uint8(Allow): AllowedByRule,
+}
+
+// remembered returns the reason of the decision about two direct addresses, if the memo alone gives it, and
+// otherwise Unknown. It reads the cells of both sides before it looks at either, so that a processor that
+// guesses the answer wrong has read them all the same. Both classes must be tiered for their side.
+func (x *clusterRules) remembered(
+	from, to *hotClass, src, dst netip.Addr, port uint16, protocol Protocol,
+) Reason {
+	if x.networks != nil && (x.mayHave(dst) || x.mayHave(src)) {
+		return Unknown
+	}
+	at := portOf(protocol, port)
+	out := loadCell(x.cell(from, to, at, sideOf(egress, Admin)))
+	in := loadCell(x.cell(to, from, at, sideOf(ingress, Admin)))
+	if out&in&cellKnown == 0 {
+		return Unknown
+	}
+	return adminReasons[out&3<<2|in&3]
+}
+
 const (
 	cellKnown = 1 << 31
 	// cellRuleBits are for the rule of a match; the slot has those between.
 	cellRuleBits, cellSlotBits = 17, 14
 )
 
-// cellOf returns the content of a cell, or 0 if the match does not fit into it.
+// cellOf returns the content of a cell, or 0 if the match does not fit into it. Its two lowest bits are the
+// action, Pass for no rule.
 func cellOf(m clusterMatch) uint32 {
+	if m.isNone() {
+		return cellKnown | uint32(Pass)
+	}
 	if m.slot >= 1<<cellSlotBits || m.rule >= 1<<cellRuleBits {
 		return 0
 	}

@@ -162,27 +162,22 @@ func padded(list []clusterMatch) []clusterMatch {
 	return list
 }
 
-// arrangePorts gives each single port of a rule a column of the memo.
+// arrangePorts gives each single port of a rule its columns of the memo.
 func (x *clusterRules) arrangePorts() {
-	columns := map[uint32]uint32{}
+	known := map[protocolPort]bool{}
 	var entries []portEntry
 	for _, p := range x.inOrder {
-		for d := range directions {
-			side := sideOf(d, p.tier)
-			for i := range p.rules[d] {
-				for _, port := range p.rules[d][i].ports {
-					key := exactKey(portOf(port.Protocol, port.First), side)
-					if _, has := columns[key]; has || port.Name != "" || port.First == 0 ||
-						port.First != port.Last || port.Protocol >= protocols {
-						continue
-					}
-					columns[key] = uint32(len(entries))
-					entries = append(entries, portEntry{key, uint32(len(entries))})
-				}
+		p.eachPort(func(port *Port) {
+			at := portOf(port.Protocol, port.First)
+			if known[at] || port.Name != "" || port.First == 0 || port.First != port.Last ||
+				port.Protocol >= protocols {
+				return
 			}
-		}
+			known[at] = true
+			entries = append(entries, portEntry{uint32(at), uint32(len(entries)) * uint32(portSides)})
+		})
 	}
-	x.ports, x.columns = newPortTable(entries), len(entries)
+	x.ports, x.columns = newPortTable(entries), len(entries)*int(portSides)
 }
 
 // arrangeNetworks lays out the rules with networks anew. It looks at all of them.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"math/bits"
+	"net/netip"
 	"sort"
 	"sync/atomic"
 
@@ -44,7 +45,8 @@ type clusterRules struct {
 	networkPolicies [directions]bitset
 	// networkBytes has the first bytes of all IPv4 addresses in networks.
 	networkBytes [4]uint64
-	// ports finds the column of a single port in memo; columns is their number.
+	// ports finds the first of the columns of a single port in memo, one for each portSide; columns is their
+	// number.
 	ports   portTable
 	columns int
 	memo    *clusterMemo
@@ -201,7 +203,7 @@ func (x *clusterRules) first(
 			cell.Store(cellOf(best))
 		}
 	}
-	if x.networks != nil && x.mayHave(p) {
+	if x.networks != nil && (p.more != nil || x.mayHave(p.addr)) {
 		best = x.firstNetwork(c, at, side, p, best)
 	}
 	return best
@@ -210,7 +212,7 @@ func (x *clusterRules) first(
 // cell returns the cell of the memo for a question, or nil if there is none. Ingress to a port that has a name
 // has none, as the answer then depends on the subject's names (S43); those of the peer are part of its kind.
 func (x *clusterRules) cell(c, other *hotClass, at protocolPort, side portSide) *atomic.Uint32 {
-	column, ok := x.ports.find(exactKey(at, side))
+	column, ok := x.ports.find(uint32(at))
 	if !ok || side.direction() == ingress && c.mayName(at.port()) {
 		return nil
 	}
@@ -218,7 +220,7 @@ func (x *clusterRules) cell(c, other *hotClass, at protocolPort, side portSide) 
 	if other != nil && other.numbered() {
 		peer = other.fewPeers[peerNumber]
 	}
-	return x.memo.cell(column, c.fewPeers[subjectNumber], peer)
+	return x.memo.cell(column|uint32(side), c.fewPeers[subjectNumber], peer)
 }
 
 // loadCell returns the content of a cell, 0 for nil.
@@ -296,12 +298,12 @@ func (x *clusterRules) searchWide(
 	return best
 }
 
-// mayHave reports whether an address of the peer may be in some network.
-func (x *clusterRules) mayHave(p *peer) bool {
-	if !p.addr.Is4() || p.more != nil {
-		return p.addr.IsValid()
+// mayHave reports whether an address may be in some network.
+func (x *clusterRules) mayHave(addr netip.Addr) bool {
+	if !addr.Is4() {
+		return addr.IsValid()
 	}
-	first := p.addr.As4()[0]
+	first := addr.As4()[0]
 	return x.networkBytes[first/64]>>(first%64)&1 != 0
 }
 

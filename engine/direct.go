@@ -15,6 +15,11 @@ func (s *Snapshot) AllowedDirect(
 	if !direct {
 		return Unknown, false
 	}
+	if from != nil && to != nil && from.tiered(egress) && to.tiered(ingress) {
+		if reason = s.tiers.remembered(from, to, src, dst, port, protocol); reason != Unknown {
+			return reason, true
+		}
+	}
 	reason = NotIsolated
 	if from != nil && (from.tables[egress] != nil || from.tiered(egress)) {
 		p := seenAs(to, dst, to != nil, IPv4, s.options)
