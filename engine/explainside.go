@@ -17,8 +17,8 @@ type sideQuestion struct {
 	side *Side
 }
 
-// explainSide explains the side of one direction of a pair.
-func (s *state) explainSide(d direction, p *pair) SideExplanation {
+// sideQuestion returns what the rules of one side of a pair are asked.
+func (s *state) sideQuestion(d direction, p *pair) sideQuestion {
 	q := sideQuestion{
 		direction: d, subject: &p.src, other: &p.dst, dst: &p.dst, side: &p.decision.Egress,
 		port: p.port, protocol: p.protocol,
@@ -26,18 +26,28 @@ func (s *state) explainSide(d direction, p *pair) SideExplanation {
 	if d == ingress {
 		q.subject, q.other, q.side = &p.dst, &p.src, &p.decision.Ingress
 	}
+	q.seen = q.other.asPeer(p.family, s.options)
+	return q
+}
+
+// podLabels returns the labels of a party that policies can select.
+func (p *party) podLabels() []label {
+	if p.pod != nil {
+		return p.pod.labels
+	}
+	return p.class.labels
+}
+
+// explainSide explains the side of one direction of a pair.
+func (s *state) explainSide(d direction, p *pair) SideExplanation {
+	q := s.sideQuestion(d, p)
 	e := SideExplanation{Applies: q.subject.class != nil, Allowed: q.side.Allowed}
 	if !e.Applies {
 		return e
 	}
 	var inTier bool
 	e.Exempt, inTier = s.exemptionOf(p)
-	q.seen = q.other.asPeer(p.family, s.options)
-	labels := q.subject.class.labels
-	if q.subject.pod != nil {
-		labels = q.subject.pod.labels
-	}
-	found := s.selectionOf(q.subject.class.namespace, labels)
+	found := s.selectionOf(q.subject.class.namespace, q.subject.podLabels())
 	policies := append(found.clusterPolicies, found.policies...)
 	slices.SortFunc(policies, comparePolicies)
 	for tier := Admin; tier <= Baseline; tier++ {

@@ -138,13 +138,20 @@ func (s *state) hasUnknownLabels(p *party) bool {
 func namespaceKeys(peers []Peer) []string {
 	var keys []string
 	for i := range peers {
-		if peers[i].Namespaces == nil {
-			continue
+		if peers[i].Namespaces != nil {
+			keys = append(keys, otherKeys(*peers[i].Namespaces)...)
 		}
-		for _, r := range *peers[i].Namespaces {
-			if r.Key != metadataName {
-				keys = append(keys, r.Key)
-			}
+	}
+	return keys
+}
+
+// otherKeys returns the label keys that a selector asks namespaces for, except the one that every namespace
+// has.
+func otherKeys(namespaces Selector) []string {
+	var keys []string
+	for _, r := range namespaces {
+		if asksLabel(r) {
+			keys = append(keys, r.Key)
 		}
 	}
 	return keys

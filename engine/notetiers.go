@@ -24,8 +24,9 @@ func (s *state) notesOfTiers(q *Query, p *pair) []Note {
 		}
 		if exempt, inTier := s.exemptionOf(p); exempt == NotExempt || inTier {
 			l.addSide(&e)
+			l.addSubject(s.sideQuestion(direction(d), p))
 		}
-		for _, n := range []Note{l.portName, l.address, l.namespace} {
+		for _, n := range []Note{l.portName, l.address, l.namespace, l.subject} {
 			if len(n.ClusterPolicies) > 0 {
 				list = append(list, n)
 			}
@@ -45,6 +46,8 @@ type tierNotes struct {
 	labelled bool
 
 	portName, address, namespace Note
+	// subject is about the Namespace of the side's own Pod.
+	subject Note
 }
 
 // addSide looks at the rules that were reached and did not match.
@@ -110,6 +113,40 @@ func (l *tierNotes) addRule(p *ClusterPolicy, r *RuleExplanation) {
 			l.address.Names = nil
 		}
 	}
+}
+
+// addSubject looks at the policies that might select the side's own Pod if its Namespace were read, at those
+// that come before what decided.
+func (l *tierNotes) addSubject(q sideQuestion) {
+	if !l.state.hasUnknownLabels(q.subject) {
+		return
+	}
+	l.subject = Note{Code: NoteNamespaceUnknown, Dst: !l.toDst, Namespace: q.subject.class.namespace}
+	labels := l.state.labelsOf(q.subject.class.namespace)
+	var might []*policy
+	for _, p := range l.state.clusterPolicies.All() {
+		sel := l.state.selectors.At(p.subject)
+		if !sel.namespaces.matches(labels) && sel.pods.matches(q.subject.podLabels()) && q.isBefore(p) {
+			might = append(might, p)
+		}
+	}
+	slices.SortFunc(might, comparePolicies)
+	for _, p := range might {
+		t := l.state.explainTier(p.tier, []*policy{p}, &q)
+		if slices.ContainsFunc(t.Policies[0].Rules, func(r RuleExplanation) bool {
+			return r.Reached && r.Matched && l.matters(&t, r.Action)
+		}) {
+			l.subject.addCluster(p.cluster, otherKeys(l.state.selectors.At(p.subject).namespaces))
+		}
+	}
+}
+
+// isBefore reports whether a cluster-wide policy is asked before what decided the side.
+func (q *sideQuestion) isBefore(p *policy) bool {
+	if decided := q.side.ClusterPolicy; decided != nil && p.tier == q.side.Tier {
+		return p.cluster.Compare(decided) < 0
+	}
+	return q.side.Tier == NoTier || p.tier <= q.side.Tier
 }
 
 // addCluster is [Note.add] for a cluster-wide policy.
