@@ -102,6 +102,7 @@ func (l *List) byRole(source bool) []roleGroups {
 	}
 	at := map[roleKey]int{}
 	var list []roleGroups
+	withNodes := slices.ContainsFunc(l.groups, func(g listGroup) bool { return g.Kind == NodeGroup })
 	for i := range l.groups {
 		g := &l.groups[i]
 		key := roleKey{role: g.key.source}
@@ -111,7 +112,7 @@ func (l *List) byRole(source bool) []roleGroups {
 		if source && !g.key.bySrc || !source && !g.key.byDst {
 			continue
 		}
-		if l.request.Nodes || !source {
+		if withNodes || !source {
 			key.kind = g.Kind // which tells what is listed with Nodes
 		}
 		n, ok := at[key]
@@ -218,9 +219,13 @@ func (l *List) advance() bool {
 			l.connectionsOf(src), l.connectionsToOutside(src), l.connectionToServices(src),
 		))
 		if (l.next+1)%progressEvery == 0 {
-			l.pending = append(l.pending, Item{Progress: &Progress{
-				l.summary.Connections + uint64(len(l.pending)), l.next + 1, len(l.sources),
-			}})
+			progress := &Progress{l.summary.Connections, l.next + 1, len(l.sources)}
+			for i := range l.pending {
+				if l.pending[i].Connection != nil {
+					progress.Connections++
+				}
+			}
+			l.pending = append(l.pending, Item{Progress: progress})
 		}
 	case n == 0:
 		l.appendConnections(nil, l.connectionsFromOutside())

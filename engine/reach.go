@@ -231,33 +231,44 @@ type OutsideReach struct {
 	By DecidingRule
 }
 
-// OutsideOfSource returns what a source may reach outside the cluster, in order of CIDRs. Neither ports nor
-// rules are in it twice together.
+// OutsideOfSource returns what a source may reach outside the cluster, in order of CIDRs. No ports are in it
+// twice with the same rule. It must not be modified.
 func (r *Roles) OutsideOfSource(source uint32) []OutsideReach {
 	return r.outside(r.roles[asSource][source], egress)
 }
 
-// OutsideOfDestination returns what may reach a destination from outside the cluster.
+// OutsideOfDestination returns what may reach a destination from outside the cluster. It must not be modified.
 func (r *Roles) OutsideOfDestination(destination uint32) []OutsideReach {
 	return r.outside(r.roles[asDestination][destination], ingress)
 }
 
-// outside computes as if nothing in the cluster had an address.
+// outside returns what rules say of addresses outside the cluster, as if nothing in the cluster had an
+// address. It remembers it.
 func (r *Roles) outside(end *role, d direction) []OutsideReach {
-	families := end.families
-	if families == 0 {
-		families = IPv4 | IPv6
+	key := outsideKey{end.subject, end.families, d}
+	if key.families == 0 {
+		key.families = IPv4 | IPv6
 	}
+	list, ok := r.ofOutside[key]
+	if !ok {
+		list = r.computeOutside(end.subject, key.families, d)
+		r.ofOutside[key] = list
+	}
+	return list
+}
+
+// computeOutside does what outside does. s may be nil.
+func (r *Roles) computeOutside(s *roleSubject, families Families, d direction) []OutsideReach {
 	var list []OutsideReach
 	var ranges [][]addressRange
 	for f, family := range bothFamilies {
 		if families&family == 0 {
 			continue
 		}
-		for _, piece := range pieces(end.subject, family) {
+		for _, piece := range pieces(s, family) {
 			outer := role{byIP: true, families: family}
 			outer.blocks[f] = r.blocks[d].lists[r.blocks[d].matching([]netip.Addr{piece.first}, family, false)]
-			for _, g := range r.side(end.subject, &outer, f, nil) {
+			for _, g := range r.side(s, &outer, f, nil) {
 				at := slices.IndexFunc(list, func(o OutsideReach) bool {
 					return o.By == g.by && o.Ports.Equal(g.ports)
 				})

@@ -37,6 +37,15 @@ type Roles struct {
 	ofClass map[*class]*[2]role
 	// ofKey remembers roles by all that they are made of.
 	ofKey map[roleKey][2]uint32
+	// ofOutside remembers what rules say of addresses outside the cluster.
+	ofOutside map[outsideKey][]OutsideReach
+}
+
+// An outsideKey is all that results about addresses outside the cluster depend on.
+type outsideKey struct {
+	subject   *roleSubject
+	families  Families
+	direction direction
 }
 
 // A roleKey is all that the roles of a party are made of.
@@ -104,6 +113,7 @@ func (s *Snapshot) NewRoles(byRule bool) *Roles {
 		s: &s.state, byRule: byRule, portNames: map[string]bool{},
 		compiled: map[*policy]*[directions][]*roleRule{}, ofClass: map[*class]*[2]role{},
 		numbers: map[*policy]uint64{}, ofKey: map[roleKey][2]uint32{},
+		ofOutside: map[outsideKey][]OutsideReach{},
 	}
 	var blocks [directions]blockIndexBuilder
 	add := func(p *policy) {
@@ -487,7 +497,9 @@ func (r *Roles) NodeAddresses() []RoleEnd {
 func (r *Roles) nodeEnd(ip netip.Addr, a *address) RoleEnd {
 	p := r.s.addressParty(ip, a)
 	e := r.end(RoleNode, &p)
-	e.Name = p.node.Value()
+	if p.node != (unique.Handle[string]{}) {
+		e.Name = p.node.Value()
+	}
 	return e
 }
 
