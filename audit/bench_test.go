@@ -2,10 +2,13 @@ package audit_test
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/netpold/netpold/audit"
 	"github.com/netpold/netpold/bench/synthetic"
@@ -57,25 +60,117 @@ func list(tb testing.TB, s *engine.Snapshot, r *audit.ListRequest) (n listed) {
 	return n
 }
 
-// BenchmarkList lists everything, and "who can reach X".
+// reportCPU begins to measure processor time, and returns what reports it. Unlike the time of the clock it does
+// not grow with what else the machine does.
+func reportCPU(b *testing.B) func() {
+	used := func() time.Duration {
+		var usage syscall.Rusage
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+			b.Fatal(err)
+		}
+		return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	}
+	before := used()
+	return func() { b.ReportMetric(float64(used()-before)/float64(b.N)/1e6, "cpu-ms/op") }
+}
+
+// BenchmarkList lists everything, without and with rules and exposures, who can reach one Pod, and groups alone.
 func BenchmarkList(b *testing.B) {
 	for _, size := range synthetic.Sizes[1:] {
 		s := halfOpen(size)
 		one := s.PodNames()[0]
-		for name, r := range map[string]*audit.ListRequest{
-			"all":    {},
-			"to-one": {Dst: audit.Ends{Endpoints: []engine.Endpoint{engine.ByPod(one.Namespace, one.Name)}}},
-			"groups": {Src: audit.Ends{Scope: audit.ScopeExternal}, Dst: audit.Ends{Scope: audit.ScopeCluster}},
+		for _, c := range []struct {
+			name string
+			*audit.ListRequest
+		}{
+			{"all", &audit.ListRequest{}},
+			{"policies", &audit.ListRequest{Policies: true}},
+			{"exposure", &audit.ListRequest{Exposure: true}},
+			{"to-one", &audit.ListRequest{
+				Dst: audit.Ends{Endpoints: []engine.Endpoint{engine.ByPod(one.Namespace, one.Name)}},
+			}},
+			{"groups", nil},
 		} {
-			b.Run(fmt.Sprint(size, "/", name), func(b *testing.B) {
+			b.Run(fmt.Sprint(size, "/", c.name), func(b *testing.B) {
 				b.ReportAllocs()
+				defer reportCPU(b)()
 				var n listed
 				for b.Loop() {
-					n = list(b, s, r)
+					if c.ListRequest != nil {
+						n = list(b, s, c.ListRequest)
+					} else if _, err := audit.NewList(nil, s, &audit.ListRequest{}); err != nil {
+						b.Fatal(err)
+					}
 				}
 				b.ReportMetric(float64(n.connections), "connections")
 				b.ReportMetric(float64(n.ids), "ids")
 			})
 		}
 	}
+}
+
+// BenchmarkListHeap measures the most that a list adds to the heap, over the heap that the snapshot has.
+func BenchmarkListHeap(b *testing.B) {
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	s := halfOpen(synthetic.Sizes[2])
+	with := heap()
+	most := uint64(0)
+	for b.Loop() {
+		l, err := audit.NewList(nil, s, &audit.ListRequest{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		most = max(most, heap())
+		n := 0
+		if _, err := l.Connections(nil, func(audit.Item) bool {
+			if n++; n%10_000 == 0 {
+				most = max(most, heap())
+			}
+			return true
+		}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(with-before)/1e6, "snapshot-MB")
+	b.ReportMetric(float64(most-with)/1e6, "list-MB")
+	runtime.KeepAlive(s)
+}
+
+// matrixPorts are a port of each stretch that the rules of the synthetic clusters tell apart.
+var matrixPorts = []audit.PortRange{
+	{First: 1}, {First: 443}, {First: 444}, {First: 8000}, {First: 8080}, {First: 8081}, {First: 9000},
+	{First: 9090}, {First: 9091}, {Protocol: engine.UDP, First: 1}, {Protocol: engine.SCTP, First: 1},
+}
+
+// BenchmarkMatrix asks what a list says by decisions: one for each pair of roles and stretch of ports.
+func BenchmarkMatrix(b *testing.B) {
+	s := halfOpen(synthetic.Sizes[1])
+	roles := s.NewRoles(false)
+	sources, destinations := map[uint32]engine.Endpoint{}, map[uint32]engine.Endpoint{}
+	if err := roles.EachPod(nil, func(e *engine.RoleEnd) {
+		sources[e.Source] = engine.ByPod(e.Namespace, e.Name)
+		destinations[e.Destination] = engine.ByPod(e.Namespace, e.Name)
+	}); err != nil {
+		b.Fatal(err)
+	}
+	defer reportCPU(b)()
+	for b.Loop() {
+		for _, src := range sources {
+			for _, dst := range destinations {
+				for _, p := range matrixPorts {
+					q := engine.Query{Src: src, Dst: dst, Port: p.First, Protocol: p.Protocol}
+					if _, err := s.Allowed(q); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+		}
+	}
+	b.ReportMetric(float64(len(sources)*len(destinations)*len(matrixPorts)), "decisions")
 }

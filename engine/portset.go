@@ -79,6 +79,12 @@ func (s PortSet) Union(o PortSet) PortSet {
 
 // Intersect returns the ports that are in both sets.
 func (s PortSet) Intersect(o PortSet) PortSet {
+	switch { // nearly always one of them is all ports
+	case slices.Equal(s, everyPort):
+		return o
+	case slices.Equal(o, everyPort):
+		return s
+	}
 	var out PortSet
 	for i, j := 0, 0; i < len(s) && j < len(o); {
 		first, last := max(s[i].from(), o[j].from()), min(s[i].to(), o[j].to())
