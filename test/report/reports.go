@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/netpold/netpold/cmd/render/html"
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
 // ListReport returns the report of a list of the cluster.
@@ -51,4 +52,13 @@ func Reports() map[string]func() ([]byte, error) {
 		}
 	}
 	return reports
+}
+
+// ToWorkload returns a request for who may reach a workload.
+func ToWorkload(namespace, kind, name string) *netpoldv1.ListConnectionsRequest {
+	return &netpoldv1.ListConnectionsRequest{Dst: &netpoldv1.Ends{Endpoints: []*netpoldv1.Endpoint{
+		{Endpoint: &netpoldv1.Endpoint_Workload{
+			Workload: &netpoldv1.WorkloadRef{Namespace: namespace, Kind: kind, Name: name},
+		}},
+	}}}
 }

@@ -24,13 +24,14 @@ function newCursor(matrix, app) {
   return cursor;
 }
 
-// resetCursor keeps the cursor within a grid that has changed.
-function resetCursor(cursor) {
+// resetCursor keeps the cursor within a grid that has changed, and the focus on it if it had it.
+function resetCursor(cursor, focused) {
   const { rows, columns } = cursor.matrix.grid;
-  const focused = cursor.cell && cursor.cell === document.activeElement;
   const at = {
     row: Math.min(cursor.row, rows.length - 1), column: Math.min(cursor.column, columns.length - 1),
   };
+  // The corner has no name to be on; a grid that was empty leads there.
+  if (at.row < 0 && at.column < 0) at.row = at.column = 0;
   moveTo(cursor, at, focused);
   hideTip();
 }

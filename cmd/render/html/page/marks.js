@@ -3,9 +3,10 @@
 
 const square = 'M7 5h10a2 2 0 0 1 2 2v10a2 2 0 0 1-2 2H7a2 2 0 0 1-2-2V7a2 2 0 0 1 2-2z';
 const lowerHalf = 'M5 7v10a2 2 0 0 0 2 2h10a2 2 0 0 0 1.4-.6L5.6 5.6A2 2 0 0 0 5 7z';
+const upperHalf = 'M18.4 5.6A2 2 0 0 0 17 5H7a2 2 0 0 0-2 2v10a2 2 0 0 0 .6 1.4z';
 const plus = 'M12 8v8M8 12h8';
 const minus = 'M8 12h8';
-const wave = 'M7.5 13.5c1.5-3 3-3 4.5-1.500s3 1.500 4.500-1.500';
+const wave = 'M7.5 13.5c1.5-3 3-3 4.5-1.5s3 1.5 4.5-1.5';
 
 // shapesOf returns the parts of a mark: [fill or stroke, path, colour], colour being a CSS variable.
 function shapesOf(model, bits) {
@@ -17,9 +18,7 @@ function shapesOf(model, bits) {
   }
   const opened = bits & diffBits.opened;
   const closed = bits & diffBits.closed;
-  if (opened && closed) {
-    return [['fill', square, '--open'], ['stroke', 'M9 6v6M6 9h6M12 15h6', '--on-mark'], ['stroke', 'M6 18L18 6', '--on-mark']];
-  }
+  if (opened && closed) return [['fill', upperHalf, '--open'], ['stroke', square, '--partly'], ['stroke', 'M13 15.5h4', '--partly']];
   if (opened) return [['fill', square, '--open'], ['stroke', plus, '--on-mark']];
   if (closed) return [['stroke', square, '--partly'], ['stroke', minus, '--partly']];
   if (bits & diffBits.families) return [['stroke', square, '--other'], ['stroke', wave, '--other']];
