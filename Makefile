@@ -66,8 +66,13 @@ test-conformance: ## Run the conformance suites of sigs.k8s.io/network-policy-ap
 	go test -C test/conformance ./...
 	go test -C test/conformance/anp ./...
 
+# Without a browser the tests say that they are skipped, and pass.
+.PHONY: test-report
+test-report: ## Run the tests of the HTML report in a headless Chromium
+	go test -C test/report -count=1 ./...
+
 .PHONY: check
-check: generate-diff lint test-race test-peers test-load test-conformance test-kube ## All that CI runs
+check: generate-diff lint test-race test-peers test-load test-conformance test-report test-kube ## All that CI runs
 
 # What is generated: Go from the .proto files, the kustomize bases from the Helm chart, the chart's settings from the flags.
 GENERATED := proto/*.pb.go deploy/kustomize/* deploy/helm/netpold/values.schema.json
