@@ -16,18 +16,19 @@ function* listLines(view) {
   }
 }
 
-// showList begins the table anew.
+// showList begins the table anew. The roles keep it a table where a narrow screen shows it as blocks.
 function showList(app) {
   const { view } = app;
-  const body = el('tbody');
+  const body = el('tbody', { role: 'rowgroup' });
   const more = el('button', { type: 'button', click: () => fill(listStep) });
   const lines = listLines(view);
   const headings = [view.model.diff ? 'Change' : 'State', 'Source', 'Destination', 'Ports', 'Only', 'Allowed by'];
   replace(byId('list-view'),
-    el('table', { class: 'list' },
+    el('table', { class: 'list', role: 'table' },
       el('caption', {}, `${counted(view.totals.pairs, 'pair')}${view.model.diff ? ' with changes' : ' with something allowed'}`,
         isNarrow(view.filter) && `, filtered by ${filterText(view.filter)}`),
-      el('thead', {}, el('tr', {}, headings.map((heading) => el('th', { scope: 'col' }, heading)))), body),
+      el('thead', { role: 'rowgroup' }, el('tr', { role: 'row' }, headings.map((heading) => (
+        el('th', { scope: 'col', role: 'columnheader' }, heading))))), body),
     el('p', { class: 'more' }, more));
   let count = 0;
   let next = lines.next();
@@ -52,13 +53,14 @@ function listRow(app, { src, dst, bits, row }) {
   const { kind } = row.connection;
   const only = [rowFamilies(row), podsText(row, src, dst) && `Pods ${podsText(row, src, dst)}`].filter((text) => text);
   const rules = rowRules(row).map(([direction, rule]) => el('div', {}, el('span', { class: 'quiet' }, `${direction} `), named(rule)));
-  return el('tr', {},
-    el('td', {}, badge(model, kind ? changeBits[kind] || 0 : bits)),
-    el('td', {}, linkTo(() => app.choose(src.key, ''), named(fullName(src))),
+  const cell = (...children) => el('td', { role: 'cell' }, ...children);
+  return el('tr', { role: 'row' },
+    cell(badge(model, kind ? changeBits[kind] || 0 : bits)),
+    cell(linkTo(() => app.choose(src.key, ''), named(fullName(src))),
       src.kind === 'outside' && el('div', { class: 'cidrs' }, cidrsText(row.cidrs, 20))),
-    el('td', {}, linkTo(() => app.choose(dst.key, ''), named(fullName(dst))),
+    cell(linkTo(() => app.choose(dst.key, ''), named(fullName(dst))),
       dst.kind === 'outside' && el('div', { class: 'cidrs' }, cidrsText(row.cidrs, 20))),
-    el('td', { class: 'ports' }, portsText(row.ports)),
-    el('td', {}, only.join(', ')),
-    el('td', {}, rules));
+    el('td', { role: 'cell', class: 'ports' }, portsText(row.ports)),
+    cell(only.join(', ')),
+    cell(rules));
 }
