@@ -91,6 +91,25 @@ func (p *page) pressUntil(key, want string) {
 	p.Fatalf("no cell says %q, only %q", want, said)
 }
 
+// The key / goes to the search, except where it is typed.
+func TestSearchKey(t *testing.T) {
+	p := open(t, listOf(t, report.NewCluster(12), html.Options{}), "")
+	type result struct{ Prevented, Focused bool }
+	slash := func() result {
+		return eval[result](p, `(() => {
+			const event = new KeyboardEvent('keydown', { key: '/', bubbles: true, cancelable: true });
+			const Prevented = !document.activeElement.dispatchEvent(event);
+			return { Prevented, Focused: document.activeElement.name === 'q' };
+		})()`)
+	}
+	if got := slash(); got != (result{true, true}) {
+		t.Errorf("from the page: %+v, want the focus in the search and nothing typed", got)
+	}
+	if got := slash(); got != (result{false, true}) {
+		t.Errorf("in the search: %+v, want it typed", got)
+	}
+}
+
 // The filter is in the address: who opens it there sees the same, with the controls set to it.
 func TestFilterInTheAddress(t *testing.T) {
 	text := listOf(t, report.NewCluster(200), html.Options{})
@@ -173,6 +192,26 @@ func TestGraph(t *testing.T) {
 	}
 }
 
+// A click opens a cell, and the pointer over it tells what is in it.
+func TestByPointer(t *testing.T) {
+	p := open(t, listOf(t, report.NewCluster(12), html.Options{}), "", scheme("light", 1280, 900)...)
+	p.waitFor("document.querySelectorAll('.rows .line').length === 14")
+	at := eval[[]float64](p, `(() => {
+		const line = (side, name) => [...document.querySelectorAll('.' + side + ' .line')].find((l) => l.textContent === name).getBoundingClientRect();
+		return [line('columns', 'checkout').left + 12, line('rows', 'cart').top + 12];
+	})()`)
+	p.run(chromedp.MouseEvent(chromedp.MouseMoved, at[0], at[1]))
+	p.waitFor("!document.querySelector('#tip').hidden")
+	if tip := p.text("#tip"); !strings.Contains(tip, "shop/cart \u2192 shop/checkout") || !strings.Contains(tip, "TCP 7003,9090") {
+		t.Errorf("the tip says %q", tip)
+	}
+	p.run(chromedp.MouseClickXY(at[0], at[1]))
+	p.waitFor("location.hash === '#sel=shop%2FDeployment%2Fcart&to=shop%2FDeployment%2Fcheckout'")
+	if details := p.text("#details"); !strings.Contains(details, "TCP 7003,9090") {
+		t.Errorf("the details are %q", details)
+	}
+}
+
 // With 2,000 workloads the page begins with namespaces, and one unfolds by keyboard. Above the limit it says
 // what it left out, and how to narrow.
 func TestManyWorkloads(t *testing.T) {
@@ -252,6 +291,11 @@ func TestBrokenOff(t *testing.T) {
 	}
 	if got := p.text("#details .badge"); got != "not in this list" {
 		t.Errorf("a pair without connection is %q", got)
+	}
+	// Without the script at its end the page is what stands before the data.
+	p = open(t, text[:cut], "")
+	if got := p.text("#notices"); !strings.Contains(got, "the report is incomplete") {
+		t.Errorf("the notice is %q", got)
 	}
 }
 
