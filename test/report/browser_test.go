@@ -23,12 +23,14 @@ import (
 // browsers are the names under which Chromium is installed.
 var browsers = []string{"chromium", "chromium-browser", "google-chrome", "chrome"}
 
-// browser is the one that all tests share; nil without one.
-var browser context.Context //nolint:containedctx // chromedp's browsers are contexts
+// browser is the one that all tests share; nil without one. errStart is why the one that is installed does not
+// start.
+var (
+	browser  context.Context
+	errStart error
+)
 
-func TestMain(m *testing.M) { os.Exit(runTests(m)) }
-
-func runTests(m *testing.M) int {
+func TestMain(m *testing.M) {
 	var path string
 	for _, name := range browsers {
 		if found, err := exec.LookPath(name); err == nil {
@@ -37,9 +39,14 @@ func runTests(m *testing.M) int {
 		}
 	}
 	if path == "" {
-		fmt.Fprintf(os.Stderr, "\n*** THE REPORT IS NOT TESTED: no browser. Install Debian's package chromium. ***\n"+
-			"*** Looked for %s. ***\n\n", strings.Join(browsers, ", "))
-		return m.Run()
+		fmt.Fprintf(
+			os.Stderr,
+			"\n*** THE REPORT IS NOT TESTED: no browser. Install Debian's package chromium. ***\n"+
+				"*** Looked for %s. ***\n\n",
+			strings.Join(browsers, ", "),
+		)
+		m.Run()
+		return
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true))
@@ -50,12 +57,8 @@ func runTests(m *testing.M) int {
 	defer stop()
 	ctx, cancel := chromedp.NewContext(allocator)
 	defer cancel()
-	if err := chromedp.Do(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "starting the browser:", err)
-		return 1
-	}
-	browser = ctx
-	return m.Run()
+	browser, errStart = ctx, chromedp.Do(ctx)
+	m.Run()
 }
 
 // A page is a tab with a report. It notes every request and every message on the console.
@@ -75,6 +78,9 @@ func open(t *testing.T, report []byte, fragment string, actions ...action) *page
 	if browser == nil {
 		t.Skip("no browser: install Debian's package chromium")
 	}
+	if errStart != nil {
+		t.Fatalf("the browser does not start: %v", errStart)
+	}
 	ctx, cancel := chromedp.NewContext(browser)
 	t.Cleanup(cancel)
 	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
@@ -87,7 +93,11 @@ func open(t *testing.T, report []byte, fragment string, actions ...action) *page
 	if err := chromedp.Listen(ctx, p.note); err != nil {
 		t.Fatal(err)
 	}
-	p.run(command(network.Enable, network.EnableParams{}), command(log.Enable, cdp.Empty{}), chromedp.Navigate(p.url(fragment)))
+	p.run(
+		command(network.Enable, network.EnableParams{}),
+		command(log.Enable, cdp.Empty{}),
+		chromedp.Navigate(p.url(fragment)),
+	)
 	t.Cleanup(p.checkQuiet)
 	return p
 }

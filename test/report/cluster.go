@@ -41,8 +41,8 @@ func NewCluster(workloads int) *Cluster {
 }
 
 var workloadNames = []string{
-	"frontend", "cart", "checkout", "catalog", "payment", "shipping", "email", "currency", "recommendation", "ads",
-	"loadgenerator", "redis",
+	"frontend", "cart", "checkout", "catalog", "payment", "shipping", "email", "currency", "recommendation",
+	"ads", "loadgenerator", "redis",
 }
 
 // add adds a workload of the namespace. Every third namespace is not isolated.
@@ -54,7 +54,9 @@ func (c *Cluster) add(namespace string, place int) {
 		kind = "StatefulSet"
 	}
 	g := &netpoldv1.Group{
-		Id: uint32(id + 1), Kind: netpoldv1.GroupKind_GROUP_KIND_POD, Namespace: namespace, //nolint:gosec // an index
+		Id: uint32(
+			id + 1,
+		), Kind: netpoldv1.GroupKind_GROUP_KIND_POD, Namespace: namespace, //nolint:gosec // an index
 		Workload: &netpoldv1.WorkloadRef{Namespace: namespace, Kind: kind, Name: name},
 		Families: []netpoldv1.IpFamily{netpoldv1.IpFamily_IP_FAMILY_IPV4},
 	}
@@ -111,7 +113,9 @@ func (c *Cluster) header() *netpoldv1.AuditHeader {
 	return &netpoldv1.AuditHeader{
 		Revision: 42, Token: "t", Source: "manifests of examples", IpblockMatchesPods: true,
 		SnapshotTime: timestamppb.New(time.Date(2026, 3, 1, 12, 30, 5, 0, time.UTC)),
-		Objects:      &netpoldv1.ObjectCounts{NetworkPolicies: uint32(len(c.groups) + 1)}, //nolint:gosec // a count
+		Objects: &netpoldv1.ObjectCounts{
+			NetworkPolicies: uint32(len(c.groups) + 1),
+		}, //nolint:gosec // a count
 	}
 }
 
@@ -137,10 +141,27 @@ func (c *Cluster) connections() []*netpoldv1.Connection {
 	v4 := []netpoldv1.IpFamily{netpoldv1.IpFamily_IP_FAMILY_IPV4}
 	var out []*netpoldv1.Connection
 	if len(c.open) > 0 {
-		out = append(out,
-			&netpoldv1.Connection{SrcSets: []uint32{1}, DstSets: []uint32{1}, Ports: allPorts(), Families: v4},
-			&netpoldv1.Connection{SrcSets: []uint32{1}, DstCidrs: []string{"0.0.0.0/0"}, Ports: allPorts(), Families: v4},
-			&netpoldv1.Connection{SrcCidrs: []string{"0.0.0.0/0"}, DstSets: []uint32{1}, Ports: allPorts(), Families: v4})
+		out = append(
+			out,
+			&netpoldv1.Connection{
+				SrcSets:  []uint32{1},
+				DstSets:  []uint32{1},
+				Ports:    allPorts(),
+				Families: v4,
+			},
+			&netpoldv1.Connection{
+				SrcSets:  []uint32{1},
+				DstCidrs: []string{"0.0.0.0/0"},
+				Ports:    allPorts(),
+				Families: v4,
+			},
+			&netpoldv1.Connection{
+				SrcCidrs: []string{"0.0.0.0/0"},
+				DstSets:  []uint32{1},
+				Ports:    allPorts(),
+				Families: v4,
+			},
+		)
 	}
 	for _, g := range c.groups {
 		if !g.GetIsolatedIngress() {
@@ -153,13 +174,17 @@ func (c *Cluster) connections() []*netpoldv1.Connection {
 		}
 		if name == "frontend" {
 			out = append(out, &netpoldv1.Connection{
-				SrcCidrs: []string{"0.0.0.0/0"}, DstGroups: []uint32{g.GetId()}, Ports: ports(8080, 8443), Families: v4, IngressBy: by,
+				SrcCidrs: []string{
+					"0.0.0.0/0",
+				}, DstGroups: []uint32{g.GetId()}, Ports: ports(8080, 8443), Families: v4, IngressBy: by,
 			})
 		}
 		for _, other := range c.groups {
 			if c.reaches(other, g) {
 				out = append(out, &netpoldv1.Connection{
-					SrcGroups: []uint32{other.GetId()}, DstGroups: []uint32{g.GetId()}, Families: v4, IngressBy: by,
+					SrcGroups: []uint32{
+						other.GetId(),
+					}, DstGroups: []uint32{g.GetId()}, Families: v4, IngressBy: by,
 					Ports: ports(7000+g.GetId()%12, 9090), EgressBy: &netpoldv1.RuleRef{
 						Kind: "NetworkPolicy", Namespace: other.GetNamespace(), Name: other.GetWorkload().GetName(),
 						Direction: netpoldv1.Direction_DIRECTION_EGRESS, RuleIndex: 1,
@@ -209,10 +234,19 @@ func (c *Cluster) Diff() []*netpoldv1.SimulateResponse {
 		if i == len(c.groups)-1 {
 			g.Presence = netpoldv1.Presence_PRESENCE_AFTER
 		}
-		messages = append(messages, &netpoldv1.SimulateResponse{Item: &netpoldv1.SimulateResponse_Group{Group: g}})
+		messages = append(
+			messages,
+			&netpoldv1.SimulateResponse{Item: &netpoldv1.SimulateResponse_Group{Group: g}},
+		)
 	}
-	summary := &netpoldv1.SimulateSummary{PoliciesChanged: []string{"shop/frontend"}, PoliciesAdded: []string{"shop/extra"}}
-	v4 := &netpoldv1.ChangeState{Allowed: true, Families: []netpoldv1.IpFamily{netpoldv1.IpFamily_IP_FAMILY_IPV4}}
+	summary := &netpoldv1.SimulateSummary{
+		PoliciesChanged: []string{"shop/frontend"},
+		PoliciesAdded:   []string{"shop/extra"},
+	}
+	v4 := &netpoldv1.ChangeState{
+		Allowed:  true,
+		Families: []netpoldv1.IpFamily{netpoldv1.IpFamily_IP_FAMILY_IPV4},
+	}
 	change := func(kind netpoldv1.ChangeKind, src, dst *netpoldv1.Group, list []*netpoldv1.PortRange) {
 		m := &netpoldv1.Change{
 			Kind: kind, SrcGroups: []uint32{src.GetId()}, DstGroups: []uint32{dst.GetId()}, Ports: list,
@@ -228,7 +262,10 @@ func (c *Cluster) Diff() []*netpoldv1.SimulateResponse {
 			m.Before, m.BeforeBy = v4, rules
 			summary.Closed++
 		}
-		messages = append(messages, &netpoldv1.SimulateResponse{Item: &netpoldv1.SimulateResponse_Change{Change: m}})
+		messages = append(
+			messages,
+			&netpoldv1.SimulateResponse{Item: &netpoldv1.SimulateResponse_Change{Change: m}},
+		)
 	}
 	for i := 0; i+1 < len(c.groups); i++ {
 		if i%5 == 0 {
@@ -238,13 +275,18 @@ func (c *Cluster) Diff() []*netpoldv1.SimulateResponse {
 			change(netpoldv1.ChangeKind_CHANGE_KIND_CLOSED, c.groups[i], c.groups[i+1], ports(9090))
 		}
 	}
-	return append(messages, &netpoldv1.SimulateResponse{Item: &netpoldv1.SimulateResponse_Summary{Summary: summary}})
+	return append(
+		messages,
+		&netpoldv1.SimulateResponse{Item: &netpoldv1.SimulateResponse_Summary{Summary: summary}},
+	)
 }
 
 // Hostile are names that no API server lets through and that manifests may hold all the same.
 var Hostile = []string{
-	"<script>alert(1)</script>", "</script><script>document.title='taken'</script>", `"><img src=x onerror=alert(1)>`,
-	"<!--", "-->", "'; alert(1); '", "a\u202egnp.exe", "\u200fright\u200eleft", "line\u2028break\nnew", "&lt;b&gt;",
+	"<script>alert(1)</script>", "</script><script>document.title='taken'</script>",
+	`"><img src=x onerror=alert(1)>`,
+	"<!--", "-->", "'; alert(1); '", "a\u202egnp.exe", "\u200fright\u200eleft",
+	"line\u2028break\nnew", "&lt;b&gt;",
 	"__proto__", strings.Repeat("long-name-", 25) + "xyz", "\u05e9\u05dc\u05d5\u05dd",
 }
 

@@ -41,9 +41,13 @@ func newTruth(seed uint64) *truth {
 	for i := range 1 + w.random.IntN(8) {
 		name := fmt.Sprintf("w%d", i/(1+w.random.IntN(2)))
 		g := &netpoldv1.Group{
-			Id: uint32(i + 1), Kind: netpoldv1.GroupKind_GROUP_KIND_POD, Namespace: "n", //nolint:gosec // an index
+			Id: uint32(
+				i + 1,
+			), Kind: netpoldv1.GroupKind_GROUP_KIND_POD, Namespace: "n", //nolint:gosec // an index
 			Workload: &netpoldv1.WorkloadRef{Namespace: "n", Kind: "Deployment", Name: name},
-			Members:  []*netpoldv1.Member{{Name: fmt.Sprint(name, "-", i)}}, Families: familiesOf(w.random.IntN(4)),
+			Members: []*netpoldv1.Member{
+				{Name: fmt.Sprint(name, "-", i)},
+			}, Families: familiesOf(w.random.IntN(4)),
 		}
 		w.groups = append(w.groups, g)
 		w.messages = append(w.messages, &netpoldv1.ListConnectionsResponse{
@@ -65,7 +69,8 @@ func newTruth(seed uint64) *truth {
 
 func familiesOf(bits int) []netpoldv1.IpFamily {
 	var out []netpoldv1.IpFamily
-	for i, f := range []netpoldv1.IpFamily{netpoldv1.IpFamily_IP_FAMILY_IPV4, netpoldv1.IpFamily_IP_FAMILY_IPV6} {
+	all := []netpoldv1.IpFamily{netpoldv1.IpFamily_IP_FAMILY_IPV4, netpoldv1.IpFamily_IP_FAMILY_IPV6}
+	for i, f := range all {
 		if bits&(1<<i) != 0 {
 			out = append(out, f)
 		}
@@ -115,7 +120,8 @@ func (w *truth) count(src, dst string, all, any bool) {
 	}
 }
 
-// pair decides what src may open to dst: mostly all or nothing, so that whole workloads are open now and then.
+// pair decides what src may open to dst: mostly all or nothing, so that whole workloads are open now
+// and then.
 func (w *truth) pair(src, dst *netpoldv1.Group) {
 	a, b := bitsOf(src.GetFamilies()), bitsOf(dst.GetFamilies())
 	shared := a & b
@@ -137,7 +143,9 @@ func (w *truth) pair(src, dst *netpoldv1.Group) {
 	}
 	for _, ports := range lists {
 		c := &netpoldv1.Connection{
-			SrcGroups: []uint32{src.GetId()}, DstGroups: []uint32{dst.GetId()}, Ports: ports, Families: familiesOf(families),
+			SrcGroups: []uint32{
+				src.GetId(),
+			}, DstGroups: []uint32{dst.GetId()}, Ports: ports, Families: familiesOf(families),
 		}
 		if w.random.IntN(3) == 0 {
 			c.DstGroups, c.DstSets = nil, []uint32{w.set(dst)}
@@ -148,9 +156,12 @@ func (w *truth) pair(src, dst *netpoldv1.Group) {
 
 func (w *truth) set(g *netpoldv1.Group) uint32 {
 	w.sets++
-	w.messages = append(w.messages, &netpoldv1.ListConnectionsResponse{Item: &netpoldv1.ListConnectionsResponse_Set{
-		Set: &netpoldv1.Set{Id: w.sets, Groups: []uint32{g.GetId()}},
-	}})
+	w.messages = append(
+		w.messages,
+		&netpoldv1.ListConnectionsResponse{Item: &netpoldv1.ListConnectionsResponse_Set{
+			Set: &netpoldv1.Set{Id: w.sets, Groups: []uint32{g.GetId()}},
+		}},
+	)
 	return w.sets
 }
 
@@ -191,9 +202,19 @@ func (w *truth) outside(g *netpoldv1.Group, away bool) {
 		return
 	}
 	for _, ports := range w.everyPort() {
-		c := &netpoldv1.Connection{Ports: ports, Families: familiesOf(bits), SrcGroups: []uint32{g.GetId()}, DstCidrs: cidrs}
+		c := &netpoldv1.Connection{
+			Ports:     ports,
+			Families:  familiesOf(bits),
+			SrcGroups: []uint32{g.GetId()},
+			DstCidrs:  cidrs,
+		}
 		if !away {
-			c = &netpoldv1.Connection{Ports: ports, Families: familiesOf(bits), DstGroups: []uint32{g.GetId()}, SrcCidrs: cidrs}
+			c = &netpoldv1.Connection{
+				Ports:     ports,
+				Families:  familiesOf(bits),
+				DstGroups: []uint32{g.GetId()},
+				SrcCidrs:  cidrs,
+			}
 		}
 		w.connection(c)
 	}
@@ -214,8 +235,8 @@ func (w *truth) states() map[string]string {
 	return out
 }
 
-// The state of every pair is that of its groups, ports, families and addresses, however the list folds them; and
-// the overview of namespaces, which netpold itself works out, agrees.
+// The state of every pair is that of its groups, ports, families and addresses, however the list folds them.
+// The overview of namespaces, which netpold itself works out, agrees.
 func TestStates(t *testing.T) {
 	p := open(t, listOf(t, report.NewCluster(12), html.Options{}), "")
 	seen := map[string]int{}

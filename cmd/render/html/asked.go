@@ -31,7 +31,10 @@ func askedOf(ends *netpoldv1.Ends, groups []*netpoldv1.Group) asked {
 	a := asked{Seen: selectors}
 	for _, g := range groups {
 		if slices.Contains(ends.GetNamespaces(), g.GetNamespace()) && g.GetNamespace() != "" ||
-			slices.ContainsFunc(ends.GetEndpoints(), func(e *netpoldv1.Endpoint) bool { return names(e, g) }) {
+			slices.ContainsFunc(
+				ends.GetEndpoints(),
+				func(e *netpoldv1.Endpoint) bool { return names(e, g) },
+			) {
 			a.Groups = append(a.Groups, g.GetId())
 		}
 	}

@@ -19,16 +19,20 @@ import (
 var v4 = []netpoldv1.IpFamily{netpoldv1.IpFamily_IP_FAMILY_IPV4}
 
 func group(id uint32, namespace, name string) *netpoldv1.ListConnectionsResponse {
-	return &netpoldv1.ListConnectionsResponse{Item: &netpoldv1.ListConnectionsResponse_Group{Group: &netpoldv1.Group{
-		Id: id, Kind: netpoldv1.GroupKind_GROUP_KIND_POD, Namespace: namespace, Families: v4,
-		Workload: &netpoldv1.WorkloadRef{Namespace: namespace, Kind: "Deployment", Name: name},
-		Members:  []*netpoldv1.Member{{Name: name + "-0", Ips: []string{fmt.Sprintf("10.0.0.%d", id)}}},
-	}}}
+	return &netpoldv1.ListConnectionsResponse{
+		Item: &netpoldv1.ListConnectionsResponse_Group{Group: &netpoldv1.Group{
+			Id: id, Kind: netpoldv1.GroupKind_GROUP_KIND_POD, Namespace: namespace, Families: v4,
+			Workload: &netpoldv1.WorkloadRef{Namespace: namespace, Kind: "Deployment", Name: name},
+			Members:  []*netpoldv1.Member{{Name: name + "-0", Ips: []string{fmt.Sprintf("10.0.0.%d", id)}}},
+		}},
+	}
 }
 
 func connection(c *netpoldv1.Connection) *netpoldv1.ListConnectionsResponse {
 	c.Families = v4
-	return &netpoldv1.ListConnectionsResponse{Item: &netpoldv1.ListConnectionsResponse_Connection{Connection: c}}
+	return &netpoldv1.ListConnectionsResponse{
+		Item: &netpoldv1.ListConnectionsResponse_Connection{Connection: c},
+	}
 }
 
 func header() *netpoldv1.ListConnectionsResponse {
@@ -85,15 +89,25 @@ func data(t *testing.T, report string) []string {
 // The data are the lines of -o json, without default values.
 func TestDataAreTheMessages(t *testing.T) {
 	t.Parallel()
-	lines := data(t, write(t, html.Options{Command: "netpold list"}, header(), group(1, "shop", "web"),
-		connection(&netpoldv1.Connection{SrcGroups: []uint32{1}, DstGroups: []uint32{1}, Ports: tcp(80, 80)}), summary()))
+	lines := data(t, write(
+		t,
+		html.Options{Command: "netpold list"},
+		header(),
+		group(1, "shop", "web"),
+		connection(
+			&netpoldv1.Connection{SrcGroups: []uint32{1}, DstGroups: []uint32{1}, Ports: tcp(80, 80)},
+		),
+		summary(),
+	))
 	want := []string{
 		`{"report":{"command":"netpold list","kind":"list","request":{}}}`,
 		`{"header":{"revision":"7"}}`,
 		`{"asked":{"src":{"all":true,"outside":true},"dst":{"all":true,"outside":true}}}`,
-		`{"group":{"id":1,"kind":"GROUP_KIND_POD","namespace":"shop","workload":{"namespace":"shop","kind":"Deployment",` +
-			`"name":"web"},"members":[{"name":"web-0","ips":["10.0.0.1"]}],"families":["IP_FAMILY_IPV4"]}}`,
-		`{"connection":{"srcGroups":[1],"dstGroups":[1],"ports":[{"protocol":"PROTOCOL_TCP","first":80,"last":80}],` +
+		`{"group":{"id":1,"kind":"GROUP_KIND_POD","namespace":"shop","workload":{"namespace":"shop",` +
+			`"kind":"Deployment","name":"web"},"members":[{"name":"web-0","ips":["10.0.0.1"]}],` +
+			`"families":["IP_FAMILY_IPV4"]}}`,
+		`{"connection":{"srcGroups":[1],"dstGroups":[1],"ports":[{"protocol":"PROTOCOL_TCP",` +
+			`"first":80,"last":80}],` +
 			`"families":["IP_FAMILY_IPV4"]}}`,
 		`{"summary":{}}`,
 	}
@@ -121,7 +135,8 @@ func TestContentSecurityPolicy(t *testing.T) {
 	if !strings.Contains(report, want) {
 		t.Errorf("the report lacks %s", want)
 	}
-	for _, sign := range []string{"http://", "https://", "url(", "import(", "@import", " src=", "<link", "innerHTML",
+	for _, sign := range []string{
+		"http://", "https://", "url(", "import(", "@import", " src=", "<link", "innerHTML",
 		"outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "setAttribute('style"} {
 		text := strings.ReplaceAll(report, "http://www.w3.org/2000/svg", "")
 		if strings.Contains(text, sign) {
@@ -140,7 +155,8 @@ func TestContentSecurityPolicy(t *testing.T) {
 func TestNamesCannotEndTheData(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{
-		"</script>", "</SCRIPT >", "<!--", "<script>", "-->", "]]>", "\"'&<>", "a\u2028b\u2029c", "\u202egnp", "{{script}}", "{{data}}\n",
+		"</script>", "</SCRIPT >", "<!--", "<script>", "-->", "]]>", "\"'&<>", "a\u2028b\u2029c", "\u202egnp",
+		"{{script}}", "{{data}}\n",
 	} {
 		report := write(t, html.Options{Command: name}, header(), group(1, name, name), summary())
 		lines := data(t, report)
@@ -153,7 +169,8 @@ func TestNamesCannotEndTheData(t *testing.T) {
 		if err := json.Unmarshal([]byte(lines[3]), &message); err != nil || message.Group.Namespace != name {
 			t.Errorf("%q: read as %q, %v", name, message.Group.Namespace, err)
 		}
-		if regexp.MustCompile(`(?i)<script`).FindAllString(report, -1) == nil || strings.Count(report, "</script>") != 2 {
+		if regexp.MustCompile(`(?i)<script`).FindAllString(report, -1) == nil ||
+			strings.Count(report, "</script>") != 2 {
 			t.Errorf("%q: the report has other script elements", name)
 		}
 	}

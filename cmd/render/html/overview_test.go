@@ -16,15 +16,38 @@ import (
 func TestOverview(t *testing.T) {
 	t.Parallel()
 	udpAndSCTP := everyPort()[1:]
-	lines := data(t, write(t, html.Options{MaxWorkloads: 2}, header(),
-		group(1, "a", "x"), group(2, "a", "y"), group(3, "b", "z"),
-		connection(&netpoldv1.Connection{SrcGroups: []uint32{1, 2}, DstGroups: []uint32{3}, Ports: tcp(1, 65535)}),
-		connection(&netpoldv1.Connection{SrcGroups: []uint32{1, 2}, DstGroups: []uint32{3}, Ports: udpAndSCTP}),
+	lines := data(t, write(
+		t,
+		html.Options{MaxWorkloads: 2},
+		header(),
+		group(1, "a", "x"),
+		group(2, "a", "y"),
+		group(3, "b", "z"),
+		connection(
+			&netpoldv1.Connection{SrcGroups: []uint32{1, 2}, DstGroups: []uint32{3}, Ports: tcp(1, 65535)},
+		),
+		connection(
+			&netpoldv1.Connection{SrcGroups: []uint32{1, 2}, DstGroups: []uint32{3}, Ports: udpAndSCTP},
+		),
 		connection(&netpoldv1.Connection{SrcGroups: []uint32{1}, DstGroups: []uint32{2}, Ports: everyPort()}),
-		connection(&netpoldv1.Connection{SrcGroups: []uint32{3}, DstCidrs: []string{"0.0.0.0/0"}, Ports: everyPort()}),
-		connection(&netpoldv1.Connection{SrcCidrs: []string{"10.0.0.0/8"}, DstGroups: []uint32{3}, Ports: tcp(443, 443)}),
-		summary()))
-	all := `[{"protocol":"PROTOCOL_TCP","first":1,"last":65535},{"protocol":"PROTOCOL_UDP","first":1,"last":65535},` +
+		connection(
+			&netpoldv1.Connection{
+				SrcGroups: []uint32{3},
+				DstCidrs:  []string{"0.0.0.0/0"},
+				Ports:     everyPort(),
+			},
+		),
+		connection(
+			&netpoldv1.Connection{
+				SrcCidrs:  []string{"10.0.0.0/8"},
+				DstGroups: []uint32{3},
+				Ports:     tcp(443, 443),
+			},
+		),
+		summary(),
+	))
+	all := `[{"protocol":"PROTOCOL_TCP","first":1,"last":65535},` +
+		`{"protocol":"PROTOCOL_UDP","first":1,"last":65535},` +
 		`{"protocol":"PROTOCOL_SCTP","first":1,"last":65535}]`
 	want := []string{
 		`{"leftOut":{"groups":3,"limit":2,"workloads":3}}`,
@@ -91,10 +114,12 @@ func TestDiff(t *testing.T) {
 		{Item: &netpoldv1.SimulateResponse_Group{Group: group(1, "a", "x").GetGroup()}},
 		{Item: &netpoldv1.SimulateResponse_Group{Group: group(2, "b", "y").GetGroup()}},
 		{Item: &netpoldv1.SimulateResponse_Change{Change: &netpoldv1.Change{
-			Kind: netpoldv1.ChangeKind_CHANGE_KIND_OPENED, SrcGroups: []uint32{1}, DstGroups: []uint32{2}, Ports: tcp(80, 81),
+			Kind: netpoldv1.ChangeKind_CHANGE_KIND_OPENED, SrcGroups: []uint32{1}, DstGroups: []uint32{2},
+			Ports: tcp(80, 81),
 		}}},
 		{Item: &netpoldv1.SimulateResponse_Change{Change: &netpoldv1.Change{
-			Kind: netpoldv1.ChangeKind_CHANGE_KIND_CLOSED, SrcCidrs: []string{"::/0"}, DstGroups: []uint32{2}, Ports: tcp(82, 82),
+			Kind: netpoldv1.ChangeKind_CHANGE_KIND_CLOSED, SrcCidrs: []string{"::/0"}, DstGroups: []uint32{2},
+			Ports: tcp(82, 82),
 		}}},
 		{Item: &netpoldv1.SimulateResponse_Summary{Summary: &netpoldv1.SimulateSummary{Opened: 1}}},
 	}

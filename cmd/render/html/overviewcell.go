@@ -145,7 +145,11 @@ func (v *overview) isFull(key pair, c *cell, sources, destinations []count) bool
 	case key.dst == 0:
 		return c.fullOutside(key.src, sources, v.ports)
 	}
-	return c.full == v.ports*uint64(sizeOf(key.src, sources))*uint64(sizeOf(key.dst, destinations)) //nolint:gosec // counts
+	return c.full == v.ports*uint64(
+		sizeOf(key.src, sources),
+	)*uint64(
+		sizeOf(key.dst, destinations),
+	) //nolint:gosec // counts
 }
 
 func sizeOf(section int, groups []count) int {

@@ -17,9 +17,10 @@ var files embed.FS
 var (
 	scripts = []string{
 		"text.js", "ports.js", "data.js", "model.js", "filter.js", "states.js", "pairs.js", "axis.js", "marks.js",
-		"matrix.js", "cursor.js", "details.js", "party.js", "graph.js", "list.js", "controls.js", "head.js", "start.js",
+		"matrix.js", "cursor.js", "tips.js", "details.js", "party.js", "graph.js", "list.js", "controls.js",
+		"head.js", "start.js",
 	}
-	styles = []string{"page.css", "matrix.css", "views.css", "print.css"}
+	styles = []string{"colours.css", "page.css", "controls.css", "matrix.css", "views.css", "print.css"}
 )
 
 // pageHead and pageTail are what stands before and after the data.

@@ -28,7 +28,8 @@ function newCursor(matrix, app) {
 function resetCursor(cursor, focused) {
   const { rows, columns } = cursor.matrix.grid;
   const at = {
-    row: Math.min(cursor.row, rows.length - 1), column: Math.min(cursor.column, columns.length - 1),
+    row: Math.min(cursor.row, rows.length - 1),
+    column: Math.min(cursor.column, columns.length - 1),
   };
   // The corner has no name to be on; a grid that was empty leads there.
   if (at.row < 0 && at.column < 0) at.row = at.column = 0;
@@ -47,13 +48,20 @@ function moveTo(cursor, { row, column }, focus) {
     cursor.cell = null;
     return;
   }
-  layer.setAttribute('aria-label', view.model.diff ? 'What changes, from row to column' : 'Who may reach whom, from row to column');
+  layer.setAttribute(
+    'aria-label',
+    view.model.diff ? 'What changes, from row to column' : 'Who may reach whom, from row to column',
+  );
   layer.setAttribute('aria-rowcount', grid.rows.length + 1);
   layer.setAttribute('aria-colcount', grid.columns.length + 1);
   const role = row < 0 ? 'columnheader' : column < 0 ? 'rowheader' : 'gridcell';
   const line = row < 0 ? grid.columns[column] : column < 0 ? grid.rows[row] : null;
   cursor.cell = el('div', {
-    class: 'cursor', role, tabindex: 0, 'aria-colindex': column + 2, 'aria-label': cellLabel(matrix, row, column),
+    class: 'cursor',
+    role,
+    tabindex: 0,
+    'aria-colindex': column + 2,
+    'aria-label': cellLabel(matrix, row, column),
     'aria-expanded': line && !line.party ? String(line.open) : null,
   });
   layer.replaceChildren(el('div', { role: 'row', 'aria-rowindex': row + 2 }, cursor.cell));
@@ -95,12 +103,24 @@ function onKey(cursor, event) {
   const last = { row: grid.rows.length - 1, column: grid.columns.length - 1 };
   let { row, column } = cursor;
   switch (event.key) {
-    case 'ArrowUp': row--; break;
-    case 'ArrowDown': row++; break;
-    case 'ArrowLeft': column--; break;
-    case 'ArrowRight': column++; break;
-    case 'PageUp': row = Math.max(0, row - page.rows); break;
-    case 'PageDown': row += page.rows; break;
+    case 'ArrowUp':
+      row--;
+      break;
+    case 'ArrowDown':
+      row++;
+      break;
+    case 'ArrowLeft':
+      column--;
+      break;
+    case 'ArrowRight':
+      column++;
+      break;
+    case 'PageUp':
+      row = Math.max(0, row - page.rows);
+      break;
+    case 'PageDown':
+      row += page.rows;
+      break;
     case 'Home':
       column = 0;
       if (event.ctrlKey) row = 0;

@@ -4,12 +4,27 @@
 // have half a line at its end.
 function readData(text) {
   const data = {
-    report: { kind: 'list', command: '', request: {} }, header: {}, asked: null, leftOut: null, summary: null,
-    groups: [], sets: [], connections: [], exposures: [], sections: [], cells: [], askedSections: null,
+    report: { kind: 'list', command: '', request: {} },
+    header: {},
+    asked: null,
+    leftOut: null,
+    summary: null,
+    groups: [],
+    sets: [],
+    connections: [],
+    exposures: [],
+    sections: [],
+    cells: [],
+    askedSections: null,
   };
   const lists = {
-    group: data.groups, set: data.sets, connection: data.connections, change: data.connections,
-    exposure: data.exposures, section: data.sections, cell: data.cells,
+    group: data.groups,
+    set: data.sets,
+    connection: data.connections,
+    change: data.connections,
+    exposure: data.exposures,
+    section: data.sections,
+    cell: data.cells,
   };
   for (const line of text.split('\n')) {
     if (line === '') continue;
@@ -41,7 +56,8 @@ function ruleText(rule) {
 // familiesOf returns address families as bits: 1 is IPv4, 2 is IPv6.
 function familiesOf(list) {
   let bits = 0;
-  for (const family of list || []) bits |= family === 'IP_FAMILY_IPV4' ? 1 : family === 'IP_FAMILY_IPV6' ? 2 : 0;
+  for (const family of list || [])
+    bits |= family === 'IP_FAMILY_IPV4' ? 1 : family === 'IP_FAMILY_IPV6' ? 2 : 0;
   return bits;
 }
 

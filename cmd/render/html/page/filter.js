@@ -56,9 +56,16 @@ function isNarrow(filter) {
 // partyFilter returns a function that reports whether a party meets the filter's words, namespace, isolation
 // and exposure.
 function partyFilter(filter) {
-  const words = filter.q.toLowerCase().split(/\s+/).filter((word) => word !== '');
+  const words = filter.q
+    .toLowerCase()
+    .split(/\s+/)
+    .filter((word) => word !== '');
   return (party) => {
-    if (filter.ns && (party.namespace !== filter.ns || !['pods', 'namespace', 'service'].includes(party.kind))) return false;
+    if (
+      filter.ns &&
+      (party.namespace !== filter.ns || !['pods', 'namespace', 'service'].includes(party.kind))
+    )
+      return false;
     if (filter.iso === 'open' && !(party.openEgress || party.openIngress)) return false;
     if (filter.iso === 'isolated' && !isIsolated(party)) return false;
     if (filter.exposed && !party.exposed) return false;
@@ -69,7 +76,9 @@ function partyFilter(filter) {
 }
 
 function isIsolated(party) {
-  return party.groups.some((group) => group.kind !== 'GROUP_KIND_NODE' && (!group.openEgress || !group.openIngress));
+  return party.groups.some(
+    (group) => group.kind !== 'GROUP_KIND_NODE' && (!group.openEgress || !group.openIngress),
+  );
 }
 
 // searchText returns what search looks through: names of the party, its Pods and Nodes, and addresses.
@@ -79,7 +88,10 @@ function searchText(party) {
     for (const group of party.groups) {
       for (const member of group.members) words.push(member.name, member.node, ...(member.ips || []));
     }
-    party.search = words.filter((word) => word).join('\n').toLowerCase();
+    party.search = words
+      .filter((word) => word)
+      .join('\n')
+      .toLowerCase();
   }
   return party.search;
 }

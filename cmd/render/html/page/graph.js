@@ -10,19 +10,42 @@ function showGraph(app) {
   const host = byId('graph-view');
   const from = lineByKey(view, view.filter.sel);
   if (!from) {
-    replace(host, el('p', { class: 'empty' }, 'Select a workload, a namespace or a cell in the matrix or the list; its graph is drawn here.'));
+    replace(
+      host,
+      el(
+        'p',
+        { class: 'empty' },
+        'Select a workload, a namespace or a cell in the matrix or the list; its graph is drawn here.',
+      ),
+    );
     return;
   }
   const to = lineByKey(view, view.filter.to);
   const nodes = to ? pairGraph(view, from, to) : lineGraph(view, from);
   const arrows = drawn('svg', { class: 'arrows', 'aria-hidden': 'true' });
-  const column = (title, list, kind) => el('div', { class: `graph-column ${kind}` }, el('h3', {}, title),
-    el('ul', {}, list.shown.map((node) => el('li', {}, graphNode(app, node)))),
-    list.more > 0 && el('p', { class: 'quiet' }, `and ${number(list.more)} more; narrow with the filter`));
-  const word = view.model.diff ? ['Changed sources', 'Changed destinations'] : ['May reach it', 'It may reach'];
-  const board = el('div', { class: 'graph' }, arrows,
-    nodes.left && column(word[0], nodes.left, 'left'), column(to ? 'Source' : 'Selected', nodes.middle, 'middle'),
-    column(to ? 'Destination' : word[1], nodes.right, 'right'));
+  const column = (title, list, kind) =>
+    el(
+      'div',
+      { class: `graph-column ${kind}` },
+      el('h3', {}, title),
+      el(
+        'ul',
+        {},
+        list.shown.map((node) => el('li', {}, graphNode(app, node))),
+      ),
+      list.more > 0 && el('p', { class: 'quiet' }, `and ${number(list.more)} more; narrow with the filter`),
+    );
+  const word = view.model.diff
+    ? ['Changed sources', 'Changed destinations']
+    : ['May reach it', 'It may reach'];
+  const board = el(
+    'div',
+    { class: 'graph' },
+    arrows,
+    nodes.left && column(word[0], nodes.left, 'left'),
+    column(to ? 'Source' : 'Selected', nodes.middle, 'middle'),
+    column(to ? 'Destination' : word[1], nodes.right, 'right'),
+  );
   replace(host, board);
   const lines = () => drawArrows(board, arrows, nodes);
   lines();
@@ -50,7 +73,8 @@ function lineGraph(view, line) {
 function pairGraph(view, from, to) {
   const bits = bitsOf(view, from, to);
   return {
-    left: null, middle: { shown: [{ line: from, text: '' }], more: 0 },
+    left: null,
+    middle: { shown: [{ line: from, text: '' }], more: 0 },
     right: { shown: [{ line: to, bits, text: pairWords(view, from, to), pair: [from, to] }], more: 0 },
   };
 }
@@ -65,15 +89,27 @@ function pairWords(view, from, to) {
     return stateName(view.model, bitsOf(view, from, to));
   }
   const { pairs, all } = shownPairs(view, from, to);
-  return view.model.diff ? countsText(view, pairs, all) : `${number(pairs.length)} of ${counted(all, 'pair')}`;
+  return view.model.diff
+    ? countsText(view, pairs, all)
+    : `${number(pairs.length)} of ${counted(all, 'pair')}`;
 }
 
 function graphNode(app, node) {
   const { model } = app.view;
   const choose = () => (node.pair ? app.choose(lineKey(node.line), '') : app.choose(lineKey(node.line), ''));
-  node.element = el('button', { type: 'button', class: 'node', click: choose },
-    named(lineName(node.line)), node.text && el('span', { class: 'node-ports' }, node.bits ? markOf(model, node.bits) : false,
-      el('span', { class: 'unseen' }, node.bits ? `${stateName(model, node.bits)}, ` : ''), node.text));
+  node.element = el(
+    'button',
+    { type: 'button', class: 'node', click: choose },
+    named(lineName(node.line)),
+    node.text &&
+      el(
+        'span',
+        { class: 'node-ports' },
+        node.bits ? markOf(model, node.bits) : false,
+        el('span', { class: 'unseen' }, node.bits ? `${stateName(model, node.bits)}, ` : ''),
+        node.text,
+      ),
+  );
   return node.element;
 }
 
@@ -92,11 +128,20 @@ function drawArrows(board, arrows, nodes) {
   const arrow = (from, to, bits) => {
     const half = (from.x + to.x) / 2;
     const colour = bits === 0 || (!nodes.diff && bits === listBits.closed) ? 'none' : 'some';
-    paths.push(drawn('path', { class: `arrow ${colour}`, d: `M${from.x} ${from.y}C${half} ${from.y} ${half} ${to.y} ${to.x - 7} ${to.y}` }),
-      drawn('path', { class: `tip ${colour}`, d: `M${to.x - 8} ${to.y - 4}L${to.x} ${to.y}L${to.x - 8} ${to.y + 4}z` }));
+    paths.push(
+      drawn('path', {
+        class: `arrow ${colour}`,
+        d: `M${from.x} ${from.y}C${half} ${from.y} ${half} ${to.y} ${to.x - 7} ${to.y}`,
+      }),
+      drawn('path', {
+        class: `tip ${colour}`,
+        d: `M${to.x - 8} ${to.y - 4}L${to.x} ${to.y}L${to.x - 8} ${to.y + 4}z`,
+      }),
+    );
   };
   if (!stacked) {
-    for (const node of nodes.left ? nodes.left.shown : []) arrow(edge(node, true), edge(middle, false), node.bits);
+    for (const node of nodes.left ? nodes.left.shown : [])
+      arrow(edge(node, true), edge(middle, false), node.bits);
     for (const node of nodes.right.shown) arrow(edge(middle, true), edge(node, false), node.bits);
   }
   replace(arrows, paths);

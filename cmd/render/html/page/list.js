@@ -4,7 +4,8 @@
 const listStep = 500;
 const printLimit = 5000;
 
-// listLines gives the lines of a view one after the other, so that a long list costs nothing before it is read.
+// listLines gives the lines of a view one after the other, so that a long list costs nothing before it is
+// read.
 function* listLines(view) {
   const { model } = view;
   for (const src of model.parties) {
@@ -22,14 +23,39 @@ function showList(app) {
   const body = el('tbody', { role: 'rowgroup' });
   const more = el('button', { type: 'button', click: () => fill(listStep) });
   const lines = listLines(view);
-  const headings = [view.model.diff ? 'Change' : 'State', 'Source', 'Destination', 'Ports', 'Only', 'Allowed by'];
-  replace(byId('list-view'),
-    el('table', { class: 'list', role: 'table' },
-      el('caption', {}, `${counted(view.totals.pairs, 'pair')}${view.model.diff ? ' with changes' : ' with something allowed'}`,
-        isNarrow(view.filter) && `, filtered by ${filterText(view.filter)}`),
-      el('thead', { role: 'rowgroup' }, el('tr', { role: 'row' }, headings.map((heading) => (
-        el('th', { scope: 'col', role: 'columnheader' }, heading))))), body),
-    el('p', { class: 'more' }, more));
+  const headings = [
+    view.model.diff ? 'Change' : 'State',
+    'Source',
+    'Destination',
+    'Ports',
+    'Only',
+    'Allowed by',
+  ];
+  replace(
+    byId('list-view'),
+    el(
+      'table',
+      { class: 'list', role: 'table' },
+      el(
+        'caption',
+        {},
+        counted(view.totals.pairs, 'pair'),
+        view.model.diff ? ' with changes' : ' with something allowed',
+        isNarrow(view.filter) && `, filtered by ${filterText(view.filter)}`,
+      ),
+      el(
+        'thead',
+        { role: 'rowgroup' },
+        el(
+          'tr',
+          { role: 'row' },
+          headings.map((heading) => el('th', { scope: 'col', role: 'columnheader' }, heading)),
+        ),
+      ),
+      body,
+    ),
+    el('p', { class: 'more' }, more),
+  );
   let count = 0;
   let next = lines.next();
   const fill = (step) => {
@@ -51,16 +77,27 @@ function showList(app) {
 function listRow(app, { src, dst, bits, row }) {
   const { model } = app.view;
   const { kind } = row.connection;
-  const only = [rowFamilies(row), podsText(row, src, dst) && `Pods ${podsText(row, src, dst)}`].filter((text) => text);
-  const rules = rowRules(row).map(([direction, rule]) => el('div', {}, el('span', { class: 'quiet' }, `${direction} `), named(rule)));
+  const only = [rowFamilies(row), podsText(row, src, dst) && `Pods ${podsText(row, src, dst)}`].filter(
+    (text) => text,
+  );
+  const rules = rowRules(row).map(([direction, rule]) =>
+    el('div', {}, el('span', { class: 'quiet' }, `${direction} `), named(rule)),
+  );
   const cell = (...children) => el('td', { role: 'cell' }, ...children);
-  return el('tr', { role: 'row' },
+  return el(
+    'tr',
+    { role: 'row' },
     cell(badge(model, kind ? changeBits[kind] || 0 : bits)),
-    cell(linkTo(() => app.choose(src.key, ''), named(fullName(src))),
-      src.kind === 'outside' && el('div', { class: 'cidrs' }, cidrsText(row.cidrs, 20))),
-    cell(linkTo(() => app.choose(dst.key, ''), named(fullName(dst))),
-      dst.kind === 'outside' && el('div', { class: 'cidrs' }, cidrsText(row.cidrs, 20))),
+    cell(
+      linkTo(() => app.choose(src.key, ''), named(fullName(src))),
+      src.kind === 'outside' && el('div', { class: 'cidrs' }, cidrsText(row.cidrs, 20)),
+    ),
+    cell(
+      linkTo(() => app.choose(dst.key, ''), named(fullName(dst))),
+      dst.kind === 'outside' && el('div', { class: 'cidrs' }, cidrsText(row.cidrs, 20)),
+    ),
     el('td', { role: 'cell', class: 'ports' }, portsText(row.ports)),
     cell(only.join(', ')),
-    cell(rules));
+    cell(rules),
+  );
 }

@@ -14,14 +14,34 @@ function shapesOf(model, bits) {
     if (bits === 0) return [];
     if (bits === listBits.closed) return [['fill', 'M9 11h6v2H9z', '--closed']];
     if (bits === listBits.open) return [['fill', square, '--open']];
-    return [['fill', lowerHalf, '--partly'], ['stroke', square, '--partly']];
+    return [
+      ['fill', lowerHalf, '--partly'],
+      ['stroke', square, '--partly'],
+    ];
   }
   const opened = bits & diffBits.opened;
   const closed = bits & diffBits.closed;
-  if (opened && closed) return [['fill', upperHalf, '--open'], ['stroke', square, '--partly'], ['stroke', 'M13 15.5h4', '--partly']];
-  if (opened) return [['fill', square, '--open'], ['stroke', plus, '--on-mark']];
-  if (closed) return [['stroke', square, '--partly'], ['stroke', minus, '--partly']];
-  if (bits & diffBits.families) return [['stroke', square, '--other'], ['stroke', wave, '--other']];
+  if (opened && closed)
+    return [
+      ['fill', upperHalf, '--open'],
+      ['stroke', square, '--partly'],
+      ['stroke', 'M13 15.5h4', '--partly'],
+    ];
+  if (opened)
+    return [
+      ['fill', square, '--open'],
+      ['stroke', plus, '--on-mark'],
+    ];
+  if (closed)
+    return [
+      ['stroke', square, '--partly'],
+      ['stroke', minus, '--partly'],
+    ];
+  if (bits & diffBits.families)
+    return [
+      ['stroke', square, '--other'],
+      ['stroke', wave, '--other'],
+    ];
   return [];
 }
 
@@ -50,8 +70,11 @@ function marker(model, colours, scale) {
 
 // markOf returns the same mark as an element, for text.
 function markOf(model, bits) {
-  return drawn('svg', { class: 'mark', viewBox: '0 0 24 24', width: 18, height: 18, 'aria-hidden': 'true' },
-    shapesOf(model, bits).map(([how, path, colour]) => drawn('path', { d: path, class: how + colour })));
+  return drawn(
+    'svg',
+    { class: 'mark', viewBox: '0 0 24 24', width: 18, height: 18, 'aria-hidden': 'true' },
+    shapesOf(model, bits).map(([how, path, colour]) => drawn('path', { d: path, class: how + colour })),
+  );
 }
 
 // badge returns a state as mark and word.
@@ -62,18 +85,44 @@ function badge(model, bits) {
 // legendOf returns what each mark means.
 function legendOf(model) {
   const entries = model.diff
-    ? [[1, 'opened: denied before, allowed after'], [2, 'closed: allowed before, denied after'], [3, 'both, on different ports'],
-      [4, 'allowed in other address families'], [0, 'blank: unchanged']]
-    : [[4, 'open: every port'], [2, 'partly open: some ports, Pods or addresses'], [1, 'closed'], [0, 'blank: not in this list']];
-  return el('ul', { class: 'legend', 'aria-label': 'Marks' }, entries.map(([bits, text]) => (
-    el('li', {}, bits ? markOf(model, bits) : el('span', { class: 'blank' }), text))));
+    ? [
+        [1, 'opened: denied before, allowed after'],
+        [2, 'closed: allowed before, denied after'],
+        [3, 'both, on different ports'],
+        [4, 'allowed in other address families'],
+        [0, 'blank: unchanged'],
+      ]
+    : [
+        [4, 'open: every port'],
+        [2, 'partly open: some ports, Pods or addresses'],
+        [1, 'closed'],
+        [0, 'blank: not in this list'],
+      ];
+  return el(
+    'ul',
+    { class: 'legend', 'aria-label': 'Marks' },
+    entries.map(([bits, text]) =>
+      el('li', {}, bits ? markOf(model, bits) : el('span', { class: 'blank' }), text),
+    ),
+  );
 }
 
 // readColours returns the colours of the style sheet, which follow the reader's scheme and contrast.
 function readColours() {
   const style = getComputedStyle(document.documentElement);
   const colours = {};
-  for (const name of ['--open', '--partly', '--closed', '--other', '--on-mark', '--page', '--band', '--line', '--cross', '--focus']) {
+  for (const name of [
+    '--open',
+    '--partly',
+    '--closed',
+    '--other',
+    '--on-mark',
+    '--page',
+    '--band',
+    '--line',
+    '--cross',
+    '--focus',
+  ]) {
     colours[name] = style.getPropertyValue(name).trim();
   }
   return colours;

@@ -1,6 +1,6 @@
-// Matrix: sources down, destinations across. Only what is in sight is drawn: the marks on a canvas as large as
-// the window onto the matrix, the names beside it as elements. The scroll bars belong to an empty element of
-// the matrix's whole size, so that scrolling is the browser's own.
+// Matrix: sources down, destinations across. Only what is in sight is drawn: the marks on a canvas as large
+// as the window onto the matrix, the names beside it as elements. The scroll bars belong to an empty element
+// of the matrix's whole size, so that scrolling is the browser's own.
 
 const cellSize = 24;
 
@@ -9,8 +9,12 @@ function newMatrix(host) {
   const canvas = el('canvas', { 'aria-hidden': 'true' });
   const rows = el('div', { class: 'rows', 'aria-hidden': 'true' });
   const columns = el('div', { class: 'columns', 'aria-hidden': 'true' });
-  const corner = el('div', { class: 'corner', 'aria-hidden': 'true' },
-    el('span', { class: 'to' }, 'to \u2192'), el('span', { class: 'from' }, 'from \u2193'));
+  const corner = el(
+    'div',
+    { class: 'corner', 'aria-hidden': 'true' },
+    el('span', { class: 'to' }, 'to \u2192'),
+    el('span', { class: 'from' }, 'from \u2193'),
+  );
   const layer = el('div', { class: 'layer', role: 'grid' });
   const frame = el('div', { class: 'frame' }, canvas, columns, rows, corner, layer);
   const sizer = el('div', { class: 'sizer' }, frame);
@@ -19,9 +23,25 @@ function newMatrix(host) {
   host.append(scroller, empty);
 
   const matrix = {
-    scroller, frame, canvas, rows, columns, corner, layer, sizer, empty,
-    view: null, grid: { rows: [], columns: [], bitsAt: () => 0 }, hover: null, selected: null,
-    left: 0, top: 0, colours: null, mark: null, pending: false, afterDraw: () => {},
+    scroller,
+    frame,
+    canvas,
+    rows,
+    columns,
+    corner,
+    layer,
+    sizer,
+    empty,
+    view: null,
+    grid: { rows: [], columns: [], bitsAt: () => 0 },
+    hover: null,
+    selected: null,
+    left: 0,
+    top: 0,
+    colours: null,
+    mark: null,
+    pending: false,
+    afterDraw: () => {},
   };
   matrix.draw = () => {
     if (matrix.pending) return;
@@ -44,7 +64,11 @@ function newMatrix(host) {
     if (matrix.view) measure(matrix);
     matrix.draw();
   }).observe(host);
-  for (const query of ['(prefers-color-scheme: dark)', '(forced-colors: active)', '(prefers-contrast: more)']) {
+  for (const query of [
+    '(prefers-color-scheme: dark)',
+    '(forced-colors: active)',
+    '(prefers-contrast: more)',
+  ]) {
     matchMedia(query).addEventListener('change', () => {
       matrix.colours = null;
       matrix.draw();
@@ -62,7 +86,10 @@ function measure(matrix) {
     let width = 60;
     for (const line of lines) {
       if (width >= most) break;
-      width = Math.max(width, pen.measureText(visible(line.label)).width + (line.section && line.party ? 40 : 34));
+      width = Math.max(
+        width,
+        pen.measureText(visible(line.label)).width + (line.section && line.party ? 40 : 34),
+      );
     }
     return Math.ceil(Math.min(width, most));
   };
@@ -97,8 +124,12 @@ function drawMatrix(matrix) {
   corner.style.width = `${left}px`;
   corner.style.height = `${top}px`;
   const sight = {
-    x: scroller.scrollLeft, y: scroller.scrollTop, width, height,
-    firstRow: Math.floor(scroller.scrollTop / cellSize), firstColumn: Math.floor(scroller.scrollLeft / cellSize),
+    x: scroller.scrollLeft,
+    y: scroller.scrollTop,
+    width,
+    height,
+    firstRow: Math.floor(scroller.scrollTop / cellSize),
+    firstColumn: Math.floor(scroller.scrollLeft / cellSize),
   };
   sight.lastRow = Math.min(grid.rows.length - 1, Math.floor((sight.y + height - top) / cellSize));
   sight.lastColumn = Math.min(grid.columns.length - 1, Math.floor((sight.x + width - left) / cellSize));
@@ -140,7 +171,8 @@ function drawCells(matrix, sight, scale) {
     }
   }
   for (let row = sight.firstRow; row <= sight.lastRow + 1; row++) {
-    if (row === 0 || !grid.rows[row]?.party || row === grid.rows.length) fill(colours['--line'], left, y(row), right, y(row) + 1);
+    if (row === 0 || !grid.rows[row]?.party || row === grid.rows.length)
+      fill(colours['--line'], left, y(row), right, y(row) + 1);
   }
   for (let column = sight.firstColumn; column <= sight.lastColumn + 1; column++) {
     if (column === 0 || !grid.columns[column]?.party || column === grid.columns.length) {
@@ -160,7 +192,12 @@ function outlineSelected(matrix, pen, { x, y, right, bottom, scale }) {
   pen.strokeStyle = colours['--focus'];
   pen.lineWidth = 2 * scale;
   const frame = (fromX, fromY, toX, toY) => {
-    pen.strokeRect((fromX + 1) * scale, (fromY + 1) * scale, (toX - fromX - 1) * scale, (toY - fromY - 1) * scale);
+    pen.strokeRect(
+      (fromX + 1) * scale,
+      (fromY + 1) * scale,
+      (toX - fromX - 1) * scale,
+      (toY - fromY - 1) * scale,
+    );
   };
   if (selected.to) {
     if (row >= 0 && column >= 0) frame(x(column), y(row), x(column + 1), y(row + 1));
@@ -197,7 +234,8 @@ function lineClass(view, line) {
   if (!line.party) return `line section ${line.open ? 'open' : 'shut'}`;
   const presence = line.party.groups[0]?.presence;
   const changed = presence === 'PRESENCE_BEFORE' ? ' before' : presence === 'PRESENCE_AFTER' ? ' after' : '';
-  return `line party${line.section ? ' inner' : ''}${changed}${view.matched[line.party.index] ? '' : ' beside'}`;
+  const beside = view.matched[line.party.index] ? '' : ' beside';
+  return `line party${line.section ? ' inner' : ''}${changed}${beside}`;
 }
 
 // cellAt returns the lines under a point of the frame; -1 stands for the names. Null outside.
@@ -208,7 +246,8 @@ function cellAt(matrix, clientX, clientY) {
   const y = clientY - box.top;
   const row = y < top ? -1 : Math.floor((y - top + scroller.scrollTop) / cellSize);
   const column = x < left ? -1 : Math.floor((x - left + scroller.scrollLeft) / cellSize);
-  if (x < 0 || y < 0 || row >= grid.rows.length || column >= grid.columns.length || (row < 0 && column < 0)) return null;
+  if (x < 0 || y < 0 || row >= grid.rows.length || column >= grid.columns.length || (row < 0 && column < 0))
+    return null;
   return { row, column };
 }
 
@@ -216,15 +255,20 @@ function cellAt(matrix, clientX, clientY) {
 function boxOf(matrix, { row, column }) {
   const { scroller, left, top } = matrix;
   return {
-    x: column < 0 ? 0 : left + column * cellSize - scroller.scrollLeft, width: column < 0 ? left : cellSize,
-    y: row < 0 ? 0 : top + row * cellSize - scroller.scrollTop, height: row < 0 ? top : cellSize,
+    x: column < 0 ? 0 : left + column * cellSize - scroller.scrollLeft,
+    width: column < 0 ? left : cellSize,
+    y: row < 0 ? 0 : top + row * cellSize - scroller.scrollTop,
+    height: row < 0 ? top : cellSize,
   };
 }
 
 // reveal scrolls so that a cell is in sight.
 function reveal(matrix, { row, column }) {
   const { scroller, left, top } = matrix;
-  const into = (at, from, length, size) => (at < from ? at : at + size > from + length ? at + size - length : from);
-  if (column >= 0) scroller.scrollLeft = into(column * cellSize, scroller.scrollLeft, scroller.clientWidth - left, cellSize);
-  if (row >= 0) scroller.scrollTop = into(row * cellSize, scroller.scrollTop, scroller.clientHeight - top, cellSize);
+  const into = (at, from, length, size) =>
+    at < from ? at : at + size > from + length ? at + size - length : from;
+  if (column >= 0)
+    scroller.scrollLeft = into(column * cellSize, scroller.scrollLeft, scroller.clientWidth - left, cellSize);
+  if (row >= 0)
+    scroller.scrollTop = into(row * cellSize, scroller.scrollTop, scroller.clientHeight - top, cellSize);
 }

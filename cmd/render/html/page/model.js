@@ -1,6 +1,6 @@
-// Model: what the page is about. A party is a line of the matrix: a workload, a Pod of none, a Node, a port of
-// a Service, or the outside, which is always the first. Parties are in sections: namespaces, Nodes, Services.
-// A report by namespaces alone has a party for each namespace and no sections.
+// Model: what the page is about. A party is a line of the matrix: a workload, a Pod of none, a Node, a port
+// of a Service, or the outside, which is always the first. Parties are in sections: namespaces, Nodes,
+// Services. A report by namespaces alone has a party for each namespace and no sections.
 
 // buildModel returns parties, sections and connections of the data.
 function buildModel(data) {
@@ -32,8 +32,17 @@ function buildModel(data) {
 
 function addParty(model, section, fields) {
   const party = {
-    index: model.parties.length, section, groups: [], pods: 0, openEgress: false, openIngress: false,
-    exposed: false, exposures: [], srcGroups: 0, dstGroups: 0, ...fields,
+    index: model.parties.length,
+    section,
+    groups: [],
+    pods: 0,
+    openEgress: false,
+    openIngress: false,
+    exposed: false,
+    exposures: [],
+    srcGroups: 0,
+    dstGroups: 0,
+    ...fields,
   };
   model.parties.push(party);
   if (section) section.parties.push(party);
@@ -44,7 +53,12 @@ function sectionOf(model, kind, name) {
   const key = kind === 'namespace' ? 'ns/' + name : kind;
   let section = model.sections.find((s) => s.key === key);
   if (!section) {
-    section = { kind, key, name, label: kind === 'namespace' ? name : { nodes: 'Nodes', services: 'Services' }[kind] };
+    section = {
+      kind,
+      key,
+      name,
+      label: kind === 'namespace' ? name : { nodes: 'Nodes', services: 'Services' }[kind],
+    };
     section.parties = [];
     section.index = model.sections.length;
     model.sections.push(section);
@@ -58,8 +72,13 @@ function addGroups(model, data) {
   for (const message of data.groups) {
     const members = message.members || [];
     const group = {
-      id: message.id, kind: message.kind, members, mask: familiesOf(message.families), presence: message.presence,
-      openEgress: !message.isolatedEgress, openIngress: !message.isolatedIngress,
+      id: message.id,
+      kind: message.kind,
+      members,
+      mask: familiesOf(message.families),
+      presence: message.presence,
+      openEgress: !message.isolatedEgress,
+      openIngress: !message.isolatedIngress,
     };
     const node = message.kind === 'GROUP_KIND_NODE';
     const hypothetical = message.kind === 'GROUP_KIND_HYPOTHETICAL';
@@ -70,9 +89,17 @@ function addGroups(model, data) {
     const key = node ? `Node/${name}` : `${namespace}/${kind}/${name}`;
     if (!byKey.has(key)) {
       const section = node ? sectionOf(model, 'nodes', '') : sectionOf(model, 'namespace', namespace);
-      byKey.set(key, addParty(model, section, {
-        kind: node ? 'node' : 'pods', key, label: name, name, namespace, workloadKind: kind,
-      }));
+      byKey.set(
+        key,
+        addParty(model, section, {
+          kind: node ? 'node' : 'pods',
+          key,
+          label: name,
+          name,
+          namespace,
+          workloadKind: kind,
+        }),
+      );
     }
     const party = byKey.get(key);
     group.party = party;
@@ -95,13 +122,20 @@ function addConnections(model, data) {
   };
   for (const message of data.connections) {
     const connection = {
-      src: groupsOf(message.srcGroups, message.srcSets), srcCidrs: message.srcCidrs || [],
-      dst: groupsOf(message.dstGroups, message.dstSets), dstCidrs: message.dstCidrs || [],
+      src: groupsOf(message.srcGroups, message.srcSets),
+      srcCidrs: message.srcCidrs || [],
+      dst: groupsOf(message.dstGroups, message.dstSets),
+      dstCidrs: message.dstCidrs || [],
       services: (message.dstServices || []).map((service) => serviceParty(model, services, service)),
-      ports: readPorts(message.ports), mask: familiesOf(message.families), kind: message.kind,
-      before: message.before, after: message.after,
+      ports: readPorts(message.ports),
+      mask: familiesOf(message.families),
+      kind: message.kind,
+      before: message.before,
+      after: message.after,
       by: { egress: message.egressBy, ingress: message.ingressBy },
-      beforeBy: message.beforeBy || {}, afterBy: message.afterBy || {}, targets: [],
+      beforeBy: message.beforeBy || {},
+      afterBy: message.afterBy || {},
+      targets: [],
     };
     model.connections.push(connection);
     for (const group of connection.src) (model.bySource[group.id] ||= []).push(connection);
@@ -116,16 +150,24 @@ function serviceParty(model, services, service) {
   const port = [protocolNumbers[service.protocol] || 1, service.port || 0, service.port || 0];
   const key = `svc/${service.namespace}/${service.name}/${port[0]}/${port[1]}`;
   if (!services.has(key)) {
-    services.set(key, addParty(model, sectionOf(model, 'services', ''), {
-      kind: 'service', key, name: service.name, namespace: service.namespace, workloadKind: 'Service', ports: [port],
-      label: `${service.namespace}/${service.name} ${portsText([port])}`,
-    }));
+    services.set(
+      key,
+      addParty(model, sectionOf(model, 'services', ''), {
+        kind: 'service',
+        key,
+        name: service.name,
+        namespace: service.namespace,
+        workloadKind: 'Service',
+        ports: [port],
+        label: `${service.namespace}/${service.name} ${portsText([port])}`,
+      }),
+    );
   }
   return services.get(key);
 }
 
-// addAsked notes which groups the request is about at each side. Where the groups do not tell, those that have
-// a connection count.
+// addAsked notes which groups the request is about at each side. Where the groups do not tell, those that
+// have a connection count.
 function addAsked(model, data) {
   const asked = data.asked || { src: { all: true, outside: true }, dst: { all: true, outside: true } };
   const seen = { src: new Set(), dst: new Set() };
@@ -174,11 +216,16 @@ function addSections(model, data) {
   const asked = data.askedSections || { src: [], dst: [] };
   data.sections.slice(1).forEach((section) => {
     addParty(model, null, {
-      kind: section.kind, key: section.kind === 'namespace' ? 'ns/' + (section.name || '') : section.kind,
-      label: labels[section.kind] || section.name || '', name: section.name || '', namespace: section.name || '',
-      workloads: section.workloads || 0, pods: section.pods || 0,
+      kind: section.kind,
+      key: section.kind === 'namespace' ? 'ns/' + (section.name || '') : section.kind,
+      label: labels[section.kind] || section.name || '',
+      name: section.name || '',
+      namespace: section.name || '',
+      workloads: section.workloads || 0,
+      pods: section.pods || 0,
       notIsolated: { egress: section.openEgress || 0, ingress: section.openIngress || 0 },
-      openEgress: (section.openEgress || 0) > 0, openIngress: (section.openIngress || 0) > 0,
+      openEgress: (section.openEgress || 0) > 0,
+      openIngress: (section.openIngress || 0) > 0,
     });
   });
   for (const party of model.parties) {
@@ -195,7 +242,13 @@ function addSections(model, data) {
 
 // fullName returns how a person names a party: "shop/web".
 function fullName(party) {
-  return party.kind === 'pods' ? `${party.namespace}/${party.label}` : party.kind === 'node' ? `Node ${party.label}`
-    : party.kind === 'service' ? `Service ${party.label}` : party.kind === 'namespace' ? `namespace ${party.label}`
-      : party.label;
+  return party.kind === 'pods'
+    ? `${party.namespace}/${party.label}`
+    : party.kind === 'node'
+      ? `Node ${party.label}`
+      : party.kind === 'service'
+        ? `Service ${party.label}`
+        : party.kind === 'namespace'
+          ? `namespace ${party.label}`
+          : party.label;
 }

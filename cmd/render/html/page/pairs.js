@@ -15,7 +15,8 @@ function viewOf(model, filter) {
     for (let j = 0; j < count; j++) {
       const at = i * count + j;
       if (states[at] === 0) continue;
-      const named = filter.side === 'from' ? matched[i] : filter.side === 'to' ? matched[j] : matched[i] || matched[j];
+      const named =
+        filter.side === 'from' ? matched[i] : filter.side === 'to' ? matched[j] : matched[i] || matched[j];
       if (!named || (filter.outside && i !== 0 && j !== 0)) {
         states[at] = 0;
         continue;
@@ -27,7 +28,8 @@ function viewOf(model, filter) {
       destinations[j] = 1;
     }
   }
-  // Who is named has a line even if nothing is allowed: that is an answer too. A difference shows what differs.
+  // Who is named has a line even if nothing is allowed: that is an answer too. A difference has
+  // lines for what differs.
   if (!model.diff) {
     for (let i = 0; i < count; i++) {
       if (!matched[i] || (filter.outside && i !== 0)) continue;
@@ -71,12 +73,16 @@ function pairRows(view, src, dst) {
         take(connection, connection.ports, group, [], connection.srcCidrs);
       }
     }
-    return sorted([...rows.values()].map((row) => ({ ...row, srcs: [], dsts: row.srcs })), dst);
+    return sorted(
+      [...rows.values()].map((row) => ({ ...row, srcs: [], dsts: row.srcs })),
+      dst,
+    );
   }
   for (const group of src.groups) {
     for (const connection of model.bySource[group.id] || []) {
       if (dst.kind === 'outside') {
-        if (connection.dstCidrs.length > 0) take(connection, connection.ports, group, [], connection.dstCidrs);
+        if (connection.dstCidrs.length > 0)
+          take(connection, connection.ports, group, [], connection.dstCidrs);
       } else if (dst.kind === 'service') {
         if (connection.services.includes(dst)) take(connection, dst.ports, group, [], []);
       } else {
@@ -96,10 +102,17 @@ function sorted(rows) {
 function overviewRows(model, src, dst, wanted) {
   const cell = model.cells.get(src.index * model.parties.length + dst.index);
   if (!cell) return [];
-  const kinds = { opened: 'CHANGE_KIND_OPENED', closed: 'CHANGE_KIND_CLOSED', families: 'CHANGE_KIND_FAMILIES' };
+  const kinds = {
+    opened: 'CHANGE_KIND_OPENED',
+    closed: 'CHANGE_KIND_CLOSED',
+    families: 'CHANGE_KIND_FAMILIES',
+  };
   const rows = Object.entries(model.diff ? kinds : { ports: undefined }).map(([name, kind]) => ({
-    connection: { kind, by: {}, beforeBy: {}, afterBy: {}, mask: 0 }, ports: cutPorts(cell[name], wanted),
-    srcs: [], dsts: [], cidrs: [],
+    connection: { kind, by: {}, beforeBy: {}, afterBy: {}, mask: 0 },
+    ports: cutPorts(cell[name], wanted),
+    srcs: [],
+    dsts: [],
+    cidrs: [],
   }));
   return rows.filter((row) => row.ports.length > 0);
 }
@@ -113,7 +126,8 @@ function podsText(row, src, dst) {
   const from = part(row.srcs, src);
   const to = part(row.dsts, dst);
   if (!from && !to) return '';
-  return `${from || (src.pods ? `${src.pods}/${src.pods}` : 'all')} to ${to || (dst.pods ? `${dst.pods}/${dst.pods}` : 'all')}`;
+  const whole = (party) => (party.pods ? `${party.pods}/${party.pods}` : 'all');
+  return `${from || whole(src)} to ${to || whole(dst)}`;
 }
 
 // rowFamilies says which families a row holds for, when they are not all that its ends share.
@@ -123,7 +137,8 @@ function rowFamilies(row) {
     const text = (state) => familyTexts[familiesOf(state && state.families)];
     return `${text(connection.before)}, then ${text(connection.after)}`;
   }
-  const mask = connection.kind ? familiesOf((connection.kind === 'CHANGE_KIND_CLOSED' ? connection.before : connection.after)?.families)
+  const mask = connection.kind
+    ? familiesOf((connection.kind === 'CHANGE_KIND_CLOSED' ? connection.before : connection.after)?.families)
     : connection.mask;
   const whole = row.srcs.every((a) => row.dsts.every((b) => sharedFamilies(a.mask, b.mask) === mask));
   return whole ? '' : `${familyTexts[mask]} only`;
@@ -156,5 +171,7 @@ function whyClosed(src, dst) {
 }
 
 const changeNames = {
-  CHANGE_KIND_OPENED: 'opened', CHANGE_KIND_CLOSED: 'closed', CHANGE_KIND_FAMILIES: 'other families',
+  CHANGE_KIND_OPENED: 'opened',
+  CHANGE_KIND_CLOSED: 'closed',
+  CHANGE_KIND_FAMILIES: 'other families',
 };

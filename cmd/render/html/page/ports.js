@@ -2,7 +2,11 @@
 
 const protocolNumbers = { PROTOCOL_TCP: 1, PROTOCOL_UDP: 2, PROTOCOL_SCTP: 3 };
 const protocolNames = ['', 'TCP', 'UDP', 'SCTP'];
-const allPorts = [[1, 1, 65535], [2, 1, 65535], [3, 1, 65535]];
+const allPorts = [
+  [1, 1, 65535],
+  [2, 1, 65535],
+  [3, 1, 65535],
+];
 
 // readPorts returns the ranges of PortRange messages. The same list of ports gets the same array, so that
 // what is computed from it can be kept.
@@ -92,7 +96,10 @@ function parsePortFilter(text) {
   const words = text.trim().toUpperCase();
   if (words === '') return { ranges: null };
   const protocols = ['TCP', 'UDP', 'SCTP'].filter((name) => words.includes(name));
-  const numbers = words.replace(/TCP|UDP|SCTP/g, ' ').split(/[\s/,;]+/).filter((word) => word !== '');
+  const numbers = words
+    .replace(/TCP|UDP|SCTP/g, ' ')
+    .split(/[\s/,;]+/)
+    .filter((word) => word !== '');
   const ranges = [];
   for (const word of numbers) {
     const match = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(word);

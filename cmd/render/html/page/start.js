@@ -37,7 +37,9 @@ function wire(app) {
   };
   app.fold = (section) => {
     const { fold } = app.view.filter;
-    const folded = fold.includes(section.key) ? fold.filter((key) => key !== section.key) : [...fold, section.key];
+    const folded = fold.includes(section.key)
+      ? fold.filter((key) => key !== section.key)
+      : [...fold, section.key];
     app.update({ fold: folded });
   };
   addEventListener('hashchange', () => apply(app, readFilter(location.hash)));
@@ -65,7 +67,8 @@ function writeHash(filter) {
 function apply(app, filter) {
   const narrowed = ['q', 'ns', 'side', 'port', 'outside', 'iso', 'exposed'];
   const same = app.view && narrowed.every((name) => app.view.filter[name] === filter[name]);
-  const folds = app.view && filter.all === app.view.filter.all && filter.fold.join() === app.view.filter.fold.join();
+  const folds =
+    app.view && filter.all === app.view.filter.all && filter.fold.join() === app.view.filter.fold.join();
   app.view = same ? { ...app.view, filter } : viewOf(app.model, filter);
   if (!same) app.stale.list = true;
   app.stale.graph = true;

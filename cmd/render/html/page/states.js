@@ -93,7 +93,10 @@ function targetsOf(connection, mask) {
       const whole = sharedFamilies(mask, group.mask) === connection.mask ? 1 : 0;
       full.set(group.party.index, (full.get(group.party.index) || 0) + whole);
     }
-    connection.targets[mask] = { parties: Int32Array.from(full.keys()), full: Int32Array.from(full.values()) };
+    connection.targets[mask] = {
+      parties: Int32Array.from(full.keys()),
+      full: Int32Array.from(full.values()),
+    };
   }
   return connection.targets[mask];
 }
@@ -112,9 +115,12 @@ function fillRow(model, party, total, row, states) {
       states[from + other.index] = saysClosed(model, party, other) ? listBits.closed : 0;
       continue;
     }
-    const all = other.kind === 'outside' ? row.outside.isFull(party.groups, total)
-      : other.kind === 'service' ? row.sum[other.index] === party.srcGroups
-        : row.sum[other.index] === total * party.srcGroups * other.dstGroups;
+    const all =
+      other.kind === 'outside'
+        ? row.outside.isFull(party.groups, total)
+        : other.kind === 'service'
+          ? row.sum[other.index] === party.srcGroups
+          : row.sum[other.index] === total * party.srcGroups * other.dstGroups;
     states[from + other.index] = all ? listBits.open : listBits.partly;
   }
 }
@@ -140,7 +146,8 @@ function outsideRow(model, wanted, cutOf, states) {
   }
 }
 
-// newTally counts (address, protocol, port) by family, exactly: IPv6 has more addresses than a number can say.
+// newTally counts (address, protocol, port) by family, exactly: IPv6 has more addresses than a number
+// can say.
 function newTally() {
   const sums = [0n, 0n];
   return {
@@ -163,8 +170,8 @@ function newTally() {
   };
 }
 
-// saysClosed reports whether the list says by its silence that a pair is denied. It does not of pairs that were
-// not asked about, that a list leaves out by rule, or when it broke off.
+// saysClosed reports whether the list says by its silence that a pair is denied. It does not of pairs that
+// were not asked about, that a list leaves out by rule, or when it broke off.
 function saysClosed(model, src, dst) {
   const { summary, report } = model.data;
   if (model.diff || !summary || summary.truncated || src.srcGroups === 0 || dst.dstGroups === 0) return false;
@@ -174,8 +181,13 @@ function saysClosed(model, src, dst) {
   if (src.kind.startsWith('node') && dst.kind !== 'namespace' && !plain(dst)) return false;
   if (dst.kind.startsWith('node') && src.kind !== 'namespace' && !plain(src)) return false;
   const only = report.request.only;
-  const meets = (party) => party.groups.length > 0 && party.groups.every((group) => (
-    only === 'ONLY_ISOLATED' ? !group.openEgress || !group.openIngress : group.openEgress || group.openIngress));
+  const meets = (party) =>
+    party.groups.length > 0 &&
+    party.groups.every((group) =>
+      only === 'ONLY_ISOLATED'
+        ? !group.openEgress || !group.openIngress
+        : group.openEgress || group.openIngress,
+    );
   return !only || (!model.overview && only !== 'ONLY_EXPOSED' && (meets(src) || meets(dst)));
 }
 
@@ -188,7 +200,8 @@ function overviewStates(model, wanted, states) {
       const cell = model.cells.get(at);
       const has = (ranges) => countPorts(cutPorts(ranges, wanted)) > 0;
       if (cell && model.diff) {
-        for (const kind of ['opened', 'closed', 'families']) if (has(cell[kind])) states[at] |= diffBits[kind];
+        for (const kind of ['opened', 'closed', 'families'])
+          if (has(cell[kind])) states[at] |= diffBits[kind];
       } else if (cell && has(cell.ports)) {
         states[at] = cell.state === 'open' ? listBits.open : listBits.partly;
       } else if (saysClosed(model, src, dst)) {
