@@ -66,10 +66,14 @@ test-conformance: ## Run the conformance suites of sigs.k8s.io/network-policy-ap
 	go test -C test/conformance ./...
 	go test -C test/conformance/anp ./...
 
-# Without a browser the tests say that they are skipped, and pass.
+# Without a browser the tests are skipped, and pass.
 .PHONY: test-report
 test-report: ## Run the tests of the HTML report in a headless Chromium
 	go test -C test/report -count=1 ./...
+	@for name in chromium chromium-browser google-chrome chrome; do \
+		if command -v $$name >/dev/null; then exit; fi; \
+	done; \
+	echo '*** THE HTML REPORT IS NOT TESTED: there is no browser. Install chromium. ***' >&2
 
 .PHONY: check
 check: generate-diff lint test-race test-peers test-load test-conformance test-report test-kube ## All that CI runs
