@@ -2,6 +2,7 @@ package report_test
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -373,5 +374,39 @@ func TestDifference(t *testing.T) {
 	if head := p.text("#head"); !strings.Contains(head, "opens 3, closes 2") ||
 		!strings.Contains(head, "shop/extra") {
 		t.Errorf("the head is %q", head)
+	}
+}
+
+// Nothing is wider than the window, whatever its names; on a wide screen the page itself does not scroll, and the
+// matrix is drawn to its edge.
+func TestLayout(t *testing.T) {
+	pages := map[string][]byte{
+		"a shop":        listOf(t, report.NewCluster(12), html.Options{Command: "netpold list"}),
+		"hostile names": listOf(t, report.NewHostile(), html.Options{Command: strings.Join(report.Hostile, " ")}),
+	}
+	hostile := "sel=" + url.QueryEscape(report.Hostile[11]+"/Deployment/"+report.Hostile[11])
+	for name, text := range pages {
+		for _, width := range []int64{360, 1280} {
+			for _, view := range []string{"matrix", "graph", "list"} {
+				t.Run(fmt.Sprintf("%s/%d/%s", name, width, view), func(t *testing.T) {
+					fragment := "view=" + view + "&" + hostile
+					if name == "a shop" {
+						fragment = "view=" + view + "&sel=shop%2FDeployment%2Fcart"
+					}
+					p := open(t, text, fragment, scheme("light", width, 900)...)
+					p.waitFor("document.querySelector('#details h2') !== null")
+					if got := eval[int64](p, "document.documentElement.scrollWidth"); got > width {
+						t.Errorf("the page is %d wide", got)
+					}
+					if got := eval[int](p, "document.documentElement.scrollHeight"); width > 1000 && got > 900 {
+						t.Errorf("the page is %d high", got)
+					}
+					if view == "matrix" {
+						p.waitFor("document.querySelector('.frame canvas').clientHeight === " +
+							"document.querySelector('.matrix').clientHeight")
+					}
+				})
+			}
+		}
 	}
 }

@@ -60,10 +60,12 @@ function newMatrix(host) {
     matrix.draw();
   };
   scroller.addEventListener('scroll', matrix.draw, { passive: true });
-  new ResizeObserver(() => {
+  const sizes = new ResizeObserver(() => {
     if (matrix.view) measure(matrix);
     matrix.draw();
-  }).observe(host);
+  });
+  sizes.observe(host);
+  sizes.observe(scroller);
   for (const query of [
     '(prefers-color-scheme: dark)',
     '(forced-colors: active)',
@@ -95,7 +97,7 @@ function measure(matrix) {
   };
   const narrow = document.documentElement.clientWidth < 700;
   matrix.left = widest(grid.rows, narrow ? 128 : 260);
-  matrix.top = widest(grid.columns, narrow ? 112 : 168);
+  matrix.top = widest(grid.columns, narrow ? 112 : 190);
   sizer.style.width = `${matrix.left + grid.columns.length * cellSize + 1}px`;
   sizer.style.height = `${matrix.top + grid.rows.length * cellSize + 1}px`;
   const none = grid.rows.length === 0 || grid.columns.length === 0;
