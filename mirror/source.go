@@ -26,6 +26,20 @@ type Source interface {
 	Status() Status
 }
 
+// A Locator is a [Source] that knows where the policies of its present state were read.
+type Locator interface {
+	// Locate returns where a policy was read; the zero Location if that is not known. It is safe for concurrent
+	// use.
+	Locate(engine.ObjectKey) Location
+}
+
+// A Location is a document of a file. The zero Location is nowhere.
+type Location struct {
+	File string
+	// Document is its number in File, from 1.
+	Document int
+}
+
 // A State is one state of the cluster. Each answer is computed from one State (S25).
 type State struct {
 	Snapshot *engine.Snapshot

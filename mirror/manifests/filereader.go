@@ -344,3 +344,17 @@ func (r *fileReader) isNew(at location) bool {
 	}
 	return false
 }
+
+// locations returns where the policies among objects were read.
+func (r *fileReader) locations(objects []engine.Object) map[engine.ObjectKey]mirror.Location {
+	locations := map[engine.ObjectKey]mirror.Location{}
+	for _, o := range objects {
+		kind, key := convert.KindOf(o), engine.KeyOf(o)
+		if !kind.Policy {
+			continue
+		}
+		at := r.seen[identity{kind.Name, key.Namespace, key.Name}]
+		locations[key] = mirror.Location{File: at.file, Document: at.document}
+	}
+	return locations
+}

@@ -76,6 +76,8 @@ type Report struct {
 	Counts map[string]int
 	// Files is the number of files that were read.
 	Files int
+	// Locations are where the policies were read.
+	Locations map[engine.ObjectKey]mirror.Location
 }
 
 // A ProblemsError means that the files have problems that are more than warnings.
@@ -132,7 +134,7 @@ func read(ctx context.Context, o Options, streams *streams) (Result, content, er
 	})
 	result := Result{Report: Report{
 		Problems: r.problems, Ignored: r.ignored, Unmodelled: r.unmodelled.Kinds(), LeftOut: r.leftOutFiles(),
-		Counts: counts(objects), Files: files,
+		Counts: counts(objects), Files: files, Locations: r.locations(objects),
 	}}
 	var fatal []mirror.Problem
 	for _, p := range r.problems {

@@ -289,6 +289,13 @@ func (s *Source) Wait(ctx context.Context, wanted string) (mirror.State, error) 
 	}
 }
 
+// Locate implements [mirror.Locator].
+func (s *Source) Locate(key engine.ObjectKey) mirror.Location {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.report.Locations[key]
+}
+
 // Status implements [mirror.Source].
 func (s *Source) Status() mirror.Status {
 	s.mu.Lock()
