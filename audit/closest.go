@@ -1,0 +1,282 @@
+package audit
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+
+	"github.com/netpold/netpold/engine"
+)
+
+// maxClosest is how many rules are called closest to a denial.
+const maxClosest = 5
+
+// Missing is the half of a rule that does not match.
+type Missing uint8
+
+// The halves.
+const (
+	// MissingNothing is that of a rule that denies.
+	MissingNothing Missing = iota
+	// MissingPort: a peer matches, and no port does.
+	MissingPort
+	// MissingPeer: a port matches, and no peer does.
+	MissingPeer
+)
+
+// Closest is a rule that one change would make allow a denying side, or the rule that denies (X3).
+type Closest struct {
+	// Rule has the side as its direction.
+	Rule
+	// Denies reports whether the rule denies. Then nothing else is set.
+	Denies  bool
+	Missing Missing
+	// Peer is the index of the peer that Labels are for, or of the ipBlock that comes nearest to CIDR.
+	Peer int
+	// Exactly one of these makes this side allow. The other side may still deny.
+	Port   *PortRange
+	Labels *LabelFix
+	CIDR   netip.Prefix
+}
+
+// changes returns how many things the fix changes.
+func (c *Closest) changes() int {
+	switch {
+	case c.Denies:
+		return 0
+	case c.Labels != nil:
+		return c.Labels.changes()
+	}
+	return 1
+}
+
+// ClosestRules returns the rules that come closest to allowing what the pair of an explanation is denied:
+// those that deny, and then those with one half that matches and one that a single change repairs. Fewest
+// changes come first, then rules in order of the policies' names and of their index.
+func ClosestRules(s *engine.Snapshot, e *engine.Explanation) []Closest {
+	var list []Closest
+	for _, d := range []Direction{Egress, Ingress} {
+		if side := sideOf(e, d); !side.Allowed {
+			list = append(list, closestOf(&asked{snapshot: s, e: e, direction: d, side: side})...)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Closest) int {
+		return cmp.Or(cmp.Compare(a.changes(), b.changes()), compareRules(&a.Rule, &b.Rule))
+	})
+	return list[:min(len(list), maxClosest)]
+}
+
+// compareRules orders rules by the names of their policies, then by index.
+func compareRules(a, b *Rule) int {
+	if a.Policy == nil || b.Policy == nil {
+		return 0
+	}
+	return cmp.Or(cmp.Compare(a.Policy.Name, b.Policy.Name), cmp.Compare(a.Policy.Namespace, b.Policy.Namespace),
+		cmp.Compare(a.Direction, b.Direction), cmp.Compare(a.Index, b.Index))
+}
+
+// An asked is a side of an explanation, and what its rules are asked about.
+type asked struct {
+	snapshot  *engine.Snapshot
+	e         *engine.Explanation
+	direction Direction
+	side      *engine.SideExplanation
+}
+
+func sideOf(e *engine.Explanation, d Direction) *engine.SideExplanation {
+	if d == Egress {
+		return &e.Egress
+	}
+	return &e.Ingress
+}
+
+// ends returns the end that the side's policies select, and the peer.
+func (a *asked) ends() (subject, peer *engine.ExplainedEnd) {
+	if a.direction == Egress {
+		return &a.e.Src, &a.e.Dst
+	}
+	return &a.e.Dst, &a.e.Src
+}
+
+// closestOf returns the closest rules of a side that denies.
+func closestOf(a *asked) []Closest {
+	var list []Closest
+	for i := range a.side.Tiers {
+		t := &a.side.Tiers[i]
+		if !t.Decided {
+			continue
+		}
+		for j := range t.Policies {
+			p := &t.Policies[j]
+			for k := range p.Rules {
+				r := &p.Rules[k]
+				c := Closest{Rule: Rule{
+					Policy: p.Policy, ClusterPolicy: p.ClusterPolicy, Direction: a.direction, Index: r.Index,
+				}}
+				if t.Tier == engine.NetworkPolicies && a.fix(&c, p.Policy, r) {
+					list = append(list, c)
+				} else if r.Decided {
+					c.Denies = true
+					list = append(list, c)
+				}
+			}
+		}
+	}
+	return list
+}
+
+// fix adds what repairs a rule of a NetworkPolicy to c, and reports whether anything does.
+func (a *asked) fix(c *Closest, p *engine.Policy, r *engine.RuleExplanation) bool {
+	switch {
+	case r.PeerMatched && !r.PortMatched:
+		c.Missing, c.Port = MissingPort, &PortRange{a.e.Protocol, a.e.Port, a.e.Port}
+		return true
+	case r.PortMatched && !r.PeerMatched:
+		c.Missing = MissingPeer
+		return a.fixLabels(c, p, r) || a.fixCIDR(c, r)
+	}
+	return false
+}
+
+// fixLabels adds the fewest changes of the peer's labels that make a peer of the rule match it.
+func (a *asked) fixLabels(c *Closest, p *engine.Policy, r *engine.RuleExplanation) bool {
+	_, end := a.ends()
+	if end.Kind != engine.ResolvedPod && end.Kind != engine.ResolvedHypothetical || a.isSelf() {
+		return false
+	}
+	for i := range r.Peers {
+		x := &r.Peers[i]
+		if x.Why != engine.MissNamespace && x.Why != engine.MissPodLabels {
+			continue
+		}
+		fix := labelFix(p, &x.Peers[0], end)
+		if fix == nil || c.Labels != nil && c.Labels.changes() <= fix.changes() || !a.allowsWith(fix) {
+			continue
+		}
+		c.Labels, c.Peer = fix, x.Index
+	}
+	return c.Labels != nil
+}
+
+// labelFix returns the fewest changes of labels of end, or of its namespace, that make a peer match it; nil if
+// changes of one of them alone do not.
+func labelFix(p *engine.Policy, x *engine.Peer, end *engine.ExplainedEnd) *LabelFix {
+	inNamespace := end.Namespace == p.Namespace
+	if x.Namespaces != nil {
+		inNamespace = matches(x.Namespaces, end.NamespaceLabels)
+	}
+	switch {
+	case inNamespace && x.Pods != nil:
+		return repair(*x.Pods, end.Labels, false)
+	case x.Namespaces != nil && matches(x.Pods, end.Labels):
+		return repair(*x.Namespaces, end.NamespaceLabels, true)
+	}
+	return nil
+}
+
+// isSelf reports whether both ends are one Pod. A change of the peer is then one of the subject too.
+func (a *asked) isSelf() bool {
+	src, dst := &a.e.Src, &a.e.Dst
+	return src.Kind == engine.ResolvedPod && dst.Kind == src.Kind && src.Namespace == dst.Namespace &&
+		src.Name == dst.Name
+}
+
+// allowsWith reports whether the side allows after a change of the peer's labels. Rules of other tiers may
+// match it then, and deny.
+func (a *asked) allowsWith(fix *LabelFix) bool {
+	subject, end := a.ends()
+	if fix.OfNamespace && subject.Namespace == end.Namespace && hasClusterPolicies(a.snapshot) {
+		return false // other cluster-wide policies may select the subject then
+	}
+	changed := *end
+	if fix.OfNamespace {
+		changed.NamespaceLabels = fix.applied(end.NamespaceLabels)
+	} else {
+		changed.Labels = fix.applied(end.Labels)
+	}
+	for i := range a.side.Tiers {
+		t := &a.side.Tiers[i]
+		if action, spoken := speaks(t, &changed); spoken && action != engine.Pass {
+			return action == engine.Allow
+		}
+		if t.Tier == engine.NetworkPolicies {
+			return false // they isolate the subject, and no rule of theirs matches
+		}
+	}
+	return false
+}
+
+// speaks returns the action of the first rule of a tier that matches when the peer is another Pod, and whether
+// there is one.
+func speaks(t *engine.TierExplanation, peer *engine.ExplainedEnd) (_ engine.Action, spoken bool) {
+	for i := range t.Policies {
+		p := &t.Policies[i]
+		for j := range p.Rules {
+			if r := &p.Rules[j]; r.PortMatched && peerMatches(p.Policy, r, peer) {
+				return r.Action, true
+			}
+		}
+	}
+	return engine.Pass, false
+}
+
+// peerMatches reports whether a peer of a rule matches a Pod that has the addresses of the explained one, and
+// labels of its own. p is nil for a rule of a cluster-wide policy.
+func peerMatches(p *engine.Policy, r *engine.RuleExplanation, pod *engine.ExplainedEnd) bool {
+	if r.AnyPeer || r.NotUnderstood {
+		return r.PeerMatched
+	}
+	for i := range r.Peers {
+		x := &r.Peers[i]
+		for j := range x.Peers {
+			switch peer := &x.Peers[j]; {
+			case peer.Namespaces == nil && peer.Pods == nil:
+				if x.Matched { // a block: addresses are as they were
+					return true
+				}
+			case x.Why == engine.MissInvalid, len(x.Names) > 0, peer.Block != nil, peer.Nodes != nil:
+			case p != nil && peer.Namespaces == nil && pod.Namespace != p.Namespace:
+			case matches(peer.Namespaces, pod.NamespaceLabels) && matches(peer.Pods, pod.Labels):
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// hasClusterPolicies reports whether the snapshot has cluster-wide policies.
+func hasClusterPolicies(s *engine.Snapshot) bool {
+	for _, n := range s.Counts().ClusterPolicies {
+		if n > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// fixCIDR adds the one address of the peer that counts.
+func (a *asked) fixCIDR(c *Closest, r *engine.RuleExplanation) bool {
+	_, end := a.ends()
+	if end.Kind != engine.ResolvedExternal && a.snapshot.Options().IPBlockIgnoresPods {
+		return false
+	}
+	for _, ip := range end.IPs {
+		if a.e.Family == engine.IPv4 != ip.Is4() || a.e.Family == 0 {
+			continue
+		}
+		c.CIDR = netip.PrefixFrom(ip, ip.BitLen())
+		nearest := engine.MissNone
+		for i := range r.Peers {
+			if x := &r.Peers[i]; isBlock(x) && x.Why > nearest {
+				c.Peer, nearest = x.Index, x.Why
+			}
+		}
+		return true
+	}
+	return false
+}
+
+// isBlock reports whether a peer is an ipBlock alone.
+func isBlock(x *engine.PeerExplanation) bool {
+	return len(x.Peers) == 1 && x.Peers[0].Block != nil && x.Why != engine.MissInvalid
+}

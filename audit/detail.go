@@ -1,0 +1,234 @@
+package audit
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/netpold/netpold/engine"
+)
+
+// PeerDetail returns what a peer of a rule wants and, if it does not match, what was met. p is nil for a rule of
+// a cluster-wide policy. Examples: "app=web"; "app=apl, wanted app in (api)".
+func PeerDetail(
+	e *engine.Explanation, d Direction, p *engine.Policy, x *engine.PeerExplanation,
+) string {
+	a := asked{e: e, direction: d}
+	_, end := a.ends()
+	if len(x.Names) > 0 {
+		return "domain names, which match nothing: " + list(x.Names)
+	}
+	if len(x.Peers) == 0 {
+		return "not understood, and matches nothing"
+	}
+	switch x.Why {
+	case engine.MissNone:
+		return wants(p, x.Peers)
+	case engine.MissInvalid:
+		return "not valid, and matches nothing"
+	case engine.MissNamespace, engine.MissPodLabels, engine.MissNodeLabels:
+		return metLabels(p, &x.Peers[0], x.Why, end)
+	case engine.MissExcepted:
+		return met(e, end) + ", wanted " + wants(p, x.Peers)
+	case engine.MissNoAddress:
+		return "no address, wanted " + wants(p, x.Peers)
+	case engine.MissInCluster:
+		return met(e, end) + " of the cluster, and ipBlocks match none there; wanted " + wants(p, x.Peers)
+	default:
+		return met(e, end) + ", wanted " + wants(p, x.Peers)
+	}
+}
+
+// met returns what a peer that is no selector, or a selector that is no Pod's, met.
+func met(e *engine.Explanation, end *engine.ExplainedEnd) string {
+	var ips []string
+	for _, ip := range end.IPs {
+		if e.Family == 0 || ip.Is4() == (e.Family == engine.IPv4) {
+			ips = append(ips, ip.String())
+		}
+	}
+	switch address := strings.Join(ips, ", "); {
+	case end.Kind == engine.ResolvedHostNetworkPod:
+		return strings.TrimSpace("a host-network Pod " + address)
+	case end.Kind == engine.ResolvedNode:
+		return strings.TrimSpace("a Node " + address)
+	case end.Kind == engine.ResolvedExternal:
+		return "the outside address " + address
+	default:
+		return "a Pod " + address
+	}
+}
+
+// metLabels returns the labels that keep a selector from matching, and what it wanted of them.
+func metLabels(p *engine.Policy, x *engine.Peer, why engine.Miss, end *engine.ExplainedEnd) string {
+	selector, labels, of := x.Pods, end.Labels, ""
+	switch {
+	case why == engine.MissNodeLabels:
+		selector = x.Nodes
+	case why == engine.MissNamespace && x.Namespaces == nil:
+		return fmt.Sprintf("namespace %s, wanted %s", Printable(end.Namespace), Printable(p.Namespace))
+	case why == engine.MissNamespace:
+		selector, labels = x.Namespaces, end.NamespaceLabels
+		of = "namespace " + Printable(end.Namespace) + ": "
+	}
+	if selector == nil {
+		return ""
+	}
+	var parts []string
+	for _, r := range unmet(*selector, labels) {
+		value, has := labels[r.Key]
+		is := "no label " + Printable(r.Key)
+		if has {
+			is = Printable(r.Key) + "=" + Printable(value)
+		}
+		parts = append(parts, is+", wanted "+requirementText(r, false))
+	}
+	return of + strings.Join(parts, "; ")
+}
+
+// wants returns what a peer of an object wants, of which the engine has peers.
+func wants(p *engine.Policy, peers []engine.Peer) string {
+	var parts []string
+	for i := range peers {
+		switch x := &peers[i]; {
+		case x.Block != nil:
+			parts = append(parts, blockText(x.Block))
+		case x.Nodes != nil:
+			parts = append(parts, "Nodes with "+orAny(SelectorText(*x.Nodes)))
+		default:
+			parts = append(parts, podsText(p, x))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// podsText returns the Pods that a peer wants. Examples: "app=web"; "any Pod"; "app=web in namespaces with
+// env=prod".
+func podsText(p *engine.Policy, x *engine.Peer) string {
+	pods := "any Pod"
+	if x.Pods != nil && len(*x.Pods) > 0 {
+		pods = SelectorText(*x.Pods)
+	}
+	switch {
+	case x.Namespaces == nil && p != nil && pods == "any Pod":
+		return pods + " of namespace " + Printable(p.Namespace)
+	case x.Namespaces == nil && p != nil:
+		return pods
+	case x.Namespaces == nil, len(*x.Namespaces) == 0:
+		return pods + " of any namespace"
+	}
+	return pods + " in namespaces with " + SelectorText(*x.Namespaces)
+}
+
+func orAny(selector string) string {
+	if selector == "" {
+		return "any labels"
+	}
+	return selector
+}
+
+func blockText(b *engine.IPBlock) string {
+	text := b.CIDR.String()
+	if len(b.Except) > 0 {
+		text += " except " + list(texts(b.Except))
+	}
+	return text
+}
+
+func texts(prefixes []netip.Prefix) []string {
+	out := make([]string, len(prefixes))
+	for i, p := range prefixes {
+		out[i] = p.String()
+	}
+	return out
+}
+
+// maxListed is how many things of one list are named.
+const maxListed = 8
+
+// list returns words with commas between, and how many are left out.
+func list(words []string) string {
+	shown := make([]string, 0, maxListed)
+	for _, w := range words[:min(len(words), maxListed)] {
+		shown = append(shown, Printable(w))
+	}
+	text := strings.Join(shown, ", ")
+	if more := len(words) - len(shown); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+// SelectorText returns a selector in the order in which it was written, as kubectl's -l takes it; "" for one
+// that matches everything. Example: "app=web,tier in (back, front)".
+func SelectorText(s engine.Selector) string {
+	parts := make([]string, len(s))
+	for i := range s {
+		parts[i] = requirementText(&s[i], true)
+	}
+	return strings.Join(parts, ",")
+}
+
+// requirementText returns a requirement. A short one writes a set of one value as an equation.
+func requirementText(r *engine.Requirement, short bool) string {
+	key := Printable(r.Key)
+	switch r.Operator {
+	case engine.In:
+		if short && len(r.Values) == 1 {
+			return key + "=" + Printable(r.Values[0])
+		}
+		return key + " in (" + list(r.Values) + ")"
+	case engine.NotIn:
+		if short && len(r.Values) == 1 {
+			return key + "!=" + Printable(r.Values[0])
+		}
+		return key + " notin (" + list(r.Values) + ")"
+	case engine.Exists:
+		return key
+	case engine.DoesNotExist:
+		return "!" + key
+	}
+	return key + " with an unknown operator"
+}
+
+// PortDetail returns what a port of a rule wants and, if it does not match, what was asked. Examples: "TCP
+// 5432"; "TCP 5433, wanted TCP 5432".
+func PortDetail(e *engine.Explanation, x *engine.PortExplanation) string {
+	was := fmt.Sprintf("%v %d", e.Protocol, e.Port)
+	switch x.Why {
+	case engine.MissNone:
+		return portText(&x.Port)
+	case engine.MissInvalid:
+		return "not valid, and matches nothing"
+	case engine.MissNoSuchName:
+		return fmt.Sprintf("the destination has no port named %s, wanted %s", Printable(x.Port.Name),
+			portText(&x.Port))
+	case engine.MissNameIsOther:
+		var are []string
+		for _, n := range e.Dst.Ports {
+			if n.Name == x.Port.Name && (x.Port.AnyProtocol || n.Protocol == x.Port.Protocol) {
+				are = append(are, fmt.Sprintf("%v %d", n.Protocol, n.Port))
+			}
+		}
+		return fmt.Sprintf("%s, wanted %s, which is %s there", was, portText(&x.Port),
+			list(slices.Compact(are)))
+	default:
+		return was + ", wanted " + portText(&x.Port)
+	}
+}
+
+// portText returns what a port of a rule wants. Examples: "TCP 80", "UDP 1000-2000", "TCP http", "any TCP port".
+func portText(p *engine.Port) string {
+	switch {
+	case p.Name != "" && p.AnyProtocol:
+		return Printable(p.Name)
+	case p.Name != "":
+		return p.Protocol.String() + " " + Printable(p.Name)
+	case p.First <= 1 && p.Last == 65535:
+		return "any " + p.Protocol.String() + " port"
+	case p.First == p.Last:
+		return fmt.Sprintf("%v %d", p.Protocol, p.First)
+	}
+	return fmt.Sprintf("%v %d-%d", p.Protocol, p.First, p.Last)
+}
