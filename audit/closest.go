@@ -129,7 +129,9 @@ func closestOf(a *asked) []Closest {
 func (a *asked) fix(c *Closest, p *engine.Policy, r *engine.RuleExplanation) bool {
 	switch {
 	case r.PeerMatched && !r.PortMatched:
-		c.Missing, c.Port = MissingPort, &PortRange{a.e.Protocol, a.e.Port, a.e.Port}
+		c.Missing, c.Port = MissingPort, &PortRange{
+			Protocol: a.e.Protocol, First: a.e.Port, Last: a.e.Port,
+		}
 		return true
 	case r.PortMatched && !r.PeerMatched:
 		c.Missing = MissingPeer

@@ -88,6 +88,8 @@ type pair struct {
 	// service is the one that stood for dst; nil for none.
 	service  *Service
 	decision Decision
+	// looked is how many pairs were looked at to find this one.
+	looked int
 }
 
 // decidingPair returns the pair that Reason and Sides of q's decision are about: the first denied one, or
@@ -108,7 +110,7 @@ func (s *state) decidingPair(done <-chan struct{}, q *Query) (pair, error) {
 		return pair{}, err
 	}
 	var first pair
-	known := pairMemo{}
+	known, looked := pairMemo{}, 0
 	for i := range src {
 		if isDone(done) {
 			return pair{}, abandoned
@@ -127,10 +129,12 @@ func (s *state) decidingPair(done <-chan struct{}, q *Query) (pair, error) {
 				first.family = IPv4
 			}
 			if !d.Allowed {
+				first.looked = looked
 				return first, nil
 			}
 		}
 	}
+	first.looked = looked
 	return first, nil
 }
 
@@ -142,12 +146,14 @@ func (s *state) decidingBackend(done <-chan struct{}, src []party, o *Service, q
 		return pair{}, err
 	}
 	var first pair
+	looked := 0
 	for i := range src {
 		if isDone(done) {
 			return pair{}, abandoned
 		}
 		t := c.decide(s, &src[i], q)
 		allowed := t.allowed == t.total
+		looked += int(t.total)
 		if allowed && first.port != 0 {
 			continue
 		}
@@ -161,6 +167,7 @@ func (s *state) decidingBackend(done <-chan struct{}, src []party, o *Service, q
 			break
 		}
 	}
+	first.looked = looked
 	return first, nil
 }
 

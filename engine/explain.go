@@ -19,7 +19,9 @@ type Explanation struct {
 	// address took part (S9).
 	Family Families
 	// Decision is that of the pair alone.
-	Decision        Decision
+	Decision Decision
+	// Looked is how many pairs were looked at to find this one: all of them, if all are allowed.
+	Looked          int
 	Egress, Ingress SideExplanation
 }
 
@@ -132,6 +134,7 @@ func (s *Snapshot) Explain(done <-chan struct{}, q Query) (Explanation, error) {
 	e := Explanation{
 		Src: s.explainEnd(&q.Src, &p.src, &p), Dst: s.explainEnd(&q.Dst, &p.dst, &p),
 		Port: p.port, Protocol: p.protocol, Service: p.service, Family: p.family, Decision: p.decision,
+		Looked: p.looked,
 	}
 	e.Dst.Service = p.service
 	if len(e.Src.IPs) == 0 && len(e.Dst.IPs) == 0 {

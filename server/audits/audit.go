@@ -17,9 +17,9 @@ import (
 // errTooLong is the cause with which contexts of audits end at the server's own limit.
 var errTooLong = errors.New("the server's limit of time")
 
-// An audit is one call in progress. It holds a processor, except in waiting. It is not safe for concurrent
+// A call is one audit in progress. It holds a processor, except in waiting. It is not safe for concurrent
 // use.
-type audit struct {
+type call struct {
 	service *Service
 	method  string
 	// state is the one state that everything rests on (A1).
@@ -35,10 +35,10 @@ type audit struct {
 // A call waits for its token before it is admitted, so that waiting calls keep nobody out.
 func (s *Service) begin(
 	ctx context.Context, method, token string, at wire.QuestionIndex,
-) (context.Context, *audit, *wire.Failure) {
+) (context.Context, *call, *wire.Failure) {
 	ctx, release := s.state.UntilDrain(ctx)
 	ctx, cancel := context.WithTimeoutCause(ctx, s.maxDeadline, errTooLong)
-	a := &audit{service: s, method: method, free: []func(){cancel, release}}
+	a := &call{service: s, method: method, free: []func(){cancel, release}}
 	state, fail := s.stateFor(ctx, token, at)
 	if fail != nil {
 		a.release()
@@ -79,27 +79,27 @@ func (s *Service) stateFor(
 }
 
 // end ends the audit.
-func (a *audit) end() {
+func (a *call) end() {
 	a.service.metrics.AuditEnds(a.method)
 	<-a.service.processors
 	<-a.service.slots
 	a.release()
 }
 
-func (a *audit) release() {
+func (a *call) release() {
 	for _, free := range a.free {
 		free()
 	}
 }
 
 // yield lets other audits compute that wait for it, in their order. Call it every few milliseconds of work.
-func (a *audit) yield(ctx context.Context) *wire.Failure {
+func (a *call) yield(ctx context.Context) *wire.Failure {
 	return a.waiting(ctx, func() *wire.Failure { return nil })
 }
 
 // waiting calls f, which may block, while other audits compute. Send every message of a stream in it: a caller
 // who reads slowly must hold up nobody.
-func (a *audit) waiting(ctx context.Context, f func() *wire.Failure) *wire.Failure {
+func (a *call) waiting(ctx context.Context, f func() *wire.Failure) *wire.Failure {
 	<-a.service.processors
 	// It is taken back without regard to ctx: end gives it away. Whoever has it yields soon.
 	defer func() { a.service.processors <- struct{}{} }()
@@ -114,7 +114,7 @@ func (a *audit) waiting(ctx context.Context, f func() *wire.Failure) *wire.Failu
 
 // header returns the first message of a stream: the state that all of it rests on (A1). overlaid reports
 // whether an overlay lies over it.
-func (a *audit) header(overlaid bool) *netpoldv1.AuditHeader {
+func (a *call) header(overlaid bool) *netpoldv1.AuditHeader {
 	status, snapshot := a.service.source.Status(), a.state.Snapshot
 	return &netpoldv1.AuditHeader{
 		Revision:           snapshot.Revision(),

@@ -25,6 +25,8 @@ func source() *servertest.Source {
 	return s
 }
 
+func contains(err error, text string) bool { return strings.Contains(err.Error(), text) }
+
 // reasonOf returns the code and the ErrorInfo reason of an error, and whether it says when to retry.
 func reasonOf(err error) (code codes.Code, reason string, retry bool) {
 	st := status.Convert(err)

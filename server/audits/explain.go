@@ -2,20 +2,27 @@ package audits
 
 import (
 	"context"
+	"fmt"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
+	"github.com/netpold/netpold/audit"
+	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+	"github.com/netpold/netpold/server/audits/explaintext"
 	"github.com/netpold/netpold/server/internal/metrics"
 	"github.com/netpold/netpold/server/internal/wire"
 )
 
-// Explain answers a question as DecisionService/Allowed does from the same state, and says why.
+// maxPairs is how many pairs an explanation looks at (A8).
+const maxPairs = 256
+
+// Explain answers a question as DecisionService/Allowed does from the same state, and says why. Its error is a
+// gRPC status: the comments of the proto's service list them.
 func (s *Service) Explain(
 	ctx context.Context, req *netpoldv1.ExplainRequest,
 ) (*netpoldv1.ExplainResponse, error) {
-	ctx, a, fail := s.begin(ctx, metrics.Explain, req.GetQuestion().GetAtLeast(), wire.Within)
+	question := req.GetQuestion()
+	ctx, a, fail := s.begin(ctx, metrics.Explain, question.GetAtLeast(), wire.Within)
 	if fail != nil {
 		return nil, s.failed(metrics.Explain, fail)
 	}
@@ -23,6 +30,54 @@ func (s *Service) Explain(
 	if fail := rejectOverlay(req.GetOverlay()); fail != nil {
 		return nil, s.failed(metrics.Explain, fail)
 	}
-	_ = ctx
-	return nil, status.Error(codes.Unimplemented, "Explain is not there yet")
+	response, fail := a.explain(ctx, question)
+	if fail != nil {
+		return nil, s.failed(metrics.Explain, fail)
+	}
+	return response, nil
+}
+
+// explain explains the answer to a question.
+func (a *call) explain(
+	ctx context.Context, question *netpoldv1.AllowedRequest,
+) (*netpoldv1.ExplainResponse, *wire.Failure) {
+	r := wire.RequestReader{Index: wire.Within}
+	query := r.Query(question)
+	if len(r.Violations) > 0 {
+		return nil, wire.Invalid(r.Violations)
+	}
+	snapshot := a.state.Snapshot
+	detailer := a.service.details.Of(&a.state)
+	decision, err := snapshot.AllowedUntil(ctx.Done(), query)
+	var e engine.Explanation
+	if err == nil {
+		e, err = snapshot.Explain(ctx.Done(), query)
+	}
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, a.service.ended(ctx)
+	case err != nil:
+		return nil, wire.EngineError(wire.Within, question, detailer.Advise(query, question, err))
+	case e.Looked > maxPairs:
+		return nil, wire.AuditTooLarge("question", "pairs of source and destination", e.Looked, maxPairs,
+			fmt.Sprintf("all of the pairs before the explained one are allowed; ask about one by name, such as "+
+				"%s -> %s", e.Src.Name, e.Dst.Name))
+	}
+	response := wire.Explanation(&e, audit.ClosestRules(snapshot, &e), query.Port, a.service.locate)
+	answer := new(wire.Answer).Fill(&decision)
+	answer.Revision, answer.Token, answer.Stale = snapshot.Revision(), a.state.Token, a.state.Stale
+	if question.GetDetails() {
+		detailer.Fill(ctx.Done(), answer, query)
+	}
+	response.Answer = answer
+	response.Text = explaintext.Text(response, false)
+	return response, nil
+}
+
+// locate returns where a policy was read, if the source knows.
+func (s *Service) locate(key engine.ObjectKey) mirror.Location {
+	if locator, ok := s.source.(mirror.Locator); ok {
+		return locator.Locate(key)
+	}
+	return mirror.Location{}
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // An Audit is an audit, for tests.
-type Audit struct{ *audit }
+type Audit struct{ *call }
 
 // Begin begins an audit of s.
 func Begin(ctx context.Context, s *Service, token string) (context.Context, Audit, error) {

@@ -1,0 +1,206 @@
+package explaintext
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/netpold/netpold/audit"
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+)
+
+// A side is one side of an explanation, and the rules of it that were not said yet.
+type side struct {
+	*netpoldv1.SideExplanation
+	direction netpoldv1.Direction
+	name      string
+	end       *netpoldv1.ExplainedEnd
+	rest      []rule
+}
+
+// A rule is a rule with its policy.
+type rule struct {
+	tier   *netpoldv1.TierExplanation
+	policy *netpoldv1.PolicyExplanation
+	*netpoldv1.RuleExplanation
+}
+
+func (w *writer) sideOf(d netpoldv1.Direction) *side {
+	if d == netpoldv1.Direction_DIRECTION_EGRESS {
+		return &side{SideExplanation: w.r.GetEgress(), direction: d, name: "egress", end: w.r.GetSrc()}
+	}
+	return &side{SideExplanation: w.r.GetIngress(), direction: d, name: "ingress", end: w.r.GetDst()}
+}
+
+// side says why a side allows or denies, with the rules that decided or are closest. The other rules are left
+// for more.
+func (w *writer) side(s *side) {
+	w.line("%s: %s", s.name, s.why())
+	for _, t := range s.GetTiers() {
+		for _, p := range t.GetPolicies() {
+			for _, r := range p.GetRules() {
+				one := rule{t, p, r}
+				if r.GetDecided() || w.isClosest(s, p, r) || passes(t, r) {
+					w.rule(one)
+				} else if r.GetReached() {
+					s.rest = append(s.rest, one)
+				} else if w.wide {
+					s.rest = append(s.rest, one)
+				}
+			}
+		}
+	}
+}
+
+// passes reports whether a rule is the one that led to the next tier.
+func passes(t *netpoldv1.TierExplanation, r *netpoldv1.RuleExplanation) bool {
+	return r.GetMatched() && r.GetReached() && t.GetTier() != netpoldv1.Tier_TIER_NETWORK_POLICY
+}
+
+func (w *writer) isClosest(s *side, p *netpoldv1.PolicyExplanation, r *netpoldv1.RuleExplanation) bool {
+	for _, c := range w.r.GetClosest() {
+		ref := c.GetPolicy()
+		if c.GetSide() == s.direction && ref.GetKind() == p.GetKind() && ref.GetNamespace() == p.GetNamespace() &&
+			ref.GetName() == p.GetName() && ref.GetRuleIndex() == r.GetIndex() {
+			return true
+		}
+	}
+	return false
+}
+
+// more says the rules of a side that were not said yet, and what is left out.
+func (w *writer) more(s *side) {
+	rest := s.rest
+	if !w.wide && len(rest) > maxRules {
+		rest = rest[:maxRules]
+	}
+	if len(rest) > 0 {
+		w.line("other rules of %s:", s.name)
+	}
+	for _, r := range rest {
+		w.rule(r)
+	}
+	if left := len(s.rest) - len(rest); left > 0 {
+		w.line("  and %d more: -o wide prints them", left)
+	}
+	for _, t := range s.GetTiers() {
+		if left := int(t.GetPoliciesTotal()) - len(t.GetPolicies()); left > 0 {
+			w.line("  and %d more policies of %s, which are too many to list", left, s.name)
+		}
+	}
+}
+
+// why returns why a side allows or denies.
+func (s *side) why() string {
+	end := endText(s.end)
+	if !s.GetApplies() {
+		return "no policy concerns " + kindText(s.end) + ", so it allows"
+	}
+	exempt := exemptText(s.GetExempt())
+	var decided *netpoldv1.TierExplanation
+	for _, t := range s.GetTiers() {
+		if t.GetDecided() {
+			decided = t
+		}
+	}
+	switch {
+	case decided == nil && exempt != "":
+		return "allows: " + exempt
+	case decided == nil:
+		return "allows: no policy isolates " + end
+	case exempt != "" && decided.GetTier() == netpoldv1.Tier_TIER_NETWORK_POLICY:
+		return "allows: " + exempt
+	}
+	for _, p := range decided.GetPolicies() {
+		for _, r := range p.GetRules() {
+			if r.GetDecided() {
+				verb := "allowed by "
+				if !s.GetAllowed() {
+					verb = "denied by "
+				}
+				return verb + ruleName(p, r) + tierText(decided, p)
+			}
+		}
+	}
+	if s.GetAllowed() {
+		return "allows"
+	}
+	return "isolated by " + policiesText(decided) + "; no rule matches"
+}
+
+func kindText(e *netpoldv1.ExplainedEnd) string {
+	switch e.GetKind() {
+	case netpoldv1.EndKind_END_KIND_HOST_NETWORK:
+		return "the host-network Pod " + endText(e)
+	case netpoldv1.EndKind_END_KIND_NODE:
+		if e.GetNode() == "" {
+			return "a Node's address"
+		}
+		return "the Node " + audit.Printable(e.GetNode())
+	default:
+		return "an address outside the cluster"
+	}
+}
+
+func exemptText(x netpoldv1.Exemption) string {
+	switch x {
+	case netpoldv1.Exemption_EXEMPTION_SELF:
+		return "a Pod may always reach itself"
+	case netpoldv1.Exemption_EXEMPTION_LOCAL_NODE:
+		return "a Pod and the Node that it runs on may reach each other"
+	case netpoldv1.Exemption_EXEMPTION_HAIRPIN:
+		return "a Pod may reach itself through a Service"
+	default:
+		return ""
+	}
+}
+
+// policyName returns a policy as it is named in words: a NetworkPolicy by namespace and name alone.
+func policyName(kind, namespace, name string) string {
+	if kind == "NetworkPolicy" {
+		return audit.Printable(namespace) + "/" + audit.Printable(name)
+	}
+	return kind + " " + audit.Printable(name)
+}
+
+// ruleName returns a rule as it is named in words. Example: "rule 0 of shop/db".
+func ruleName(p *netpoldv1.PolicyExplanation, r *netpoldv1.RuleExplanation) string {
+	text := fmt.Sprintf("rule %d", r.GetIndex())
+	if r.GetName() != "" {
+		text += fmt.Sprintf(" %+q", r.GetName())
+	}
+	return text + " of " + policyName(p.GetKind(), p.GetNamespace(), p.GetName())
+}
+
+// tierText returns the tier of a cluster-wide policy and its priority, in brackets.
+func tierText(t *netpoldv1.TierExplanation, p *netpoldv1.PolicyExplanation) string {
+	text := ""
+	switch t.GetTier() {
+	case netpoldv1.Tier_TIER_ADMIN:
+		text = " (Admin"
+	case netpoldv1.Tier_TIER_BASELINE:
+		text = " (Baseline"
+	default:
+		return ""
+	}
+	if p.Priority != nil {
+		text += fmt.Sprintf(", priority %d", p.GetPriority())
+	}
+	return text + ")"
+}
+
+// policiesText names the policies of a tier.
+func policiesText(t *netpoldv1.TierExplanation) string {
+	var names []string
+	for _, p := range t.GetPolicies() {
+		if len(names) == maxNames {
+			break
+		}
+		names = append(names, policyName(p.GetKind(), p.GetNamespace(), p.GetName()))
+	}
+	text := strings.Join(names, ", ")
+	total := max(int(t.GetPoliciesTotal()), len(t.GetPolicies()))
+	if more := total - len(names); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
