@@ -85,6 +85,12 @@ func NewList(done <-chan struct{}, s *engine.Snapshot, r *ListRequest) (*List, e
 	return l, nil
 }
 
+// SelectsNothing returns a [*RequestError] if selectors of the request match no Pod; nil otherwise. The list is
+// right all the same, but an empty one looks like "nobody".
+func (l *List) SelectsNothing() error {
+	return cmp.Or(l.src.selectsNothing(&l.request.Src, "src"), l.dst.selectsNothing(&l.request.Dst, "dst"))
+}
+
 // Groups returns the groups, in order. They must not be modified.
 func (l *List) Groups() []Group {
 	list := make([]Group, len(l.groups))

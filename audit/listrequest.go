@@ -29,6 +29,8 @@ type endSet struct {
 	all        bool
 	namespaces map[string]bool
 	matches    func(*engine.RoleEnd) bool
+	// matched reports whether it was true of some Pod.
+	matched bool
 	// ends are those that endpoints stand for, and pods those of them that are Pods, by namespace and name.
 	ends []engine.RoleEnd
 	pods map[[2]string]bool
@@ -45,7 +47,9 @@ func (s *endSet) scans() bool { return s.all || len(s.namespaces) > 0 || s.match
 
 // hasPod reports whether a Pod is meant.
 func (s *endSet) hasPod(e *engine.RoleEnd) bool {
-	return s.all || s.namespaces[e.Namespace] || s.matches != nil && s.matches(e) ||
+	matches := s.matches != nil && s.matches(e)
+	s.matched = s.matched || matches
+	return s.all || s.namespaces[e.Namespace] || matches ||
 		len(s.pods) > 0 && s.pods[[2]string{e.Namespace, e.Name}]
 }
 
@@ -77,6 +81,21 @@ func (l *List) readEnds(e *Ends, field string, dst bool) (endSet, error) {
 		}
 	}
 	return found, nil
+}
+
+// selectsNothing returns the error of selectors that no Pod matches, as is known once all Pods were looked at;
+// nil for others.
+func (s *endSet) selectsNothing(e *Ends, field string) error {
+	switch {
+	case s.matches == nil || s.matched:
+		return nil
+	case e.Pods == nil:
+		return &RequestError{field + ".namespace_selector", engine.NotFound, "matches no namespace with a Pod: check the labels"}
+	case e.NamespaceLabels == nil:
+		return &RequestError{field + ".pod_selector", engine.NotFound, "matches no Pod that there is: check the labels"}
+	}
+	return &RequestError{field + ".pod_selector", engine.NotFound,
+		"matches no Pod in the namespaces that namespace_selector selects: check the labels of both"}
 }
 
 // readEndpoint adds what an endpoint stands for.

@@ -54,6 +54,9 @@ type Config struct {
 	// MaxAuditDeadline limits the time of a call of AuditService, as MaxDeadline limits that of others.
 	// Default: 5 min.
 	MaxAuditDeadline time.Duration
+	// MaxConnections is after how many connections a list of AuditService stops, with a cursor. Default:
+	// 5,000,000.
+	MaxConnections int
 	// MaxConnectionAge is the age, plus or minus a tenth, at which a client is asked to reconnect, so that
 	// clients spread over new replicas. Default: 30 min.
 	MaxConnectionAge time.Duration
@@ -85,6 +88,7 @@ func Defaults() Config {
 		MaxDeadline:           30 * time.Second,
 		MaxAudits:             audits.DefaultMaxAudits,
 		MaxAuditDeadline:      audits.DefaultMaxDeadline,
+		MaxConnections:        audits.DefaultMaxConnections,
 		MaxConnectionAge:      30 * time.Minute,
 		MaxConnectionAgeGrace: 30 * time.Second,
 		DrainDelay:            3 * time.Second,
@@ -119,6 +123,8 @@ func (c *Config) Validate() error {
 	reject(c.MaxAudits < 1, "MaxAudits", c.MaxAudits,
 		fmt.Sprintf("give 1 or more; the default is %d", audits.DefaultMaxAudits))
 	reject(c.MaxAuditDeadline <= 0, "MaxAuditDeadline", c.MaxAuditDeadline, positive+"5m")
+	reject(c.MaxConnections < 1, "MaxConnections", c.MaxConnections,
+		fmt.Sprintf("give 1 or more; the default is %d", audits.DefaultMaxConnections))
 	reject(c.MaxConnectionAge <= 0, "MaxConnectionAge", c.MaxConnectionAge, positive+"30m")
 	reject(c.MaxConnectionAgeGrace <= 0, "MaxConnectionAgeGrace", c.MaxConnectionAgeGrace, positive+"30s")
 	reject(c.DrainDelay < 0, "DrainDelay", c.DrainDelay, "give 0s or more")

@@ -31,7 +31,7 @@ func TestValidateNamesEveryWrongValue(t *testing.T) {
 		"Config.Source: give the source of the cluster's state", `Config.Listen "": `, `Config.WhenStale "guess": `,
 		"Config.MaxBatch 0: ",
 		"Config.CacheSize -1: ", "Config.MaxMessageBytes 1099511627776: ", "Config.MaxStreams 0: ",
-		"Config.MaxDeadline 0s: ", "Config.MaxAudits 0: ", "Config.MaxAuditDeadline 0s: ",
+		"Config.MaxDeadline 0s: ", "Config.MaxAudits 0: ", "Config.MaxAuditDeadline 0s: ", "Config.MaxConnections 0: ",
 		"Config.MaxConnectionAge 0s: ", "Config.MaxConnectionAgeGrace 0s: ", "Config.DrainDelay -1ns: ",
 		"Config.DrainTimeout -1s: ",
 		"Config.TLS.Cert, Config.TLS.Key: ",

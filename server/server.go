@@ -186,11 +186,12 @@ func (s *Server) register(config *Config, m *metrics.Metrics, streams context.Co
 	netpoldv1.RegisterDecisionServiceServer(s.grpc, decisions.New(config.Source, options))
 	netpoldv1.RegisterStatusServiceServer(s.grpc, decisions.NewStatus(config.Source, config.Version))
 	netpoldv1.RegisterAuditServiceServer(s.grpc, audits.New(config.Source, audits.Options{
-		MaxAudits:   config.MaxAudits,
-		MaxDeadline: config.MaxAuditDeadline,
-		RefuseStale: options.RefuseStale,
-		UntilDrain:  options.UntilDrain,
-		Metrics:     m,
+		MaxAudits:      config.MaxAudits,
+		MaxDeadline:    config.MaxAuditDeadline,
+		MaxConnections: config.MaxConnections,
+		RefuseStale:    options.RefuseStale,
+		UntilDrain:     options.UntilDrain,
+		Metrics:        m,
 	}))
 	healthv1.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)

@@ -85,6 +85,8 @@ func (c *Config) serverFlags() *pflag.FlagSet {
 		"most audits (`N`) in progress, such as explanations; decisions go before them")
 	f.DurationVar(&s.MaxAuditDeadline, "max-audit-deadline", s.MaxAuditDeadline,
 		"longest `DURATION` of an audit")
+	f.IntVar(&s.MaxConnections, "max-connections", s.MaxConnections,
+		"connections (`N`) after which a list of who may reach whom stops, with a cursor to go on")
 	f.DurationVar(&s.MaxConnectionAge, "max-connection-age", s.MaxConnectionAge,
 		"`DURATION` after which a connection is asked to go elsewhere, so that clients spread over new replicas")
 	f.DurationVar(&s.MaxConnectionAgeGrace, "max-connection-age-grace", s.MaxConnectionAgeGrace,
@@ -111,6 +113,7 @@ func limitServer(f *pflag.FlagSet) {
 	Between(f, "max-message-bytes", 1, math.MaxInt32)
 	Between(f, "max-streams", 1, math.MaxUint32)
 	Between(f, "max-audits", 1, math.MaxInt32)
+	Between(f, "max-connections", 1, math.MaxUint32)
 	Positive(f, "max-deadline", "max-audit-deadline", "max-connection-age", "max-connection-age-grace")
 	notNegative(f, "max-staleness", "drain-delay", "drain-timeout")
 }

@@ -112,6 +112,13 @@ func (a *call) waiting(ctx context.Context, f func() *wire.Failure) *wire.Failur
 	return nil
 }
 
+// aside calls f, which may block for a while, while other audits compute.
+func (a *call) aside(f func()) {
+	<-a.service.processors
+	defer func() { a.service.processors <- struct{}{} }()
+	f()
+}
+
 // header returns the first message of a stream: the state that all of it rests on (A1). overlaid reports
 // whether an overlay lies over it.
 func (a *call) header(overlaid bool) *netpoldv1.AuditHeader {

@@ -3,8 +3,8 @@
 // Every method begins an audit, and ends it whatever happens:
 //
 //	request ── its own reader ──> what to ask, or the violations
-//	[Service.begin] ──> an audit: admitted, with its deadline and the one state that it rests on (A1, A5)
-//	audit.yield between pieces of work, audit.waiting around everything that may block
+//	[Service.begin] ──> a call: admitted, with its deadline and the one state that it rests on (A1, A5)
+//	call.yield between pieces of work, call.waiting around everything that may block
 //	results ──> messages;  an error ── wire.Failure ──> status
 package audits
 
@@ -33,6 +33,8 @@ type Options struct {
 	MaxAudits int
 	// MaxDeadline is how long an audit may take at most. Default: [DefaultMaxDeadline].
 	MaxDeadline time.Duration
+	// MaxConnections is the most connections of one list. Default: [DefaultMaxConnections].
+	MaxConnections int
 	// RefuseStale refuses audits while the state is stale. Default: they are answered, and say so.
 	RefuseStale bool
 	// UntilDrain returns a context that also ends when the server drains, and a function that releases it.
@@ -53,6 +55,8 @@ type Service struct {
 	// slots has a place for each audit in progress. processors has one for each that computes.
 	slots, processors chan struct{}
 	maxDeadline       time.Duration
+	maxConnections    int
+	lists             *keptLists
 	metrics           *metrics.Metrics
 }
 
@@ -64,6 +68,9 @@ func New(source mirror.Source, options Options) *Service {
 	if options.MaxDeadline <= 0 {
 		options.MaxDeadline = DefaultMaxDeadline
 	}
+	if options.MaxConnections <= 0 {
+		options.MaxConnections = DefaultMaxConnections
+	}
 	return &Service{
 		source: source,
 		state: current.NewReader(source,
@@ -72,8 +79,10 @@ func New(source mirror.Source, options Options) *Service {
 		slots:   make(chan struct{}, options.MaxAudits),
 		// One processor is left to decisions. A processor without work waits on the network, so that a
 		// question is answered at once; if all compute, the Go scheduler looks at the network every 10 ms.
-		processors:  make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1)),
-		maxDeadline: options.MaxDeadline,
-		metrics:     options.Metrics,
+		processors:     make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1)),
+		maxDeadline:    options.MaxDeadline,
+		maxConnections: options.MaxConnections,
+		lists:          newKeptLists(),
+		metrics:        options.Metrics,
 	}
 }

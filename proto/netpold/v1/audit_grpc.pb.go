@@ -19,7 +19,8 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AuditService_Explain_FullMethodName = "/netpold.v1.AuditService/Explain"
+	AuditService_Explain_FullMethodName         = "/netpold.v1.AuditService/Explain"
+	AuditService_ListConnections_FullMethodName = "/netpold.v1.AuditService/ListConnections"
 )
 
 // AuditServiceClient is the client API for AuditService service.
@@ -48,6 +49,14 @@ type AuditServiceClient interface {
 	//	grpcurl -plaintext -d '{"question":{"src":{"pod":{"namespace":"shop","name":"frontend-0"}},"dst":{"ip":"10.0.3.7"},
 	//	  "port":8080}}' 127.0.0.1:9480 netpold.v1.AuditService/Explain
 	Explain(ctx context.Context, in *ExplainRequest, opts ...grpc.CallOption) (*ExplainResponse, error)
+	// ListConnections says who may reach whom on what: a header, every group, connections with the sets that they name, exposures, a
+	// summary. A list without its summary is incomplete: go on with the cursor of its last progress.
+	//
+	// Who can reach redis, with grpcurl:
+	//
+	//	grpcurl -plaintext -d '{"dst":{"endpoints":[{"workload":{"namespace":"shop","kind":"StatefulSet","name":"redis"}}]}}'
+	//	  127.0.0.1:9480 netpold.v1.AuditService/ListConnections
+	ListConnections(ctx context.Context, in *ListConnectionsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListConnectionsResponse], error)
 }
 
 type auditServiceClient struct {
@@ -67,6 +76,25 @@ func (c *auditServiceClient) Explain(ctx context.Context, in *ExplainRequest, op
 	}
 	return out, nil
 }
+
+func (c *auditServiceClient) ListConnections(ctx context.Context, in *ListConnectionsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListConnectionsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &AuditService_ServiceDesc.Streams[0], AuditService_ListConnections_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ListConnectionsRequest, ListConnectionsResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AuditService_ListConnectionsClient = grpc.ServerStreamingClient[ListConnectionsResponse]
 
 // AuditServiceServer is the server API for AuditService service.
 // All implementations must embed UnimplementedAuditServiceServer
@@ -94,6 +122,14 @@ type AuditServiceServer interface {
 	//	grpcurl -plaintext -d '{"question":{"src":{"pod":{"namespace":"shop","name":"frontend-0"}},"dst":{"ip":"10.0.3.7"},
 	//	  "port":8080}}' 127.0.0.1:9480 netpold.v1.AuditService/Explain
 	Explain(context.Context, *ExplainRequest) (*ExplainResponse, error)
+	// ListConnections says who may reach whom on what: a header, every group, connections with the sets that they name, exposures, a
+	// summary. A list without its summary is incomplete: go on with the cursor of its last progress.
+	//
+	// Who can reach redis, with grpcurl:
+	//
+	//	grpcurl -plaintext -d '{"dst":{"endpoints":[{"workload":{"namespace":"shop","kind":"StatefulSet","name":"redis"}}]}}'
+	//	  127.0.0.1:9480 netpold.v1.AuditService/ListConnections
+	ListConnections(*ListConnectionsRequest, grpc.ServerStreamingServer[ListConnectionsResponse]) error
 	mustEmbedUnimplementedAuditServiceServer()
 }
 
@@ -106,6 +142,9 @@ type UnimplementedAuditServiceServer struct{}
 
 func (UnimplementedAuditServiceServer) Explain(context.Context, *ExplainRequest) (*ExplainResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Explain not implemented")
+}
+func (UnimplementedAuditServiceServer) ListConnections(*ListConnectionsRequest, grpc.ServerStreamingServer[ListConnectionsResponse]) error {
+	return status.Error(codes.Unimplemented, "method ListConnections not implemented")
 }
 func (UnimplementedAuditServiceServer) mustEmbedUnimplementedAuditServiceServer() {}
 func (UnimplementedAuditServiceServer) testEmbeddedByValue()                      {}
@@ -146,6 +185,17 @@ func _AuditService_Explain_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AuditService_ListConnections_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ListConnectionsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AuditServiceServer).ListConnections(m, &grpc.GenericServerStream[ListConnectionsRequest, ListConnectionsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AuditService_ListConnectionsServer = grpc.ServerStreamingServer[ListConnectionsResponse]
+
 // AuditService_ServiceDesc is the grpc.ServiceDesc for AuditService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -158,6 +208,12 @@ var AuditService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _AuditService_Explain_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "ListConnections",
+			Handler:       _AuditService_ListConnections_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "netpold/v1/audit.proto",
 }
