@@ -104,16 +104,23 @@ func (c *Client) Status(ctx context.Context,
 // Close closes the client's connections, which ends calls in progress.
 func (c *Client) Close() error { return errors.Join(c.healthy.Close(), c.every.Close()) }
 
-// decide calls a healthy server or, if there is none, any server. call must use the option asked: it shows
-// whether the call reached a server at all.
+// decide is ask, for DecisionService.
 func (c *Client) decide(call func(from netpoldv1.DecisionServiceClient, asked grpc.CallOption) error) error {
+	return c.ask(func(conn *grpc.ClientConn, asked grpc.CallOption) error {
+		return call(netpoldv1.NewDecisionServiceClient(conn), asked)
+	})
+}
+
+// ask calls a healthy server or, if there is none, any server. call must use the option asked: it shows
+// whether the call reached a server at all.
+func (c *Client) ask(call func(conn *grpc.ClientConn, asked grpc.CallOption) error) error {
 	// gRPC retries for a while if no server is healthy. If that is known already, skip it.
 	if c.healthy.GetState() != connectivity.TransientFailure {
 		var server peer.Peer
-		err := call(netpoldv1.NewDecisionServiceClient(c.healthy), grpc.Peer(&server))
+		err := call(c.healthy, grpc.Peer(&server))
 		if status.Code(err) != codes.Unavailable || server.Addr != nil {
 			return err
 		}
 	}
-	return call(netpoldv1.NewDecisionServiceClient(c.every), grpc.EmptyCallOption{})
+	return call(c.every, grpc.EmptyCallOption{})
 }

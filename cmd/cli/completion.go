@@ -85,3 +85,9 @@ func nextParts(words []string, begun string) []string {
 	}
 	return parts
 }
+
+// completeListed completes --src and --dst of list, as completeEnds does. list also takes words for many.
+func (inv *invocation) completeListed(cmd *cobra.Command, _ []string,
+	begun string) ([]string, cobra.ShellCompDirective) {
+	return inv.completeEnds(cmd, []string{"src"}, begun)
+}

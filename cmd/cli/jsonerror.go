@@ -40,11 +40,7 @@ func (inv *invocation) printError(root *cobra.Command, failure error) {
 	if output != jsonOutput && output != yamlOutput || ofLines {
 		return
 	}
-	st, ok := status.FromError(failure)
-	if !ok {
-		st = status.New(codes.Unknown, failure.Error())
-	}
-	text, err := errorLine(&netpoldv1.BatchAnswer{Answer: &netpoldv1.BatchAnswer_Error{Error: st.Proto()}})
+	text, err := errorLine(errorAnswer(failure))
 	if err != nil {
 		return
 	}
@@ -55,6 +51,15 @@ func (inv *invocation) printError(root *cobra.Command, failure error) {
 	if indented, err := json.MarshalIndent(json.RawMessage(text), "", "  "); err == nil {
 		fmt.Fprintln(inv.stdout, string(indented))
 	}
+}
+
+// errorAnswer returns an error as check -f answers with it.
+func errorAnswer(failure error) *netpoldv1.BatchAnswer {
+	st, ok := status.FromError(failure)
+	if !ok {
+		st = status.New(codes.Unknown, failure.Error())
+	}
+	return &netpoldv1.BatchAnswer{Answer: &netpoldv1.BatchAnswer_Error{Error: st.Proto()}}
 }
 
 // formAsked returns the verb that was called, the value of its -o, and whether its answers are lines (-f). It

@@ -18,7 +18,7 @@ func displayName(program string) string {
 
 // ownCommand matches a command of netpold in a text: the program and a verb, or a placeholder for the verb.
 var ownCommand = regexp.MustCompile(
-	`(?:kubectl )?\bnetpold (serve|check|test|status|token|healthcheck|man|version|completion|help|VERB|\.\.\.)`)
+	`(?:kubectl )?\bnetpold (serve|check|list|test|status|token|healthcheck|man|version|completion|help|VERB|\.\.\.)`)
 
 // named returns a text with the commands of netpold as people type them.
 func (inv *invocation) named(text string) string {

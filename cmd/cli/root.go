@@ -186,7 +186,7 @@ func (inv *invocation) root() *cobra.Command {
 	})
 	// Long usages are broken into lines.
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 120"))
-	root.AddCommand(inv.serveVerb(), inv.checkVerb(), inv.testVerb(), inv.statusVerb(), inv.tokenVerb(),
+	root.AddCommand(inv.serveVerb(), inv.checkVerb(), inv.listVerb(), inv.testVerb(), inv.statusVerb(), inv.tokenVerb(),
 		inv.healthcheckVerb(), inv.manVerb(), inv.versionVerb())
 	root.SetHelpCommand(helpVerb(root))
 	root.InitDefaultCompletionCmd()

@@ -34,7 +34,7 @@ func (o *once) Set(text string) error {
 func RefuseRepeats(f *pflag.FlagSet) {
 	f.VisitAll(func(flag *pflag.Flag) {
 		switch flag.Value.(type) {
-		case *Paths, *once:
+		case *Paths, *Words, *Choices, *PortRanges, *once:
 		default:
 			flag.Value = &once{Value: flag.Value}
 		}
