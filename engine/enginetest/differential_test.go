@@ -153,6 +153,12 @@ func explain(
 // TestSnapshotsWhileApplying proves S25: readers that ask while the writer applies get, for each snapshot,
 // the answers of the objects of its revision.
 func TestSnapshotsWhileApplying(t *testing.T) {
+	t.Run("network policies", func(t *testing.T) { askWhileApplying(t, enginetest.NewRandom(25)) })
+	t.Run("tiers", func(t *testing.T) { askWhileApplying(t, enginetest.NewRandom(26).WithTiers()) })
+}
+
+// askWhileApplying does what TestSnapshotsWhileApplying says, with the objects and changes of r.
+func askWhileApplying(t *testing.T, r *enginetest.Random) {
 	type answer struct {
 		revision uint64
 		question enginetest.Question
@@ -164,7 +170,6 @@ func TestSnapshotsWhileApplying(t *testing.T) {
 	if underRace {
 		batches = 100
 	}
-	r := enginetest.NewRandom(25)
 	objects := r.Cluster()
 	cluster, state := engine.NewCluster(engine.Options{}), enginetest.State{}
 	states := map[uint64][]engine.Object{cluster.Snapshot().Revision(): nil}
