@@ -106,3 +106,41 @@ func TestTierNodesChange(t *testing.T) {
 		{"the policy comes back", edge, false, denied},
 	})
 }
+
+// S25, S34: what was found for one kind of Pod is not the answer for a kind that comes in its place.
+func TestTierKindsTakeOver(t *testing.T) {
+	const toQ, toR, toS = "a/p b/q 80", "a/p b/r 80", "a/p b/s 80"
+	const fromQ, fromR = "b/q a/p 80", "b/r a/p 80"
+	port := toPorts(engine.Port{First: 80, Last: 80})
+	rules := func(priority int32) *engine.ClusterPolicy {
+		deny, allow := out(engine.Deny, pods("app=q")), out(engine.Allow, pods("app=r"))
+		return tier(engine.Admin, priority, "x", deny, port, allow, port)
+	}
+	of := func(name, app string, does engine.Action) *engine.ClusterPolicy {
+		return tier(engine.Admin, 1, name, subject("", "app="+app), out(does, pods("app=p")), port)
+	}
+	denied, allowed := "denied DeniedAtEgress - egress=x[0]", "allowed AllowedByRule v4 egress=x[1]"
+	deniedQ, allowedR := "denied DeniedAtEgress - egress=ofq[0]", "allowed AllowedByRule v4 egress=ofr[0]"
+	open := "allowed NotIsolated v4"
+	checkSteps(t, []step{
+		{"a source", pod("a/p", "app=p", "10.0.0.1"), false, nil},
+		{"a policy for kinds of subjects", of("ofq", "q", engine.Deny), false, nil},
+		{"another", of("ofr", "r", engine.Allow), false, nil},
+		{"a Pod", pod("b/q", "app=q", "10.0.0.2"), false, nil},
+		{"a policy for kinds of peers", rules(5), false, map[string]string{toQ: denied, fromQ: deniedQ}},
+		{"the Pod goes", pod("b/q", "", ""), true, nil},
+		{"another kind comes", pod("b/r", "app=r", "10.0.0.3"), false, map[string]string{
+			toR: allowed, fromR: allowedR,
+		}},
+		{"and one of which nothing is said", pod("b/s", "", "10.0.0.4"), false, map[string]string{toS: open}},
+		{"the first comes back", pod("b/q", "app=q", "10.0.0.2"), false, map[string]string{
+			toQ: denied, fromQ: deniedQ, toR: allowed, fromR: allowedR, toS: open,
+		}},
+		{"a policy before it", of("ofp", "p", engine.Allow), false, map[string]string{toQ: denied}},
+		{
+			"with the same peers", tier(engine.Admin, 1, "w", out(engine.Allow, anyPod()), port), false,
+			map[string]string{toQ: "allowed AllowedByRule v4 egress=w[0]"},
+		},
+		{"which changes its place", rules(0), false, map[string]string{toQ: denied}},
+	})
+}
