@@ -144,3 +144,34 @@ func TestTierKindsTakeOver(t *testing.T) {
 		{"which changes its place", rules(0), false, map[string]string{toQ: denied}},
 	})
 }
+
+// S43: the name of a port is looked up on each subject by itself, and comes and goes with the Pod's.
+func TestTierNamesOfSubjects(t *testing.T) {
+	const toQ, toR, otherPort = "a/p b/q 80", "a/p b/r 80", "a/p b/q 81"
+	web := engine.Port{Name: "web", AnyProtocol: true}
+	rule := func(name string, priority int32, ports ...engine.Port) *engine.ClusterPolicy {
+		return tier(engine.Admin, priority, name, in(engine.Deny, anyPod()), func(p *engine.ClusterPolicy) {
+			p.Ingress[0].Ports = ports
+		})
+	}
+	q := func(number uint16) *engine.Pod {
+		return pod("b/q", "", "10.0.0.2", port("web", number, engine.TCP))
+	}
+	open, denied := "allowed NotIsolated v4", "denied DeniedAtIngress - ingress=x[0]"
+	udp := engine.Port{First: 80, Last: 80, Protocol: engine.UDP}
+	checkSteps(t, []step{
+		{"a source", pod("a/p", "", "10.0.0.1"), false, nil},
+		{"a Pod with the name", q(80), false, map[string]string{toQ: open}},
+		{"one without", pod("b/r", "", "10.0.0.3"), false, nil},
+		{"a port by number", rule("y", 9, udp, engine.Port{First: 81, Last: 81}), false, map[string]string{toQ: open}},
+		{"80 by number, for nobody", tier(engine.Admin, 8, "z", subject("", "none=x"), in(engine.Deny, anyPod()),
+			func(p *engine.ClusterPolicy) { p.Ingress[0].Ports = []engine.Port{{First: 80, Last: 80}} },
+		), false, map[string]string{toR: open, toQ: open}},
+		{"the port by name", rule("x", 1, web), false, map[string]string{toR: open, toQ: denied}},
+		{"asked the other way around", rule("x", 2, web), false, map[string]string{toQ: denied, toR: open}},
+		{"another number", q(81), false, map[string]string{toQ: open, toR: open, otherPort: denied}},
+		{"and back", q(80), false, map[string]string{toQ: denied, toR: open}},
+		{"the name is out of use", rule("x", 2), true, map[string]string{toQ: open}},
+		{"and comes back", rule("x", 2, web), false, map[string]string{toQ: denied, toR: open}},
+	})
+}
