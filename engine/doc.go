@@ -10,7 +10,8 @@
 //  1. finds both parties, by address in the table of owners or by name, and with each Pod its class;
 //  2. allows the same Pod, and a Pod and its own Node;
 //  3. asks the rule tables of the source's class for egress and of the destination's for ingress: a rule
-//     table has the merged rules of all policies that select the class, by ranges of ports and sets of peers;
+//     table has the merged rules of all NetworkPolicies that select the class, by ranges of ports and sets of
+//     peers; rules of cluster-wide policies, which come before and after, are laid out by kind of peer;
 //  4. looks the other party up in those sets: its class by the selectors that select it, its address by
 //     longest prefix; the lowest rank that matches is the first rule that matches.
 //
@@ -23,5 +24,5 @@
 //
 // The words: a Query about two Endpoints is answered by a [Decision]; a class is a group of Pods that no
 // selector tells apart; a selector is a group of Pods that some policy names; a rule table is the merged
-// policies of one tier; a rank is a rule's place in it. docs/design.md gives the reasons and the invariants.
+// NetworkPolicies of a class; a rank is a rule's place in it. docs/design.md gives the reasons and the invariants.
 package engine
