@@ -73,12 +73,33 @@ func TestCompletionOfEnds(t *testing.T) {
 		{[]string{"check", "--manifests", file, "shop/web-0", "svc/shop/"}, "svc/shop/cart\n:4\n"},
 		{[]string{"check", "--manifests", file, "shop/web-0", "shop/cart-0", ""}, ":4\n"},
 		{[]string{"check", "--manifests", "missing", ""}, ":4\n"},
-		{[]string{"check", "--server", server.addr, ""}, ":4\n"},
+		{[]string{"check", "--server", server.addr, ""}, "shop/\n:6\n"},
 		{[]string{"check", "--manifests", file, "--namespace", "s"}, "shop\n:4\n"},
 	} {
 		got := netpold(t, append([]string{"__complete"}, test.args...)...)
 		if got.stdout != test.want {
 			t.Errorf("%q is completed by\n%swant\n%s", test.args, got.stdout, test.want)
+		}
+	}
+}
+
+// TestCompletionFromAServer: a server is asked for what it has, silently, as files are.
+func TestCompletionFromAServer(t *testing.T) {
+	server := serve(t, "--manifests="+writeFile(t, "cluster.yaml", cluster))
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"check", "--server", server.addr, "sh"}, "shop/\n:6\n"},
+		{[]string{"check", "--server", server.addr, "shop/"}, "shop/cart-0\nshop/other-0\nshop/web-0\n:4\n"},
+		{[]string{"list", "--server", server.addr, "--src", ""}, "cluster\nexternal\nns/\nshop/\n:6\n"},
+		{[]string{"list", "--server", server.addr, "--dst", "ns/"}, "ns/shop\n:4\n"},
+		// Nobody is there: nothing is offered, and nothing is said.
+		{[]string{"check", "--server", "127.0.0.1:1", "--timeout=100ms", "shop/"}, ":4\n"},
+	} {
+		got := netpold(t, append([]string{"__complete"}, test.args...)...)
+		if got.code != 0 || got.stdout != test.want {
+			t.Errorf("%q is completed by\n%swant\n%s(%s)", test.args, got.stdout, test.want, got.stderr)
 		}
 	}
 }

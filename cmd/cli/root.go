@@ -281,15 +281,13 @@ func (inv *invocation) verb(cmd *cobra.Command, run func(context.Context, []stri
 	return cmd
 }
 
-// completeNamespace completes --namespace with the namespaces of the manifests.
+// completeNamespace completes --namespace with the namespaces that have Pods.
 func (inv *invocation) completeNamespace(cmd *cobra.Command, _ []string,
 	begun string) ([]string, cobra.ShellCompDirective) {
 	var names []string
-	if snapshot := inv.completionState(cmd.Context()); snapshot != nil {
-		for _, pod := range snapshot.PodNames() {
-			if strings.HasPrefix(pod.Namespace, begun) && !slices.Contains(names, pod.Namespace) {
-				names = append(names, pod.Namespace)
-			}
+	for _, namespace := range inv.completionNamespaces(cmd.Context()) {
+		if strings.HasPrefix(namespace, begun) {
+			names = append(names, namespace)
 		}
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
