@@ -3,7 +3,6 @@ package audit
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -38,13 +37,39 @@ var groupKinds = [...]GroupKind{
 
 // A groupBuilder sorts ends into groups.
 type groupBuilder struct {
-	found map[groupKey]*listGroup
+	at     map[groupKey]int
+	groups []*listGroup
+	// members are of all groups, and groupOf has the index of the group of each.
+	members []Member
+	groupOf []int
+}
+
+// finish gives the groups their members, all in one piece of memory.
+func (b *groupBuilder) finish() []*listGroup {
+	counts := make([]int, len(b.groups)+1)
+	for _, g := range b.groupOf {
+		counts[g+1]++
+	}
+	for g := range b.groups {
+		counts[g+1] += counts[g]
+	}
+	all, next := make([]Member, len(b.members)), slices.Clone(counts)
+	for i, g := range b.groupOf {
+		all[next[g]] = b.members[i]
+		next[g]++
+	}
+	for g, group := range b.groups {
+		group.Members = all[counts[g]:counts[g+1]:counts[g+1]]
+	}
+	return b.groups
 }
 
 // findGroups returns the groups of all ends that the request selects, in order, with their ids.
 func (l *List) findGroups(done <-chan struct{}) ([]listGroup, error) {
-	b := groupBuilder{found: map[groupKey]*listGroup{}}
+	b := groupBuilder{at: map[groupKey]int{}}
 	if l.src.scans() || l.dst.scans() {
+		pods := l.snapshot.Counts().Pods
+		b.members, b.groupOf = make([]Member, 0, pods), make([]int, 0, pods)
 		if err := l.roles.EachPod(done, func(e *engine.RoleEnd) {
 			b.add(e, l.src.hasPod(e), l.dst.hasPod(e))
 		}); err != nil {
@@ -66,7 +91,7 @@ func (l *List) findGroups(done <-chan struct{}) ([]listGroup, error) {
 		b.addNamed(&l.src, &l.dst, func(k engine.RoleKind) bool { return k == engine.RoleNode })
 	}
 	b.addNamed(&l.src, &l.dst, func(k engine.RoleKind) bool { return k == engine.RoleHypothetical })
-	return sortGroups(slices.Collect(maps.Values(b.found))), nil
+	return sortGroups(b.finish()), nil
 }
 
 // isPod reports whether an end of the kind is a Pod that there is.
@@ -117,19 +142,21 @@ func (b *groupBuilder) add(e *engine.RoleEnd, src, dst bool) {
 			key.single = fmt.Sprint(e.IPs)
 		}
 	}
-	g := b.found[key]
-	if g == nil {
-		g = &listGroup{key: key, Group: Group{
+	at, ok := b.at[key]
+	if !ok {
+		at = len(b.groups)
+		b.at[key], b.groups = at, append(b.groups, &listGroup{key: key, Group: Group{
 			Kind: key.kind, Namespace: key.namespace, Workload: key.workload, Families: e.Families,
 			IsolatedEgress: e.IsolatedEgress, IsolatedIngress: e.IsolatedIngress,
-		}}
-		b.found[key] = g
+		}})
 	}
-	if e.Kind == engine.RoleNode && len(g.Members) > 0 {
-		g.Members[0].IPs = append(slices.Clip(g.Members[0].IPs), e.IPs...)
+	if ok && e.Kind == engine.RoleNode { // one member with all addresses that are treated alike
+		n := slices.Index(b.groupOf, at)
+		b.members[n].IPs = append(slices.Clip(b.members[n].IPs), e.IPs...)
 		return
 	}
-	g.Members = append(g.Members, Member{Name: e.Name, Node: e.Node, IPs: slices.Clip(e.IPs)})
+	b.members = append(b.members, Member{Name: e.Name, Node: e.Node, IPs: slices.Clip(e.IPs)})
+	b.groupOf = append(b.groupOf, at)
 }
 
 // sortGroups sorts groups and their members, and gives them their ids.

@@ -30,6 +30,9 @@ type grant struct {
 	by    DecidingRule
 }
 
+// allGranted is what a side without rules allows. It must not be modified.
+var allGranted = []grant{{ports: everyPort}}
+
 // Between returns what the policies allow between two roles: disjoint ports, or equal ones of different
 // families. It is empty if they allow nothing. At least one of the ends must be a Pod.
 func (r *Roles) Between(source, destination uint32) []Reach {
@@ -136,7 +139,7 @@ func (r *Roles) joinFamilies(four, six []Reach) []Reach {
 // the ports of the destination, for egress. family is an index of bothFamilies.
 func (r *Roles) side(s *roleSubject, peer *role, family int, named []NamedPort) []grant {
 	if s == nil {
-		return []grant{{ports: everyPort}}
+		return allGranted
 	}
 	var out []grant
 	left := everyPort
