@@ -17,7 +17,7 @@ import (
 // and asks the naive oracle about every pair of ends, at ports and addresses on the borders of rules (L1, A2,
 // A3).
 func TestListAgainstOracle(t *testing.T) {
-	groups, seeds := 10, 300
+	groups, seeds := 10, 200
 	if testing.Short() {
 		groups, seeds = 4, 10
 	}
