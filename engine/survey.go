@@ -198,6 +198,17 @@ func (s *Snapshot) PodsWithLabels(namespace string, labels map[string]string) it
 	}
 }
 
+// LintIgnores yields the Namespaces that have the annotation netpold.dev/lint-ignore, with its value.
+func (s *Snapshot) LintIgnores() iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for name, ns := range s.namespaces.All() {
+			if ns.object != nil && ns.object.LintIgnore != "" && !yield(name, ns.object.LintIgnore) {
+				return
+			}
+		}
+	}
+}
+
 // SelectorOf returns the id of the group that a peer of a policy in namespace names; namespace is empty for a
 // [ClusterPolicy]. It returns false for a block, and for a peer that is not valid (S23, S45). The peer must be
 // of a policy of the snapshot.
