@@ -152,10 +152,8 @@ func (v *survey) addEnds() {
 	for _, c := range v.classes {
 		byID[c.ID] = c
 	}
-	nodes := map[string][]engine.SelectorID{}
 	found := map[string]*lintEnd{}
 	for n := range v.snapshot.NodeStates() {
-		nodes[n.Name] = n.Peers
 		for _, id := range n.Peers {
 			if g := v.groups[id]; g != nil {
 				g.nodeCount++
@@ -169,7 +167,7 @@ func (v *survey) addEnds() {
 	for p := range v.snapshot.PodStates() {
 		v.owned = append(v.owned, p.IPs...)
 		if p.HostNetwork {
-			v.addHost(found, &p, nodes[p.Node])
+			v.addHost(found, &p)
 			continue
 		}
 		v.podAddrs = append(v.podAddrs, p.IPs...)
@@ -185,10 +183,10 @@ func (v *survey) addEnds() {
 }
 
 // addHost adds a host-network Pod: as an end by name and by address, and to the groups that its labels match.
-func (v *survey) addHost(found map[string]*lintEnd, p *engine.PodState, node []engine.SelectorID) {
-	v.addEnd(found, &lintEnd{groups: node, addrs: p.IPs})
+func (v *survey) addHost(found map[string]*lintEnd, p *engine.PodState) {
+	v.addEnd(found, &lintEnd{groups: p.NodePeers, addrs: p.IPs})
 	for _, ip := range p.IPs {
-		v.addEnd(found, &lintEnd{groups: node, addrs: []netip.Addr{ip}, byIP: true})
+		v.addEnd(found, &lintEnd{groups: p.NodePeers, addrs: []netip.Addr{ip}, byIP: true})
 	}
 	by := v.snapshot.SelectionByLabels(p.Namespace, p.Name)
 	for _, id := range by.Peers {

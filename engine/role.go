@@ -503,6 +503,13 @@ func (r *Roles) nodeEnd(ip netip.Addr, a *address) RoleEnd {
 	return e
 }
 
+// AskedByIP returns the end that has an address, as asked by it: the address decides the family, and is all
+// that blocks see (S9). Its kind is that of an outside address, whatever has it.
+func (r *Roles) AskedByIP(ip netip.Addr) RoleEnd {
+	p := r.s.partyAt(ip)
+	return r.end(RoleOutside, &p)
+}
+
 // Ends returns what an endpoint stands for: several Pods for a workload, else one end. The error is nil or a
 // [*QueryError], and about a source unless dst is true.
 func (r *Roles) Ends(e Endpoint, dst bool) ([]RoleEnd, error) {

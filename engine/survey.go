@@ -43,6 +43,9 @@ type PodState struct {
 	IPs []netip.Addr
 	// Workload is the outermost one; zero for none.
 	Workload Workload
+	// NodePeers are the groups of Nodes that rules name as peers and that a host-network Pod's Node is in,
+	// sorted (S38); nil for other Pods.
+	NodePeers []SelectorID
 }
 
 // NodeState is a Node, as audits see it.
@@ -108,6 +111,8 @@ func (s *Snapshot) PodStates() iter.Seq[PodState] {
 				}
 				if !p.host {
 					state.Class = p.class
+				} else if c := s.nodeClassAt(p.node); c != nil {
+					state.NodePeers = s.selecting(nodeScope, c.cold.labels).exported().Peers
 				}
 				if p.node != (unique.Handle[string]{}) {
 					state.Node = p.node.Value()
