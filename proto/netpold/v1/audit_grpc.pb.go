@@ -21,6 +21,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	AuditService_Explain_FullMethodName         = "/netpold.v1.AuditService/Explain"
 	AuditService_ListConnections_FullMethodName = "/netpold.v1.AuditService/ListConnections"
+	AuditService_Lint_FullMethodName            = "/netpold.v1.AuditService/Lint"
 )
 
 // AuditServiceClient is the client API for AuditService service.
@@ -57,6 +58,12 @@ type AuditServiceClient interface {
 	//	grpcurl -plaintext -d '{"dst":{"endpoints":[{"workload":{"namespace":"shop","kind":"StatefulSet","name":"redis"}}]}}'
 	//	  127.0.0.1:9480 netpold.v1.AuditService/ListConnections
 	ListConnections(ctx context.Context, in *ListConnectionsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListConnectionsResponse], error)
+	// Lint says what is wrong with the policies: a header, the findings in order, and a summary.
+	//
+	// Example, with grpcurl:
+	//
+	//	grpcurl -plaintext -d '{"namespaces":["shop"],"least":"SEVERITY_WARNING"}' 127.0.0.1:9480 netpold.v1.AuditService/Lint
+	Lint(ctx context.Context, in *LintRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LintResponse], error)
 }
 
 type auditServiceClient struct {
@@ -96,6 +103,25 @@ func (c *auditServiceClient) ListConnections(ctx context.Context, in *ListConnec
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type AuditService_ListConnectionsClient = grpc.ServerStreamingClient[ListConnectionsResponse]
 
+func (c *auditServiceClient) Lint(ctx context.Context, in *LintRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LintResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &AuditService_ServiceDesc.Streams[1], AuditService_Lint_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[LintRequest, LintResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AuditService_LintClient = grpc.ServerStreamingClient[LintResponse]
+
 // AuditServiceServer is the server API for AuditService service.
 // All implementations must embed UnimplementedAuditServiceServer
 // for forward compatibility.
@@ -130,6 +156,12 @@ type AuditServiceServer interface {
 	//	grpcurl -plaintext -d '{"dst":{"endpoints":[{"workload":{"namespace":"shop","kind":"StatefulSet","name":"redis"}}]}}'
 	//	  127.0.0.1:9480 netpold.v1.AuditService/ListConnections
 	ListConnections(*ListConnectionsRequest, grpc.ServerStreamingServer[ListConnectionsResponse]) error
+	// Lint says what is wrong with the policies: a header, the findings in order, and a summary.
+	//
+	// Example, with grpcurl:
+	//
+	//	grpcurl -plaintext -d '{"namespaces":["shop"],"least":"SEVERITY_WARNING"}' 127.0.0.1:9480 netpold.v1.AuditService/Lint
+	Lint(*LintRequest, grpc.ServerStreamingServer[LintResponse]) error
 	mustEmbedUnimplementedAuditServiceServer()
 }
 
@@ -145,6 +177,9 @@ func (UnimplementedAuditServiceServer) Explain(context.Context, *ExplainRequest)
 }
 func (UnimplementedAuditServiceServer) ListConnections(*ListConnectionsRequest, grpc.ServerStreamingServer[ListConnectionsResponse]) error {
 	return status.Error(codes.Unimplemented, "method ListConnections not implemented")
+}
+func (UnimplementedAuditServiceServer) Lint(*LintRequest, grpc.ServerStreamingServer[LintResponse]) error {
+	return status.Error(codes.Unimplemented, "method Lint not implemented")
 }
 func (UnimplementedAuditServiceServer) mustEmbedUnimplementedAuditServiceServer() {}
 func (UnimplementedAuditServiceServer) testEmbeddedByValue()                      {}
@@ -196,6 +231,17 @@ func _AuditService_ListConnections_Handler(srv interface{}, stream grpc.ServerSt
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type AuditService_ListConnectionsServer = grpc.ServerStreamingServer[ListConnectionsResponse]
 
+func _AuditService_Lint_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(LintRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AuditServiceServer).Lint(m, &grpc.GenericServerStream[LintRequest, LintResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AuditService_LintServer = grpc.ServerStreamingServer[LintResponse]
+
 // AuditService_ServiceDesc is the grpc.ServiceDesc for AuditService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -212,6 +258,11 @@ var AuditService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "ListConnections",
 			Handler:       _AuditService_ListConnections_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Lint",
+			Handler:       _AuditService_Lint_Handler,
 			ServerStreams: true,
 		},
 	},

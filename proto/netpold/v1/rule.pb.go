@@ -234,7 +234,9 @@ type PolicyRef struct {
 	// The manifest file that it was read from, relative to --manifests. Empty for one that was read from a cluster.
 	File string `protobuf:"bytes,4,opt,name=file,proto3" json:"file,omitempty"`
 	// The document in the file, from 1. 0 without a file.
-	Document      uint32 `protobuf:"varint,5,opt,name=document,proto3" json:"document,omitempty"`
+	Document uint32 `protobuf:"varint,5,opt,name=document,proto3" json:"document,omitempty"`
+	// The line of the file that the document begins at, from 1. 0 where it is not known.
+	Line          uint32 `protobuf:"varint,6,opt,name=line,proto3" json:"line,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -300,6 +302,13 @@ func (x *PolicyRef) GetFile() string {
 func (x *PolicyRef) GetDocument() uint32 {
 	if x != nil {
 		return x.Document
+	}
+	return 0
+}
+
+func (x *PolicyRef) GetLine() uint32 {
+	if x != nil {
+		return x.Line
 	}
 	return 0
 }
@@ -381,13 +390,14 @@ const file_netpold_v1_rule_proto_rawDesc = "" +
 	"\tdirection\x18\x04 \x01(\x0e2\x15.netpold.v1.DirectionR\tdirection\x12\x1d\n" +
 	"\n" +
 	"rule_index\x18\x05 \x01(\rR\truleIndex\x12\x1b\n" +
-	"\trule_name\x18\x06 \x01(\tR\bruleName\"\x81\x01\n" +
+	"\trule_name\x18\x06 \x01(\tR\bruleName\"\x95\x01\n" +
 	"\tPolicyRef\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x12\x12\n" +
 	"\x04file\x18\x04 \x01(\tR\x04file\x12\x1a\n" +
-	"\bdocument\x18\x05 \x01(\rR\bdocument\"g\n" +
+	"\bdocument\x18\x05 \x01(\rR\bdocument\x12\x12\n" +
+	"\x04line\x18\x06 \x01(\rR\x04line\"g\n" +
 	"\tPortRange\x120\n" +
 	"\bprotocol\x18\x01 \x01(\x0e2\x14.netpold.v1.ProtocolR\bprotocol\x12\x14\n" +
 	"\x05first\x18\x02 \x01(\rR\x05first\x12\x12\n" +
