@@ -114,7 +114,7 @@ func (e *TooLargeError) Error() string {
 func Lint(
 	done <-chan struct{}, s *engine.Snapshot, r *LintRequest, yield func(*Finding) bool,
 ) (LintSummary, error) {
-	if err := r.validate(); err != nil {
+	if err := r.validate(s); err != nil {
 		return LintSummary{}, err
 	}
 	l := &linter{request: r, done: done}
@@ -159,7 +159,16 @@ func (s *LintSummary) count(f *Finding) {
 }
 
 // validate returns what is wrong in the request.
-func (r *LintRequest) validate() error {
+func (r *LintRequest) validate(s *engine.Snapshot) error {
+	for i, name := range r.Namespaces {
+		_, ok := s.Object(engine.ObjectKey{Kind: engine.KindNamespace, Name: name})
+		if !ok && len(s.ObjectsIn(name)) == 0 {
+			return &RequestError{
+				fmt.Sprintf("namespaces[%d]", i), engine.NotFound,
+				fmt.Sprintf("there is no namespace %q: check its name", name),
+			}
+		}
+	}
 	for i, c := range r.Codes {
 		if _, ok := codeInfo[c]; !ok {
 			return &RequestError{

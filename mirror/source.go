@@ -36,8 +36,8 @@ type Locator interface {
 // A Location is a document of a file. The zero Location is nowhere.
 type Location struct {
 	File string
-	// Document is its number in File, from 1.
-	Document int
+	// Document is its number in File, from 1; Line is where it begins, from 1.
+	Document, Line int
 }
 
 // A State is one state of the cluster. Each answer is computed from one State (S25).

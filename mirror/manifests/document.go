@@ -35,8 +35,12 @@ func (r *fileReader) file(name string, data []byte, found bool) {
 		// JSON after JSON is a stream of JSON, even if it is invalid. Anything else after it may be a marker
 		// of YAML.
 		if err == nil || isJSON || len(raws) > 0 && beginsJSON(rest) {
+			line, left := 1, data
 			for i, raw := range raws {
-				r.document(location{file: name, document: i + 1}, raw)
+				begins := bytes.Index(left, raw)
+				line += bytes.Count(left[:begins], []byte("\n"))
+				left = left[begins:]
+				r.document(location{file: name, document: i + 1, line: line}, raw)
 			}
 			if err != nil {
 				r.problem(location{file: name, document: len(raws) + 1}, "", "is not JSON: "+err.Error())
@@ -51,7 +55,7 @@ func (r *fileReader) file(name string, data []byte, found bool) {
 
 // yaml reads one document of YAML. Documents of JSON are YAML too, but are decoded much faster as JSON.
 func (r *fileReader) yaml(name string, d document) {
-	at := location{file: name, document: d.number}
+	at := location{file: name, document: d.number, line: d.firstLine()}
 	if beginsJSON(d.text) && json.Valid(d.text) {
 		r.document(at, d.text)
 		return

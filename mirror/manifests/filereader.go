@@ -77,6 +77,8 @@ func newReading(o Options) *fileReader {
 type location struct {
 	file     string
 	document int
+	// line is where the document begins, from 1.
+	line int
 	// items is the path through lists that leads to it. Example: items[3].
 	items string
 	// version is the apiVersion as written.
@@ -291,7 +293,7 @@ func (r *fileReader) items(at location, h head, raw []byte) {
 	}
 	kind := strings.TrimSuffix(string(h.Kind), "List")
 	for i, item := range h.Items {
-		in := location{file: at.file, document: at.document,
+		in := location{file: at.file, document: at.document, line: at.line,
 			items: strings.TrimPrefix(at.items+".items["+strconv.Itoa(i)+"]", ".")}
 		if kind != "" && beginsJSON(item) {
 			ih := headOf(item)
@@ -354,7 +356,7 @@ func (r *fileReader) locations(objects []engine.Object) map[engine.ObjectKey]mir
 			continue
 		}
 		at := r.seen[identity{kind.Name, key.Namespace, key.Name}]
-		locations[key] = mirror.Location{File: at.file, Document: at.document}
+		locations[key] = mirror.Location{File: at.file, Document: at.document, Line: at.line}
 	}
 	return locations
 }

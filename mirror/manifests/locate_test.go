@@ -27,8 +27,8 @@ func TestLocate(t *testing.T) {
 		t.Fatal(err)
 	}
 	for key, want := range map[engine.ObjectKey]mirror.Location{
-		{Kind: engine.KindPolicy, Namespace: "shop", Name: "web"}: {File: filepath.Join(dir, "a.yaml"), Document: 2},
-		{Kind: engine.KindAdminNetworkPolicy, Name: "all"}:        {File: filepath.Join(dir, "b.yaml"), Document: 1},
+		{Kind: engine.KindPolicy, Namespace: "shop", Name: "web"}: {File: filepath.Join(dir, "a.yaml"), Document: 2, Line: 5},
+		{Kind: engine.KindAdminNetworkPolicy, Name: "all"}:        {File: filepath.Join(dir, "b.yaml"), Document: 1, Line: 1},
 		{Kind: engine.KindPolicy, Namespace: "shop", Name: "db"}:  {},
 		{Kind: engine.KindNamespace, Name: "shop"}:                {},
 	} {

@@ -15,6 +15,18 @@ type document struct {
 	text []byte
 }
 
+// firstLine returns the line of the file at which the content begins, from 1.
+func (d *document) firstLine() int {
+	line := d.line + 1
+	for text := range bytes.Lines(d.text) {
+		if hasContent(text) {
+			return line
+		}
+		line++
+	}
+	return d.line + 1
+}
+
 // split divides a stream of YAML at its markers. The text before the first marker is a document only if it is
 // more than comments and directives.
 func split(data []byte) []document {
