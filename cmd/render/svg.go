@@ -14,7 +14,7 @@ import (
 
 // Sizes of a picture, in pixels.
 const (
-	cellWidth, cellHeight = 46, 22
+	cellWidth, cellHeight = 54, 22
 	margin                = 16
 	// charWidth is a little more than a letter of the labels is wide.
 	charWidth = 6.7
@@ -180,7 +180,7 @@ func shorten(text string) string {
 }
 
 // cellLetters is how many letters fit into a cell.
-const cellLetters = 8
+const cellLetters = 9
 
 // cellText returns the ports of an edge, as many as fit into a cell.
 func cellText(e *edge) string {
@@ -210,7 +210,7 @@ func cellText(e *edge) string {
 			return some + mark
 		}
 	}
-	return fmt.Sprintf("%d ports", len(parts)) + mark
+	return counted(uint64(len(parts)), "range") + mark
 }
 
 // shortPorts returns ports with a letter for their protocol. Example: "80,443,u53".

@@ -110,7 +110,7 @@ deploy/a/x   svc/a/x      TCP 80; UDP 53
 node/node-1  deploy/a/x   all
 node/node-1  a?app=web    all
 
-3 Pods of 3 workloads; of 1 ordered pair of Pods, 1 has an open port
+2 Pods of 2 workloads; of 1 ordered pair of Pods, 1 has an open port
 on the host network, whose side no policy concerns: deploy/kube-system/proxy
 2 Services cannot be asked: without endpoints, or outside the cluster
 this is not all: the list stopped after 2 connections

@@ -59,7 +59,7 @@ func have(n uint64) string {
 // pods returns how many Pods the list has, and of how many workloads. A Pod of none counts as one.
 func (l *List) pods() (pods, workloads uint64) {
 	for _, u := range l.units.list {
-		if !u.isNode() {
+		if !u.isNode() && u.kind() != netpoldv1.GroupKind_GROUP_KIND_HYPOTHETICAL {
 			pods += uint64(u.pods)
 			workloads++
 		}
