@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
@@ -408,5 +409,28 @@ func TestLayout(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// What is printed is the head and the list, whatever view is on the screen.
+func TestPrint(t *testing.T) {
+	p := open(t, listOf(t, report.NewCluster(12), html.Options{}), "q=cart")
+	p.waitFor("document.querySelectorAll('.rows .line').length > 0")
+	p.run(
+		command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: "print"}),
+		chromedp.Evaluate[chromedp.Void]("dispatchEvent(new Event('beforeprint'))"),
+	)
+	display := func(selector string) string {
+		return eval[string](p, fmt.Sprintf("getComputedStyle(document.querySelector(%q)).display", selector))
+	}
+	for selector, want := range map[string]string{
+		"#list-view": "block", "#matrix-view": "none", "#controls form": "none", "#details": "none", "#head": "block",
+	} {
+		if got := display(selector); got != want {
+			t.Errorf("%s is printed as %s, want %s", selector, got, want)
+		}
+	}
+	if got := len(p.rows()); got != 4 {
+		t.Errorf("%d lines are printed, want those that the filter leaves in: 4", got)
 	}
 }
