@@ -20,7 +20,8 @@ var (
 		"matrix.js", "cursor.js", "tips.js", "details.js", "party.js", "graph.js", "list.js", "controls.js",
 		"head.js", "start.js",
 	}
-	styles = []string{"colours.css", "page.css", "controls.css", "matrix.css", "views.css", "print.css"}
+	styles = []string{"colours.css", "page.css", "controls.css", "matrix.css", "views.css", "narrow.css",
+		"print.css"}
 )
 
 // pageHead and pageTail are what stands before and after the data.

@@ -83,15 +83,14 @@ function newMatrix(host) {
 function measure(matrix) {
   const { grid, sizer, scroller, empty } = matrix;
   const pen = matrix.canvas.getContext('2d');
-  pen.font = getComputedStyle(matrix.rows).font;
+  const { font } = getComputedStyle(matrix.rows);
   const widest = (lines, most) => {
     let width = 60;
     for (const line of lines) {
       if (width >= most) break;
-      width = Math.max(
-        width,
-        pen.measureText(visible(line.label)).width + (line.section && line.party ? 40 : 34),
-      );
+      pen.font = line.party ? font : `bold ${font}`;
+      const indent = line.section && line.party ? 40 : 34;
+      width = Math.max(width, pen.measureText(visible(line.label)).width + indent);
     }
     return Math.ceil(Math.min(width, most));
   };
