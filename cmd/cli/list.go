@@ -59,7 +59,8 @@ func (inv *invocation) listVerb() *cobra.Command {
 			"What is listed is what the policies say, without the exceptions for a Pod to itself and to its own\n" +
 			"Node. Rows of -o table have workloads; PODS says of how many Pods a row speaks if not of all.\n\n" +
 			"-o json prints one message of ListConnections a line, the summary last: output without it is\n" +
-			"incomplete. -o csv is for spreadsheets, -o dot for Graphviz, -o svg and -o html for people.\n\n" +
+			"incomplete. -o csv is for spreadsheets, -o dot for Graphviz, -o svg for people. -o html is a report in one\n" +
+			"file, with policies and exposure: a matrix, graphs and a list, to be filtered; it needs no network.\n\n" +
 			"Exit code: 0 listed; 2 error.",
 		Example: "  netpold list --manifests examples/shop --dst sts/shop/redis\n" +
 			"  netpold list --manifests examples/shop --src ns/payments --dst external\n" +
@@ -153,12 +154,14 @@ func (l *listVerb) request() (*netpoldv1.ListConnectionsRequest, error) {
 		"nodes": netpoldv1.Include_INCLUDE_NODES, "services": netpoldv1.Include_INCLUDE_SERVICES,
 		"policies": netpoldv1.Include_INCLUDE_POLICIES,
 	}
+	// The report shows what decides, and whom anybody can reach.
+	report := l.output == htmlOutput
 	for _, word := range []string{"nodes", "services", "policies"} { // the order of words does not count
-		if slices.Contains(l.include, word) || word == "policies" && l.output == wideOutput {
+		if slices.Contains(l.include, word) || word == "policies" && (l.output == wideOutput || report) {
 			request.Include = append(request.Include, includes[word])
 		}
 	}
-	if l.exposure {
+	if l.exposure || report {
 		request.Include = append(request.Include, netpoldv1.Include_INCLUDE_EXPOSURE)
 	}
 	request.Only = map[string]netpoldv1.Only{
