@@ -99,7 +99,8 @@ func checkList(seed uint64) string {
 	}
 	if len(broken) > 0 {
 		broken = broken[:min(len(broken), 5)]
-		return fmt.Sprintf("seed %d %+v %+v:\n%q\n%s", seed, options, c.request, broken, enginetest.BatchesText([][]engine.Change{changes}))
+		return fmt.Sprintf("seed %d %+v %+v:\n%q\n%s", seed, options, c.request, broken,
+			enginetest.BatchesText([][]engine.Change{changes}))
 	}
 	return ""
 }
@@ -272,11 +273,13 @@ func (c *listCheck) pair(a, b audit.Group, src, dst enginetest.ListedEnd, p audi
 	want := c.oracle.PolicyVerdict(src, dst, p.First, p.Protocol)
 	switch {
 	case len(found) > 1 || want.Allowed != (len(found) == 1):
-		return fmt.Sprintf("L1: group %d to %d, %v: %d connections, allowed %v", a.ID, b.ID, p, len(found), want.Allowed)
+		return fmt.Sprintf("L1: group %d to %d, %v: %d connections, allowed %v",
+			a.ID, b.ID, p, len(found), want.Allowed)
 	case !want.Allowed:
 		return ""
 	case found[0].Families != want.Families:
-		return fmt.Sprintf("A3: group %d to %d, %v: families %d, want %d", a.ID, b.ID, p, found[0].Families, want.Families)
+		return fmt.Sprintf("A3: group %d to %d, %v: families %d, want %d",
+			a.ID, b.ID, p, found[0].Families, want.Families)
 	}
 	return c.rules(found[0], want)
 }
@@ -471,7 +474,8 @@ func (c *listCheck) services(s *audit.ListSummary) (broken []string) {
 				meant := c.selects(c.src, c.ends[g.ID][0]) && c.selects(c.dst, enginetest.ListedEnd{}) &&
 					c.listsPort(audit.PortRange{Protocol: p.Protocol, First: p.Port})
 				if listed[key] != (err == nil && want.Allowed && meant) {
-					broken = append(broken, fmt.Sprintf("%s: listed %v, allowed %v %v", key, listed[key], want.Allowed, err))
+					broken = append(broken, fmt.Sprintf("%s: listed %v, allowed %v %v",
+						key, listed[key], want.Allowed, err))
 				}
 			}
 		}

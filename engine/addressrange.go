@@ -48,7 +48,8 @@ func JoinCIDRs(list []netip.Prefix) []netip.Prefix {
 	var ranges []addressRange
 	for _, p := range sorted {
 		r := addressRange{p.Masked().Addr(), last(p)}
-		if n := len(ranges); n > 0 && ranges[n-1].last.Is4() == r.first.Is4() && r.first.Compare(ranges[n-1].last) <= 0 {
+		n := len(ranges)
+		if n > 0 && ranges[n-1].last.Is4() == r.first.Is4() && r.first.Compare(ranges[n-1].last) <= 0 {
 			continue // inside one before
 		}
 		ranges = appendRange(ranges, r)
