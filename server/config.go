@@ -18,6 +18,8 @@ import (
 type Config struct {
 	// Source provides the cluster's state. Required.
 	Source mirror.Source
+	// Overlay reads the changes that audits lay over the state. Default: such audits are refused.
+	Overlay mirror.OverlayReader
 	// Logger gets the server's log records. Default: they are dropped.
 	Logger *slog.Logger
 	// Version is what GetStatus and the metric netpold_build_info show. Default: "dev".

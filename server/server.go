@@ -191,6 +191,7 @@ func (s *Server) register(config *Config, m *metrics.Metrics, streams context.Co
 		MaxConnections: config.MaxConnections,
 		RefuseStale:    options.RefuseStale,
 		UntilDrain:     options.UntilDrain,
+		Overlay:        config.Overlay,
 		Metrics:        m,
 	}))
 	healthv1.RegisterHealthServer(s.grpc, s.health)

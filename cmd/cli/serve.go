@@ -52,6 +52,7 @@ func (inv *invocation) serve(ctx context.Context, _ []string) error {
 		return err
 	}
 	settings.Source, settings.Logger, settings.Version = from, log, readBuild().Version
+	settings.Overlay = inv.overlayReader()
 	srv, err := server.New(settings)
 	if err != nil {
 		return config.InFlags(err)

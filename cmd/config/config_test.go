@@ -206,7 +206,7 @@ func TestEveryServerSettingHasAFlag(t *testing.T) {
 		for i := range fields.NumField() {
 			name, field := prefix+fields.Type().Field(i).Name, fields.Field(i)
 			switch {
-			case slices.Contains([]string{"Source", "Logger", "Version"}, name):
+			case slices.Contains([]string{"Source", "Overlay", "Logger", "Version"}, name):
 				continue
 			case field.Kind() == reflect.Struct:
 				walk(name+".", field)

@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
@@ -24,6 +25,8 @@ type call struct {
 	method  string
 	// state is the one state that everything rests on (A1).
 	state current.State
+	// overlaid reports whether changes of the request lie over the state.
+	overlaid bool
 	// free releases the contexts.
 	free []func()
 }
@@ -119,9 +122,8 @@ func (a *call) aside(f func()) {
 	f()
 }
 
-// header returns the first message of a stream: the state that all of it rests on (A1). overlaid reports
-// whether an overlay lies over it.
-func (a *call) header(overlaid bool) *netpoldv1.AuditHeader {
+// header returns the first message of a stream: the state that all of it rests on (A1).
+func (a *call) header() *netpoldv1.AuditHeader {
 	status, snapshot := a.service.source.Status(), a.state.Snapshot
 	return &netpoldv1.AuditHeader{
 		Revision:           snapshot.Revision(),
@@ -131,7 +133,7 @@ func (a *call) header(overlaid bool) *netpoldv1.AuditHeader {
 		Source:             status.Source,
 		IpblockMatchesPods: !snapshot.Options().IPBlockIgnoresPods,
 		Objects:            wire.Counts(snapshot.Counts()),
-		Overlaid:           overlaid,
+		Overlaid:           a.overlaid,
 	}
 }
 
@@ -151,11 +153,31 @@ func (s *Service) failed(method string, f *wire.Failure) error {
 	return f.Err()
 }
 
-// rejectOverlay returns why a request with an overlay is not answered; nil without one.
-func rejectOverlay(o *netpoldv1.Overlay) *wire.Failure {
-	if len(o.GetChanges()) == 0 {
+// maxOverlayBytes limits an overlay (A8).
+const maxOverlayBytes = 4 << 20
+
+// layOver lays the overlay of a request over the state that the call answers from (A4). Nobody else sees it, and
+// the revision and the token stay those of the state below it.
+func (a *call) layOver(o *netpoldv1.Overlay) *wire.Failure {
+	if len(o.GetChanges()) == 0 && !o.GetPrune() {
 		return nil
 	}
-	return wire.Invalid([]*errdetails.BadRequest_FieldViolation{{Field: "overlay",
-		Description: "changes cannot be laid over the cluster's state yet; leave them out"}})
+	if size := proto.Size(o); size > maxOverlayBytes {
+		return wire.AuditTooLarge("overlay", "bytes", size, maxOverlayBytes,
+			"leave out what does not change, or make several requests of it")
+	}
+	if a.service.overlay == nil {
+		return wire.Invalid([]*errdetails.BadRequest_FieldViolation{{Field: "overlay",
+			Description: "this server does not read changes; leave them out"}})
+	}
+	overlay, fail := wire.Overlay(o)
+	if fail != nil {
+		return fail
+	}
+	changes, _, err := a.service.overlay(a.state.Snapshot, overlay)
+	if err != nil {
+		return wire.OverlayFailure(err)
+	}
+	a.state.Snapshot, a.overlaid = a.state.Snapshot.With(changes), true
+	return nil
 }

@@ -27,7 +27,7 @@ func (s *Service) Explain(
 		return nil, s.failed(metrics.Explain, fail)
 	}
 	defer a.end()
-	if fail := rejectOverlay(req.GetOverlay()); fail != nil {
+	if fail := a.layOver(req.GetOverlay()); fail != nil {
 		return nil, s.failed(metrics.Explain, fail)
 	}
 	response, fail := a.explain(ctx, question)

@@ -23,7 +23,7 @@ func Begin(ctx context.Context, s *Service, token string) (context.Context, Audi
 func (a Audit) End() { a.end() }
 
 // Header returns the header of the audit's messages.
-func (a Audit) Header() *netpoldv1.AuditHeader { return a.header(false) }
+func (a Audit) Header() *netpoldv1.AuditHeader { return a.header() }
 
 // Yield lets other audits compute.
 func (a Audit) Yield(ctx context.Context) error { return errOf(a.yield(ctx)) }

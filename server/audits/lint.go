@@ -57,7 +57,7 @@ type linting struct {
 func (l *linting) run(
 	ctx context.Context, req *netpoldv1.LintRequest, request *audit.LintRequest, began time.Time,
 ) *wire.Failure {
-	if fail := rejectOverlay(req.GetOverlay()); fail != nil {
+	if fail := l.layOver(req.GetOverlay()); fail != nil {
 		return fail
 	}
 	request.Invalid = wire.InvalidEntries(l.service.source.Status().Problems)
@@ -70,7 +70,7 @@ func (l *linting) run(
 		return l.lintFailure(ctx, err)
 	}
 	fail := l.out(ctx, &netpoldv1.LintResponse{
-		Item: &netpoldv1.LintResponse_Header{Header: l.header(len(req.GetOverlay().GetChanges()) > 0)},
+		Item: &netpoldv1.LintResponse_Header{Header: l.header()},
 	})
 	for _, f := range findings {
 		if fail != nil {

@@ -72,9 +72,6 @@ func (l *listing) run(ctx context.Context) *wire.Failure {
 	if len(r.Violations) > 0 {
 		return wire.Invalid(r.Violations)
 	}
-	if fail := rejectOverlay(l.req.GetOverlay()); fail != nil {
-		return fail
-	}
 	ctx, a, fail := l.service.begin(ctx, metrics.ListConnections, l.req.GetAtLeast(), wire.Alone)
 	if fail != nil {
 		return fail
@@ -100,6 +97,9 @@ func (l *listing) run(ctx context.Context) *wire.Failure {
 // open begins the list, or goes on with that of the request's cursor.
 func (l *listing) open(request *audit.ListRequest) (fail *wire.Failure) {
 	if l.req.GetCursor() == "" {
+		if fail := l.call.layOver(l.req.GetOverlay()); fail != nil {
+			return fail
+		}
 		l.kept = l.service.lists.begin(l.req, l.call.state, request)
 		return nil
 	}
@@ -107,7 +107,7 @@ func (l *listing) open(request *audit.ListRequest) (fail *wire.Failure) {
 	if l.kept, l.walk, l.sent.position, fail = l.service.lists.resume(l.req); fail != nil {
 		return fail
 	}
-	l.call.state = l.kept.state
+	l.call.state, l.call.overlaid = l.kept.state, len(l.req.GetOverlay().GetChanges()) > 0
 	if l.walk != nil {
 		l.sent.connections, l.sent.progress = l.walk.connections, l.walk.progress
 	}
@@ -207,7 +207,7 @@ func (l *listing) sendSummary(ctx context.Context, s *audit.ListSummary) *wire.F
 func (l *listing) sendHeader(ctx context.Context) *wire.Failure {
 	return l.send(ctx, func() *netpoldv1.ListConnectionsResponse {
 		return &netpoldv1.ListConnectionsResponse{Item: &netpoldv1.ListConnectionsResponse_Header{
-			Header: l.call.header(false),
+			Header: l.call.header(),
 		}}
 	}, nil)
 }

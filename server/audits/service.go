@@ -40,6 +40,8 @@ type Options struct {
 	// UntilDrain returns a context that also ends when the server drains, and a function that releases it.
 	// Default: nothing drains.
 	UntilDrain func(context.Context) (context.Context, func())
+	// Overlay reads the changes that requests lay over the state. Default: requests with changes are refused.
+	Overlay mirror.OverlayReader
 	// Metrics counts audits. Default: nothing is counted.
 	Metrics *metrics.Metrics
 }
@@ -50,6 +52,7 @@ type Service struct {
 	netpoldv1.UnimplementedAuditServiceServer
 
 	source  mirror.Source
+	overlay mirror.OverlayReader
 	state   *current.Reader
 	details *details.Source
 	// slots has a place for each audit in progress. processors has one for each that computes.
@@ -72,7 +75,7 @@ func New(source mirror.Source, options Options) *Service {
 		options.MaxConnections = DefaultMaxConnections
 	}
 	return &Service{
-		source: source,
+		source: source, overlay: options.Overlay,
 		state: current.NewReader(source,
 			current.Options{RefuseStale: options.RefuseStale, UntilDrain: options.UntilDrain}),
 		details: details.NewSource(source),

@@ -26,7 +26,9 @@ const (
 type Overlay struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Applied in order, as one batch. At most 10,000 objects.
-	Changes       []*OverlayChange `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
+	Changes []*OverlayChange `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
+	// Also deletes NetworkPolicies that `changes` do not apply, in the namespaces of the objects that they apply.
+	Prune         bool `protobuf:"varint,2,opt,name=prune,proto3" json:"prune,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -66,6 +68,13 @@ func (x *Overlay) GetChanges() []*OverlayChange {
 		return x.Changes
 	}
 	return nil
+}
+
+func (x *Overlay) GetPrune() bool {
+	if x != nil {
+		return x.Prune
+	}
+	return false
 }
 
 // OverlayChange is one change.
@@ -153,12 +162,14 @@ type isOverlayChange_Change interface {
 
 type OverlayChange_Apply struct {
 	// YAML or JSON documents, Lists too, of the kinds that --manifests takes: whole objects, which replace those of the same kind,
-	// namespace and name. Any problem in them refuses the whole overlay.
+	// namespace and name. Any problem in them refuses the whole overlay. What a cluster fills in stays where a document leaves it
+	// out: the status of a Pod or a Node, the addresses of a Service. The template of a workload that has Pods changes their labels
+	// and ports; one that has none gets Pods. EndpointSlices of Services with a selector follow the Pods.
 	Apply string `protobuf:"bytes,1,opt,name=apply,proto3,oneof"`
 }
 
 type OverlayChange_Delete struct {
-	// Deletes one object.
+	// Deletes one object; of a workload all of its Pods, and with a Namespace all that is in it.
 	Delete *ObjectRef `protobuf:"bytes,2,opt,name=delete,proto3,oneof"`
 }
 
@@ -324,9 +335,10 @@ var File_netpold_v1_overlay_proto protoreflect.FileDescriptor
 const file_netpold_v1_overlay_proto_rawDesc = "" +
 	"\n" +
 	"\x18netpold/v1/overlay.proto\x12\n" +
-	"netpold.v1\">\n" +
+	"netpold.v1\"T\n" +
 	"\aOverlay\x123\n" +
-	"\achanges\x18\x01 \x03(\v2\x19.netpold.v1.OverlayChangeR\achanges\"\x95\x01\n" +
+	"\achanges\x18\x01 \x03(\v2\x19.netpold.v1.OverlayChangeR\achanges\x12\x14\n" +
+	"\x05prune\x18\x02 \x01(\bR\x05prune\"\x95\x01\n" +
 	"\rOverlayChange\x12\x16\n" +
 	"\x05apply\x18\x01 \x01(\tH\x00R\x05apply\x12/\n" +
 	"\x06delete\x18\x02 \x01(\v2\x15.netpold.v1.ObjectRefH\x00R\x06delete\x121\n" +
