@@ -1,0 +1,191 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/netpold/netpold/audit"
+	"github.com/netpold/netpold/cmd/config"
+	"github.com/netpold/netpold/cmd/render"
+	"github.com/netpold/netpold/mirror"
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+	"github.com/netpold/netpold/server/audits"
+)
+
+// errFindings means that a lint found what --fail-on names. It is printed already.
+var errFindings = errors.New("findings")
+
+// A lint is one run of the verb lint.
+type lint struct {
+	inv             *invocation
+	cmd             *cobra.Command
+	codes, disabled []string
+	namespaces      []string
+	failOn, output  string
+	atLeast         string
+	result          render.Lint
+	// met reports whether there is a finding that --fail-on names.
+	met bool
+}
+
+func (inv *invocation) lintVerb() *cobra.Command {
+	l := &lint{inv: inv, failOn: "warning", output: "table"}
+	l.cmd = &cobra.Command{
+		Use:   "lint [--manifests PATH | --server HOST:PORT | --kubeconfig FILE] [flags]",
+		Short: "Find policies and rules that do nothing, or not what they seem to",
+		Long: "lint finds policies that select nothing, peers and ports that match nothing, rules that others cover,\n" +
+			"Pods that nothing isolates, and more; docs/audit.md has every code and what it claims.\n\n" +
+			"The annotation netpold.dev/lint-ignore: \"CODE, CODE\" of a policy, or of a Namespace for all that is in\n" +
+			"it, suppresses findings; * is all codes. They are counted all the same.\n\n" +
+			"-o sarif is for code hosts. File names in it are those of --manifests: run it at the root of the\n" +
+			"repository.\n\n" +
+			"Exit code: 0 nothing as bad as --fail-on, 1 findings, 2 error.",
+		Example: "  netpold lint --manifests examples/shop\n" +
+			"  netpold lint --manifests deploy/ -o sarif > netpold.sarif\n" +
+			"  netpold lint --server 127.0.0.1:9480 --ns shop --disable not-isolated --fail-on error",
+		Args:              noArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	f := l.cmd.Flags()
+	f.StringArrayVar(&l.codes, "code", nil, "only findings of `CODE`; repeatable [all]")
+	f.StringArrayVar(&l.disabled, "disable", nil, "no findings of `CODE`; repeatable")
+	f.StringArrayVar(&l.namespaces, "ns", nil, "only findings in namespace `NS`; repeatable [all]")
+	f.Var(config.NewChoice(&l.failOn, "error", "warning", "info", "none"), "fail-on",
+		"exit with 1 for findings as bad as this")
+	f.StringVar(&l.atLeast, "at-least", "",
+		"do not answer from an older state than that of `TOKEN`; see 'netpold token'")
+	f.VarP(config.NewChoice(&l.output, "table", "json", "sarif", "markdown"), "output", "o", "form of the findings")
+	inv.addQuiet(l.cmd)
+	return inv.verb(l.cmd, l.run, inv.config.StateFlags(), inv.config.ClientFlags(), inv.config.FileFlags())
+}
+
+// wantedCodes returns the codes to look for; nil for all.
+func (l *lint) wantedCodes() ([]string, error) {
+	known, _ := audit.Codes()
+	for flag, words := range map[string][]string{"--code": l.codes, "--disable": l.disabled} {
+		for _, w := range words {
+			if !slices.Contains(known, audit.Code(w)) {
+				return nil, usageError(l.cmd, "%s %q: there is no such code: the codes are %v", flag, w, known)
+			}
+		}
+	}
+	if len(l.disabled) == 0 {
+		return l.codes, nil
+	}
+	var list []string
+	for _, c := range known {
+		if name := string(c); !slices.Contains(l.disabled, name) &&
+			(len(l.codes) == 0 || slices.Contains(l.codes, name)) {
+			list = append(list, name)
+		}
+	}
+	if len(list) == 0 {
+		return nil, usageError(l.cmd, "--disable leaves no code to look for: leave one of them out")
+	}
+	return list, nil
+}
+
+func (l *lint) run(ctx context.Context, _ []string) error {
+	codes, err := l.wantedCodes()
+	if err != nil {
+		return err
+	}
+	request := &netpoldv1.LintRequest{
+		Codes: codes, Namespaces: l.namespaces, AtLeast: l.atLeast, Suppressed: l.output == "sarif",
+	}
+	if err := l.ask(ctx, request); err != nil {
+		return err
+	}
+	if l.result.Summary == nil {
+		return errors.New("the findings are not complete: no summary came; try again")
+	}
+	switch l.output {
+	case "table":
+		err = render.LintTable(l.inv.stdout, &l.result)
+	case "markdown":
+		err = render.LintMarkdown(l.inv.stdout, &l.result)
+	case "sarif":
+		err = render.SARIF(l.inv.stdout, &l.result, readBuild().Version)
+	}
+	if err == nil && l.met {
+		return errFindings
+	}
+	return err
+}
+
+// ask asks a server, or the service in this process.
+func (l *lint) ask(ctx context.Context, request *netpoldv1.LintRequest) error {
+	inv := l.inv
+	places := []place{fromManifests, fromServer, fromCluster}
+	from, err := inv.stateFrom(places...)
+	if err != nil {
+		return err
+	}
+	if from == fromServer {
+		client, err := inv.dial()
+		if err != nil {
+			return err
+		}
+		defer client.Close() //nolint:errcheck // nothing is lost
+		return l.answered(client.Lint(ctx, request, l.take))
+	}
+	var source mirror.Source
+	if from == fromManifests {
+		files, err := inv.openManifests(ctx, slog.New(slog.DiscardHandler))
+		if err != nil {
+			return err
+		}
+		source = files
+	} else {
+		cluster, closeCluster, err := inv.readCluster(ctx, places)
+		if err != nil {
+			return err
+		}
+		defer closeCluster()
+		source = cluster
+	}
+	inv.printProblems(source.Status().Problems)
+	inv.printStateNotes(source)
+	return l.answered(audits.New(source, audits.Options{}).LintTo(ctx, request, l.take))
+}
+
+// answered returns the error of a call for people.
+func (l *lint) answered(err error) error {
+	if err == nil || errors.As(err, new(writeError)) {
+		return err
+	}
+	return l.inv.callError(err)
+}
+
+// A writeError means that output could not be written.
+type writeError struct{ error }
+
+// take takes a message: JSON is printed as it comes, and other forms at the end.
+func (l *lint) take(m *netpoldv1.LintResponse) error {
+	if l.output == "json" {
+		if err := render.JSONLine(l.inv.stdout, m); err != nil {
+			return writeError{err}
+		}
+	}
+	switch {
+	case m.GetHeader() != nil:
+		l.result.Header = m.GetHeader()
+	case m.GetSummary() != nil:
+		l.result.Summary = m.GetSummary()
+	case m.GetFinding() != nil:
+		f := m.GetFinding()
+		least := map[string]netpoldv1.Severity{
+			"error": netpoldv1.Severity_SEVERITY_ERROR, "warning": netpoldv1.Severity_SEVERITY_WARNING,
+			"info": netpoldv1.Severity_SEVERITY_INFO, "none": netpoldv1.Severity_SEVERITY_ERROR + 1,
+		}
+		l.met = l.met || !f.GetSuppressed() && f.GetSeverity() >= least[l.failOn]
+		if l.output != "json" {
+			l.result.Findings = append(l.result.Findings, f)
+		}
+	}
+	return nil
+}
