@@ -48,12 +48,13 @@ func met(e *engine.Explanation, end *engine.ExplainedEnd) string {
 			ips = append(ips, ip.String())
 		}
 	}
-	switch address := strings.Join(ips, ", "); {
-	case end.Kind == engine.ResolvedHostNetworkPod:
+	address := strings.Join(ips, ", ")
+	switch end.Kind {
+	case engine.ResolvedHostNetworkPod:
 		return strings.TrimSpace("a host-network Pod " + address)
-	case end.Kind == engine.ResolvedNode:
+	case engine.ResolvedNode:
 		return strings.TrimSpace("a Node " + address)
-	case end.Kind == engine.ResolvedExternal:
+	case engine.ResolvedExternal:
 		return "the outside address " + address
 	default:
 		return "a Pod " + address

@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -161,7 +162,7 @@ func TestListIsAbandoned(t *testing.T) {
 		}
 		return true
 	})
-	if query, ok := err.(*engine.QueryError); !ok || query.Code != engine.Abandoned {
+	if query, ok := errors.AsType[*engine.QueryError](err); !ok || query.Code != engine.Abandoned {
 		t.Errorf("error %v", err)
 	}
 	if _, err := audit.NewList(done, s, &audit.ListRequest{}); err == nil {

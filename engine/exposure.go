@@ -140,12 +140,12 @@ func (x *exposing) passAtom(rules []*roleRule, e exposed) (next []exposed) {
 func dropContained(list []exposed, e exposed) []exposed {
 	whole := map[int]bool{} // by the number of exceptions, which only grow
 	for _, o := range list {
-		if o.PodSelection.compare(e.PodSelection) == 0 {
+		if o.compare(e.PodSelection) == 0 {
 			whole[len(o.except)] = true
 		}
 	}
 	return slices.DeleteFunc(list, func(o exposed) bool {
-		return whole[len(o.except)] && o.PodSelection.compare(e.PodSelection) != 0
+		return whole[len(o.except)] && o.compare(e.PodSelection) != 0
 	})
 }
 
