@@ -74,6 +74,7 @@ func (c *Cluster) addNetworkPolicy(p *engine.Policy) {
 			validPeers(r.Peers)
 		}
 	}
+	p.TypesOmitted = false // an API server writes the types, and peers do not default them
 	c.NetworkPolicies = append(c.NetworkPolicies, p)
 }
 
