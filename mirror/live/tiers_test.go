@@ -3,6 +3,7 @@ package live_test
 import (
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -232,10 +233,11 @@ func TestTiersMissedOnce(t *testing.T) {
 func TestTiersThatCannotBeRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := plain()
-		broken := true
+		var broken atomic.Bool
+		broken.Store(true)
 		source := start(t, server, func(c *live.Config) {
 			c.ListerWatchers = func(resource, version string) (cache.ListerWatcher, error) {
-				if broken && resource == clusterPolicies {
+				if broken.Load() && resource == clusterPolicies {
 					return nil, errors.New("no calls can be made")
 				}
 				return server.listerWatcher(resource, version)
@@ -253,7 +255,7 @@ func TestTiersThatCannotBeRead(t *testing.T) {
 		if stale, _ := source.Stale(); !stale {
 			t.Errorf("not stale: %+v", statusOf(t, source, clusterPolicies))
 		}
-		broken = false
+		broken.Store(false)
 		after(time.Minute)
 		if stale, _ := source.Stale(); stale || allowed(t, settled(t, source), "10.0.0.1", "10.0.0.2") {
 			t.Errorf("stale %t: %+v", stale, statusOf(t, source, clusterPolicies))
