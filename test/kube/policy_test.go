@@ -136,6 +136,11 @@ func TestS11S20DefaultsAreKubernetes(t *testing.T) {
 		kubev1.SetObjectDefaults_NetworkPolicy(full)
 		fromWritten, problems := convert.Policy(written)
 		fromFull, fullProblems := convert.Policy(full)
+		if fromFull.TypesOmitted || fromWritten.TypesOmitted != (len(written.Spec.PolicyTypes) == 0) {
+			t.Fatalf("seed %d: types omitted: defaulted %t, written %t\n%s",
+				seed, fromFull.TypesOmitted, fromWritten.TypesOmitted, text(written))
+		}
+		fromWritten.TypesOmitted = false // all else is the same
 		if diff := cmp.Diff(fromFull, fromWritten, sameValues...); diff != "" {
 			t.Fatalf("seed %d: (-defaulted +written)\n%s\n%s", seed, diff, text(written))
 		}
