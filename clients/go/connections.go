@@ -30,20 +30,33 @@ import (
 func (c *Client) Connections(
 	ctx context.Context, request *netpoldv1.ListConnectionsRequest, options ...grpc.CallOption,
 ) iter.Seq2[*netpoldv1.ListConnectionsResponse, error] {
-	return func(yield func(*netpoldv1.ListConnectionsResponse, error) bool) {
+	return messages(c, ctx, func(
+		ctx context.Context, audits netpoldv1.AuditServiceClient, asked grpc.CallOption,
+	) (grpc.ServerStreamingClient[netpoldv1.ListConnectionsResponse], error) {
+		return audits.ListConnections(ctx, request, append(slices.Clip(options), asked)...)
+	}, func(m *netpoldv1.ListConnectionsResponse) bool { return m.GetSummary() != nil })
+}
+
+// messages yields the messages of a stream that call opens, and the error that ends it. The last message is a
+// summary; a stream without one is broken.
+func messages[M any](
+	c *Client, ctx context.Context,
+	call func(context.Context, netpoldv1.AuditServiceClient, grpc.CallOption) (grpc.ServerStreamingClient[M], error),
+	isSummary func(*M) bool,
+) iter.Seq2[*M, error] {
+	return func(yield func(*M, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		var stream grpc.ServerStreamingClient[netpoldv1.ListConnectionsResponse]
+		var stream grpc.ServerStreamingClient[M]
 		err := c.ask(func(conn *grpc.ClientConn, asked grpc.CallOption) (err error) {
-			stream, err = netpoldv1.NewAuditServiceClient(conn).
-				ListConnections(ctx, request, append(slices.Clip(options), asked)...)
+			stream, err = call(ctx, netpoldv1.NewAuditServiceClient(conn), asked)
 			return err
 		})
 		complete := false
 		for err == nil {
-			var message *netpoldv1.ListConnectionsResponse
+			var message *M
 			if message, err = stream.Recv(); err == nil {
-				complete = complete || message.GetSummary() != nil
+				complete = complete || isSummary(message)
 				if !yield(message, nil) {
 					return
 				}

@@ -2,37 +2,22 @@ package netpold
 
 import (
 	"context"
-	"errors"
-	"io"
+	"iter"
+	"slices"
 
 	"google.golang.org/grpc"
 
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
-// Lint asks what is wrong with the policies, and calls got with each message as it comes: a header, the
-// findings in order, and a summary. Without the summary the lint is incomplete. It ends at the first error of
-// got, which it returns.
+// Lint asks what is wrong with the policies, and yields the messages of the answer as they come: a header, the
+// findings in order, and a summary. An error is the last element, as with [Client.Connections].
 func (c *Client) Lint(
-	ctx context.Context, request *netpoldv1.LintRequest, got func(*netpoldv1.LintResponse) error,
-	options ...grpc.CallOption,
-) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	stream, err := netpoldv1.NewAuditServiceClient(c.every).Lint(ctx, request, options...)
-	if err != nil {
-		return fromCall(err)
-	}
-	for {
-		m, err := stream.Recv()
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return fromCall(err)
-		}
-		if err := got(m); err != nil {
-			return err
-		}
-	}
+	ctx context.Context, request *netpoldv1.LintRequest, options ...grpc.CallOption,
+) iter.Seq2[*netpoldv1.LintResponse, error] {
+	return messages(c, ctx, func(
+		ctx context.Context, audits netpoldv1.AuditServiceClient, asked grpc.CallOption,
+	) (grpc.ServerStreamingClient[netpoldv1.LintResponse], error) {
+		return audits.Lint(ctx, request, append(slices.Clip(options), asked)...)
+	}, func(m *netpoldv1.LintResponse) bool { return m.GetSummary() != nil })
 }

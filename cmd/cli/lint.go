@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -11,9 +10,7 @@ import (
 	"github.com/netpold/netpold/audit"
 	"github.com/netpold/netpold/cmd/config"
 	"github.com/netpold/netpold/cmd/render"
-	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
-	"github.com/netpold/netpold/server/audits"
 )
 
 // errFindings means that a lint found what --fail-on names. It is printed already.
@@ -66,10 +63,13 @@ func (inv *invocation) lintVerb() *cobra.Command {
 // wantedCodes returns the codes to look for; nil for all.
 func (l *lint) wantedCodes() ([]string, error) {
 	known, _ := audit.Codes()
-	for flag, words := range map[string][]string{"--code": l.codes, "--disable": l.disabled} {
-		for _, w := range words {
+	for _, given := range []struct {
+		flag  string
+		codes []string
+	}{{"--code", l.codes}, {"--disable", l.disabled}} {
+		for _, w := range given.codes {
 			if !slices.Contains(known, audit.Code(w)) {
-				return nil, usageError(l.cmd, "%s %q: there is no such code: the codes are %v", flag, w, known)
+				return nil, usageError(l.cmd, "%s %q: there is no such code: the codes are %v", given.flag, w, known)
 			}
 		}
 	}
@@ -117,44 +117,14 @@ func (l *lint) run(ctx context.Context, _ []string) error {
 	return err
 }
 
-// ask asks a server, or the service in this process.
+// ask lints, and returns errors for people.
 func (l *lint) ask(ctx context.Context, request *netpoldv1.LintRequest) error {
-	inv := l.inv
-	places := []place{fromManifests, fromServer, fromCluster}
-	from, err := inv.stateFrom(places...)
+	auditor, closeAuditor, err := l.inv.openAuditor(ctx)
 	if err != nil {
 		return err
 	}
-	if from == fromServer {
-		client, err := inv.dial()
-		if err != nil {
-			return err
-		}
-		defer client.Close() //nolint:errcheck // nothing is lost
-		return l.answered(client.Lint(ctx, request, l.take))
-	}
-	var source mirror.Source
-	if from == fromManifests {
-		files, err := inv.openManifests(ctx, slog.New(slog.DiscardHandler))
-		if err != nil {
-			return err
-		}
-		source = files
-	} else {
-		cluster, closeCluster, err := inv.readCluster(ctx, places)
-		if err != nil {
-			return err
-		}
-		defer closeCluster()
-		source = cluster
-	}
-	inv.printProblems(source.Status().Problems)
-	inv.printStateNotes(source)
-	return l.answered(audits.New(source, audits.Options{}).LintTo(ctx, request, l.take))
-}
-
-// answered returns the error of a call for people.
-func (l *lint) answered(err error) error {
+	defer closeAuditor()
+	err = auditor.lint(ctx, request, l.take)
 	if err == nil || errors.As(err, new(writeError)) {
 		return err
 	}

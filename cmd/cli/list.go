@@ -114,13 +114,13 @@ func (l *listVerb) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	lister, closeLister, err := l.inv.openLister(ctx)
+	auditor, closeAuditor, err := l.inv.openAuditor(ctx)
 	if err != nil {
 		return err
 	}
-	defer closeLister()
+	defer closeAuditor()
 	out := l.printer(request)
-	if err := listWhole(ctx, lister, request, out.add); err != nil {
+	if err := listWhole(ctx, auditor, request, out.add); err != nil {
 		if failed, ok := errors.AsType[*outputError](err); ok {
 			return failed.err
 		}

@@ -153,13 +153,16 @@ func (s *Service) failed(method string, f *wire.Failure) error {
 	return f.Err()
 }
 
+// changesState reports whether an overlay asks for changes.
+func changesState(o *netpoldv1.Overlay) bool { return len(o.GetChanges()) > 0 || o.GetPrune() }
+
 // maxOverlayBytes limits an overlay (A8).
 const maxOverlayBytes = 4 << 20
 
 // layOver lays the overlay of a request over the state that the call answers from (A4). Nobody else sees it, and
 // the revision and the token stay those of the state below it.
 func (a *call) layOver(o *netpoldv1.Overlay) *wire.Failure {
-	if len(o.GetChanges()) == 0 && !o.GetPrune() {
+	if !changesState(o) {
 		return nil
 	}
 	if size := proto.Size(o); size > maxOverlayBytes {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/netpold/netpold/audit"
@@ -26,18 +25,12 @@ const progressEvery = time.Second / 2
 func (s *Service) ListConnections(
 	req *netpoldv1.ListConnectionsRequest, stream grpc.ServerStreamingServer[netpoldv1.ListConnectionsResponse],
 ) error {
-	ctx, cancel := context.WithTimeoutCause(stream.Context(), s.maxDeadline, errTooLong)
-	defer cancel()
-	out := newSender[*netpoldv1.ListConnectionsResponse](stream)
-	l := &listing{service: s, req: req, out: out, began: time.Now()}
-	late := func() *wire.Failure { return s.ended(ctx) }
-	err := runUntil(ctx, out, func() error {
-		if fail := l.run(ctx); fail != nil {
-			return s.failed(metrics.ListConnections, fail)
-		}
-		return nil
-	}, late)
-	return err
+	l := &listing{service: s, req: req, began: time.Now()}
+	return answerStream(s, metrics.ListConnections, stream,
+		func(ctx context.Context, out *sender[*netpoldv1.ListConnectionsResponse]) *wire.Failure {
+			l.out = out
+			return l.run(ctx)
+		})
 }
 
 // A listing is one call of ListConnections.
@@ -107,7 +100,7 @@ func (l *listing) open(request *audit.ListRequest) (fail *wire.Failure) {
 	if l.kept, l.walk, l.sent.position, fail = l.service.lists.resume(l.req); fail != nil {
 		return fail
 	}
-	l.call.state, l.call.overlaid = l.kept.state, len(l.req.GetOverlay().GetChanges()) > 0
+	l.call.state, l.call.overlaid = l.kept.state, changesState(l.req.GetOverlay())
 	if l.walk != nil {
 		l.sent.connections, l.sent.progress = l.walk.connections, l.walk.progress
 	}
@@ -215,19 +208,9 @@ func (l *listing) sendHeader(ctx context.Context) *wire.Failure {
 // send sends a message while other audits compute. Then the caller is at now, if that is not nil.
 func (l *listing) send(ctx context.Context, make func() *netpoldv1.ListConnectionsResponse,
 	now *place) *wire.Failure {
-	return l.call.waiting(ctx, func() *wire.Failure {
-		err := l.out.send(ctx, make, func() {
-			if now != nil {
-				l.sent = *now
-			}
-		})
-		switch {
-		case err == nil:
-			return nil
-		case ctx.Err() == nil:
-			return &wire.Failure{Code: status.Code(err), Message: "sending: " + status.Convert(err).Message()}
-		default:
-			return l.service.ended(ctx)
+	return deliver(ctx, l.call, l.out, make, func() {
+		if now != nil {
+			l.sent = *now
 		}
 	})
 }

@@ -46,18 +46,18 @@ func shops(n int) *servertest.Source {
 	return s
 }
 
-// A stream collects what a list sends, without a network.
-type stream struct {
+// A stream collects what a call sends, without a network.
+type stream[M any] struct {
 	grpc.ServerStream
 	ctx      context.Context //nolint:containedctx // a stream has one
-	messages []*netpoldv1.ListConnectionsResponse
+	messages []*M
 	// sending is called before a message is taken; its error is that of the send. nil takes all.
-	sending func(*netpoldv1.ListConnectionsResponse) error
+	sending func(*M) error
 }
 
-func (s *stream) Context() context.Context { return s.ctx }
+func (s *stream[M]) Context() context.Context { return s.ctx }
 
-func (s *stream) Send(m *netpoldv1.ListConnectionsResponse) error {
+func (s *stream[M]) Send(m *M) error {
 	if s.sending != nil {
 		if err := s.sending(m); err != nil {
 			return err
@@ -70,7 +70,7 @@ func (s *stream) Send(m *netpoldv1.ListConnectionsResponse) error {
 // list asks s, and returns the messages.
 func list(t *testing.T, s *audits.Service, req *netpoldv1.ListConnectionsRequest) ([]*netpoldv1.ListConnectionsResponse, error) {
 	t.Helper()
-	out := &stream{ctx: t.Context()}
+	out := &stream[netpoldv1.ListConnectionsResponse]{ctx: t.Context()}
 	err := s.ListConnections(req, out)
 	return out.messages, err
 }
@@ -177,7 +177,7 @@ func TestListGoesOnAfterProgress(t *testing.T) {
 			if done = cut >= len(whole)-1; done {
 				return
 			}
-			out := &stream{ctx: t.Context()}
+			out := &stream[netpoldv1.ListConnectionsResponse]{ctx: t.Context()}
 			out.sending = func(*netpoldv1.ListConnectionsResponse) error {
 				if len(results(out.messages)) == cut {
 					return status.Error(codes.Unavailable, "the connection broke")
@@ -276,7 +276,7 @@ func TestA5CallerThatDoesNotRead(t *testing.T) {
 		s := audits.New(shops(3), audits.Options{MaxDeadline: time.Minute, MaxAudits: 2})
 		audits.SetProcessors(s, 1)
 		gone := make(chan struct{})
-		out := &stream{ctx: t.Context(), sending: func(m *netpoldv1.ListConnectionsResponse) error {
+		out := &stream[netpoldv1.ListConnectionsResponse]{ctx: t.Context(), sending: func(m *netpoldv1.ListConnectionsResponse) error {
 			if m.GetGroup() != nil {
 				<-gone // as a send does until the handler returns
 				return errors.New("the stream is done")
@@ -365,7 +365,7 @@ func ports(first, last uint32) *netpoldv1.ListConnectionsRequest {
 // FuzzCursor: whatever a cursor is, it is a list's own or an error, and only a cursor that was given goes on.
 func FuzzCursor(f *testing.F) {
 	s := audits.New(shops(4), audits.Options{})
-	out := &stream{ctx: f.Context()}
+	out := &stream[netpoldv1.ListConnectionsResponse]{ctx: f.Context()}
 	if err := s.ListConnections(&netpoldv1.ListConnectionsRequest{MaxConnections: 1}, out); err != nil {
 		f.Fatal(err)
 	}
@@ -374,7 +374,7 @@ func FuzzCursor(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		out := &stream{ctx: t.Context()}
+		out := &stream[netpoldv1.ListConnectionsResponse]{ctx: t.Context()}
 		err := s.ListConnections(&netpoldv1.ListConnectionsRequest{Cursor: text, MaxConnections: 1}, out)
 		if code := status.Code(err); (text == own || text == "") != (code == codes.OK) ||
 			code != codes.OK && code != codes.InvalidArgument && code != codes.FailedPrecondition {

@@ -7,6 +7,9 @@ import (
 	"runtime/debug"
 	"sync"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
+
 	"github.com/netpold/netpold/server/internal/wire"
 )
 
@@ -75,6 +78,40 @@ func (s *sender[M]) close() bool {
 	defer s.mu.Unlock()
 	s.closed = true
 	return s.sending
+}
+
+// answerStream answers a call of method with the messages that answer sends. It ends at the server's limit of
+// time, also while the caller does not read.
+func answerStream[M any](
+	s *Service, method string, stream grpc.ServerStreamingServer[M],
+	answer func(ctx context.Context, out *sender[*M]) *wire.Failure,
+) error {
+	ctx, cancel := context.WithTimeoutCause(stream.Context(), s.maxDeadline, errTooLong)
+	defer cancel()
+	out := newSender[*M](stream)
+	return runUntil(ctx, out, func() error {
+		if fail := answer(ctx, out); fail != nil {
+			return s.failed(method, fail)
+		}
+		return nil
+	}, func() *wire.Failure { return s.ended(ctx) })
+}
+
+// deliver sends what message returns while other audits compute, and then calls sent.
+func deliver[M any](
+	ctx context.Context, c *call, out *sender[M], message func() M, sent func(),
+) *wire.Failure {
+	return c.waiting(ctx, func() *wire.Failure {
+		err := out.send(ctx, message, sent)
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() == nil:
+			return &wire.Failure{Code: status.Code(err), Message: "sending: " + status.Convert(err).Message()}
+		default:
+			return c.service.ended(ctx)
+		}
+	})
 }
 
 // runUntil runs f in a goroutine of its own and returns its error. If ctx ends while a send of f is in

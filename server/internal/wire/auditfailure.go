@@ -5,6 +5,8 @@ import (
 	"strconv"
 
 	"google.golang.org/grpc/codes"
+
+	"github.com/netpold/netpold/audit"
 )
 
 // TooManyAudits refuses an audit beside as many others as the limit. The caller should retry.
@@ -25,6 +27,19 @@ func AuditTooLarge(field, things string, actual, limit int, remedy string) *Fail
 		Message: fmt.Sprintf("%s: %d %s are more than the %d that one audit looks at; %s", field, actual, things,
 			limit, remedy),
 		Metadata: map[string]string{"field": field, "limit": strconv.Itoa(limit), "actual": strconv.Itoa(actual)},
+	}
+}
+
+// RequestFailure returns the failure of a request in which a field is wrong, or names what is not there.
+func RequestFailure(err *audit.RequestError) *Failure {
+	code, reason := queryCode(err.Code)
+	if reason == ReasonInvalidQuestion {
+		r := RequestReader{Index: Alone}
+		r.reject(err.Field, "%s", err.Detail)
+		return Invalid(r.Violations)
+	}
+	return &Failure{
+		Code: code, Reason: reason, Message: err.Error(), Metadata: map[string]string{"field": err.Field},
 	}
 }
 

@@ -1,9 +1,7 @@
 package wire
 
 import (
-	"fmt"
-
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"slices"
 
 	"github.com/netpold/netpold/audit"
 	"github.com/netpold/netpold/engine"
@@ -20,29 +18,22 @@ var severities = newEnum(map[audit.Severity]netpoldv1.Severity{
 // LintRequest reads a request for a lint.
 func (r *RequestReader) LintRequest(req *netpoldv1.LintRequest) *audit.LintRequest {
 	to := &audit.LintRequest{Namespaces: req.GetNamespaces(), Suppressed: req.GetSuppressed()}
-	reject := func(field, format string, args ...any) {
-		r.Violations = append(r.Violations, &errdetails.BadRequest_FieldViolation{
-			Field: field, Description: fmt.Sprintf(format, args...),
-		})
-	}
-	for field, words := range map[string][]string{"codes": req.GetCodes(), "namespaces": req.GetNamespaces()} {
-		if len(words) > maxWords {
-			reject(field, "has %d words, more than %d: leave some out", len(words), maxWords)
+	for _, filter := range []struct {
+		field string
+		words []string
+	}{{"codes", req.GetCodes()}, {"namespaces", req.GetNamespaces()}} {
+		if len(filter.words) > maxWords {
+			r.reject(filter.field, "has %d words, more than %d: leave some out", len(filter.words), maxWords)
 		}
 	}
 	for _, c := range req.GetCodes() {
 		to.Codes = append(to.Codes, audit.Code(c))
 	}
-	switch least := req.GetLeast(); least {
-	case netpoldv1.Severity_SEVERITY_UNSPECIFIED:
-	case netpoldv1.Severity_SEVERITY_INFO:
-		to.Least = audit.SeverityInfo
-	case netpoldv1.Severity_SEVERITY_WARNING:
-		to.Least = audit.SeverityWarning
-	case netpoldv1.Severity_SEVERITY_ERROR:
-		to.Least = audit.SeverityError
-	default:
-		reject("least", "%d is no severity: give SEVERITY_INFO, SEVERITY_WARNING or SEVERITY_ERROR", least)
+	least := slices.Index(severities, req.GetLeast())
+	if least < 0 {
+		r.reject("least", "%d is no severity: give SEVERITY_INFO, SEVERITY_WARNING or SEVERITY_ERROR", req.GetLeast())
+	} else {
+		to.Least = audit.Severity(least) // 0, which is all, for UNSPECIFIED
 	}
 	return to
 }

@@ -166,7 +166,6 @@ func endsWords(e *netpoldv1.Ends) int { return len(e.GetEndpoints()) + len(e.Get
 
 // ListError returns the failure of a list that could not be made.
 func ListError(s *engine.Snapshot, req *netpoldv1.ListConnectionsRequest, err *audit.RequestError) *Failure {
-	r := RequestReader{Index: Alone}
 	field, detail := err.Field, err.Detail
 	for _, side := range []struct {
 		field string
@@ -188,12 +187,7 @@ func ListError(s *engine.Snapshot, req *netpoldv1.ListConnectionsRequest, err *a
 			}
 		}
 	}
-	code, reason := queryCode(err.Code)
-	if reason == ReasonInvalidQuestion {
-		r.reject(field, "%s", detail)
-		return Invalid(r.Violations)
-	}
-	return &Failure{Code: code, Reason: reason, Message: field + ": " + detail, Metadata: map[string]string{"field": field}}
+	return RequestFailure(&audit.RequestError{Field: field, Code: err.Code, Detail: detail})
 }
 
 // withAdvice returns what is wrong with advice in place of its own; unchanged if there is none.

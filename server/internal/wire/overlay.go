@@ -73,7 +73,7 @@ func OverlayFailure(err error) *Failure {
 
 // overlayText returns what is wrong, and in which document and object.
 func overlayText(p *mirror.OverlayProblem) string {
-	text := p.Problem.String() //nolint:staticcheck // that of the overlay has one too
+	text := p.String()
 	if p.File == "" && p.Document > 0 {
 		text = fmt.Sprintf("document %d: %s", p.Document, text)
 	}

@@ -21,28 +21,29 @@ import (
 	"github.com/netpold/netpold/server/audits"
 )
 
-// A lister lists connections: the server's own service in this process, or a client of a running server. It
-// ends when take returns an error, and returns that. Other errors are gRPC statuses.
-type lister interface {
+// An auditor lists connections and lints policies: the server's own service in this process, or a client of a
+// running server. It ends when take returns an error, and returns that. Other errors are gRPC statuses.
+type auditor interface {
 	list(ctx context.Context, request *netpoldv1.ListConnectionsRequest,
 		take func(*netpoldv1.ListConnectionsResponse) error) error
+	lint(ctx context.Context, request *netpoldv1.LintRequest, take func(*netpoldv1.LintResponse) error) error
 }
 
-// openLister opens what lists, and returns a function that closes it.
-func (inv *invocation) openLister(ctx context.Context) (lister, func(), error) {
+// openAuditor opens an auditor, and returns a function that closes it.
+func (inv *invocation) openAuditor(ctx context.Context) (auditor, func(), error) {
 	asker, closeAsker, err := inv.openAsker(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	if far, ok := asker.(remote); ok {
-		return remoteLister{far.client, inv.config.Client.Timeout}, closeAsker, nil
+		return remoteAuditor{far.client, inv.config.Client.Timeout}, closeAsker, nil
 	}
 	near, ok := asker.(local)
 	if !ok {
 		closeAsker()
-		return nil, nil, errors.New("nothing here lists connections; this is a defect of netpold")
+		return nil, nil, errors.New("nothing here audits; this is a defect of netpold")
 	}
-	return newLocalLister(near.source), closeAsker, nil
+	return newLocalAuditor(near.source), closeAsker, nil
 }
 
 // An outputError is the error of a printer, not of what lists.
@@ -53,7 +54,7 @@ func (e *outputError) Error() string { return e.err.Error() }
 
 // listWhole lists to the end, in several calls if what lists stops before it, and hands out the messages of one
 // list, without progress.
-func listWhole(ctx context.Context, from lister, request *netpoldv1.ListConnectionsRequest,
+func listWhole(ctx context.Context, from auditor, request *netpoldv1.ListConnectionsRequest,
 	take func(*netpoldv1.ListConnectionsResponse) error) error {
 	request = proto.CloneOf(request)
 	for {
@@ -78,14 +79,14 @@ func listWhole(ctx context.Context, from lister, request *netpoldv1.ListConnecti
 	}
 }
 
-// A remoteLister asks a running netpold.
-type remoteLister struct {
+// A remoteAuditor asks a running netpold.
+type remoteAuditor struct {
 	client *netpold.Client
 	// patience is how long the server may say nothing. A list may take longer than one answer.
 	patience time.Duration
 }
 
-func (r remoteLister) list(ctx context.Context, request *netpoldv1.ListConnectionsRequest,
+func (r remoteAuditor) list(ctx context.Context, request *netpoldv1.ListConnectionsRequest,
 	take func(*netpoldv1.ListConnectionsResponse) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -107,17 +108,47 @@ func (r remoteLister) list(ctx context.Context, request *netpoldv1.ListConnectio
 	return nil
 }
 
-// A localLister lists in this process, from its own state.
-type localLister struct{ service *audits.Service }
-
-func newLocalLister(source mirror.Source) localLister {
-	return localLister{audits.New(source, audits.Options{MaxDeadline: math.MaxInt64})}
+// lint waits as long as it takes: a server says nothing until it has all findings.
+func (r remoteAuditor) lint(
+	ctx context.Context, request *netpoldv1.LintRequest, take func(*netpoldv1.LintResponse) error,
+) error {
+	for m, err := range r.client.Lint(ctx, request) {
+		if err != nil {
+			return err
+		}
+		if err := take(m); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func (l localLister) list(ctx context.Context, request *netpoldv1.ListConnectionsRequest,
+// A localAuditor audits in this process, from its own state.
+type localAuditor struct{ service *audits.Service }
+
+func newLocalAuditor(source mirror.Source) localAuditor {
+	return localAuditor{audits.New(source, audits.Options{MaxDeadline: math.MaxInt64})}
+}
+
+func (l localAuditor) list(ctx context.Context, request *netpoldv1.ListConnectionsRequest,
 	take func(*netpoldv1.ListConnectionsResponse) error) error {
-	stream := &localStream{ctx: ctx, take: take}
-	err := l.service.ListConnections(request, stream)
+	return streamed(ctx, take, func(s *localStream[netpoldv1.ListConnectionsResponse]) error {
+		return l.service.ListConnections(request, s)
+	})
+}
+
+func (l localAuditor) lint(
+	ctx context.Context, request *netpoldv1.LintRequest, take func(*netpoldv1.LintResponse) error,
+) error {
+	return streamed(ctx, take, func(s *localStream[netpoldv1.LintResponse]) error {
+		return l.service.Lint(request, s)
+	})
+}
+
+// streamed hands the messages of a call within this process to take, whose error is returned first.
+func streamed[M any](ctx context.Context, take func(*M) error, call func(*localStream[M]) error) error {
+	stream := &localStream[M]{ctx: ctx, take: take}
+	err := call(stream)
 	if stream.err != nil {
 		return stream.err
 	}
@@ -125,18 +156,18 @@ func (l localLister) list(ctx context.Context, request *netpoldv1.ListConnection
 }
 
 // A localStream is a stream within this process.
-type localStream struct {
+type localStream[M any] struct {
 	grpc.ServerStream
 	ctx  context.Context //nolint:containedctx // a stream has one
-	take func(*netpoldv1.ListConnectionsResponse) error
+	take func(*M) error
 	err  error // of take
 }
 
 // Context implements [grpc.ServerStream].
-func (s *localStream) Context() context.Context { return s.ctx }
+func (s *localStream[M]) Context() context.Context { return s.ctx }
 
 // Send implements [grpc.ServerStreamingServer].
-func (s *localStream) Send(m *netpoldv1.ListConnectionsResponse) error {
+func (s *localStream[M]) Send(m *M) error {
 	if s.err == nil {
 		s.err = s.take(m)
 	}

@@ -1,0 +1,84 @@
+package audits_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+	"github.com/netpold/netpold/server/audits"
+)
+
+func TestLintIsHeaderFindingsSummary(t *testing.T) {
+	t.Parallel()
+	out := &stream[netpoldv1.LintResponse]{ctx: t.Context()}
+	if err := audits.New(shops(2), audits.Options{}).Lint(new(netpoldv1.LintRequest), out); err != nil {
+		t.Fatal(err)
+	}
+	last := len(out.messages) - 1
+	if out.messages[0].GetHeader().GetToken() != "servertest:1" {
+		t.Errorf("the first message is %v", out.messages[0])
+	}
+	for _, m := range out.messages[1:last] {
+		if m.GetFinding() == nil {
+			t.Errorf("%v is no finding", m)
+		}
+	}
+	s := out.messages[last].GetSummary()
+	if found := s.GetErrors() + s.GetWarnings() + s.GetInfos(); last < 2 || int(found) != last-1 {
+		t.Errorf("%d findings, and the summary %v", last-1, s)
+	}
+}
+
+// A5: a caller that does not read its findings holds no place beyond the limit of time.
+func TestA5LintCallerThatDoesNotRead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := audits.New(shops(2), audits.Options{MaxDeadline: time.Minute, MaxAudits: 1})
+		gone := make(chan struct{})
+		out := &stream[netpoldv1.LintResponse]{ctx: t.Context(), sending: func(*netpoldv1.LintResponse) error {
+			<-gone // as a send does until the handler returns
+			return errors.New("the stream is done")
+		}}
+		began := time.Now()
+		err := s.Lint(new(netpoldv1.LintRequest), out)
+		if status.Code(err) != codes.DeadlineExceeded || !strings.Contains(err.Error(), "--max-audit-deadline") {
+			t.Errorf("it ends with %v", err)
+		}
+		if took := time.Since(began); took != time.Minute {
+			t.Errorf("it ends after %v", took)
+		}
+		close(gone)
+		synctest.Wait()
+		again := &stream[netpoldv1.LintResponse]{ctx: t.Context()}
+		if err := s.Lint(new(netpoldv1.LintRequest), again); err != nil { // its place is free again
+			t.Error(err)
+		}
+	})
+}
+
+// S28: each field that is wrong is named, with its value and what to give.
+func TestS28LintFields(t *testing.T) {
+	t.Parallel()
+	s := audits.New(shops(2), audits.Options{})
+	for name, test := range map[string]struct {
+		req  *netpoldv1.LintRequest
+		code codes.Code
+		want string
+	}{
+		"code":      {&netpoldv1.LintRequest{Codes: []string{"x"}}, codes.InvalidArgument, `codes[0]: "x"`},
+		"namespace": {&netpoldv1.LintRequest{Namespaces: []string{"x"}}, codes.NotFound, `namespaces[0]: there is no namespace "x"`},
+		"severity":  {&netpoldv1.LintRequest{Least: 9}, codes.InvalidArgument, "least: 9 is no severity"},
+		"words":     {&netpoldv1.LintRequest{Codes: make([]string, 1001)}, codes.InvalidArgument, "codes: has 1001 words"},
+	} {
+		err := s.Lint(test.req, &stream[netpoldv1.LintResponse]{ctx: t.Context()})
+		if status.Code(err) != test.code || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
