@@ -173,21 +173,24 @@ func SelectorText(s engine.Selector) string {
 
 // requirementText returns a requirement. A short one writes a set of one value as an equation.
 func requirementText(r *engine.Requirement, short bool) string {
-	key := Printable(r.Key)
-	switch r.Operator {
-	case engine.In:
-		if short && len(r.Values) == 1 {
-			return key + "=" + Printable(r.Values[0])
-		}
-		return key + " in (" + list(r.Values) + ")"
-	case engine.NotIn:
-		if short && len(r.Values) == 1 {
-			return key + "!=" + Printable(r.Values[0])
-		}
-		return key + " notin (" + list(r.Values) + ")"
-	case engine.Exists:
+	return requirementWords(r.Operator, Printable(r.Key), list(r.Values), short && len(r.Values) == 1)
+}
+
+// requirementWords writes a requirement as kubectl's -l takes it. set is the values as they are shown, and
+// equation reports whether they are one value, written without brackets.
+func requirementWords(o engine.Operator, key, set string, equation bool) string {
+	switch {
+	case o == engine.In && equation:
+		return key + "=" + set
+	case o == engine.In:
+		return key + " in (" + set + ")"
+	case o == engine.NotIn && equation:
+		return key + "!=" + set
+	case o == engine.NotIn:
+		return key + " notin (" + set + ")"
+	case o == engine.Exists:
 		return key
-	case engine.DoesNotExist:
+	case o == engine.DoesNotExist:
 		return "!" + key
 	}
 	return key + " with an unknown operator"
@@ -208,7 +211,7 @@ func PortDetail(e *engine.Explanation, x *engine.PortExplanation) string {
 	case engine.MissNameIsOther:
 		var are []string
 		for _, n := range e.Dst.Ports {
-			if n.Name == x.Port.Name && (x.Port.AnyProtocol || n.Protocol == x.Port.Protocol) {
+			if x.Port.Names(n) {
 				are = append(are, fmt.Sprintf("%v %d", n.Protocol, n.Port))
 			}
 		}
@@ -221,15 +224,12 @@ func PortDetail(e *engine.Explanation, x *engine.PortExplanation) string {
 
 // portText returns what a port of a rule wants. Examples: "TCP 80", "UDP 1000-2000", "TCP http", "any TCP port".
 func portText(p *engine.Port) string {
-	switch {
-	case p.Name != "" && p.AnyProtocol:
-		return Printable(p.Name)
-	case p.Name != "":
-		return p.Protocol.String() + " " + Printable(p.Name)
-	case p.First <= 1 && p.Last == 65535:
+	if p.Name == "" && p.First <= 1 && p.Last == 65535 {
 		return "any " + p.Protocol.String() + " port"
-	case p.First == p.Last:
-		return fmt.Sprintf("%v %d", p.Protocol, p.First)
 	}
-	return fmt.Sprintf("%v %d-%d", p.Protocol, p.First, p.Last)
+	shown := *p
+	if p.Name != "" {
+		shown.Name = Printable(p.Name)
+	}
+	return portWords(&shown)
 }

@@ -69,20 +69,10 @@ func namedPorts(p engine.Port) []NamedPort {
 func selectorText(s engine.Selector) string {
 	var parts []string
 	for _, r := range s {
-		switch {
-		case r.Operator == engine.Exists:
-			parts = append(parts, r.Key)
-		case r.Operator == engine.DoesNotExist:
-			parts = append(parts, "!"+r.Key)
-		case r.Operator == engine.In && len(r.Values) == 1:
-			parts = append(parts, r.Key+"="+r.Values[0])
-		case r.Operator == engine.In:
-			parts = append(parts, r.Key+" in ("+strings.Join(r.Values, ",")+")")
-		case len(r.Values) == 1:
-			parts = append(parts, r.Key+"!="+r.Values[0])
-		case len(r.Values) > 1: // without values it selects all
-			parts = append(parts, r.Key+" notin ("+strings.Join(r.Values, ",")+")")
+		if r.Operator == engine.NotIn && len(r.Values) == 0 {
+			continue // it selects all
 		}
+		parts = append(parts, requirementWords(r.Operator, r.Key, strings.Join(r.Values, ","), len(r.Values) == 1))
 	}
 	return strings.Join(parts, ",")
 }

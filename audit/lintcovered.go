@@ -157,13 +157,10 @@ func peerContains(namespace string, a, b *engine.Peer) bool {
 	if matchesNothing(a) {
 		return false
 	}
-	own := engine.Selector{{Key: namespaceName, Operator: engine.In, Values: []string{namespace}}}
+	own := engine.Selector{{Key: metadataName, Operator: engine.In, Values: []string{namespace}}}
 	return selectorContains(namespacesOf(a, own), namespacesOf(b, own)) &&
 		selectorContains(podsOf(a), podsOf(b))
 }
-
-// namespaceName is the label that every Namespace has, equal to its name (S18).
-const namespaceName = "kubernetes.io/metadata.name"
 
 // matchesNothing reports whether a peer that is no block is invalid (S23).
 func matchesNothing(p *engine.Peer) bool {

@@ -160,9 +160,10 @@ func (u *lintRule) portsOn(named []engine.NamedPort) engine.PortSet {
 		return u.fixed
 	}
 	var list []engine.PortRange
-	for _, n := range u.names {
+	for i := range u.names {
+		n := &u.names[i]
 		for _, own := range named {
-			if own.Name == n.Name && (n.AnyProtocol || own.Protocol == n.Protocol) {
+			if n.Names(own) {
 				list = append(list, engine.PortRange{Protocol: own.Protocol, First: own.Port, Last: own.Port})
 			}
 		}

@@ -196,9 +196,7 @@ func (l *linter) deadPorts(u *lintRule) []death {
 // hasPortName reports whether a Pod on the destination's side of the rule has a named port (S21, S43).
 func (l *linter) hasPortName(u *lintRule, p *engine.Port) bool {
 	has := func(c *lintClass) bool {
-		return slices.ContainsFunc(c.Ports, func(n engine.NamedPort) bool {
-			return n.Name == p.Name && (p.AnyProtocol || n.Protocol == p.Protocol)
-		})
+		return slices.ContainsFunc(c.Ports, p.Names)
 	}
 	if u.Direction == Ingress {
 		return slices.ContainsFunc(u.of.classes, has)
@@ -280,7 +278,7 @@ func (l *linter) lintBlock(u *lintRule, peer int, b *engine.IPBlock) {
 		if l.podAddrs[i].Compare(last) > 0 {
 			break
 		}
-		if blockContains(b, l.podAddrs[i]) {
+		if b.Contains(l.podAddrs[i]) {
 			n++
 			if example == "" {
 				example = l.podAddrs[i].String()

@@ -259,16 +259,9 @@ func (e *lintEnd) ports() []engine.NamedPort {
 func (v *survey) matchedEnds(b *engine.IPBlock) []*lintEnd {
 	var list []*lintEnd
 	for _, k := range v.kinds {
-		if blockContains(b, k.addr) {
+		if b.Contains(k.addr) {
 			list = append(list, k.ends...)
 		}
 	}
 	return list
-}
-
-// blockContains reports whether a block matches an address (S19).
-func blockContains(b *engine.IPBlock, a netip.Addr) bool {
-	return b.CIDR.Contains(a) && !slices.ContainsFunc(b.Except, func(e netip.Prefix) bool {
-		return e.Contains(a)
-	})
 }

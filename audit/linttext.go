@@ -37,22 +37,7 @@ func labelWords(s engine.Selector) string {
 	words := make([]string, len(s))
 	for i, r := range s {
 		values := slices.Sorted(slices.Values(r.Values))
-		switch {
-		case r.Operator == engine.In && len(values) == 1:
-			words[i] = r.Key + "=" + values[0]
-		case r.Operator == engine.In:
-			words[i] = r.Key + " in (" + strings.Join(values, ",") + ")"
-		case r.Operator == engine.NotIn && len(values) == 1:
-			words[i] = r.Key + "!=" + values[0]
-		case r.Operator == engine.NotIn:
-			words[i] = r.Key + " notin (" + strings.Join(values, ",") + ")"
-		case r.Operator == engine.Exists:
-			words[i] = r.Key
-		case r.Operator == engine.DoesNotExist:
-			words[i] = "!" + r.Key
-		default:
-			words[i] = r.Key + " (an unknown operator)"
-		}
+		words[i] = requirementWords(r.Operator, r.Key, strings.Join(values, ","), len(values) == 1)
 	}
 	slices.Sort(words)
 	return strings.Join(words, ",")

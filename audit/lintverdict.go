@@ -70,7 +70,7 @@ func (v *survey) matches(u *lintRule, seen *view) bool {
 		return false
 	}
 	return slices.ContainsFunc(u.blocks, func(b *engine.IPBlock) bool {
-		return slices.ContainsFunc(seen.addrs, func(a netip.Addr) bool { return blockContains(b, a) })
+		return slices.ContainsFunc(seen.addrs, b.Contains)
 	})
 }
 

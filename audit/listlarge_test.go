@@ -53,13 +53,7 @@ func TestLargeListAgainstDecisions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var items []audit.Item
-	if _, err := l.Connections(nil, func(i audit.Item) bool {
-		items = append(items, i)
-		return true
-	}); err != nil {
-		t.Fatal(err)
-	}
+	items := allItems(t, l)
 	r := audittest.Read(l.Groups(), items, false)
 	for _, b := range r.Broken[:min(len(r.Broken), 5)] {
 		t.Error(b)

@@ -63,13 +63,9 @@ func TestOnly(t *testing.T) {
 	}
 }
 
-// readList takes a whole list and reads it.
-func readList(t *testing.T, s *engine.Snapshot, r *audit.ListRequest) *audittest.Reading {
+// allItems returns all that a list hands out.
+func allItems(t *testing.T, l *audit.List) []audit.Item {
 	t.Helper()
-	l, err := audit.NewList(nil, s, r)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var items []audit.Item
 	if _, err := l.Connections(nil, func(i audit.Item) bool {
 		items = append(items, i)
@@ -77,7 +73,17 @@ func readList(t *testing.T, s *engine.Snapshot, r *audit.ListRequest) *audittest
 	}); err != nil {
 		t.Fatal(err)
 	}
-	read := audittest.Read(l.Groups(), items, r.Policies)
+	return items
+}
+
+// readList takes a whole list and reads it.
+func readList(t *testing.T, s *engine.Snapshot, r *audit.ListRequest) *audittest.Reading {
+	t.Helper()
+	l, err := audit.NewList(nil, s, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := audittest.Read(l.Groups(), allItems(t, l), r.Policies)
 	for _, b := range read.Broken {
 		t.Fatal(b)
 	}

@@ -55,7 +55,7 @@ func TestS19AddressTable(t *testing.T) {
 			want := limit
 			for _, e := range entries {
 				for _, addr := range append(p.more, p.addr) {
-					if e.first <= at && at <= e.last && e.block.contains(addr) {
+					if e.first <= at && at <= e.last && e.block.Contains(addr) {
 						want = min(want, e.rank)
 					}
 				}
@@ -138,7 +138,7 @@ func TestS19HeavyPod(t *testing.T) {
 					return p.Protocol == protocol &&
 						(p.First <= port && port <= p.Last && p.Name == "" || p.Name == "web" && port == 7)
 				}
-				return r.Peers[0].Block.contains(src) &&
+				return r.Peers[0].Block.Contains(src) &&
 					(r.Ports == nil || slices.ContainsFunc(r.Ports, hasPort))
 			})
 			if d.Allowed != (want >= 0) || d.Allowed && d.Ingress.Rule != want {

@@ -129,20 +129,13 @@ func (t *txn) applyClusterPolicy(o *ClusterPolicy, gone bool) {
 // rule.
 func (t *txn) acquireClusterSelector(s *selector) uint32 {
 	s = t.acquireSelector(s)
-	if s.clusterPeers++; s.clusterPeers == 1 {
-		t.markDirty(s)
-	}
-	t.storeSelector(s)
-	return s.id
+	return t.countPeer(s, &s.clusterPeers, 1)
 }
 
 // releaseClusterSelector undoes one acquireClusterSelector.
 func (t *txn) releaseClusterSelector(id uint32) {
 	s := *t.selectors.At(id)
-	if s.clusterPeers--; s.clusterPeers == 0 {
-		t.markDirty(&s)
-	}
-	t.storeSelector(&s)
+	t.countPeer(&s, &s.clusterPeers, -1)
 }
 
 // eachPort yields the ports of all rules.

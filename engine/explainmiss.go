@@ -111,7 +111,7 @@ func missOfBlock(b *IPBlock, tier Tier, seen *peer) Miss {
 	miss := MissOutsideCIDR
 	for _, addr := range append([]netip.Addr{seen.addr}, seen.more...) {
 		switch {
-		case b.contains(addr):
+		case b.Contains(addr):
 			return MissNone
 		case b.CIDR.Contains(addr):
 			miss = MissExcepted
@@ -136,9 +136,7 @@ func missOfPort(p *Port, q *sideQuestion) Miss {
 	case q.dst.class.hasNamedPort(p.Name, q.protocol, q.port):
 		return MissNone
 	}
-	if slices.ContainsFunc(q.dst.class.ports, func(n NamedPort) bool {
-		return n.Name == p.Name && (p.AnyProtocol || n.Protocol == p.Protocol)
-	}) {
+	if slices.ContainsFunc(q.dst.class.ports, p.Names) {
 		return MissNameIsOther
 	}
 	return MissNoSuchName

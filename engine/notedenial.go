@@ -166,7 +166,7 @@ func (r *rule) hasPeer(p *peer) bool {
 		return true
 	}
 	return p.addr.IsValid() && !p.hidden && slices.ContainsFunc(r.blocks, func(b *IPBlock) bool {
-		return b.contains(p.addr) || slices.ContainsFunc(p.more, b.contains)
+		return b.Contains(p.addr) || slices.ContainsFunc(p.more, b.Contains)
 	})
 }
 

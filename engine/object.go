@@ -197,6 +197,11 @@ type Port struct {
 	First, Last uint16
 }
 
+// Names reports whether p is by name and names a port of a destination (S21, S43).
+func (p *Port) Names(n NamedPort) bool {
+	return p.Name != "" && p.Name == n.Name && (p.AnyProtocol || p.Protocol == n.Protocol)
+}
+
 // Selector is a metav1.LabelSelector: all requirements hold (S17). The zero Selector matches everything.
 type Selector []Requirement
 

@@ -149,16 +149,16 @@ type rankedBlock struct {
 func (l blockList) lowestRank(addr netip.Addr) uint32 {
 	best := noRank
 	for i := range l {
-		if l[i].rank < best && l[i].block.contains(addr) {
+		if l[i].rank < best && l[i].block.Contains(addr) {
 			best = l[i].rank
 		}
 	}
 	return best
 }
 
-// contains reports whether addr is inside CIDR and inside none of Except (S19). An address of the other
+// Contains reports whether addr is inside CIDR and inside none of Except (S19). An address of the other
 // family is in no prefix.
-func (b *IPBlock) contains(addr netip.Addr) bool {
+func (b *IPBlock) Contains(addr netip.Addr) bool {
 	return b.CIDR.Contains(addr) && !slices.ContainsFunc(b.Except, func(e netip.Prefix) bool {
 		return e.Contains(addr)
 	})

@@ -78,20 +78,25 @@ func (t *txn) storeSelector(s *selector) {
 // acquirePeer returns the id of the selector that equals s, for one more peer of a rule of a NetworkPolicy.
 func (t *txn) acquirePeer(s *selector) uint32 {
 	s = t.acquireSelector(s)
-	if s.peers++; s.peers == 1 {
-		t.markDirty(s)
-	}
-	t.storeSelector(s)
-	return s.id
+	return t.countPeer(s, &s.peers, 1)
 }
 
 // releasePeer undoes one acquirePeer.
 func (t *txn) releasePeer(id uint32) {
 	s := *t.selectors.At(id)
-	if s.peers--; s.peers == 0 {
-		t.markDirty(&s)
+	t.countPeer(&s, &s.peers, -1)
+}
+
+// countPeer adds one to a count of the peers that name s, or takes one away, stores s and returns its id. The
+// classes that s selects become dirty with the first peer and with the last. s must be the caller's own.
+func (t *txn) countPeer(s *selector, peers *int, change int) uint32 {
+	before := *peers
+	*peers += change
+	if before == 0 || *peers == 0 {
+		t.markDirty(s)
 	}
-	t.storeSelector(&s)
+	t.storeSelector(s)
+	return s.id
 }
 
 // acquireSubject returns the id of the selector that equals s, as the subject of p. All classes that it

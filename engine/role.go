@@ -208,9 +208,10 @@ func validPorts(ranges []PortRange) PortSet {
 // resolve returns the ports that names stand for on an end with these named ports (S21, S43).
 func resolve(names []Port, ports []NamedPort) PortSet {
 	var list []PortRange
-	for _, n := range names {
+	for i := range names {
+		n := &names[i]
 		for _, own := range ports {
-			if own.Name == n.Name && (n.AnyProtocol || n.Protocol == own.Protocol) {
+			if n.Names(own) {
 				list = append(list, PortRange{own.Protocol, own.Port, own.Port})
 			}
 		}

@@ -46,10 +46,7 @@ func (s *state) podObject(p *pod) *Pod {
 	o := &Pod{
 		Namespace: p.namespace, Name: p.name, UID: p.uid, Created: p.created, HostNetwork: p.host,
 		Finished: p.finished, IPs: p.ips, HostIPs: p.hostIPs, Ports: p.ports, Workloads: p.workloads,
-		Labels: make(map[string]string, len(p.labels)), UnnamedPorts: p.unnamedPorts(),
-	}
-	for _, l := range p.labels {
-		o.Labels[l.key] = l.value
+		Labels: labelMap(p.labels), UnnamedPorts: p.unnamedPorts(),
 	}
 	if p.node != (unique.Handle[string]{}) {
 		o.Node = p.node.Value()

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	netpold "github.com/netpold/netpold/clients/go"
+	"github.com/netpold/netpold/cmd/render"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
@@ -244,16 +245,5 @@ func backendsText(a *netpoldv1.AllowedResponse) string {
 }
 
 func familiesText(families []netpoldv1.IpFamily) string {
-	names := make([]string, len(families))
-	for i, family := range families {
-		switch family {
-		case netpoldv1.IpFamily_IP_FAMILY_IPV4:
-			names[i] = "IPv4"
-		case netpoldv1.IpFamily_IP_FAMILY_IPV6:
-			names[i] = "IPv6"
-		default:
-			names[i] = family.String()
-		}
-	}
-	return strings.Join(names, ", ")
+	return strings.Join(render.FamilyWords(families), ", ")
 }

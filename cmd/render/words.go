@@ -85,7 +85,10 @@ func allPorts(ranges []*netpoldv1.PortRange) bool {
 func Protocol(p netpoldv1.Protocol) string { return strings.TrimPrefix(p.String(), "PROTOCOL_") }
 
 // Families returns address families in words. Example: "IPv4,IPv6".
-func Families(families []netpoldv1.IpFamily) string {
+func Families(families []netpoldv1.IpFamily) string { return strings.Join(FamilyWords(families), ",") }
+
+// FamilyWords returns the word of each address family.
+func FamilyWords(families []netpoldv1.IpFamily) []string {
 	words := make([]string, len(families))
 	for i, f := range families {
 		switch f {
@@ -97,7 +100,7 @@ func Families(families []netpoldv1.IpFamily) string {
 			words[i] = f.String()
 		}
 	}
-	return strings.Join(words, ",")
+	return words
 }
 
 // Rule returns a rule in words: "shop/db rule 0" for a NetworkPolicy, and with its kind for a cluster-wide
