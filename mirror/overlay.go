@@ -20,12 +20,10 @@ type Overlay struct {
 type OverlayChange struct {
 	// Apply is documents of YAML or JSON, as in the files of manifests.
 	Apply string
-	// File is where Apply was read; empty for none. FromDirectory means that it was found in a directory, so
-	// that it may hold what is no object at all.
-	File          string
-	FromDirectory bool
-	Delete        *OverlayTarget
-	Labels        *LabelChange
+	// File is where Apply was read; empty for none.
+	File   string
+	Delete *OverlayTarget
+	Labels *LabelChange
 }
 
 // IsApply reports whether the change applies documents.

@@ -86,7 +86,7 @@ func (r *overlayReader) apply(first int, changes []mirror.OverlayChange) {
 		}
 		index[name] = first + i
 		read[filepath.Clean(name)] = true
-		files.file(name, []byte(c.Apply), c.FromDirectory)
+		files.file(name, []byte(c.Apply), false)
 		if r.touched += len(files.seen); r.touched > mirror.MaxOverlayObjects {
 			return // finish reports it
 		}
