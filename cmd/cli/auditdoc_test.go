@@ -1,9 +1,12 @@
 package cli_test
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/netpold/netpold/audit"
 )
 
 // TestAuditDocument: every command in docs/audit.md prints what stands there, up to a line of dots.
@@ -35,6 +38,21 @@ func TestAuditDocument(t *testing.T) {
 				t.Errorf("%s\nprints\n%swant the line\n%s", command, got.stdout, line)
 				break
 			}
+		}
+	}
+}
+
+// TestAuditDocumentHasEveryCode: docs/audit.md says of every code of a lint how bad it is, and what it means.
+func TestAuditDocumentHasEveryCode(t *testing.T) {
+	text, err := os.ReadFile("../../docs/audit.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	codes, info := audit.Codes()
+	for _, code := range codes {
+		row := fmt.Sprintf("| `%s` | %s | %s |\n", code, info[code].Severity, info[code].Help)
+		if !strings.Contains(string(text), row) {
+			t.Errorf("it lacks the row\n%s", row)
 		}
 	}
 }
