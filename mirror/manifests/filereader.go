@@ -176,22 +176,7 @@ func (r *fileReader) object(at location, raw []byte) {
 		return
 	}
 	if h.Kind == "" || h.APIVersion == "" {
-		if r.inDirectory && h.isForeign(raw) {
-			r.leaveOut(at.file, notKubernetes)
-			r.reportCarried(at, h, raw)
-			return
-		}
-		if isChart(at.file) {
-			r.problem(at, "", fmt.Sprintf("is a Helm chart: run 'helm template %s | netpold ... --manifests -'",
-				filepath.Dir(at.file)))
-			return
-		}
-		missing := "kind"
-		if h.Kind != "" {
-			missing = "apiVersion"
-		}
-		r.problem(at, missing, "Required value: without it this is no Kubernetes object; if the file is "+
-			"something else, keep it elsewhere or name the files to read, each with a --manifests of its own")
+		r.reportUntyped(at, h, raw)
 		return
 	}
 	if r.ignoresTier(h) {
@@ -240,6 +225,26 @@ func (r *fileReader) object(at location, raw []byte) {
 			r.convert(at, kind, raw)
 		}
 	}
+}
+
+// reportUntyped reports a document without kind or apiVersion.
+func (r *fileReader) reportUntyped(at location, h head, raw []byte) {
+	if r.inDirectory && h.isForeign(raw) {
+		r.leaveOut(at.file, notKubernetes)
+		r.reportCarried(at, h, raw)
+		return
+	}
+	if isChart(at.file) {
+		r.problem(at, "", fmt.Sprintf("is a Helm chart: run 'helm template %s | netpold ... --manifests -'",
+			filepath.Dir(at.file)))
+		return
+	}
+	missing := "kind"
+	if h.Kind != "" {
+		missing = "apiVersion"
+	}
+	r.problem(at, missing, "Required value: without it this is no Kubernetes object; if the file is "+
+		"something else, keep it elsewhere or name the files to read, each with a --manifests of its own")
 }
 
 // reportMisspelled reports an object whose kind is misspelled and that decisions would depend on.
