@@ -25,29 +25,34 @@ var File_netpold_v1_audit_proto protoreflect.FileDescriptor
 const file_netpold_v1_audit_proto_rawDesc = "" +
 	"\n" +
 	"\x16netpold/v1/audit.proto\x12\n" +
-	"netpold.v1\x1a\x18netpold/v1/explain.proto\x1a\x15netpold/v1/lint.proto\x1a\x15netpold/v1/list.proto2\xed\x01\n" +
+	"netpold.v1\x1a\x18netpold/v1/explain.proto\x1a\x15netpold/v1/lint.proto\x1a\x15netpold/v1/list.proto\x1a\x19netpold/v1/simulate.proto2\xb6\x02\n" +
 	"\fAuditService\x12B\n" +
 	"\aExplain\x12\x1a.netpold.v1.ExplainRequest\x1a\x1b.netpold.v1.ExplainResponse\x12\\\n" +
 	"\x0fListConnections\x12\".netpold.v1.ListConnectionsRequest\x1a#.netpold.v1.ListConnectionsResponse0\x01\x12;\n" +
-	"\x04Lint\x12\x17.netpold.v1.LintRequest\x1a\x18.netpold.v1.LintResponse0\x01B7Z5github.com/netpold/netpold/proto/netpold/v1;netpoldv1b\x06proto3"
+	"\x04Lint\x12\x17.netpold.v1.LintRequest\x1a\x18.netpold.v1.LintResponse0\x01\x12G\n" +
+	"\bSimulate\x12\x1b.netpold.v1.SimulateRequest\x1a\x1c.netpold.v1.SimulateResponse0\x01B7Z5github.com/netpold/netpold/proto/netpold/v1;netpoldv1b\x06proto3"
 
 var file_netpold_v1_audit_proto_goTypes = []any{
 	(*ExplainRequest)(nil),          // 0: netpold.v1.ExplainRequest
 	(*ListConnectionsRequest)(nil),  // 1: netpold.v1.ListConnectionsRequest
 	(*LintRequest)(nil),             // 2: netpold.v1.LintRequest
-	(*ExplainResponse)(nil),         // 3: netpold.v1.ExplainResponse
-	(*ListConnectionsResponse)(nil), // 4: netpold.v1.ListConnectionsResponse
-	(*LintResponse)(nil),            // 5: netpold.v1.LintResponse
+	(*SimulateRequest)(nil),         // 3: netpold.v1.SimulateRequest
+	(*ExplainResponse)(nil),         // 4: netpold.v1.ExplainResponse
+	(*ListConnectionsResponse)(nil), // 5: netpold.v1.ListConnectionsResponse
+	(*LintResponse)(nil),            // 6: netpold.v1.LintResponse
+	(*SimulateResponse)(nil),        // 7: netpold.v1.SimulateResponse
 }
 var file_netpold_v1_audit_proto_depIdxs = []int32{
 	0, // 0: netpold.v1.AuditService.Explain:input_type -> netpold.v1.ExplainRequest
 	1, // 1: netpold.v1.AuditService.ListConnections:input_type -> netpold.v1.ListConnectionsRequest
 	2, // 2: netpold.v1.AuditService.Lint:input_type -> netpold.v1.LintRequest
-	3, // 3: netpold.v1.AuditService.Explain:output_type -> netpold.v1.ExplainResponse
-	4, // 4: netpold.v1.AuditService.ListConnections:output_type -> netpold.v1.ListConnectionsResponse
-	5, // 5: netpold.v1.AuditService.Lint:output_type -> netpold.v1.LintResponse
-	3, // [3:6] is the sub-list for method output_type
-	0, // [0:3] is the sub-list for method input_type
+	3, // 3: netpold.v1.AuditService.Simulate:input_type -> netpold.v1.SimulateRequest
+	4, // 4: netpold.v1.AuditService.Explain:output_type -> netpold.v1.ExplainResponse
+	5, // 5: netpold.v1.AuditService.ListConnections:output_type -> netpold.v1.ListConnectionsResponse
+	6, // 6: netpold.v1.AuditService.Lint:output_type -> netpold.v1.LintResponse
+	7, // 7: netpold.v1.AuditService.Simulate:output_type -> netpold.v1.SimulateResponse
+	4, // [4:8] is the sub-list for method output_type
+	0, // [0:4] is the sub-list for method input_type
 	0, // [0:0] is the sub-list for extension type_name
 	0, // [0:0] is the sub-list for extension extendee
 	0, // [0:0] is the sub-list for field type_name
@@ -61,6 +66,7 @@ func file_netpold_v1_audit_proto_init() {
 	file_netpold_v1_explain_proto_init()
 	file_netpold_v1_lint_proto_init()
 	file_netpold_v1_list_proto_init()
+	file_netpold_v1_simulate_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

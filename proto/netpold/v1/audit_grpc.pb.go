@@ -22,6 +22,7 @@ const (
 	AuditService_Explain_FullMethodName         = "/netpold.v1.AuditService/Explain"
 	AuditService_ListConnections_FullMethodName = "/netpold.v1.AuditService/ListConnections"
 	AuditService_Lint_FullMethodName            = "/netpold.v1.AuditService/Lint"
+	AuditService_Simulate_FullMethodName        = "/netpold.v1.AuditService/Simulate"
 )
 
 // AuditServiceClient is the client API for AuditService service.
@@ -64,6 +65,14 @@ type AuditServiceClient interface {
 	//
 	//	grpcurl -plaintext -d '{"namespaces":["shop"],"least":"SEVERITY_WARNING"}' 127.0.0.1:9480 netpold.v1.AuditService/Lint
 	Lint(ctx context.Context, in *LintRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LintResponse], error)
+	// Simulate says what changes would change: a header, the groups of both states, what is opened and closed, with the sets that it
+	// names, the answers to the questions before and after, a summary.
+	//
+	// What would deleting a policy open, with grpcurl:
+	//
+	//	grpcurl -plaintext -d '{"overlay":{"changes":[{"delete":{"kind":"NetworkPolicy","namespace":"shop","name":"redis"}}]}}'
+	//	  127.0.0.1:9480 netpold.v1.AuditService/Simulate
+	Simulate(ctx context.Context, in *SimulateRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SimulateResponse], error)
 }
 
 type auditServiceClient struct {
@@ -122,6 +131,25 @@ func (c *auditServiceClient) Lint(ctx context.Context, in *LintRequest, opts ...
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type AuditService_LintClient = grpc.ServerStreamingClient[LintResponse]
 
+func (c *auditServiceClient) Simulate(ctx context.Context, in *SimulateRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SimulateResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &AuditService_ServiceDesc.Streams[2], AuditService_Simulate_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[SimulateRequest, SimulateResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AuditService_SimulateClient = grpc.ServerStreamingClient[SimulateResponse]
+
 // AuditServiceServer is the server API for AuditService service.
 // All implementations must embed UnimplementedAuditServiceServer
 // for forward compatibility.
@@ -162,6 +190,14 @@ type AuditServiceServer interface {
 	//
 	//	grpcurl -plaintext -d '{"namespaces":["shop"],"least":"SEVERITY_WARNING"}' 127.0.0.1:9480 netpold.v1.AuditService/Lint
 	Lint(*LintRequest, grpc.ServerStreamingServer[LintResponse]) error
+	// Simulate says what changes would change: a header, the groups of both states, what is opened and closed, with the sets that it
+	// names, the answers to the questions before and after, a summary.
+	//
+	// What would deleting a policy open, with grpcurl:
+	//
+	//	grpcurl -plaintext -d '{"overlay":{"changes":[{"delete":{"kind":"NetworkPolicy","namespace":"shop","name":"redis"}}]}}'
+	//	  127.0.0.1:9480 netpold.v1.AuditService/Simulate
+	Simulate(*SimulateRequest, grpc.ServerStreamingServer[SimulateResponse]) error
 	mustEmbedUnimplementedAuditServiceServer()
 }
 
@@ -180,6 +216,9 @@ func (UnimplementedAuditServiceServer) ListConnections(*ListConnectionsRequest, 
 }
 func (UnimplementedAuditServiceServer) Lint(*LintRequest, grpc.ServerStreamingServer[LintResponse]) error {
 	return status.Error(codes.Unimplemented, "method Lint not implemented")
+}
+func (UnimplementedAuditServiceServer) Simulate(*SimulateRequest, grpc.ServerStreamingServer[SimulateResponse]) error {
+	return status.Error(codes.Unimplemented, "method Simulate not implemented")
 }
 func (UnimplementedAuditServiceServer) mustEmbedUnimplementedAuditServiceServer() {}
 func (UnimplementedAuditServiceServer) testEmbeddedByValue()                      {}
@@ -242,6 +281,17 @@ func _AuditService_Lint_Handler(srv interface{}, stream grpc.ServerStream) error
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type AuditService_LintServer = grpc.ServerStreamingServer[LintResponse]
 
+func _AuditService_Simulate_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(SimulateRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AuditServiceServer).Simulate(m, &grpc.GenericServerStream[SimulateRequest, SimulateResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AuditService_SimulateServer = grpc.ServerStreamingServer[SimulateResponse]
+
 // AuditService_ServiceDesc is the grpc.ServiceDesc for AuditService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -263,6 +313,11 @@ var AuditService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Lint",
 			Handler:       _AuditService_Lint_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Simulate",
+			Handler:       _AuditService_Simulate_Handler,
 			ServerStreams: true,
 		},
 	},
