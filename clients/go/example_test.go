@@ -159,6 +159,32 @@ func ExampleClient_BatchAllowed() {
 	// 2 false
 }
 
+func ExampleClient_Explain() {
+	address, stop := exampleServer()
+	defer stop()
+
+	client, err := netpold.Dial(address, netpold.WithInsecure())
+	if err != nil {
+		panic(err)
+	}
+	defer client.Close()
+
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	why, err := client.Explain(ctx, &netpoldv1.ExplainRequest{Question: &netpoldv1.AllowedRequest{
+		Src: netpold.Pod("shop", "frontend-0"), Dst: netpold.IP("10.0.3.7"), Port: 9090,
+	}})
+	if err != nil {
+		panic(err)
+	}
+	for _, c := range why.GetClosest() {
+		fmt.Printf("rule %d of %s lacks port %d\n", c.GetPolicy().GetRuleIndex(), c.GetPolicy().GetName(),
+			c.GetOpenPort().GetPort())
+	}
+	// Output:
+	// rule 0 of cart lacks port 9090
+}
+
 func ExampleError() {
 	address, stop := exampleServer()
 	defer stop()
