@@ -59,7 +59,7 @@ func (s *Snapshot) With(changes []Change) *Snapshot {
 	next := &Snapshot{state: s.state, revision: s.revision, id: &Identity{}}
 	t := txn{
 		state: &next.state, edit: &persist.Edit{},
-		dirty: map[uint32]struct{}{}, changedKeys: map[scopedKey]struct{}{},
+		dirty: map[uint32]struct{}{}, renewed: map[uint32]struct{}{}, changedKeys: map[scopedKey]struct{}{},
 		unclassed: map[nameKey]struct{}{}, unclassedNodes: map[string]struct{}{},
 	}
 	t.apply(changes)

@@ -119,9 +119,18 @@ func (t *txn) releaseSubject(p *policy) {
 
 // markDirty marks the classes that a selector selects as dirty.
 func (t *txn) markDirty(s *selector) {
-	for id, c := range t.candidateClasses(s) {
-		if s.selects(c.namespace, t.labelsOf(c.namespace), c.labels) {
-			t.dirty[id] = struct{}{}
+	for id := range t.selectedClasses(s) {
+		t.dirty[id] = struct{}{}
+	}
+}
+
+// selectedClasses yields the ids of the classes that a selector selects.
+func (s *state) selectedClasses(sel *selector) iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		for id, c := range s.candidateClasses(sel) {
+			if sel.selects(c.namespace, s.labelsOf(c.namespace), c.labels) && !yield(id) {
+				return
+			}
 		}
 	}
 }

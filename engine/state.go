@@ -181,6 +181,8 @@ type txn struct {
 	// dirty has the ids of the classes to rebuild. Invariant: every class that a change could concern is in
 	// it before the batch ends. Too many cost time; too few would be wrong answers.
 	dirty map[uint32]struct{}
+	// renewed has the ids of the classes whose decisions may differ although nothing in the class does.
+	renewed map[uint32]struct{}
 	// changedKeys has the label keys that came into or went out of use. The Pods of the scope that have one
 	// are classed anew.
 	changedKeys map[scopedKey]struct{}
@@ -220,6 +222,11 @@ func (t *txn) apply(changes []Change) {
 	t.arrangeClusterPolicies()
 	for id := range t.dirty {
 		t.rebuild(id)
+	}
+	for id := range t.renewed {
+		if _, ok := t.dirty[id]; !ok {
+			t.renew(id)
+		}
 	}
 	t.rearrangeClusterPeers()
 	t.renewMemo()
