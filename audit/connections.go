@@ -2,7 +2,6 @@ package audit
 
 import (
 	"cmp"
-	"hash/maphash"
 	"net/netip"
 	"slices"
 
@@ -12,23 +11,14 @@ import (
 // List is a list of who may reach whom on what. Its groups are known at once, and its connections are computed
 // as the caller takes them. It is not safe for concurrent use.
 type List struct {
-	snapshot *engine.Snapshot
-	request  *ListRequest
-	roles    *engine.Roles
+	groupLists // its sets are those of against
+	snapshot   *engine.Snapshot
+	request    *ListRequest
+	roles      *engine.Roles
 	// ports are those that are listed; nil for all.
 	ports    engine.PortSet
-	groups   []listGroup
 	src, dst endSet
-	// sources and destinations are the roles of the groups that the request selects, by lowest group.
-	sources, destinations []roleGroups
-	against               *engine.Destinations
-	// sets are those of against, and setOf has the set of each destination.
-	sets  []destinationSet
-	setOf []uint32
-	// sent has the sets that were sent, by what they list, and lastSet the last id.
-	sent    map[listHash]uint32
-	seeds   [2]maphash.Seed
-	lastSet uint32
+	against  *engine.Destinations
 	// services are the ports of Services that are listed.
 	services []engine.ServiceRole
 	// exposed remembers which roles of destinations are exposed.
@@ -41,41 +31,34 @@ type List struct {
 	summary ListSummary
 }
 
-// A roleGroups is the groups of one role.
-type roleGroups struct {
-	role uint32
-	kind GroupKind
-	ids  []uint32
-	pods uint64
-	// asSrc is ids as connections list them; nil until the first one does.
-	asSrc *GroupList
-}
-
 // NewList returns the list that r asks for, on one snapshot. The error is nil, a [*RequestError] or, once done
 // is closed, that of [engine.Abandoned]. r must not be modified afterwards.
 func NewList(done <-chan struct{}, s *engine.Snapshot, r *ListRequest) (*List, error) {
 	l := &List{
-		snapshot: s, request: r, roles: s.NewRoles(r.Policies), sent: map[listHash]uint32{},
-		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, ruleNumbers: map[engine.DecidingRule]int{},
+		snapshot: s, request: r, roles: s.NewRoles(r.Policies), ruleNumbers: map[engine.DecidingRule]int{},
 		exposed: map[uint32]bool{},
 	}
-	if len(r.Ports) > 0 {
-		if l.ports = engine.NewPortSet(r.Ports...); l.ports == nil {
-			return nil, &RequestError{"ports", engine.InvalidQuestion, "is empty: give ports from 1 to 65535"}
-		}
-	}
+	l.groupLists = newGroupLists(func(s *Set) { l.pending = append(l.pending, Item{Set: s}) })
 	var err error
-	if l.src, err = l.readEnds(&r.Src, "src", false); err != nil {
+	if l.ports, err = readPorts(r.Ports); err != nil {
 		return nil, err
 	}
-	if l.dst, err = l.readEnds(&r.Dst, "dst", true); err != nil {
-		return nil, err
+	reader := endReader{s, l.roles, r.Services}
+	var wrong [2][]*RequestError
+	l.src, wrong[0] = reader.read(&r.Src, "src", false)
+	l.dst, wrong[1] = reader.read(&r.Dst, "dst", true)
+	for _, errs := range wrong {
+		if len(errs) > 0 {
+			return nil, errs[0]
+		}
 	}
 	if l.groups, err = l.findGroups(done); err != nil {
 		return nil, err
 	}
-	l.sources = l.byRole(true)
-	l.destinations = l.byRole(false)
+	l.sources = l.byRole(true, slices.ContainsFunc(l.groups, func(g listGroup) bool {
+		return g.Kind == NodeGroup // then the kind tells what is listed
+	}))
+	l.destinations = l.byRole(false, true)
 	l.prepareDestinations()
 	l.summary.Groups = len(l.groups)
 	if r.Services {
@@ -88,54 +71,9 @@ func NewList(done <-chan struct{}, s *engine.Snapshot, r *ListRequest) (*List, e
 // SelectsNothing returns a [*RequestError] if selectors of the request match no Pod; nil otherwise. The list is
 // right all the same, but an empty one looks like "nobody".
 func (l *List) SelectsNothing() error {
-	return cmp.Or(l.src.selectsNothing(&l.request.Src, "src"), l.dst.selectsNothing(&l.request.Dst, "dst"))
-}
-
-// Groups returns the groups, in order. They must not be modified.
-func (l *List) Groups() []Group {
-	list := make([]Group, len(l.groups))
-	for i := range l.groups {
-		list[i] = l.groups[i].Group
-	}
-	return list
-}
-
-// byRole returns the groups that one side of the request selects, by their role.
-func (l *List) byRole(source bool) []roleGroups {
-	type roleKey struct {
-		role uint32
-		kind GroupKind
-	}
-	at := map[roleKey]int{}
-	var list []roleGroups
-	withNodes := slices.ContainsFunc(l.groups, func(g listGroup) bool { return g.Kind == NodeGroup })
-	for i := range l.groups {
-		g := &l.groups[i]
-		key := roleKey{role: g.key.source}
-		if !source {
-			key.role = g.key.destination
-		}
-		if source && !g.key.bySrc || !source && !g.key.byDst {
-			continue
-		}
-		if withNodes || !source {
-			key.kind = g.Kind // which tells what is listed with Nodes
-		}
-		n, ok := at[key]
-		if !ok {
-			n = len(list)
-			at[key] = n
-			list = append(list, roleGroups{role: key.role, kind: g.Kind})
-		}
-		list[n].ids = append(list[n].ids, g.ID)
-		if !source {
-			g.destination = uint32(n)
-		}
-		if g.isPods() {
-			list[n].pods += uint64(len(g.Members))
-		}
-	}
-	return list
+	return cmp.Or(
+		l.request.Src.selectsNothing(l.src.matched, "src"), l.request.Dst.selectsNothing(l.dst.matched, "dst"),
+	)
 }
 
 // prepareDestinations prepares rows, and lists the groups of the sets of destinations.
@@ -145,17 +83,7 @@ func (l *List) prepareDestinations() {
 		list[i] = engine.Destination{Role: l.destinations[i].role, Kind: uint8(l.destinations[i].kind)}
 	}
 	l.against = l.roles.Destinations(list)
-	l.setOf = make([]uint32, len(list))
-	for i, members := range l.against.Sets() {
-		var set destinationSet
-		for _, d := range members {
-			l.setOf[d] = uint32(i)
-			set.ids = append(set.ids, l.destinations[d].ids...)
-			set.pods += l.destinations[d].pods
-		}
-		slices.Sort(set.ids)
-		l.sets = append(l.sets, set)
-	}
+	l.listSets(l.against.Sets())
 }
 
 // isPods reports whether the members are Pods that there are.
@@ -252,11 +180,14 @@ func listed(src, dst GroupKind) bool {
 }
 
 // cut returns those of ports that are listed.
-func (l *List) cut(ports engine.PortSet) engine.PortSet {
-	if l.ports == nil {
+func (l *List) cut(ports engine.PortSet) engine.PortSet { return cutPorts(ports, l.ports) }
+
+// cutPorts returns those of ports that a request asks for; nil asks for all.
+func cutPorts(ports, asked engine.PortSet) engine.PortSet {
+	if asked == nil {
 		return ports
 	}
-	return ports.Intersect(l.ports)
+	return ports.Intersect(asked)
 }
 
 // ruleOf returns a rule as connections have it; zero for none.
@@ -276,13 +207,9 @@ func (l *List) appendConnections(src *roleGroups, list []folded) {
 		if !l.meant(src, c) {
 			continue
 		}
-		l.prepare(c)
+		c.connection.Dst = l.listOf(&c.targets)
 		if src != nil {
-			if src.asSrc == nil {
-				src.asSrc = &GroupList{Groups: src.ids}
-				l.fold(src.asSrc)
-			}
-			c.connection.Src = *src.asSrc
+			c.connection.Src = l.sourcesOf(src)
 		}
 		l.pending = append(l.pending, Item{Connection: c.connection})
 	}

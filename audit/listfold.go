@@ -2,22 +2,10 @@ package audit
 
 import (
 	"encoding/binary"
-	"hash/maphash"
 	"slices"
 
 	"github.com/netpold/netpold/engine"
 )
-
-// A destinationSet is a set of destinations that most sources name as a whole, or but for a few.
-type destinationSet struct {
-	// ids are the groups, ascending; pods is how many Pods they have.
-	ids  []uint32
-	pods uint64
-	// whole is the id of the list of all of them, and parts those of stretches of partLength, each 0 until it
-	// was sent.
-	whole uint32
-	parts []uint32
-}
 
 // A folding is connections of one source on their way: one for each value.
 type folding struct {
@@ -30,11 +18,7 @@ type folding struct {
 // A folded is one connection on its way.
 type folded struct {
 	connection *Connection
-	// sets are whole sets of destinations, but for some.
-	sets []engine.SetReach
-	// singles are the groups of single destinations.
-	singles []uint32
-	lowest  uint32
+	targets
 }
 
 // add returns the connection of a value, or nil if none of its ports is listed.
@@ -59,7 +43,7 @@ func (f *folding) add(x *engine.Reach) *folded {
 			Ports: ports, Families: x.Families,
 			EgressBy: ruleOf(x.Egress, Egress), IngressBy: ruleOf(x.Ingress, Ingress),
 		}
-		f.found = append(f.found, folded{connection: c, lowest: ^uint32(0)})
+		f.found = append(f.found, folded{connection: c})
 	}
 	return &f.found[at]
 }
@@ -109,8 +93,7 @@ func (l *List) connectionsOf(src *roleGroups) []folded {
 	}
 	l.summary.PairsAllowed += src.pods*pods - l.reachThemselves(src, &row)
 	for i := range f.found {
-		slices.Sort(f.found[i].singles)
-		f.found[i].lowest = l.lowest(&f.found[i])
+		l.order(&f.found[i].targets)
 	}
 	return f.found
 }
@@ -120,12 +103,7 @@ func (l *List) reachThemselves(src *roleGroups, row *engine.Row) uint64 {
 	reached := func(list []engine.Reach) bool {
 		return slices.ContainsFunc(list, func(x engine.Reach) bool { return len(l.cut(x.Ports)) > 0 })
 	}
-	byDestination := map[uint32]uint64{}
-	for _, id := range src.ids {
-		if g := &l.groups[id-1]; g.isPods() && g.key.byDst {
-			byDestination[g.destination] += uint64(len(g.Members))
-		}
-	}
+	byDestination := l.selfPods(src)
 	var n uint64
 	for _, s := range row.Singles {
 		if pods := byDestination[s.Destination]; pods > 0 && reached(s.Reaches) {
@@ -143,112 +121,4 @@ func (l *List) reachThemselves(src *roleGroups, row *engine.Row) uint64 {
 		}
 	}
 	return n
-}
-
-// lowest returns the lowest destination group of a connection.
-func (l *List) lowest(c *folded) uint32 {
-	low := ^uint32(0)
-	if len(c.singles) > 0 {
-		low = c.singles[0]
-	}
-	for i := range c.sets {
-		for _, id := range l.sets[c.sets[i].Set].ids {
-			if id >= low {
-				break
-			}
-			if _, out := slices.BinarySearch(c.sets[i].Except, l.groups[id-1].destination); !out {
-				low = id
-				break
-			}
-		}
-	}
-	return low
-}
-
-// prepare makes a connection what is sent: it lists its destinations, by themselves and as sets.
-func (l *List) prepare(c *folded) {
-	var ids, sets []uint32
-	for i := range c.sets {
-		ids, sets = l.appendSet(ids, sets, &c.sets[i])
-	}
-	ids = append(ids, c.singles...)
-	slices.Sort(ids)
-	slices.Sort(sets)
-	c.connection.Dst = GroupList{Groups: ids, Sets: sets}
-	l.fold(&c.connection.Dst)
-}
-
-// appendSet appends the groups of a set of destinations, but for some: all of them by one set, or by those
-// stretches that are whole.
-func (l *List) appendSet(ids, sets []uint32, s *engine.SetReach) (_, _ []uint32) {
-	all := &l.sets[s.Set]
-	switch {
-	case len(s.Except) == 0 && len(all.ids) > longList:
-		if all.whole == 0 {
-			all.whole = l.setOfList(all.ids)
-		}
-		return ids, append(sets, all.whole)
-	case len(s.Except) == 0:
-		return append(ids, all.ids...), sets
-	}
-	if all.parts == nil {
-		all.parts = make([]uint32, (len(all.ids)+partLength-1)/partLength)
-	}
-	for i := range all.parts {
-		part := all.ids[i*partLength : min((i+1)*partLength, len(all.ids))]
-		kept := slices.DeleteFunc(slices.Clone(part), func(id uint32) bool {
-			_, out := slices.BinarySearch(s.Except, l.groups[id-1].destination)
-			return out
-		})
-		if len(kept) < len(part) || len(part) < partLength {
-			ids = append(ids, kept...)
-			continue
-		}
-		if all.parts[i] == 0 {
-			all.parts[i] = l.sendSet(part)
-		}
-		sets = append(sets, all.parts[i])
-	}
-	return ids, sets
-}
-
-// longList is the number of groups above which a list is sent as a set.
-const longList = 64
-
-// partLength is the length of the stretches in which a long list but for some groups is sent.
-const partLength = 32
-
-// fold replaces a long list of groups by a set.
-func (l *List) fold(g *GroupList) {
-	if len(g.Groups) <= longList {
-		return
-	}
-	g.Sets = append(slices.Clip(g.Sets), l.setOfList(g.Groups))
-	slices.Sort(g.Sets)
-	g.Groups = nil
-}
-
-// A listHash stands for a list of groups. Lists of equal hashes are taken as equal.
-type listHash [2]uint64
-
-// setOfList returns the set of a list, which it sends if it was not sent yet.
-func (l *List) setOfList(ids []uint32) uint32 {
-	buf := make([]byte, 0, 4*len(ids))
-	for _, id := range ids {
-		buf = binary.LittleEndian.AppendUint32(buf, id)
-	}
-	key := listHash{maphash.Bytes(l.seeds[0], buf), maphash.Bytes(l.seeds[1], buf)}
-	id, ok := l.sent[key]
-	if !ok {
-		id = l.sendSet(ids)
-		l.sent[key] = id
-	}
-	return id
-}
-
-// sendSet sends a list as a set, and returns its id.
-func (l *List) sendSet(ids []uint32) uint32 {
-	l.lastSet++
-	l.pending = append(l.pending, Item{Set: &Set{l.lastSet, ids}})
-	return l.lastSet
 }

@@ -14,7 +14,7 @@ func (l *List) connectionsToOutside(src *roleGroups) []folded {
 		return nil
 	}
 	var list []folded
-	for _, x := range l.outside(l.roles.OutsideOfSource(src.role), &l.dst) {
+	for _, x := range cutOutside(l.roles.OutsideOfSource(src.role), l.ports, &l.dst) {
 		list = append(list, folded{connection: &Connection{
 			DstCIDRs: x.CIDRs, Ports: x.Ports, Families: familiesOf(x.CIDRs), EgressBy: ruleOf(x.By, Egress),
 		}})
@@ -38,7 +38,7 @@ func (l *List) connectionsFromOutside() []folded {
 		if dst.kind == NodeGroup {
 			continue
 		}
-		for _, x := range l.outside(l.roles.OutsideOfDestination(dst.role), &l.src) {
+		for _, x := range cutOutside(l.roles.OutsideOfDestination(dst.role), l.ports, &l.src) {
 			k := key{fmt.Sprint(x.CIDRs), fmt.Sprint(x.Ports), x.By}
 			at, ok := found[k]
 			if !ok {
@@ -62,15 +62,15 @@ func (l *List) connectionsFromOutside() []folded {
 // hasOutside reports whether addresses outside the cluster are meant.
 func (s *endSet) hasOutside() bool { return s.allOutside || len(s.outside) > 0 }
 
-// outside returns results cut to the ports that are listed and to the addresses that one side of the request
+// cutOutside returns results cut to the ports that are listed, nil for all, and to the addresses that one side of the request
 // selects. Results that become equal but for their CIDRs are joined.
-func (l *List) outside(list []engine.OutsideReach, of *endSet) []engine.OutsideReach {
-	if l.ports == nil && of.allOutside {
+func cutOutside(list []engine.OutsideReach, ports engine.PortSet, of *endSet) []engine.OutsideReach {
+	if ports == nil && of.allOutside {
 		return list
 	}
 	var out []engine.OutsideReach
 	for _, x := range list {
-		if x.Ports = l.cut(x.Ports); len(x.Ports) == 0 {
+		if x.Ports = cutPorts(x.Ports, ports); len(x.Ports) == 0 {
 			continue
 		}
 		if !of.allOutside {

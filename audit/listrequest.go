@@ -22,6 +22,18 @@ type RequestError struct {
 // Error joins the field and the detail.
 func (e *RequestError) Error() string { return e.Field + ": " + e.Detail }
 
+// readPorts returns the ports that a request asks for; nil for all.
+func readPorts(list []PortRange) (engine.PortSet, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	ports := engine.NewPortSet(list...)
+	if ports == nil {
+		return nil, &RequestError{"ports", engine.InvalidQuestion, "is empty: give ports from 1 to 65535"}
+	}
+	return ports, nil
+}
+
 // An endSet is what one end of a request selects.
 type endSet struct {
 	// all reports whether everything in the cluster is meant. Otherwise namespaces are those all of whose Pods
@@ -53,41 +65,50 @@ func (s *endSet) hasPod(e *engine.RoleEnd) bool {
 		len(s.pods) > 0 && s.pods[[2]string{e.Namespace, e.Name}]
 }
 
-// readEnds returns the ends that one side of the request selects. field is src or dst.
-func (l *List) readEnds(e *Ends, field string, dst bool) (endSet, error) {
-	found := endSet{namespaces: map[string]bool{}, pods: map[[2]string]bool{}}
+// An endReader reads what one end of a request selects in a snapshot.
+type endReader struct {
+	snapshot *engine.Snapshot
+	roles    *engine.Roles
+	// services reports whether Services are ends.
+	services bool
+}
+
+// read returns the ends that one side of a request selects, and an error for each name that stands for none.
+// field is src or dst.
+func (r endReader) read(e *Ends, field string, dst bool) (found endSet, errs []*RequestError) {
+	found = endSet{namespaces: map[string]bool{}, pods: map[[2]string]bool{}}
 	named := len(e.Endpoints)+len(e.Namespaces) > 0 || e.Pods != nil || e.NamespaceLabels != nil
 	if !named {
 		found.all = e.Scope != ScopeExternal
-		found.allServices = found.all && dst && l.request.Services
+		found.allServices = found.all && dst && r.services
 		found.allOutside = e.Scope != ScopeCluster
 		return found, nil
 	}
 	for i, name := range e.Namespaces {
-		if !l.snapshot.HasNamespace(name) {
-			return endSet{}, &RequestError{
+		if !r.snapshot.HasNamespace(name) {
+			errs = append(errs, &RequestError{
 				fmt.Sprintf("%s.namespaces[%d]", field, i), engine.NotFound,
 				fmt.Sprintf("namespace %q is not known: check the name", name),
-			}
+			})
 		}
 		found.namespaces[name] = true
 	}
 	if e.Pods != nil || e.NamespaceLabels != nil {
-		found.matches = l.roles.PodMatcher(e.NamespaceLabels, e.Pods)
+		found.matches = r.roles.PodMatcher(e.NamespaceLabels, e.Pods)
 	}
 	for i, endpoint := range e.Endpoints {
-		if err := l.readEndpoint(&found, endpoint, dst); err != nil {
-			return endSet{}, inField(err, fmt.Sprintf("%s.endpoints[%d]", field, i))
+		if err := r.readEndpoint(&found, endpoint, dst); err != nil {
+			errs = append(errs, inField(err, fmt.Sprintf("%s.endpoints[%d]", field, i)))
 		}
 	}
-	return found, nil
+	return found, errs
 }
 
 // selectsNothing returns the error of selectors that no Pod matches, as is known once all Pods were looked at;
 // nil for others.
-func (s *endSet) selectsNothing(e *Ends, field string) error {
+func (e *Ends) selectsNothing(matched bool, field string) error {
 	switch {
-	case s.matches == nil || s.matched:
+	case matched || e.Pods == nil && e.NamespaceLabels == nil:
 		return nil
 	case e.Pods == nil:
 		return &RequestError{field + ".namespace_selector", engine.NotFound, "matches no namespace with a Pod: check the labels"}
@@ -99,8 +120,8 @@ func (s *endSet) selectsNothing(e *Ends, field string) error {
 }
 
 // readEndpoint adds what an endpoint stands for.
-func (l *List) readEndpoint(to *endSet, e engine.Endpoint, dst bool) error {
-	ends, err := l.roles.Ends(e, dst)
+func (r endReader) readEndpoint(to *endSet, e engine.Endpoint, dst bool) error {
+	ends, err := r.roles.Ends(e, dst)
 	if err != nil {
 		return err
 	}
@@ -114,7 +135,7 @@ func (l *List) readEndpoint(to *endSet, e engine.Endpoint, dst bool) error {
 			if end.Kind == engine.RolePod || end.Kind == engine.RoleHostNetwork {
 				to.pods[[2]string{end.Namespace, end.Name}] = true
 			}
-		case dst && l.request.Services:
+		case dst && r.services:
 			to.services = append(to.services, end)
 		case dst:
 			return errors.New("a Service stands for other ends: include Services, or name what is behind it")
@@ -126,7 +147,7 @@ func (l *List) readEndpoint(to *endSet, e engine.Endpoint, dst bool) error {
 }
 
 // inField returns err as the error of a field.
-func inField(err error, field string) error {
+func inField(err error, field string) *RequestError {
 	var query *engine.QueryError
 	if errors.As(err, &query) {
 		return &RequestError{field, query.Code, query.Subject + " " + query.Detail}
