@@ -17,6 +17,8 @@ type groupLists struct {
 	// sets are parts of destinations, and setOf has the set of each destination.
 	sets  []destinationSet
 	setOf []uint32
+	// countGroups reports whether a group counts as one Pod, as it is a workload.
+	countGroups bool
 	// send takes sets, each before the result that first names it.
 	send func(*Set)
 	// sent has the sets that were sent, by what they list, and lastSet the last id.
@@ -102,11 +104,20 @@ func (l *groupLists) byRole(source, kinds bool) []roleGroups {
 		if !source {
 			g.destination = uint32(n)
 		}
-		if g.isPods() {
-			list[n].pods += uint64(len(g.Members))
-		}
+		list[n].pods += l.podsOf(g)
 	}
 	return list
+}
+
+// podsOf returns as how many Pods a group counts.
+func (l *groupLists) podsOf(g *listGroup) uint64 {
+	switch {
+	case !g.isPods():
+		return 0
+	case l.countGroups:
+		return 1
+	}
+	return uint64(len(g.Members))
 }
 
 // listSets lists the groups of the sets of destinations, whose members are given.
@@ -129,7 +140,7 @@ func (l *groupLists) selfPods(src *roleGroups) map[uint32]uint64 {
 	found := map[uint32]uint64{}
 	for _, id := range src.ids {
 		if g := &l.groups[id-1]; g.isPods() && g.key.byDst {
-			found[g.destination] += uint64(len(g.Members))
+			found[g.destination] += l.podsOf(g)
 		}
 	}
 	return found

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"iter"
 	"net/netip"
 	"slices"
 )
@@ -79,30 +80,41 @@ func (r *Roles) computeOutside(s *roleSubject, families Families, d direction) [
 // pieces divides the addresses of a family at the borders of the blocks of the rules of s, which may be nil.
 // Addresses of one piece are matched alike.
 func pieces(s *roleSubject, family Families) []addressRange {
+	return divide(family, func(yield func(netip.Prefix) bool) {
+		if s == nil {
+			return
+		}
+		for _, t := range s.tiers {
+			for _, u := range t.rules {
+				for _, b := range u.rule.blocks {
+					if !yield(b.CIDR) {
+						return
+					}
+					for _, e := range b.Except {
+						if !yield(e) {
+							return
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// divide divides the addresses of a family at the borders of prefixes of any family, in order.
+func divide(family Families, prefixes iter.Seq[netip.Prefix]) []addressRange {
 	all := netip.PrefixFrom(netip.IPv4Unspecified(), 0)
 	if family == IPv6 {
 		all = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
 	}
 	begins := []netip.Addr{all.Addr()}
-	add := func(p netip.Prefix) {
+	for p := range prefixes {
 		if p = p.Masked(); familyOf(p.Addr()) != family {
-			return
+			continue
 		}
 		begins = append(begins, p.Addr())
 		if after := last(p).Next(); after.IsValid() {
 			begins = append(begins, after)
-		}
-	}
-	if s != nil {
-		for _, t := range s.tiers {
-			for _, u := range t.rules {
-				for _, b := range u.rule.blocks {
-					add(b.CIDR)
-					for _, e := range b.Except {
-						add(e)
-					}
-				}
-			}
 		}
 	}
 	slices.SortFunc(begins, netip.Addr.Compare)

@@ -82,6 +82,15 @@ func (r *Roles) podEnd(p *pod) RoleEnd {
 	return e
 }
 
+// Pod returns a Pod by name, and whether it is there and has not finished.
+func (r *Roles) Pod(namespace, name string) (RoleEnd, bool) {
+	p := r.s.pod(namespace, name)
+	if p == nil || p.finished {
+		return RoleEnd{}, false
+	}
+	return r.podEnd(p), true
+}
+
 // EachPod yields all Pods that have not finished, in no particular order. A RoleEnd must not be kept. The error
 // is nil, or that of [Abandoned] once done is closed.
 func (r *Roles) EachPod(done <-chan struct{}, yield func(*RoleEnd)) error {

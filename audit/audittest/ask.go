@@ -74,7 +74,7 @@ func (r *Reading) CheckFolded(treatment func(*audit.Group) string, selected func
 			if n == 0 || len(o.DstServices) > 0 {
 				continue
 			}
-			value := fmt.Sprint(o.Ports, o.Families, o.EgressBy, o.IngressBy, len(o.DstCIDRs) > 0)
+			value := fmt.Sprint(o.Ports, o.value(), len(o.DstCIDRs) > 0)
 			if values[value] {
 				r.breaks("L4: sources %v have two connections of %s", ids, value)
 			}

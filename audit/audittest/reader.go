@@ -27,10 +27,29 @@ type Reading struct {
 	long  map[string]bool
 }
 
-// Opened is a connection with its sets opened: ids of groups, ascending.
+// Opened is a connection with its sets opened: ids of groups, ascending. A change is read as the connection that
+// one state has and the other has not, or has in other families.
 type Opened struct {
 	*audit.Connection
 	Src, Dst []uint32
+	// Change is what Connection was read from; nil in a list.
+	Change *audit.Change
+}
+
+// rules tells apart what a connection rests on.
+func (o *Opened) rules() string {
+	if c := o.Change; c != nil {
+		return fmt.Sprint(c.Kind, c.Before.EgressBy, c.Before.IngressBy, c.After.EgressBy, c.After.IngressBy)
+	}
+	return fmt.Sprint(o.EgressBy, o.IngressBy)
+}
+
+// value tells apart what is said of the ports of a connection.
+func (o *Opened) value() string {
+	if c := o.Change; c != nil {
+		return fmt.Sprint(o.rules(), c.Before.Allowed, c.Before.Families, c.After.Allowed, c.After.Families)
+	}
+	return fmt.Sprint(o.rules(), o.Families)
 }
 
 // Read reads a list, and checks all that can be seen from it alone: the order of groups, L2, L3, L5, L6 and the
@@ -51,7 +70,7 @@ func Read(groups []audit.Group, items []audit.Item, byRule bool) *Reading {
 			if len(r.Exposures) > 0 {
 				r.breaks("a connection after an exposure")
 			}
-			r.addConnection(item.Connection)
+			r.addConnection(item.Connection, nil)
 		case item.Exposure != nil:
 			r.Exposures = append(r.Exposures, item.Exposure)
 		}
@@ -61,6 +80,59 @@ func Read(groups []audit.Group, items []audit.Item, byRule bool) *Reading {
 	r.checkCIDRs()
 	r.checkExposures()
 	return r
+}
+
+// ReadDiff reads a difference as Read does a list.
+func ReadDiff(groups []audit.Group, items []audit.DiffItem, byRule bool) *Reading {
+	list := make([]audit.Item, len(items))
+	changes := map[*audit.Connection]*audit.Change{}
+	r := Read(groups, nil, byRule)
+	for i, item := range items {
+		list[i] = audit.Item{Set: item.Set, Progress: item.Progress}
+		if item.Change != nil {
+			list[i].Connection = r.connectionOf(item.Change)
+			changes[list[i].Connection] = item.Change
+		}
+	}
+	for _, item := range list {
+		switch {
+		case item.Set != nil:
+			r.addSet(item.Set)
+		case item.Connection != nil:
+			r.addConnection(item.Connection, changes[item.Connection])
+		}
+	}
+	for i := range groups {
+		if groups[i].Presence == audit.PresentUnset {
+			r.breaks("group %d has no presence", groups[i].ID)
+		}
+	}
+	r.checkOrder()
+	r.checkOnce()
+	r.checkCIDRs()
+	return r
+}
+
+// connectionOf returns the connection that a change opens or closes, or its state after, and checks that the states
+// are such that the verdict differs.
+func (r *Reading) connectionOf(c *audit.Change) *audit.Connection {
+	state, none := c.After, audit.ChangeState{}
+	right := c.Kind == audit.Opened && c.Before == none && c.After.Allowed
+	switch c.Kind {
+	case audit.Opened:
+	case audit.Closed:
+		state, right = c.Before, c.After == none && c.Before.Allowed
+	case audit.FamiliesChanged:
+		right = c.Before.Allowed && c.After.Allowed && c.Before.Families != c.After.Families &&
+			len(c.SrcCIDRs)+len(c.DstCIDRs) == 0
+	}
+	if !right {
+		r.breaks("D1: a change that is none: %+v", *c)
+	}
+	return &audit.Connection{
+		Src: c.Src, SrcCIDRs: c.SrcCIDRs, Dst: c.Dst, DstCIDRs: c.DstCIDRs, Ports: c.Ports,
+		Families: state.Families, EgressBy: state.EgressBy, IngressBy: state.IngressBy,
+	}
 }
 
 // breaks records a broken rule.
@@ -151,9 +223,9 @@ func (r *Reading) open(l audit.GroupList) []uint32 {
 	return all
 }
 
-// addConnection opens a connection and checks its shape.
-func (r *Reading) addConnection(c *audit.Connection) {
-	o := Opened{Connection: c, Src: r.open(c.Src), Dst: r.open(c.Dst)}
+// addConnection opens a connection, of a change unless that is nil, and checks its shape.
+func (r *Reading) addConnection(c *audit.Connection, change *audit.Change) {
+	o := Opened{Connection: c, Src: r.open(c.Src), Dst: r.open(c.Dst), Change: change}
 	ends := func(lists ...int) (n int) {
 		for _, l := range lists {
 			n += min(l, 1)
@@ -239,7 +311,7 @@ func (r *Reading) checkOnce() {
 				if overlap(a.Ports, b.Ports) {
 					r.breaks("L2: %v: ports are in two connections: %v, %v", pair, a.Ports, b.Ports)
 				}
-				if a.Families == b.Families && a.EgressBy == b.EgressBy && a.IngressBy == b.IngressBy {
+				if a.value() == b.value() {
 					r.breaks("L2: %v: two connections of families %d", pair, a.Families)
 				}
 			}
@@ -269,7 +341,7 @@ func (r *Reading) checkCIDRs() {
 		list, groups := o.DstCIDRs, o.Src
 		if len(o.SrcCIDRs) > 0 {
 			list, groups = o.SrcCIDRs, o.Dst
-			what := fmt.Sprint(list, o.Ports, o.EgressBy, o.IngressBy)
+			what := fmt.Sprint(list, o.Ports, o.rules())
 			if results[what]++; results[what] > 1 {
 				r.breaks("L3: destinations with the same CIDRs and ports share no connection: %s", what)
 			}
@@ -290,7 +362,7 @@ func (r *Reading) checkCIDRs() {
 
 // checkApart checks two connections of one group and the outside in one direction (L2, L3).
 func (r *Reading) checkApart(group uint32, a, b *Opened) {
-	sameRule := a.EgressBy == b.EgressBy && a.IngressBy == b.IngressBy
+	sameRule := a.rules() == b.rules()
 	if sameRule && slices.Equal(a.Ports, b.Ports) {
 		r.breaks("L3: group %d: two connections with CIDRs have ports %v", group, a.Ports)
 	}

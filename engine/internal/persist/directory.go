@@ -28,7 +28,7 @@ const (
 // the list of fans.
 //
 // The zero directory has depth 0 and the zero B. A plain copy is a snapshot.
-type directory[B any] struct {
+type directory[B comparable] struct {
 	only  B         // the block while depth is 0, so that small collections have no fan
 	fans  []*fan[B] // 1<<depth places, otherwise
 	owner *Edit     // owns fans
@@ -36,7 +36,7 @@ type directory[B any] struct {
 }
 
 // A fan is 64 places that follow each other.
-type fan[B any] struct {
+type fan[B comparable] struct {
 	owner  *Edit
 	blocks [fanSize]B
 }
@@ -111,6 +111,24 @@ func (d *directory[B]) all() iter.Seq[B] {
 	return func(yield func(B) bool) {
 		for i := range uint64(1) << d.depth {
 			if !yield(d.at(i << (hashBits - d.depth))) {
+				return
+			}
+		}
+	}
+}
+
+// unshared yields the blocks of d at the places where o has another one. A block may be yielded several times, one
+// after the other.
+func (d *directory[B]) unshared(o *directory[B]) iter.Seq[B] {
+	return func(yield func(B) bool) {
+		depth := max(d.depth, o.depth)
+		for i := uint64(0); i < 1<<depth; i++ {
+			if depth > fanBits && d.depth == o.depth && i%fanSize == 0 && d.fans[i>>fanBits] == o.fans[i>>fanBits] {
+				i += fanSize - 1
+				continue
+			}
+			h := i << (hashBits - depth)
+			if b := d.at(h); b != o.at(h) && !yield(b) {
 				return
 			}
 		}
