@@ -79,23 +79,39 @@ func compareRequirements(a, b engine.Requirement) int {
 	return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Operator, b.Operator), slices.Compare(a.Values, b.Values))
 }
 
-// coveredBy returns the first of others, by policy and index, that contains u; nil for none. Of two equal
-// rules the later is covered.
+// coveredBy returns the first of others, by policy and index, that contains u; nil for none. Of rules with one
+// subject that contain each other all but one are covered, by that one.
 func coveredBy(u *lintRule, others []*lintRule, subjects map[*lintPolicy]string) *lintRule {
 	var best *lintRule
+	equal := []*lintRule{u}
 	for _, o := range others {
-		if o == u || !ruleContains(o, u) {
-			continue
-		}
-		mutual := subjects[o.of] == subjects[u.of] && ruleContains(u, o)
-		if mutual && compareLintRules(u, o) < 0 {
-			continue
-		}
-		if best == nil || compareLintRules(o, best) < 0 {
+		switch {
+		case o == u || !ruleContains(o, u, inAnyWay):
+		case subjects[o.of] == subjects[u.of] && ruleContains(u, o, inAnyWay):
+			equal = append(equal, o)
+		case best == nil || compareLintRules(o, best) < 0:
 			best = o
 		}
 	}
+	if kept := keptOf(equal); kept != u && (best == nil || compareLintRules(kept, best) < 0) {
+		best = kept
+	}
 	return best
+}
+
+// keptOf returns which of some rules that contain each other is not covered: the first, by policy and index, of
+// those that no other one is plainly wider than.
+func keptOf(equal []*lintRule) *lintRule {
+	kept := equal[0]
+	if len(equal) == 1 {
+		return kept
+	}
+	widest := slices.DeleteFunc(slices.Clone(equal), func(u *lintRule) bool {
+		return slices.ContainsFunc(equal, func(o *lintRule) bool {
+			return ruleContains(o, u, plainly) && !ruleContains(u, o, plainly)
+		})
+	})
+	return slices.MinFunc(widest, compareLintRules)
 }
 
 // compareLintRules orders rules of one namespace and direction by policy name and index.
@@ -103,13 +119,25 @@ func compareLintRules(a, b *lintRule) int {
 	return cmp.Or(cmp.Compare(a.of.key.Name, b.of.key.Name), cmp.Compare(a.Index, b.Index))
 }
 
+// A containment is how far one looks whether an entry contains another.
+type containment bool
+
+const (
+	// plainly: the other entry adds requirements, is inside the range, and so on.
+	plainly containment = false
+	// inAnyWay: also if a requirement follows from another one, or the other entry matches nothing.
+	inAnyWay containment = true
+)
+
 // ruleContains reports whether a allows all that b does, whatever Pods there are. Both are of policies in one
 // namespace.
-func ruleContains(a, b *lintRule) bool {
+func ruleContains(a, b *lintRule, how containment) bool {
 	namespace := a.of.key.Namespace
 	return listContains(a.from.Peers, b.from.Peers, func(x, y *engine.Peer) bool {
-		return peerContains(namespace, x, y)
-	}) && listContains(a.from.Ports, b.from.Ports, portContains)
+		return peerContains(namespace, x, y, how)
+	}) && listContains(a.from.Ports, b.from.Ports, func(x, y *engine.Port) bool {
+		return portContains(x, y, how)
+	})
 }
 
 // listContains reports whether every entry of b is inside one of a. An empty list is everything (S15).
@@ -132,34 +160,34 @@ func listContains[T any](a, b []T, contains func(x, y *T) bool) bool {
 }
 
 // portContains reports whether every port that b matches is one of a.
-func portContains(a, b *engine.Port) bool {
+func portContains(a, b *engine.Port, how containment) bool {
 	switch {
 	case isInvalidPort(b):
-		return true
+		return how == inAnyWay
 	case isInvalidPort(a) || a.Protocol != b.Protocol || a.AnyProtocol != b.AnyProtocol:
 		return false
 	case a.Name != "":
 		return a.Name == b.Name
 	case b.Name != "": // any number, of this protocol
-		return a.First == 1 && a.Last == 65535
+		return how == inAnyWay && a.First == 1 && a.Last == 65535
 	}
 	return a.First <= b.First && b.Last <= a.Last
 }
 
 // peerContains reports whether peer a of a policy in namespace matches all that b does, whatever there is.
-func peerContains(namespace string, a, b *engine.Peer) bool {
-	if x, y := a.ValidBlock(), b.ValidBlock(); x != nil || y != nil {
-		return y != nil && (y.IsEmpty() || x != nil && blockInside(x, y)) || y == nil && matchesNothing(b)
-	}
-	if matchesNothing(b) {
+func peerContains(namespace string, a, b *engine.Peer, how containment) bool {
+	x, y := a.ValidBlock(), b.ValidBlock()
+	switch {
+	case how == inAnyWay && (y != nil && y.IsEmpty() || y == nil && matchesNothing(b)):
 		return true
-	}
-	if matchesNothing(a) {
+	case x != nil || y != nil:
+		return x != nil && y != nil && blockInside(x, y)
+	case matchesNothing(a) || matchesNothing(b):
 		return false
 	}
 	own := engine.Selector{{Key: metadataName, Operator: engine.In, Values: []string{namespace}}}
-	return selectorContains(namespacesOf(a, own), namespacesOf(b, own)) &&
-		selectorContains(podsOf(a), podsOf(b))
+	return selectorContains(namespacesOf(a, own), namespacesOf(b, own), how) &&
+		selectorContains(podsOf(a), podsOf(b), how)
 }
 
 // matchesNothing reports whether a peer that is no block is invalid (S23).
@@ -183,11 +211,13 @@ func podsOf(p *engine.Peer) engine.Selector {
 	return *p.Pods
 }
 
-// selectorContains reports whether a matches all that b does: whether something in b implies each requirement
-// of a.
-func selectorContains(a, b engine.Selector) bool {
+// selectorContains reports whether a matches all that b does: whether each requirement of a is in b, or
+// something in b implies it.
+func selectorContains(a, b engine.Selector, how containment) bool {
 	for i := range a {
-		if !slices.ContainsFunc(b, func(r engine.Requirement) bool { return implies(&r, &a[i]) }) {
+		if !slices.ContainsFunc(b, func(r engine.Requirement) bool {
+			return implies(&r, &a[i]) && (how == inAnyWay || implies(&a[i], &r))
+		}) {
 			return false
 		}
 	}

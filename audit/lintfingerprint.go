@@ -25,16 +25,22 @@ func fingerprint(f *Finding, content []string) string {
 
 // contentOfRule returns the content of a rule. The order of its entries does not count.
 func contentOfRule(r *engine.Rule) string {
-	var peers, ports []string
-	for i := range r.Peers {
-		peers = append(peers, contentOfPeer(&r.Peers[i]))
-	}
+	peers, ports := contentOfPeers(r.Peers), []string(nil)
 	for i := range r.Ports {
 		ports = append(ports, portWords(&r.Ports[i]))
 	}
-	slices.Sort(peers)
 	slices.Sort(ports)
 	return fmt.Sprintf("%q %q", peers, ports)
+}
+
+// contentOfPeers returns the content of each peer, sorted.
+func contentOfPeers(peers []engine.Peer) []string {
+	list := make([]string, len(peers))
+	for i := range peers {
+		list[i] = contentOfPeer(&peers[i])
+	}
+	slices.Sort(list)
+	return list
 }
 
 // contentOfPeer returns the content of a peer.

@@ -96,6 +96,7 @@ func (l *linter) lintIgnored(p *lintPolicy) {
 		for i := range rules {
 			content[i] = contentOfRule(&rules[i])
 		}
+		slices.Sort(content)
 		l.add(f, content...)
 	}
 }
@@ -241,7 +242,7 @@ func (l *linter) lintDeadEntries(u *lintRule, peers, ports []death) {
 			continue
 		}
 		f.Peer = i
-		l.add(f, contentOfPeer(&e.peers[0]))
+		l.add(f, contentOfPeers(e.peers)...)
 	}
 	for i, why := range ports {
 		if why != noSuchName {

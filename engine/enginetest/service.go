@@ -103,6 +103,29 @@ func (o *Oracle) endpoints(s *engine.Service, q Question, f engine.Families) []p
 	return slices.CompactFunc(chosen, func(a, b party) bool { return byName(a, b) == 0 })
 }
 
+// A Backend is an endpoint of a Service.
+type Backend struct {
+	// Pod is the Pod that it is; nil for a Node and for an address outside the cluster.
+	Pod *engine.Pod
+	// Addrs are those that it is asked by; none for a Pod that the slice names alone.
+	Addrs []netip.Addr
+	// Port is the target port.
+	Port uint16
+}
+
+// Backends returns the endpoints that questions to a port of a Service may choose in a family (S24).
+func (o *Oracle) Backends(s *engine.Service, port uint16, protocol engine.Protocol, f engine.Families) []Backend {
+	q := Question{Port: port, Protocol: protocol}
+	if _, ok := servicePort(s, q); s.ExternalName || !ok && !s.Headless {
+		return nil
+	}
+	var list []Backend
+	for _, e := range o.endpoints(s, q, f) {
+		list = append(list, Backend{e.pod, e.addrs, e.port})
+	}
+	return list
+}
+
 // targets returns the ports that the Service's port means in one slice: those of its name, or the very port
 // for a headless Service (S24).
 func targets(s *engine.Service, slice *engine.EndpointSlice, q Question) []uint16 {
