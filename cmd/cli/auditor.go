@@ -21,9 +21,11 @@ import (
 	"github.com/netpold/netpold/server/audits"
 )
 
-// An auditor lists connections and lints policies: the server's own service in this process, or a client of a
-// running server. It ends when take returns an error, and returns that. Other errors are gRPC statuses.
+// An auditor explains answers, lists connections and lints policies: the server's own service in this process, or
+// a client of a running server. It ends when take returns an error, and returns that. Other errors are gRPC
+// statuses.
 type auditor interface {
+	explain(context.Context, *netpoldv1.ExplainRequest) (*netpoldv1.ExplainResponse, error)
 	list(ctx context.Context, request *netpoldv1.ListConnectionsRequest,
 		take func(*netpoldv1.ListConnectionsResponse) error) error
 	lint(ctx context.Context, request *netpoldv1.LintRequest, take func(*netpoldv1.LintResponse) error) error
@@ -86,6 +88,12 @@ type remoteAuditor struct {
 	patience time.Duration
 }
 
+func (r remoteAuditor) explain(
+	ctx context.Context, request *netpoldv1.ExplainRequest,
+) (*netpoldv1.ExplainResponse, error) {
+	return r.client.Explain(ctx, request)
+}
+
 func (r remoteAuditor) list(ctx context.Context, request *netpoldv1.ListConnectionsRequest,
 	take func(*netpoldv1.ListConnectionsResponse) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -128,6 +136,12 @@ type localAuditor struct{ service *audits.Service }
 
 func newLocalAuditor(source mirror.Source) localAuditor {
 	return localAuditor{audits.New(source, audits.Options{MaxDeadline: math.MaxInt64})}
+}
+
+func (l localAuditor) explain(
+	ctx context.Context, request *netpoldv1.ExplainRequest,
+) (*netpoldv1.ExplainResponse, error) {
+	return l.service.Explain(ctx, request)
 }
 
 func (l localAuditor) list(ctx context.Context, request *netpoldv1.ListConnectionsRequest,

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -85,22 +86,22 @@ func (b *batcher) call(
 			len(answers), len(questions))
 	}
 	for _, answer := range answers {
-		stripBatchIndex(answer)
+		stripOuterFields(answer.GetError())
 	}
 	return answers, nil
 }
 
-// inBatch matches the prefix of the fields of a question in a batch.
-var inBatch = regexp.MustCompile(`\bquestions\[\d+\]\.?`)
+// outerField matches what precedes the fields of a question within another request.
+var outerField = regexp.MustCompile(
+	`\b(?:questions\[\d+\]\.?|question\.(src|dst|port|protocol|at_least|details)\b)`)
 
-// stripBatchIndex changes an answer to that of a question asked alone. Readers need not know which lines were
-// asked together.
-func stripBatchIndex(answer *netpoldv1.BatchAnswer) {
-	st := answer.GetError()
+// stripOuterFields changes the error of a question within another request to that of a question asked alone.
+// Readers need not know which lines were asked together, or by which method. st may be nil.
+func stripOuterFields(st *spb.Status) {
 	if st == nil {
 		return
 	}
-	st.Message = inBatch.ReplaceAllString(st.GetMessage(), "")
+	st.Message = outerField.ReplaceAllString(st.GetMessage(), "$1")
 	for i, packed := range st.GetDetails() {
 		detail, err := packed.UnmarshalNew()
 		if err != nil {
@@ -109,11 +110,11 @@ func stripBatchIndex(answer *netpoldv1.BatchAnswer) {
 		switch detail := detail.(type) {
 		case *errdetails.BadRequest:
 			for _, violation := range detail.GetFieldViolations() {
-				violation.Field = inBatch.ReplaceAllString(violation.GetField(), "")
+				violation.Field = outerField.ReplaceAllString(violation.GetField(), "$1")
 			}
 		case *errdetails.ErrorInfo:
 			if field, ok := detail.GetMetadata()["field"]; ok {
-				detail.Metadata["field"] = inBatch.ReplaceAllString(field, "")
+				detail.Metadata["field"] = outerField.ReplaceAllString(field, "$1")
 			}
 		}
 		if repacked, err := anypb.New(detail); err == nil {

@@ -24,8 +24,8 @@ type check struct {
 	output   string
 	file     string
 	atLeast  string
-	// echo is --echo.
-	echo bool
+	// echo is --echo, and explain --explain.
+	echo, explain bool
 }
 
 func (inv *invocation) checkVerb() *cobra.Command {
@@ -50,12 +50,16 @@ func (inv *invocation) checkVerb() *cobra.Command {
 			`"protocol":"PROTOCOL_TCP"}` + "\n" +
 			`An invalid line is answered with {"error":{"code":3,"message":...,"details":[...]}} in its place. Empty` +
 			"\nlines are skipped. A protocol may also be written TCP, UDP or SCTP. A line may be 1 MiB long.\n\n" +
+			"--explain says which rules let the connection through or, if it is denied, why each does not match\n" +
+			"and which would with one change. -o wide leaves nothing out of it. With -f it explains every line: -o json\n" +
+			"prints one explanation a line, the other forms a block of text for each.\n\n" +
 			"With neither --manifests nor --server it reads the cluster of --kubeconfig and --context, or the one\n" +
 			"that kubectl would use. It reads the whole cluster once. For many questions ask a server.\n\n" +
 			"Exit code: 0 allowed, or with -f every line answered, allowed or not; 1 denied; 2 error, or with -f a\n" +
 			"line not answered.",
 		Example: "  netpold check --manifests examples/shop shop/redis-0 svc/shop/cart -p 7070\n" +
 			"  netpold check --server 127.0.0.1:9480 deploy/shop/frontend 10.20.1.12 -p 53 --protocol udp -o json\n" +
+			"  netpold check --manifests examples/shop shop/frontend-0 shop/redis-0 -p 6379 --explain\n" +
 			"  netpold check --context staging shop/frontend-0 shop/redis-0 -p 6379\n" +
 			"  netpold check --server 127.0.0.1:9480 \\\n" +
 			"    --at-least $(kubectl apply -f policy.yaml -o yaml | netpold token -f -) \\\n" +
@@ -73,9 +77,12 @@ func (inv *invocation) checkVerb() *cobra.Command {
 		"answer the questions in `FILE`, one line of JSON each; - for standard input")
 	f.BoolVar(&c.echo, "echo", false,
 		"with -f, give each answer its question: {\"question\": ..., \"answer\": ...}")
+	f.BoolVar(&c.explain, "explain", false,
+		"say what every policy and rule does with the connection, and what comes closest to allowing it")
 	f.StringVar(&c.atLeast, "at-least", "",
 		"do not answer from an older state than that of `TOKEN`; see 'netpold token'")
-	addOutput(f, &c.output)
+	f.VarP(config.NewChoice(&c.output, textOutput, wideOutput, jsonOutput, yamlOutput), "output", "o",
+		"form of the answer; wide is all of --explain")
 	inv.addAllNamespaces(c.cmd)
 	inv.addQuiet(c.cmd)
 	return inv.verb(c.cmd, c.run, inv.config.StateFlags(), inv.config.ClientFlags(), inv.config.FileFlags())
@@ -93,7 +100,11 @@ func (c *check) usage(args []string) error {
 			return usageError(c.cmd, "SRC DST and -f exclude each other: leave one of them out")
 		case given(portFlag) || given("protocol"):
 			return usageError(c.cmd, "-p and --protocol do not go with -f: each line has its own")
-		case given("output") && c.output != jsonOutput:
+		case c.explain && c.output == yamlOutput:
+			return usageError(c.cmd, "-o yaml does not go with -f: give json for one explanation a line, or text")
+		case c.explain && c.echo && c.output != jsonOutput:
+			return usageError(c.cmd, "--echo goes with -o json: the text of an explanation names its question")
+		case !c.explain && given("output") && c.output != jsonOutput:
 			return usageError(c.cmd, "-o %s does not go with -f: its answers are lines of JSON", c.output)
 		case c.file == "":
 			return usageError(c.cmd, "-f needs a file, or - for standard input")
@@ -101,6 +112,8 @@ func (c *check) usage(args []string) error {
 		return nil
 	}
 	switch {
+	case c.output == wideOutput && !c.explain:
+		return usageError(c.cmd, "-o wide goes with --explain: give it too, or text")
 	case c.echo:
 		return usageError(c.cmd, "--echo goes with -f: with SRC DST the question is in the answer")
 	case len(args) == 0:
@@ -125,6 +138,9 @@ func (c *check) run(ctx context.Context, args []string) error {
 	question, err := c.question(args[0], args[1])
 	if err != nil {
 		return err
+	}
+	if c.explain {
+		return c.explainOne(ctx, question)
 	}
 	asker, closeAsker, err := c.inv.openAsker(ctx)
 	if err != nil {

@@ -207,7 +207,7 @@ func TestCheckCalledWrongly(t *testing.T) {
 		"protocol": {args: []string{manifests, "a/b", "c/d", "-p", "1", "--protocol", "icmp"},
 			want: `--protocol: "icmp" is none of its values: give tcp, udp or sctp` + hint},
 		"output": {args: []string{manifests, "a/b", "c/d", "-p", "1", "-o", "xml"},
-			want: `--output: "xml" is none of its values: give text, json or yaml` + hint},
+			want: `--output: "xml" is none of its values: give text, wide, json or yaml` + hint},
 		"no state": {args: []string{"a/b", "c/d", "-p", "1"},
 			want: "netpold: nowhere to take the cluster's state from: give --manifests PATH"},
 		"two states": {args: []string{manifests, "--server=x:1", "a/b", "c/d", "-p", "1"},

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 
+	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -17,6 +18,9 @@ import (
 
 // answer asks a group, and writes its answers and errors in order.
 func (l *lines) answer(ctx context.Context, group []line) error {
+	if l.auditor != nil {
+		return l.explain(ctx, group)
+	}
 	questions := make([]*netpoldv1.AllowedRequest, 0, len(group))
 	for _, line := range group {
 		if line.err == nil {
@@ -37,36 +41,57 @@ func (l *lines) answer(ctx context.Context, group []line) error {
 	return nil
 }
 
-// write writes one answer: an AllowedResponse or {"error": ...}, which is the JSON of a BatchAnswer with an
-// error.
+// write writes one answer: an AllowedResponse or {"error": ...}.
 func (l *lines) write(of line, answer *netpoldv1.BatchAnswer) error {
-	var text []byte
-	var err error
-	if response := answer.GetResponse(); response != nil {
-		l.answered++
-		if text, err = jsonLine(response); err == nil && !of.question.GetDetails() {
-			text, err = withoutFields(text, "port", "protocol", "notes")
-		}
-	} else {
-		if answer.GetError() == nil {
-			answer = &netpoldv1.BatchAnswer{Answer: &netpoldv1.BatchAnswer_Error{
-				Error: status.New(codes.Internal, "the server sent neither a response nor an error").Proto(),
-			}}
-		}
-		if l.failed++; l.failed == 1 {
-			l.first = fmt.Sprintf("line %d: %s", of.number, answer.GetError().GetMessage())
-		}
-		text, err = errorLine(answer)
+	response := answer.GetResponse()
+	if response == nil {
+		return l.writeError(of, answer.GetError())
+	}
+	l.answered++
+	text, err := jsonLine(response)
+	if err == nil && !of.question.GetDetails() {
+		text, err = withoutFields(text, "port", "protocol", "notes")
 	}
 	if err != nil {
 		return err
 	}
+	return l.put(of, text)
+}
+
+// writeError writes {"error": ...}, which is the JSON of a BatchAnswer with an error.
+func (l *lines) writeError(of line, st *spb.Status) error {
+	st = l.fails(of, st)
+	text, err := errorLine(&netpoldv1.BatchAnswer{Answer: &netpoldv1.BatchAnswer_Error{Error: st}})
+	if err != nil {
+		return err
+	}
+	return l.put(of, text)
+}
+
+// fails counts a line that is not answered, and returns why. st may be nil.
+func (l *lines) fails(of line, st *spb.Status) *spb.Status {
+	if st == nil {
+		st = status.New(codes.Internal, "the server sent neither a response nor an error").Proto()
+	}
+	if l.failed++; l.failed == 1 {
+		l.first = fmt.Sprintf("line %d: %s", of.number, st.GetMessage())
+	}
+	return st
+}
+
+// put prints the JSON of an answer, beside its question if --echo is given.
+func (l *lines) put(of line, text []byte) error {
 	if l.check.echo {
+		var err error
 		if text, err = echoed(of.text, text); err != nil {
 			return err
 		}
 	}
-	if _, err := l.out.Write(append(text, '\n')); err != nil {
+	return l.print(string(text) + "\n")
+}
+
+func (l *lines) print(text string) error {
+	if _, err := l.out.WriteString(text); err != nil {
 		return fmt.Errorf("writing the answers: %w", err)
 	}
 	return nil

@@ -36,6 +36,8 @@ type lines struct {
 	out   *bufio.Writer
 	check *check
 	batcher
+	// auditor explains each line; nil without --explain.
+	auditor auditor
 
 	// number is the number of the last line read, from 1.
 	number int
@@ -67,15 +69,12 @@ func (c *check) answerFile(ctx context.Context) error {
 		defer file.Close() //nolint:errcheck // it is only read
 		in = file
 	}
-	asker, closeAsker, err := c.inv.openAsker(ctx)
+	l := &lines{in: bufio.NewReaderSize(in, maxLine), out: bufio.NewWriter(c.inv.stdout), check: c}
+	closeState, err := l.open(ctx)
 	if err != nil {
 		return err
 	}
-	defer closeAsker()
-	l := &lines{
-		in: bufio.NewReaderSize(in, maxLine), out: bufio.NewWriter(c.inv.stdout), check: c,
-		batcher: batcher{inv: c.inv, asker: asker, atLeast: c.atLeast, atOnce: maxGroup},
-	}
+	defer closeState()
 	if err := l.answerAll(ctx); err != nil {
 		return err
 	}
@@ -84,6 +83,19 @@ func (c *check) answerFile(ctx context.Context) error {
 			l.first)
 	}
 	return nil
+}
+
+// open opens what answers or explains, and returns a function that closes it.
+func (l *lines) open(ctx context.Context) (func(), error) {
+	inv := l.check.inv
+	if l.check.explain {
+		auditor, closeAuditor, err := inv.openAuditor(ctx)
+		l.auditor = auditor
+		return closeAuditor, err
+	}
+	asker, closeAsker, err := inv.openAsker(ctx)
+	l.batcher = batcher{inv: inv, asker: asker, atLeast: l.check.atLeast, atOnce: maxGroup}
+	return closeAsker, err
 }
 
 // answerAll answers until the input ends. It answers all lines that have arrived before it waits for more.
