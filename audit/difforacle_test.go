@@ -27,11 +27,24 @@ func TestDiffAgainstOracle(t *testing.T) {
 		t.Run(fmt.Sprint(g), func(t *testing.T) {
 			t.Parallel()
 			for i := range seeds {
-				if broken := checkDiff(uint64(g*seeds + i)); broken != "" {
+				if broken := checkDiff(uint64(g*seeds+i), audit.MatchPods); broken != "" {
 					t.Fatal(broken)
 				}
 			}
 		})
+	}
+}
+
+// TestDiffOfWorkloads does the same of whole workloads, which may have several Pods that policies tell apart (D2).
+func TestDiffOfWorkloads(t *testing.T) {
+	seeds := 400
+	if testing.Short() || underRace {
+		seeds = 60
+	}
+	for i := range seeds {
+		if broken := checkDiff(uint64(1_000_000+i), audit.MatchWorkloads); broken != "" {
+			t.Fatal(broken)
+		}
 	}
 }
 
@@ -48,8 +61,8 @@ type diffCheck struct {
 	addrs []netip.Addr
 }
 
-// A diffMember is an end in both states; the zero ListedEnd in one that has it not.
-type diffMember [2]enginetest.ListedEnd
+// A diffMember is an end in both states: one, or the Pods of a workload by name; none in a state that has it not.
+type diffMember [2][]enginetest.ListedEnd
 
 // A diffVerdict is what a state says of two ends.
 type diffVerdict struct {
@@ -59,7 +72,7 @@ type diffVerdict struct {
 }
 
 // checkDiff checks the difference of a seed, and returns what is wrong with it.
-func checkDiff(seed uint64) string {
+func checkDiff(seed uint64, match audit.Match) string {
 	r := enginetest.NewRandom(seed)
 	if seed%2 == 0 {
 		r.WithTiers()
@@ -70,7 +83,7 @@ func checkDiff(seed uint64) string {
 		state[engine.KeyOf(o)] = o
 	}
 	c := &diffCheck{rand: rand.New(rand.NewPCG(seed, 2))}
-	c.request = audit.DiffRequest{Nodes: seed%3 == 1, Policies: seed%5 < 2}
+	c.request = audit.DiffRequest{Nodes: seed%3 == 1, Policies: seed%5 < 2, Match: match}
 	before := engine.NewCluster(options).Apply(puts(state)...)
 	c.states[0] = newDiffState(state, options, seed)
 	var changes []engine.Change
@@ -201,28 +214,44 @@ func (c *diffCheck) selects(src bool, m diffMember) bool {
 		if src {
 			f = s.src
 		}
-		if m[i] != (enginetest.ListedEnd{}) && s.selects(f, m[i]) {
+		if slices.ContainsFunc(m[i], func(e enginetest.ListedEnd) bool { return s.selects(f, e) }) {
 			return true
 		}
 	}
 	return false
 }
 
-// pods returns the Pods of both states that have not finished, by name.
+// pods returns the ends that the Pods of both states are, by name: Pods that have not finished, or workloads of such.
 func (c *diffCheck) pods() map[string]*diffMember {
 	pods := map[string]*diffMember{}
 	for i, s := range c.states {
-		for _, o := range s.oracle.Objects {
+		for _, o := range s.oracle.Objects { // by name
 			if p, ok := o.(*engine.Pod); ok && !p.Finished {
-				name := p.Namespace + "/" + p.Name
+				name := c.endName(p.Namespace, p.Name, outermost(p))
 				if pods[name] == nil {
 					pods[name] = &diffMember{}
 				}
-				pods[name][i] = enginetest.ListedEnd{Pod: p}
+				pods[name][i] = append(pods[name][i], enginetest.ListedEnd{Pod: p})
 			}
 		}
 	}
 	return pods
+}
+
+// endName returns the name of the end that a Pod is, or is a part of.
+func (c *diffCheck) endName(namespace, pod string, w engine.Workload) string {
+	if c.request.Match == audit.MatchWorkloads && w != (engine.Workload{}) {
+		return fmt.Sprint(namespace, "/", w)
+	}
+	return namespace + "/" + pod
+}
+
+// outermost returns the outermost workload of a Pod; zero for none.
+func outermost(p *engine.Pod) engine.Workload {
+	if n := len(p.Workloads); n > 0 {
+		return p.Workloads[n-1]
+	}
+	return engine.Workload{}
 }
 
 // members checks that every end that the request selects is in one group, with its presence.
@@ -245,14 +274,14 @@ func (c *diffCheck) members() (broken []string) {
 				if nodes[key] == nil {
 					nodes[key] = &diffMember{}
 				}
-				nodes[key][i] = enginetest.ListedEnd{Node: ip}
+				nodes[key][i] = []enginetest.ListedEnd{{Node: ip}}
 			}
 		}
 	}
 	c.ends = map[uint32][]diffMember{}
 	for _, g := range c.reading.Groups {
 		if g.Kind == audit.HypotheticalGroup {
-			e := enginetest.ListedEnd{Labels: c.states[0].labelled}
+			e := []enginetest.ListedEnd{{Labels: c.states[0].labelled}}
 			c.ends[g.ID] = append(c.ends[g.ID], diffMember{e, e})
 		}
 		for _, m := range g.Members {
@@ -268,7 +297,11 @@ func (c *diffCheck) members() (broken []string) {
 					delete(nodes, key)
 				}
 			case audit.PodGroup, audit.HostNetworkGroup:
-				name := g.Namespace + "/" + m.Name
+				name := c.endName(g.Namespace, m.Name, g.Workload)
+				if c.request.Match == audit.MatchWorkloads && len(c.ends[g.ID]) > 0 {
+					broken = append(broken, c.checkMember(&g, &m, c.ends[g.ID][0])...)
+					continue
+				}
 				if pods[name] == nil {
 					broken = append(broken, fmt.Sprintf("%s is no Pod, or twice", name))
 					continue
@@ -292,46 +325,63 @@ func (c *diffCheck) members() (broken []string) {
 
 // presenceOf returns in which states an end is.
 func presenceOf(m diffMember) audit.Presence {
-	switch none := (enginetest.ListedEnd{}); {
-	case m[0] == none:
+	switch {
+	case len(m[0]) == 0:
 		return audit.PresentAfter
-	case m[1] == none:
+	case len(m[1]) == 0:
 		return audit.PresentBefore
 	}
 	return audit.PresentInBoth
 }
 
-// checkMember checks what a group says of a Pod: what is true of it after or, if it is gone, before.
-func (c *diffCheck) checkMember(g *audit.Group, m *audit.Member, ends diffMember) (broken []string) {
-	e, s := ends[1], c.states[1]
-	if e.Pod == nil {
-		e, s = ends[0], c.states[0]
+// checkMember checks what a group says of a Pod: what is true of it after or, if its end is gone, before.
+func (c *diffCheck) checkMember(g *audit.Group, m *audit.Member, end diffMember) (broken []string) {
+	shown, s := end[1], c.states[1]
+	if len(shown) == 0 {
+		shown, s = end[0], c.states[0]
 	}
-	var outermost engine.Workload
-	if n := len(e.Pod.Workloads); n > 0 {
-		outermost = e.Pod.Workloads[n-1]
+	at := slices.IndexFunc(shown, func(e enginetest.ListedEnd) bool { return e.Pod.Name == m.Name })
+	if at < 0 || c.request.Match == audit.MatchWorkloads && len(g.Members) != len(shown) {
+		return []string{fmt.Sprintf("group %+v: members, want %v", *g, shown)}
 	}
-	ips := slices.Clone(m.IPs)
+	p, ips := shown[at].Pod, slices.Clone(m.IPs)
 	slices.SortFunc(ips, netip.Addr.Compare)
-	kind := audit.PodGroup
-	if e.Pod.HostNetwork {
-		kind = audit.HostNetworkGroup
+	kind := audit.HostNetworkGroup
+	if slices.ContainsFunc(shown, func(e enginetest.ListedEnd) bool { return !e.Pod.HostNetwork }) {
+		kind = audit.PodGroup
 	}
-	if g.Workload != outermost || g.Kind != kind || m.Node != e.Pod.Node ||
-		!slices.Equal(ips, s.oracle.Addresses(e)) {
-		broken = append(broken, fmt.Sprintf("group %+v, Pod %s", *g, enginetest.Text(e.Pod)))
+	if g.Workload != outermost(p) || g.Kind != kind || m.Node != p.Node ||
+		!slices.Equal(ips, s.oracle.Addresses(shown[at])) {
+		broken = append(broken, fmt.Sprintf("group %+v, Pod %s", *g, enginetest.Text(p)))
 	}
 	return broken
 }
 
-// verdict returns what a state says of two ends on a port: denied if it lists them not.
-func (c *diffCheck) verdict(i int, src, dst enginetest.ListedEnd, p audit.PortRange) diffVerdict {
-	none := enginetest.ListedEnd{}
+// verdict returns what a state says of two ends on a port: what it says of all pairs, or denied if it has one of
+// them not.
+func (c *diffCheck) verdict(i int, src, dst []enginetest.ListedEnd, p audit.PortRange) diffVerdict {
+	var all diffVerdict
+	for n, a := range src {
+		for m, b := range dst {
+			v := c.pairVerdict(i, a, b, p)
+			if !v.allowed {
+				return diffVerdict{}
+			}
+			if n == 0 && m == 0 {
+				all = v
+			}
+			all.families &= v.families
+		}
+	}
+	return all
+}
+
+// pairVerdict returns what a state says of two ends on a port: denied if it lists them not.
+func (c *diffCheck) pairVerdict(i int, src, dst enginetest.ListedEnd, p audit.PortRange) diffVerdict {
 	inPodNetwork := func(e enginetest.ListedEnd) bool {
 		return e.Labels != nil || e.Pod != nil && !e.Pod.HostNetwork
 	}
-	if src == none || dst == none ||
-		src.Node.IsValid() && !inPodNetwork(dst) || dst.Node.IsValid() && !inPodNetwork(src) {
+	if src.Node.IsValid() && !inPodNetwork(dst) || dst.Node.IsValid() && !inPodNetwork(src) {
 		return diffVerdict{}
 	}
 	want := c.states[i].oracle.PolicyVerdict(src, dst, p.First, p.Protocol)
@@ -418,7 +468,7 @@ func (c *diffCheck) outside() (broken []string) {
 			for _, p := range c.somePorts(2) {
 				for _, toOutside := range []bool{true, false} {
 					m := c.ends[g.ID][0]
-					v := c.outsideVerdicts(&g, m, toOutside, ip, p)
+					v := c.outsideVerdicts(m, toOutside, ip, p)
 					found := c.reading.Outside(g.ID, toOutside, ip, p.Protocol, p.First)
 					for i := range found { // families of CIDRs are those of all of them
 						change := *found[i].Change
@@ -440,12 +490,8 @@ func (c *diffCheck) outside() (broken []string) {
 
 // outsideVerdicts returns what both states say of an end and an address outside the cluster, without families.
 func (c *diffCheck) outsideVerdicts(
-	g *audit.Group, m diffMember, toOutside bool, ip netip.Addr, p audit.PortRange,
+	m diffMember, toOutside bool, ip netip.Addr, p audit.PortRange,
 ) (v [2]diffVerdict) {
-	family := engine.IPv6
-	if ip.Is4() {
-		family = engine.IPv4
-	}
 	s := c.states[0]
 	outer := s.dst
 	if !toOutside {
@@ -454,36 +500,56 @@ func (c *diffCheck) outsideVerdicts(
 	if !c.selects(toOutside, m) || !outer.selectsOutside(ip) || !s.listsPort(p) {
 		return v
 	}
-	for i, e := range m {
-		if e == (enginetest.ListedEnd{}) || e.Node.IsValid() {
-			continue
+	for i, ends := range m {
+		for n, e := range ends {
+			one := c.outsideVerdict(i, e, toOutside, ip, p)
+			if n == 0 {
+				v[i] = one
+			} else if !one.allowed {
+				v[i] = diffVerdict{}
+			}
 		}
-		if addrs := c.states[i].oracle.Addresses(e); len(addrs) > 0 && !slices.ContainsFunc(addrs, func(a netip.Addr) bool {
-			return a.Is4() == (family == engine.IPv4)
-		}) {
-			continue
-		}
-		src, dst := e, enginetest.ListedEnd{Outside: ip}
-		if !toOutside {
-			src, dst = dst, src
-		}
-		v[i] = c.verdict(i, src, dst, p)
-		v[i].families = 0
 	}
+	return v
+}
+
+// outsideVerdict returns what a state says of an end and an address outside the cluster, without families.
+func (c *diffCheck) outsideVerdict(
+	i int, e enginetest.ListedEnd, toOutside bool, ip netip.Addr, p audit.PortRange,
+) diffVerdict {
+	addrs := c.states[i].oracle.Addresses(e)
+	if e.Node.IsValid() || len(addrs) > 0 && !slices.ContainsFunc(addrs, func(a netip.Addr) bool {
+		return a.Is4() == ip.Is4()
+	}) {
+		return diffVerdict{}
+	}
+	src, dst := e, enginetest.ListedEnd{Outside: ip}
+	if !toOutside {
+		src, dst = dst, src
+	}
+	v := c.pairVerdict(i, src, dst, p)
+	v.families = 0
 	return v
 }
 
 // treatment returns a text that is equal for ends that both states treat alike.
 func (c *diffCheck) treatment(m diffMember, source bool) string {
 	text := ""
-	for i, e := range m {
-		text += "|"
-		if e != (enginetest.ListedEnd{}) {
-			text += fmt.Sprint("there ", c.states[i].oracle.Treatment(e, source))
+	for i, ends := range m {
+		var ways []string
+		for _, e := range ends {
+			way := c.states[i].oracle.Treatment(e, source)
 			if c.request.Nodes { // then the kind tells what is listed
-				text += fmt.Sprint(e.Pod != nil && e.Pod.HostNetwork, e.Node.IsValid())
+				way += fmt.Sprint(e.Pod != nil && e.Pod.HostNetwork, e.Node.IsValid())
+			}
+			if !slices.Contains(ways, way) {
+				ways = append(ways, way)
 			}
 		}
+		if !c.request.Policies { // the first pair tells the rules
+			slices.Sort(ways)
+		}
+		text += fmt.Sprintf("|%q", ways)
 	}
 	return text
 }
@@ -535,9 +601,9 @@ func (c *diffCheck) summary(got audit.DiffSummary) (broken []string) {
 			if !isPods(a) || !isPods(b) {
 				continue
 			}
-			n := uint64(len(a.Members) * len(b.Members))
+			n := uint64(len(c.ends[a.ID]) * len(c.ends[b.ID]))
 			if a.ID == b.ID {
-				n -= uint64(len(a.Members))
+				n -= uint64(len(c.ends[a.ID]))
 			}
 			for kind, sum := range map[audit.ChangeKind]*uint64{
 				audit.Opened: &want.Opened, audit.Closed: &want.Closed, audit.FamiliesChanged: &want.FamiliesChanged,

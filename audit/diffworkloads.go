@@ -87,8 +87,8 @@ func (d *Diff) addWorkload(b *groupBuilder, w *workloadEnd) {
 				kind = HostNetworkGroup
 			}
 		}
-		source[i] = s.roleOfAll(asSource, in.pods, kind)
-		destination[i] = s.roleOfAll(asDestination, in.pods, kind)
+		source[i] = s.roleOfAll(asSource, in.pods, kind, !d.request.Policies)
+		destination[i] = s.roleOfAll(asDestination, in.pods, kind, !d.request.Policies)
 	}
 	shown := w.in[stateAfter].pods
 	if len(shown) == 0 {
@@ -112,8 +112,8 @@ func (d *Diff) addWorkload(b *groupBuilder, w *workloadEnd) {
 }
 
 // roleOfAll returns the role of a workload of these Pods in the state. The roles of several are in order of the
-// first Pod of each, by name.
-func (s *diffState) roleOfAll(as int, pods []engine.RoleEnd, kind GroupKind) stateRole {
+// first Pod of each, by name, as the first pair tells the rules; sorted if no rules are told.
+func (s *diffState) roleOfAll(as int, pods []engine.RoleEnd, kind GroupKind, sorted bool) stateRole {
 	var roles []uint32
 	seen := map[uint32]bool{}
 	for i := range pods {
@@ -127,6 +127,9 @@ func (s *diffState) roleOfAll(as int, pods []engine.RoleEnd, kind GroupKind) sta
 	}
 	if len(roles) == 1 {
 		return stateRole{present: true, kind: kind, role: roles[0]}
+	}
+	if sorted {
+		slices.Sort(roles)
 	}
 	return stateRole{present: true, kind: kind, many: s.many[as].numberOf(roles)}
 }

@@ -87,3 +87,47 @@ func TestFindAllocatesNothing(t *testing.T) {
 		t.Fatalf("Find allocates %v times", n)
 	}
 }
+
+// TestUnsharedHasAllThatDiffers writes to copies of maps, and compares all entries.
+func TestUnsharedHasAllThatDiffers(t *testing.T) {
+	for seed := range uint64(200) {
+		rng := rand.New(rand.NewPCG(seed, 7))
+		first := NewMap[int, int](HashOf[int]())
+		e := &Edit{}
+		for range rng.IntN(3000) {
+			first.Set(e, rng.IntN(4000), rng.IntN(3))
+		}
+		second := first
+		writes := rng.IntN(30)
+		if seed%10 == 0 {
+			writes = 5000 // so that the directory doubles
+		}
+		e = &Edit{}
+		for range writes {
+			if k := rng.IntN(8000); rng.IntN(3) == 0 {
+				second.Delete(e, k)
+			} else {
+				second.Set(e, k, rng.IntN(3))
+			}
+		}
+		for _, pair := range [][2]*Map[int, int]{{&first, &second}, {&second, &first}} {
+			got, n := map[int]int{}, 0
+			for k, v := range pair[0].Unshared(pair[1]) {
+				got[k] = v
+				n++
+			}
+			if n != len(got) {
+				t.Fatalf("seed %d: %d entries, %d keys", seed, n, len(got))
+			}
+			for k, v := range pair[0].All() {
+				other, ok := pair[1].Get(k)
+				if found, yielded := got[k]; yielded && found != v || !yielded && (!ok || other != v) {
+					t.Fatalf("seed %d: key %d: %d, %v; the other has %d, %v", seed, k, found, yielded, other, ok)
+				}
+			}
+			if writes < 30 && pair[0].Len() > 2000 && n > pair[0].Len()/2 {
+				t.Errorf("seed %d: %d of %d entries after %d writes", seed, n, pair[0].Len(), writes)
+			}
+		}
+	}
+}
