@@ -65,7 +65,7 @@ func inOrder(
 	add(notes.UnmodelledPolicies, unmodelled(concerned))
 	add(notes.PolicySelectsNothing, known.idle)
 	add(notes.NoNamespaces, known.namespaces)
-	add(notes.FilesLeftOut, filesLeftOut(status.LeftOut))
+	add(notes.FilesLeftOut, FilesLeftOut(status.LeftOut))
 	return all
 }
 
@@ -159,7 +159,8 @@ func noNamespaces(snapshot *engine.Snapshot) string {
 		"kubernetes.io/metadata.name; add the Namespaces"
 }
 
-func filesLeftOut(files []LeftOutFiles) string {
+// FilesLeftOut returns which files were not read and why, in words; "" for none.
+func FilesLeftOut(files []LeftOutFiles) string {
 	if len(files) == 0 {
 		return ""
 	}

@@ -45,7 +45,7 @@ type LabelChange struct {
 // An OverlayReader returns the changes that an overlay makes to a snapshot, for [engine.Snapshot.With], and the
 // warnings about its documents. It modifies nothing. The error is an [*OverlayError], which lists all that is
 // wrong, or an [*OverlayTooLargeError]. It is safe for concurrent use.
-type OverlayReader func(base *engine.Snapshot, o *Overlay) ([]engine.Change, []Problem, error)
+type OverlayReader func(base *engine.Snapshot, o *Overlay) ([]engine.Change, []OverlayProblem, error)
 
 // MaxOverlayObjects is the number of objects that an overlay may change (A8). The Pods of a workload that is
 // there count as one, those of a template each.
@@ -63,7 +63,7 @@ func (e *OverlayError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// An OverlayProblem is one thing that is wrong in an overlay.
+// An OverlayProblem is one thing that is wrong in an overlay, or a warning.
 type OverlayProblem struct {
 	Problem
 	// Path is the field of the overlay. Examples: "changes", "changes[1].apply".

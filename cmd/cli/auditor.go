@@ -45,7 +45,7 @@ func (inv *invocation) openAuditor(ctx context.Context) (auditor, func(), error)
 		closeAsker()
 		return nil, nil, errors.New("nothing here audits; this is a defect of netpold")
 	}
-	return newLocalAuditor(near.source), closeAsker, nil
+	return inv.newLocalAuditor(near.source), closeAsker, nil
 }
 
 // An outputError is the error of a printer, not of what lists.
@@ -134,8 +134,8 @@ func (r remoteAuditor) lint(
 // A localAuditor audits in this process, from its own state.
 type localAuditor struct{ service *audits.Service }
 
-func newLocalAuditor(source mirror.Source) localAuditor {
-	return localAuditor{audits.New(source, audits.Options{MaxDeadline: math.MaxInt64})}
+func (inv *invocation) newLocalAuditor(source mirror.Source) localAuditor {
+	return localAuditor{audits.New(source, audits.Options{MaxDeadline: math.MaxInt64, Overlay: inv.overlayReader()})}
 }
 
 func (l localAuditor) explain(

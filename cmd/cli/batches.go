@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"strconv"
 
@@ -25,7 +26,8 @@ type batcher struct {
 }
 
 // ask returns the answer or the error of each question, in order. It makes calls with as many questions as
-// the server accepts. It also returns the first error of a whole call.
+// the server accepts. It also returns the first error of a whole call. There are no answers if that is a
+// [*refusedOverlay].
 func (b *batcher) ask(
 	ctx context.Context, questions []*netpoldv1.AllowedRequest,
 ) ([]*netpoldv1.BatchAnswer, error) {
@@ -34,6 +36,9 @@ func (b *batcher) ask(
 	for len(questions) > 0 {
 		n := min(len(questions), b.atOnce)
 		some, err := b.call(ctx, questions[:n])
+		if errors.As(err, new(*refusedOverlay)) {
+			return nil, err
+		}
 		switch {
 		case status.Code(err) == codes.ResourceExhausted && n > 1:
 			b.atOnce = takesAtMost(err, n)

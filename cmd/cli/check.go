@@ -26,6 +26,11 @@ type check struct {
 	atLeast  string
 	// echo is --echo, and explain --explain.
 	echo, explain bool
+	// with is --with, and overlay what it reads.
+	with    []string
+	overlay *overlay
+	// warned means that the warnings about the overlay were printed.
+	warned bool
 }
 
 func (inv *invocation) checkVerb() *cobra.Command {
@@ -53,6 +58,9 @@ func (inv *invocation) checkVerb() *cobra.Command {
 			"--explain says which rules let the connection through or, if it is denied, why each does not match\n" +
 			"and which would with one change. -o wide leaves nothing out of it. With -f it explains every line: -o json\n" +
 			"prints one explanation a line, the other forms a block of text for each.\n\n" +
+			"With --with it answers as if the manifests in FILE were applied: objects replace those of their kind,\n" +
+			"namespace and name, the template of a workload changes the labels and ports of its Pods, and a workload\n" +
+			"without Pods gets some. Nothing of the cluster, of the server or of other questions is changed.\n\n" +
 			"With neither --manifests nor --server it reads the cluster of --kubeconfig and --context, or the one\n" +
 			"that kubectl would use. It reads the whole cluster once. For many questions ask a server.\n\n" +
 			"Exit code: 0 allowed, or with -f every line answered, allowed or not; 1 denied; 2 error, or with -f a\n" +
@@ -61,6 +69,7 @@ func (inv *invocation) checkVerb() *cobra.Command {
 			"  netpold check --server 127.0.0.1:9480 deploy/shop/frontend 10.20.1.12 -p 53 --protocol udp -o json\n" +
 			"  netpold check --manifests examples/shop shop/frontend-0 shop/redis-0 -p 6379 --explain\n" +
 			"  netpold check --context staging shop/frontend-0 shop/redis-0 -p 6379\n" +
+			"  netpold check --context staging shop/frontend-0 shop/redis-0 -p 6379 --with new-policy.yaml\n" +
 			"  netpold check --server 127.0.0.1:9480 \\\n" +
 			"    --at-least $(kubectl apply -f policy.yaml -o yaml | netpold token -f -) \\\n" +
 			"    shop/frontend-0 shop/redis-0 -p 6379\n" +
@@ -81,6 +90,7 @@ func (inv *invocation) checkVerb() *cobra.Command {
 		"say what every policy and rule does with the connection, and what comes closest to allowing it")
 	f.StringVar(&c.atLeast, "at-least", "",
 		"do not answer from an older state than that of `TOKEN`; see 'netpold token'")
+	addWith(c.cmd, &c.with)
 	f.VarP(config.NewChoice(&c.output, textOutput, wideOutput, jsonOutput, yamlOutput), "output", "o",
 		"form of the answer; wide is all of --explain")
 	inv.addAllNamespaces(c.cmd)
@@ -139,10 +149,13 @@ func (c *check) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if c.overlay, err = c.inv.readOverlay(ctx, withFlag, c.with); err != nil {
+		return err
+	}
 	if c.explain {
 		return c.explainOne(ctx, question)
 	}
-	asker, closeAsker, err := c.inv.openAsker(ctx)
+	asker, closeAsker, err := c.openAsker(ctx)
 	if err != nil {
 		return err
 	}
@@ -151,9 +164,9 @@ func (c *check) run(ctx context.Context, args []string) error {
 	defer cancel()
 	answer, err := asker.Allowed(ctx, question)
 	if err != nil {
-		return c.inv.callError(err)
+		return c.inv.overlayError(c.overlay, err)
 	}
-	c.inv.printNotes(answer.GetNotes())
+	c.inv.printNotes(answer.GetNotes(), c.overlay != nil)
 	if c.output == textOutput {
 		err = printText(c.inv.stdout, c.inv.painted(answerText(question, answer)))
 	} else {
@@ -163,6 +176,18 @@ func (c *check) run(ctx context.Context, args []string) error {
 		err = errDenied
 	}
 	return err
+}
+
+// openAsker opens what answers, with the changes of --with made, and returns a function that closes it.
+func (c *check) openAsker(ctx context.Context) (asker, func(), error) {
+	if c.overlay == nil {
+		return c.inv.openAsker(ctx)
+	}
+	auditor, closeAuditor, err := c.inv.openAuditor(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &overlaidAsker{check: c, auditor: auditor}, closeAuditor, nil
 }
 
 // question returns the question that words and flags ask.

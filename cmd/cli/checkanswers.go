@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -27,8 +28,11 @@ func (l *lines) answer(ctx context.Context, group []line) error {
 			questions = append(questions, line.question)
 		}
 	}
-	// An error of a whole call is the error of each of its lines.
-	answers, _ := l.ask(ctx, questions)
+	// An error of a whole call is the error of each of its lines, but without its changes nothing is answered.
+	answers, err := l.ask(ctx, questions)
+	if refused, ok := errors.AsType[*refusedOverlay](err); ok {
+		return refused
+	}
 	for _, line := range group {
 		answer := &netpoldv1.BatchAnswer{Answer: &netpoldv1.BatchAnswer_Error{Error: line.err}}
 		if line.err == nil {

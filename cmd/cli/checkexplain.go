@@ -23,7 +23,7 @@ func (c *check) explainOne(ctx context.Context, question *netpoldv1.AllowedReque
 	if err != nil {
 		return err
 	}
-	c.inv.printNotes(response.GetAnswer().GetNotes())
+	c.inv.printNotes(response.GetAnswer().GetNotes(), c.overlay != nil)
 	if c.output == jsonOutput || c.output == yamlOutput {
 		err = c.inv.printMessage(response, c.output)
 	} else {
@@ -42,16 +42,16 @@ func (c *check) why(
 ) (*netpoldv1.ExplainResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.inv.config.Client.Timeout)
 	defer cancel()
-	response, err := from.explain(ctx, &netpoldv1.ExplainRequest{Question: question})
+	response, err := c.overlaid(ctx, from, question)
 	switch {
 	case err == nil && response.GetAnswer() == nil:
 		return nil, errors.New("the server explained nothing: is it a netpold, and as new as this one?")
 	case err == nil:
 		return response, nil
+	case c.overlay.isRefused(err):
+		return nil, &refusedOverlay{c.inv.overlayError(c.overlay, err)}
 	}
-	st := status.Convert(err).Proto()
-	stripOuterFields(st)
-	return nil, c.inv.callError(status.ErrorProto(st))
+	return nil, c.inv.callError(err)
 }
 
 // explanationText returns an explanation for people.
@@ -68,7 +68,10 @@ func (l *lines) explain(ctx context.Context, group []line) error {
 		if err := context.Cause(ctx); err != nil {
 			return fmt.Errorf("-f %s: stopped before line %d: %w", l.check.file, of.number, err)
 		}
-		response, failed := l.explainLine(ctx, of)
+		response, failed, err := l.explainLine(ctx, of)
+		if err != nil {
+			return err
+		}
 		write := l.writeBlock
 		if l.check.output == jsonOutput {
 			write = l.writeExplanation
@@ -83,21 +86,24 @@ func (l *lines) explain(ctx context.Context, group []line) error {
 	return nil
 }
 
-// explainLine returns the explanation of a line, or why there is none.
-func (l *lines) explainLine(ctx context.Context, of line) (*netpoldv1.ExplainResponse, *spb.Status) {
+// explainLine returns the explanation of a line, or why there is none. The error means that no line has one.
+func (l *lines) explainLine(ctx context.Context, of line) (*netpoldv1.ExplainResponse, *spb.Status, error) {
 	switch atLeast := l.check.atLeast; {
 	case of.err != nil:
-		return nil, of.err
+		return nil, of.err, nil
 	case atLeast != "" && of.question.GetAtLeast() == "":
 		of.question.AtLeast = atLeast
 	case atLeast != "" && of.question.GetAtLeast() != atLeast:
-		return nil, badLine("at_least", "at_least: the line has another token than --at-least: leave one of them out")
+		return nil, badLine("at_least", "at_least: the line has another token than --at-least: leave one of them out"), nil
 	}
 	response, err := l.check.why(ctx, l.auditor, of.question)
-	if err != nil {
-		return nil, status.Convert(err).Proto()
+	if refused, ok := errors.AsType[*refusedOverlay](err); ok {
+		return nil, nil, refused
 	}
-	return response, nil
+	if err != nil {
+		return nil, status.Convert(err).Proto(), nil
+	}
+	return response, nil, nil
 }
 
 // writeExplanation writes an ExplainResponse or {"error": ...}.

@@ -60,6 +60,9 @@ func (c *check) answerFile(ctx context.Context) error {
 	if c.file == "-" && slices.Contains(c.inv.config.State.Manifests, "-") {
 		return usageError(c.cmd, "--manifests - and -f - exclude each other: standard input can be read once")
 	}
+	if c.file == "-" && slices.Contains(c.with, "-") {
+		return usageError(c.cmd, "--with - and -f - exclude each other: standard input can be read once")
+	}
 	in := c.inv.stdin
 	if c.file != "-" {
 		file, err := os.Open(c.file)
@@ -88,12 +91,16 @@ func (c *check) answerFile(ctx context.Context) error {
 // open opens what answers or explains, and returns a function that closes it.
 func (l *lines) open(ctx context.Context) (func(), error) {
 	inv := l.check.inv
+	var err error
+	if l.check.overlay, err = inv.readOverlay(ctx, withFlag, l.check.with); err != nil {
+		return nil, err
+	}
 	if l.check.explain {
 		auditor, closeAuditor, err := inv.openAuditor(ctx)
 		l.auditor = auditor
 		return closeAuditor, err
 	}
-	asker, closeAsker, err := inv.openAsker(ctx)
+	asker, closeAsker, err := l.check.openAsker(ctx)
 	l.batcher = batcher{inv: inv, asker: asker, atLeast: l.check.atLeast, atOnce: maxGroup}
 	return closeAsker, err
 }

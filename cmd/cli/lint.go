@@ -24,6 +24,8 @@ type lint struct {
 	namespaces      []string
 	failOn, output  string
 	atLeast         string
+	with            []string
+	overlay         *overlay
 	result          render.Lint
 	// met reports whether there is a finding that --fail-on names.
 	met bool
@@ -40,6 +42,7 @@ func (inv *invocation) lintVerb() *cobra.Command {
 			"it, suppresses findings; * is all codes. They are counted all the same.\n\n" +
 			"-o sarif is for code hosts. File names in it are those of --manifests: run it at the root of the\n" +
 			"repository.\n\n" +
+			"With --with it lints the state with the changes made; see 'netpold check --help'.\n\n" +
 			"Exit code: 0 nothing as bad as --fail-on, 1 findings, 2 error.",
 		Example: "  netpold lint --manifests examples/shop\n" +
 			"  netpold lint --manifests deploy/ -o sarif > netpold.sarif\n" +
@@ -55,6 +58,7 @@ func (inv *invocation) lintVerb() *cobra.Command {
 		"exit with 1 for findings as bad as this")
 	f.StringVar(&l.atLeast, "at-least", "",
 		"do not answer from an older state than that of `TOKEN`; see 'netpold token'")
+	addWith(l.cmd, &l.with)
 	f.VarP(config.NewChoice(&l.output, "table", "json", "sarif", "markdown"), "output", "o", "form of the findings")
 	inv.addQuiet(l.cmd)
 	return inv.verb(l.cmd, l.run, inv.config.StateFlags(), inv.config.ClientFlags(), inv.config.FileFlags())
@@ -94,8 +98,12 @@ func (l *lint) run(ctx context.Context, _ []string) error {
 	if err != nil {
 		return err
 	}
+	if l.overlay, err = l.inv.readOverlay(ctx, withFlag, l.with); err != nil {
+		return err
+	}
 	request := &netpoldv1.LintRequest{
 		Codes: codes, Namespaces: l.namespaces, AtLeast: l.atLeast, Suppressed: l.output == "sarif",
+		Overlay: l.overlay.message(),
 	}
 	if err := l.ask(ctx, request); err != nil {
 		return err
@@ -128,7 +136,7 @@ func (l *lint) ask(ctx context.Context, request *netpoldv1.LintRequest) error {
 	if err == nil || errors.As(err, new(writeError)) {
 		return err
 	}
-	return l.inv.callError(err)
+	return l.inv.overlayError(l.overlay, err)
 }
 
 // A writeError means that output could not be written.
@@ -143,6 +151,7 @@ func (l *lint) take(m *netpoldv1.LintResponse) error {
 	}
 	switch {
 	case m.GetHeader() != nil:
+		l.inv.printWarnings(l.overlay, m.GetHeader().GetOverlayWarnings())
 		l.result.Header = m.GetHeader()
 	case m.GetSummary() != nil:
 		l.result.Summary = m.GetSummary()

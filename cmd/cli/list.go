@@ -39,6 +39,8 @@ type listVerb struct {
 	exposure bool
 	only     string
 	output   string
+	with     []string
+	overlay  *overlay
 }
 
 func (inv *invocation) listVerb() *cobra.Command {
@@ -61,10 +63,12 @@ func (inv *invocation) listVerb() *cobra.Command {
 			"-o json prints one message of ListConnections a line, the summary last: output without it is\n" +
 			"incomplete. -o csv is for spreadsheets, -o dot for Graphviz, -o svg for people. -o html is a report in one\n" +
 			"file, with policies and exposure: a matrix, graphs and a list, to be filtered; it needs no network.\n\n" +
+			"With --with the list is that of the state with the changes made; see 'netpold check --help'.\n\n" +
 			"Exit code: 0 listed; 2 error.",
 		Example: "  netpold list --manifests examples/shop --dst sts/shop/redis\n" +
 			"  netpold list --manifests examples/shop --src ns/payments --dst external\n" +
 			"  netpold list --server 127.0.0.1:9480 --only exposed -p 22 -p 3389 --protocol tcp\n" +
+			"  netpold list --context staging --dst ns/payments --with new-policies/\n" +
 			"  netpold list --context staging -o html > staging.html",
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -79,6 +83,7 @@ func (inv *invocation) listVerb() *cobra.Command {
 	f.BoolVar(&l.exposure, "exposure", false, "also list what Pods that do not exist yet could do")
 	f.Var(config.NewChoice(&l.only, "any", "isolated", "open", "exposed"), "only",
 		"list only connections with an end that is isolated, that is not, or that anybody can reach")
+	addWith(l.cmd, &l.with)
 	f.VarP(config.NewChoice(&l.output, tableOutput, wideOutput, jsonOutput, csvOutput, dotOutput, svgOutput, htmlOutput),
 		"output", "o", "form of the list")
 	inv.addAllNamespaces(l.cmd)
@@ -114,15 +119,25 @@ func (l *listVerb) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if l.overlay, err = l.inv.readOverlay(ctx, withFlag, l.with); err != nil {
+		return err
+	}
+	request.Overlay = l.overlay.message()
 	auditor, closeAuditor, err := l.inv.openAuditor(ctx)
 	if err != nil {
 		return err
 	}
 	defer closeAuditor()
 	out := l.printer(request)
-	if err := listWhole(ctx, auditor, request, out.add); err != nil {
+	if err := listWhole(ctx, auditor, request, func(m *netpoldv1.ListConnectionsResponse) error {
+		l.inv.printWarnings(l.overlay, m.GetHeader().GetOverlayWarnings())
+		return out.add(m)
+	}); err != nil {
 		if failed, ok := errors.AsType[*outputError](err); ok {
 			return failed.err
+		}
+		if l.overlay.isRefused(err) {
+			return l.inv.overlayError(l.overlay, err)
 		}
 		return l.inv.listError(err, request)
 	}

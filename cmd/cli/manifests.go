@@ -50,12 +50,18 @@ func (inv *invocation) openManifests(ctx context.Context, log *slog.Logger) (*ma
 
 // manifestsError prints every problem of the manifests, and returns the error that sums them up.
 func (inv *invocation) manifestsError(err error) error {
+	return inv.filesError("--manifests", inv.config.State.Manifests, err)
+}
+
+// filesError prints every problem of the files under the paths of a flag, and returns the error that sums them
+// up.
+func (inv *invocation) filesError(flag string, paths []string, err error) error {
 	problems, ok := errors.AsType[*manifests.ProblemsError](err)
 	if !ok {
 		if wrong, ok := errors.AsType[*manifests.PathError](err); ok {
-			return fmt.Errorf("--manifests %s: %w", wrong.Path, wrong.Err)
+			return fmt.Errorf("%s %s: %w", flag, wrong.Path, wrong.Err)
 		}
-		return fmt.Errorf("--manifests %s: %w", strings.Join(inv.config.State.Manifests, ", "), err)
+		return fmt.Errorf("%s %s: %w", flag, strings.Join(paths, ", "), err)
 	}
 	for _, problem := range mirror.FoldProblems(problems.Problems) {
 		fmt.Fprintln(inv.stderr, &problem)
@@ -64,7 +70,10 @@ func (inv *invocation) manifestsError(err error) error {
 	if n := len(problems.Problems); n > 1 {
 		count = fmt.Sprintf("%d problems", n)
 	}
-	return fmt.Errorf("--manifests %s: %s: mend what is listed above; nothing is answered from part of "+
-		"a cluster",
-		strings.Join(inv.config.State.Manifests, ", "), count)
+	part := "a cluster"
+	if flag != "--manifests" {
+		part = "the changes"
+	}
+	return fmt.Errorf("%s %s: %s: mend what is listed above; nothing is answered from part of %s", flag,
+		strings.Join(paths, ", "), count, part)
 }

@@ -47,7 +47,13 @@ func TestRepeatedFlags(t *testing.T) {
 		verb.Flags().VisitAll(func(flag *pflag.Flag) {
 			// Of these types, values add up.
 			adds := []string{"path", "stringArray", "word", "port[-port]", "nodes,services,policies"}
-			if flag.Name == "help" || slices.Contains(adds, config.ValueOf(flag).Type()) {
+			if slices.Contains(adds, config.ValueOf(flag).Type()) {
+				if config.ValueOf(flag) != flag.Value {
+					t.Errorf("%s --%s takes one value", verb.Name(), flag.Name)
+				}
+				return
+			}
+			if flag.Name == "help" {
 				return
 			}
 			seen++

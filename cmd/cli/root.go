@@ -90,8 +90,8 @@ type invocation struct {
 	errorResults map[string]func(output string, failure error)
 	// allNamespaces is --all-namespaces.
 	allNamespaces bool
-	// printed has the codes of the notes of the whole state that were printed.
-	printed map[string]bool
+	// printed has the notes of the whole state that were printed: message by code.
+	printed map[string]string
 }
 
 // notice prints what the caller should know besides the answer, unless --quiet is given.
@@ -112,10 +112,11 @@ func (inv *invocation) printProblems(problems []mirror.Problem) {
 	}
 }
 
-// printNotes prints the notes of an answer. A note never changes a verdict.
-func (inv *invocation) printNotes(notes []*netpoldv1.Note) {
+// printNotes prints the notes of an answer. A note never changes a verdict. Of a state with changes laid over it
+// what is no longer so is printed again.
+func (inv *invocation) printNotes(notes []*netpoldv1.Note, overlaid bool) {
 	for _, note := range notes {
-		if !inv.printed[note.GetCode()] {
+		if told := inv.printed[note.GetCode()]; told == "" || overlaid && told != note.GetMessage() {
 			inv.notice("note: %s", note.GetMessage())
 		}
 	}
@@ -128,9 +129,9 @@ func (inv *invocation) printStateNotes(source mirror.Source) {
 		return
 	}
 	status := source.Status()
-	inv.printed = make(map[string]bool)
+	inv.printed = make(map[string]string)
 	for _, note := range mirror.Notes(&status, state.Snapshot) {
-		inv.printed[note.Code] = true
+		inv.printed[note.Code] = note.Message
 		inv.notice("note: %s", note.Message)
 	}
 }

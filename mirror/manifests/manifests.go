@@ -129,20 +129,12 @@ func read(ctx context.Context, o Options, streams *streams) (Result, content, er
 	}
 	c := content{s, r.sizes}
 	objects := r.finish()
-	slices.SortStableFunc(r.problems, func(a, b mirror.Problem) int {
-		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Document, b.Document))
-	})
+	sortProblems(r.problems)
 	result := Result{Report: Report{
 		Problems: r.problems, Ignored: r.ignored, Unmodelled: r.unmodelled.Kinds(), LeftOut: r.leftOutFiles(),
 		Counts: counts(objects), Files: files, Locations: r.locations(objects),
 	}}
-	var fatal []mirror.Problem
-	for _, p := range r.problems {
-		if !p.Warning {
-			fatal = append(fatal, p)
-		}
-	}
-	if len(fatal) > 0 {
+	if fatal := fatalOf(r.problems); len(fatal) > 0 {
 		return result, c, &ProblemsError{Problems: fatal}
 	}
 	if len(objects) == 0 {
@@ -150,6 +142,24 @@ func read(ctx context.Context, o Options, streams *streams) (Result, content, er
 	}
 	result.Objects = objects
 	return result, c, nil
+}
+
+// sortProblems sorts by file and document.
+func sortProblems(problems []mirror.Problem) {
+	slices.SortStableFunc(problems, func(a, b mirror.Problem) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Document, b.Document))
+	})
+}
+
+// fatalOf returns the problems that are more than warnings.
+func fatalOf(problems []mirror.Problem) []mirror.Problem {
+	var fatal []mirror.Problem
+	for _, p := range problems {
+		if !p.Warning {
+			fatal = append(fatal, p)
+		}
+	}
+	return fatal
 }
 
 // emptiness returns what was found instead of objects, in words.

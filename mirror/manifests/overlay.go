@@ -19,7 +19,7 @@ import (
 //   - The EndpointSlices of a Service with a selector follow its Pods, unless the overlay has slices of it.
 func ReadOverlay(
 	base *engine.Snapshot, overlay *mirror.Overlay, options Options,
-) ([]engine.Change, []mirror.Problem, error) {
+) ([]engine.Change, []mirror.OverlayProblem, error) {
 	if options.Namespace == "" {
 		options.Namespace = "default"
 	}
@@ -53,7 +53,7 @@ type overlayReader struct {
 	*laying
 	options  Options
 	problems []mirror.OverlayProblem
-	warnings []mirror.Problem
+	warnings []mirror.OverlayProblem
 	// touched counts the objects that the changes name.
 	touched int
 	// unusable counts objects of kinds that play no part.
@@ -100,13 +100,19 @@ func (r *overlayReader) apply(first int, changes []mirror.OverlayChange) {
 	for _, n := range files.ignored {
 		r.unusable += n
 	}
+	for _, kind := range files.unmodelled.Kinds() {
+		r.unusable += kind.Count
+		r.warnings = append(r.warnings, mirror.OverlayProblem{Path: "changes", Problem: mirror.Problem{Warning: true,
+			Message: kind.String() + " decides traffic too, and netpold does not model it: it is left out, and answers " +
+				"may differ from what the cluster does"}})
+	}
 	for _, p := range files.problems {
 		i := index[p.File]
 		if changes[i-first].File == "" {
 			p.File = ""
 		}
 		if p.Warning {
-			r.warnings = append(r.warnings, p)
+			r.warnings = append(r.warnings, mirror.OverlayProblem{Problem: p, Path: pathOf(i, "apply")})
 			continue
 		}
 		r.problems = append(r.problems, mirror.OverlayProblem{Problem: p, Path: pathOf(i, "apply")})
@@ -117,7 +123,7 @@ func (r *overlayReader) apply(first int, changes []mirror.OverlayChange) {
 func pathOf(change int, field string) string { return "changes[" + strconv.Itoa(change) + "]." + field }
 
 // finish returns the result.
-func (r *overlayReader) finish(prune bool) ([]engine.Change, []mirror.Problem, error) {
+func (r *overlayReader) finish(prune bool) ([]engine.Change, []mirror.OverlayProblem, error) {
 	if r.touched > mirror.MaxOverlayObjects {
 		return nil, nil, &mirror.OverlayTooLargeError{Actual: r.touched}
 	}

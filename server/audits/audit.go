@@ -25,8 +25,10 @@ type call struct {
 	method  string
 	// state is the one state that everything rests on (A1).
 	state current.State
-	// overlaid reports whether changes of the request lie over the state.
+	// overlaid reports whether changes of the request lie over the state. warnings are what may be a mistake in
+	// them.
 	overlaid bool
+	warnings []*netpoldv1.OverlayWarning
 	// free releases the contexts.
 	free []func()
 }
@@ -134,6 +136,7 @@ func (a *call) header() *netpoldv1.AuditHeader {
 		IpblockMatchesPods: !snapshot.Options().IPBlockIgnoresPods,
 		Objects:            wire.Counts(snapshot.Counts()),
 		Overlaid:           a.overlaid,
+		OverlayWarnings:    a.warnings,
 	}
 }
 
@@ -177,10 +180,11 @@ func (a *call) layOver(o *netpoldv1.Overlay) *wire.Failure {
 	if fail != nil {
 		return fail
 	}
-	changes, _, err := a.service.overlay(a.state.Snapshot, overlay)
+	changes, warnings, err := a.service.overlay(a.state.Snapshot, overlay)
 	if err != nil {
 		return wire.OverlayFailure(err)
 	}
+	a.warnings = wire.OverlayWarnings(warnings)
 	a.state.Snapshot, a.overlaid = a.state.Snapshot.With(changes), true
 	return nil
 }

@@ -69,7 +69,7 @@ func (a *call) explain(
 	if question.GetDetails() {
 		detailer.Fill(ctx.Done(), answer, query)
 	}
-	response.Answer = answer
+	response.Answer, response.OverlayWarnings = answer, a.warnings
 	response.Text = explaintext.Text(response, false)
 	return response, nil
 }

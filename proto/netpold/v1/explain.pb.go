@@ -382,9 +382,11 @@ type ExplainResponse struct {
 	// For a denial, the rules that would allow with one change: at most 5, fewest changes first, then by policy name and rule.
 	Closest []*Closest `protobuf:"bytes,10,rep,name=closest,proto3" json:"closest,omitempty"`
 	// All of it for people: no colour, lines of at most 120 columns.
-	Text          string `protobuf:"bytes,11,opt,name=text,proto3" json:"text,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Text string `protobuf:"bytes,11,opt,name=text,proto3" json:"text,omitempty"`
+	// What may be a mistake in the overlay's documents, which are used nevertheless.
+	OverlayWarnings []*OverlayWarning `protobuf:"bytes,12,rep,name=overlay_warnings,json=overlayWarnings,proto3" json:"overlay_warnings,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ExplainResponse) Reset() {
@@ -492,6 +494,13 @@ func (x *ExplainResponse) GetText() string {
 		return x.Text
 	}
 	return ""
+}
+
+func (x *ExplainResponse) GetOverlayWarnings() []*OverlayWarning {
+	if x != nil {
+		return x.OverlayWarnings
+	}
+	return nil
 }
 
 // ExplainedEnd is an end of the pair, with all that a rule may ask of it. Fields that do not apply are empty.
@@ -1444,7 +1453,7 @@ const file_netpold_v1_explain_proto_rawDesc = "" +
 	"netpold.v1\x1a\x19netpold/v1/decision.proto\x1a\x18netpold/v1/overlay.proto\x1a\x15netpold/v1/rule.proto\"w\n" +
 	"\x0eExplainRequest\x126\n" +
 	"\bquestion\x18\x01 \x01(\v2\x1a.netpold.v1.AllowedRequestR\bquestion\x12-\n" +
-	"\aoverlay\x18\x02 \x01(\v2\x13.netpold.v1.OverlayR\aoverlay\"\xf4\x03\n" +
+	"\aoverlay\x18\x02 \x01(\v2\x13.netpold.v1.OverlayR\aoverlay\"\xbb\x04\n" +
 	"\x0fExplainResponse\x123\n" +
 	"\x06answer\x18\x01 \x01(\v2\x1b.netpold.v1.AllowedResponseR\x06answer\x12*\n" +
 	"\x03src\x18\x02 \x01(\v2\x18.netpold.v1.ExplainedEndR\x03src\x12*\n" +
@@ -1457,7 +1466,8 @@ const file_netpold_v1_explain_proto_rawDesc = "" +
 	"\aingress\x18\t \x01(\v2\x1b.netpold.v1.SideExplanationR\aingress\x12-\n" +
 	"\aclosest\x18\n" +
 	" \x03(\v2\x13.netpold.v1.ClosestR\aclosest\x12\x12\n" +
-	"\x04text\x18\v \x01(\tR\x04text\"\x93\x04\n" +
+	"\x04text\x18\v \x01(\tR\x04text\x12E\n" +
+	"\x10overlay_warnings\x18\f \x03(\v2\x1a.netpold.v1.OverlayWarningR\x0foverlayWarnings\"\x93\x04\n" +
 	"\fExplainedEnd\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.netpold.v1.EndKindR\x04kind\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x12\n" +
@@ -1617,12 +1627,13 @@ var file_netpold_v1_explain_proto_goTypes = []any{
 	(*AllowedResponse)(nil),   // 21: netpold.v1.AllowedResponse
 	(Protocol)(0),             // 22: netpold.v1.Protocol
 	(IpFamily)(0),             // 23: netpold.v1.IpFamily
-	(*WorkloadRef)(nil),       // 24: netpold.v1.WorkloadRef
-	(*NamedPort)(nil),         // 25: netpold.v1.NamedPort
-	(Tier)(0),                 // 26: netpold.v1.Tier
-	(Action)(0),               // 27: netpold.v1.Action
-	(Direction)(0),            // 28: netpold.v1.Direction
-	(*RuleRef)(nil),           // 29: netpold.v1.RuleRef
+	(*OverlayWarning)(nil),    // 24: netpold.v1.OverlayWarning
+	(*WorkloadRef)(nil),       // 25: netpold.v1.WorkloadRef
+	(*NamedPort)(nil),         // 26: netpold.v1.NamedPort
+	(Tier)(0),                 // 27: netpold.v1.Tier
+	(Action)(0),               // 28: netpold.v1.Action
+	(Direction)(0),            // 29: netpold.v1.Direction
+	(*RuleRef)(nil),           // 30: netpold.v1.RuleRef
 }
 var file_netpold_v1_explain_proto_depIdxs = []int32{
 	19, // 0: netpold.v1.ExplainRequest.question:type_name -> netpold.v1.AllowedRequest
@@ -1636,34 +1647,35 @@ var file_netpold_v1_explain_proto_depIdxs = []int32{
 	8,  // 8: netpold.v1.ExplainResponse.egress:type_name -> netpold.v1.SideExplanation
 	8,  // 9: netpold.v1.ExplainResponse.ingress:type_name -> netpold.v1.SideExplanation
 	13, // 10: netpold.v1.ExplainResponse.closest:type_name -> netpold.v1.Closest
-	0,  // 11: netpold.v1.ExplainedEnd.kind:type_name -> netpold.v1.EndKind
-	24, // 12: netpold.v1.ExplainedEnd.workload:type_name -> netpold.v1.WorkloadRef
-	16, // 13: netpold.v1.ExplainedEnd.labels:type_name -> netpold.v1.ExplainedEnd.LabelsEntry
-	17, // 14: netpold.v1.ExplainedEnd.namespace_labels:type_name -> netpold.v1.ExplainedEnd.NamespaceLabelsEntry
-	25, // 15: netpold.v1.ExplainedEnd.named_ports:type_name -> netpold.v1.NamedPort
-	1,  // 16: netpold.v1.SideExplanation.exempt:type_name -> netpold.v1.Exemption
-	9,  // 17: netpold.v1.SideExplanation.tiers:type_name -> netpold.v1.TierExplanation
-	26, // 18: netpold.v1.TierExplanation.tier:type_name -> netpold.v1.Tier
-	27, // 19: netpold.v1.TierExplanation.verdict:type_name -> netpold.v1.Action
-	10, // 20: netpold.v1.TierExplanation.policies:type_name -> netpold.v1.PolicyExplanation
-	11, // 21: netpold.v1.PolicyExplanation.rules:type_name -> netpold.v1.RuleExplanation
-	27, // 22: netpold.v1.RuleExplanation.action:type_name -> netpold.v1.Action
-	12, // 23: netpold.v1.RuleExplanation.peers:type_name -> netpold.v1.Entry
-	12, // 24: netpold.v1.RuleExplanation.ports:type_name -> netpold.v1.Entry
-	2,  // 25: netpold.v1.Entry.why:type_name -> netpold.v1.Miss
-	28, // 26: netpold.v1.Closest.side:type_name -> netpold.v1.Direction
-	29, // 27: netpold.v1.Closest.policy:type_name -> netpold.v1.RuleRef
-	3,  // 28: netpold.v1.Closest.missing:type_name -> netpold.v1.Missing
-	14, // 29: netpold.v1.Closest.open_port:type_name -> netpold.v1.PortFix
-	15, // 30: netpold.v1.Closest.set_labels:type_name -> netpold.v1.LabelFix
-	29, // 31: netpold.v1.Closest.denied_by:type_name -> netpold.v1.RuleRef
-	22, // 32: netpold.v1.PortFix.protocol:type_name -> netpold.v1.Protocol
-	18, // 33: netpold.v1.LabelFix.labels:type_name -> netpold.v1.LabelFix.LabelsEntry
-	34, // [34:34] is the sub-list for method output_type
-	34, // [34:34] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	24, // 11: netpold.v1.ExplainResponse.overlay_warnings:type_name -> netpold.v1.OverlayWarning
+	0,  // 12: netpold.v1.ExplainedEnd.kind:type_name -> netpold.v1.EndKind
+	25, // 13: netpold.v1.ExplainedEnd.workload:type_name -> netpold.v1.WorkloadRef
+	16, // 14: netpold.v1.ExplainedEnd.labels:type_name -> netpold.v1.ExplainedEnd.LabelsEntry
+	17, // 15: netpold.v1.ExplainedEnd.namespace_labels:type_name -> netpold.v1.ExplainedEnd.NamespaceLabelsEntry
+	26, // 16: netpold.v1.ExplainedEnd.named_ports:type_name -> netpold.v1.NamedPort
+	1,  // 17: netpold.v1.SideExplanation.exempt:type_name -> netpold.v1.Exemption
+	9,  // 18: netpold.v1.SideExplanation.tiers:type_name -> netpold.v1.TierExplanation
+	27, // 19: netpold.v1.TierExplanation.tier:type_name -> netpold.v1.Tier
+	28, // 20: netpold.v1.TierExplanation.verdict:type_name -> netpold.v1.Action
+	10, // 21: netpold.v1.TierExplanation.policies:type_name -> netpold.v1.PolicyExplanation
+	11, // 22: netpold.v1.PolicyExplanation.rules:type_name -> netpold.v1.RuleExplanation
+	28, // 23: netpold.v1.RuleExplanation.action:type_name -> netpold.v1.Action
+	12, // 24: netpold.v1.RuleExplanation.peers:type_name -> netpold.v1.Entry
+	12, // 25: netpold.v1.RuleExplanation.ports:type_name -> netpold.v1.Entry
+	2,  // 26: netpold.v1.Entry.why:type_name -> netpold.v1.Miss
+	29, // 27: netpold.v1.Closest.side:type_name -> netpold.v1.Direction
+	30, // 28: netpold.v1.Closest.policy:type_name -> netpold.v1.RuleRef
+	3,  // 29: netpold.v1.Closest.missing:type_name -> netpold.v1.Missing
+	14, // 30: netpold.v1.Closest.open_port:type_name -> netpold.v1.PortFix
+	15, // 31: netpold.v1.Closest.set_labels:type_name -> netpold.v1.LabelFix
+	30, // 32: netpold.v1.Closest.denied_by:type_name -> netpold.v1.RuleRef
+	22, // 33: netpold.v1.PortFix.protocol:type_name -> netpold.v1.Protocol
+	18, // 34: netpold.v1.LabelFix.labels:type_name -> netpold.v1.LabelFix.LabelsEntry
+	35, // [35:35] is the sub-list for method output_type
+	35, // [35:35] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_netpold_v1_explain_proto_init() }

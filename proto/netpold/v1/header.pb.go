@@ -40,9 +40,11 @@ type AuditHeader struct {
 	// How many objects of each kind the snapshot has.
 	Objects *ObjectCounts `protobuf:"bytes,7,opt,name=objects,proto3" json:"objects,omitempty"`
 	// Whether an overlay lies over the snapshot.
-	Overlaid      bool `protobuf:"varint,8,opt,name=overlaid,proto3" json:"overlaid,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Overlaid bool `protobuf:"varint,8,opt,name=overlaid,proto3" json:"overlaid,omitempty"`
+	// What may be a mistake in the overlay's documents, which are used nevertheless.
+	OverlayWarnings []*OverlayWarning `protobuf:"bytes,9,rep,name=overlay_warnings,json=overlayWarnings,proto3" json:"overlay_warnings,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *AuditHeader) Reset() {
@@ -131,12 +133,19 @@ func (x *AuditHeader) GetOverlaid() bool {
 	return false
 }
 
+func (x *AuditHeader) GetOverlayWarnings() []*OverlayWarning {
+	if x != nil {
+		return x.OverlayWarnings
+	}
+	return nil
+}
+
 var File_netpold_v1_header_proto protoreflect.FileDescriptor
 
 const file_netpold_v1_header_proto_rawDesc = "" +
 	"\n" +
 	"\x17netpold/v1/header.proto\x12\n" +
-	"netpold.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17netpold/v1/status.proto\"\xb0\x02\n" +
+	"netpold.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18netpold/v1/overlay.proto\x1a\x17netpold/v1/status.proto\"\xf7\x02\n" +
 	"\vAuditHeader\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\tR\x05token\x12\x14\n" +
@@ -145,7 +154,8 @@ const file_netpold_v1_header_proto_rawDesc = "" +
 	"\x06source\x18\x05 \x01(\tR\x06source\x120\n" +
 	"\x14ipblock_matches_pods\x18\x06 \x01(\bR\x12ipblockMatchesPods\x122\n" +
 	"\aobjects\x18\a \x01(\v2\x18.netpold.v1.ObjectCountsR\aobjects\x12\x1a\n" +
-	"\boverlaid\x18\b \x01(\bR\boverlaidB7Z5github.com/netpold/netpold/proto/netpold/v1;netpoldv1b\x06proto3"
+	"\boverlaid\x18\b \x01(\bR\boverlaid\x12E\n" +
+	"\x10overlay_warnings\x18\t \x03(\v2\x1a.netpold.v1.OverlayWarningR\x0foverlayWarningsB7Z5github.com/netpold/netpold/proto/netpold/v1;netpoldv1b\x06proto3"
 
 var (
 	file_netpold_v1_header_proto_rawDescOnce sync.Once
@@ -164,15 +174,17 @@ var file_netpold_v1_header_proto_goTypes = []any{
 	(*AuditHeader)(nil),           // 0: netpold.v1.AuditHeader
 	(*timestamppb.Timestamp)(nil), // 1: google.protobuf.Timestamp
 	(*ObjectCounts)(nil),          // 2: netpold.v1.ObjectCounts
+	(*OverlayWarning)(nil),        // 3: netpold.v1.OverlayWarning
 }
 var file_netpold_v1_header_proto_depIdxs = []int32{
 	1, // 0: netpold.v1.AuditHeader.snapshot_time:type_name -> google.protobuf.Timestamp
 	2, // 1: netpold.v1.AuditHeader.objects:type_name -> netpold.v1.ObjectCounts
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	3, // 2: netpold.v1.AuditHeader.overlay_warnings:type_name -> netpold.v1.OverlayWarning
+	3, // [3:3] is the sub-list for method output_type
+	3, // [3:3] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_netpold_v1_header_proto_init() }
@@ -180,6 +192,7 @@ func file_netpold_v1_header_proto_init() {
 	if File_netpold_v1_header_proto != nil {
 		return
 	}
+	file_netpold_v1_overlay_proto_init()
 	file_netpold_v1_status_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -330,6 +330,61 @@ func (x *LabelChange) GetRemove() []string {
 	return nil
 }
 
+// OverlayWarning says what may be a mistake in an overlay. It refuses nothing.
+type OverlayWarning struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The field of the request, as errors name it: "overlay.changes[1].apply".
+	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	// The document, the object, the path in it, and what is odd there.
+	Description   string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OverlayWarning) Reset() {
+	*x = OverlayWarning{}
+	mi := &file_netpold_v1_overlay_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OverlayWarning) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OverlayWarning) ProtoMessage() {}
+
+func (x *OverlayWarning) ProtoReflect() protoreflect.Message {
+	mi := &file_netpold_v1_overlay_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OverlayWarning.ProtoReflect.Descriptor instead.
+func (*OverlayWarning) Descriptor() ([]byte, []int) {
+	return file_netpold_v1_overlay_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *OverlayWarning) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *OverlayWarning) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
 var File_netpold_v1_overlay_proto protoreflect.FileDescriptor
 
 const file_netpold_v1_overlay_proto_rawDesc = "" +
@@ -356,7 +411,10 @@ const file_netpold_v1_overlay_proto_rawDesc = "" +
 	"\x06remove\x18\x05 \x03(\tR\x06remove\x1a6\n" +
 	"\bSetEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B7Z5github.com/netpold/netpold/proto/netpold/v1;netpoldv1b\x06proto3"
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"H\n" +
+	"\x0eOverlayWarning\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\tR\x05field\x12 \n" +
+	"\vdescription\x18\x02 \x01(\tR\vdescriptionB7Z5github.com/netpold/netpold/proto/netpold/v1;netpoldv1b\x06proto3"
 
 var (
 	file_netpold_v1_overlay_proto_rawDescOnce sync.Once
@@ -370,19 +428,20 @@ func file_netpold_v1_overlay_proto_rawDescGZIP() []byte {
 	return file_netpold_v1_overlay_proto_rawDescData
 }
 
-var file_netpold_v1_overlay_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_netpold_v1_overlay_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_netpold_v1_overlay_proto_goTypes = []any{
-	(*Overlay)(nil),       // 0: netpold.v1.Overlay
-	(*OverlayChange)(nil), // 1: netpold.v1.OverlayChange
-	(*ObjectRef)(nil),     // 2: netpold.v1.ObjectRef
-	(*LabelChange)(nil),   // 3: netpold.v1.LabelChange
-	nil,                   // 4: netpold.v1.LabelChange.SetEntry
+	(*Overlay)(nil),        // 0: netpold.v1.Overlay
+	(*OverlayChange)(nil),  // 1: netpold.v1.OverlayChange
+	(*ObjectRef)(nil),      // 2: netpold.v1.ObjectRef
+	(*LabelChange)(nil),    // 3: netpold.v1.LabelChange
+	(*OverlayWarning)(nil), // 4: netpold.v1.OverlayWarning
+	nil,                    // 5: netpold.v1.LabelChange.SetEntry
 }
 var file_netpold_v1_overlay_proto_depIdxs = []int32{
 	1, // 0: netpold.v1.Overlay.changes:type_name -> netpold.v1.OverlayChange
 	2, // 1: netpold.v1.OverlayChange.delete:type_name -> netpold.v1.ObjectRef
 	3, // 2: netpold.v1.OverlayChange.labels:type_name -> netpold.v1.LabelChange
-	4, // 3: netpold.v1.LabelChange.set:type_name -> netpold.v1.LabelChange.SetEntry
+	5, // 3: netpold.v1.LabelChange.set:type_name -> netpold.v1.LabelChange.SetEntry
 	4, // [4:4] is the sub-list for method output_type
 	4, // [4:4] is the sub-list for method input_type
 	4, // [4:4] is the sub-list for extension type_name
@@ -406,7 +465,7 @@ func file_netpold_v1_overlay_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_netpold_v1_overlay_proto_rawDesc), len(file_netpold_v1_overlay_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

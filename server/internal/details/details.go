@@ -3,6 +3,7 @@ package details
 
 import (
 	"sync/atomic"
+	"weak"
 
 	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/mirror"
@@ -63,21 +64,23 @@ func (d *Detailer) Fill(done <-chan struct{}, r *netpoldv1.AllowedResponse, quer
 }
 
 // knownNotes remembers the notes of the last snapshot that details were asked of. It is safe for concurrent
-// use.
+// use, and keeps no snapshot alive.
 type knownNotes struct {
-	last atomic.Pointer[notesOfRevision]
+	last atomic.Pointer[notesOfSnapshot]
 }
 
-type notesOfRevision struct {
-	revision uint64
+// A notesOfSnapshot is the notes of one snapshot. Snapshots of one revision may differ: by changes that a
+// request lays over one.
+type notesOfSnapshot struct {
+	snapshot weak.Pointer[engine.Snapshot]
 	notes    mirror.SnapshotNotes
 }
 
 func (k *knownNotes) of(status *mirror.Status, snapshot *engine.Snapshot) mirror.SnapshotNotes {
-	if last := k.last.Load(); last != nil && last.revision == snapshot.Revision() {
+	if last := k.last.Load(); last != nil && last.snapshot.Value() == snapshot {
 		return last.notes
 	}
-	fresh := &notesOfRevision{snapshot.Revision(), mirror.NotesOf(status, snapshot)}
+	fresh := &notesOfSnapshot{weak.Make(snapshot), mirror.NotesOf(status, snapshot)}
 	k.last.Store(fresh)
 	return fresh.notes
 }

@@ -3,6 +3,7 @@ package wire
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
@@ -60,7 +61,7 @@ func OverlayFailure(err error) *Failure {
 		p := &refused.Problems[i]
 		missing = missing && p.Missing
 		violations = append(violations, &errdetails.BadRequest_FieldViolation{
-			Field: overlayField + "." + p.Path, Description: overlayText(p),
+			Field: overlayField + "." + p.Path, Description: inDocument(&p.Problem, p.String()),
 		})
 	}
 	fail := Invalid(violations)
@@ -71,9 +72,40 @@ func OverlayFailure(err error) *Failure {
 	return fail
 }
 
-// overlayText returns what is wrong, and in which document and object.
-func overlayText(p *mirror.OverlayProblem) string {
-	text := p.String()
+// maxOverlayWarnings limits the warnings of one answer.
+const maxOverlayWarnings = 1000
+
+// OverlayWarnings returns the warnings about an overlay. Those of one change that differ only in their object
+// are one.
+func OverlayWarnings(warnings []mirror.OverlayProblem) []*netpoldv1.OverlayWarning {
+	var list []*netpoldv1.OverlayWarning
+	for len(warnings) > 0 {
+		path := warnings[0].Path
+		n := slices.IndexFunc(warnings, func(w mirror.OverlayProblem) bool { return w.Path != path })
+		if n < 0 {
+			n = len(warnings)
+		}
+		if len(list) == maxOverlayWarnings {
+			return append(list, &netpoldv1.OverlayWarning{
+				Field: overlayField, Description: fmt.Sprintf("and %d more warnings", len(warnings)),
+			})
+		}
+		problems := make([]mirror.Problem, n)
+		for i := range problems {
+			problems[i] = warnings[i].Problem
+		}
+		for _, folded := range mirror.FoldProblems(problems) {
+			list = append(list, &netpoldv1.OverlayWarning{
+				Field: overlayField + "." + path, Description: inDocument(&folded.Problem, folded.String()),
+			})
+		}
+		warnings = warnings[n:]
+	}
+	return list
+}
+
+// inDocument returns the text of a problem with its document, if it has no file to go with.
+func inDocument(p *mirror.Problem, text string) string {
 	if p.File == "" && p.Document > 0 {
 		text = fmt.Sprintf("document %d: %s", p.Document, text)
 	}

@@ -1,0 +1,104 @@
+package manifests
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"unicode/utf8"
+
+	"github.com/netpold/netpold/mirror"
+)
+
+// OverlayFiles are the changes that apply the files under some paths.
+type OverlayFiles struct {
+	// Changes apply one file each, in order, to be read by [ReadOverlay]. Files with nothing to apply are not
+	// among them.
+	Changes []mirror.OverlayChange
+	// Report has warnings about the files, and what plays no part. ReadOverlay has those about documents.
+	Report Report
+}
+
+// ReadOverlayFiles returns the changes that apply the files under the paths of the options, which are read as
+// [Read] does. ReadOverlay, which knows no names of files, finds further problems only where documents do not
+// fit the state below them. The error is a [*PathError] or a [*ProblemsError].
+func ReadOverlayFiles(ctx context.Context, o Options) (*OverlayFiles, error) {
+	if o.Namespace == "" {
+		o.Namespace = "default"
+	}
+	o.IgnoreTiers = false // who lays the documents over a state decides
+	l, err := list(o.Paths)
+	if err != nil {
+		return nil, err
+	}
+	whole := newReading(o)
+	whole.problems = l.problems
+	maps.Copy(whole.leftOut, l.leftOut)
+	var result OverlayFiles
+	var documents []mirror.Problem
+	read := map[string]bool{}
+	streams := newStreams(o.Stdin)
+	for _, f := range l.files {
+		read[filepath.Clean(f.path)] = true
+		name := f.path
+		if name == stdinPath {
+			name = "stdin"
+		}
+		data, err := streams.content(ctx, f)
+		switch {
+		case err != nil && (f.relative == "" || ctx.Err() != nil):
+			return nil, err
+		case err != nil:
+			whole.problems = append(whole.problems, unread(f.path, err))
+			continue
+		}
+		text, err := overlayText(data)
+		if err != nil {
+			whole.problem(location{file: name}, "", err.Error())
+			continue
+		}
+		r := newReading(o)
+		r.file(name, data, f.relative != "")
+		documents = append(documents, r.problems...)
+		whole.kustomizations = append(whole.kustomizations, r.kustomizations...)
+		whole.join(r)
+		if len(r.seen)+len(r.problems)+len(r.unmodelled.Kinds()) > 0 {
+			result.Changes = append(result.Changes, mirror.OverlayChange{Apply: text, File: name})
+		}
+	}
+	whole.checkKustomizations(read)
+	result.Report = Report{
+		Problems: whole.problems, Ignored: whole.ignored, LeftOut: whole.leftOutFiles(), Files: len(l.files),
+	}
+	if fatal := fatalOf(append(documents, whole.problems...)); len(fatal) > 0 {
+		sortProblems(fatal)
+		return nil, &ProblemsError{Problems: fatal}
+	}
+	if len(result.Changes) == 0 {
+		return nil, &PathError{o.paths(), fmt.Errorf("%w; %s", ErrNoObjects, result.Report.emptiness())}
+	}
+	return &result, nil
+}
+
+// overlayText returns the content of a file as a change has it.
+func overlayText(data []byte) (string, error) {
+	data, err := unpacked(data)
+	if err == nil {
+		data, err = utf8Of(data)
+	}
+	if err == nil && !utf8.Valid(data) {
+		err = errors.New("is not UTF-8: write it as UTF-8")
+	}
+	return string(data), err
+}
+
+// join adds what plays no part in another reading.
+func (r *fileReader) join(other *fileReader) {
+	for kind, n := range other.ignored {
+		r.ignored[kind] += n
+	}
+	for reason, files := range other.leftOut {
+		r.leftOut[reason] = append(r.leftOut[reason], files...)
+	}
+}
