@@ -17,9 +17,6 @@ import (
 // DefaultMaxConnections is the default of [Options.MaxConnections].
 const DefaultMaxConnections = 5_000_000
 
-// progressEvery is how often a list tells how far it is.
-const progressEvery = time.Second / 2
-
 // ListConnections says who may reach whom on what. It ends early only with an error, or with a summary that
 // has a cursor.
 func (s *Service) ListConnections(
@@ -57,7 +54,7 @@ type place struct {
 
 // run sends the list.
 func (l *listing) run(ctx context.Context) *wire.Failure {
-	if fail := wire.ListTooLarge(l.req); fail != nil {
+	if fail := wire.FiltersTooLarge(l.req); fail != nil {
 		return fail
 	}
 	r := wire.RequestReader{Index: wire.Alone}
@@ -76,7 +73,7 @@ func (l *listing) run(ctx context.Context) *wire.Failure {
 	}
 	complete := false
 	defer func() { l.close(complete) }()
-	stopProgress := l.tellProgress(ctx)
+	stopProgress := l.out.tell(ctx, l.progress)
 	defer func() { l.call.aside(stopProgress) }()
 	if fail = l.sendHeader(ctx); fail == nil {
 		fail = l.position(ctx)
@@ -215,31 +212,6 @@ func (l *listing) send(ctx context.Context, make func() *netpoldv1.ListConnectio
 	})
 }
 
-// tellProgress sends progress now and then, until the returned function is called.
-func (l *listing) tellProgress(ctx context.Context) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		tick := time.NewTicker(progressEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				if l.out.send(ctx, l.progress, func() {}) != nil {
-					return
-				}
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	return func() {
-		cancel()
-		<-ended
-	}
-}
-
 // progress returns how far the caller has got the list. It is called in a turn of out.
 func (l *listing) progress() *netpoldv1.ListConnectionsResponse {
 	l.told = true
@@ -255,7 +227,7 @@ func (l *listing) progress() *netpoldv1.ListConnectionsResponse {
 // listError returns the failure for an error of a list.
 func (l *listing) listError(ctx context.Context, err error) *wire.Failure {
 	if wrong, ok := errors.AsType[*audit.RequestError](err); ok {
-		return wire.ListError(l.kept.state.Snapshot, l.req, wrong)
+		return wire.FilterError(l.kept.state.Snapshot, l.req, wrong)
 	}
 	if ctx.Err() != nil {
 		return l.service.ended(ctx)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
@@ -49,6 +50,34 @@ func (s *sender[M]) send(ctx context.Context, message func() M, sent func()) err
 	}
 	sent()
 	return nil
+}
+
+// progressEvery is how often a stream tells how far it is.
+const progressEvery = time.Second / 2
+
+// tell sends what message returns now and then, until the returned function is called. It may be called twice.
+func (s *sender[M]) tell(ctx context.Context, message func() M) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(progressEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				if s.send(ctx, message, func() {}) != nil {
+					return
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
 }
 
 // inTurn calls f while nothing is sent.

@@ -30,7 +30,7 @@ func newAudits() audits {
 			Help: "Audits that ended in an error, by method, gRPC code and ErrorInfo reason.",
 		}, []string{"method", "code", "reason"}),
 	}
-	for _, method := range []string{Explain, Lint} {
+	for _, method := range []string{Explain, ListConnections, Simulate, Lint} {
 		a.inFlight.WithLabelValues(method)
 	}
 	return a

@@ -46,13 +46,18 @@ func (r *RequestReader) ListRequest(req *netpoldv1.ListConnectionsRequest) *audi
 		r.reject("only", "%d is no condition; give ONLY_ISOLATED, ONLY_OPEN or ONLY_EXPOSED, or leave it out",
 			int32(req.GetOnly()))
 	}
-	to.Src = r.Ends("src", req.GetSrc(), false)
-	to.Dst = r.Ends("dst", req.GetDst(), to.Services)
+	noService := "add INCLUDE_SERVICES to include, or name the workload behind it"
+	if to.Services {
+		noService = ""
+	}
+	to.Src = r.Ends("src", req.GetSrc(), "")
+	to.Dst = r.Ends("dst", req.GetDst(), noService)
 	return to
 }
 
-// Ends reads the filter of one side. services reports whether it may name Services.
-func (r *RequestReader) Ends(field string, ends *netpoldv1.Ends, services bool) audit.Ends {
+// Ends reads the filter of one side. noService is what to give in place of a Service; empty if the engine says
+// whether one may be named.
+func (r *RequestReader) Ends(field string, ends *netpoldv1.Ends, noService string) audit.Ends {
 	var to audit.Ends
 	switch ends.GetScope() {
 	case netpoldv1.Scope_SCOPE_UNSPECIFIED, netpoldv1.Scope_SCOPE_ALL:
@@ -66,9 +71,8 @@ func (r *RequestReader) Ends(field string, ends *netpoldv1.Ends, services bool) 
 	}
 	for i, endpoint := range ends.GetEndpoints() {
 		at := endpointPath(field, i)
-		if endpoint.GetService() != nil && field == "dst" && !services {
-			r.reject(at+".service", "a Service stands for other ends; add INCLUDE_SERVICES to include, or name the "+
-				"workload behind it")
+		if endpoint.GetService() != nil && noService != "" {
+			r.reject(at+".service", "a Service stands for other ends; %s", noService)
 		}
 		to.Endpoints = append(to.Endpoints, r.endpoint(at, endpoint))
 	}
@@ -146,8 +150,15 @@ func (r *RequestReader) listPorts(only netpoldv1.Protocol, ranges []*netpoldv1.P
 // maxPort is the last port.
 const maxPort = 65535
 
-// ListTooLarge refuses a request whose filters name more than one list looks at; nil for others.
-func ListTooLarge(req *netpoldv1.ListConnectionsRequest) *Failure {
+// A Filtered is a request with the filters of a list.
+type Filtered interface {
+	GetSrc() *netpoldv1.Ends
+	GetDst() *netpoldv1.Ends
+	GetPorts() []*netpoldv1.PortRange
+}
+
+// FiltersTooLarge refuses a request whose filters name more than one audit looks at; nil for others.
+func FiltersTooLarge(req Filtered) *Failure {
 	for _, filter := range []struct {
 		field string
 		words int
@@ -156,7 +167,7 @@ func ListTooLarge(req *netpoldv1.ListConnectionsRequest) *Failure {
 	} {
 		if filter.words > maxWords {
 			return AuditTooLarge(filter.field, "words", filter.words, maxWords,
-				"ask in several lists, or name namespaces or labels in place of each Pod")
+				"ask in several requests, or name namespaces or labels in place of each Pod")
 		}
 	}
 	return nil
@@ -164,8 +175,8 @@ func ListTooLarge(req *netpoldv1.ListConnectionsRequest) *Failure {
 
 func endsWords(e *netpoldv1.Ends) int { return len(e.GetEndpoints()) + len(e.GetNamespaces()) }
 
-// ListError returns the failure of a list that could not be made.
-func ListError(s *engine.Snapshot, req *netpoldv1.ListConnectionsRequest, err *audit.RequestError) *Failure {
+// FilterError returns the failure of a request whose filters s could not satisfy.
+func FilterError(s *engine.Snapshot, req Filtered, err *audit.RequestError) *Failure {
 	field, detail := err.Field, err.Detail
 	for _, side := range []struct {
 		field string
