@@ -21,14 +21,7 @@ func CSV(out io.Writer, l *List) error {
 		return fmt.Errorf("writing CSV: %w", err)
 	}
 	for r := range l.Rows() {
-		fields := []string{r.Src.Namespace, r.Src.Words, r.Dst.Namespace, r.Dst.Words, r.Ports, r.Families, "", ""}
-		if r.Partial() {
-			fields[6], fields[7] = r.Src.PodsText(), r.Dst.PodsText()
-		}
-		for i := range fields {
-			fields[i] = noFormula(fields[i])
-		}
-		if err := w.Write(fields); err != nil {
+		if err := w.Write(csvFields(r)); err != nil {
 			return fmt.Errorf("writing CSV: %w", err)
 		}
 	}
@@ -37,6 +30,18 @@ func CSV(out io.Writer, l *List) error {
 		return fmt.Errorf("writing CSV: %w", err)
 	}
 	return nil
+}
+
+// csvFields returns the fields of a row.
+func csvFields(r *Row) []string {
+	fields := []string{r.Src.Namespace, r.Src.Words, r.Dst.Namespace, r.Dst.Words, r.Ports, r.Families, "", ""}
+	if r.Partial() {
+		fields[6], fields[7] = r.Src.PodsText(), r.Dst.PodsText()
+	}
+	for i := range fields {
+		fields[i] = noFormula(fields[i])
+	}
+	return fields
 }
 
 // noFormula puts an apostrophe before text that a spreadsheet would take for a formula. No name that

@@ -116,9 +116,6 @@ func lintCounts(s *netpoldv1.LintSummary) string {
 	return text
 }
 
-// maxMarkdown is how long a comment at a code host may be.
-const maxMarkdown = 60_000
-
 // LintMarkdown writes findings as Markdown that begins with how many there are. It has at most 60,000
 // characters, and says how many findings it left out.
 func LintMarkdown(out io.Writer, l *Lint) error {
@@ -141,27 +138,4 @@ func LintMarkdown(out io.Writer, l *Lint) error {
 		return fmt.Errorf("writing Markdown: %w", err)
 	}
 	return nil
-}
-
-// markdown escapes what could be Markdown or HTML.
-func markdown(text string) string {
-	var b strings.Builder
-	for _, r := range Clean(text) {
-		switch r {
-		case '<':
-			b.WriteString("&lt;")
-		case '>':
-			b.WriteString("&gt;")
-		case '&':
-			b.WriteString("&amp;")
-		case '@': // names nobody
-			b.WriteString("&#64;")
-		case '\\', '`', '*', '_', '{', '}', '[', ']', '(', ')', '#', '+', '!', '|', '~', '$':
-			b.WriteRune('\\')
-			b.WriteRune(r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
 }

@@ -19,6 +19,10 @@ type List struct {
 	summary     *netpoldv1.ListSummary
 
 	units unitIndex
+	// changed has what differs in a [Diff], in the order in which it came. changeOf has, for each of its
+	// connections, the place in changed, from 1.
+	changed  []RowChange
+	changeOf map[*netpoldv1.Connection]int
 }
 
 // NewList returns a List for the answer to request, which says what the answer leaves out.
@@ -32,18 +36,11 @@ func (l *List) Add(m *netpoldv1.ListConnectionsResponse) error {
 	case *netpoldv1.ListConnectionsResponse_Header:
 		l.header = item.Header
 	case *netpoldv1.ListConnectionsResponse_Group:
-		if item.Group.GetId() != uint32(len(l.groups))+1 {
-			return fmt.Errorf("the list is broken: group %d follows group %d", item.Group.GetId(), len(l.groups))
-		}
-		l.groups = append(l.groups, item.Group)
-		l.units.add(item.Group)
+		return l.addGroup(item.Group)
 	case *netpoldv1.ListConnectionsResponse_Set:
-		l.sets[item.Set.GetId()] = item.Set.GetGroups()
-		return l.known(item.Set.GetGroups(), nil)
+		return l.addSet(item.Set)
 	case *netpoldv1.ListConnectionsResponse_Connection:
-		c := item.Connection
-		l.connections = append(l.connections, c)
-		return errors.Join(l.known(c.GetSrcGroups(), c.GetSrcSets()), l.known(c.GetDstGroups(), c.GetDstSets()))
+		return l.addConnection(item.Connection)
 	case *netpoldv1.ListConnectionsResponse_Exposure:
 		l.exposures = append(l.exposures, item.Exposure)
 		return l.known([]uint32{item.Exposure.GetGroup()}, nil)
@@ -51,6 +48,25 @@ func (l *List) Add(m *netpoldv1.ListConnectionsResponse) error {
 		l.summary = item.Summary
 	}
 	return nil
+}
+
+func (l *List) addGroup(g *netpoldv1.Group) error {
+	if g.GetId() != uint32(len(l.groups))+1 {
+		return fmt.Errorf("the list is broken: group %d follows group %d", g.GetId(), len(l.groups))
+	}
+	l.groups = append(l.groups, g)
+	l.units.add(g)
+	return nil
+}
+
+func (l *List) addSet(s *netpoldv1.Set) error {
+	l.sets[s.GetId()] = s.GetGroups()
+	return l.known(s.GetGroups(), nil)
+}
+
+func (l *List) addConnection(c *netpoldv1.Connection) error {
+	l.connections = append(l.connections, c)
+	return errors.Join(l.known(c.GetSrcGroups(), c.GetSrcSets()), l.known(c.GetDstGroups(), c.GetDstSets()))
 }
 
 // known returns an error if a group or a set has not been sent.
@@ -67,6 +83,9 @@ func (l *List) known(groups, sets []uint32) error {
 	}
 	return nil
 }
+
+// isDiff reports whether l is the list of a [Diff].
+func (l *List) isDiff() bool { return l.changeOf != nil }
 
 // Complete reports whether the list has reached its end.
 func (l *List) Complete() bool { return l.summary != nil }

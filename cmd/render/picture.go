@@ -17,6 +17,8 @@ type picture struct {
 	// leftOut is how many workloads are not shown, of total.
 	leftOut, total int
 	byKey          map[string]*node
+	// verdict is what a difference comes to; "" in a picture of a list.
+	verdict string
 }
 
 // A node is a workload, a Service, or a part of the outside.
@@ -35,6 +37,8 @@ type edge struct {
 	texts []string
 	// whole reports whether every Pod may open every port.
 	whole bool
+	// change is the word for what differs, or "opened and closed"; "" in a picture of a list.
+	change string
 }
 
 // newPicture returns the picture of a list: at most maxDrawn workloads, first those with connections.
@@ -60,9 +64,8 @@ func newPicture(l *List) *picture {
 	return p
 }
 
-// choose adds the workloads that are shown.
+// choose adds the workloads that are shown. What does not change has no place in a difference.
 func (p *picture) choose(l *List) map[*unit]bool {
-	p.total = len(l.units.list)
 	connected := map[*unit]bool{}
 	for _, c := range l.connections {
 		for _, groups := range [][]uint32{c.GetSrcGroups(), c.GetDstGroups()} {
@@ -77,7 +80,12 @@ func (p *picture) choose(l *List) map[*unit]bool {
 		}
 	}
 	shown := map[*unit]bool{}
-	for _, want := range []bool{true, false} {
+	p.total = len(l.units.list)
+	order := []bool{true, false}
+	if l.isDiff() {
+		p.total, order = len(connected), order[:1]
+	}
+	for _, want := range order {
 		for _, u := range l.units.list {
 			if connected[u] == want && len(shown) < maxDrawn {
 				shown[u] = true
@@ -143,16 +151,38 @@ func (p *picture) connect(from, to *node, r *Row) {
 		p.edges[[2]*node{from, to}] = e
 	}
 	text := r.Ports
+	e.whole = e.whole || text == "all" && r.Families == "" && !r.Partial()
 	if r.Families != "" {
 		text += " " + r.Families
 	}
 	if r.Partial() {
 		text += " (" + r.Pods() + ")"
 	}
+	if r.Change != nil {
+		text = e.changes(r.Change.Word()) + " " + text
+	}
 	if !slices.Contains(e.texts, text) {
 		e.texts = append(e.texts, text)
 	}
-	e.whole = e.whole || text == "all"
+}
+
+// changes notes that something of e is changed so, and returns the word.
+func (e *edge) changes(word string) string {
+	switch e.change {
+	case "", word:
+		e.change = word
+	default:
+		e.change = mixed
+	}
+	return word
+}
+
+// mixed is the change of an edge some of which is opened and some closed.
+const mixed = "opened and closed"
+
+// changeColours have the colour for each change of an edge. They are those of the HTML report.
+var changeColours = map[string]string{
+	"opened": "#c4420a", "closed": "#1f6fb5", "changed": "#7a45a8", mixed: "#7a45a8",
 }
 
 // text returns all that an edge says.
@@ -165,6 +195,11 @@ func (p *picture) leftOutText() string {
 	}
 	return fmt.Sprintf("%d of %d workloads are left out: a picture shows %d. Narrow the list with --src and --dst, or "+
 		"use -o html or -o table.", p.leftOut, p.total, maxDrawn)
+}
+
+// caption returns what stands below the picture; "" for nothing.
+func (p *picture) caption() string {
+	return strings.TrimPrefix(strings.TrimSuffix(p.verdict+"\n"+p.leftOutText(), "\n"), "\n")
 }
 
 // outsideRows folds rows that differ in nothing but their CIDR.

@@ -22,6 +22,8 @@ type Row struct {
 	Families string
 	// EgressBy and IngressBy are the rules that allow, if the list has them; "" for none.
 	EgressBy, IngressBy string
+	// Change says what differs, in the rows of a [Diff]; nil in those of a list.
+	Change *RowChange
 }
 
 // An End is one end of a [Row].
@@ -114,12 +116,15 @@ type rowKey struct {
 	families  string
 	egressBy  string
 	ingressBy string
+	// change is what differs, as [Diff.changeOf] numbers it; 0 in lists.
+	change int
 }
 
 func (k rowKey) compare(o rowKey) int {
 	return cmp.Or(cmp.Compare(k.kind, o.kind), cmp.Compare(k.unit, o.unit), k.cidr.Compare(o.cidr),
-		strings.Compare(k.words, o.words), strings.Compare(k.ports, o.ports), strings.Compare(k.families, o.families),
-		strings.Compare(k.egressBy, o.egressBy), strings.Compare(k.ingressBy, o.ingressBy))
+		strings.Compare(k.words, o.words), cmp.Compare(k.change, o.change), strings.Compare(k.ports, o.ports),
+		strings.Compare(k.families, o.families), strings.Compare(k.egressBy, o.egressBy),
+		strings.Compare(k.ingressBy, o.ingressBy))
 }
 
 // A rectangle is groups of a source and groups of a destination: each of the one reaches each of the other.
@@ -131,7 +136,7 @@ func (l *List) rowsFrom(source *unit, connections []*netpoldv1.Connection, shown
 	services := map[rowKey][]*netpoldv1.PortRange{}
 	for _, c := range connections {
 		from := l.sources(source, c)
-		key := rowKey{ports: Ports(c.GetPorts()), egressBy: Rule(c.GetEgressBy()), ingressBy: Rule(c.GetIngressBy())}
+		key := l.rowKey(c)
 		l.addPairs(found, key, from, c, shown)
 		for _, cidr := range c.GetDstCidrs() {
 			k := key
@@ -148,7 +153,7 @@ func (l *List) rowsFrom(source *unit, connections []*netpoldv1.Connection, shown
 	var rows []*Row
 	for _, key := range slices.SortedFunc(maps.Keys(found), rowKey.compare) {
 		for _, r := range joined(found[key]) {
-			row := key.row()
+			row := l.row(key)
 			row.Src = source.end(r.src)
 			if key.kind == pairRow {
 				row.Dst = l.units.list[key.unit].end(r.dst)
@@ -185,13 +190,13 @@ func (l *List) addPairs(found map[rowKey][]rectangle, key rowKey, from []*netpol
 			to[u.index] = append(to[u.index], g)
 		}
 	})
-	families := Families(c.GetFamilies())
+	families, always := l.familyWords(c)
 	for at, dst := range to {
 		for _, src := range byFamilies(from) {
 			for _, dst := range byFamilies(dst) {
 				k := key
 				k.unit = at
-				if Families(shared(src[0], dst[0])) != families {
+				if always || Families(shared(src[0], dst[0])) != families {
 					k.families = families
 				}
 				found[k] = append(found[k], rectangle{src, dst})
@@ -278,15 +283,14 @@ func serviceNamespace(key rowKey) string {
 func (l *List) rowsFromOutside(connections []*netpoldv1.Connection, shown func(*unit) bool) []*Row {
 	found := map[rowKey][]rectangle{}
 	for _, c := range connections {
+		key := l.rowKey(c)
 		for _, cidr := range c.GetSrcCidrs() {
 			l.opened(c.GetDstGroups(), c.GetDstSets(), func(g *netpoldv1.Group) {
 				if !shown(l.units.of(g)) {
 					return
 				}
-				k := rowKey{
-					unit: l.units.of(g).index, cidr: prefixOf(cidr), words: Clean(cidr), ports: Ports(c.GetPorts()),
-					egressBy: Rule(c.GetEgressBy()), ingressBy: Rule(c.GetIngressBy()),
-				}
+				k := key
+				k.unit, k.cidr, k.words = l.units.of(g).index, prefixOf(cidr), Clean(cidr)
 				found[k] = append(found[k], rectangle{dst: []*netpoldv1.Group{g}})
 			})
 		}
@@ -294,7 +298,7 @@ func (l *List) rowsFromOutside(connections []*netpoldv1.Connection, shown func(*
 	var rows []*Row
 	for _, key := range slices.SortedFunc(maps.Keys(found), rowKey.compare) {
 		for _, r := range joined(found[key]) {
-			row := key.row()
+			row := l.row(key)
 			row.Src, row.Dst = End{Words: key.words}, l.units.list[key.unit].end(r.dst)
 			rows = append(rows, row)
 		}
@@ -311,9 +315,29 @@ func prefixOf(cidr string) netip.Prefix {
 	return prefix
 }
 
+// rowKey returns the key of what a connection says of all its pairs.
+func (l *List) rowKey(c *netpoldv1.Connection) rowKey {
+	return rowKey{
+		ports: Ports(c.GetPorts()), egressBy: Rule(c.GetEgressBy()), ingressBy: Rule(c.GetIngressBy()),
+		change: l.changeOf[c],
+	}
+}
+
+// familyWords returns the families of a connection, and whether a row has them even if the ends share them.
+func (l *List) familyWords(c *netpoldv1.Connection) (words string, always bool) {
+	if at := l.changeOf[c]; at > 0 && l.changed[at-1].families != "" {
+		return l.changed[at-1].families, true
+	}
+	return Families(c.GetFamilies()), false
+}
+
 // row returns the row of a key, without its ends.
-func (k rowKey) row() *Row {
-	return &Row{Ports: k.ports, Families: k.families, EgressBy: k.egressBy, IngressBy: k.ingressBy}
+func (l *List) row(k rowKey) *Row {
+	row := &Row{Ports: k.ports, Families: k.families, EgressBy: k.egressBy, IngressBy: k.ingressBy}
+	if k.change > 0 {
+		row.Change = &l.changed[k.change-1]
+	}
+	return row
 }
 
 // end returns the end of a row that means groups of u.

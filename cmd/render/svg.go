@@ -28,9 +28,18 @@ const (
 
 // SVG writes a list as a matrix: a line for each source, a column for each destination, and in each cell the
 // ports. It has no script, no link and no style from elsewhere.
-func SVG(out io.Writer, l *List) error {
+func SVG(out io.Writer, l *List) error { return writeSVG(out, newMatrix(l)) }
+
+// DiffSVG writes what differs as [SVG] does, with the ports that are opened and closed.
+func DiffSVG(out io.Writer, d *Diff) error {
+	m := newMatrix(d.list)
+	m.verdict = d.Verdict()
+	return writeSVG(out, m)
+}
+
+func writeSVG(out io.Writer, m *matrix) error {
 	w := bufio.NewWriter(out)
-	newMatrix(l).write(w)
+	m.write(w)
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("writing SVG: %w", err)
 	}
@@ -52,6 +61,9 @@ func newMatrix(l *List) *matrix {
 	}
 	// What was not asked for must not look denied: with a filter, only what has connections has a line.
 	allRows, allColumns := everything(l.request.GetSrc()), everything(l.request.GetDst())
+	if l.isDiff() { // and what does not change has none either
+		allRows, allColumns = false, false
+	}
 	longestRow, longestColumn := 0, 0
 	for _, n := range m.nodes {
 		isUnit := n.index < m.total-m.leftOut
@@ -84,10 +96,12 @@ func (m *matrix) write(w io.Writer) {
 	}
 	fmt.Fprintf(w, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" `+
 		`font-family="Helvetica, Arial, sans-serif" font-size="12" fill="#1b1f24">`+"\n", width, height, width, height)
-	fmt.Fprintf(w, "<title>Who may open connections to whom</title>\n"+
-		`<rect width="100%%" height="100%%" fill="#ffffff"/>`+"\n")
-	fmt.Fprintf(w, `<text x="%d" y="24" font-size="15" font-weight="bold">Who may open connections to whom</text>`+"\n",
-		margin)
+	title := "Who may open connections to whom"
+	if m.verdict != "" {
+		title = "What changes: " + m.verdict
+	}
+	fmt.Fprintf(w, "<title>%s</title>\n"+`<rect width="100%%" height="100%%" fill="#ffffff"/>`+"\n", xmlText(title))
+	fmt.Fprintf(w, `<text x="%d" y="24" font-size="15" font-weight="bold">%s</text>`+"\n", margin, xmlText(title))
 	m.writeLegend(w)
 	for i, n := range m.columns {
 		x, y := m.left+i*cellWidth+cellWidth/2+4, m.top-8
@@ -115,9 +129,17 @@ const (
 
 func (m *matrix) writeLegend(w io.Writer) {
 	x := margin
-	for _, entry := range []struct{ fill, text string }{
+	type entry struct{ fill, text string }
+	entries := []entry{
 		{partFill, "some ports"}, {openFill, "all ports"}, {closedFill, "nothing of what was asked for"},
-	} {
+	}
+	if m.verdict != "" {
+		entries = []entry{
+			{changeColours["opened"], "opened (+)"}, {changeColours["closed"], "closed (-)"},
+			{changeColours[mixed], "both, or other families (~)"}, {closedFill, "no change"},
+		}
+	}
+	for _, entry := range entries {
 		fmt.Fprintf(w, `<rect x="%d" y="36" width="14" height="14" fill="%s" stroke="#8b949e"/>`+
 			`<text x="%d" y="48">%s</text>`+"\n", x, entry.fill, x+20, entry.text)
 		x += 36 + int(float64(len(entry.text))*charWidth)
@@ -132,7 +154,10 @@ func (m *matrix) writeCell(w io.Writer, from, to *node, x, y int) {
 		return
 	}
 	fill, colour := partFill, "#1b1f24"
-	if e.whole {
+	switch {
+	case e.change != "":
+		fill, colour = changeColours[e.change], "#ffffff"
+	case e.whole:
 		fill, colour = openFill, "#ffffff"
 	}
 	fmt.Fprintf(w, `<g><title>%s</title><rect x="%d" y="%d" width="%d" height="%d" fill="%s"/>`+
@@ -187,10 +212,12 @@ func cellText(e *edge) string {
 	var parts []string
 	partial := false
 	for _, t := range e.texts {
+		sign, t := changeSign(t)
 		ports, pods, some := strings.Cut(t, " (")
 		partial = partial || some && strings.Contains(pods, ">")
 		ports, _, _ = strings.Cut(ports, " IPv")
 		for port := range strings.SplitSeq(shortPorts(ports), ",") {
+			port = sign + port
 			if !slices.Contains(parts, port) {
 				parts = append(parts, port)
 			}
@@ -211,6 +238,16 @@ func cellText(e *edge) string {
 		}
 	}
 	return counted(uint64(len(parts)), "range") + mark
+}
+
+// changeSign returns the sign for what differs, and the rest of the text of an edge.
+func changeSign(text string) (sign, rest string) {
+	for word, sign := range map[string]string{"opened ": "+", "closed ": "-", "changed ": "~"} {
+		if rest, ok := strings.CutPrefix(text, word); ok {
+			return sign, rest
+		}
+	}
+	return "", text
 }
 
 // shortPorts returns ports with a letter for their protocol. Example: "80,443,u53".

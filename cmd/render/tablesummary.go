@@ -11,6 +11,9 @@ import (
 // maxNamed is how many workloads a line of a summary names.
 const maxNamed = 5
 
+// staleText says that the state is too old.
+const staleText = "stale: the server has not heard of the cluster for too long"
+
 // summaryLines returns what the rows of a table do not say: counts, what no policy isolates, what no policy
 // can concern, and what was left out.
 func (l *List) summaryLines() []string {
@@ -44,7 +47,7 @@ func (l *List) summaryLines() []string {
 		add("this is not all: the list stopped after %s", counted(s.GetConnections(), "connection"))
 	}
 	if l.header.GetStale() {
-		add("stale: the server has not heard of the cluster for too long")
+		add("%s", staleText)
 	}
 	return lines
 }

@@ -1,0 +1,164 @@
+package render
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+const (
+	// sectionShare is what the sections of a comment that are still to come may count on, each, in bytes.
+	sectionShare = 6_000
+	// sectionFrame is more than a section needs beside its lines.
+	sectionFrame = 400
+)
+
+// DiffMarkdown writes a difference as a comment of a pull request: the verdict first, and the rest folded. It
+// has at most 60,000 characters, and says what it left out.
+func DiffMarkdown(out io.Writer, d *Diff) error {
+	sections := d.markdownSections()
+	var body strings.Builder
+	left := 0
+	budget := maxMarkdown - 2*sectionFrame
+	for i, s := range sections {
+		text, without := s.write(budget - body.Len() - sectionShare*(len(sections)-i-1))
+		body.WriteString(text)
+		left += without
+	}
+	var head strings.Builder
+	fmt.Fprintf(&head, "**%s**\n", markdown(d.Verdict()))
+	for _, line := range []string{d.truncatedText(), d.staleLine()} {
+		if line != "" {
+			fmt.Fprintf(&head, "\n%s\n", markdown(line))
+		}
+	}
+	if left > 0 {
+		fmt.Fprintf(&head, "\n%s left out, so that this comment can be sent: `-o html` and `-o json` have them all.\n",
+			areLines(left))
+	}
+	if _, err := io.WriteString(out, head.String()+body.String()); err != nil {
+		return fmt.Errorf("writing Markdown: %w", err)
+	}
+	return nil
+}
+
+func areLines(n int) string {
+	if n == 1 {
+		return "1 line is"
+	}
+	return fmt.Sprintf("%d lines are", n)
+}
+
+func (d *Diff) staleLine() string {
+	if d.list.header.GetStale() {
+		return staleText
+	}
+	return ""
+}
+
+// A section is a part of a comment that is folded.
+type section struct {
+	// title is ours: it is not escaped.
+	title string
+	head  string
+	// count is how many lines there are, and lines yields them until it is told to stop.
+	count int
+	lines func(yield func(string) bool)
+}
+
+// markdownSections returns what there is to say beside the verdict, the most important first.
+func (d *Diff) markdownSections() []section {
+	counts := map[string]int{}
+	for r := range d.Rows() {
+		counts[r.Change.Word()]++
+	}
+	rules := d.hasRules()
+	head := "| source | destination | ports | families | Pods |\n|---|---|---|---|---|\n"
+	if rules {
+		head = "| source | destination | ports | families | Pods | before | after |\n|---|---|---|---|---|---|---|\n"
+	}
+	var sections []section
+	for _, word := range []string{"opened", "closed", "changed"} {
+		if counts[word] == 0 {
+			continue
+		}
+		sections = append(sections, section{
+			title: fmt.Sprintf("%s: %s", strings.ToUpper(word[:1])+word[1:], counted(uint64(counts[word]), "line")),
+			head:  head, count: counts[word],
+			lines: func(yield func(string) bool) {
+				for r := range d.Rows() {
+					if r.Change.Word() == word && !yield(markdownRow(r, rules)) {
+						return
+					}
+				}
+			},
+		})
+	}
+	for _, l := range d.names() {
+		sections = append(sections, section{
+			title: fmt.Sprintf("%s: %d", strings.ToUpper(l.title[:1])+l.title[1:], len(l.names)), count: len(l.names),
+			lines: func(yield func(string) bool) {
+				for _, name := range l.names {
+					if !yield("- " + markdown(name) + "\n") {
+						return
+					}
+				}
+			},
+		})
+	}
+	return sections
+}
+
+// hasRules reports whether the difference has the rules that allow.
+func (d *Diff) hasRules() bool {
+	for i := range d.list.changed {
+		if c := &d.list.changed[i]; c.Before != (RowRules{}) || c.After != (RowRules{}) {
+			return true
+		}
+	}
+	return false
+}
+
+// markdownRow returns a row as a line of a table.
+func markdownRow(r *Row, rules bool) string {
+	cells := []string{r.Src.Words, r.Dst.Words, r.Ports, r.Families, r.Pods()}
+	if rules {
+		cells = append(cells, r.Change.Before.text(), r.Change.After.text())
+	}
+	for i := range cells {
+		cells[i] = markdown(cells[i])
+	}
+	return "| " + strings.Join(cells, " | ") + " |\n"
+}
+
+// text returns the rules of both sides; "" for none.
+func (r *RowRules) text() string {
+	var parts []string
+	if r.Egress != "" {
+		parts = append(parts, "egress "+r.Egress)
+	}
+	if r.Ingress != "" {
+		parts = append(parts, "ingress "+r.Ingress)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// write returns the section in at most limit bytes, and how many of its lines it leaves out.
+func (s *section) write(limit int) (text string, without int) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n<details><summary>%s</summary>\n\n%s", s.title, s.head)
+	written := 0
+	for line := range s.lines {
+		if b.Len()+len(line) > limit-sectionFrame {
+			break
+		}
+		b.WriteString(line)
+		written++
+	}
+	without = s.count - written
+	if without > 0 {
+		fmt.Fprintf(&b, "\n%s left out.\n", areLines(without))
+	}
+	b.WriteString("\n</details>\n")
+	return b.String(), without
+}
