@@ -56,8 +56,8 @@ type Config struct {
 	// MaxAuditDeadline limits the time of a call of AuditService, as MaxDeadline limits that of others.
 	// Default: 5 min.
 	MaxAuditDeadline time.Duration
-	// MaxConnections is after how many connections a list of AuditService stops, with a cursor. Default:
-	// 5,000,000.
+	// MaxConnections is after how many connections a list of AuditService stops, with a cursor, and after how many
+	// changes a difference does. Default: 5,000,000.
 	MaxConnections int
 	// MaxConnectionAge is the age, plus or minus a tenth, at which a client is asked to reconnect, so that
 	// clients spread over new replicas. Default: 30 min.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 	"regexp"
 	"strconv"
@@ -29,6 +30,7 @@ type auditor interface {
 	list(ctx context.Context, request *netpoldv1.ListConnectionsRequest,
 		take func(*netpoldv1.ListConnectionsResponse) error) error
 	lint(ctx context.Context, request *netpoldv1.LintRequest, take func(*netpoldv1.LintResponse) error) error
+	simulator
 }
 
 // openAuditor opens an auditor, and returns a function that closes it.
@@ -96,11 +98,26 @@ func (r remoteAuditor) explain(
 
 func (r remoteAuditor) list(ctx context.Context, request *netpoldv1.ListConnectionsRequest,
 	take func(*netpoldv1.ListConnectionsResponse) error) error {
+	return patiently(ctx, r.patience, func(ctx context.Context) iter.Seq2[*netpoldv1.ListConnectionsResponse, error] {
+		return r.client.Connections(ctx, request)
+	}, take)
+}
+
+func (r remoteAuditor) simulate(ctx context.Context, request *netpoldv1.SimulateRequest,
+	take func(*netpoldv1.SimulateResponse) error) error {
+	return patiently(ctx, r.patience, func(ctx context.Context) iter.Seq2[*netpoldv1.SimulateResponse, error] {
+		return r.client.Simulate(ctx, request)
+	}, take)
+}
+
+// patiently hands the messages that ask yields to take. It gives up when none has come for as long as patience.
+func patiently[M any](ctx context.Context, patience time.Duration,
+	ask func(context.Context) iter.Seq2[*M, error], take func(*M) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	silence := time.AfterFunc(r.patience, func() { cancel(context.DeadlineExceeded) })
+	silence := time.AfterFunc(patience, func() { cancel(context.DeadlineExceeded) })
 	defer silence.Stop()
-	for m, err := range r.client.Connections(ctx, request) {
+	for m, err := range ask(ctx) {
 		if err != nil {
 			if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 				return status.Error(codes.DeadlineExceeded, "it said nothing for that long")
@@ -111,7 +128,7 @@ func (r remoteAuditor) list(ctx context.Context, request *netpoldv1.ListConnecti
 		if err := take(m); err != nil {
 			return err
 		}
-		silence.Reset(r.patience)
+		silence.Reset(patience)
 	}
 	return nil
 }
@@ -159,6 +176,13 @@ func (l localAuditor) lint(
 	})
 }
 
+func (l localAuditor) simulate(ctx context.Context, request *netpoldv1.SimulateRequest,
+	take func(*netpoldv1.SimulateResponse) error) error {
+	return streamed(ctx, take, func(s *localStream[netpoldv1.SimulateResponse]) error {
+		return l.service.Simulate(request, s)
+	})
+}
+
 // streamed hands the messages of a call within this process to take, whose error is returned first.
 func streamed[M any](ctx context.Context, take func(*M) error, call func(*localStream[M]) error) error {
 	stream := &localStream[M]{ctx: ctx, take: take}
@@ -192,8 +216,14 @@ func (s *localStream[M]) Send(m *M) error {
 var listField = regexp.MustCompile(`\b(src|dst)\.(endpoints|namespaces|pod_selector|namespace_selector)` +
 	`(?:\[(\d+)\])?(?:\.\w+)?: `)
 
+// A filtered is a request with the filters of list.
+type filtered interface {
+	GetSrc() *netpoldv1.Ends
+	GetDst() *netpoldv1.Ends
+}
+
 // listError returns the error of a list for people, with flags and words in place of fields.
-func (inv *invocation) listError(err error, request *netpoldv1.ListConnectionsRequest) error {
+func (inv *invocation) listError(err error, request filtered) error {
 	failed := inv.callError(err)
 	text := listField.ReplaceAllStringFunc(failed.Error(), func(path string) string {
 		part := listField.FindStringSubmatch(path)

@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	netpold "github.com/netpold/netpold/clients/go"
 	"github.com/netpold/netpold/cmd/config"
 	"github.com/netpold/netpold/cmd/render"
 	"github.com/netpold/netpold/cmd/render/html"
@@ -30,12 +29,9 @@ const (
 
 // A listVerb is one run of the verb list.
 type listVerb struct {
-	inv      *invocation
-	cmd      *cobra.Command
-	src, dst []string
-	ports    []config.PortRange
-	protocol string
-	include  []string
+	inv *invocation
+	cmd *cobra.Command
+	filters
 	exposure bool
 	only     string
 	output   string
@@ -74,12 +70,8 @@ func (inv *invocation) listVerb() *cobra.Command {
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	f := l.cmd.Flags()
-	f.Var(config.NewWords(&l.src), "src", "list from these ends alone; repeat it for more")
-	f.Var(config.NewWords(&l.dst), "dst", "list to these ends alone; repeat it for more")
-	f.VarP(config.NewPortRanges(&l.ports), portFlag, "p", "list these ports alone; repeat it for more")
-	f.Var(config.NewChoice(&l.protocol, "all", "tcp", "udp", "sctp"), "protocol", "list this protocol alone")
-	f.Var(config.NewChoices(&l.include, "nodes", "services", "policies"), "include",
-		"also list addresses of Nodes, Services as destinations, the rules that allow")
+	l.add(l.cmd, "list", "also list addresses of Nodes, Services as destinations, the rules that allow", "nodes", "services",
+		"policies")
 	f.BoolVar(&l.exposure, "exposure", false, "also list what Pods that do not exist yet could do")
 	f.Var(config.NewChoice(&l.only, "any", "isolated", "open", "exposed"), "only",
 		"list only connections with an end that is isolated, that is not, or that anybody can reach")
@@ -90,10 +82,7 @@ func (inv *invocation) listVerb() *cobra.Command {
 	inv.addQuiet(l.cmd)
 	inv.errorResults["list"] = inv.printErrorLine
 	cmd := inv.verb(l.cmd, l.run, inv.config.StateFlags(), inv.config.ClientFlags(), inv.config.FileFlags())
-	for _, flag := range []string{"src", "dst"} {
-		// It fails only for unknown flags.
-		_ = cmd.RegisterFlagCompletionFunc(flag, inv.completeListed)
-	}
+	l.complete(inv, cmd)
 	return cmd
 }
 
@@ -146,36 +135,14 @@ func (l *listVerb) run(ctx context.Context, args []string) error {
 
 // request returns what words and flags ask for.
 func (l *listVerb) request() (*netpoldv1.ListConnectionsRequest, error) {
-	src, srcErr := netpold.ParseEnds(l.src...)
-	if srcErr != nil {
-		srcErr = fmt.Errorf("--src: %w", srcErr)
-	}
-	dst, dstErr := netpold.ParseEnds(l.dst...)
-	if dstErr != nil {
-		dstErr = fmt.Errorf("--dst: %w", dstErr)
-	}
-	if err := errors.Join(srcErr, dstErr); err != nil {
+	src, dst, err := l.ends()
+	if err != nil {
 		return nil, err
-	}
-	request := &netpoldv1.ListConnectionsRequest{Src: src, Dst: dst}
-	if l.protocol != "all" {
-		request.Protocol, _ = netpold.ParseProtocol(l.protocol) // the flag takes no other
-	}
-	for _, r := range l.ports {
-		request.Ports = append(request.Ports,
-			&netpoldv1.PortRange{Protocol: request.GetProtocol(), First: r.First, Last: r.Last})
-	}
-	includes := map[string]netpoldv1.Include{
-		"nodes": netpoldv1.Include_INCLUDE_NODES, "services": netpoldv1.Include_INCLUDE_SERVICES,
-		"policies": netpoldv1.Include_INCLUDE_POLICIES,
 	}
 	// The report shows what decides, and whom anybody can reach.
 	report := l.output == htmlOutput
-	for _, word := range []string{"nodes", "services", "policies"} { // the order of words does not count
-		if slices.Contains(l.include, word) || word == "policies" && (l.output == wideOutput || report) {
-			request.Include = append(request.Include, includes[word])
-		}
-	}
+	request := &netpoldv1.ListConnectionsRequest{Src: src, Dst: dst, Include: l.included(l.output == wideOutput || report)}
+	request.Protocol, request.Ports = l.protocolAndPorts()
 	if l.exposure || report {
 		request.Include = append(request.Include, netpoldv1.Include_INCLUDE_EXPOSURE)
 	}
@@ -202,7 +169,7 @@ func (l *listVerb) printer(request *netpoldv1.ListConnectionsRequest) listPrinte
 			end: func() error { return written(w.Flush()) },
 		}
 	case htmlOutput:
-		page := html.NewList(out, html.Options{Request: request, Command: l.command()})
+		page := html.NewList(out, html.Options{Request: request, Command: l.inv.command()})
 		return listPrinter{add: page.Write, end: page.Close}
 	}
 	collected := render.NewList(request)
@@ -227,9 +194,9 @@ func written(err error) error {
 }
 
 // command returns the call as people would type it, for the head of a report.
-func (l *listVerb) command() string {
-	words := []string{l.inv.program}
-	for _, arg := range l.inv.args {
+func (inv *invocation) command() string {
+	words := []string{inv.program}
+	for _, arg := range inv.args {
 		if strings.ContainsAny(arg, " ?*&'\"\\$`!(){}<>|;#~\t\n") {
 			arg = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
 		}

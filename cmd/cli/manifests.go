@@ -13,7 +13,19 @@ import (
 
 // askManifests returns an asker that answers from manifests read once, in this process.
 func (inv *invocation) askManifests(ctx context.Context) (asker, error) {
-	files, err := inv.openManifests(ctx, slog.New(slog.DiscardHandler))
+	files, err := inv.readFiles(ctx, manifestsFlag, inv.config.State.Manifests)
+	if err != nil {
+		return nil, err
+	}
+	return newLocal(files), nil
+}
+
+// manifestsFlag is the name of the flag --manifests.
+const manifestsFlag = "manifests"
+
+// readFiles reads the files under the paths of a flag once, and prints what may be a mistake in them.
+func (inv *invocation) readFiles(ctx context.Context, flag string, paths []string) (*manifests.Source, error) {
+	files, err := inv.openFiles(ctx, slog.New(slog.DiscardHandler), flag, paths)
 	if err != nil {
 		return nil, err
 	}
@@ -22,7 +34,7 @@ func (inv *invocation) askManifests(ctx context.Context) (asker, error) {
 		inv.notice("these kinds play no part: %s", kindsText(ignored))
 	}
 	inv.printStateNotes(files)
-	return newLocal(files), nil
+	return files, nil
 }
 
 func (inv *invocation) manifestOptions() manifests.Options {
@@ -33,24 +45,28 @@ func (inv *invocation) manifestOptions() manifests.Options {
 
 // openManifests reads the manifests. It returns an error if they have any problem.
 func (inv *invocation) openManifests(ctx context.Context, log *slog.Logger) (*manifests.Source, error) {
+	return inv.openFiles(ctx, log, manifestsFlag, inv.config.State.Manifests)
+}
+
+// openFiles reads the files under the paths of a flag. It returns an error if they have any problem.
+func (inv *invocation) openFiles(
+	ctx context.Context, log *slog.Logger, flag string, paths []string,
+) (*manifests.Source, error) {
+	options := inv.manifestOptions()
+	options.Paths = paths
 	files, err := manifests.NewSource(manifests.SourceOptions{
-		Options: inv.manifestOptions(),
+		Options: options,
 		Engine:  inv.config.State.Engine(),
 		Meaning: inv.config.Meaning(),
 		Logger:  log,
 	})
 	if err != nil {
-		return nil, inv.manifestsError(err)
+		return nil, inv.filesError("--"+flag, paths, err)
 	}
 	if err := files.Load(ctx); err != nil {
-		return nil, inv.manifestsError(err)
+		return nil, inv.filesError("--"+flag, paths, err)
 	}
 	return files, nil
-}
-
-// manifestsError prints every problem of the manifests, and returns the error that sums them up.
-func (inv *invocation) manifestsError(err error) error {
-	return inv.filesError("--manifests", inv.config.State.Manifests, err)
 }
 
 // filesError prints every problem of the files under the paths of a flag, and returns the error that sums them
@@ -71,7 +87,7 @@ func (inv *invocation) filesError(flag string, paths []string, err error) error 
 		count = fmt.Sprintf("%d problems", n)
 	}
 	part := "a cluster"
-	if flag != "--manifests" {
+	if flag == "--"+withFlag || flag == "--"+filenameFlag {
 		part = "the changes"
 	}
 	return fmt.Errorf("%s %s: %s: mend what is listed above; nothing is answered from part of %s", flag,

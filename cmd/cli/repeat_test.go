@@ -46,7 +46,7 @@ func TestRepeatedFlags(t *testing.T) {
 		}
 		verb.Flags().VisitAll(func(flag *pflag.Flag) {
 			// Of these types, values add up.
-			adds := []string{"path", "stringArray", "word", "port[-port]", "nodes,services,policies"}
+			adds := []string{"path", "stringArray", "word", "port[-port]", "object", "nodes,services,policies", "nodes,policies"}
 			if slices.Contains(adds, config.ValueOf(flag).Type()) {
 				if config.ValueOf(flag) != flag.Value {
 					t.Errorf("%s --%s takes one value", verb.Name(), flag.Name)

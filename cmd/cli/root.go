@@ -58,7 +58,7 @@ func RunAs(
 	switch err := root.ExecuteContext(ctx); {
 	case err == nil:
 		return exitOK
-	case errors.Is(err, errDenied), errors.Is(err, errFailed), errors.Is(err, errFindings):
+	case errors.Is(err, errDenied), errors.Is(err, errFailed), errors.Is(err, errFindings), errors.Is(err, errChanged):
 		return exitDenied
 	case errors.As(err, new(unhealthyError)):
 		inv.complain(err)
@@ -187,8 +187,8 @@ func (inv *invocation) root() *cobra.Command {
 	})
 	// Long usages are broken into lines.
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 120"))
-	root.AddCommand(inv.serveVerb(), inv.checkVerb(), inv.listVerb(), inv.testVerb(), inv.lintVerb(), inv.statusVerb(), inv.tokenVerb(),
-		inv.healthcheckVerb(), inv.manVerb(), inv.versionVerb())
+	root.AddCommand(inv.serveVerb(), inv.checkVerb(), inv.listVerb(), inv.diffVerb(), inv.testVerb(), inv.lintVerb(),
+		inv.statusVerb(), inv.tokenVerb(), inv.healthcheckVerb(), inv.manVerb(), inv.versionVerb())
 	root.SetHelpCommand(helpVerb(root))
 	root.InitDefaultCompletionCmd()
 	strictWords(root)

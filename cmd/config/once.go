@@ -34,7 +34,7 @@ func (o *once) Set(text string) error {
 func RefuseRepeats(f *pflag.FlagSet) {
 	f.VisitAll(func(flag *pflag.Flag) {
 		switch flag.Value.(type) {
-		case *Paths, *Words, *Choices, *PortRanges, *once, pflag.SliceValue:
+		case *Paths, *Words, *Choices, *PortRanges, *Entries, *once, pflag.SliceValue:
 		default:
 			flag.Value = &once{Value: flag.Value}
 		}

@@ -28,6 +28,45 @@ func (w *Words) Set(word string) error {
 	return nil
 }
 
+// An Entry is a value of one of several flags that share a list.
+type Entry struct {
+	// Flag is the flag's name, and Text its value.
+	Flag, Text string
+}
+
+// Entries is the value of a flag that may be repeated, and that shares a list with others: they add to it in the
+// order of the command line.
+type Entries struct {
+	value      *[]Entry
+	flag, kind string
+}
+
+// NewEntries returns a value for a flag that adds to *value. kind is what help shows for it.
+func NewEntries(value *[]Entry, flag, kind string) *Entries { return &Entries{value, flag, kind} }
+
+// String returns the values of this flag, separated by spaces.
+func (e *Entries) String() string {
+	var texts []string
+	for _, entry := range *e.value {
+		if entry.Flag == e.flag {
+			texts = append(texts, entry.Text)
+		}
+	}
+	return strings.Join(texts, " ")
+}
+
+// Type returns what help shows for the value.
+func (e *Entries) Type() string { return e.kind }
+
+// Set adds a value.
+func (e *Entries) Set(text string) error {
+	if text == "" {
+		return &limitError{"is empty: give " + e.kind + ", or leave the flag out"}
+	}
+	*e.value = append(*e.value, Entry{e.flag, text})
+	return nil
+}
+
 // Choices is the value of a flag that takes some of a few words, separated by commas, and may be repeated.
 // Case does not matter.
 type Choices struct {
