@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"net/netip"
 	"unique"
 )
@@ -58,7 +59,7 @@ const (
 // allocates. The error is that of the decision. Its code is [Abandoned] once done is closed; a nil done is
 // never closed.
 func (s *Snapshot) Details(done <-chan struct{}, q Query) (Details, error) {
-	p, err := s.decidingPair(done, &q)
+	p, err := s.decidingPair(done, &q, allPairs)
 	if err != nil {
 		return Details{}, err
 	}
@@ -88,13 +89,21 @@ type pair struct {
 	// service is the one that stood for dst; nil for none.
 	service  *Service
 	decision Decision
-	// looked is how many pairs were looked at to find this one.
-	looked int
 }
 
+// A pairLimit is how many pairs of a question are looked at for a denied one.
+type pairLimit int
+
+// The limits without a number.
+const (
+	allPairs pairLimit = math.MaxInt
+	// firstPair is for a question of which all pairs are allowed.
+	firstPair pairLimit = 1
+)
+
 // decidingPair returns the pair that Reason and Sides of q's decision are about: the first denied one, or
-// else the first.
-func (s *state) decidingPair(done <-chan struct{}, q *Query) (pair, error) {
+// else the first. It looks at a limited number of pairs.
+func (s *state) decidingPair(done <-chan struct{}, q *Query, limit pairLimit) (pair, error) {
 	src, err := s.parties(q.Src, false)
 	if err != nil {
 		return pair{}, err
@@ -103,19 +112,23 @@ func (s *state) decidingPair(done <-chan struct{}, q *Query) (pair, error) {
 	if err != nil {
 		return pair{}, err
 	} else if svc != nil {
-		return s.decidingBackend(done, src, svc, q)
+		return s.decidingBackend(done, src, svc, q, limit)
 	}
 	dst, err := s.parties(q.Dst, true)
 	if err != nil {
 		return pair{}, err
 	}
 	var first pair
-	known, looked := pairMemo{}, 0
+	known := pairMemo{}
 	for i := range src {
 		if isDone(done) {
 			return pair{}, abandoned
 		}
 		for j := range dst {
+			if limit == 0 {
+				return first, nil
+			}
+			limit--
 			d := known.decide(s, &src[i], &dst[j], q.Protocol, q.Port)
 			if d.Allowed && first.port != 0 {
 				continue
@@ -129,45 +142,41 @@ func (s *state) decidingPair(done <-chan struct{}, q *Query) (pair, error) {
 				first.family = IPv4
 			}
 			if !d.Allowed {
-				first.looked = looked
 				return first, nil
 			}
 		}
 	}
-	first.looked = looked
 	return first, nil
 }
 
 // decidingBackend is decidingPair for a destination that a Service stands for: the pair of a source and one
 // backend.
-func (s *state) decidingBackend(done <-chan struct{}, src []party, o *Service, q *Query) (pair, error) {
+func (s *state) decidingBackend(
+	done <-chan struct{}, src []party, o *Service, q *Query, limit pairLimit,
+) (pair, error) {
 	c, err := s.choose(o, q)
 	if err != nil {
 		return pair{}, err
 	}
 	var first pair
-	looked := 0
 	for i := range src {
 		if isDone(done) {
 			return pair{}, abandoned
 		}
 		t := c.decide(s, &src[i], q)
-		allowed := t.allowed == t.total
-		looked += int(t.total)
-		if allowed && first.port != 0 {
-			continue
+		denied := t.allowed < t.total && pairLimit(t.deniedAt) < limit
+		if denied || first.port == 0 {
+			end := &c.backends[t.familyIndex][0]
+			first = pair{src: src[i], protocol: q.Protocol, family: t.family, service: o, decision: t.first}
+			if denied {
+				end, first.decision = &c.backends[t.familyIndex][t.deniedAt], t.denied
+			}
+			first.dst, first.port = end.party, end.port
 		}
-		end := &c.backends[t.familyIndex][0]
-		first = pair{src: src[i], protocol: q.Protocol, family: t.family, service: o, decision: t.first}
-		if !allowed {
-			end, first.decision = &c.backends[t.familyIndex][t.deniedAt], t.denied
-		}
-		first.dst, first.port = end.party, end.port
-		if !allowed {
+		if limit -= pairLimit(t.total); denied || limit <= 0 {
 			break
 		}
 	}
-	first.looked = looked
 	return first, nil
 }
 

@@ -8,6 +8,11 @@ import (
 // Explanation says why a question has its answer: what every rule that concerns the deciding pair does with
 // it. It is computed from the records that decisions are compiled from, and never contradicts a [Decision].
 type Explanation struct {
+	// Answer is what [Snapshot.Allowed] answers.
+	Answer Decision
+	// TooFar reports whether more pairs than were to be looked at are allowed before the first denied one.
+	// Nothing but Answer is set then.
+	TooFar bool
 	// Src and Dst are the ends of the pair that the answer's Reason and Sides are about.
 	Src, Dst ExplainedEnd
 	// Port and Protocol are as decided on that pair: behind a Service, the endpoint's port.
@@ -19,9 +24,7 @@ type Explanation struct {
 	// address took part (S9).
 	Family Families
 	// Decision is that of the pair alone.
-	Decision Decision
-	// Looked is how many pairs were looked at to find this one: all of them, if all are allowed.
-	Looked          int
+	Decision        Decision
 	Egress, Ingress SideExplanation
 }
 
@@ -124,17 +127,28 @@ type PortExplanation struct {
 }
 
 // Explain returns why [Snapshot.Allowed] answers q as it does. It decides anew, and allocates in proportion
-// to the rules that concern the pair. The error is that of the decision. Its code is [Abandoned] once done is
+// to the rules that concern the pair. Of a denied question it looks at no more than maxPairs pairs, in their
+// order, to find the first denied one. The error is that of the decision. Its code is [Abandoned] once done is
 // closed; a nil done is never closed.
-func (s *Snapshot) Explain(done <-chan struct{}, q Query) (Explanation, error) {
-	p, err := s.decidingPair(done, &q)
+func (s *Snapshot) Explain(done <-chan struct{}, q Query, maxPairs int) (Explanation, error) {
+	answer, err := s.AllowedUntil(done, q)
 	if err != nil {
 		return Explanation{}, err
 	}
+	limit := pairLimit(maxPairs)
+	if answer.Allowed {
+		limit = firstPair
+	}
+	p, err := s.decidingPair(done, &q, limit)
+	if err != nil {
+		return Explanation{}, err
+	}
+	if p.decision.Allowed != answer.Allowed {
+		return Explanation{Answer: answer, TooFar: true}, nil
+	}
 	e := Explanation{
-		Src: s.explainEnd(&q.Src, &p.src, &p), Dst: s.explainEnd(&q.Dst, &p.dst, &p),
+		Answer: answer, Src: s.explainEnd(&q.Src, &p.src, &p), Dst: s.explainEnd(&q.Dst, &p.dst, &p),
 		Port: p.port, Protocol: p.protocol, Service: p.service, Family: p.family, Decision: p.decision,
-		Looked: p.looked,
 	}
 	e.Dst.Service = p.service
 	if len(e.Src.IPs) == 0 && len(e.Dst.IPs) == 0 {

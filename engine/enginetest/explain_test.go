@@ -2,6 +2,7 @@ package enginetest_test
 
 import (
 	"fmt"
+	"math"
 	"testing"
 
 	"github.com/netpold/netpold/engine"
@@ -66,7 +67,7 @@ func explained(
 	s *engine.Snapshot, oracle *enginetest.Oracle, q enginetest.Question,
 ) (engine.Explanation, string) {
 	d, err := s.Allowed(q.Query())
-	e, explainErr := s.Explain(nil, q.Query())
+	e, explainErr := s.Explain(nil, q.Query(), math.MaxInt)
 	if err != nil || explainErr != nil {
 		if fmt.Sprint(err) != fmt.Sprint(explainErr) {
 			return e, fmt.Sprintf("Allowed: %v; Explain: %v", err, explainErr)

@@ -13,7 +13,7 @@ import (
 	"github.com/netpold/netpold/server/internal/wire"
 )
 
-// maxPairs is how many pairs an explanation looks at (A8).
+// maxPairs is how many pairs an explanation looks at for a denied one (A8).
 const maxPairs = 256
 
 // Explain answers a question as DecisionService/Allowed does from the same state, and says why. Its error is a
@@ -48,23 +48,19 @@ func (a *call) explain(
 	}
 	snapshot := a.state.Snapshot
 	detailer := a.service.details.Of(&a.state)
-	decision, err := snapshot.AllowedUntil(ctx.Done(), query)
-	var e engine.Explanation
-	if err == nil {
-		e, err = snapshot.Explain(ctx.Done(), query)
-	}
+	e, err := snapshot.Explain(ctx.Done(), query, maxPairs)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return nil, a.service.ended(ctx)
 	case err != nil:
 		return nil, wire.EngineError(wire.Within, question, detailer.Advise(query, question, err))
-	case e.Looked > maxPairs:
-		return nil, wire.AuditTooLarge("question", "pairs of source and destination", e.Looked, maxPairs,
-			fmt.Sprintf("all of the pairs before the explained one are allowed; ask about one by name, such as "+
-				"%s -> %s", e.Src.Name, e.Dst.Name))
+	case e.TooFar:
+		return nil, wire.AuditTooLarge("question", "pairs of source and destination", int(e.Answer.BackendsTotal),
+			maxPairs, fmt.Sprintf("the first %d are allowed, and %d after them denied: ask about Pods by name",
+				maxPairs, e.Answer.BackendsTotal-e.Answer.BackendsAllowed))
 	}
 	response := wire.Explanation(&e, audit.ClosestRules(snapshot, &e), query.Port, a.service.locate)
-	answer := new(wire.Answer).Fill(&decision)
+	answer := new(wire.Answer).Fill(&e.Answer)
 	answer.Revision, answer.Token, answer.Stale = snapshot.Revision(), a.state.Token, a.state.Stale
 	if question.GetDetails() {
 		detailer.Fill(ctx.Done(), answer, query)
