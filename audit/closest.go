@@ -81,6 +81,8 @@ type asked struct {
 	e         *engine.Explanation
 	direction Direction
 	side      *engine.SideExplanation
+	// values are those that mentioned returns; nil before it is called.
+	values map[string][]string
 }
 
 func sideOf(e *engine.Explanation, d Direction) *engine.SideExplanation {
@@ -136,122 +138,6 @@ func (a *asked) fix(c *Closest, p *engine.Policy, r *engine.RuleExplanation) boo
 	case r.PortMatched && !r.PeerMatched:
 		c.Missing = MissingPeer
 		return a.fixLabels(c, p, r) || a.fixCIDR(c, r)
-	}
-	return false
-}
-
-// fixLabels adds the fewest changes of the peer's labels that make a peer of the rule match it.
-func (a *asked) fixLabels(c *Closest, p *engine.Policy, r *engine.RuleExplanation) bool {
-	_, end := a.ends()
-	if end.Kind != engine.ResolvedPod && end.Kind != engine.ResolvedHypothetical || a.isSelf() {
-		return false
-	}
-	for i := range r.Peers {
-		x := &r.Peers[i]
-		if x.Why != engine.MissNamespace && x.Why != engine.MissPodLabels {
-			continue
-		}
-		fix := labelFix(p, &x.Peers[0], end)
-		if fix == nil || c.Labels != nil && c.Labels.changes() <= fix.changes() || !a.allowsWith(fix) {
-			continue
-		}
-		c.Labels, c.Peer = fix, x.Index
-	}
-	return c.Labels != nil
-}
-
-// labelFix returns the fewest changes of labels of end, or of its namespace, that make a peer match it; nil if
-// changes of one of them alone do not.
-func labelFix(p *engine.Policy, x *engine.Peer, end *engine.ExplainedEnd) *LabelFix {
-	inNamespace := end.Namespace == p.Namespace
-	if x.Namespaces != nil {
-		inNamespace = matches(x.Namespaces, end.NamespaceLabels)
-	}
-	switch {
-	case inNamespace && x.Pods != nil:
-		return repair(*x.Pods, end.Labels, false)
-	case x.Namespaces != nil && matches(x.Pods, end.Labels):
-		return repair(*x.Namespaces, end.NamespaceLabels, true)
-	}
-	return nil
-}
-
-// isSelf reports whether both ends are one Pod. A change of the peer is then one of the subject too.
-func (a *asked) isSelf() bool {
-	src, dst := &a.e.Src, &a.e.Dst
-	return src.Kind == engine.ResolvedPod && dst.Kind == src.Kind && src.Namespace == dst.Namespace &&
-		src.Name == dst.Name
-}
-
-// allowsWith reports whether the side allows after a change of the peer's labels. Rules of other tiers may
-// match it then, and deny.
-func (a *asked) allowsWith(fix *LabelFix) bool {
-	subject, end := a.ends()
-	if fix.OfNamespace && subject.Namespace == end.Namespace && hasClusterPolicies(a.snapshot) {
-		return false // other cluster-wide policies may select the subject then
-	}
-	changed := *end
-	if fix.OfNamespace {
-		changed.NamespaceLabels = fix.applied(end.NamespaceLabels)
-	} else {
-		changed.Labels = fix.applied(end.Labels)
-	}
-	for i := range a.side.Tiers {
-		t := &a.side.Tiers[i]
-		if action, spoken := speaks(t, &changed); spoken && action != engine.Pass {
-			return action == engine.Allow
-		}
-		if t.Tier == engine.NetworkPolicies {
-			return false // they isolate the subject, and no rule of theirs matches
-		}
-	}
-	return false
-}
-
-// speaks returns the action of the first rule of a tier that matches when the peer is another Pod, and whether
-// there is one.
-func speaks(t *engine.TierExplanation, peer *engine.ExplainedEnd) (_ engine.Action, spoken bool) {
-	for i := range t.Policies {
-		p := &t.Policies[i]
-		for j := range p.Rules {
-			if r := &p.Rules[j]; r.PortMatched && peerMatches(p.Policy, r, peer) {
-				return r.Action, true
-			}
-		}
-	}
-	return engine.Pass, false
-}
-
-// peerMatches reports whether a peer of a rule matches a Pod that has the addresses of the explained one, and
-// labels of its own. p is nil for a rule of a cluster-wide policy.
-func peerMatches(p *engine.Policy, r *engine.RuleExplanation, pod *engine.ExplainedEnd) bool {
-	if r.AnyPeer || r.NotUnderstood {
-		return r.PeerMatched
-	}
-	for i := range r.Peers {
-		x := &r.Peers[i]
-		for j := range x.Peers {
-			switch peer := &x.Peers[j]; {
-			case peer.Namespaces == nil && peer.Pods == nil:
-				if x.Matched { // a block: addresses are as they were
-					return true
-				}
-			case x.Why == engine.MissInvalid, len(x.Names) > 0, peer.Block != nil, peer.Nodes != nil:
-			case p != nil && peer.Namespaces == nil && pod.Namespace != p.Namespace:
-			case matches(peer.Namespaces, pod.NamespaceLabels) && matches(peer.Pods, pod.Labels):
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// hasClusterPolicies reports whether the snapshot has cluster-wide policies.
-func hasClusterPolicies(s *engine.Snapshot) bool {
-	for _, n := range s.Counts().ClusterPolicies {
-		if n > 0 {
-			return true
-		}
 	}
 	return false
 }

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"iter"
 	"slices"
 	"strings"
 
@@ -68,50 +69,80 @@ func (f *LabelFix) applied(labels map[string]string) map[string]string {
 	return changed
 }
 
-// repair returns the fewest changes of labels after which they meet s; nil if there are none.
-func repair(s engine.Selector, labels map[string]string, ofNamespace bool) *LabelFix {
-	fix := &LabelFix{OfNamespace: ofNamespace, Set: map[string]string{}}
+// maxRepairs is how many repairs of one selector are tried.
+const maxRepairs = 64
+
+// repairs yields changes of labels after which they meet s: each of them the fewest, and no more than are worth
+// trying. mentioned has values that others look at, by key.
+func repairs(
+	s engine.Selector, labels map[string]string, ofNamespace bool, mentioned map[string][]string,
+) iter.Seq[*LabelFix] {
+	var keys []string
+	var options [][]repair
 	for _, r := range unmet(s, labels) {
-		if _, done := fix.Set[r.Key]; done || slices.Contains(fix.Remove, r.Key) {
+		if slices.Contains(keys, r.Key) {
 			continue
 		}
 		if ofNamespace && r.Key == metadataName {
-			return nil
+			return func(func(*LabelFix) bool) {}
 		}
-		switch value, remove, ok := repairKey(s, r.Key); {
-		case !ok:
-			return nil
-		case remove:
-			fix.Remove = append(fix.Remove, r.Key)
-		default:
-			fix.Set[r.Key] = value
+		keys, options = append(keys, r.Key), append(options, repairsOfKey(s, r.Key, mentioned[r.Key]))
+	}
+	return func(yield func(*LabelFix) bool) {
+		for i := range maxRepairs {
+			fix := &LabelFix{OfNamespace: ofNamespace, Set: map[string]string{}}
+			rest := i // with a digit for each key
+			for k, key := range keys {
+				n := len(options[k])
+				if n == 0 {
+					return
+				}
+				if o := options[k][rest%n]; o.remove {
+					fix.Remove = append(fix.Remove, key)
+				} else {
+					fix.Set[key] = o.value
+				}
+				rest /= n
+			}
+			slices.Sort(fix.Remove)
+			if rest > 0 || !yield(fix) {
+				return
+			}
 		}
 	}
-	slices.Sort(fix.Remove)
-	return fix
 }
 
-// repairKey returns what meets all requirements of s on one key: a value, or the label's removal.
-func repairKey(s engine.Selector, key string) (value string, remove, ok bool) {
+// A repair is what may become of one label: a value, or its removal.
+type repair struct {
+	value  string
+	remove bool
+}
+
+// repairsOfKey returns what meets all requirements of s on one key. The removal is first.
+func repairsOfKey(s engine.Selector, key string, mentioned []string) []repair {
 	var of engine.Selector
 	for _, r := range s {
 		if r.Key == key {
 			of = append(of, r)
 		}
 	}
+	var list []repair
 	if matches(&of, nil) {
-		return "", true, true
+		list = append(list, repair{remove: true})
 	}
-	for _, candidate := range candidates(of) {
-		if isLabelValue(candidate) && matches(&of, map[string]string{key: candidate}) {
-			return candidate, false, true
+	for _, c := range candidates(of, mentioned) {
+		if len(list) == maxRepairs {
+			break
+		}
+		if isLabelValue(c) && matches(&of, map[string]string{key: c}) && !slices.Contains(list, repair{value: c}) {
+			list = append(list, repair{value: c})
 		}
 	}
-	return "", false, false
+	return list
 }
 
 // candidates returns values of which one meets all requirements on a key, if any value does.
-func candidates(of engine.Selector) []string {
+func candidates(of engine.Selector, mentioned []string) []string {
 	var wanted []string
 	longest := ""
 	for _, r := range of {
@@ -125,7 +156,7 @@ func candidates(of engine.Selector) []string {
 		}
 	}
 	// No value that is refused has the length of the last one.
-	return append(wanted, "true", "yes", longest+"x")
+	return append(append(wanted, "true", "yes", longest+"x"), mentioned...)
 }
 
 // isLabelValue reports whether Kubernetes takes value as that of a label.
