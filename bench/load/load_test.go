@@ -32,7 +32,7 @@ func TestLoad(t *testing.T) {
 	size := synthetic.Size{Pods: 60, Policies: 20}
 
 	t.Run("table", func(t *testing.T) {
-		s := settings{netpold: program, size: size, step: 200 * time.Millisecond, steps: 1, connections: 2,
+		s := settings{netpold: program, size: size, step: 200 * time.Millisecond, steps: 1, connections: 2, lists: 2,
 			loads: []load{{start: 20}, {batch: 10, start: 10}}}
 		var stdout, stderr bytes.Buffer
 		if err := drive(t.Context(), s, &stdout, &stderr); err != nil {
@@ -53,6 +53,7 @@ func TestLoad(t *testing.T) {
 		}
 		want := []string{
 			"| Allowed asked 20 errors 0", "| BatchAllowed of 10 asked 10 errors 0", "| StreamAllowed, by 1,000 asked full speed errors 0",
+			"| Allowed asked 18 errors 0", "| Allowed, beside 2 lists asked 18 errors 0",
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("rows are %q, want %q:\n%s%s", got, want, &stdout, &stderr)

@@ -36,6 +36,8 @@ type settings struct {
 	steps int
 	// connections share the calls.
 	connections int
+	// lists are whole lists that are taken at once beside Allowed; with 0 nothing is measured beside lists.
+	lists int
 	// loads are driven one after another.
 	loads []load
 }
@@ -74,6 +76,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.DurationVar(&s.step, "step", 5*time.Second, "for how long each rate is kept up")
 	flags.IntVar(&s.steps, "steps", 8, "most rates for each kind of call, each twice the one before")
 	flags.IntVar(&s.connections, "connections", runtime.NumCPU(), "that share the calls")
+	flags.IntVar(&s.lists, "lists", 0, "whole lists that are taken at once beside Allowed, measured last; 0 for none")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil {
@@ -97,6 +100,8 @@ func (s *settings) validate(rest []string) error {
 		return fmt.Errorf("-step is %v: give 100ms to 1m", s.step)
 	case s.steps < 1 || s.steps > 20:
 		return fmt.Errorf("-steps is %d: give 1 to 20", s.steps)
+	case s.lists < 0 || s.lists > 2:
+		return fmt.Errorf("-lists is %d: give 0 to 2, as a server takes no more at once", s.lists)
 	case s.connections < 1 || s.connections > math.MaxUint16:
 		return fmt.Errorf("-connections is %d: give 1 to %d", s.connections, math.MaxUint16)
 	}
@@ -142,8 +147,11 @@ func drive(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 			return err
 		}
 	}
+	if s.lists > 0 {
+		rows, err = besideLists(ctx, s, file, rows, questions, stderr)
+	}
 	writeTable(stdout, s, rows)
-	return nil
+	return err
 }
 
 // driveOne drives one load, on a server of its own: what one load leaves in memory is not counted for the next.

@@ -15,6 +15,8 @@ type row struct {
 	stream bool
 	// batch is how many questions a call asks; with 0 it is Allowed, which asks one.
 	batch int
+	// lists are the lists that were taken at the same time.
+	lists int
 	// asked and achieved are calls a second; achieved are those answered without an error.
 	asked, achieved float64
 	// p50, p95 and p99 are of the calls that were answered.
@@ -52,6 +54,8 @@ func (r *row) method() string {
 	switch {
 	case r.stream:
 		return fmt.Sprintf("StreamAllowed, by %s", thousands(float64(r.batch)))
+	case r.lists > 0:
+		return fmt.Sprintf("Allowed, beside %d lists", r.lists)
 	case r.batch == 0:
 		return "Allowed"
 	default:
