@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // displayName returns what people type to run the program. kubectl runs kubectl-netpold as one of its verbs.
@@ -18,7 +19,8 @@ func displayName(program string) string {
 
 // ownCommand matches a command of netpold in a text: the program and a verb, or a placeholder for the verb.
 var ownCommand = regexp.MustCompile(
-	`(?:kubectl )?\bnetpold (serve|check|list|test|status|token|healthcheck|man|version|completion|help|VERB|\.\.\.)`)
+	`(?:kubectl )?\bnetpold (serve|check|list|lint|test|status|token|healthcheck|man|version|completion|help|` +
+		`VERB|\.\.\.)`)
 
 // named returns a text with the commands of netpold as people type them.
 func (inv *invocation) named(text string) string {
@@ -37,6 +39,7 @@ func (inv *invocation) nameAll(cmd *cobra.Command) {
 		cmd.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: inv.program}
 	}
 	cmd.Short, cmd.Long, cmd.Example = inv.named(cmd.Short), inv.named(cmd.Long), inv.named(cmd.Example)
+	cmd.Flags().VisitAll(func(flag *pflag.Flag) { flag.Usage = inv.named(flag.Usage) })
 	for _, verb := range cmd.Commands() {
 		inv.nameAll(verb)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -26,8 +27,20 @@ func TestAsPluginOfKubectl(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, help)
 		}
 	}
-	if strings.Contains(help, "\n  netpold check") {
-		t.Errorf("it is called netpold too:\n%s", help)
+	list, _ := run("--help")
+	_, list, _ = strings.Cut(list, "Available Commands:\n")
+	list, _, _ = strings.Cut(list, "\n\n")
+	var verbs []string
+	for line := range strings.Lines(list) {
+		verbs = append(verbs, strings.Fields(line)[0])
+	}
+	own := regexp.MustCompile(`netpold (` + strings.Join(verbs, "|") + `)\b`)
+	for _, verb := range verbs {
+		help, _ := run(verb, "--help")
+		help = strings.ReplaceAll(strings.Join(strings.Fields(help), " "), "kubectl netpold", "")
+		if found := own.FindString(help); found != "" {
+			t.Errorf("the help of %s calls it %q", verb, found)
+		}
 	}
 	wrong, code := run("check", "a/b")
 	if code != 2 || !strings.Contains(wrong, "see 'kubectl netpold check --help'") {
