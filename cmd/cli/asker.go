@@ -36,6 +36,7 @@ func (inv *invocation) openAsker(ctx context.Context) (asker, func(), error) {
 		if err != nil {
 			return nil, nil, err
 		}
+		inv.asked = client
 		closeClient := func() { client.Close() } //nolint:errcheck // nothing is lost
 		return remote{client: client, server: inv.config.Client.Server}, closeClient, nil
 	case from == fromManifests:

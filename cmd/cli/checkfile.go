@@ -97,10 +97,16 @@ func (l *lines) open(ctx context.Context) (func(), error) {
 	}
 	if l.check.explain {
 		auditor, closeAuditor, err := inv.openAuditor(ctx)
+		if err == nil {
+			inv.printServerNotes(ctx)
+		}
 		l.auditor = auditor
 		return closeAuditor, err
 	}
 	asker, closeAsker, err := l.check.openAsker(ctx)
+	if err == nil {
+		inv.printServerNotes(ctx)
+	}
 	l.batcher = batcher{inv: inv, asker: asker, atLeast: l.check.atLeast, atOnce: maxGroup}
 	return closeAsker, err
 }

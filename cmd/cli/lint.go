@@ -132,6 +132,7 @@ func (l *lint) ask(ctx context.Context, request *netpoldv1.LintRequest) error {
 		return err
 	}
 	defer closeAuditor()
+	l.inv.printServerNotes(ctx)
 	err = auditor.lint(ctx, request, l.take)
 	if err == nil || errors.As(err, new(writeError)) {
 		return err

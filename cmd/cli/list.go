@@ -117,6 +117,7 @@ func (l *listVerb) run(ctx context.Context, args []string) error {
 		return err
 	}
 	defer closeAuditor()
+	l.inv.printServerNotes(ctx)
 	out := l.printer(request)
 	if err := listWhole(ctx, auditor, request, func(m *netpoldv1.ListConnectionsResponse) error {
 		l.inv.printWarnings(l.overlay, m.GetHeader().GetOverlayWarnings())

@@ -47,6 +47,25 @@ func TestNotesOfTheState(t *testing.T) {
 			}
 		})
 	}
+	assertions := writeFile(t, "policies.txt", "shop/web-0 -> shop/cart-0 8080 = allowed\n")
+	for verb, args := range map[string][]string{
+		"check":              append([]string{"check"}, question...),
+		"check --explain":    append([]string{"check", "--explain"}, question...),
+		"check -f":           {"check", "-f", "-"},
+		"check -f --explain": {"check", "-f", "-", "--explain", "-o", "json"},
+		"test":               {"test", assertions},
+		"list":               {"list"},
+		"lint":               {"lint", "--fail-on", "none"},
+	} {
+		args = append(args, "--server", server.addr)
+		if got := netpoldWith(t, nil, allowedQuestion+"\n", args...); got.code != 0 || got.stderr != noPolicies {
+			t.Errorf("%s of a server: exit code %d, stderr is\n%s", verb, got.code, got.stderr)
+		}
+		got := netpoldWith(t, nil, allowedQuestion+"\n", append(args, "-q")...)
+		if got.code != 0 || got.stderr != "" {
+			t.Errorf("%s of a server with -q: exit code %d, stderr is\n%s", verb, got.code, got.stderr)
+		}
+	}
 	netpold(t, "status", "--server", server.addr).
 		want(t, 0, "\nNOTES\n  no NetworkPolicy and no cluster-wide policy was read, so that every connection is allowed\n", "")
 	got := netpold(t, "status", "--server", server.addr, "-o", "json")
@@ -54,5 +73,20 @@ func TestNotesOfTheState(t *testing.T) {
 	if err := protojson.Unmarshal([]byte(got.stdout), st); err != nil || len(st.GetNotes()) != 1 ||
 		st.GetNotes()[0].GetCode() != "NO_POLICIES" {
 		t.Errorf("notes are %v (%v)", st.GetNotes(), err)
+	}
+}
+
+// Kinds that decide traffic and are not modelled are told in a tone of their own.
+func TestUnmodelledPoliciesAreWarned(t *testing.T) {
+	path := writeFile(t, "cilium.yaml", cluster+"---\napiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\n"+
+		"metadata: {name: a, namespace: shop}\n")
+	const want = "netpold: warning: these decide traffic too, and netpold does not model them: " +
+		"CiliumNetworkPolicy.cilium.io (1); answers may differ from what the cluster does\n"
+	server := serve(t, "--manifests", path)
+	for _, from := range [][]string{{"--manifests", path}, {"--server", server.addr}} {
+		got := netpold(t, append([]string{"check", "shop/web-0", "shop/cart-0", "-p", "8080"}, from...)...)
+		if got.stderr != want {
+			t.Errorf("from %q: stderr is\n%swant\n%s", from, got.stderr, want)
+		}
 	}
 }

@@ -13,10 +13,10 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	netpold "github.com/netpold/netpold/clients/go"
 	"github.com/netpold/netpold/cmd/config"
 	"github.com/netpold/netpold/mirror"
 	"github.com/netpold/netpold/proto/names"
-	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
 // The exit codes.
@@ -90,6 +90,8 @@ type invocation struct {
 	errorResults map[string]func(output string, failure error)
 	// allNamespaces is --all-namespaces.
 	allNamespaces bool
+	// asked is the client of the server that answers; nil if none does.
+	asked *netpold.Client
 	// printed has the notes of the whole state that were printed: message by code.
 	printed map[string]string
 }
@@ -109,30 +111,6 @@ func (inv *invocation) printProblems(problems []mirror.Problem) {
 		} else {
 			fmt.Fprintf(inv.stderr, "netpold: %s\n", &problem)
 		}
-	}
-}
-
-// printNotes prints the notes of an answer. A note never changes a verdict. Of a state with changes laid over it
-// what is no longer so is printed again.
-func (inv *invocation) printNotes(notes []*netpoldv1.Note, overlaid bool) {
-	for _, note := range notes {
-		if told := inv.printed[note.GetCode()]; told == "" || overlaid && told != note.GetMessage() {
-			inv.notice("note: %s", note.GetMessage())
-		}
-	}
-}
-
-// printStateNotes prints the notes of the whole state. The notes of answers do not repeat them.
-func (inv *invocation) printStateNotes(source mirror.Source) {
-	state, ok := source.State()
-	if !ok {
-		return
-	}
-	status := source.Status()
-	inv.printed = make(map[string]string)
-	for _, note := range mirror.Notes(&status, state.Snapshot) {
-		inv.printed[note.Code] = note.Message
-		inv.notice("note: %s", note.Message)
 	}
 }
 

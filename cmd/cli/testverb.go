@@ -131,6 +131,7 @@ func (v *testVerb) ask(ctx context.Context, files []assertionFile) ([]result, er
 		return nil, err
 	}
 	defer closeAsker()
+	v.inv.printServerNotes(ctx)
 	results, err := newTestRun(v.inv, asker).results(ctx, files)
 	if err != nil {
 		return nil, v.inv.callError(err)
