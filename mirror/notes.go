@@ -165,10 +165,16 @@ func FilesLeftOut(files []LeftOutFiles) string {
 		return ""
 	}
 	texts := make([]string, len(files))
+	count := 0
 	for i, f := range files {
 		texts[i] = fmt.Sprintf("%s: %s", f.Reason, listed(f.Examples, f.Count))
+		count += f.Count
 	}
-	return "files were left out: " + strings.Join(texts, "; ")
+	subject := "1 file was"
+	if count != 1 {
+		subject = fmt.Sprintf("%d files were", count)
+	}
+	return subject + " left out: " + strings.Join(texts, "; ")
 }
 
 // listed joins the first few of n names. Example: "a, b, c and 7 more".

@@ -104,7 +104,7 @@ func TestNotes(t *testing.T) {
 			}},
 			snapshot: shop(), want: []notes.Note{{
 				Code: notes.FilesLeftOut,
-				Message: "files were left out: the name ends in .txt: a.txt; the name ends in .yaml.tmpl: a, b, c " +
+				Message: "6 files were left out: the name ends in .txt: a.txt; the name ends in .yaml.tmpl: a, b, c " +
 					"and 2 more",
 			}},
 		},

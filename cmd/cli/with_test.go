@@ -121,7 +121,7 @@ func TestWithTellsWhatPlaysNoPart(t *testing.T) {
 			got := netpold(t, append(verb, state, "--with", dir)...)
 			for _, want := range []string{
 				"netpold: --with: these kinds play no part: 1 ConfigMap\n",
-				"netpold: note: --with: files were left out: it holds no Kubernetes object: " + filepath.Join(dir, "values.yaml"),
+				"netpold: note: --with: 2 files were left out: it holds no Kubernetes object: " + filepath.Join(dir, "values.yaml"),
 				"netpold: --with: warning: CiliumNetworkPolicy.cilium.io (1) decides traffic too, and netpold does not model it",
 				"netpold: " + filepath.Join(dir, "odd.yaml") + ", document 1: warning: Node \"node-1\": metadata.namespace: \"shop\" plays no part",
 			} {

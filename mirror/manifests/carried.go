@@ -88,6 +88,6 @@ func (r *fileReader) reportOpenShiftTemplate(at location, raw []byte) {
 	for _, kind := range slices.Sorted(maps.Keys(counts)) {
 		kinds = append(kinds, fmt.Sprintf("%d %s", counts[kind], kind))
 	}
-	r.problem(at, "objects", fmt.Sprintf("holds %s, which are not read before the template is processed: run "+
+	r.problem(at, "objects", fmt.Sprintf("holds %s, not read before the template is processed: run "+
 		"'oc process -f %s | netpold ... --manifests -'", strings.Join(kinds, ", "), at.file))
 }

@@ -42,8 +42,8 @@ func (r *fileReader) reportUnknownTemplate(at location, raw []byte) {
 	}
 	r.unknownTemplates = append(r.unknownTemplates, unknownTemplate{at, object.Spec.Template.Metadata.Labels})
 	r.warn(at, "spec.template", fmt.Sprintf(
-		"makes Pods that are not known from it, as a %s is a kind of an extension: give the Pods, as 'kubectl "+
-			"get pods -o yaml' prints them", at.kind))
+		"makes Pods in a way that netpold does not model for a %s: give the Pods, as 'kubectl get pods -o yaml' "+
+			"prints them", at.kind))
 }
 
 // reportNoPods warns of a Service without endpoints whose selector matches a template of an unknown kind.
