@@ -120,6 +120,8 @@ func TestNotesOfQuestions(t *testing.T) {
 		},
 		"labels in a namespace of nothing": {labels("shpo"), pod("mesh", "a"), 80, "EMPTY_NAMESPACE",
 			[]string{"namespace shpo", "is the name right?"}},
+		"labels in one namespace of nothing, twice": {labels("shpo"), labels("shpo"), 80, "EMPTY_NAMESPACE",
+			[]string{"namespace shpo", "is the name right?"}},
 		"a host-network Pod as source": {pod("edge", "proxy"), pod("np", "w"), 80, "HOST_NETWORK",
 			[]string{"edge/proxy is on the host network: no policy can select it"}},
 		"a host-network Pod as destination": {
@@ -139,7 +141,7 @@ func TestNotesOfQuestions(t *testing.T) {
 		},
 		"a port name that labels lack": {
 			pod("dw", "p"), labels("ti"), 8080, "PORT_NAME_MISSING",
-			[]string{"policy dw/deny asks for ports by name", "does not have: http", "named_ports"},
+			[]string{"policy dw/deny asks for ports by name", "does not have: http", "named_ports", "#http=PORT"},
 		},
 		"a Pod without an address": {
 			pod("dw", "p"), pod("ti", "new"), 80, "NO_ADDRESS",
@@ -172,6 +174,13 @@ func TestNotesOfQuestions(t *testing.T) {
 			at := slices.IndexFunc(answer.GetNotes(), func(n *netpoldv1.Note) bool { return n.GetCode() == test.code })
 			if at < 0 {
 				t.Fatalf("no note %s among %v", test.code, answer.GetNotes())
+			}
+			told := make(map[string]bool)
+			for _, n := range answer.GetNotes() {
+				if told[n.GetMessage()] {
+					t.Errorf("told twice: %q", n.GetMessage())
+				}
+				told[n.GetMessage()] = true
 			}
 			for _, want := range test.want {
 				if message := answer.GetNotes()[at].GetMessage(); !strings.Contains(message, want) {

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/netpold/netpold/engine"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
@@ -12,9 +13,11 @@ import (
 func FillDetails(r *netpoldv1.AllowedResponse, d *engine.Details, ofState []notes.Note) {
 	r.Src, r.Dst = resolved(&d.Src), resolved(&d.Dst)
 	r.Port, r.Protocol = uint32(d.Port), protocols.proto(d.Protocol)
-	all := ofState
+	all := slices.Clip(ofState)
 	for i := range d.Notes {
-		all = append(all, noteOf(d, &d.Notes[i]))
+		if note := noteOf(d, &d.Notes[i]); !slices.Contains(all, note) { // both ends may have the same
+			all = append(all, note)
+		}
 	}
 	r.Notes = Notes(all)
 }

@@ -34,8 +34,8 @@ func noteOf(d *engine.Details, n *engine.Note) notes.Note {
 	case engine.NotePortNameMissing:
 		return notes.Note{Code: notes.PortNameMissing, Message: fmt.Sprintf(
 			"%s for ports by name that the Pod of labels does not have: %s; "+
-				"name its ports (named_ports) if it has them",
-			asking(n), strings.Join(n.Names, ", "))}
+				"if it has them, say so: in named_ports, or in words as #%s=PORT after the labels",
+			asking(n), strings.Join(n.Names, ", "), n.Names[0])}
 	case engine.NoteNoAddress:
 		return notes.Note{Code: notes.NoAddress, Message: noAddressText(d, n)}
 	case engine.NoteNamespaceUnknown:
