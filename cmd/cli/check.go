@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -201,10 +202,24 @@ func (c *check) question(src, dst string) (*netpoldv1.AllowedRequest, error) {
 		dstErr = fmt.Errorf("DST: %w", dstErr)
 	}
 	protocol, err := netpold.ParseProtocol(c.protocol)
-	if err := errors.Join(srcErr, dstErr, err); err != nil {
+	if err := errors.Join(withoutRemedyOf(srcErr, dstErr), dstErr, err); err != nil {
 		return nil, err
 	}
 	return &netpoldv1.AllowedRequest{
 		Src: from, Dst: to, Port: c.port, Protocol: protocol, AtLeast: c.atLeast, Details: true,
 	}, nil
+}
+
+// withoutRemedyOf returns err without its remedy, the text behind the last semicolon, if next ends with the same.
+// People read it once, in the last line.
+func withoutRemedyOf(err, next error) error {
+	if err == nil || next == nil {
+		return err
+	}
+	text := err.Error()
+	at := strings.LastIndex(text, "; ")
+	if at < 0 || !strings.HasSuffix(next.Error(), text[at:]) {
+		return err
+	}
+	return errors.New(text[:at])
 }

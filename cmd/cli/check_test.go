@@ -413,3 +413,15 @@ spec: {containers: [{name: c}]}
 	netpold(t, "check", "--manifests", file, "--namespace=team", "team/a", "10.0.0.9", "-p", "1").
 		want(t, 0, "allowed", "")
 }
+
+// TestFormsOfEndsAreToldOnce: two ends of the same wrong form are both named, and the forms once.
+func TestFormsOfEndsAreToldOnce(t *testing.T) {
+	path := writeFile(t, "cluster.yaml", cluster)
+	got := netpold(t, "check", "web", "cart", "-p", "80", "--manifests", path)
+	got.want(t, 2, "", "netpold: SRC: endpoint \"web\": neither an address nor a name with its namespace\n"+
+		"netpold: DST: endpoint \"cart\": neither an address nor a name with its namespace; write shop/")
+	if n := strings.Count(got.stderr, "write shop/frontend-0"); n != 1 {
+		t.Errorf("the forms are told %d times:\n%s", n, got.stderr)
+	}
+	netpold(t, "check", "web", "shop/cart-0", "-p", "80", "--manifests", path).want(t, 2, "", "namespace; write shop/")
+}
