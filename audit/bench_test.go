@@ -174,3 +174,63 @@ func BenchmarkMatrix(b *testing.B) {
 	}
 	b.ReportMetric(float64(len(sources)*len(destinations)*len(matrixPorts)), "decisions")
 }
+
+// onePolicy returns a cluster and what it becomes when one policy of an application opens another port.
+func onePolicy(size synthetic.Size) (before, after *engine.Snapshot) {
+	before = halfOpen(size)
+	for _, p := range before.Policies() {
+		if len(p.Ingress) == 0 || len(p.Ingress[0].Ports) == 0 || len(p.Ingress[0].Peers) == 0 {
+			continue
+		}
+		changed := *p
+		changed.Ingress = slices.Clone(p.Ingress)
+		changed.Ingress[0].Ports = append(slices.Clip(changed.Ingress[0].Ports), engine.Port{First: 7777, Last: 7777})
+		return before, before.With([]engine.Change{{Object: &changed}})
+	}
+	panic("no policy has rules")
+}
+
+// BenchmarkDiff compares two states of which one policy differs, and lists one of them beside it. The first
+// difference from a snapshot looks at all of its Pods, and those after it do not.
+func BenchmarkDiff(b *testing.B) {
+	for _, size := range synthetic.Sizes[1:] {
+		before, after := onePolicy(size)
+		diff(b, before, after, &audit.DiffRequest{})
+		for _, c := range []struct {
+			name string
+			run  func() int
+		}{
+			{"one-policy", func() int { return diff(b, before, after, &audit.DiffRequest{}) }},
+			{"one-policy-first", func() int { return diff(b, before.With(nil), after, &audit.DiffRequest{}) }},
+			{"list", func() int { return list(b, after, &audit.ListRequest{}).connections }},
+		} {
+			b.Run(fmt.Sprint(size, "/", c.name), func(b *testing.B) {
+				b.ReportAllocs()
+				defer reportCPU(b)()
+				results := 0
+				for b.Loop() {
+					results = c.run()
+				}
+				b.ReportMetric(float64(results), "results")
+			})
+		}
+	}
+}
+
+// diff takes a whole difference.
+func diff(tb testing.TB, before, after *engine.Snapshot, r *audit.DiffRequest) (changes int) {
+	d, err := audit.NewDiff(nil, before, after, r)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	d.Groups()
+	if _, err := d.Changes(nil, func(i audit.DiffItem) bool {
+		if i.Change != nil {
+			changes++
+		}
+		return true
+	}); err != nil {
+		tb.Fatal(err)
+	}
+	return changes
+}

@@ -21,6 +21,11 @@ type Diff struct {
 	groupLists // its sets are those of [Diff.prepareDestinations]
 	request    *DiffRequest
 	states     [2]diffState
+	// survey and pair are set if the request means all Pods and one state was made of the other.
+	survey *podSurvey
+	pair   *engine.RolePair
+	// sparse is set if the changes touch few roles.
+	sparse *sparseDiff
 	// ports are those that are compared; nil for all.
 	ports engine.PortSet
 	// joint has the joint roles of sources at 0 and of destinations at 1, by number.
@@ -79,13 +84,16 @@ func NewDiff(done <-chan struct{}, before, after *engine.Snapshot, r *DiffReques
 		d.external[kind] = map[uint32]bool{}
 	}
 	for i, s := range [2]*engine.Snapshot{before, after} {
-		d.states[i] = diffState{snapshot: s, roles: s.NewRoles(r.Policies)}
+		d.states[i] = diffState{snapshot: s}
 	}
 	for as := range d.joint {
 		d.joint[as] = newJointRoles()
 	}
 	var err error
 	if d.ports, err = readPorts(r.Ports); err != nil {
+		return nil, err
+	}
+	if err := d.pairStates(done); err != nil {
 		return nil, err
 	}
 	if err := d.readEnds(); err != nil {
@@ -95,7 +103,9 @@ func NewDiff(done <-chan struct{}, before, after *engine.Snapshot, r *DiffReques
 		return nil, err
 	}
 	d.sources, d.destinations = d.byRole(true, false), d.byRole(false, false)
-	d.prepareDestinations()
+	if d.sparse = d.findTouched(); d.sparse == nil {
+		d.prepareDestinations()
+	}
 	d.compareObjects()
 	return d, nil
 }
@@ -206,7 +216,13 @@ func (d *Diff) advance() bool {
 	switch n := d.next - len(d.sources); {
 	case n < 0:
 		src := &d.sources[d.next]
-		d.appendChanges(src, slices.Concat(d.changesOf(src), d.changesToOutside(src)))
+		if d.sparse == nil {
+			d.appendChanges(src, slices.Concat(d.changesOf(src), d.changesToOutside(src)))
+		} else if found := d.sparseChangesOf(d.next); d.sparse.touches[asSource][d.next] != 0 {
+			d.appendChanges(src, slices.Concat(found, d.changesToOutside(src)))
+		} else {
+			d.appendChanges(src, found)
+		}
 		if (d.next+1)%progressEvery == 0 {
 			progress := &Progress{d.changes, d.next + 1, len(d.sources)}
 			for i := range d.pending {

@@ -22,11 +22,17 @@ func (d *Diff) findGroups(done <-chan struct{}) error {
 	b := groupBuilder{at: map[groupKey]int{}}
 	nodes := d.nodeEnds()
 	d.withNodes = len(nodes) > 0
-	if d.request.Match == MatchWorkloads {
-		if err := d.addWorkloads(done, &b); err != nil {
-			return err
-		}
-	} else if err := d.eachPod(done, func(e *diffEnd) { d.addEnd(&b, e) }); err != nil {
+	var kept []*listGroup
+	var err error
+	switch {
+	case d.request.Match == MatchWorkloads:
+		err = d.addWorkloads(done, &b)
+	case d.pair != nil:
+		kept = d.carryPods(&b)
+	default:
+		err = d.eachPod(done, func(e *diffEnd) { d.addEnd(&b, e) })
+	}
+	if err != nil {
 		return err
 	}
 	for i := range nodes {
@@ -35,7 +41,7 @@ func (d *Diff) findGroups(done <-chan struct{}) error {
 	for _, e := range d.hypotheticalEnds() {
 		d.addEnd(&b, &e)
 	}
-	d.groups = sortGroups(b.finish())
+	d.groups = sortGroups(b.finish(), kept)
 	for i := range d.groups {
 		d.groups[i].Presence = d.joint[asSource].of(d.groups[i].key.source).presence()
 	}

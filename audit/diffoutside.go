@@ -74,6 +74,9 @@ func (d *Diff) changesFromOutside() []changed {
 	var list []changed
 	for i := range d.destinations {
 		dst := &d.destinations[i]
+		if d.sparse != nil && d.sparse.touches[asDestination][i] == 0 {
+			continue
+		}
 		for _, c := range d.outsideChanges(asDestination, d.joint[asDestination].of(dst.role)) {
 			d.noteExternal(c.Kind, dst.ids)
 			k := key{c.Kind, fmt.Sprint(c.SrcCIDRs), fmt.Sprint(c.Ports), c.After.IngressBy}

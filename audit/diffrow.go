@@ -72,14 +72,9 @@ func (d *Diff) changesOf(src *roleGroups) []changed {
 	f, pods := changeFolding{diff: d, at: map[string]int{}}, kindPods{}
 	masks, excepted := map[uint32]kindMask{}, map[uint32][]uint32{}
 	for _, j := range special {
-		var mask kindMask
-		for _, x := range d.differences(rows[stateBefore].of(j), rows[stateAfter].of(j)) {
-			c := f.add(&x)
-			c.singles = append(c.singles, d.destinations[j].ids...)
-			mask = mask.with(x.kind)
-		}
-		masks[j], excepted[d.setOf[j]] = mask, append(excepted[d.setOf[j]], j)
-		pods.count(mask, d.destinations[j].pods)
+		masks[j] = f.addSingle(j, d.differences(rows[stateBefore].of(j), rows[stateAfter].of(j)))
+		excepted[d.setOf[j]] = append(excepted[d.setOf[j]], j)
+		pods.count(masks[j], d.destinations[j].pods)
 	}
 	setMasks := make([]kindMask, len(d.sets))
 	for set, pair := range d.setPairs {
@@ -100,19 +95,23 @@ func (d *Diff) changesOf(src *roleGroups) []changed {
 		}
 		pods.count(setMasks[set], n)
 	}
+	d.countPods(src, pods, func(j uint32) kindMask {
+		if mask, ok := masks[j]; ok {
+			return mask
+		}
+		return setMasks[d.setOf[j]]
+	})
+	return f.finish()
+}
+
+// countPods counts the pairs of Pods of a source in the summary: pods are those of destinations, and maskOf returns
+// the kinds of change of one. A Pod and itself are no pair.
+func (d *Diff) countPods(src *roleGroups, pods kindPods, maskOf func(j uint32) kindMask) {
 	var itself kindPods
 	for j, n := range d.selfPods(src) {
-		mask, ok := masks[j]
-		if !ok {
-			mask = setMasks[d.setOf[j]]
-		}
-		itself.count(mask, n)
+		itself.count(maskOf(j), n)
 	}
 	d.summary.Opened += src.pods*pods[Opened-1] - itself[Opened-1]
 	d.summary.Closed += src.pods*pods[Closed-1] - itself[Closed-1]
 	d.summary.FamiliesChanged += src.pods*pods[FamiliesChanged-1] - itself[FamiliesChanged-1]
-	for i := range f.found {
-		d.order(&f.found[i].targets)
-	}
-	return f.found
 }

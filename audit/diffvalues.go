@@ -79,6 +79,24 @@ func (f *changeFolding) add(x *difference) *changed {
 	return &f.found[at]
 }
 
+// addSingle adds what differs of one destination, and returns the kinds.
+func (f *changeFolding) addSingle(j uint32, list []difference) (mask kindMask) {
+	for i := range list {
+		c := f.add(&list[i])
+		c.singles = append(c.singles, f.diff.destinations[j].ids...)
+		mask = mask.with(list[i].kind)
+	}
+	return mask
+}
+
+// finish returns the changes with their lowest destinations.
+func (f *changeFolding) finish() []changed {
+	for i := range f.found {
+		f.diff.order(&f.found[i].targets)
+	}
+	return f.found
+}
+
 // appendState appends to the key what allows in one state.
 func (f *changeFolding) appendState(x *engine.Reach) {
 	if x == nil {

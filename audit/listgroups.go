@@ -91,7 +91,7 @@ func (l *List) findGroups(done <-chan struct{}) ([]listGroup, error) {
 		b.addNamed(&l.src, &l.dst, func(k engine.RoleKind) bool { return k == engine.RoleNode })
 	}
 	b.addNamed(&l.src, &l.dst, func(k engine.RoleKind) bool { return k == engine.RoleHypothetical })
-	return sortGroups(b.finish()), nil
+	return sortGroups(b.finish(), nil), nil
 }
 
 // isPod reports whether an end of the kind is a Pod that there is.
@@ -132,6 +132,18 @@ func (b *groupBuilder) add(e *engine.RoleEnd, src, dst bool) {
 	if !src && !dst {
 		return
 	}
+	key := keyOf(e, src, dst)
+	at, ok := b.groupAt(key, e.IsolatedEgress, e.IsolatedIngress)
+	if ok && e.Kind == engine.RoleNode { // one member with all addresses that are treated alike
+		n := slices.Index(b.groupOf, at)
+		b.members[n].IPs = append(slices.Clip(b.members[n].IPs), e.IPs...)
+		return
+	}
+	b.addMember(at, Member{Name: e.Name, Node: e.Node, IPs: slices.Clip(e.IPs)})
+}
+
+// keyOf returns the key of the group of an end.
+func keyOf(e *engine.RoleEnd, src, dst bool) groupKey {
 	key := groupKey{
 		kind: groupKinds[e.Kind], namespace: e.Namespace, workload: e.Workload, source: e.Source,
 		destination: e.Destination, families: e.Families, bySrc: src, byDst: dst,
@@ -142,42 +154,55 @@ func (b *groupBuilder) add(e *engine.RoleEnd, src, dst bool) {
 			key.single = fmt.Sprint(e.IPs)
 		}
 	}
+	return key
+}
+
+// groupAt returns the index of the group of a key, and whether it was there.
+func (b *groupBuilder) groupAt(key groupKey, isolatedEgress, isolatedIngress bool) (int, bool) {
 	at, ok := b.at[key]
 	if !ok {
 		at = len(b.groups)
 		b.at[key], b.groups = at, append(b.groups, &listGroup{key: key, Group: Group{
-			Kind: key.kind, Namespace: key.namespace, Workload: key.workload, Families: e.Families,
-			IsolatedEgress: e.IsolatedEgress, IsolatedIngress: e.IsolatedIngress,
+			Kind: key.kind, Namespace: key.namespace, Workload: key.workload, Families: key.families,
+			IsolatedEgress: isolatedEgress, IsolatedIngress: isolatedIngress,
 		}})
 	}
-	if ok && e.Kind == engine.RoleNode { // one member with all addresses that are treated alike
-		n := slices.Index(b.groupOf, at)
-		b.members[n].IPs = append(slices.Clip(b.members[n].IPs), e.IPs...)
-		return
-	}
-	b.members = append(b.members, Member{Name: e.Name, Node: e.Node, IPs: slices.Clip(e.IPs)})
-	b.groupOf = append(b.groupOf, at)
+	return at, ok
 }
 
-// sortGroups sorts groups and their members, and gives them their ids.
-func sortGroups(found []*listGroup) []listGroup {
-	ofWorkload := map[groupKey]int{}
+// addMember adds a member to a group.
+func (b *groupBuilder) addMember(group int, m Member) {
+	b.members, b.groupOf = append(b.members, m), append(b.groupOf, group)
+}
+
+// sortGroups sorts groups and their members, and gives them their ids. kept are other groups, sorted already.
+func sortGroups(found, kept []*listGroup) []listGroup {
 	for _, g := range found {
 		slices.SortFunc(g.Members, func(a, b Member) int { return strings.Compare(a.Name, b.Name) })
 		if g.Kind == NodeGroup {
 			g.Members[0].IPs = slices.Clone(g.Members[0].IPs)
 			slices.SortFunc(g.Members[0].IPs, netip.Addr.Compare)
 		}
-		if g.Workload != (engine.Workload{}) {
-			ofWorkload[groupKey{namespace: g.Namespace, workload: g.Workload}]++
-		}
 	}
 	slices.SortFunc(found, compareGroups)
-	list := make([]listGroup, len(found))
-	for i, g := range found {
-		g.ID = uint32(i + 1)
-		g.Partial = ofWorkload[groupKey{namespace: g.Namespace, workload: g.Workload}] > 1
-		list[i] = *g
+	list := make([]listGroup, 0, len(found)+len(kept))
+	ofWorkload := map[workloadName]int{}
+	for len(found)+len(kept) > 0 {
+		from := &kept
+		if len(kept) == 0 || len(found) > 0 && compareGroups(found[0], kept[0]) < 0 {
+			from = &found
+		}
+		g := (*from)[0]
+		*from = (*from)[1:]
+		g.ID = uint32(len(list) + 1)
+		if g.Workload != (engine.Workload{}) {
+			ofWorkload[workloadOf(g.Namespace, "", g.Workload)]++
+		}
+		list = append(list, *g)
+	}
+	for i := range list {
+		g := &list[i]
+		g.Partial = g.Workload != (engine.Workload{}) && ofWorkload[workloadOf(g.Namespace, "", g.Workload)] > 1
 	}
 	return list
 }

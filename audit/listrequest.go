@@ -77,8 +77,7 @@ type endReader struct {
 // field is src or dst.
 func (r endReader) read(e *Ends, field string, dst bool) (found endSet, errs []*RequestError) {
 	found = endSet{namespaces: map[string]bool{}, pods: map[[2]string]bool{}}
-	named := len(e.Endpoints)+len(e.Namespaces) > 0 || e.Pods != nil || e.NamespaceLabels != nil
-	if !named {
+	if !e.isNamed() {
 		found.all = e.Scope != ScopeExternal
 		found.allServices = found.all && dst && r.services
 		found.allOutside = e.Scope != ScopeCluster
@@ -117,6 +116,11 @@ func (e *Ends) selectsNothing(matched bool, field string) error {
 	}
 	return &RequestError{field + ".pod_selector", engine.NotFound,
 		"matches no Pod in the namespaces that namespace_selector selects: check the labels of both"}
+}
+
+// isNamed reports whether the ends name anything, so that the scope does not count.
+func (e *Ends) isNamed() bool {
+	return len(e.Endpoints)+len(e.Namespaces) > 0 || e.Pods != nil || e.NamespaceLabels != nil
 }
 
 // readEndpoint adds what an endpoint stands for.

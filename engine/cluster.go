@@ -73,6 +73,23 @@ type Snapshot struct {
 	state
 	revision uint64
 	id       *Identity
+	memo     atomic.Pointer[any]
+}
+
+// Memo returns what make returned when it first succeeded; it is kept as long as the snapshot. Callers that come at
+// once may all make it, and get the same. It is for package audit alone, which makes one thing of a snapshot.
+func (s *Snapshot) Memo(make func() (any, error)) (any, error) {
+	if found := s.memo.Load(); found != nil {
+		return *found, nil
+	}
+	made, err := make()
+	if err != nil {
+		return nil, err
+	}
+	if !s.memo.CompareAndSwap(nil, &made) {
+		made = *s.memo.Load()
+	}
+	return made, nil
 }
 
 // Identity tells one snapshot from all others, those of other Clusters too, by its address. It is not empty,

@@ -20,10 +20,14 @@ type Roles struct {
 	s *state
 	// byRule reports whether results tell the rules that they rest on.
 	byRule bool
-	// named reports for each direction which selectors its rules name as peers, by id.
-	named [directions][]bool
-	// portNames are those that egress rules look up on destinations (S21, S43).
-	portNames map[string]bool
+	// shared is what r is a view of; nil for none. It is not written, and what it knows is looked up in it.
+	shared *Roles
+	// alias has other ids for selectors whose id is that of another selector in shared.
+	alias map[uint32]uint32
+	// named counts for each direction the peers of its rules that name a selector, by id.
+	named [directions][]int32
+	// portNames counts the ports of egress rules that look up a name on destinations (S21, S43).
+	portNames map[string]int
 	blocks    [directions]*blockIndex
 	compiled  map[*policy]*[directions][]*roleRule
 	numbers   map[*policy]uint64
@@ -108,18 +112,15 @@ const (
 // rest on. It reads all policies.
 func (s *Snapshot) NewRoles(byRule bool) *Roles {
 	r := &Roles{
-		s: &s.state, byRule: byRule, portNames: map[string]bool{},
+		s: &s.state, byRule: byRule, portNames: map[string]int{},
 		compiled: map[*policy]*[directions][]*roleRule{}, ofClass: map[*class]*[2]role{},
 		numbers: map[*policy]uint64{}, ofKey: map[roleKey][2]uint32{},
 		ofOutside: map[outsideKey][]OutsideReach{},
 	}
 	var blocks [directions]blockIndexBuilder
 	add := func(p *policy) {
-		for d := range directions {
-			for i := range p.rules[d] {
-				r.addRule(d, p, &p.rules[d][i], &blocks[d])
-			}
-		}
+		r.countNames(p, 1)
+		p.eachBlock(func(d direction, b *IPBlock) { blocks[d].add(b, p.tier) })
 	}
 	if !s.options.IgnorePolicies {
 		for _, p := range s.policies.All() {
@@ -136,21 +137,49 @@ func (s *Snapshot) NewRoles(byRule bool) *Roles {
 	return r
 }
 
-// addRule adds what a rule of direction d asks of the other end.
-func (r *Roles) addRule(d direction, p *policy, u *rule, blocks *blockIndexBuilder) {
-	for _, id := range u.selectors {
-		for int(id) >= len(r.named[d]) {
-			r.named[d] = append(r.named[d], make([]bool, 1+len(r.named[d]))...)
+// countNames adds n to the counts of what the rules of a policy name of the other end.
+func (r *Roles) countNames(p *policy, n int) {
+	for d := range directions {
+		for i := range p.rules[d] {
+			u := &p.rules[d][i]
+			for _, id := range u.selectors {
+				id = r.idOf(id)
+				for int(id) >= len(r.named[d]) {
+					r.named[d] = append(r.named[d], make([]int32, 1+len(r.named[d]))...)
+				}
+				r.named[d][id] += int32(n)
+			}
+			if d == ingress {
+				continue
+			}
+			for _, port := range u.ports {
+				if port.Name != "" {
+					r.portNames[port.Name] += n
+				}
+			}
 		}
-		r.named[d][id] = true
 	}
-	for _, b := range u.blocks {
-		blocks.add(b, p.tier)
+}
+
+// idOf returns the id that roles have of a selector.
+func (r *Roles) idOf(selector uint32) uint32 {
+	if id, ok := r.alias[selector]; ok {
+		return id
 	}
-	if d == egress {
-		for _, port := range u.ports {
-			if port.Name != "" {
-				r.portNames[port.Name] = true
+	return selector
+}
+
+// names reports whether some rule of a direction names a selector, by the id that roles have of it, as a peer.
+func (r *Roles) names(d direction, id uint32) bool {
+	return int(id) < len(r.named[d]) && r.named[d][id] > 0
+}
+
+// eachBlock yields the blocks of all rules, as often as they have them.
+func (p *policy) eachBlock(yield func(direction, *IPBlock)) {
+	for d := range directions {
+		for i := range p.rules[d] {
+			for _, b := range p.rules[d][i].blocks {
+				yield(d, b)
 			}
 		}
 	}
@@ -160,6 +189,9 @@ func (r *Roles) addRule(d direction, p *policy, u *rule, blocks *blockIndexBuild
 func (r *Roles) rulesOf(p *policy, d direction) []*roleRule {
 	if c := r.compiled[p]; c != nil {
 		return c[d]
+	}
+	if r.shared != nil && r.shared.compiled[p] != nil {
+		return r.shared.compiled[p][d]
 	}
 	c := &[directions][]*roleRule{}
 	for d := range directions {
@@ -175,6 +207,9 @@ func (r *Roles) rulesOf(p *policy, d direction) []*roleRule {
 func (r *Roles) compileRule(p *policy, d direction, i int) *roleRule {
 	u := &p.rules[d][i]
 	c := &roleRule{rule: u, policy: p, index: i, selectors: slices.Clone(u.selectors)}
+	for i := range c.selectors {
+		c.selectors[i] = r.idOf(c.selectors[i])
+	}
 	slices.Sort(c.selectors)
 	for _, b := range u.blocks {
 		if id, ok := r.blocks[d].idOf(b, p.tier); ok {
@@ -243,7 +278,14 @@ func (r *Roles) subject(d direction, policies []*policy, ports []NamedPort) *rol
 	if s := r.subjects[d][string(key)]; s != nil {
 		return s
 	}
-	s := &roleSubject{id: uint32(len(r.subjects[d]))}
+	first := 0
+	if r.shared != nil {
+		if s := r.shared.subjects[d][string(key)]; s != nil {
+			return s
+		}
+		first = len(r.shared.subjects[d])
+	}
+	s := &roleSubject{id: uint32(first + len(r.subjects[d]))}
 	for tier, list := range tiersOf {
 		t := roleTier{tier: Tier(tier)}
 		for _, p := range list {
@@ -266,11 +308,18 @@ func (r *Roles) subject(d direction, policies []*policy, ports []NamedPort) *rol
 
 // numberOf returns a number of a policy, from 1, different for different policies.
 func (r *Roles) numberOf(p *policy) uint64 {
-	n, ok := r.numbers[p]
-	if !ok {
-		n = uint64(len(r.numbers) + 1)
-		r.numbers[p] = n
+	if n, ok := r.numbers[p]; ok {
+		return n
 	}
+	first := 1
+	if r.shared != nil {
+		if n, ok := r.shared.numbers[p]; ok {
+			return n
+		}
+		first += len(r.shared.numbers)
+	}
+	n := uint64(first + len(r.numbers))
+	r.numbers[p] = n
 	return n
 }
 
@@ -291,11 +340,14 @@ func (r *Roles) classRoles(c *class) *[2]role {
 	}
 	out, selected := &[2]role{}, r.s.selectionOf(c.namespace, c.labels)
 	peers := slices.Concat(selected.peers, selected.clusterPeers)
+	for i := range peers {
+		peers[i] = r.idOf(peers[i])
+	}
 	slices.Sort(peers)
 	peers = slices.Compact(peers)
 	for i, other := range [2]direction{asSource: ingress, asDestination: egress} {
 		for _, id := range peers {
-			if int(id) < len(r.named[other]) && r.named[other][id] {
+			if r.names(other, id) {
 				out[i].selectors = append(out[i].selectors, id)
 			}
 		}
@@ -306,7 +358,7 @@ func (r *Roles) classRoles(c *class) *[2]role {
 		out[asSource].subject = r.subject(egress, policies, nil)
 		out[asDestination].subject = r.subject(ingress, policies, c.ports)
 		for _, n := range c.ports {
-			if r.portNames[n.Name] {
+			if r.portNames[n.Name] > 0 {
 				out[asDestination].ports = append(out[asDestination].ports, n)
 			}
 		}
@@ -368,6 +420,9 @@ func (r *Roles) intern(as int, mine *role) uint32 {
 	}
 	key = appendPorts(key, mine.ports)
 	id, ok := r.roleIDs[as][string(key)]
+	if !ok && r.shared != nil {
+		id, ok = r.shared.roleIDs[as][string(key)]
+	}
 	if !ok {
 		id = uint32(len(r.roles[as]))
 		kept := *mine

@@ -15,19 +15,24 @@ import (
 // as many kinds of addresses as prefixes, at most.
 type blockIndex struct {
 	ids map[string]uint32
+	// uses counts the blocks of rules that have an id.
+	uses []int
 	// lists are sorted ids of blocks that match one address, or several, each list once; the first is empty.
 	// listIDs has their indexes.
 	lists   [][]uint32
 	listIDs map[string]uint32
+	// shared has the listIDs of what x is a view of; nil for none.
+	shared map[string]uint32
 	// all has the index of the list of the blocks that match the addresses of a prefix; shown has those alone
 	// that are not of NetworkPolicies.
-	all, shown bart.Table[uint32]
+	all, shown *bart.Table[uint32]
 }
 
 // A blockIndexBuilder collects blocks.
 type blockIndexBuilder struct {
 	ids    map[string]uint32
 	blocks []*IPBlock
+	uses   []int
 	shown  []bool
 }
 
@@ -40,16 +45,21 @@ func (b *blockIndexBuilder) add(block *IPBlock, tier Tier) {
 		b.ids = map[string]uint32{}
 	}
 	key := blockKey(block, tier)
-	if _, ok := b.ids[key]; !ok {
-		b.ids[key] = uint32(len(b.blocks))
-		b.blocks = append(b.blocks, block)
+	id, ok := b.ids[key]
+	if !ok {
+		id = uint32(len(b.blocks))
+		b.ids[key] = id
+		b.blocks, b.uses = append(b.blocks, block), append(b.uses, 0)
 		b.shown = append(b.shown, tier != NetworkPolicies)
 	}
+	b.uses[id]++
 }
 
 // build returns the index.
 func (b *blockIndexBuilder) build() *blockIndex {
-	x := &blockIndex{ids: b.ids, listIDs: map[string]uint32{}}
+	x := &blockIndex{
+		ids: b.ids, uses: b.uses, listIDs: map[string]uint32{}, all: &bart.Table[uint32]{}, shown: &bart.Table[uint32]{},
+	}
 	x.listOf(nil)
 	prefixes := newBlockPrefixes(len(b.blocks), func(i int) *IPBlock { return b.blocks[i] })
 	for _, p := range prefixes.order {
@@ -72,6 +82,13 @@ func (b *blockIndexBuilder) build() *blockIndex {
 	return x
 }
 
+// view returns an index of the same blocks for one user. x must not be used itself any more.
+func (x *blockIndex) view() *blockIndex {
+	v := *x
+	v.lists, v.shared, v.listIDs = slices.Clip(x.lists), x.listIDs, map[string]uint32{}
+	return &v
+}
+
 // listOf returns the index of a list, which it keeps.
 func (x *blockIndex) listOf(ids []uint32) uint32 {
 	key := make([]byte, 0, 4*len(ids))
@@ -79,6 +96,9 @@ func (x *blockIndex) listOf(ids []uint32) uint32 {
 		key = binary.BigEndian.AppendUint32(key, id)
 	}
 	at, ok := x.listIDs[string(key)]
+	if !ok && x.shared != nil {
+		at, ok = x.shared[string(key)]
+	}
 	if !ok {
 		at = uint32(len(x.lists))
 		x.lists = append(x.lists, slices.Clip(ids))
@@ -117,9 +137,9 @@ func (x *blockIndex) matching(addrs []netip.Addr, family Families, hidden bool) 
 	if len(x.ids) == 0 {
 		return 0
 	}
-	table := &x.all
+	table := x.all
 	if hidden {
-		table = &x.shown
+		table = x.shown
 	}
 	found := uint32(0)
 	for _, addr := range addrs {

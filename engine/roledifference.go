@@ -1,0 +1,125 @@
+package engine
+
+import "slices"
+
+// Of a joint role, that is a role in Before and one in After, two things can differ: by which rules the end's own
+// side decides, and what the rules of other ends see of it. A pair of ends whose sides decide by the same rules, and
+// see the same, has the same result in both.
+
+// SourceRulesDiffer reports whether the rules of a source's own side may differ.
+func (p *RolePair) SourceRulesDiffer(before, after uint32) bool {
+	return p.Before.roles[asSource][before].subject != p.After.roles[asSource][after].subject
+}
+
+// DestinationRulesDiffer reports whether the rules of a destination's own side may differ.
+func (p *RolePair) DestinationRulesDiffer(before, after uint32) bool {
+	return p.Before.roles[asDestination][before].subject != p.After.roles[asDestination][after].subject
+}
+
+// SourceLooksDifferent reports whether rules that are in both states, or families, may tell a source in one state
+// from itself in the other.
+func (p *RolePair) SourceLooksDifferent(before, after uint32) bool {
+	return p.looksDifferent(asSource, before, after)
+}
+
+// DestinationLooksDifferent does for destinations what SourceLooksDifferent does for sources.
+func (p *RolePair) DestinationLooksDifferent(before, after uint32) bool {
+	return p.looksDifferent(asDestination, before, after)
+}
+
+// looksDifferent compares what other ends see of roles, but for what only rules of one state look at.
+func (p *RolePair) looksDifferent(as int, before, after uint32) bool {
+	if before == after && int(before) < len(p.Before.shared.roles[as]) {
+		return false
+	}
+	a, b := p.Before.roles[as][before], p.After.roles[as][after]
+	if a.families != b.families || a.byIP != b.byIP ||
+		!slices.Equal(a.blocks[0], b.blocks[0]) || !slices.Equal(a.blocks[1], b.blocks[1]) {
+		return true
+	}
+	d := otherSide(as)
+	inBoth := func(id uint32) bool { return p.Before.names(d, id) && p.After.names(d, id) }
+	mine, other := a.selectors, b.selectors
+	for {
+		for len(mine) > 0 && !inBoth(mine[0]) {
+			mine = mine[1:]
+		}
+		for len(other) > 0 && !inBoth(other[0]) {
+			other = other[1:]
+		}
+		if len(mine) == 0 || len(other) == 0 || mine[0] != other[0] {
+			break
+		}
+		mine, other = mine[1:], other[1:]
+	}
+	if len(mine)+len(other) > 0 {
+		return true
+	}
+	mentioned := func(list []NamedPort) []NamedPort {
+		return slices.DeleteFunc(slices.Clone(list), func(n NamedPort) bool {
+			return p.Before.portNames[n.Name] == 0 || p.After.portNames[n.Name] == 0
+		})
+	}
+	return (len(a.ports) > 0 || len(b.ports) > 0) && !slices.Equal(mentioned(a.ports), mentioned(b.ports))
+}
+
+// MayDiffer reports whether the results of a source and a destination may differ between the states. Both look the
+// same in both states. It is false for most pairs of which the rules of one side differ.
+func (p *RolePair) MayDiffer(sourceBefore, sourceAfter, destinationBefore, destinationAfter uint32) bool {
+	src := [2]*role{p.Before.roles[asSource][sourceBefore], p.After.roles[asSource][sourceAfter]}
+	dst := [2]*role{p.Before.roles[asDestination][destinationBefore], p.After.roles[asDestination][destinationAfter]}
+	return p.sideMayDiffer(src, dst) || p.sideMayDiffer(dst, src)
+}
+
+// sideMayDiffer reports whether what the side of an end says of a peer may differ.
+func (p *RolePair) sideMayDiffer(own, peer [2]*role) bool {
+	if own[0].subject == own[1].subject {
+		return false
+	}
+	for i := range own {
+		if own[i].subject != nil && p.reachOf(own[i].subject).names(peer[i]) {
+			return true
+		}
+	}
+	return !p.areAlike(own[0].subject, own[1].subject)
+}
+
+// areAlike reports whether two subjects, which may be nil, say the same of ends that their rules do not name.
+func (p *RolePair) areAlike(before, after *roleSubject) bool {
+	key := [2]*roleSubject{before, after}
+	alike, ok := p.alike[key]
+	if !ok {
+		alike = slices.EqualFunc(
+			p.Before.side(before, &role{}, noFamily, nil), p.After.side(after, &role{}, noFamily, nil),
+			func(a, b grant) bool { return a.ports.Equal(b.ports) && a.by == b.by },
+		)
+		p.alike[key] = alike
+	}
+	return alike
+}
+
+// reachOf returns what the rules of a subject name.
+func (p *RolePair) reachOf(s *roleSubject) *subjectReach {
+	found := p.reach[s]
+	if found == nil {
+		found = &subjectReach{}
+		for _, t := range s.tiers {
+			for _, u := range t.rules {
+				found.selectors = append(found.selectors, u.selectors...)
+				found.blocks = append(found.blocks, u.blocks...)
+				found.ports = found.ports || len(u.names) > 0
+			}
+		}
+		slices.Sort(found.selectors)
+		slices.Sort(found.blocks)
+		found.selectors, found.blocks = slices.Compact(found.selectors), slices.Compact(found.blocks)
+		p.reach[s] = found
+	}
+	return found
+}
+
+// names reports whether the rules name an end.
+func (r *subjectReach) names(end *role) bool {
+	return r.ports && len(end.ports) > 0 || meet(r.selectors, end.selectors) ||
+		meet(r.blocks, end.blocks[0]) || meet(r.blocks, end.blocks[1])
+}

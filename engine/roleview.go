@@ -1,0 +1,339 @@
+package engine
+
+import (
+	"slices"
+	"unique"
+
+	"github.com/netpold/netpold/engine/internal/persist"
+)
+
+// View returns roles of the same snapshot for one user, beside other views. It shares what r knows. Once r has views
+// it must not be used itself.
+func (r *Roles) View(byRule bool) *Roles {
+	v := &Roles{
+		s: r.s, byRule: byRule, shared: r, named: r.named, portNames: r.portNames,
+		compiled: map[*policy]*[directions][]*roleRule{}, ofClass: map[*class]*[2]role{},
+		numbers: map[*policy]uint64{}, ofKey: map[roleKey][2]uint32{},
+		ofOutside: map[outsideKey][]OutsideReach{},
+	}
+	for d := range directions {
+		v.blocks[d], v.subjects[d] = r.blocks[d].view(), map[string]*roleSubject{}
+		v.roles[d], v.roleIDs[d] = slices.Clip(r.roles[d]), map[string]uint32{}
+	}
+	return v
+}
+
+// RolePair is the roles of two snapshots of which one was made of the other, by numbers that mean the same in both
+// for all ends that the changes do not touch. It is not safe for concurrent use.
+//
+// An end that is not among the touched Pods has in After what [RolePair.Carried] makes of its role in Before. So
+// nobody has to look at it.
+type RolePair struct {
+	Before, After *Roles
+	// was and is are the policies that differ, in Before and in After.
+	was, is []*policy
+	// added are the selectors that rules of a direction name in After alone, and addedNames the port names.
+	added      [directions][]*selector
+	addedNames map[string]bool
+	// strips reports whether something is named in Before alone.
+	strips  bool
+	carried [2]map[uint32]uint32
+	touched map[nameKey]struct{}
+	// alike remembers which pairs of subjects allow ends that they do not name the same.
+	alike map[[2]*roleSubject]bool
+	// reach remembers what the rules of subjects name.
+	reach map[*roleSubject]*subjectReach
+}
+
+// A subjectReach is what the rules of a subject name of the other end.
+type subjectReach struct {
+	selectors, blocks []uint32 // sorted
+	ports             bool     // whether there are ports by name
+}
+
+// Pair returns the roles of the snapshot of r and of one that was made of it. It reports whether it can: not if
+// Nodes, or what blocks there are, differ, or if a large part of all Pods is touched. Once r has pairs it must not be
+// used itself.
+func (r *Roles) Pair(after *Snapshot, byRule bool) (*RolePair, bool) {
+	p := &RolePair{
+		Before: r.View(byRule), After: r.View(byRule), addedNames: map[string]bool{},
+		carried: [2]map[uint32]uint32{{}, {}}, touched: map[nameKey]struct{}{},
+		alike: map[[2]*roleSubject]bool{}, reach: map[*roleSubject]*subjectReach{},
+	}
+	p.After.s = &after.state
+	if r.s.options != after.options || !sameNodes(r.s, &after.state) {
+		return nil, false
+	}
+	if !r.s.options.IgnorePolicies {
+		add := func(old, fresh **policy) {
+			if old != nil {
+				p.was = append(p.was, *old)
+			}
+			if fresh != nil {
+				p.is = append(p.is, *fresh)
+			}
+		}
+		eachUnsharedRecord(&r.s.policies, &after.policies, add)
+		eachUnsharedRecord(&r.s.clusterPolicies, &after.clusterPolicies, add)
+	}
+	if !p.sameBlocks(r) || !p.renameRules(r) {
+		return nil, false
+	}
+	return p, p.findTouched() && len(p.touched) <= max(64, after.counts.Pods/4)
+}
+
+// sameNodes reports whether two states have the same Nodes.
+func sameNodes(a, b *state) bool {
+	same := a.nodesClassed == b.nodesClassed && a.bareNodeClass == b.bareNodeClass
+	eachUnsharedRecord(&a.nodes, &b.nodes, func(_, _ **node) { same = false })
+	return same
+}
+
+// sameBlocks reports whether the rules of both states have the same blocks. Not all of them are compared: only those
+// of the policies that differ.
+func (p *RolePair) sameBlocks(r *Roles) bool {
+	same, delta := true, [directions]map[uint32]int{{}, {}}
+	count := func(list []*policy, n int) {
+		for _, x := range list {
+			x.eachBlock(func(d direction, b *IPBlock) {
+				if b.empty() {
+					return
+				}
+				id, ok := r.blocks[d].idOf(b, x.tier)
+				same = same && ok
+				delta[d][id] += n
+			})
+		}
+	}
+	count(p.was, -1)
+	count(p.is, 1)
+	for d := range delta {
+		for id, n := range delta[d] {
+			same = same && (n >= 0 || r.blocks[d].uses[id]+n > 0)
+		}
+	}
+	return same
+}
+
+// renameRules makes the counts of After what its rules name, and finds what only one state names. It returns false
+// if that is Nodes.
+func (p *RolePair) renameRules(r *Roles) bool {
+	before, after := p.Before, p.After
+	after.named = [directions][]int32{slices.Clone(r.named[egress]), slices.Clone(r.named[ingress])}
+	after.portNames = make(map[string]int, len(r.portNames))
+	for name, n := range r.portNames {
+		after.portNames[name] = n
+	}
+	for _, x := range p.was {
+		after.countNames(x, -1)
+	}
+	after.alias = map[uint32]uint32{}
+	first := max(r.s.selectorPool.next, after.s.selectorPool.next)
+	for _, x := range p.is {
+		x.eachPeerSelector(func(id uint32) {
+			if _, known := after.alias[id]; known || id >= r.s.selectorPool.next {
+				return
+			}
+			if old := r.s.selectors.At(id); old != nil && old.canonical != after.s.selectors.At(id).canonical {
+				after.alias[id] = first + uint32(len(after.alias))
+			}
+		})
+		after.countNames(x, 1)
+	}
+	ofNodes := false
+	for d := range directions {
+		seen := map[uint32]bool{}
+		eachNamed(p.was, d, func(id uint32) {
+			if before.names(d, id) && !after.names(d, id) {
+				p.strips, ofNodes = true, ofNodes || r.s.selectors.At(id).scope == nodeScope
+			}
+		})
+		eachNamed(p.is, d, func(id uint32) {
+			if mine := after.idOf(id); !seen[mine] && !before.names(d, mine) {
+				seen[mine] = true
+				p.added[d] = append(p.added[d], after.s.selectors.At(id))
+				ofNodes = ofNodes || after.s.selectors.At(id).scope == nodeScope
+			}
+		})
+	}
+	for name, n := range after.portNames {
+		switch had := before.portNames[name] > 0; {
+		case had && n == 0:
+			p.strips = true
+		case !had && n > 0:
+			p.addedNames[name] = true
+		}
+	}
+	return !ofNodes
+}
+
+// eachNamed yields the selectors that rules of a direction name as peers.
+func eachNamed(policies []*policy, d direction, yield func(uint32)) {
+	for _, x := range policies {
+		for i := range x.rules[d] {
+			for _, id := range x.rules[d][i].selectors {
+				yield(id)
+			}
+		}
+	}
+}
+
+// findTouched finds the Pods whose roles or addresses may differ otherwise than [RolePair.Carried] says. It returns
+// false if Nodes may be touched.
+func (p *RolePair) findTouched() bool {
+	before, after := p.Before.s, p.After.s
+	ok, touch := true, func(x *pod) {
+		if x != nil {
+			p.touched[x.key()] = struct{}{}
+		}
+	}
+	eachUnsharedRecord(&before.namespaces, &after.namespaces, func(was, is **namespace) {
+		var none persist.Map[string, *pod]
+		old, fresh := &none, &none
+		if was != nil {
+			old = &(*was).pods
+		}
+		if is != nil {
+			fresh = &(*is).pods
+		}
+		if was != nil && is != nil && slices.Equal((*was).labels, (*is).labels) {
+			eachUnsharedRecord(old, fresh, func(a, b **pod) {
+				if a != nil {
+					touch(*a)
+				}
+				if b != nil {
+					touch(*b)
+				}
+			})
+			return
+		}
+		for _, x := range old.All() {
+			touch(x)
+		}
+		for _, x := range fresh.All() {
+			touch(x)
+		}
+	})
+	claimed := func(old, fresh *address) {
+		for _, a := range [2]*address{old, fresh} {
+			if a == nil {
+				continue
+			}
+			touch(a.pod)
+			if a.claims == nil {
+				continue
+			}
+			for _, c := range a.claims.all {
+				touch(c.pod)
+				ok = ok && c.node == unique.Handle[string]{}
+			}
+		}
+	}
+	eachUnsharedRecord(&before.ipv4, &after.ipv4, claimed)
+	eachUnsharedRecord(&before.ipv6, &after.ipv6, claimed)
+	if !ok {
+		return false
+	}
+	was, is := map[uint32]bool{}, map[uint32]bool{}
+	for _, x := range p.was {
+		for id := range before.selectedClasses(before.selectors.At(x.subject)) {
+			was[id] = true
+		}
+	}
+	for _, x := range p.is {
+		for id := range after.selectedClasses(after.selectors.At(x.subject)) {
+			is[id] = true
+		}
+	}
+	for d := range p.added {
+		for _, sel := range p.added[d] {
+			for id := range after.selectedClasses(sel) {
+				is[id] = true
+			}
+		}
+	}
+	for id := range after.classPool.next {
+		if len(p.addedNames) == 0 {
+			break
+		}
+		if c := after.classes.At(id); c != nil && slices.ContainsFunc(c.ports, func(n NamedPort) bool {
+			return p.addedNames[n.Name]
+		}) {
+			is[id] = true
+		}
+	}
+	before.eachPodOfClasses(was, touch)
+	after.eachPodOfClasses(is, touch)
+	return true
+}
+
+// eachPodOfClasses yields the Pods of classes, which it looks for in their namespaces.
+func (s *state) eachPodOfClasses(classes map[uint32]bool, yield func(*pod)) {
+	looked := map[string]bool{}
+	for id := range classes {
+		name := s.classes.At(id).namespace
+		if looked[name] || name == nodeScope {
+			continue
+		}
+		looked[name] = true
+		ns, _ := s.namespaces.Get(name)
+		for _, x := range ns.pods.All() {
+			if x.class != noClass && classes[x.class] {
+				yield(x)
+			}
+		}
+	}
+}
+
+// EachTouched yields the touched Pods that have not finished, in no particular order, as they are in each state; nil
+// in one that has it not. A RoleEnd must not be kept.
+func (p *RolePair) EachTouched(yield func(before, after *RoleEnd)) {
+	for key := range p.touched {
+		before, was := p.Before.Pod(key.namespace, key.name)
+		after, is := p.After.Pod(key.namespace, key.name)
+		switch {
+		case was && is:
+			yield(&before, &after)
+		case was:
+			yield(&before, nil)
+		case is:
+			yield(nil, &after)
+		}
+	}
+}
+
+// CarriedSource returns the role that a source of a role in Before has in After, if it is not touched.
+func (p *RolePair) CarriedSource(role uint32) uint32 { return p.carry(asSource, role) }
+
+// CarriedDestination does for destinations what CarriedSource does for sources.
+func (p *RolePair) CarriedDestination(role uint32) uint32 { return p.carry(asDestination, role) }
+
+// carry returns a role of Before without what only Before names, as After knows it.
+func (p *RolePair) carry(as int, id uint32) uint32 {
+	if !p.strips {
+		return id
+	}
+	found, ok := p.carried[as][id]
+	if ok {
+		return found
+	}
+	mine, found := p.Before.roles[as][id], id
+	gone := func(selector uint32) bool { return !p.After.names(otherSide(as), selector) }
+	unnamed := func(n NamedPort) bool { return p.After.portNames[n.Name] == 0 }
+	if slices.ContainsFunc(mine.selectors, gone) || slices.ContainsFunc(mine.ports, unnamed) {
+		kept := *mine
+		kept.selectors = slices.DeleteFunc(slices.Clone(mine.selectors), gone)
+		kept.ports = slices.DeleteFunc(slices.Clone(mine.ports), unnamed)
+		found = p.After.intern(as, &kept)
+	}
+	p.carried[as][id] = found
+	return found
+}
+
+// otherSide returns the direction of the rules that look at ends as sources, or as destinations.
+func otherSide(as int) direction {
+	if as == asSource {
+		return ingress
+	}
+	return egress
+}
