@@ -367,7 +367,7 @@ metadata: {name: a, namespace: shop}
 spec: {selector: {app: a}, ports: [{port: 80}]}
 `})
 	for _, want := range []string{
-		`warning: Rollout.argoproj.io "shop/web": spec.template: makes Pods that are not known from it`,
+		`warning: Rollout.argoproj.io "shop/web": spec.template: makes Pods in a way that netpold does not model`,
 		`warning: Service "shop/web": spec.selector: selects the Pods of Rollout.argoproj.io shop/web, which are not known, and no other Pod`,
 	} {
 		if !strings.Contains(got, want) || strings.Count(got, "\n") != 2 {
