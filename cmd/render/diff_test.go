@@ -212,8 +212,9 @@ func TestDiffMarkdown(t *testing.T) {
 		t.Errorf("it does not begin with the verdict:\n%s", got)
 	}
 	for _, want := range []string{
-		"\n<details><summary>Opened: 5 lines</summary>\n\n| source | destination | ports | families | Pods | before | after |\n",
+		"\n<details><summary>Opened: 3 lines</summary>\n\n| source | destination | ports | families | Pods | before | after |\n",
 		"\n| deploy/shop/cart | deploy/shop/db | UDP 53 | IPv6 | 2/4&gt;1/1 | ingress shop/db rule 0 |  |\n",
+		"\n| deploy/web/front | 0.0.0.0/1, 128.0.0.0/1 | all |  |  |  |  |\n",
 		"<summary>Closed: 2 lines</summary>", "<summary>Policies changed: 6</summary>\n\n- NetworkPolicy/shop/1\n",
 	} {
 		if !strings.Contains(got, want) {
@@ -222,6 +223,29 @@ func TestDiffMarkdown(t *testing.T) {
 	}
 	if strings.Contains(got, "left out") || strings.Count(got, "<details>") != strings.Count(got, "</details>") {
 		t.Errorf("the comment is\n%s", got)
+	}
+}
+
+// TestDiffMarkdownFoldsRanges: what differs in its range alone is one line, which says how many it does not name.
+func TestDiffMarkdownFoldsRanges(t *testing.T) {
+	t.Parallel()
+	var cidrs []string
+	for i := range 9 {
+		cidrs = append(cidrs, fmt.Sprintf("%d.0.0.0/8", i+1))
+	}
+	d := diffOf(t, shop(), nil, new(netpoldv1.SimulateSummary),
+		&netpoldv1.Change{Kind: opened, SrcGroups: []uint32{4}, DstCidrs: cidrs, Ports: allPorts()},
+		&netpoldv1.Change{Kind: closed, SrcCidrs: cidrs[:2], DstGroups: []uint32{4}, Ports: allPorts()[:1]},
+		&netpoldv1.Change{Kind: closed, SrcCidrs: cidrs[:2], DstGroups: []uint32{4}, Ports: allPorts()[1:2]})
+	got := text(t, func(w *strings.Builder) error { return render.DiffMarkdown(w, d) })
+	for _, want := range []string{
+		"\n| shop/bare | 1.0.0.0/8, 2.0.0.0/8, 3.0.0.0/8, 4.0.0.0/8, 5.0.0.0/8, 6.0.0.0/8 and 3 more | all |  |  |\n",
+		"\n| 1.0.0.0/8, 2.0.0.0/8 | shop/bare | TCP 1-65535 |  |  |\n", "<summary>Opened: 1 line</summary>",
+		"<summary>Closed: 2 lines</summary>",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the comment is\n%s\nwant in it\n%s", got, want)
+		}
 	}
 }
 

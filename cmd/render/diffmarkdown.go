@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"io"
+	"iter"
 	"strings"
 )
 
@@ -69,7 +70,7 @@ type section struct {
 // markdownSections returns what there is to say beside the verdict, the most important first.
 func (d *Diff) markdownSections() []section {
 	counts := map[string]int{}
-	for r := range d.Rows() {
+	for r := range d.foldedRows() {
 		counts[r.Change.Word()]++
 	}
 	rules := d.hasRules()
@@ -86,7 +87,7 @@ func (d *Diff) markdownSections() []section {
 			title: fmt.Sprintf("%s: %s", strings.ToUpper(word[:1])+word[1:], counted(uint64(counts[word]), "line")),
 			head:  head, count: counts[word],
 			lines: func(yield func(string) bool) {
-				for r := range d.Rows() {
+				for r := range d.foldedRows() {
 					if r.Change.Word() == word && !yield(markdownRow(r, rules)) {
 						return
 					}
@@ -107,6 +108,37 @@ func (d *Diff) markdownSections() []section {
 		})
 	}
 	return sections
+}
+
+// maxCIDRs is how many CIDRs a line of a comment has.
+const maxCIDRs = 6
+
+// foldedRows yields the rows of pairs, and then those with CIDRs: one for all that differ in nothing else.
+func (d *Diff) foldedRows() iter.Seq[*Row] {
+	return func(yield func(*Row) bool) {
+		outside := newOutsideRows()
+		for r := range d.Rows() {
+			if r.Src.unit == nil || r.Dst.unit == nil {
+				outside.add(r)
+			} else if !yield(r) {
+				return
+			}
+		}
+		for _, o := range outside.list {
+			row, there := *o.row, End{Words: strings.Join(o.cidrs[:min(len(o.cidrs), maxCIDRs)], ", ")}
+			if more := len(o.cidrs) - maxCIDRs; more > 0 {
+				there.Words += fmt.Sprintf(" and %d more", more)
+			}
+			if row.Src.unit == nil {
+				row.Src = there
+			} else {
+				row.Dst = there
+			}
+			if !yield(&row) {
+				return
+			}
+		}
+	}
 }
 
 // hasRules reports whether the difference has the rules that allow.
