@@ -3,6 +3,7 @@ package cli_test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -39,6 +40,51 @@ func TestAuditDocument(t *testing.T) {
 				break
 			}
 		}
+	}
+}
+
+// TestAuditDocumentPipeline: the commands of the pipeline in docs/audit.md do what it says of them.
+func TestAuditDocumentPipeline(t *testing.T) {
+	text, err := os.ReadFile("../../docs/audit.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, pipeline, _ := strings.Cut(string(text), "```yaml\n")
+	pipeline, _, _ = strings.Cut(pipeline, "```")
+	changed := t.TempDir()
+	if err := os.CopyFS(changed, os.DirFS("../../examples/shop")); err != nil {
+		t.Fatal(err)
+	}
+	// A line less of the policies: Redis is open on every port.
+	policies := filepath.Join(changed, "shop/policies.yaml")
+	was, err := os.ReadFile(policies)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := strings.Replace(string(was), "          app: cart\n    ports:\n    - port: redis\n", "          app: cart\n", 1)
+	now = strings.Replace(now, "          app: redis\n    ports:\n    - port: redis\n", "          app: redis\n", 1)
+	if err := os.WriteFile(policies, []byte(now), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ran := 0
+	for line := range strings.Lines(pipeline) {
+		command, ok := strings.CutPrefix(strings.TrimSpace(line), "netpold ")
+		if !ok {
+			continue
+		}
+		ran++
+		command, _, _ = strings.Cut(command, " >>")
+		args := strings.Fields(strings.NewReplacer("before/deploy", "../../examples/shop", "after/deploy", changed).Replace(command))
+		code, want := 0, "0 errors"
+		if args[0] == "diff" {
+			code, want = 1, "**opens 1 connection**\n"
+		}
+		if got := netpold(t, args...); got.code != code || !strings.Contains(got.stdout, want) {
+			t.Errorf("%s\nends with %d, and prints\n%s%s", command, got.code, got.stdout, got.stderr)
+		}
+	}
+	if ran != 2 {
+		t.Errorf("it has %d commands", ran)
 	}
 }
 

@@ -69,26 +69,39 @@ type section struct {
 
 // markdownSections returns what there is to say beside the verdict, the most important first.
 func (d *Diff) markdownSections() []section {
-	counts := map[string]int{}
-	for r := range d.foldedRows() {
-		counts[r.Change.Word()]++
-	}
-	rules := d.hasRules()
-	head := "| source | destination | ports | families | Pods |\n|---|---|---|---|---|\n"
-	if rules {
-		head = "| source | destination | ports | families | Pods | before | after |\n|---|---|---|---|---|---|---|\n"
-	}
 	var sections []section
 	for _, word := range []string{"opened", "closed", "changed"} {
-		if counts[word] == 0 {
+		rows := func(yield func(*Row) bool) {
+			for r := range d.foldedRows() {
+				if r.Change.Word() == word && !yield(r) {
+					return
+				}
+			}
+		}
+		count, columns := 0, markdownColumns()
+		used := make([]bool, len(columns))
+		for r := range rows {
+			count++
+			for i, c := range columns {
+				used[i] = used[i] || c.cell(r) != ""
+			}
+		}
+		if count == 0 {
 			continue
 		}
+		var titles []string
+		var shown []column[*Row]
+		for i, c := range columns {
+			if used[i] {
+				titles, shown = append(titles, c.title), append(shown, c)
+			}
+		}
 		sections = append(sections, section{
-			title: fmt.Sprintf("%s: %s", strings.ToUpper(word[:1])+word[1:], counted(uint64(counts[word]), "line")),
-			head:  head, count: counts[word],
+			title: fmt.Sprintf("%s: %s", strings.ToUpper(word[:1])+word[1:], counted(uint64(count), "line")),
+			head:  "| " + strings.Join(titles, " | ") + " |\n" + strings.Repeat("|---", len(titles)) + "|\n", count: count,
 			lines: func(yield func(string) bool) {
-				for r := range d.foldedRows() {
-					if r.Change.Word() == word && !yield(markdownRow(r, rules)) {
+				for r := range rows {
+					if !yield(markdownRow(r, shown)) {
 						return
 					}
 				}
@@ -141,24 +154,24 @@ func (d *Diff) foldedRows() iter.Seq[*Row] {
 	}
 }
 
-// hasRules reports whether the difference has the rules that allow.
-func (d *Diff) hasRules() bool {
-	for i := range d.list.changed {
-		if c := &d.list.changed[i]; c.Before != (RowRules{}) || c.After != (RowRules{}) {
-			return true
-		}
+// markdownColumns returns the columns of a section. Those of which all cells are empty are left out.
+func markdownColumns() []column[*Row] {
+	return []column[*Row]{
+		{"source", func(r *Row) string { return r.Src.Words }},
+		{"destination", func(r *Row) string { return r.Dst.Words }},
+		{"ports", func(r *Row) string { return r.Ports }},
+		{"families", func(r *Row) string { return r.Families }},
+		{"Pods", (*Row).Pods},
+		{"before", func(r *Row) string { return r.Change.Before.text() }},
+		{"after", func(r *Row) string { return r.Change.After.text() }},
 	}
-	return false
 }
 
 // markdownRow returns a row as a line of a table.
-func markdownRow(r *Row, rules bool) string {
-	cells := []string{r.Src.Words, r.Dst.Words, r.Ports, r.Families, r.Pods()}
-	if rules {
-		cells = append(cells, r.Change.Before.text(), r.Change.After.text())
-	}
-	for i := range cells {
-		cells[i] = markdown(cells[i])
+func markdownRow(r *Row, columns []column[*Row]) string {
+	cells := make([]string, len(columns))
+	for i, c := range columns {
+		cells[i] = markdown(c.cell(r))
 	}
 	return "| " + strings.Join(cells, " | ") + " |\n"
 }
