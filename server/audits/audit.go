@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/netpold/netpold/engine"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server/internal/current"
 	"github.com/netpold/netpold/server/internal/wire"
@@ -25,9 +26,10 @@ type call struct {
 	method  string
 	// state is the one state that everything rests on (A1).
 	state current.State
-	// overlaid reports whether changes of the request lie over the state. warnings are what may be a mistake in
-	// them.
+	// overlaid reports whether changes of the request lie over the state, and below is the snapshot without them.
+	// warnings are what may be a mistake in them.
 	overlaid bool
+	below    *engine.Snapshot
 	warnings []*netpoldv1.OverlayWarning
 	// free releases the contexts.
 	free []func()
@@ -185,6 +187,7 @@ func (a *call) layOver(o *netpoldv1.Overlay) *wire.Failure {
 		return wire.OverlayFailure(err)
 	}
 	a.warnings = wire.OverlayWarnings(warnings)
-	a.state.Snapshot, a.overlaid = a.state.Snapshot.With(changes), true
+	a.below = a.state.Snapshot
+	a.state.Snapshot, a.overlaid = a.below.With(changes), true
 	return nil
 }

@@ -59,7 +59,7 @@ func (a *call) explain(
 			maxPairs, fmt.Sprintf("the first %d are allowed, and %d after them denied: ask about Pods by name",
 				maxPairs, e.Answer.BackendsTotal-e.Answer.BackendsAllowed))
 	}
-	response := wire.Explanation(&e, audit.ClosestRules(snapshot, &e), query.Port, a.service.locate)
+	response := wire.Explanation(&e, audit.ClosestRules(snapshot, &e), query.Port, a.locate)
 	answer := new(wire.Answer).Fill(&e.Answer)
 	answer.Revision, answer.Token, answer.Stale = snapshot.Revision(), a.state.Token, a.state.Stale
 	if question.GetDetails() {
@@ -70,10 +70,18 @@ func (a *call) explain(
 	return response, nil
 }
 
-// locate returns where a policy was read, if the source knows.
-func (s *Service) locate(key engine.ObjectKey) mirror.Location {
-	if locator, ok := s.source.(mirror.Locator); ok {
-		return locator.Locate(key)
+// locate returns where a policy was read, if the source knows. One that the overlay brought was read nowhere, also
+// if another of its name was.
+func (a *call) locate(key engine.ObjectKey) mirror.Location {
+	locator, ok := a.service.source.(mirror.Locator)
+	if !ok {
+		return mirror.Location{}
 	}
-	return mirror.Location{}
+	if a.overlaid {
+		below, _ := a.below.Object(key)
+		if now, ok := a.state.Snapshot.Object(key); !ok || now != below {
+			return mirror.Location{}
+		}
+	}
+	return locator.Locate(key)
 }

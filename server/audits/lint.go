@@ -66,7 +66,7 @@ func (l *linting) run(
 			return fail
 		}
 		fail = l.out(ctx, &netpoldv1.LintResponse{
-			Item: &netpoldv1.LintResponse_Finding{Finding: wire.Finding(f, l.service.locate)},
+			Item: &netpoldv1.LintResponse_Finding{Finding: wire.Finding(f, l.locate)},
 		})
 	}
 	if fail != nil {
