@@ -103,6 +103,7 @@ func (a *asked) ends() (subject, peer *engine.ExplainedEnd) {
 // closestOf returns the closest rules of a side that denies.
 func closestOf(a *asked) []Closest {
 	var list []Closest
+	least := 0 // of list, with the fewest changes that there are
 	for i := range a.side.Tiers {
 		t := &a.side.Tiers[i]
 		if !t.Decided {
@@ -117,6 +118,12 @@ func closestOf(a *asked) []Closest {
 				}}
 				if t.Tier == engine.NetworkPolicies && a.fix(&c, p.Policy, r) {
 					list = append(list, c)
+					if c.changes() == 1 {
+						least++
+					}
+					if least == maxClosest { // policies are in order of name
+						return list
+					}
 				} else if r.Decided {
 					c.Denies = true
 					list = append(list, c)

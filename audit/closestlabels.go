@@ -93,8 +93,8 @@ func (a *asked) isSelf() bool {
 		src.Name == dst.Name
 }
 
-// allowsWith reports whether the side allows after a change of the peer's labels. Rules of other tiers may
-// match it then, and deny.
+// allowsWith reports whether the side allows after a change of the peer's labels that lets a rule of a
+// NetworkPolicy match. Rules of tiers before may match too then, and deny.
 func (a *asked) allowsWith(fix *LabelFix) bool {
 	_, end := a.ends()
 	if !a.selectedAlike(fix) {
@@ -108,11 +108,11 @@ func (a *asked) allowsWith(fix *LabelFix) bool {
 	}
 	for i := range a.side.Tiers {
 		t := &a.side.Tiers[i]
+		if t.Tier == engine.NetworkPolicies {
+			return true
+		}
 		if action, spoken := speaks(t, &changed); spoken && action != engine.Pass {
 			return action == engine.Allow
-		}
-		if t.Tier == engine.NetworkPolicies {
-			return false // they isolate the subject, and no rule of theirs matches
 		}
 	}
 	return false

@@ -29,7 +29,15 @@ func meets(labels map[string]string, r *engine.Requirement) bool {
 
 // matches reports whether labels meet all requirements. A nil selector matches everything.
 func matches(s *engine.Selector, labels map[string]string) bool {
-	return s == nil || len(unmet(*s, labels)) == 0
+	if s == nil {
+		return true
+	}
+	for i := range *s {
+		if !meets(labels, &(*s)[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // unmet returns the requirements that labels do not meet, in order.

@@ -23,14 +23,11 @@ func compileCluster(src *ClusterPolicy, intern func(*selector) uint32) *policy {
 // clusterSelectorOf returns the group of Pods or Nodes that a peer of a cluster-wide policy names (S37, S38), or nil if the
 // peer is a block or invalid.
 func clusterSelectorOf(p *Peer) *selector {
-	byPods := p.Namespaces != nil || p.Pods != nil
 	var namespaces, pods Selector
 	switch {
-	case p.Block != nil, p.Nodes != nil && byPods:
-		return nil
-	case p.Nodes != nil:
+	case namesNodes(p):
 		return newSelector(nodeScope, nil, *p.Nodes)
-	case !byPods:
+	case !namesPods(p) || p.Nodes != nil:
 		return nil
 	}
 	if p.Namespaces != nil {
@@ -40,6 +37,11 @@ func clusterSelectorOf(p *Peer) *selector {
 		pods = *p.Pods
 	}
 	return newSelector("", namespaces, pods)
+}
+
+// namesNodes reports whether a peer names a group of Nodes and nothing else.
+func namesNodes(p *Peer) bool {
+	return p.Nodes != nil && p.Block == nil && p.Namespaces == nil && p.Pods == nil
 }
 
 // A clusterChange says what a transaction changes in the rules of cluster-wide policies.

@@ -50,11 +50,11 @@ func (s *state) missesOfPeers(p *policy, from *Rule, r *rule, q *sideQuestion) [
 	misses := make([]Miss, len(from.Peers))
 	selectors, blocks := r.selectors, r.blocks
 	for i := range from.Peers {
-		switch group := p.selectorOf(&from.Peers[i]); {
-		case blockOf(&from.Peers[i]) != nil:
+		switch peer := &from.Peers[i]; {
+		case blockOf(peer) != nil:
 			misses[i] = missOfBlock(blocks[0], p.tier, &q.seen)
 			blocks = blocks[1:]
-		case group != nil:
+		case p.namesGroup(peer):
 			misses[i] = s.missOfSelector(s.selectors.At(selectors[0]), q)
 			selectors = selectors[1:]
 		default:
@@ -64,12 +64,9 @@ func (s *state) missesOfPeers(p *policy, from *Rule, r *rule, q *sideQuestion) [
 	return misses
 }
 
-// selectorOf returns the group that a peer of the policy names, or nil, as its rules are compiled.
-func (p *policy) selectorOf(peer *Peer) *selector {
-	if p.cluster != nil {
-		return clusterSelectorOf(peer)
-	}
-	return selectorOf(p.source.Namespace, peer)
+// namesGroup reports whether a peer names a group of Pods or Nodes, which the policy's rules have an id of.
+func (p *policy) namesGroup(peer *Peer) bool {
+	return p.cluster != nil && namesNodes(peer) || namesPods(peer) && peer.Nodes == nil
 }
 
 // missOfSelector returns why a selector does not match the other end. Whether it does is read from the ids of

@@ -84,9 +84,15 @@ func (s *state) explainTier(tier Tier, policies []*policy, q *sideQuestion) Tier
 	if tier == NetworkPolicies {
 		t.Verdict = Deny
 	}
+	if len(policies) > 0 {
+		t.Policies = make([]PolicyExplanation, 0, len(policies))
+	}
 	spoken := false // a rule has matched
 	for _, p := range policies {
 		e := PolicyExplanation{Policy: p.source, ClusterPolicy: p.cluster}
+		if n := len(p.rules[q.direction]); n > 0 {
+			e.Rules = make([]RuleExplanation, 0, n)
+		}
 		for i := range p.rules[q.direction] {
 			r := s.explainRule(p, i, q)
 			r.Reached = tier == NetworkPolicies || !spoken
@@ -114,6 +120,9 @@ func (s *state) explainRule(p *policy, i int, q *sideQuestion) RuleExplanation {
 		e.Name, e.NotUnderstood = c.Name, c.NotUnderstood
 	}
 	e.Peers = joinPeers(from.Peers, s.missesOfPeers(p, from, r, q), origins)
+	if len(r.ports) > 0 {
+		e.Ports = make([]PortExplanation, 0, len(r.ports))
+	}
 	for j := range r.ports {
 		miss := missOfPort(&r.ports[j], q)
 		e.Ports = append(e.Ports, PortExplanation{
@@ -131,13 +140,17 @@ func (s *state) explainRule(p *policy, i int, q *sideQuestion) RuleExplanation {
 // joinPeers returns the peers of the object from what the engine has of them. Of several, the one that gets
 // furthest says why none matched.
 func joinPeers(peers []Peer, misses []Miss, origins []PeerOrigin) []PeerExplanation {
-	if origins == nil {
-		origins = make([]PeerOrigin, len(peers))
-		for i := range origins {
-			origins[i].Peers = 1
-		}
+	if len(peers) == 0 {
+		return nil
 	}
-	var list []PeerExplanation
+	if origins == nil {
+		list := make([]PeerExplanation, len(peers))
+		for i, miss := range misses {
+			list[i] = PeerExplanation{Index: i, Peers: peers[i : i+1 : i+1], Why: miss, Matched: miss == MissNone}
+		}
+		return list
+	}
+	list := make([]PeerExplanation, 0, len(origins))
 	for i, o := range origins {
 		e := PeerExplanation{Index: i, Peers: peers[:o.Peers:o.Peers], Names: o.Names, Why: MissInvalid}
 		for _, miss := range misses[:o.Peers] {

@@ -70,7 +70,7 @@ func comparePolicies(a, b *policy) int {
 // peer is a block or invalid (S23).
 func selectorOf(namespace string, p *Peer) *selector {
 	switch {
-	case p.Block != nil, p.Nodes != nil, p.Namespaces == nil && p.Pods == nil:
+	case !namesPods(p) || p.Nodes != nil:
 		return nil
 	case p.Namespaces == nil:
 		return newSelector(namespace, nil, *p.Pods)
@@ -79,6 +79,9 @@ func selectorOf(namespace string, p *Peer) *selector {
 	}
 	return newSelector("", *p.Namespaces, *p.Pods)
 }
+
+// namesPods reports whether a peer names a group of Pods and no block.
+func namesPods(p *Peer) bool { return p.Block == nil && (p.Namespaces != nil || p.Pods != nil) }
 
 // blockOf returns the block that a peer names, or nil if the peer has none or is invalid (S23).
 func blockOf(p *Peer) *IPBlock {
