@@ -75,6 +75,7 @@ func (inv *invocation) filesError(flag string, paths []string, err error) error 
 	problems, ok := errors.AsType[*manifests.ProblemsError](err)
 	if !ok {
 		if wrong, ok := errors.AsType[*manifests.PathError](err); ok {
+			inv.printProblems(wrong.Warnings)
 			return fmt.Errorf("%s %s: %w", flag, wrong.Path, wrong.Err)
 		}
 		return fmt.Errorf("%s %s: %w", flag, strings.Join(paths, ", "), err)

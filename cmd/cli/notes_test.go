@@ -90,3 +90,13 @@ func TestUnmodelledPoliciesAreWarned(t *testing.T) {
 		}
 	}
 }
+
+// TestPoliciesInsideOthersAreToldOfNothingElse: where nothing else was read, it is the more important.
+func TestPoliciesInsideOthersAreToldOfNothingElse(t *testing.T) {
+	path := writeFile(t, "map.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  deny.yaml: |\n"+
+		"    apiVersion: networking.k8s.io/v1\n    kind: NetworkPolicy\n")
+	netpold(t, "check", "192.0.2.1", "192.0.2.2", "-p", "80", "--manifests", path).want(t, 2, "",
+		"netpold: "+path+", document 1: warning: ConfigMap \"c\": data.deny.yaml: holds the text of a NetworkPolicy, "+
+			"which is not read from there: give the policy itself, as it is applied\n"+
+			"netpold: --manifests "+path+": no object that plays a part in decisions; only these kinds were read: ConfigMap\n")
+}

@@ -79,7 +79,7 @@ func unreadable(path string, err error) error {
 	if errors.Is(err, os.ErrNotExist) {
 		remedy = `name a file or directory that exists, or "-" for standard input`
 	}
-	return &PathError{path, fmt.Errorf("%w: %s", reasonOf(err), remedy)}
+	return &PathError{Path: path, Err: fmt.Errorf("%w: %s", reasonOf(err), remedy)}
 }
 
 // reasonOf returns an error of the file system without the path, which the caller adds.
@@ -224,7 +224,7 @@ func (r *fileReader) readAll(ctx context.Context, o Options, streams *streams) (
 	l.mark(h)
 	for _, f := range l.files {
 		if err := ctx.Err(); err != nil {
-			return sum{}, 0, &PathError{f.path, err}
+			return sum{}, 0, &PathError{Path: f.path, Err: err}
 		}
 		data, err := streams.content(ctx, f)
 		if err != nil {
@@ -264,7 +264,7 @@ func fingerprint(paths []string, streams *streams) (sum, error) {
 		if f.once {
 			data, ok := streams.kept[f.path]
 			if !ok {
-				return sum{}, &PathError{f.path, errGone}
+				return sum{}, &PathError{Path: f.path, Err: errGone}
 			}
 			mark(h, f.relative, int64(len(data)))
 			h.Write(data)

@@ -46,6 +46,8 @@ type PathError struct {
 	Path string
 	// Err says what is wrong, and what to do.
 	Err error
+	// Warnings tell what was found instead, such as policies inside other objects.
+	Warnings []mirror.Problem
 }
 
 // Error returns the path and what is wrong with it.
@@ -138,7 +140,8 @@ func read(ctx context.Context, o Options, streams *streams) (Result, content, er
 		return result, c, &ProblemsError{Problems: fatal}
 	}
 	if len(objects) == 0 {
-		return result, c, &PathError{o.paths(), fmt.Errorf("%w; %s", ErrNoObjects, result.Report.emptiness())}
+		err := fmt.Errorf("%w; %s", ErrNoObjects, result.Report.emptiness())
+		return result, c, &PathError{o.paths(), err, r.problems}
 	}
 	result.Objects = objects
 	return result, c, nil

@@ -76,7 +76,8 @@ func ReadOverlayFiles(ctx context.Context, o Options) (*OverlayFiles, error) {
 		return nil, &ProblemsError{Problems: fatal}
 	}
 	if len(result.Changes) == 0 {
-		return nil, &PathError{o.paths(), fmt.Errorf("%w; %s", ErrNoObjects, result.Report.emptiness())}
+		err := fmt.Errorf("%w; %s", ErrNoObjects, result.Report.emptiness())
+		return nil, &PathError{Path: o.paths(), Err: err}
 	}
 	return &result, nil
 }

@@ -111,7 +111,7 @@ func NewSource(o SourceOptions) (*Source, error) {
 		}
 		absolute, err := filepath.Abs(path)
 		if err != nil {
-			return nil, &PathError{path, err}
+			return nil, &PathError{Path: path, Err: err}
 		}
 		s.watched = append(s.watched, absolute)
 	}
@@ -127,7 +127,7 @@ func (s *Source) Load(ctx context.Context) error {
 			return err
 		}
 	}
-	return &PathError{s.options.paths(), errMoving}
+	return &PathError{Path: s.options.paths(), Err: errMoving}
 }
 
 // errMoving means that the files changed while they were read.

@@ -41,7 +41,7 @@ func (s *streams) content(ctx context.Context, f file) ([]byte, error) {
 	}
 	data, err := s.read(ctx, f.path)
 	if err != nil {
-		return nil, &PathError{f.path, err}
+		return nil, &PathError{Path: f.path, Err: err}
 	}
 	if !s.forget {
 		s.kept[f.path] = data
