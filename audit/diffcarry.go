@@ -1,10 +1,6 @@
 package audit
 
-import (
-	"slices"
-
-	"github.com/netpold/netpold/engine"
-)
+import "github.com/netpold/netpold/engine"
 
 // pairStates makes the roles of both states. If the request means all Pods, and the state after was made of the one
 // before, they are a pair that knows which Pods are touched.
@@ -28,41 +24,54 @@ func (d *Diff) pairStates(done <-chan struct{}) error {
 }
 
 // carryPods adds the touched Pods to their groups, and returns the groups of all others, sorted. A group that loses
-// or gains a Pod is made anew.
-func (d *Diff) carryPods(b *groupBuilder) (kept []*listGroup) {
+// or gains a Pod is made anew, and lost has what it was.
+func (d *Diff) carryPods(b *groupBuilder) (kept, lost []listGroup) {
 	src, dst := d.states[stateAfter].src.all, d.states[stateAfter].dst.all
 	if !src && !dst {
-		return nil
+		return nil, nil
 	}
-	gone := map[int][]string{}
+	gone := map[int]map[string]bool{}
 	d.pair.EachTouched(func(before, after *engine.RoleEnd) {
 		d.addEnd(b, &diffEnd{in: [2]*engine.RoleEnd{before, after}, src: src, dst: dst})
 		if before != nil {
 			at := d.survey.at[keyOf(before, true, true)]
-			gone[at] = append(gone[at], before.Name)
+			if gone[at] == nil {
+				gone[at] = map[string]bool{}
+			}
+			gone[at][before.Name] = true
 		}
 	})
-	all := make([]listGroup, len(d.survey.groups))
-	kept = make([]*listGroup, 0, len(all))
+	made := map[uint32]bool{} // sources of groups that are made anew
+	for _, g := range b.groups {
+		made[g.key.source] = true
+	}
+	for as := range d.joint {
+		d.joint[as].grow(len(d.survey.groups))
+	}
+	kept = make([]listGroup, 0, len(d.survey.groups)+32)
 	for i := range d.survey.groups {
-		g := &all[i]
-		*g = d.survey.groups[i]
+		kept = append(kept, d.survey.groups[i])
+		g := &kept[len(kept)-1]
 		g.key.source = d.carriedRole(asSource, g.key.source, g.Kind)
 		g.key.destination = d.carriedRole(asDestination, g.key.destination, g.Kind)
 		g.key.bySrc, g.key.byDst = src, dst
-		_, gains := b.at[g.key]
+		gains := made[g.key.source]
+		if gains {
+			_, gains = b.at[g.key]
+		}
 		if !gains && len(gone[i]) == 0 {
-			kept = append(kept, g)
 			continue
 		}
+		lost, kept = append(lost, *g), kept[:len(kept)-1]
+		g = &lost[len(lost)-1]
 		for _, m := range g.Members {
-			if !slices.Contains(gone[i], m.Name) {
+			if !gone[i][m.Name] {
 				at, _ := b.groupAt(g.key, g.IsolatedEgress, g.IsolatedIngress)
 				b.addMember(at, m)
 			}
 		}
 	}
-	return kept
+	return kept, lost
 }
 
 // carriedRole returns the joint role of Pods that are not touched and have a role before.

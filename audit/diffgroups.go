@@ -22,13 +22,13 @@ func (d *Diff) findGroups(done <-chan struct{}) error {
 	b := groupBuilder{at: map[groupKey]int{}}
 	nodes := d.nodeEnds()
 	d.withNodes = len(nodes) > 0
-	var kept []*listGroup
+	var kept, lost []listGroup
 	var err error
 	switch {
 	case d.request.Match == MatchWorkloads:
 		err = d.addWorkloads(done, &b)
 	case d.pair != nil:
-		kept = d.carryPods(&b)
+		kept, lost = d.carryPods(&b)
 	default:
 		err = d.eachPod(done, func(e *diffEnd) { d.addEnd(&b, e) })
 	}
@@ -41,7 +41,7 @@ func (d *Diff) findGroups(done <-chan struct{}) error {
 	for _, e := range d.hypotheticalEnds() {
 		d.addEnd(&b, &e)
 	}
-	d.groups = sortGroups(b.finish(), kept)
+	d.groups = sortGroups(b.finish(), kept, lost)
 	for i := range d.groups {
 		d.groups[i].Presence = d.joint[asSource].of(d.groups[i].key.source).presence()
 	}

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/netpold/netpold/engine"
 )
@@ -29,8 +30,11 @@ type jointRole [2]stateRole
 
 // A jointRoles numbers joint roles.
 type jointRoles struct {
-	at   map[jointRole]uint32
 	list []jointRole
+	at   map[jointRole]uint32
+	// same has 1 and the numbers of those that are one role in both states, by the role, if no Nodes are compared:
+	// nearly all are.
+	same []uint32
 }
 
 // newJointRoles returns an empty numbering.
@@ -38,12 +42,31 @@ func newJointRoles() jointRoles { return jointRoles{at: map[jointRole]uint32{}} 
 
 // numberOf returns the number of a joint role.
 func (j *jointRoles) numberOf(r jointRole) uint32 {
-	n, ok := j.at[r]
-	if !ok {
-		n = uint32(len(j.list))
-		j.at[r], j.list = n, append(j.list, r)
+	role := r[stateBefore].role
+	if r[stateBefore] != (stateRole{present: true, role: role}) || r[stateBefore] != r[stateAfter] {
+		n, ok := j.at[r]
+		if !ok {
+			n = j.add(r)
+			j.at[r] = n
+		}
+		return n
 	}
-	return n
+	if int(role) >= len(j.same) {
+		j.same = append(j.same, make([]uint32, int(role)+1-len(j.same)+len(j.same)/2)...)
+	}
+	if j.same[role] == 0 {
+		j.same[role] = 1 + j.add(r)
+	}
+	return j.same[role] - 1
+}
+
+// grow makes room for n more.
+func (j *jointRoles) grow(n int) { j.list, j.same = slices.Grow(j.list, n), slices.Grow(j.same, n) }
+
+// add gives a joint role the next number.
+func (j *jointRoles) add(r jointRole) uint32 {
+	j.list = append(j.list, r)
+	return uint32(len(j.list) - 1)
 }
 
 // of returns the joint role of a number.

@@ -32,7 +32,9 @@ type roleGroups struct {
 	role uint32
 	kind GroupKind
 	ids  []uint32
-	pods uint64
+	// count is the number of ids.
+	count int
+	pods  uint64
 	// asSrc is ids as results list them; nil until the first one does.
 	asSrc *GroupList
 }
@@ -76,35 +78,46 @@ func (l *groupLists) Groups() []Group {
 // byRole returns the groups that one side of the request selects, by their role and, if kinds is true, by
 // their kind.
 func (l *groupLists) byRole(source, kinds bool) []roleGroups {
-	type roleKey struct {
-		role uint32
-		kind GroupKind
-	}
-	at := map[roleKey]int{}
-	var list []roleGroups
+	const most = int(HypotheticalGroup) + 1 // kinds
+	var at []int32                          // 1 and the place in list, by role and kind
+	place := make([]int32, len(l.groups))   // the same, by group
+	list := make([]roleGroups, 0, len(l.groups))
 	for i := range l.groups {
 		g := &l.groups[i]
-		key := roleKey{role: g.key.source}
+		role := g.key.source
 		if !source {
-			key.role = g.key.destination
+			role = g.key.destination
 		}
 		if source && !g.key.bySrc || !source && !g.key.byDst {
 			continue
 		}
+		key := int(role) * most
 		if kinds {
-			key.kind = g.Kind
+			key += int(g.Kind)
 		}
-		n, ok := at[key]
-		if !ok {
-			n = len(list)
-			at[key] = n
-			list = append(list, roleGroups{role: key.role, kind: g.Kind})
+		if key >= len(at) {
+			at = append(at, make([]int32, key+1-len(at)+len(at)/2)...)
 		}
-		list[n].ids = append(list[n].ids, g.ID)
+		if at[key] == 0 {
+			list = append(list, roleGroups{role: role, kind: g.Kind})
+			at[key] = int32(len(list))
+		}
+		place[i] = at[key]
+		n := at[key] - 1
+		list[n].count++
 		if !source {
 			g.destination = uint32(n)
 		}
 		list[n].pods += l.podsOf(g)
+	}
+	ids := make([]uint32, len(l.groups))
+	for i := range list {
+		list[i].ids, ids = ids[:0:list[i].count], ids[list[i].count:]
+	}
+	for i, n := range place {
+		if n > 0 {
+			list[n-1].ids = append(list[n-1].ids, l.groups[i].ID)
+		}
 	}
 	return list
 }

@@ -91,7 +91,7 @@ func (l *List) findGroups(done <-chan struct{}) ([]listGroup, error) {
 		b.addNamed(&l.src, &l.dst, func(k engine.RoleKind) bool { return k == engine.RoleNode })
 	}
 	b.addNamed(&l.src, &l.dst, func(k engine.RoleKind) bool { return k == engine.RoleHypothetical })
-	return sortGroups(b.finish(), nil), nil
+	return sortGroups(b.finish(), nil, nil), nil
 }
 
 // isPod reports whether an end of the kind is a Pod that there is.
@@ -175,8 +175,9 @@ func (b *groupBuilder) addMember(group int, m Member) {
 	b.members, b.groupOf = append(b.members, m), append(b.groupOf, group)
 }
 
-// sortGroups sorts groups and their members, and gives them their ids. kept are other groups, sorted already.
-func sortGroups(found, kept []*listGroup) []listGroup {
+// sortGroups sorts groups and their members, adds them to others that are sorted already, and gives all their ids.
+// lost are groups that were once among kept. What it returns has the memory of kept.
+func sortGroups(found []*listGroup, kept, lost []listGroup) []listGroup {
 	for _, g := range found {
 		slices.SortFunc(g.Members, func(a, b Member) int { return strings.Compare(a.Name, b.Name) })
 		if g.Kind == NodeGroup {
@@ -185,35 +186,67 @@ func sortGroups(found, kept []*listGroup) []listGroup {
 		}
 	}
 	slices.SortFunc(found, compareGroups)
-	list := make([]listGroup, 0, len(found)+len(kept))
-	ofWorkload := map[workloadName]int{}
-	for len(found)+len(kept) > 0 {
-		from := &kept
-		if len(kept) == 0 || len(found) > 0 && compareGroups(found[0], kept[0]) < 0 {
-			from = &found
-		}
-		g := (*from)[0]
-		*from = (*from)[1:]
-		g.ID = uint32(len(list) + 1)
-		if g.Workload != (engine.Workload{}) {
-			ofWorkload[workloadOf(g.Namespace, "", g.Workload)]++
-		}
-		list = append(list, *g)
+	n := len(kept)
+	list := slices.Grow(kept, len(found))[:n+len(found)]
+	for i := len(found) - 1; i >= 0; i-- { // from the last to the first, so that none is overwritten
+		at, _ := slices.BinarySearchFunc(list[:n], found[i], func(a listGroup, b *listGroup) int {
+			return compareGroups(&a, b)
+		})
+		copy(list[at+i+1:], list[at:n])
+		list[at+i], n = *found[i], at
 	}
 	for i := range list {
-		g := &list[i]
-		g.Partial = g.Workload != (engine.Workload{}) && ofWorkload[workloadOf(g.Namespace, "", g.Workload)] > 1
+		list[i].ID = uint32(i + 1)
+	}
+	for _, g := range found {
+		setPartial(list, g)
+	}
+	for i := range lost {
+		setPartial(list, &lost[i])
 	}
 	return list
+}
+
+// setPartial tells all groups of the workload of a group whether there are several.
+func setPartial(list []listGroup, of *listGroup) {
+	if of.Workload == (engine.Workload{}) {
+		return
+	}
+	var parts [][]listGroup
+	n := 0
+	for _, kind := range []GroupKind{PodGroup, HostNetworkGroup} {
+		wanted := *of
+		wanted.Kind = kind
+		first, _ := slices.BinarySearchFunc(list, &wanted, func(a listGroup, b *listGroup) int {
+			return cmp.Or(compareWorkloads(&a, b), 1) // the first of several
+		})
+		end := first
+		for end < len(list) && compareWorkloads(&list[end], &wanted) == 0 {
+			end++
+		}
+		parts, n = append(parts, list[first:end]), n+end-first
+	}
+	for _, part := range parts {
+		for i := range part {
+			part[i].Partial = n > 1
+		}
+	}
 }
 
 // compareGroups orders groups by kind, namespace, workload and first member.
 func compareGroups(a, b *listGroup) int {
 	return cmp.Or(
-		cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace),
-		cmp.Compare(a.Workload.Kind, b.Workload.Kind), cmp.Compare(a.Workload.Name, b.Workload.Name),
+		compareWorkloads(a, b),
 		cmp.Compare(a.Members[0].Name, b.Members[0].Name),
 		slices.CompareFunc(a.Members[0].IPs, b.Members[0].IPs, netip.Addr.Compare),
 		cmp.Compare(a.key.single, b.key.single),
+	)
+}
+
+// compareWorkloads orders groups by kind, namespace and workload.
+func compareWorkloads(a, b *listGroup) int {
+	return cmp.Or(
+		cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace),
+		cmp.Compare(a.Workload.Kind, b.Workload.Kind), cmp.Compare(a.Workload.Name, b.Workload.Name),
 	)
 }

@@ -21,7 +21,7 @@ func surveyPods(done <-chan struct{}, s *engine.Snapshot) (*podSurvey, error) {
 		if err := p.roles.EachPod(done, func(e *engine.RoleEnd) { b.add(e, true, true) }); err != nil {
 			return nil, err
 		}
-		p.groups = sortGroups(b.finish(), nil)
+		p.groups = sortGroups(b.finish(), nil, nil)
 		for i := range p.groups {
 			p.at[p.groups[i].key] = i
 		}

@@ -8,12 +8,17 @@ import "slices"
 
 // SourceRulesDiffer reports whether the rules of a source's own side may differ.
 func (p *RolePair) SourceRulesDiffer(before, after uint32) bool {
-	return p.Before.roles[asSource][before].subject != p.After.roles[asSource][after].subject
+	return !p.isOne(asSource, before, after) && p.Before.roles[asSource][before].subject != p.After.roles[asSource][after].subject
 }
 
 // DestinationRulesDiffer reports whether the rules of a destination's own side may differ.
 func (p *RolePair) DestinationRulesDiffer(before, after uint32) bool {
-	return p.Before.roles[asDestination][before].subject != p.After.roles[asDestination][after].subject
+	return !p.isOne(asDestination, before, after) && p.Before.roles[asDestination][before].subject != p.After.roles[asDestination][after].subject
+}
+
+// isOne reports whether a role in Before and one in After are the same for certain: both views know it.
+func (p *RolePair) isOne(as int, before, after uint32) bool {
+	return before == after && int(before) < len(p.Before.shared.roles[as])
 }
 
 // SourceLooksDifferent reports whether rules that are in both states, or families, may tell a source in one state
@@ -29,7 +34,7 @@ func (p *RolePair) DestinationLooksDifferent(before, after uint32) bool {
 
 // looksDifferent compares what other ends see of roles, but for what only rules of one state look at.
 func (p *RolePair) looksDifferent(as int, before, after uint32) bool {
-	if before == after && int(before) < len(p.Before.shared.roles[as]) {
+	if p.isOne(as, before, after) {
 		return false
 	}
 	a, b := p.Before.roles[as][before], p.After.roles[as][after]
@@ -76,46 +81,45 @@ func (p *RolePair) sideMayDiffer(own, peer [2]*role) bool {
 	if own[0].subject == own[1].subject {
 		return false
 	}
-	for i := range own {
-		if own[i].subject != nil && p.reachOf(own[i].subject).names(peer[i]) {
+	c := p.checkOf(own[0].subject, own[1].subject)
+	for i := range c.reach {
+		if c.reach[i].names(peer[i]) {
 			return true
 		}
 	}
-	return !p.areAlike(own[0].subject, own[1].subject)
+	return !c.alike
 }
 
-// areAlike reports whether two subjects, which may be nil, say the same of ends that their rules do not name.
-func (p *RolePair) areAlike(before, after *roleSubject) bool {
+// checkOf returns what is compared of two subjects, which may be nil.
+func (p *RolePair) checkOf(before, after *roleSubject) *subjectCheck {
 	key := [2]*roleSubject{before, after}
-	alike, ok := p.alike[key]
-	if !ok {
-		alike = slices.EqualFunc(
+	c := p.checks[key]
+	if c == nil {
+		c = &subjectCheck{reach: [2]subjectReach{before.reach(), after.reach()}, alike: slices.EqualFunc(
 			p.Before.side(before, &role{}, noFamily, nil), p.After.side(after, &role{}, noFamily, nil),
 			func(a, b grant) bool { return a.ports.Equal(b.ports) && a.by == b.by },
-		)
-		p.alike[key] = alike
+		)}
+		p.checks[key] = c
 	}
-	return alike
+	return c
 }
 
-// reachOf returns what the rules of a subject name.
-func (p *RolePair) reachOf(s *roleSubject) *subjectReach {
-	found := p.reach[s]
-	if found == nil {
-		found = &subjectReach{}
-		for _, t := range s.tiers {
-			for _, u := range t.rules {
-				found.selectors = append(found.selectors, u.selectors...)
-				found.blocks = append(found.blocks, u.blocks...)
-				found.ports = found.ports || len(u.names) > 0
-			}
-		}
-		slices.Sort(found.selectors)
-		slices.Sort(found.blocks)
-		found.selectors, found.blocks = slices.Compact(found.selectors), slices.Compact(found.blocks)
-		p.reach[s] = found
+// reach returns what the rules of a subject, which may be nil, name.
+func (s *roleSubject) reach() (r subjectReach) {
+	if s == nil {
+		return r
 	}
-	return found
+	for _, t := range s.tiers {
+		for _, u := range t.rules {
+			r.selectors = append(r.selectors, u.selectors...)
+			r.blocks = append(r.blocks, u.blocks...)
+			r.ports = r.ports || len(u.names) > 0
+		}
+	}
+	slices.Sort(r.selectors)
+	slices.Sort(r.blocks)
+	r.selectors, r.blocks = slices.Compact(r.selectors), slices.Compact(r.blocks)
+	return r
 }
 
 // names reports whether the rules name an end.

@@ -39,10 +39,14 @@ type RolePair struct {
 	strips  bool
 	carried [2]map[uint32]uint32
 	touched map[nameKey]struct{}
-	// alike remembers which pairs of subjects allow ends that they do not name the same.
-	alike map[[2]*roleSubject]bool
-	// reach remembers what the rules of subjects name.
-	reach map[*roleSubject]*subjectReach
+	checks  map[[2]*roleSubject]*subjectCheck
+}
+
+// A subjectCheck is what is compared of the subjects of an end in both states.
+type subjectCheck struct {
+	reach [2]subjectReach
+	// alike reports whether both say the same of ends that their rules do not name.
+	alike bool
 }
 
 // A subjectReach is what the rules of a subject name of the other end.
@@ -58,7 +62,7 @@ func (r *Roles) Pair(after *Snapshot, byRule bool) (*RolePair, bool) {
 	p := &RolePair{
 		Before: r.View(byRule), After: r.View(byRule), addedNames: map[string]bool{},
 		carried: [2]map[uint32]uint32{{}, {}}, touched: map[nameKey]struct{}{},
-		alike: map[[2]*roleSubject]bool{}, reach: map[*roleSubject]*subjectReach{},
+		checks: map[[2]*roleSubject]*subjectCheck{},
 	}
 	p.After.s = &after.state
 	if r.s.options != after.options || !sameNodes(r.s, &after.state) {
