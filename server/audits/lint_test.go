@@ -10,6 +10,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server/audits"
 )
@@ -79,6 +81,47 @@ func TestS28LintFields(t *testing.T) {
 		err := s.Lint(test.req, &stream[netpoldv1.LintResponse]{ctx: t.Context()})
 		if status.Code(err) != test.code || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// N1: what is known to be wrong in a policy is not found in the one that an overlay puts in its place, and is
+// found in others.
+func TestN1OverlayReplacesInvalidEntries(t *testing.T) {
+	t.Parallel()
+	from := source()
+	state, _ := from.State()
+	status := from.Status()
+	for _, name := range []string{"kept", "mended"} {
+		from.Apply(engine.Change{Object: &engine.Policy{Namespace: "shop", Name: name}})
+		status.Problems = append(status.Problems, mirror.Problem{
+			Kind: "NetworkPolicy", Namespace: "shop", Name: name, Field: "spec.ingress[0]", Message: "is wrong",
+		})
+	}
+	from.SetStatus(status)
+	mended := &engine.Policy{Namespace: "shop", Name: "mended"} // as it is without the entry
+	s := audits.New(from, audits.Options{Overlay: func(base *engine.Snapshot, _ *mirror.Overlay) (*mirror.OverlayEffect, error) {
+		if _, ok := base.Object(engine.KeyOf(mended)); !ok || base == state.Snapshot {
+			t.Error("it is not laid over the present state")
+		}
+		return &mirror.OverlayEffect{Objects: map[engine.ObjectKey]bool{engine.KeyOf(mended): true}}, nil
+	}})
+	for name, overlay := range map[string]*netpoldv1.Overlay{
+		"kept,mended,": nil,
+		"kept,":        {Changes: []*netpoldv1.OverlayChange{{Change: &netpoldv1.OverlayChange_Apply{Apply: "x"}}}},
+	} {
+		out := &stream[netpoldv1.LintResponse]{ctx: t.Context()}
+		if err := s.Lint(&netpoldv1.LintRequest{Codes: []string{"invalid-entry"}, Overlay: overlay}, out); err != nil {
+			t.Fatal(err)
+		}
+		found := ""
+		for _, m := range out.messages {
+			if m.GetFinding() != nil {
+				found += m.GetFinding().GetPolicy().GetName() + ","
+			}
+		}
+		if found != name {
+			t.Errorf("found in %q, want %q", found, name)
 		}
 	}
 }
