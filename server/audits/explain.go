@@ -77,11 +77,19 @@ func (a *call) locate(key engine.ObjectKey) mirror.Location {
 	if !ok {
 		return mirror.Location{}
 	}
-	if a.overlaid {
-		below, _ := a.below.Object(key)
-		if now, ok := a.state.Snapshot.Object(key); !ok || now != below {
-			return mirror.Location{}
-		}
+	if a.isChanged(key) {
+		return mirror.Location{}
 	}
 	return locator.Locate(key)
+}
+
+// isChanged reports whether the overlay brought, replaced or deleted an object, so that what is known of it
+// besides the snapshot is of another.
+func (a *call) isChanged(key engine.ObjectKey) bool {
+	if !a.overlaid {
+		return false
+	}
+	below, _ := a.below.Object(key)
+	now, ok := a.state.Snapshot.Object(key)
+	return !ok || now != below
 }

@@ -3,6 +3,7 @@ package audits
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -49,7 +50,8 @@ func (l *linting) run(
 	if fail := l.layOver(req.GetOverlay()); fail != nil {
 		return fail
 	}
-	request.Invalid = wire.InvalidEntries(l.service.source.Status().Problems)
+	request.Invalid = slices.DeleteFunc(wire.InvalidEntries(l.service.source.Status().Problems),
+		func(e audit.InvalidEntry) bool { return l.isChanged(e.Policy) })
 	var findings []*audit.Finding
 	summary, err := audit.Lint(ctx.Done(), l.state.Snapshot, request, func(f *audit.Finding) bool {
 		findings = append(findings, f)
