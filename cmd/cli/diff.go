@@ -44,20 +44,20 @@ func (inv *invocation) diffVerb() *cobra.Command {
 		Use: "diff {--from PATH --to PATH | {-f PATH | --delete KIND/NS/NAME | --label KIND/NS/NAME=LABELS}... " +
 			"[--manifests PATH | --server HOST:PORT | --kubeconfig FILE]} [flags]",
 		Short: "Say which connections a change opens and closes",
-		Long: "diff prints which connections are open in one state and not in another: of two dumps (--from, --to), or of\n" +
-			"one state before and after changes that are not made:\n" +
-			"  -f PATH                 what 'kubectl apply -f PATH' would do, with --prune also delete the NetworkPolicies that\n" +
-			"                          PATH does not have, in the namespaces that it has objects of\n" +
-			"  --delete netpol/shop/redis            delete an object; of a workload all its Pods, and with a Namespace all that\n" +
-			"                                        is in it\n" +
-			"  --label deploy/shop/web=tier=front,x- set and remove labels of a Pod, of a Namespace (ns/NAME), or of all Pods of\n" +
-			"                                        a workload\n" +
-			"All may be repeated. First -f counts, then the others in their order. KIND is a word of kubectl, long or short.\n\n" +
-			"Rows of -o table are opened, closed or changed; changed is open in other address families. What differs is what\n" +
-			"the policies say, as in list. --match workloads compares workloads as wholes, for two dumps between which Pods\n" +
-			"were replaced. --src, --dst, -p and --protocol are as for list.\n\n" +
-			"-o markdown is for a comment of a pull request. -o json prints one message of Simulate a line, the summary last:\n" +
-			"output without it is incomplete. -o html is a report in one file.\n\n" +
+		Long: "diff prints which connections are open in one state and not in another: of two dumps (--from, --to), or\n" +
+			"of one state before and after changes that are not made:\n" +
+			"  -f PATH       what 'kubectl apply -f PATH' would do, with --prune also delete the NetworkPolicies that PATH\n" +
+			"                does not have, in the namespaces that it has objects of\n" +
+			"  --delete ...  netpol/shop/redis, or deploy/shop/web for all its Pods, or ns/shop for all that is in it\n" +
+			"  --label ...   deploy/shop/web=tier=front,old- sets and removes labels of all its Pods; also of one Pod\n" +
+			"                (pod/shop/web-0=...), or of a Namespace (ns/shop=...)\n" +
+			"All may be repeated. The files come first, then the others in their order. Kinds are those of kubectl, long\n" +
+			"or short.\n\n" +
+			"Rows of -o table are opened, closed or changed, which is open in other address families. What differs is\n" +
+			"what the policies say, as in list. --match workloads compares workloads as wholes, for two dumps between\n" +
+			"which Pods were replaced. --src, --dst, -p and --protocol are as for list.\n\n" +
+			"-o markdown is for a comment of a pull request. -o json prints one message of Simulate a line, the summary\n" +
+			"last: output without it is incomplete. -o html is a report in one file.\n\n" +
 			"Exit code: 0 no change that --fail-on names; 1 changes; 2 error, or not all changes.",
 		Example: "  netpold diff --manifests examples/shop --delete netpol/shop/redis\n" +
 			"  netpold diff --context staging -f policies/ --prune --fail-on opened -o markdown\n" +
@@ -67,8 +67,8 @@ func (inv *invocation) diffVerb() *cobra.Command {
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	f := d.cmd.Flags()
-	f.Var(config.NewPaths(&d.from), fromFlag, "the state before: a `PATH` as for --manifests; repeat it to read all as one")
-	f.Var(config.NewPaths(&d.to), toFlag, "the state after: a `PATH` as for --manifests")
+	f.Var(config.NewPaths(&d.from), fromFlag, "the state before: `PATH` as for --manifests; repeat it to read all as one")
+	f.Var(config.NewPaths(&d.to), toFlag, "the state after: `PATH` as for --manifests")
 	f.VarP(config.NewPaths(&d.files), filenameFlag, "f",
 		"the state after is as if the manifests in `PATH` were applied, a file, a directory or -; repeat it for more")
 	f.BoolVar(&d.prune, "prune", false,
@@ -81,10 +81,10 @@ func (inv *invocation) diffVerb() *cobra.Command {
 		"exit with 1 for these changes; another address family is opened, one less closed")
 	f.Var(config.NewChoice(&d.match, "pods", "workloads"), "match",
 		"compare Pods of one name, or workloads, which are open if all their Pods are")
-	d.filters.add(d.cmd, "compare", "also compare addresses of Nodes; print the rules that allow, and part by them", "nodes",
-		"policies")
-	f.VarP(config.NewChoice(&d.output, tableOutput, wideOutput, jsonOutput, csvOutput, dotOutput, svgOutput, htmlOutput,
-		markdownOutput), "output", "o", "form of the difference")
+	d.add(d.cmd, "compare", "also compare addresses of Nodes; print the rules that allow, and part by them",
+		"nodes", "policies")
+	f.VarP(config.NewChoice(&d.output, tableOutput, wideOutput, jsonOutput, csvOutput, dotOutput, svgOutput,
+		htmlOutput, markdownOutput), "output", "o", "form of the difference")
 	inv.addAllNamespaces(d.cmd)
 	inv.addQuiet(d.cmd)
 	inv.errorResults["diff"] = func(output string, failure error) {
@@ -145,9 +145,9 @@ func (d *diffVerb) open(ctx context.Context) (simulator, func(), error) {
 	case len(d.from)+len(d.to) > 0:
 		from, err := d.compareStates(ctx)
 		return from, func() {}, err
-	case !d.changes.any():
-		return nil, nil, usageError(d.cmd, "there is nothing to compare: give the changes by -f, --delete or --label, or two "+
-			"states by --from and --to")
+	case !d.any():
+		return nil, nil, usageError(d.cmd, "there is nothing to compare: give the changes by -f, --delete or --label, "+
+			"or two states by --from and --to")
 	case d.prune && len(d.files) == 0:
 		return nil, nil, usageError(d.cmd, "--prune without -f would delete nothing: give -f PATH, or leave it out")
 	}
@@ -207,8 +207,8 @@ func (d *diffVerb) outcome() error {
 	case d.summary == nil:
 		return errors.New("the difference ended without its summary: it is incomplete; ask again")
 	case d.summary.GetTruncated():
-		return errors.New("not all changes are there: the server stopped at its --max-connections; ask for less by --src, " +
-			"--dst or -p, or raise it")
+		return errors.New("not all changes are there: the server stopped at its --max-connections; ask for less by " +
+			"--src, --dst or -p, or raise it")
 	case d.met:
 		return errChanged
 	}

@@ -58,10 +58,12 @@ func (d *diffVerb) statesAlone() error {
 		return usageError(d.cmd, "--%s without --%s: give both, or the changes to one state by -f, --delete or --label",
 			given, missing)
 	}
-	for _, flag := range []string{manifestsFlag, "server", "kubeconfig", "context", filenameFlag, "prune", deleteFlag, labelFlag} {
+	for _, flag := range []string{
+		manifestsFlag, "server", "kubeconfig", "context", filenameFlag, "prune", deleteFlag, labelFlag,
+	} {
 		if d.cmd.Flags().Changed(flag) {
-			errs = append(errs, usageError(d.cmd, "--%s does not go with --%s and --%s, which are the two states: leave one "+
-				"or the others out", flag, fromFlag, toFlag))
+			errs = append(errs, usageError(d.cmd, "--%s does not go with --%s and --%s, which are the two states: leave "+
+				"one or the others out", flag, fromFlag, toFlag))
 		}
 	}
 	if slices.Contains(d.from, "-") && slices.Contains(d.to, "-") {

@@ -107,6 +107,9 @@ func TestCompletionFromAServer(t *testing.T) {
 		{[]string{"check", "--server", server.addr, "shop/"}, "shop/cart-0\nshop/other-0\nshop/web-0\n:4\n"},
 		{[]string{"list", "--server", server.addr, "--src", ""}, "cluster\nexternal\nns/\nshop/\n:6\n"},
 		{[]string{"list", "--server", server.addr, "--dst", "ns/"}, "ns/shop\n:4\n"},
+		{[]string{"diff", "--server", server.addr, "--src", "shop/o"}, "shop/other-0\n:4\n"},
+		{[]string{"diff", "--server", server.addr, "--fail-on", ""}, "any\nopened\nclosed\nnone\n:4\n"},
+		{[]string{"diff", "--delete", ""}, ":4\n"},
 		// Nobody is there: nothing is offered, and nothing is said.
 		{[]string{"check", "--server", "127.0.0.1:1", "--timeout=100ms", "shop/"}, ":4\n"},
 	} {
