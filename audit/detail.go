@@ -78,6 +78,10 @@ func metLabels(p *engine.Policy, x *engine.Peer, why engine.Miss, end *engine.Ex
 	}
 	var parts []string
 	for _, r := range unmet(*selector, labels) {
+		if why == engine.MissNamespace && isNamespaceName(r) {
+			parts, of = append(parts, "namespace "+Printable(end.Namespace)+", wanted "+nameWords(r.Values)), ""
+			continue
+		}
 		value, has := labels[r.Key]
 		is := "no label " + Printable(r.Key)
 		if has {
@@ -86,6 +90,19 @@ func metLabels(p *engine.Policy, x *engine.Peer, why engine.Miss, end *engine.Ex
 		parts = append(parts, is+", wanted "+requirementText(r, false))
 	}
 	return of + strings.Join(parts, "; ")
+}
+
+// isNamespaceName reports whether a requirement wants a namespace by its name (S18).
+func isNamespaceName(r *engine.Requirement) bool {
+	return r.Key == metadataName && r.Operator == engine.In && len(r.Values) > 0
+}
+
+// nameWords returns names of which one is wanted.
+func nameWords(names []string) string {
+	if len(names) == 1 {
+		return Printable(names[0])
+	}
+	return "one of " + list(names)
 }
 
 // wants returns what a peer of an object wants, of which the engine has peers.
@@ -118,6 +135,8 @@ func podsText(p *engine.Policy, x *engine.Peer) string {
 		return pods
 	case x.Namespaces == nil, len(*x.Namespaces) == 0:
 		return pods + " of any namespace"
+	case len(*x.Namespaces) == 1 && isNamespaceName(&(*x.Namespaces)[0]):
+		return pods + " of namespace " + nameWords((*x.Namespaces)[0].Values)
 	}
 	return pods + " in namespaces with " + SelectorText(*x.Namespaces)
 }

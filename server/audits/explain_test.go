@@ -62,7 +62,7 @@ func TestExplainText(t *testing.T) {
 		{"web-0", 5433, "denied shop/web-0 -> shop/db-0 5433/TCP\n" +
 			"ingress: isolated by shop/db; no rule matches\n" +
 			"  rule 0 of shop/db: peer 0 matches (app=web), port TCP 5432 does not: 5433 was asked\n" +
-			"  rule 1 of shop/db: peer 0 does not: app=web, wanted app in (api), port 0 matches (TCP 5433)\n" +
+			"  rule 1 of shop/db: peer 0 does not: app=web, wanted app in (api); port 0 matches (TCP 5433)\n" +
 			"closest: rule 0 of shop/db lacks port TCP 5433\n" +
 			"closest: rule 1 of shop/db would match shop/web-0 with app=api\n" +
 			"egress: allows: no policy isolates shop/web-0\n"},
@@ -71,7 +71,7 @@ func TestExplainText(t *testing.T) {
 			"ingress: allowed by rule 0 of shop/db\n" +
 			"  rule 0 of shop/db: peer 0 matches (app=web), port 0 matches (TCP 5432)\n" +
 			"other rules of ingress:\n" +
-			"  rule 1 of shop/db: peer 0 does not: app=web, wanted app in (api), port TCP 5433 does not: 5432 was asked\n"},
+			"  rule 1 of shop/db: peer 0 does not: app=web, wanted app in (api); port TCP 5433 does not: 5432 was asked\n"},
 	} {
 		got, err := s.Explain(t.Context(), explain(c.src, c.port))
 		if err != nil {

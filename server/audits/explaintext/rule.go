@@ -29,7 +29,11 @@ func (w *writer) rule(r rule) {
 	}
 	name := ruleName(r.policy, r.RuleExplanation) + tierText(r.tier, r.policy) + where + action
 	if !w.wide {
-		w.line("  %s: %s%s, %s", name, reached, w.half("peer", r.GetAnyPeer(), r.GetPeers()),
+		and := ", "
+		if !r.GetPeerMatched() {
+			and = "; "
+		}
+		w.line("  %s: %s%s%s%s", name, reached, w.half("peer", r.GetAnyPeer(), r.GetPeers()), and,
 			w.half("port", r.GetAnyPort(), r.GetPorts()))
 		return
 	}
@@ -87,7 +91,9 @@ func (w *writer) miss(what string, e *netpoldv1.Entry) string {
 // closest says what would help, or the rule that denies.
 func (w *writer) closest() {
 	both := !w.r.GetEgress().GetAllowed() && !w.r.GetIngress().GetAllowed()
+	helped := map[netpoldv1.Direction]bool{}
 	for _, c := range w.r.GetClosest() {
+		helped[c.GetSide()] = true
 		of := ""
 		if both {
 			of = map[netpoldv1.Direction]string{
@@ -96,14 +102,27 @@ func (w *writer) closest() {
 			}[c.GetSide()]
 		}
 		if denier := c.GetDeniedBy(); denier != nil {
-			w.line("denied by: %s; no NetworkPolicy is a remedy", refName(denier))
+			w.line("denied by: %s; %s", refName(denier), w.remedy(c.GetSide()))
 			continue
 		}
 		w.line("closest: %s %s%s", refName(c.GetPolicy()), w.fix(c), of)
 	}
-	if !w.r.GetAnswer().GetAllowed() && len(w.r.GetClosest()) == 0 {
-		w.line("closest: no rule that one change of it would make match")
+	for _, d := range []netpoldv1.Direction{netpoldv1.Direction_DIRECTION_EGRESS, netpoldv1.Direction_DIRECTION_INGRESS} {
+		if s := w.sideOf(d); !s.GetAllowed() && !helped[d] && len(w.r.GetClosest()) < maxClosest {
+			w.line("closest: no rule for %s would match after one change", s.name)
+		}
 	}
+}
+
+// remedy says what NetworkPolicies can do about a rule of a tier that denies.
+func (w *writer) remedy(d netpoldv1.Direction) string {
+	s := w.sideOf(d)
+	for _, t := range s.GetTiers() {
+		if t.GetDecided() && t.GetTier() == netpoldv1.Tier_TIER_BASELINE {
+			return "a NetworkPolicy that isolates " + endText(s.end) + " for " + s.name + " would be asked first"
+		}
+	}
+	return "no NetworkPolicy is a remedy"
 }
 
 func refName(r *netpoldv1.RuleRef) string {

@@ -124,7 +124,12 @@ func (s *side) why() string {
 	if s.GetAllowed() {
 		return "allows"
 	}
-	return "isolated by " + policiesText(decided) + "; no rule matches"
+	for _, p := range decided.GetPolicies() {
+		if len(p.GetRules()) > 0 || decided.GetPoliciesTotal() > 0 {
+			return "isolated by " + policiesText(decided) + "; no rule matches"
+		}
+	}
+	return "isolated by " + policiesText(decided) + "; there are no rules"
 }
 
 func kindText(e *netpoldv1.ExplainedEnd) string {

@@ -18,6 +18,8 @@ const (
 	maxColumns = 120
 	// maxRules is how many rules of a side are said that did not decide and are not closest.
 	maxRules = 8
+	// maxClosest is how many closest rules an answer has at most: of as many, some may be left out.
+	maxClosest = 5
 	// maxNames is how many policies are named in one line.
 	maxNames = 4
 )
@@ -44,7 +46,7 @@ func Text(r *netpoldv1.ExplainResponse, wide bool) string {
 	lines := w.lines
 	if n := len(lines); !wide && n > maxLines {
 		lines = append(slices.Clip(lines[:maxLines-1]),
-			fmt.Sprintf("%d more lines: -o wide prints all", n-maxLines+1))
+			fmt.Sprintf("and %d more lines: -o wide prints all", n-maxLines+1))
 	}
 	return strings.Join(lines, "\n") + "\n"
 }
@@ -90,9 +92,30 @@ func (w *writer) verdict() {
 	case total > 1:
 		w.line("  %d of %d pairs of source and destination are allowed; this is the first denied one", allowed, total)
 	}
+	if family := w.onlyFamily(); family != "" {
+		w.line("  in %s alone: the other address family is denied", family)
+	}
 	if a.GetStale() {
 		w.line("  the state is stale: the server has not heard of the cluster for too long")
 	}
+}
+
+// onlyFamily returns the one family in which the pair is allowed, if both ends have addresses in both.
+func (w *writer) onlyFamily() string {
+	families := w.r.GetAnswer().GetFamilies()
+	if w.r.GetAnswer().GetBackendsTotal() > 0 || len(families) != 1 || !hasBoth(w.r.GetSrc()) || !hasBoth(w.r.GetDst()) {
+		return ""
+	}
+	return map[netpoldv1.IpFamily]string{
+		netpoldv1.IpFamily_IP_FAMILY_IPV4: "IPv4", netpoldv1.IpFamily_IP_FAMILY_IPV6: "IPv6",
+	}[families[0]]
+}
+
+// hasBoth reports whether an end has addresses of both families.
+func hasBoth(e *netpoldv1.ExplainedEnd) bool {
+	six := func(ip string) bool { return strings.Contains(ip, ":") }
+	four := func(ip string) bool { return !six(ip) }
+	return slices.ContainsFunc(e.GetIps(), six) && slices.ContainsFunc(e.GetIps(), four)
 }
 
 func orName(endpoint string, end *netpoldv1.ExplainedEnd) string {
