@@ -49,7 +49,7 @@ func (c *check) why(
 	case err == nil:
 		return response, nil
 	case c.overlay.isRefused(err):
-		return nil, &refusedOverlay{c.inv.overlayError(c.overlay, err)}
+		return nil, &refusedOverlay{c.inv.overlayError(c.overlay, err), err}
 	}
 	return nil, c.inv.callError(err)
 }

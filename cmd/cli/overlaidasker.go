@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
@@ -20,15 +22,23 @@ func (c *check) overlaid(
 		stripOuterFields(st)
 		return nil, status.ErrorProto(st)
 	}
-	if !c.warned {
-		c.warned = true
-		c.inv.printWarnings(c.overlay, response.GetOverlayWarnings())
-	}
+	c.warn(response.GetOverlayWarnings())
 	return response, nil
 }
 
+// warn prints warnings about the changes of --with, at the first call.
+func (c *check) warn(warnings []*netpoldv1.OverlayWarning) {
+	if !c.warned {
+		c.warned = true
+		c.inv.printWarnings(c.overlay, warnings)
+	}
+}
+
 // A refusedOverlay is the error, for people, of a call whose overlay was refused: no question has an answer.
-type refusedOverlay struct{ error }
+type refusedOverlay struct {
+	error
+	cause error // as the call returned it
+}
 
 // Unwrap returns the error itself.
 func (e *refusedOverlay) Unwrap() error { return e.error }
@@ -43,8 +53,27 @@ type overlaidAsker struct {
 func (a *overlaidAsker) Allowed(
 	ctx context.Context, question *netpoldv1.AllowedRequest,
 ) (*netpoldv1.AllowedResponse, error) {
-	response, err := a.check.overlaid(ctx, a.auditor, question)
-	return response.GetAnswer(), err
+	atLeast := question.GetAtLeast()
+	question = proto.CloneOf(question)
+	question.AtLeast = ""
+	batch, err := a.BatchAllowed(ctx, &netpoldv1.BatchAllowedRequest{
+		Questions: []*netpoldv1.AllowedRequest{question}, AtLeast: atLeast,
+	})
+	if refused, ok := errors.AsType[*refusedOverlay](err); ok {
+		return nil, refused.cause
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(batch.GetAnswers()) != 1 {
+		return nil, status.Error(codes.Internal, "the server did not answer the question once")
+	}
+	answer := batch.GetAnswers()[0]
+	stripOuterFields(answer.GetError())
+	if answer.GetResponse() == nil {
+		return nil, status.ErrorProto(answer.GetError())
+	}
+	return answer.GetResponse(), nil
 }
 
 // BatchAllowed implements [asker]. Its error may be a [*refusedOverlay].
@@ -52,22 +81,20 @@ func (a *overlaidAsker) BatchAllowed(
 	ctx context.Context, batch *netpoldv1.BatchAllowedRequest,
 ) (*netpoldv1.BatchAllowedResponse, error) {
 	response := new(netpoldv1.BatchAllowedResponse)
-	for _, question := range batch.GetQuestions() {
-		if batch.GetAtLeast() != "" {
-			question = proto.CloneOf(question)
-			question.AtLeast = batch.GetAtLeast()
+	err := a.auditor.simulate(ctx, &netpoldv1.SimulateRequest{
+		Overlay: a.check.overlay.message(), Questions: batch.GetQuestions(), QuestionsOnly: true,
+		AtLeast: batch.GetAtLeast(),
+	}, func(m *netpoldv1.SimulateResponse) error {
+		if header := m.GetHeader(); header != nil {
+			a.check.warn(header.GetOverlayWarnings())
 		}
-		answer, err := a.Allowed(ctx, question)
-		switch {
-		case a.check.overlay.isRefused(err):
-			return nil, &refusedOverlay{a.check.inv.overlayError(a.check.overlay, err)}
-		case err != nil:
-			response.Answers = append(response.Answers,
-				&netpoldv1.BatchAnswer{Answer: &netpoldv1.BatchAnswer_Error{Error: status.Convert(err).Proto()}})
-		default:
-			response.Answers = append(response.Answers,
-				&netpoldv1.BatchAnswer{Answer: &netpoldv1.BatchAnswer_Response{Response: answer}})
+		if answer := m.GetAnswer(); answer != nil {
+			response.Answers = append(response.Answers, answer.GetAfter())
 		}
+		return nil
+	})
+	if a.check.overlay.isRefused(err) {
+		return nil, &refusedOverlay{a.check.inv.overlayError(a.check.overlay, err), err}
 	}
-	return response, nil
+	return response, err
 }
