@@ -108,18 +108,22 @@ func (e *TooLargeError) Error() string {
 // Lint looks for what is wrong with the policies of a snapshot and yields the findings in order: by namespace,
 // name, code, direction and indexes. It stops if yield returns false.
 //
+// Everything is worked out before the first finding. Meanwhile pause, unless it is nil, is called again and
+// again, and may block: between two calls is about a millisecond of work.
+//
 // Where a code says that something changes no verdict, it changes no policy verdict (A2) of any two ends of
 // the snapshot, asked by name or by address (N1). The error is nil, a [*RequestError], a [*TooLargeError] or,
 // once done is closed, that of [engine.Abandoned].
 func Lint(
-	done <-chan struct{}, s *engine.Snapshot, r *LintRequest, yield func(*Finding) bool,
+	done <-chan struct{}, s *engine.Snapshot, r *LintRequest, pause func(LintProgress), yield func(*Finding) bool,
 ) (LintSummary, error) {
 	if err := r.validate(s); err != nil {
 		return LintSummary{}, err
 	}
-	l := &linter{request: r, done: done}
-	if err := l.run(s); err != nil {
-		return LintSummary{}, err
+	l := &linter{request: r, lintPace: &lintPace{done: done, pause: pause}}
+	l.run(s)
+	if l.isAbandoned() {
+		return LintSummary{}, errAbandoned
 	}
 	slices.SortFunc(l.findings, func(a, b *Finding) int { return a.compare(b) })
 	summary := LintSummary{ByCode: map[Code]int{}}
@@ -183,71 +187,44 @@ func (r *LintRequest) validate(s *engine.Snapshot) error {
 // A linter is one lint in progress.
 type linter struct {
 	*survey
+	*lintPace
 	request  *LintRequest
-	done     <-chan struct{}
 	findings []*Finding
 	// covered are the rules that another one covers.
 	covered map[*lintRule]bool
 	// services has the Services that select Pods, by namespace; nil until one is asked for.
-	services map[string][]*engine.Service
-	// steps counts the work since done was looked at.
-	steps int
+	services map[string][]*lintService
 }
 
-// run finds everything.
-func (l *linter) run(s *engine.Snapshot) error {
-	l.survey = newSurvey(s)
+// run finds everything. What it has found does not count if the lint is abandoned.
+func (l *linter) run(s *engine.Snapshot) {
+	l.survey = newSurvey(s, l.lintPace)
 	for _, e := range l.request.Invalid {
 		l.invalidEntry(&e)
 	}
 	for _, p := range l.policies {
-		if l.isAbandoned() {
-			return errAbandoned
+		if l.step() {
+			return
 		}
 		if l.wantsNamespace(p.key.Namespace) {
 			l.lintPolicy(p)
 		}
 	}
 	l.lintCovered()
-	if l.wants(RuleRedundant) {
+	if l.wants(RuleRedundant) || l.wants(RuleNeverReached) {
+		l.progress.PoliciesTotal = len(l.policies)
 		for _, p := range l.policies {
-			if err := l.lintRedundant(p); err != nil {
-				return err
+			if l.isAbandoned() {
+				return
 			}
+			l.lintTrials(p)
+			l.progress.PoliciesDone++
 		}
 	}
 	if l.wantsNamespace("") {
 		l.lintTies()
-		if err := l.lintReached(); err != nil {
-			return err
-		}
 	}
 	l.lintPods()
-	if l.isAbandoned() {
-		return errAbandoned
-	}
-	return nil
-}
-
-// errAbandoned is returned once done is closed.
-var errAbandoned = &engine.QueryError{
-	Code: engine.Abandoned, Subject: "lint", Detail: "was given up: the caller did not wait",
-}
-
-// isAbandoned reports whether done is closed.
-func (l *linter) isAbandoned() bool {
-	select {
-	case <-l.done:
-		return true
-	default:
-		return false
-	}
-}
-
-// step counts one piece of work, and reports whether the lint is abandoned.
-func (l *linter) step() bool {
-	l.steps++
-	return l.steps%256 == 0 && l.isAbandoned()
 }
 
 // wants reports whether findings of a code are asked for.

@@ -14,7 +14,7 @@ import (
 func lintOf(t *testing.T, s *engine.Snapshot, r *audit.LintRequest) ([]*audit.Finding, audit.LintSummary) {
 	t.Helper()
 	var list []*audit.Finding
-	summary, err := audit.Lint(nil, s, r, func(f *audit.Finding) bool {
+	summary, err := audit.Lint(nil, s, r, nil, func(f *audit.Finding) bool {
 		list = append(list, f)
 		return true
 	})

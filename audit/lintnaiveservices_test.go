@@ -13,7 +13,7 @@ import (
 func (n *naiveLint) servicePorts(u *naiveRule) {
 	for i := range u.rule.Ports {
 		p := &u.rule.Ports[i]
-		if u.policy.np == nil || u.direction != audit.Ingress || p.Name != "" || p.First == 0 || p.First != p.Last ||
+		if u.direction != audit.Ingress || !u.allows() || p.Name != "" || p.First == 0 || p.First != p.Last ||
 			slices.ContainsFunc(u.policy.selected, func(pod *engine.Pod) bool {
 				return slices.Contains(pod.UnnamedPorts, engine.UnnamedPort{Port: p.First, Protocol: p.Protocol}) ||
 					slices.ContainsFunc(pod.Ports, func(own engine.NamedPort) bool {
@@ -86,4 +86,9 @@ func (n *naiveLint) targets(s *engine.Service, port engine.ServicePort, pods []*
 		}
 	}
 	return list
+}
+
+// allows reports whether the rule is one that allows.
+func (u *naiveRule) allows() bool {
+	return u.policy.np != nil || u.policy.cluster.Ingress[u.index].Action == engine.Allow
 }

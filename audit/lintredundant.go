@@ -6,46 +6,46 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// lintRedundant finds rules of a policy that match something, that no other rule covers, and without which no
-// policy verdict of any two ends would be another.
-func (l *linter) lintRedundant(p *lintPolicy) error {
+// lintTrials finds rules of a policy that match something and never decide: without them no policy verdict of
+// any two ends would be another, and no other rule covers them; or earlier rules of the tier take all that they
+// match (S34).
+func (l *linter) lintTrials(p *lintPolicy) {
 	if !l.wantsNamespace(p.key.Namespace) || len(p.classes) == 0 {
-		return nil
+		return
 	}
 	for _, rules := range p.rules {
 		for _, u := range rules {
-			if l.covered[u] {
-				continue
+			if l.wants(RuleRedundant) && !l.covered[u] {
+				if t := (trial{linter: l, rule: u}); !t.changes() && t.matched {
+					l.add(u.finding(RuleRedundant, "changes nothing now: other rules decide the same without it, or the "+
+						"other side denies it"), contentOfRule(u.from))
+				}
 			}
-			t := trial{linter: l, rule: u}
-			changes := t.changes()
-			switch {
-			case t.abandoned:
-				return errAbandoned
-			case !changes && t.matched:
-				l.add(u.finding(RuleRedundant, "changes nothing now: other rules decide the same without it, or the "+
-					"other side denies it"), contentOfRule(u.from))
+			if l.wants(RuleNeverReached) && p.cluster != nil {
+				if t := (trial{linter: l, rule: u}); !t.reaches() && t.matched {
+					l.add(u.finding(RuleNeverReached, "is never reached: for every Pod that the policy selects, earlier "+
+						"rules of the tier match whatever it matches"), contentOfRule(u.from))
+				}
 			}
 		}
 	}
-	return nil
 }
 
-// A trial finds out whether a rule does anything.
+// A trial finds out whether a rule does anything. What it says does not count if the lint is abandoned.
 type trial struct {
 	*linter
 	rule *lintRule
 	// matched reports whether the rule was seen to match anything.
-	matched, abandoned bool
+	matched bool
 	// all are the ends that the rule's peers may match.
 	all []*lintEnd
 }
 
-// changes reports whether some verdict is another without the rule. It reports true if it cannot say.
+// changes reports whether some verdict is another without the rule.
 func (t *trial) changes() bool {
 	t.all = t.candidates(t.rule)
 	for _, c := range t.rule.of.classes {
-		if t.endsIsolation(c) || t.changesFor(c) || t.abandoned {
+		if t.endsIsolation(c) || t.changesFor(c) {
 			return true
 		}
 	}
@@ -102,7 +102,6 @@ func (t *trial) changesFor(c *lintClass) bool {
 	mine := c.stacks[side(d)]
 	for _, q := range t.all {
 		if t.step() {
-			t.abandoned = true
 			return true
 		}
 		named := portsLookedUp(d, c, q.ports())
@@ -130,7 +129,7 @@ func (t *trial) changesFor(c *lintClass) bool {
 		return false
 	}
 	for _, r := range outside(mine, u) {
-		seen := view{addrs: addrsOf(r)}
+		seen := r.view()
 		if !t.matches(u, &seen) || !t.hasOutside(r) {
 			continue
 		}
@@ -185,7 +184,7 @@ func (c *lintClass) hasBothFamilies(s, q *lintEnd) bool { return len(s.addrs) > 
 func (t *trial) reaches() bool {
 	t.all = t.candidates(t.rule)
 	for _, c := range t.rule.of.classes {
-		if t.reachesFor(c) || t.abandoned {
+		if t.reachesFor(c) {
 			return true
 		}
 	}
@@ -214,7 +213,6 @@ func (t *trial) reachesFor(c *lintClass) bool {
 	}
 	for _, q := range t.all {
 		if t.step() {
-			t.abandoned = true
 			return true
 		}
 		named := portsLookedUp(d, c, q.ports())
@@ -237,7 +235,7 @@ func (t *trial) reachesFor(c *lintClass) bool {
 		return false
 	}
 	for _, r := range outside(stack, u) {
-		seen := view{addrs: addrsOf(r)}
+		seen := r.view()
 		if t.matches(u, &seen) && t.hasOutside(r) && isLeft(&seen, portsLookedUp(d, c, nil)) {
 			return true
 		}

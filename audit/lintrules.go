@@ -127,9 +127,7 @@ func (l *linter) lintRule(u *lintRule) {
 			l.lintBlock(u, i, b)
 		}
 	}
-	if u.Direction == Ingress && u.Policy != nil {
-		l.lintServicePorts(u)
-	}
+	l.lintServicePorts(u)
 }
 
 // oneOf names the ports of a rule.

@@ -1,38 +1,10 @@
 package audit
 
 import (
-	"net/netip"
 	"slices"
+
+	"github.com/netpold/netpold/engine"
 )
-
-// addrsOf returns an address of a range, which stands for all.
-func addrsOf(r lintRange) []netip.Addr { return []netip.Addr{r.first} }
-
-// lintReached finds rules of cluster-wide policies all of whose matches earlier rules of the tier take (S34).
-func (l *linter) lintReached() error {
-	if !l.wants(RuleNeverReached) {
-		return nil
-	}
-	for _, p := range l.policies {
-		if p.cluster == nil || len(p.classes) == 0 {
-			continue
-		}
-		for _, rules := range p.rules {
-			for _, u := range rules {
-				t := trial{linter: l, rule: u}
-				reached := t.reaches()
-				switch {
-				case t.abandoned:
-					return errAbandoned
-				case !reached && t.matched:
-					l.add(u.finding(RuleNeverReached, "is never reached: for every Pod that the policy selects, earlier "+
-						"rules of the tier match whatever it matches"), contentOfRule(u.from))
-				}
-			}
-		}
-	}
-	return nil
-}
 
 // lintTies finds cluster-wide policies of one tier and priority with a Pod in common. The later one, as
 // netpold asks them, names all before it.
@@ -77,7 +49,7 @@ func (p *lintPolicy) tiesWith(o *lintPolicy) bool {
 	a, b := *p.cluster, *o.cluster
 	a.Name, b.Name = "", ""
 	if a.Kind != b.Kind {
-		isLast := func(q *lintPolicy) bool { return q.key.Kind == baselineKind }
+		isLast := func(q *lintPolicy) bool { return q.key.Kind == engine.KindBaselineAdminNetworkPolicy }
 		if isLast(p) || isLast(o) {
 			return false
 		}

@@ -185,6 +185,9 @@ func (f *form) seenIn(family int) view {
 // A lintRange is an inclusive range of addresses of one family that are not in the cluster.
 type lintRange struct{ first, last netip.Addr }
 
+// view returns the range as rules match it: its first address stands for all.
+func (r *lintRange) view() view { return view{addrs: []netip.Addr{r.first}} }
+
 // outside divides the addresses at the borders of the blocks of a stack and of u. Ranges without an address
 // that nothing in the cluster owns are left out only by [survey.hasOutside].
 func outside(s *lintStack, u *lintRule) []lintRange {

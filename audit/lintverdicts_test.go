@@ -25,7 +25,7 @@ func snapshotOf(objects []engine.Object, o engine.Options) *engine.Snapshot {
 func lint(t *testing.T, s *engine.Snapshot) []*audit.Finding {
 	t.Helper()
 	var list []*audit.Finding
-	_, err := audit.Lint(nil, s, &audit.LintRequest{Suppressed: true}, func(f *audit.Finding) bool {
+	_, err := audit.Lint(nil, s, &audit.LintRequest{Suppressed: true}, nil, func(f *audit.Finding) bool {
 		list = append(list, f)
 		return true
 	})

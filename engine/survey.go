@@ -187,20 +187,10 @@ func (s *Snapshot) ContainerPorts(namespace, name string) []UnnamedPort {
 	return list
 }
 
-// PodsWithLabels yields the names of the Pods of a namespace that policies can apply to and that have all of
-// these labels, as the selector of a Service asks for them.
-func (s *Snapshot) PodsWithLabels(namespace string, labels map[string]string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		ns, ok := s.namespaces.Get(namespace)
-		if !ok {
-			return
-		}
-		for _, p := range ns.pods.All() {
-			if p.ordinary() && hasLabels(p.labels, labels) && !yield(p.name) {
-				return
-			}
-		}
-	}
+// HasLabels reports whether a Pod has all of these labels, as the selector of a Service asks for them.
+func (s *Snapshot) HasLabels(namespace, name string, labels map[string]string) bool {
+	p := s.pod(namespace, name)
+	return p != nil && hasLabels(p.labels, labels)
 }
 
 // LintIgnores yields the Namespaces that have the annotation netpold.dev/lint-ignore, with its value.

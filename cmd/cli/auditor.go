@@ -133,19 +133,12 @@ func patiently[M any](ctx context.Context, patience time.Duration,
 	return nil
 }
 
-// lint waits as long as it takes: a server says nothing until it has all findings.
 func (r remoteAuditor) lint(
 	ctx context.Context, request *netpoldv1.LintRequest, take func(*netpoldv1.LintResponse) error,
 ) error {
-	for m, err := range r.client.Lint(ctx, request) {
-		if err != nil {
-			return err
-		}
-		if err := take(m); err != nil {
-			return err
-		}
-	}
-	return nil
+	return patiently(ctx, r.patience, func(ctx context.Context) iter.Seq2[*netpoldv1.LintResponse, error] {
+		return r.client.Lint(ctx, request)
+	}, take)
 }
 
 // A localAuditor audits in this process, from its own state.

@@ -145,6 +145,9 @@ type writeError struct{ error }
 
 // take takes a message: JSON is printed as it comes, and other forms at the end.
 func (l *lint) take(m *netpoldv1.LintResponse) error {
+	if m.GetProgress() != nil {
+		return nil
+	}
 	if l.output == "json" {
 		if err := render.JSONLine(l.inv.stdout, m); err != nil {
 			return writeError{err}

@@ -41,6 +41,9 @@ func (s *Service) Lint(
 type linting struct {
 	*call
 	to *sender[*netpoldv1.LintResponse]
+	// begun reports whether the header is sent; told is when the caller was last told anything.
+	begun bool
+	told  time.Time
 }
 
 // run works out the findings, and then sends them.
@@ -52,31 +55,65 @@ func (l *linting) run(
 	}
 	request.Invalid = slices.DeleteFunc(wire.InvalidEntries(l.service.source.Status().Problems),
 		func(e audit.InvalidEntry) bool { return l.isChanged(e.Policy) })
-	var findings []*audit.Finding
-	summary, err := audit.Lint(ctx.Done(), l.state.Snapshot, request, func(f *audit.Finding) bool {
-		findings = append(findings, f)
-		return true
+	l.told = time.Now()
+	// Both may fail: then ctx is over, or the stream is, and the lint ends.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var fail *wire.Failure
+	turn := l.service.beginTurn()
+	summary, err := audit.Lint(ctx.Done(), l.state.Snapshot, request, func(p audit.LintProgress) {
+		if fail == nil && turn.over() {
+			if fail = l.pause(ctx, p); fail != nil {
+				cancel()
+			}
+		}
+	}, func(f *audit.Finding) bool {
+		if fail = l.begin(ctx); fail == nil {
+			fail = l.out(ctx, &netpoldv1.LintResponse{
+				Item: &netpoldv1.LintResponse_Finding{Finding: wire.Finding(f, l.locate)},
+			})
+		}
+		return fail == nil
 	})
-	if err != nil {
+	switch {
+	case fail != nil:
+		return fail
+	case err != nil:
 		return l.lintFailure(ctx, err)
 	}
-	fail := l.out(ctx, &netpoldv1.LintResponse{
-		Item: &netpoldv1.LintResponse_Header{Header: l.header()},
-	})
-	for _, f := range findings {
-		if fail != nil {
-			return fail
-		}
-		fail = l.out(ctx, &netpoldv1.LintResponse{
-			Item: &netpoldv1.LintResponse_Finding{Finding: wire.Finding(f, l.locate)},
-		})
-	}
-	if fail != nil {
+	if fail := l.begin(ctx); fail != nil {
 		return fail
 	}
 	end := wire.LintSummary(&summary)
 	end.Took = durationpb.New(time.Since(began))
 	return l.out(ctx, &netpoldv1.LintResponse{Item: &netpoldv1.LintResponse_Summary{Summary: end}})
+}
+
+// pause lets other audits compute, and now and then tells the caller that the lint is at work.
+func (l *linting) pause(ctx context.Context, p audit.LintProgress) *wire.Failure {
+	if time.Since(l.told) < l.service.progressEvery {
+		return l.yield(ctx)
+	}
+	if fail := l.begin(ctx); fail != nil {
+		return fail
+	}
+	l.told = time.Now()
+	return l.out(ctx, &netpoldv1.LintResponse{Item: &netpoldv1.LintResponse_Progress{
+		Progress: &netpoldv1.LintProgress{
+			PoliciesDone: uint32(p.PoliciesDone), PoliciesTotal: uint32(p.PoliciesTotal),
+		},
+	}})
+}
+
+// begin sends the header, once.
+func (l *linting) begin(ctx context.Context) *wire.Failure {
+	if l.begun {
+		return nil
+	}
+	l.begun = true
+	return l.out(ctx, &netpoldv1.LintResponse{
+		Item: &netpoldv1.LintResponse_Header{Header: l.header()},
+	})
 }
 
 // out sends a message.

@@ -1,6 +1,7 @@
 package audits_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -120,5 +121,60 @@ func TestN1OverlayReplacesInvalidEntries(t *testing.T) {
 		if found != name {
 			t.Errorf("found in %q, want %q", found, name)
 		}
+	}
+}
+
+// A lint that takes long tells that it is at work: after the header, and before the first finding.
+func TestLintTellsItsProgress(t *testing.T) {
+	t.Parallel()
+	s := audits.New(shops(100), audits.Options{})
+	audits.TellAlways(s)
+	out := &stream[netpoldv1.LintResponse]{ctx: t.Context()}
+	if err := s.Lint(new(netpoldv1.LintRequest), out); err != nil {
+		t.Fatal(err)
+	}
+	told, done := 0, uint32(0)
+	for i, m := range out.messages {
+		p := m.GetProgress()
+		switch {
+		case i == 0 && m.GetHeader() == nil, i > 0 && m.GetHeader() != nil:
+			t.Fatalf("message %d is %v", i, m)
+		case p != nil && told != i-1:
+			t.Fatalf("progress after findings: %v", m)
+		case p != nil && (p.GetPoliciesDone() < done || p.GetPoliciesDone() > p.GetPoliciesTotal()):
+			t.Errorf("progress %v after %d", p, done)
+		}
+		if p != nil {
+			told, done = told+1, p.GetPoliciesDone()
+		}
+	}
+	if told == 0 || out.messages[len(out.messages)-1].GetSummary() == nil {
+		t.Errorf("%d messages of progress, and the last is %v", told, out.messages[len(out.messages)-1])
+	}
+}
+
+// A5: a lint ends when its caller does, also while it computes, and gives its place back.
+func TestA5LintEndsWithItsCaller(t *testing.T) {
+	t.Parallel()
+	s := audits.New(shops(100), audits.Options{MaxAudits: 1})
+	audits.TellAlways(s)
+	ctx, cancel := context.WithCancel(t.Context())
+	out := &stream[netpoldv1.LintResponse]{ctx: ctx, sending: func(m *netpoldv1.LintResponse) error {
+		if m.GetProgress() != nil {
+			cancel()
+		}
+		return nil
+	}}
+	if err := s.Lint(new(netpoldv1.LintRequest), out); status.Code(err) != codes.Canceled {
+		t.Errorf("it ends with %v", err)
+	}
+	for _, m := range out.messages {
+		if m.GetFinding() != nil || m.GetSummary() != nil {
+			t.Fatalf("after the end of its caller: %v", m)
+		}
+	}
+	again := &stream[netpoldv1.LintResponse]{ctx: t.Context()}
+	if err := s.Lint(new(netpoldv1.LintRequest), again); err != nil {
+		t.Error(err)
 	}
 }

@@ -127,7 +127,7 @@ func (l *listing) position(ctx context.Context) *wire.Failure {
 		return l.listError(ctx, err)
 	}
 	var fail *wire.Failure
-	turn := beginTurn()
+	turn := l.service.beginTurn()
 	_, err = walk.each(ctx.Done(), func(*audit.Item) bool {
 		if walk.position == l.sent.position {
 			return false

@@ -52,7 +52,7 @@ func (s *sender[M]) send(ctx context.Context, message func() M, sent func()) err
 	return nil
 }
 
-// progressEvery is how often a stream tells how far it is.
+// progressEvery is how often an audit tells its caller how far it is.
 const progressEvery = time.Second / 2
 
 // tell sends what message returns now and then, until the returned function is called. It may be called twice.

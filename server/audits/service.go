@@ -59,8 +59,10 @@ type Service struct {
 	slots, processors chan struct{}
 	maxDeadline       time.Duration
 	maxConnections    int
-	lists             *keptLists
-	metrics           *metrics.Metrics
+	// turnTime and progressEvery are the constants of these names, and others in tests.
+	turnTime, progressEvery time.Duration
+	lists                   *keptLists
+	metrics                 *metrics.Metrics
 }
 
 // New returns a service that answers from the states of source.
@@ -85,6 +87,8 @@ func New(source mirror.Source, options Options) *Service {
 		processors:     make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1)),
 		maxDeadline:    options.MaxDeadline,
 		maxConnections: options.MaxConnections,
+		turnTime:       turnTime,
+		progressEvery:  progressEvery,
 		lists:          newKeptLists(),
 		metrics:        options.Metrics,
 	}

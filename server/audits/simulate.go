@@ -78,7 +78,7 @@ func (m *simulation) run(ctx context.Context) *wire.Failure {
 		return fail
 	}
 	defer a.end()
-	m.call, m.before, m.after, m.turn = a, a.state, a.state, beginTurn()
+	m.call, m.before, m.after, m.turn = a, a.state, a.state, m.service.beginTurn()
 	if m.apart != nil {
 		// Only what differs is compared where the one is built on the other.
 		m.after.Snapshot = m.before.Snapshot.With(m.before.Snapshot.ChangesTo(m.apart))

@@ -170,7 +170,8 @@ func (x *LintRequest) GetAtLeast() string {
 	return ""
 }
 
-// LintResponse is one message of a lint: a header, findings, a summary.
+// LintResponse is one message of a lint: a header, findings, a summary. Progress may come between header and
+// findings.
 type LintResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Exactly one is set.
@@ -180,6 +181,7 @@ type LintResponse struct {
 	//	*LintResponse_Header
 	//	*LintResponse_Finding
 	//	*LintResponse_Summary
+	//	*LintResponse_Progress
 	Item          isLintResponse_Item `protobuf_oneof:"item"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -249,6 +251,15 @@ func (x *LintResponse) GetSummary() *LintSummary {
 	return nil
 }
 
+func (x *LintResponse) GetProgress() *LintProgress {
+	if x != nil {
+		if x, ok := x.Item.(*LintResponse_Progress); ok {
+			return x.Progress
+		}
+	}
+	return nil
+}
+
 type isLintResponse_Item interface {
 	isLintResponse_Item()
 }
@@ -268,11 +279,73 @@ type LintResponse_Summary struct {
 	Summary *LintSummary `protobuf:"bytes,3,opt,name=summary,proto3,oneof"`
 }
 
+type LintResponse_Progress struct {
+	// How far the lint is; it is working.
+	Progress *LintProgress `protobuf:"bytes,4,opt,name=progress,proto3,oneof"`
+}
+
 func (*LintResponse_Header) isLintResponse_Item() {}
 
 func (*LintResponse_Finding) isLintResponse_Item() {}
 
 func (*LintResponse_Summary) isLintResponse_Item() {}
+
+func (*LintResponse_Progress) isLintResponse_Item() {}
+
+// LintProgress is how far a lint is. It comes at least every second until the first finding.
+type LintProgress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Policies that are done in the longest part of the work ...
+	PoliciesDone uint32 `protobuf:"varint,1,opt,name=policies_done,json=policiesDone,proto3" json:"policies_done,omitempty"`
+	// ... of how many; 0 before that part.
+	PoliciesTotal uint32 `protobuf:"varint,2,opt,name=policies_total,json=policiesTotal,proto3" json:"policies_total,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LintProgress) Reset() {
+	*x = LintProgress{}
+	mi := &file_netpold_v1_lint_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LintProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LintProgress) ProtoMessage() {}
+
+func (x *LintProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_netpold_v1_lint_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LintProgress.ProtoReflect.Descriptor instead.
+func (*LintProgress) Descriptor() ([]byte, []int) {
+	return file_netpold_v1_lint_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *LintProgress) GetPoliciesDone() uint32 {
+	if x != nil {
+		return x.PoliciesDone
+	}
+	return 0
+}
+
+func (x *LintProgress) GetPoliciesTotal() uint32 {
+	if x != nil {
+		return x.PoliciesTotal
+	}
+	return 0
+}
 
 // Finding is one thing that was found. Findings are ordered by namespace, name, code, direction and indexes.
 type Finding struct {
@@ -311,7 +384,7 @@ type Finding struct {
 
 func (x *Finding) Reset() {
 	*x = Finding{}
-	mi := &file_netpold_v1_lint_proto_msgTypes[2]
+	mi := &file_netpold_v1_lint_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -323,7 +396,7 @@ func (x *Finding) String() string {
 func (*Finding) ProtoMessage() {}
 
 func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_netpold_v1_lint_proto_msgTypes[2]
+	mi := &file_netpold_v1_lint_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -336,7 +409,7 @@ func (x *Finding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finding.ProtoReflect.Descriptor instead.
 func (*Finding) Descriptor() ([]byte, []int) {
-	return file_netpold_v1_lint_proto_rawDescGZIP(), []int{2}
+	return file_netpold_v1_lint_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Finding) GetCode() string {
@@ -458,7 +531,7 @@ type LintSummary struct {
 
 func (x *LintSummary) Reset() {
 	*x = LintSummary{}
-	mi := &file_netpold_v1_lint_proto_msgTypes[3]
+	mi := &file_netpold_v1_lint_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -470,7 +543,7 @@ func (x *LintSummary) String() string {
 func (*LintSummary) ProtoMessage() {}
 
 func (x *LintSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_netpold_v1_lint_proto_msgTypes[3]
+	mi := &file_netpold_v1_lint_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -483,7 +556,7 @@ func (x *LintSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LintSummary.ProtoReflect.Descriptor instead.
 func (*LintSummary) Descriptor() ([]byte, []int) {
-	return file_netpold_v1_lint_proto_rawDescGZIP(), []int{3}
+	return file_netpold_v1_lint_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *LintSummary) GetErrors() uint32 {
@@ -544,12 +617,16 @@ const file_netpold_v1_lint_proto_rawDesc = "" +
 	"suppressed\x18\x04 \x01(\bR\n" +
 	"suppressed\x12-\n" +
 	"\aoverlay\x18\x05 \x01(\v2\x13.netpold.v1.OverlayR\aoverlay\x12\x19\n" +
-	"\bat_least\x18\x06 \x01(\tR\aatLeast\"\xaf\x01\n" +
+	"\bat_least\x18\x06 \x01(\tR\aatLeast\"\xe7\x01\n" +
 	"\fLintResponse\x121\n" +
 	"\x06header\x18\x01 \x01(\v2\x17.netpold.v1.AuditHeaderH\x00R\x06header\x12/\n" +
 	"\afinding\x18\x02 \x01(\v2\x13.netpold.v1.FindingH\x00R\afinding\x123\n" +
-	"\asummary\x18\x03 \x01(\v2\x17.netpold.v1.LintSummaryH\x00R\asummaryB\x06\n" +
-	"\x04item\"\xae\x04\n" +
+	"\asummary\x18\x03 \x01(\v2\x17.netpold.v1.LintSummaryH\x00R\asummary\x126\n" +
+	"\bprogress\x18\x04 \x01(\v2\x18.netpold.v1.LintProgressH\x00R\bprogressB\x06\n" +
+	"\x04item\"Z\n" +
+	"\fLintProgress\x12#\n" +
+	"\rpolicies_done\x18\x01 \x01(\rR\fpoliciesDone\x12%\n" +
+	"\x0epolicies_total\x18\x02 \x01(\rR\rpoliciesTotal\"\xae\x04\n" +
 	"\aFinding\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x120\n" +
 	"\bseverity\x18\x02 \x01(\x0e2\x14.netpold.v1.SeverityR\bseverity\x12-\n" +
@@ -605,40 +682,42 @@ func file_netpold_v1_lint_proto_rawDescGZIP() []byte {
 }
 
 var file_netpold_v1_lint_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_netpold_v1_lint_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_netpold_v1_lint_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_netpold_v1_lint_proto_goTypes = []any{
 	(Severity)(0),               // 0: netpold.v1.Severity
 	(*LintRequest)(nil),         // 1: netpold.v1.LintRequest
 	(*LintResponse)(nil),        // 2: netpold.v1.LintResponse
-	(*Finding)(nil),             // 3: netpold.v1.Finding
-	(*LintSummary)(nil),         // 4: netpold.v1.LintSummary
-	nil,                         // 5: netpold.v1.LintSummary.ByCodeEntry
-	(*Overlay)(nil),             // 6: netpold.v1.Overlay
-	(*AuditHeader)(nil),         // 7: netpold.v1.AuditHeader
-	(*PolicyRef)(nil),           // 8: netpold.v1.PolicyRef
-	(Direction)(0),              // 9: netpold.v1.Direction
-	(*WorkloadRef)(nil),         // 10: netpold.v1.WorkloadRef
-	(*RuleRef)(nil),             // 11: netpold.v1.RuleRef
-	(*durationpb.Duration)(nil), // 12: google.protobuf.Duration
+	(*LintProgress)(nil),        // 3: netpold.v1.LintProgress
+	(*Finding)(nil),             // 4: netpold.v1.Finding
+	(*LintSummary)(nil),         // 5: netpold.v1.LintSummary
+	nil,                         // 6: netpold.v1.LintSummary.ByCodeEntry
+	(*Overlay)(nil),             // 7: netpold.v1.Overlay
+	(*AuditHeader)(nil),         // 8: netpold.v1.AuditHeader
+	(*PolicyRef)(nil),           // 9: netpold.v1.PolicyRef
+	(Direction)(0),              // 10: netpold.v1.Direction
+	(*WorkloadRef)(nil),         // 11: netpold.v1.WorkloadRef
+	(*RuleRef)(nil),             // 12: netpold.v1.RuleRef
+	(*durationpb.Duration)(nil), // 13: google.protobuf.Duration
 }
 var file_netpold_v1_lint_proto_depIdxs = []int32{
 	0,  // 0: netpold.v1.LintRequest.least:type_name -> netpold.v1.Severity
-	6,  // 1: netpold.v1.LintRequest.overlay:type_name -> netpold.v1.Overlay
-	7,  // 2: netpold.v1.LintResponse.header:type_name -> netpold.v1.AuditHeader
-	3,  // 3: netpold.v1.LintResponse.finding:type_name -> netpold.v1.Finding
-	4,  // 4: netpold.v1.LintResponse.summary:type_name -> netpold.v1.LintSummary
-	0,  // 5: netpold.v1.Finding.severity:type_name -> netpold.v1.Severity
-	8,  // 6: netpold.v1.Finding.policy:type_name -> netpold.v1.PolicyRef
-	9,  // 7: netpold.v1.Finding.direction:type_name -> netpold.v1.Direction
-	10, // 8: netpold.v1.Finding.workload:type_name -> netpold.v1.WorkloadRef
-	11, // 9: netpold.v1.Finding.by:type_name -> netpold.v1.RuleRef
-	5,  // 10: netpold.v1.LintSummary.by_code:type_name -> netpold.v1.LintSummary.ByCodeEntry
-	12, // 11: netpold.v1.LintSummary.took:type_name -> google.protobuf.Duration
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	7,  // 1: netpold.v1.LintRequest.overlay:type_name -> netpold.v1.Overlay
+	8,  // 2: netpold.v1.LintResponse.header:type_name -> netpold.v1.AuditHeader
+	4,  // 3: netpold.v1.LintResponse.finding:type_name -> netpold.v1.Finding
+	5,  // 4: netpold.v1.LintResponse.summary:type_name -> netpold.v1.LintSummary
+	3,  // 5: netpold.v1.LintResponse.progress:type_name -> netpold.v1.LintProgress
+	0,  // 6: netpold.v1.Finding.severity:type_name -> netpold.v1.Severity
+	9,  // 7: netpold.v1.Finding.policy:type_name -> netpold.v1.PolicyRef
+	10, // 8: netpold.v1.Finding.direction:type_name -> netpold.v1.Direction
+	11, // 9: netpold.v1.Finding.workload:type_name -> netpold.v1.WorkloadRef
+	12, // 10: netpold.v1.Finding.by:type_name -> netpold.v1.RuleRef
+	6,  // 11: netpold.v1.LintSummary.by_code:type_name -> netpold.v1.LintSummary.ByCodeEntry
+	13, // 12: netpold.v1.LintSummary.took:type_name -> google.protobuf.Duration
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_netpold_v1_lint_proto_init() }
@@ -654,15 +733,16 @@ func file_netpold_v1_lint_proto_init() {
 		(*LintResponse_Header)(nil),
 		(*LintResponse_Finding)(nil),
 		(*LintResponse_Summary)(nil),
+		(*LintResponse_Progress)(nil),
 	}
-	file_netpold_v1_lint_proto_msgTypes[2].OneofWrappers = []any{}
+	file_netpold_v1_lint_proto_msgTypes[3].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_netpold_v1_lint_proto_rawDesc), len(file_netpold_v1_lint_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
