@@ -178,7 +178,7 @@ func portContains(a, b *engine.Port, how containment) bool {
 func peerContains(namespace string, a, b *engine.Peer, how containment) bool {
 	x, y := a.ValidBlock(), b.ValidBlock()
 	switch {
-	case how == inAnyWay && (y != nil && y.IsEmpty() || y == nil && matchesNothing(b)):
+	case how == inAnyWay && (y != nil && isEmpty(y) || y == nil && matchesNothing(b)):
 		return true
 	case x != nil || y != nil:
 		return x != nil && y != nil && blockInside(x, y)
@@ -270,6 +270,9 @@ func blockInside(a, b *engine.IPBlock) bool {
 	}
 	return true
 }
+
+// isEmpty reports whether all of a block is excepted, by one exception or by several together.
+func isEmpty(b *engine.IPBlock) bool { return isExcepted(b.CIDR.Masked(), b.Except) }
 
 // isExcepted reports whether all of p is excepted.
 func isExcepted(p netip.Prefix, except []netip.Prefix) bool {

@@ -159,7 +159,7 @@ func (l *linter) deadPeers(u *lintRule) []death {
 		switch {
 		case e.names:
 		case len(e.blocks) > 0:
-			if !slices.ContainsFunc(e.blocks, func(b *engine.IPBlock) bool { return !b.IsEmpty() }) {
+			if !slices.ContainsFunc(e.blocks, func(b *engine.IPBlock) bool { return !isEmpty(b) }) {
 				list[i] = allExcepted
 			}
 		case !e.hasSelector:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -31,6 +32,8 @@ func TestLintFindsWhatTheTableSays(t *testing.T) {
 			objects = withDNS(objects)
 		} else if seed%3 == 1 {
 			objects = withServices(objects, seed)
+		} else {
+			objects = withHalves(objects, seed)
 		}
 		want := naively(objects, options)
 		got := map[string]bool{}
@@ -163,6 +166,29 @@ func withServices(objects []engine.Object, seed uint64) []engine.Object {
 				s.PortDetails = []engine.ServicePortDetail{detail}
 			}
 			list = append(list, s)
+		}
+	})
+	return list
+}
+
+// withHalves returns the objects with some blocks of which both halves, or three quarters, are excepted.
+func withHalves(objects []engine.Object, seed uint64) []engine.Object {
+	r := rand.New(rand.NewPCG(seed, 6))
+	list := make([]engine.Object, len(objects))
+	for i, o := range objects {
+		list[i] = enginetest.Clone(o)
+	}
+	eachRule(list, func(_ ruleName, u *engine.Rule) {
+		for _, p := range u.Peers {
+			if p.Block == nil || !p.Block.CIDR.IsValid() || p.Block.CIDR.Bits() > 30 || r.IntN(3) > 0 {
+				continue
+			}
+			first := netip.PrefixFrom(p.Block.CIDR.Masked().Addr(), p.Block.CIDR.Bits()+1)
+			second := netip.PrefixFrom(lastAddr(first).Next(), first.Bits())
+			if r.IntN(2) == 0 {
+				second = netip.PrefixFrom(second.Addr(), second.Bits()+1)
+			}
+			p.Block.Except = []netip.Prefix{second, first}
 		}
 	})
 	return list

@@ -222,9 +222,6 @@ func (s *Snapshot) SelectorOf(namespace string, p *Peer) (SelectorID, bool) {
 // ValidBlock returns the block of the peer, or nil if it has none or is not valid (S23, S45).
 func (p *Peer) ValidBlock() *IPBlock { return blockOf(p) }
 
-// IsEmpty reports whether all of CIDR is excepted, so that the block matches nothing.
-func (b *IPBlock) IsEmpty() bool { return b.empty() }
-
 // ClusterPolicies returns the cluster-wide policies, by tier and in each in the order in which they count
 // (S34). They must not be modified.
 func (s *Snapshot) ClusterPolicies() []*ClusterPolicy {
