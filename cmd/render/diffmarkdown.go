@@ -69,39 +69,36 @@ type section struct {
 
 // markdownSections returns what there is to say beside the verdict, the most important first.
 func (d *Diff) markdownSections() []section {
+	columns := markdownColumns()
+	counts, used := map[string]int{}, map[string][]bool{}
+	for r := range d.foldedRows() {
+		word := r.Change.Word()
+		if counts[word]++; used[word] == nil {
+			used[word] = make([]bool, len(columns))
+		}
+		for i, c := range columns {
+			used[word][i] = used[word][i] || c.cell(r) != ""
+		}
+	}
 	var sections []section
 	for _, word := range []string{"opened", "closed", "changed"} {
-		rows := func(yield func(*Row) bool) {
-			for r := range d.foldedRows() {
-				if r.Change.Word() == word && !yield(r) {
-					return
-				}
-			}
-		}
-		count, columns := 0, markdownColumns()
-		used := make([]bool, len(columns))
-		for r := range rows {
-			count++
-			for i, c := range columns {
-				used[i] = used[i] || c.cell(r) != ""
-			}
-		}
-		if count == 0 {
+		if counts[word] == 0 {
 			continue
 		}
 		var titles []string
 		var shown []column[*Row]
 		for i, c := range columns {
-			if used[i] {
+			if used[word][i] {
 				titles, shown = append(titles, c.title), append(shown, c)
 			}
 		}
 		sections = append(sections, section{
-			title: fmt.Sprintf("%s: %s", strings.ToUpper(word[:1])+word[1:], counted(uint64(count), "line")),
-			head:  "| " + strings.Join(titles, " | ") + " |\n" + strings.Repeat("|---", len(titles)) + "|\n", count: count,
+			title: fmt.Sprintf("%s: %s", strings.ToUpper(word[:1])+word[1:], counted(uint64(counts[word]), "line")),
+			head:  "| " + strings.Join(titles, " | ") + " |\n" + strings.Repeat("|---", len(titles)) + "|\n",
+			count: counts[word],
 			lines: func(yield func(string) bool) {
-				for r := range rows {
-					if !yield(markdownRow(r, shown)) {
+				for r := range d.foldedRows() {
+					if r.Change.Word() == word && !yield(markdownRow(r, shown)) {
 						return
 					}
 				}

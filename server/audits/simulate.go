@@ -24,7 +24,7 @@ func (s *Service) Simulate(
 	return s.simulate(&simulation{req: req}, stream)
 }
 
-// Compare is Simulate with a state after that was built apart, in place of an overlay.
+// Compare is Simulate with a state after that was built apart, in place of an overlay, which req must not have.
 func (s *Service) Compare(
 	req *netpoldv1.SimulateRequest, after *engine.Snapshot,
 	stream grpc.ServerStreamingServer[netpoldv1.SimulateResponse],
