@@ -250,8 +250,8 @@ func TestWrongDiffs(t *testing.T) {
 		"no such Pod":         {[]string{"--label=pod/shop/web-9=app=x"}, `--label pod/shop/web-9=app=x: Pod "shop/web-9": is not there`},
 		"no such policy":      {[]string{"--delete=netpol/shop/x"}, `--delete netpol/shop/x: NetworkPolicy "shop/x": is not there`},
 		"a kind":              {[]string{"--delete=netpoll/shop/x"}, `--delete netpoll/shop/x: "netpoll" is no kind that plays a part: did you mean netpol?`},
-		"no name":             {[]string{"--delete=netpol/shop"}, `--delete netpol/shop: "netpol/shop" does not name a NetworkPolicy: write KIND/NS/NAME`},
-		"a name too many":     {[]string{"--delete=ns/shop/x"}, `"ns/shop/x" does not name a Namespace: write KIND/NAME`},
+		"no name":             {[]string{"--delete=netpol/shop"}, `--delete netpol/shop: "netpol/shop" does not name the NetworkPolicy: write KIND/NS/NAME`},
+		"a name too many":     {[]string{"--delete=ns/shop/x"}, `"ns/shop/x" does not name the Namespace: write KIND/NAME`},
 		"no object":           {[]string{"--label=app=x"}, "--label app=x: names no object: write KIND/NS/NAME=KEY=VALUE,KEY-"},
 		"no labels":           {[]string{"--label=pod/shop/web-0"}, `"" is no change of a label: write KEY=VALUE to set one, KEY- to remove it`},
 		"a key alone":         {[]string{"--label=pod/shop/web-0=app"}, `"app" is no change of a label`},
@@ -332,4 +332,27 @@ closes 3 connections
 	if apart != got || pruned != got {
 		t.Errorf("deleted:\n%+v\ntwo states:\n%+v\npruned:\n%+v", got, apart, pruned)
 	}
+}
+
+// TestDiffOfTiers: policies of the whole cluster come and go as others do.
+func TestDiffOfTiers(t *testing.T) {
+	file := writeFile(t, "cluster.yaml", cluster)
+	policy := writeFile(t, "deny.yaml", `
+apiVersion: policy.networking.k8s.io/v1alpha1
+kind: AdminNetworkPolicy
+metadata: {name: deny-web}
+spec:
+  priority: 10
+  subject: {namespaces: {}}
+  ingress:
+  - {action: Deny, from: [{pods: {namespaceSelector: {}, podSelector: {matchLabels: {app: web}}}}]}
+`)
+	netpold(t, "diff", "-q", "--manifests", file, "-f", policy).want(t, 1,
+		"closed  shop/web-0  shop/cart-0  TCP 8080\n\npolicies added: AdminNetworkPolicy/deny-web\ncloses 1 connection\n", "")
+	for _, kind := range []string{"anp", "AdminNetworkPolicy", "adminnetworkpolicies"} {
+		netpold(t, "diff", "-q", "--manifests", file, "--manifests", policy, "--delete", kind+"/deny-web").want(t, 1,
+			"opened  shop/web-0  shop/cart-0  TCP 8080\n\npolicies removed: AdminNetworkPolicy/deny-web\nopens 1 connection\n", "")
+	}
+	netpold(t, "diff", "-q", "--manifests", file, "--delete", "anp/shop/deny-web").
+		want(t, 2, "", `"anp/shop/deny-web" does not name the AdminNetworkPolicy: write KIND/NAME`)
 }

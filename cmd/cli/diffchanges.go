@@ -125,7 +125,7 @@ func parseObject(text, more string) (*netpoldv1.ObjectRef, error) {
 		return nil, fmt.Errorf("%q is no kind that plays a part: %swrite it as kubectl does, for example netpol, ns, "+
 			"pod, deploy", parts[0], near)
 	case len(parts) != strings.Count(form, "/")+1 || slices.Contains(parts, ""):
-		return nil, fmt.Errorf("%q does not name a %s: write %s%s", text, kind.Name, form, more)
+		return nil, fmt.Errorf("%q does not name the %s: write %s%s", text, kind.Name, form, more)
 	}
 	ref := &netpoldv1.ObjectRef{Kind: kind.Name, Name: parts[len(parts)-1]}
 	if kind.Namespaced {

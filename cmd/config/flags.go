@@ -87,7 +87,8 @@ func (c *Config) serverFlags() *pflag.FlagSet {
 	f.DurationVar(&s.MaxAuditDeadline, "max-audit-deadline", s.MaxAuditDeadline,
 		"longest `DURATION` of an audit")
 	f.IntVar(&s.MaxConnections, "max-connections", s.MaxConnections,
-		"connections (`N`) after which a list of who may reach whom stops, with a cursor to go on")
+		"connections (`N`) after which a list of who may reach whom stops, with a cursor to go on, and changes after which "+
+			"a difference does")
 	f.DurationVar(&s.MaxConnectionAge, "max-connection-age", s.MaxConnectionAge,
 		"`DURATION` after which a connection is asked to go elsewhere, so that clients spread over new replicas")
 	f.DurationVar(&s.MaxConnectionAgeGrace, "max-connection-age-grace", s.MaxConnectionAgeGrace,
