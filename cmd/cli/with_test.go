@@ -71,7 +71,7 @@ func TestWithAnswersInTheChangedState(t *testing.T) {
 		"a directory":       {[]string{"check", "shop/web-0", "svc/shop/cart", "-p80", "--with", dir}, 1, []string{"denied"}},
 		"an error of S28":   {[]string{"check", "shop/web-1", "shop/cart-0", "-p80", "--with", pod}, 2, nil},
 		"check as JSON":     {[]string{"check", "shop/web-0", "shop/other-0", "-p80", "-ojson", "--with", policies}, 1, []string{`"reason": "REASON_DENIED_AT_INGRESS"`}},
-		"explained":         {[]string{"check", "shop/web-0", "shop/other-0", "-p80", "--explain", "--with", policies}, 1, []string{"ingress: isolated by shop/other; no rule matches"}},
+		"explained":         {[]string{"check", "shop/web-0", "shop/other-0", "-p80", "--explain", "--with", policies}, 1, []string{"ingress: isolated by shop/other; there are no rules"}},
 		"explained lines":   {[]string{"check", "--explain", "-f", questions, "--with", policies}, 2, []string{"ingress: isolated by shop/other", "ERROR line 3: src: Pod \"shop/gone\" is not known"}},
 		"lines":             {[]string{"check", "-f", questions, "--with", policies}, 2, []string{`"reason":"REASON_DENIED_AT_INGRESS"`, `"reason":"REASON_SELF"`, `"message":"src: Pod \"shop/gone\" is not known`}},
 		"list":              {[]string{"list", "--with", policies, "--dst=cluster"}, 0, []string{"shop/web-0    shop/cart-0  TCP 8080\n", "not isolated for ingress: shop/web-0\n"}},
