@@ -134,13 +134,6 @@ type closestCheck struct {
 	met      map[string]int
 }
 
-// An attempt is a pair to ask about again, and the side that has to allow it.
-type attempt struct {
-	query engine.Query
-	side  audit.Direction
-	e     *engine.Explanation
-}
-
 // try checks the closest rules of one question, and returns what is wrong.
 func (c *closestCheck) try(q enginetest.Question) string {
 	e, err := c.snapshot.Explain(nil, q.Query(), math.MaxInt)
@@ -184,7 +177,8 @@ func (c *closestCheck) try(q enginetest.Question) string {
 func (c *closestCheck) fixed(
 	q enginetest.Question, pair *engine.Query, e *engine.Explanation, x *audit.Closest,
 ) engine.Explanation {
-	asked, s := *pair, c.snapshot
+	asked := *pair
+	var s *engine.Snapshot
 	switch {
 	case x.Port != nil:
 		s = c.withRule(&x.Rule, func(r *engine.Rule) {
@@ -252,6 +246,44 @@ func relabel(labels map[string]string, fix *audit.LabelFix) map[string]string {
 	}
 	maps.Copy(now, fix.Set)
 	return now
+}
+
+// TestX3Order: the five with the fewest changes are named, in order of policies and rules, wherever they stand.
+func TestX3Order(t *testing.T) {
+	t.Parallel()
+	is := func(keys ...string) *engine.Selector {
+		s := engine.Selector{}
+		for _, key := range keys {
+			s = append(s, engine.Requirement{Key: key, Values: []string{"x"}})
+		}
+		return &s
+	}
+	var changes []engine.Change
+	for i, name := range []string{"e", "d", "c", "b", "a"} {
+		p := &engine.Policy{Namespace: "n", Name: name, IsolatesIngress: true}
+		if i%2 == 0 {
+			p.Ingress = append(p.Ingress, engine.Rule{Peers: []engine.Peer{{Pods: is("k", "l")}}})
+		}
+		for range 2 {
+			p.Ingress = append(p.Ingress, engine.Rule{Peers: []engine.Peer{{Pods: is("k")}}})
+		}
+		changes = append(changes, engine.Change{Object: p})
+	}
+	for _, name := range []string{"src", "dst"} {
+		changes = append(changes, engine.Change{Object: &engine.Pod{Namespace: "n", Name: name}})
+	}
+	s := engine.NewCluster(engine.Options{}).Apply(changes...)
+	e, err := s.Explain(nil, engine.Query{Src: engine.ByPod("n", "src"), Dst: engine.ByPod("n", "dst"), Port: 1}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, c := range audit.ClosestRules(s, &e) {
+		got = append(got, fmt.Sprint(c.Policy.Name, c.Index))
+	}
+	if want := "[a1 a2 b0 b1 c1]"; fmt.Sprint(got) != want {
+		t.Errorf("closest are %v, want %s", got, want)
+	}
 }
 
 // pairEnd returns an end of the pair that was explained, asked by itself. labels are those of a Pod that need
