@@ -212,10 +212,10 @@ func setPartial(list []listGroup, of *listGroup) {
 	if of.Workload == (engine.Workload{}) {
 		return
 	}
-	var parts [][]listGroup
+	var parts [2][]listGroup
 	n := 0
-	for _, kind := range []GroupKind{PodGroup, HostNetworkGroup} {
-		wanted := *of
+	wanted := *of
+	for i, kind := range [...]GroupKind{PodGroup, HostNetworkGroup} {
 		wanted.Kind = kind
 		first, _ := slices.BinarySearchFunc(list, &wanted, func(a listGroup, b *listGroup) int {
 			return cmp.Or(compareWorkloads(&a, b), 1) // the first of several
@@ -224,7 +224,7 @@ func setPartial(list []listGroup, of *listGroup) {
 		for end < len(list) && compareWorkloads(&list[end], &wanted) == 0 {
 			end++
 		}
-		parts, n = append(parts, list[first:end]), n+end-first
+		parts[i], n = list[first:end], n+end-first
 	}
 	for _, part := range parts {
 		for i := range part {

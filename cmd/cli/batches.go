@@ -27,7 +27,7 @@ type batcher struct {
 
 // ask returns the answer or the error of each question, in order. It makes calls with as many questions as
 // the server accepts. It also returns the first error of a whole call. There are no answers if that is a
-// [*refusedOverlay].
+// [*refusedOverlayError].
 func (b *batcher) ask(
 	ctx context.Context, questions []*netpoldv1.AllowedRequest,
 ) ([]*netpoldv1.BatchAnswer, error) {
@@ -36,7 +36,7 @@ func (b *batcher) ask(
 	for len(questions) > 0 {
 		n := min(len(questions), b.atOnce)
 		some, err := b.call(ctx, questions[:n])
-		if errors.As(err, new(*refusedOverlay)) {
+		if errors.As(err, new(*refusedOverlayError)) {
 			return nil, err
 		}
 		switch {

@@ -30,7 +30,7 @@ func (l *lines) answer(ctx context.Context, group []line) error {
 	}
 	// An error of a whole call is the error of each of its lines, but without its changes nothing is answered.
 	answers, err := l.ask(ctx, questions)
-	if refused, ok := errors.AsType[*refusedOverlay](err); ok {
+	if refused, ok := errors.AsType[*refusedOverlayError](err); ok {
 		return refused
 	}
 	for _, line := range group {

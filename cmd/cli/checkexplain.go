@@ -49,7 +49,7 @@ func (c *check) why(
 	case err == nil:
 		return response, nil
 	case c.overlay.isRefused(err):
-		return nil, &refusedOverlay{c.inv.overlayError(c.overlay, err), err}
+		return nil, &refusedOverlayError{c.inv.overlayError(c.overlay, err), err}
 	}
 	return nil, c.inv.callError(err)
 }
@@ -97,7 +97,7 @@ func (l *lines) explainLine(ctx context.Context, of line) (*netpoldv1.ExplainRes
 		return nil, badLine("at_least", "at_least: the line has another token than --at-least: leave one of them out"), nil
 	}
 	response, err := l.check.why(ctx, l.auditor, of.question)
-	if refused, ok := errors.AsType[*refusedOverlay](err); ok {
+	if refused, ok := errors.AsType[*refusedOverlayError](err); ok {
 		return nil, nil, refused
 	}
 	if err != nil {

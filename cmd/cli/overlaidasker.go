@@ -34,14 +34,14 @@ func (c *check) warn(warnings []*netpoldv1.OverlayWarning) {
 	}
 }
 
-// A refusedOverlay is the error, for people, of a call whose overlay was refused: no question has an answer.
-type refusedOverlay struct {
+// A refusedOverlayError is the error, for people, of a call whose overlay was refused: no question has an answer.
+type refusedOverlayError struct {
 	error
 	cause error // as the call returned it
 }
 
 // Unwrap returns the error itself.
-func (e *refusedOverlay) Unwrap() error { return e.error }
+func (e *refusedOverlayError) Unwrap() error { return e.error }
 
 // An overlaidAsker answers questions with the changes of --with made.
 type overlaidAsker struct {
@@ -59,7 +59,7 @@ func (a *overlaidAsker) Allowed(
 	batch, err := a.BatchAllowed(ctx, &netpoldv1.BatchAllowedRequest{
 		Questions: []*netpoldv1.AllowedRequest{question}, AtLeast: atLeast,
 	})
-	if refused, ok := errors.AsType[*refusedOverlay](err); ok {
+	if refused, ok := errors.AsType[*refusedOverlayError](err); ok {
 		return nil, refused.cause
 	}
 	if err != nil {
@@ -76,7 +76,7 @@ func (a *overlaidAsker) Allowed(
 	return answer.GetResponse(), nil
 }
 
-// BatchAllowed implements [asker]. Its error may be a [*refusedOverlay].
+// BatchAllowed implements [asker]. Its error may be a [*refusedOverlayError].
 func (a *overlaidAsker) BatchAllowed(
 	ctx context.Context, batch *netpoldv1.BatchAllowedRequest,
 ) (*netpoldv1.BatchAllowedResponse, error) {
@@ -94,7 +94,7 @@ func (a *overlaidAsker) BatchAllowed(
 		return nil
 	})
 	if a.check.overlay.isRefused(err) {
-		return nil, &refusedOverlay{a.check.inv.overlayError(a.check.overlay, err), err}
+		return nil, &refusedOverlayError{a.check.inv.overlayError(a.check.overlay, err), err}
 	}
 	return response, err
 }
