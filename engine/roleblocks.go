@@ -23,6 +23,10 @@ type blockIndex struct {
 	listIDs map[string]uint32
 	// shared has the listIDs of what x is a view of; nil for none.
 	shared map[string]uint32
+	// more has blocks that only the view has, whose ids there begin after those of ids; nil for none. gone are ids
+	// of blocks that the view has not.
+	more *blockIndex
+	gone map[uint32]bool
 	// all has the index of the list of the blocks that match the addresses of a prefix; shown has those alone
 	// that are not of NetworkPolicies.
 	all, shown *bart.Table[uint32]
@@ -128,12 +132,31 @@ func blockKey(b *IPBlock, tier Tier) string {
 // idOf returns the id of a block of a rule of a tier, and whether anything can match it.
 func (x *blockIndex) idOf(b *IPBlock, tier Tier) (uint32, bool) {
 	id, ok := x.ids[blockKey(b, tier)]
+	if !ok && x.more != nil {
+		id, ok = x.more.idOf(b, tier)
+		id += uint32(len(x.ids))
+	}
 	return id, ok
 }
 
 // matching returns the list of the blocks that match one of the addresses of a family, by its index. If hidden
 // is true the ipBlocks of NetworkPolicies match none (S19).
 func (x *blockIndex) matching(addrs []netip.Addr, family Families, hidden bool) uint32 {
+	found := x.matchingShared(addrs, family, hidden)
+	if x.more == nil && len(x.gone) == 0 {
+		return found
+	}
+	list := slices.DeleteFunc(slices.Clone(x.lists[found]), func(id uint32) bool { return x.gone[id] })
+	if x.more != nil {
+		for _, id := range x.more.lists[x.more.matching(addrs, family, hidden)] {
+			list = append(list, uint32(len(x.ids))+id)
+		}
+	}
+	return x.listOf(list)
+}
+
+// matchingShared does what matching does, for the blocks of ids.
+func (x *blockIndex) matchingShared(addrs []netip.Addr, family Families, hidden bool) uint32 {
 	if len(x.ids) == 0 {
 		return 0
 	}

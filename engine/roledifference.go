@@ -38,26 +38,15 @@ func (p *RolePair) looksDifferent(as int, before, after uint32) bool {
 		return false
 	}
 	a, b := p.Before.roles[as][before], p.After.roles[as][after]
-	if a.families != b.families || a.byIP != b.byIP ||
-		!slices.Equal(a.blocks[0], b.blocks[0]) || !slices.Equal(a.blocks[1], b.blocks[1]) {
+	if a.families != b.families || a.byIP != b.byIP {
 		return true
 	}
 	d := otherSide(as)
+	index := p.After.blocks[d]
 	inBoth := func(id uint32) bool { return p.Before.names(d, id) && p.After.names(d, id) }
-	mine, other := a.selectors, b.selectors
-	for {
-		for len(mine) > 0 && !inBoth(mine[0]) {
-			mine = mine[1:]
-		}
-		for len(other) > 0 && !inBoth(other[0]) {
-			other = other[1:]
-		}
-		if len(mine) == 0 || len(other) == 0 || mine[0] != other[0] {
-			break
-		}
-		mine, other = mine[1:], other[1:]
-	}
-	if len(mine)+len(other) > 0 {
+	blockInBoth := func(id uint32) bool { return int(id) < len(index.ids) && !index.gone[id] }
+	if !equalBut(a.selectors, b.selectors, inBoth) || !equalBut(a.blocks[0], b.blocks[0], blockInBoth) ||
+		!equalBut(a.blocks[1], b.blocks[1], blockInBoth) {
 		return true
 	}
 	mentioned := func(list []NamedPort) []NamedPort {
@@ -66,6 +55,22 @@ func (p *RolePair) looksDifferent(as int, before, after uint32) bool {
 		})
 	}
 	return (len(a.ports) > 0 || len(b.ports) > 0) && !slices.Equal(mentioned(a.ports), mentioned(b.ports))
+}
+
+// equalBut reports whether two lists have the same ids, but for those that do not count.
+func equalBut(a, b []uint32, counts func(uint32) bool) bool {
+	for {
+		for len(a) > 0 && !counts(a[0]) {
+			a = a[1:]
+		}
+		for len(b) > 0 && !counts(b[0]) {
+			b = b[1:]
+		}
+		if len(a) == 0 || len(b) == 0 || a[0] != b[0] {
+			return len(a)+len(b) == 0
+		}
+		a, b = a[1:], b[1:]
+	}
 }
 
 // MayDiffer reports whether the results of a source and a destination may differ between the states. Both look the

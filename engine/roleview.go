@@ -1,6 +1,9 @@
 package engine
 
 import (
+	"encoding/binary"
+	"maps"
+	"net/netip"
 	"slices"
 	"unique"
 
@@ -35,6 +38,8 @@ type RolePair struct {
 	// added are the selectors that rules of a direction name in After alone, and addedNames the port names.
 	added      [directions][]*selector
 	addedNames map[string]bool
+	// addedBlocks are the blocks that only rules of After have.
+	addedBlocks []*IPBlock
 	// strips reports whether something is named in Before alone.
 	strips  bool
 	carried [2]map[uint32]uint32
@@ -55,9 +60,9 @@ type subjectReach struct {
 	ports             bool     // whether there are ports by name
 }
 
-// Pair returns the roles of the snapshot of r and of one that was made of it. It reports whether it can: not if
-// Nodes, or what blocks there are, differ, or if a large part of all Pods is touched. Once r has pairs it must not be
-// used itself.
+// Pair returns the roles of the snapshot of r and of one that was made of it. It reports whether it can: not if Nodes
+// or the rules about them differ, or if a large part of all Pods is touched. Once r has pairs it must not be used
+// itself.
 func (r *Roles) Pair(after *Snapshot, byRule bool) (*RolePair, bool) {
 	p := &RolePair{
 		Before: r.View(byRule), After: r.View(byRule), addedNames: map[string]bool{},
@@ -80,7 +85,8 @@ func (r *Roles) Pair(after *Snapshot, byRule bool) (*RolePair, bool) {
 		eachUnsharedRecord(&r.s.policies, &after.policies, add)
 		eachUnsharedRecord(&r.s.clusterPolicies, &after.clusterPolicies, add)
 	}
-	if !p.sameBlocks(r) || !p.renameRules(r) {
+	p.changeBlocks(r)
+	if !p.renameRules(r) {
 		return nil, false
 	}
 	return p, p.findTouched() && len(p.touched) <= max(64, after.counts.Pods/4)
@@ -89,34 +95,54 @@ func (r *Roles) Pair(after *Snapshot, byRule bool) (*RolePair, bool) {
 // sameNodes reports whether two states have the same Nodes.
 func sameNodes(a, b *state) bool {
 	same := a.nodesClassed == b.nodesClassed && a.bareNodeClass == b.bareNodeClass
-	eachUnsharedRecord(&a.nodes, &b.nodes, func(_, _ **node) { same = false })
+	eachUnsharedRecord(&a.nodes, &b.nodes, func(was, is **node) {
+		same = same && was != nil && is != nil && (*was).sameAs(*is)
+	})
 	return same
 }
 
-// sameBlocks reports whether the rules of both states have the same blocks. Not all of them are compared: only those
-// of the policies that differ.
-func (p *RolePair) sameBlocks(r *Roles) bool {
-	same, delta := true, [directions]map[uint32]int{{}, {}}
-	count := func(list []*policy, n int) {
-		for _, x := range list {
-			x.eachBlock(func(d direction, b *IPBlock) {
-				if b.empty() {
-					return
-				}
-				id, ok := r.blocks[d].idOf(b, x.tier)
-				same = same && ok
-				delta[d][id] += n
-			})
-		}
+// sameAs reports whether two records of a Node say the same, however many Pods report an address of it.
+func (n *node) sameAs(o *node) bool {
+	if (n.object == nil) != (o.object == nil) || n.object != nil && !SameContent(n.object, o.object) {
+		return false
 	}
-	count(p.was, -1)
-	count(p.is, 1)
-	for d := range delta {
+	return n.class == o.class && maps.EqualFunc(n.hostIPs, o.hostIPs, func(_, _ int) bool { return true })
+}
+
+// changeBlocks makes the blocks of After those of its rules. Only those of the policies that differ are looked at.
+func (p *RolePair) changeBlocks(r *Roles) {
+	var more [directions]blockIndexBuilder
+	delta := [directions]map[uint32]int{{}, {}}
+	for _, x := range p.was {
+		x.eachBlock(func(d direction, b *IPBlock) {
+			if id, ok := r.blocks[d].idOf(b, x.tier); ok {
+				delta[d][id]--
+			}
+		})
+	}
+	for _, x := range p.is {
+		x.eachBlock(func(d direction, b *IPBlock) {
+			if id, ok := r.blocks[d].idOf(b, x.tier); ok {
+				delta[d][id]++
+			} else if !b.empty() {
+				more[d].add(b, x.tier)
+				p.addedBlocks = append(p.addedBlocks, b)
+			}
+		})
+	}
+	for d := range directions {
+		index := p.After.blocks[d]
+		index.gone = map[uint32]bool{}
 		for id, n := range delta[d] {
-			same = same && (n >= 0 || r.blocks[d].uses[id]+n > 0)
+			if r.blocks[d].uses[id]+n == 0 {
+				index.gone[id] = true
+				p.strips = true
+			}
+		}
+		if len(more[d].blocks) > 0 {
+			index.more = more[d].build()
 		}
 	}
-	return same
 }
 
 // renameRules makes the counts of After what its rules name, and finds what only one state names. It returns false
@@ -238,6 +264,7 @@ func (p *RolePair) findTouched() bool {
 	if !ok {
 		return false
 	}
+	p.touchAddedBlocks(touch)
 	was, is := map[uint32]bool{}, map[uint32]bool{}
 	for _, x := range p.was {
 		for id := range before.selectedClasses(before.selectors.At(x.subject)) {
@@ -269,6 +296,45 @@ func (p *RolePair) findTouched() bool {
 	before.eachPodOfClasses(was, touch)
 	after.eachPodOfClasses(is, touch)
 	return true
+}
+
+// touchAddedBlocks touches the Pods that have an address in a block that only rules of After have, and all on the host
+// network if a Node has. It looks at all addresses if there is such a block.
+func (p *RolePair) touchAddedBlocks(touch func(*pod)) {
+	if len(p.addedBlocks) == 0 {
+		return
+	}
+	s, ofNodes := p.After.s, false
+	look := func(ip netip.Addr, a *address) {
+		if !slices.ContainsFunc(p.addedBlocks, func(b *IPBlock) bool { return b.Contains(ip) }) {
+			return
+		}
+		touch(a.pod)
+		if a.claims != nil {
+			for _, c := range a.claims.all {
+				touch(c.pod)
+			}
+			ofNodes = ofNodes || a.pod == nil
+		}
+	}
+	for key, a := range s.ipv4.All() {
+		var b [4]byte
+		binary.BigEndian.PutUint32(b[:], key)
+		look(netip.AddrFrom4(b), &a)
+	}
+	for key, a := range s.ipv6.All() {
+		look(netip.AddrFrom16(key), &a)
+	}
+	if !ofNodes {
+		return
+	}
+	for _, ns := range s.namespaces.All() {
+		for _, x := range ns.pods.All() {
+			if x.host {
+				touch(x)
+			}
+		}
+	}
 }
 
 // eachPodOfClasses yields the Pods of classes, which it looks for in their namespaces.
@@ -322,12 +388,18 @@ func (p *RolePair) carry(as int, id uint32) uint32 {
 		return found
 	}
 	mine, found := p.Before.roles[as][id], id
-	gone := func(selector uint32) bool { return !p.After.names(otherSide(as), selector) }
+	d := otherSide(as)
+	gone := func(selector uint32) bool { return !p.After.names(d, selector) }
+	goneBlock := func(block uint32) bool { return p.After.blocks[d].gone[block] }
 	unnamed := func(n NamedPort) bool { return p.After.portNames[n.Name] == 0 }
-	if slices.ContainsFunc(mine.selectors, gone) || slices.ContainsFunc(mine.ports, unnamed) {
+	if slices.ContainsFunc(mine.selectors, gone) || slices.ContainsFunc(mine.ports, unnamed) ||
+		slices.ContainsFunc(mine.blocks[0], goneBlock) || slices.ContainsFunc(mine.blocks[1], goneBlock) {
 		kept := *mine
 		kept.selectors = slices.DeleteFunc(slices.Clone(mine.selectors), gone)
 		kept.ports = slices.DeleteFunc(slices.Clone(mine.ports), unnamed)
+		for f := range kept.blocks {
+			kept.blocks[f] = slices.DeleteFunc(slices.Clone(mine.blocks[f]), goneBlock)
+		}
 		found = p.After.intern(as, &kept)
 	}
 	p.carried[as][id] = found
