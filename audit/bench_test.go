@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"fmt"
+	"net/netip"
 	"runtime"
 	"slices"
 	"strings"
@@ -109,14 +110,38 @@ func BenchmarkList(b *testing.B) {
 	}
 }
 
+// heap returns the bytes that are in use.
+func heap() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// BenchmarkDiffHeap measures what a snapshot keeps for differences from it, and what one difference has beside.
+func BenchmarkDiffHeap(b *testing.B) {
+	s := halfOpen(synthetic.Sizes[2])
+	after := onePolicy(s, false)
+	var kept, one uint64
+	for b.Loop() {
+		before := s.With(nil)
+		with := heap()
+		diff(b, before, after, &audit.DiffRequest{})
+		kept = heap() - with
+		d, err := audit.NewDiff(nil, before, after, &audit.DiffRequest{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		one = heap() - with - kept
+		runtime.KeepAlive(d)
+		runtime.KeepAlive(before)
+	}
+	b.ReportMetric(float64(kept)/1e6, "kept-MB")
+	b.ReportMetric(float64(one)/1e6, "diff-MB")
+}
+
 // BenchmarkListHeap measures the most that a list adds to the heap, over the heap that the snapshot has.
 func BenchmarkListHeap(b *testing.B) {
-	heap := func() uint64 {
-		var m runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
-	}
 	before := heap()
 	s := halfOpen(synthetic.Sizes[2])
 	with := heap()
@@ -175,32 +200,54 @@ func BenchmarkMatrix(b *testing.B) {
 	b.ReportMetric(float64(len(sources)*len(destinations)*len(matrixPorts)), "decisions")
 }
 
-// onePolicy returns a cluster and what it becomes when one policy of an application opens another port.
-func onePolicy(size synthetic.Size) (before, after *engine.Snapshot) {
-	before = halfOpen(size)
+// onePolicy returns what a cluster becomes when the policy of an application opens another port, to another block of
+// addresses if block is true.
+func onePolicy(before *engine.Snapshot, block bool) *engine.Snapshot {
 	for _, p := range before.Policies() {
 		if len(p.Ingress) == 0 || len(p.Ingress[0].Ports) == 0 || len(p.Ingress[0].Peers) == 0 {
 			continue
 		}
 		changed := *p
 		changed.Ingress = slices.Clone(p.Ingress)
-		changed.Ingress[0].Ports = append(slices.Clip(changed.Ingress[0].Ports), engine.Port{First: 7777, Last: 7777})
-		return before, before.With([]engine.Change{{Object: &changed}})
+		opened := engine.Rule{
+			Peers: p.Ingress[0].Peers, Ports: []engine.Port{{First: 7777, Last: 7777}},
+		}
+		if block {
+			opened.Peers = []engine.Peer{{Block: &engine.IPBlock{CIDR: netip.MustParsePrefix("192.0.2.0/24")}}}
+		}
+		changed.Ingress = append(changed.Ingress, opened)
+		return before.With([]engine.Change{{Object: &changed}})
 	}
 	panic("no policy has rules")
+}
+
+// denyNamespace returns what a cluster becomes when a namespace that is open gets its default deny.
+func denyNamespace(before *engine.Snapshot) *engine.Snapshot {
+	return before.With([]engine.Change{{Object: &engine.Policy{
+		Namespace: "team-001", Name: "default-deny", IsolatesEgress: true, IsolatesIngress: true,
+	}}})
 }
 
 // BenchmarkDiff compares two states of which one policy differs, and lists one of them beside it. The first
 // difference from a snapshot looks at all of its Pods, and those after it do not.
 func BenchmarkDiff(b *testing.B) {
 	for _, size := range synthetic.Sizes[1:] {
-		before, after := onePolicy(size)
+		before := halfOpen(size)
+		after, block, deny := onePolicy(before, false), onePolicy(before, true), denyNamespace(before)
+		one := before.PodNames()[0]
 		diff(b, before, after, &audit.DiffRequest{})
 		for _, c := range []struct {
 			name string
 			run  func() int
 		}{
 			{"one-policy", func() int { return diff(b, before, after, &audit.DiffRequest{}) }},
+			{"one-block", func() int { return diff(b, before, block, &audit.DiffRequest{}) }},
+			{"one-namespace", func() int { return diff(b, before, deny, &audit.DiffRequest{}) }},
+			{"to-one", func() int {
+				return diff(b, before, after, &audit.DiffRequest{
+					Dst: audit.Ends{Endpoints: []engine.Endpoint{engine.ByPod(one.Namespace, one.Name)}},
+				})
+			}},
 			{"one-policy-first", func() int { return diff(b, before.With(nil), after, &audit.DiffRequest{}) }},
 			{"list", func() int { return list(b, after, &audit.ListRequest{}).connections }},
 		} {

@@ -1,12 +1,18 @@
 package audit
 
-import "github.com/netpold/netpold/engine"
+import (
+	"cmp"
+	"slices"
 
-// pairStates makes the roles of both states. If the request means all Pods, and the state after was made of the one
+	"github.com/netpold/netpold/engine"
+)
+
+// pairStates makes the roles of both states. If the request means many Pods, and the state after was made of the one
 // before, they are a pair that knows which Pods are touched.
 func (d *Diff) pairStates(done <-chan struct{}) error {
 	before, after := &d.states[stateBefore], &d.states[stateAfter]
-	if d.request.Match == MatchPods && !d.request.Src.isNamed() && !d.request.Dst.isNamed() {
+	if src, dst := &d.request.Src, &d.request.Dst; d.request.Match == MatchPods &&
+		!src.bySelectors() && !dst.bySelectors() && (src.meansMany() || dst.meansMany()) {
 		survey, err := surveyPods(done, before.snapshot)
 		if err != nil {
 			return err
@@ -23,24 +29,48 @@ func (d *Diff) pairStates(done <-chan struct{}) error {
 	return nil
 }
 
-// carryPods adds the touched Pods to their groups, and returns the groups of all others, sorted. A group that loses
-// or gains a Pod is made anew, and lost has what it was.
+// bySelectors reports whether Pods are selected by labels.
+func (e *Ends) bySelectors() bool { return e.Pods != nil || e.NamespaceLabels != nil }
+
+// meansMany reports whether all Pods are meant, or those of whole namespaces.
+func (e *Ends) meansMany() bool {
+	return len(e.Namespaces) > 0 || !e.isNamed() && e.Scope != ScopeExternal
+}
+
+// carryPods adds the touched Pods to their groups, and those that the request names, and returns the groups of all
+// others that it means, sorted. A group that loses or gains a Pod is made anew, and lost has what it was.
 func (d *Diff) carryPods(b *groupBuilder) (kept, lost []listGroup) {
-	src, dst := d.states[stateAfter].src.all, d.states[stateAfter].dst.all
-	if !src && !dst {
-		return nil, nil
-	}
 	gone := map[int]map[string]bool{}
-	d.pair.EachTouched(func(before, after *engine.RoleEnd) {
-		d.addEnd(b, &diffEnd{in: [2]*engine.RoleEnd{before, after}, src: src, dst: dst})
-		if before != nil {
+	added := map[[2]string]bool{}
+	add := func(e *diffEnd) {
+		d.addEnd(b, e)
+		before := cmp.Or(e.in[stateBefore], e.in[stateAfter])
+		added[[2]string{before.Namespace, before.Name}] = true
+		if before == e.in[stateBefore] {
 			at := d.survey.at[keyOf(before, true, true)]
 			if gone[at] == nil {
 				gone[at] = map[string]bool{}
 			}
 			gone[at][before.Name] = true
 		}
-	})
+	}
+	d.pair.EachTouched(func(before, after *engine.RoleEnd) { add(d.podEnd(before, after)) })
+	for _, name := range d.namedPods() {
+		if !added[name] {
+			add(d.podNamed(name))
+		}
+	}
+	for _, name := range slices.Concat(d.request.Src.Namespaces, d.request.Dst.Namespaces) {
+		d.pair.After.EachPodIn(name, func(e *engine.RoleEnd) {
+			if name := [2]string{e.Namespace, e.Name}; !added[name] { // those that are gone are touched
+				add(d.podNamed(name))
+			}
+		})
+	}
+	src, dst := d.states[stateAfter].src.all, d.states[stateAfter].dst.all
+	if !src && !dst {
+		return nil, nil
+	}
 	made := map[uint32]bool{} // sources of groups that are made anew
 	for _, g := range b.groups {
 		made[g.key.source] = true

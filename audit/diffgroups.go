@@ -73,42 +73,49 @@ func (d *Diff) addEnd(b *groupBuilder, e *diffEnd) {
 // eachPod yields the Pods that the request selects in either state, each once.
 func (d *Diff) eachPod(done <-chan struct{}, yield func(*diffEnd)) error {
 	before, after := &d.states[stateBefore], &d.states[stateAfter]
-	add := func(b, a *engine.RoleEnd) {
-		e := diffEnd{in: [2]*engine.RoleEnd{b, a}}
-		for i, in := range e.in {
-			if in != nil {
-				src, dst := d.states[i].src.hasPod(in), d.states[i].dst.hasPod(in)
-				e.src, e.dst = e.src || src, e.dst || dst
-			}
-		}
-		yield(&e)
-	}
 	if !d.scans() {
 		for _, name := range d.namedPods() {
-			var found [2]*engine.RoleEnd
-			for i := range d.states {
-				if e, ok := d.states[i].roles.Pod(name[0], name[1]); ok {
-					found[i] = &e
-				}
-			}
-			add(found[stateBefore], found[stateAfter])
+			yield(d.podNamed(name))
 		}
 		return nil
 	}
 	if err := after.roles.EachPod(done, func(a *engine.RoleEnd) {
 		if b, ok := before.roles.Pod(a.Namespace, a.Name); ok {
-			add(&b, a)
+			yield(d.podEnd(&b, a))
 		} else {
-			add(nil, a)
+			yield(d.podEnd(nil, a))
 		}
 	}); err != nil {
 		return err
 	}
 	return before.roles.EachPod(done, func(b *engine.RoleEnd) {
 		if _, ok := after.roles.Pod(b.Namespace, b.Name); !ok {
-			add(b, nil)
+			yield(d.podEnd(b, nil))
 		}
 	})
+}
+
+// podEnd returns a Pod, as it is in each state, as an end. A Pod is meant if it is in either state.
+func (d *Diff) podEnd(before, after *engine.RoleEnd) *diffEnd {
+	e := &diffEnd{in: [2]*engine.RoleEnd{before, after}}
+	for i, in := range e.in {
+		if in != nil {
+			src, dst := d.states[i].src.hasPod(in), d.states[i].dst.hasPod(in)
+			e.src, e.dst = e.src || src, e.dst || dst
+		}
+	}
+	return e
+}
+
+// podNamed returns a Pod as an end, by its name.
+func (d *Diff) podNamed(name [2]string) *diffEnd {
+	var found [2]*engine.RoleEnd
+	for i := range d.states {
+		if e, ok := d.states[i].roles.Pod(name[0], name[1]); ok {
+			found[i] = &e
+		}
+	}
+	return d.podEnd(found[stateBefore], found[stateAfter])
 }
 
 // scans reports whether all Pods have to be looked at.

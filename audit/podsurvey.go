@@ -5,7 +5,7 @@ import "github.com/netpold/netpold/engine"
 // A podSurvey is the groups of all Pods of a snapshot, by their roles in it. A snapshot keeps it, so that what
 // differs from the snapshot is found without looking at all Pods again. It must not be modified.
 type podSurvey struct {
-	// roles must be used through views and pairs alone.
+	// roles are sealed.
 	roles  *engine.Roles
 	groups []listGroup
 	// at has the index of each group.
@@ -21,6 +21,7 @@ func surveyPods(done <-chan struct{}, s *engine.Snapshot) (*podSurvey, error) {
 		if err := p.roles.EachPod(done, func(e *engine.RoleEnd) { b.add(e, true, true) }); err != nil {
 			return nil, err
 		}
+		p.roles.Seal()
 		p.groups = sortGroups(b.finish(), nil, nil)
 		for i := range p.groups {
 			p.at[p.groups[i].key] = i

@@ -94,19 +94,31 @@ func (r *Roles) Pod(namespace, name string) (RoleEnd, bool) {
 // EachPod yields all Pods that have not finished, in no particular order. A RoleEnd must not be kept. The error
 // is nil, or that of [Abandoned] once done is closed.
 func (r *Roles) EachPod(done <-chan struct{}, yield func(*RoleEnd)) error {
-	var e RoleEnd
 	for _, ns := range r.s.namespaces.All() {
 		if isDone(done) {
 			return abandoned
 		}
-		for _, p := range ns.pods.All() {
-			if !p.finished {
-				e = r.podEnd(p)
-				yield(&e)
-			}
-		}
+		r.eachPodOf(ns, yield)
 	}
 	return nil
+}
+
+// EachPodIn yields the Pods of a namespace that have not finished, as EachPod does.
+func (r *Roles) EachPodIn(namespace string, yield func(*RoleEnd)) {
+	if ns, ok := r.s.namespaces.Get(namespace); ok {
+		r.eachPodOf(ns, yield)
+	}
+}
+
+// eachPodOf does what EachPodIn does.
+func (r *Roles) eachPodOf(ns *namespace, yield func(*RoleEnd)) {
+	var e RoleEnd
+	for _, p := range ns.pods.All() {
+		if !p.finished {
+			e = r.podEnd(p)
+			yield(&e)
+		}
+	}
 }
 
 // NodeAddresses returns every address of a Node, as asked by IP, in order of Node and address.

@@ -10,8 +10,11 @@ import (
 	"github.com/netpold/netpold/engine/internal/persist"
 )
 
-// View returns roles of the same snapshot for one user, beside other views. It shares what r knows. Once r has views
-// it must not be used itself.
+// Seal makes r ready for views and pairs. r itself must not be used any more.
+func (r *Roles) Seal() { r.ofClass, r.ofKey, r.ofOutside = nil, nil, nil }
+
+// View returns roles of the same snapshot for one user, beside other views. It shares what r knows, which must be
+// sealed.
 func (r *Roles) View(byRule bool) *Roles {
 	v := &Roles{
 		s: r.s, byRule: byRule, shared: r, named: r.named, portNames: r.portNames,
@@ -61,8 +64,7 @@ type subjectReach struct {
 }
 
 // Pair returns the roles of the snapshot of r and of one that was made of it. It reports whether it can: not if Nodes
-// or the rules about them differ, or if a large part of all Pods is touched. Once r has pairs it must not be used
-// itself.
+// or the rules about them differ, or if a large part of all Pods is touched. r must be sealed.
 func (r *Roles) Pair(after *Snapshot, byRule bool) (*RolePair, bool) {
 	p := &RolePair{
 		Before: r.View(byRule), After: r.View(byRule), addedNames: map[string]bool{},
