@@ -7,12 +7,12 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// Diff is what differs between two snapshots. Its groups are known at once, and its changes are computed as the
-// caller takes them. It is not safe for concurrent use.
+// Diff is what differs between two snapshots. Its groups are known at once, and its changes are computed as
+// the caller takes them. It is not safe for concurrent use.
 //
-// What a snapshot says of two ends depends on their roles in it alone. So an end of the difference has a joint
-// role: its roles before and after, or one of them if only one snapshot has the end. Ends of equal joint roles
-// change alike, and are folded like those of a list:
+// What a snapshot says of two ends depends on their roles in it alone. So an end of the difference has a
+// joint role: its roles before and after, or one of them if only one snapshot has the end. Ends of equal
+// joint roles change alike, and are folded like those of a list:
 //
 //	before ─► roles ─┐
 //	                 ├─► joint role ─► row before, row after ─► what differs
@@ -71,9 +71,9 @@ type diffState struct {
 	setOf []int
 }
 
-// NewDiff returns the difference that r asks for. before and after need not be related, but are compared faster
-// if one was made of the other; see [engine.Snapshot.With]. The error is nil, a [*RequestError] or, once done is
-// closed, that of [engine.Abandoned]. r must not be modified afterwards.
+// NewDiff returns the difference that r asks for. before and after need not be related, but are compared
+// faster if one was made of the other; see [engine.Snapshot.With]. The error is nil, a [*RequestError] or,
+// once done is closed, that of [engine.Abandoned]. r must not be modified afterwards.
 //
 // An end is meant if the request selects it in either snapshot, and a name is wrong if it is wrong in both.
 func NewDiff(done <-chan struct{}, before, after *engine.Snapshot, r *DiffRequest) (*Diff, error) {
@@ -142,8 +142,8 @@ func (d *Diff) SelectsNothing() error {
 	)
 }
 
-// prepareDestinations prepares the rows of both states. Destinations that are in one set in both states are in
-// one set of the difference.
+// prepareDestinations prepares the rows of both states. Destinations that are in one set in both states are
+// in one set of the difference.
 func (d *Diff) prepareDestinations() {
 	for i := range d.states {
 		s := &d.states[i]
@@ -243,8 +243,8 @@ func (d *Diff) advance() bool {
 	return true
 }
 
-// appendChanges sorts changes of one source, nil for the outside, and appends them, and the sets that they name,
-// to what is pending.
+// appendChanges sorts changes of one source, nil for the outside, and appends them, and the sets that they
+// name, to what is pending.
 func (d *Diff) appendChanges(src *roleGroups, list []changed) {
 	slices.SortFunc(list, compareChanged)
 	for i := range list {

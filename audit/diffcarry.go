@@ -7,8 +7,8 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// pairStates makes the roles of both states. If the request means many Pods, and the state after was made of the one
-// before, they are a pair that knows which Pods are touched.
+// pairStates makes the roles of both states. If the request means many Pods, and the state after was made of
+// the one before, they are a pair that knows which Pods are touched.
 func (d *Diff) pairStates(done <-chan struct{}) error {
 	before, after := &d.states[stateBefore], &d.states[stateAfter]
 	if src, dst := &d.request.Src, &d.request.Dst; d.request.Match == MatchPods &&
@@ -37,8 +37,9 @@ func (e *Ends) meansMany() bool {
 	return len(e.Namespaces) > 0 || !e.isNamed() && e.Scope != ScopeExternal
 }
 
-// carryPods adds the touched Pods to their groups, and those that the request names, and returns the groups of all
-// others that it means, sorted. A group that loses or gains a Pod is made anew, and lost has what it was.
+// carryPods adds the touched Pods to their groups, and those that the request names, and returns the groups
+// of all others that it means, sorted. A group that loses or gains a Pod is made anew, and lost has what it
+// was.
 func (d *Diff) carryPods(b *groupBuilder) (kept, lost []listGroup) {
 	gone := map[int]map[string]bool{}
 	added := map[[2]string]bool{}

@@ -137,8 +137,8 @@ func (d *Diff) namedPods() [][2]string {
 	return slices.Compact(list)
 }
 
-// nodeEnds returns the addresses of Nodes that the request selects in either state. An address is the same end
-// in both if it is of the same Node.
+// nodeEnds returns the addresses of Nodes that the request selects in either state. An address is the same
+// end in both if it is of the same Node.
 func (d *Diff) nodeEnds() []diffEnd {
 	type nodeAddress struct {
 		node string
@@ -163,7 +163,8 @@ func (d *Diff) nodeEnds() []diffEnd {
 	return slices.DeleteFunc(list, func(e diffEnd) bool { return !e.src && !e.dst })
 }
 
-// nodeAddresses returns the addresses of the Nodes of a state, or none if the request means no Node in either.
+// nodeAddresses returns the addresses of the Nodes of a state, or none if the request means no Node in
+// either.
 func (d *Diff) nodeAddresses(s *diffState) []engine.RoleEnd {
 	isNode := func(e engine.RoleEnd) bool { return e.Kind == engine.RoleNode }
 	for i := range d.states {

@@ -7,8 +7,8 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// compareObjects names the workloads and policies that only one of the snapshots has, or that differ, whatever
-// the request selects.
+// compareObjects names the workloads and policies that only one of the snapshots has, or that differ,
+// whatever the request selects.
 func (d *Diff) compareObjects() {
 	before, after := d.states[stateBefore].snapshot, d.states[stateAfter].snapshot
 	s := &d.summary
@@ -28,8 +28,8 @@ func (d *Diff) compareObjects() {
 	}
 }
 
-// sameRules reports whether two versions of a policy differ at most in what an API server makes of them: when they
-// were created, and whether it wrote the policy types.
+// sameRules reports whether two versions of a policy differ at most in what an API server makes of them: when
+// they were created, and whether it wrote the policy types.
 func sameRules(old, fresh engine.Object) bool {
 	switch fresh := fresh.(type) {
 	case *engine.Policy:

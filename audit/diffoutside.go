@@ -62,8 +62,8 @@ func (d *Diff) changesToOutside(src *roleGroups) []changed {
 	return list
 }
 
-// changesFromOutside returns the changes from addresses outside the cluster. Destinations of one value share a
-// change (L3).
+// changesFromOutside returns the changes from addresses outside the cluster. Destinations of one value share
+// a change (L3).
 func (d *Diff) changesFromOutside() []changed {
 	type key struct {
 		kind         ChangeKind

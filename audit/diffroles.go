@@ -20,8 +20,8 @@ type stateRole struct {
 	// kind is set if Nodes are compared.
 	kind GroupKind
 	role uint32
-	// many is the number of a list of roles, from 1, if the end is a workload of Pods of several roles; role is
-	// then 0.
+	// many is the number of a list of roles, from 1, if the end is a workload of Pods of several roles; role
+	// is then 0.
 	many uint32
 }
 
@@ -32,8 +32,8 @@ type jointRole [2]stateRole
 type jointRoles struct {
 	list []jointRole
 	at   map[jointRole]uint32
-	// same has 1 and the numbers of those that are one role in both states, by the role, if no Nodes are compared:
-	// nearly all are.
+	// same has 1 and the numbers of those that are one role in both states, by the role, if no Nodes are
+	// compared: nearly all are.
 	same []uint32
 }
 

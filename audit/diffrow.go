@@ -23,8 +23,8 @@ func (r *diffRow) of(j uint32) []engine.Reach {
 	return r.sets[r.state.setOf[j]]
 }
 
-// rowOf returns what a source reaches in a state. Destinations that are workloads of several roles are single,
-// and so are all if the source is one.
+// rowOf returns what a source reaches in a state. Destinations that are workloads of several roles are
+// single, and so are all if the source is one.
 func (d *Diff) rowOf(i int, source *jointRole) diffRow {
 	s := &d.states[i]
 	r := diffRow{state: s, sets: make([][]engine.Reach, 1+len(s.against.Sets())), single: map[uint32][]engine.Reach{}}
@@ -104,8 +104,8 @@ func (d *Diff) changesOf(src *roleGroups) []changed {
 	return f.finish()
 }
 
-// countPods counts the pairs of Pods of a source in the summary: pods are those of destinations, and maskOf returns
-// the kinds of change of one. A Pod and itself are no pair.
+// countPods counts the pairs of Pods of a source in the summary: pods are those of destinations, and maskOf
+// returns the kinds of change of one. A Pod and itself are no pair.
 func (d *Diff) countPods(src *roleGroups, pods kindPods, maskOf func(j uint32) kindMask) {
 	var itself kindPods
 	for j, n := range d.selfPods(src) {

@@ -2,7 +2,8 @@ package audit
 
 import "github.com/netpold/netpold/engine"
 
-// maxTouched is how many sources, and how many destinations, may be touched for pairs to be compared one by one.
+// maxTouched is how many sources, and how many destinations, may be touched for pairs to be compared one by
+// one.
 const maxTouched = 32
 
 // A touch says how the changes touch a joint role.
@@ -15,8 +16,8 @@ const (
 	touchesLooks
 )
 
-// A sparseDiff knows which joint roles the changes touch. Pairs of which neither end is touched have the same results
-// in both states.
+// A sparseDiff knows which joint roles the changes touch. Pairs of which neither end is touched have the same
+// results in both states.
 type sparseDiff struct {
 	// touches has the touch of each source at 0, and of each destination at 1.
 	touches [2][]touch

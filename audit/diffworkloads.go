@@ -41,9 +41,9 @@ type workloadState struct {
 }
 
 // addWorkloads adds the workloads that the request selects: a workload is one group, and is meant with all of
-// its Pods if one of them is. Its Pods may differ in roles, so that its verdict is what all pairs of Pods have in
-// common. The members are the Pods of the state after, or of the state before if the workload is gone. It is on
-// the host network or isolated if all of them are, and has the families that all of them have.
+// its Pods if one of them is. Its Pods may differ in roles, so that its verdict is what all pairs of Pods
+// have in common. The members are the Pods of the state after, or of the state before if the workload is
+// gone. It is on the host network or isolated if all of them are, and has the families that all of them have.
 func (d *Diff) addWorkloads(done <-chan struct{}, b *groupBuilder) error {
 	found := map[workloadName]*workloadEnd{}
 	for i := range d.states {
@@ -111,8 +111,8 @@ func (d *Diff) addWorkload(b *groupBuilder, w *workloadEnd) {
 	}
 }
 
-// roleOfAll returns the role of a workload of these Pods in the state. The roles of several are in order of the
-// first Pod of each, by name, as the first pair tells the rules; sorted if no rules are told.
+// roleOfAll returns the role of a workload of these Pods in the state. The roles of several are in order of
+// the first Pod of each, by name, as the first pair tells the rules; sorted if no rules are told.
 func (s *diffState) roleOfAll(as int, pods []engine.RoleEnd, kind GroupKind, sorted bool) stateRole {
 	var roles []uint32
 	seen := map[uint32]bool{}

@@ -175,8 +175,8 @@ func (b *groupBuilder) addMember(group int, m Member) {
 	b.members, b.groupOf = append(b.members, m), append(b.groupOf, group)
 }
 
-// sortGroups sorts groups and their members, adds them to others that are sorted already, and gives all their ids.
-// lost are groups that were once among kept. What it returns has the memory of kept.
+// sortGroups sorts groups and their members, adds them to others that are sorted already, and gives all their
+// ids. lost are groups that were once among kept. What it returns has the memory of kept.
 func sortGroups(found []*listGroup, kept, lost []listGroup) []listGroup {
 	for _, g := range found {
 		slices.SortFunc(g.Members, func(a, b Member) int { return strings.Compare(a.Name, b.Name) })

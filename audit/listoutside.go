@@ -62,8 +62,8 @@ func (l *List) connectionsFromOutside() []folded {
 // hasOutside reports whether addresses outside the cluster are meant.
 func (s *endSet) hasOutside() bool { return s.allOutside || len(s.outside) > 0 }
 
-// cutOutside returns results cut to the ports that are listed, nil for all, and to the addresses that one side of the request
-// selects. Results that become equal but for their CIDRs are joined.
+// cutOutside returns results cut to the ports that are listed, nil for all, and to the addresses that one
+// side of the request selects. Results that become equal but for their CIDRs are joined.
 func cutOutside(list []engine.OutsideReach, ports engine.PortSet, of *endSet) []engine.OutsideReach {
 	if ports == nil && of.allOutside {
 		return list

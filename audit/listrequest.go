@@ -36,8 +36,8 @@ func readPorts(list []PortRange) (engine.PortSet, error) {
 
 // An endSet is what one end of a request selects.
 type endSet struct {
-	// all reports whether everything in the cluster is meant. Otherwise namespaces are those all of whose Pods
-	// are, and matches reports it of a Pod by its labels; nil for none.
+	// all reports whether everything in the cluster is meant. Otherwise namespaces are those all of whose
+	// Pods are, and matches reports it of a Pod by its labels; nil for none.
 	all        bool
 	namespaces map[string]bool
 	matches    func(*engine.RoleEnd) bool
@@ -103,8 +103,8 @@ func (r endReader) read(e *Ends, field string, dst bool) (found endSet, errs []*
 	return found, errs
 }
 
-// selectsNothing returns the error of selectors that no Pod matches, as is known once all Pods were looked at;
-// nil for others.
+// selectsNothing returns the error of selectors that no Pod matches, as is known once all Pods were looked
+// at; nil for others.
 func (e *Ends) selectsNothing(matched bool, field string) error {
 	switch {
 	case matched || e.Pods == nil && e.NamespaceLabels == nil:

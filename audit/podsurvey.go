@@ -2,8 +2,8 @@ package audit
 
 import "github.com/netpold/netpold/engine"
 
-// A podSurvey is the groups of all Pods of a snapshot, by their roles in it. A snapshot keeps it, so that what
-// differs from the snapshot is found without looking at all Pods again. It must not be modified.
+// A podSurvey is the groups of all Pods of a snapshot, by their roles in it. A snapshot keeps it, so that
+// what differs from the snapshot is found without looking at all Pods again. It must not be modified.
 type podSurvey struct {
 	// roles are sealed.
 	roles  *engine.Roles

@@ -53,8 +53,8 @@ func (c *Cluster) Apply(changes ...Change) *Snapshot {
 // with s whatever the changes do not concern, and costs what they concern. It has the revision of s and an
 // identity of its own, and nobody is told of it.
 //
-// With does not modify s. Any number of goroutines may lay changes over one snapshot, beside the writer of its
-// Cluster and beside readers. The objects belong to the engine from then on.
+// With does not modify s. Any number of goroutines may lay changes over one snapshot, beside the writer of
+// its Cluster and beside readers. The objects belong to the engine from then on.
 func (s *Snapshot) With(changes []Change) *Snapshot {
 	next := &Snapshot{state: s.state, revision: s.revision, id: &Identity{}}
 	t := txn{
@@ -76,8 +76,9 @@ type Snapshot struct {
 	memo     atomic.Pointer[any]
 }
 
-// Memo returns what make returned when it first succeeded; it is kept as long as the snapshot. Callers that come at
-// once may all make it, and get the same. It is for package audit alone, which makes one thing of a snapshot.
+// Memo returns what make returned when it first succeeded; it is kept as long as the snapshot. Callers that
+// come at once may all make it, and get the same. It is for package audit alone, which makes one thing of a
+// snapshot.
 func (s *Snapshot) Memo(make func() (any, error)) (any, error) {
 	if found := s.memo.Load(); found != nil {
 		return *found, nil

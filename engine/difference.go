@@ -7,9 +7,9 @@ import (
 	"github.com/netpold/netpold/engine/internal/persist"
 )
 
-// ChangesTo returns changes that make of s what other has, in order of their keys: it deletes the objects that
-// other has not, and puts those that differ. So s.With(s.ChangesTo(other)) answers as other does, but for the
-// [Options], and shares with s whatever is the same in both.
+// ChangesTo returns changes that make of s what other has, in order of their keys: it deletes the objects
+// that other has not, and puts those that differ. So s.With(s.ChangesTo(other)) answers as other does, but
+// for the [Options], and shares with s whatever is the same in both.
 //
 // It is fast if one snapshot was made of the other; otherwise it compares all objects.
 func (s *Snapshot) ChangesTo(other *Snapshot) []Change {
@@ -25,8 +25,8 @@ func (s *Snapshot) ChangesTo(other *Snapshot) []Change {
 	return list
 }
 
-// eachDifference yields the objects that differ, in no particular order. One of both is nil if a snapshot has it
-// not.
+// eachDifference yields the objects that differ, in no particular order. One of both is nil if a snapshot has
+// it not.
 func (s *Snapshot) eachDifference(other *Snapshot, yield func(old, fresh Object)) {
 	s.EachPolicyDifference(other, yield)
 	eachUnshared(&s.nodes, &other.nodes, (*node).asObject, yield)
@@ -45,8 +45,8 @@ func (s *Snapshot) eachDifference(other *Snapshot, yield func(old, fresh Object)
 	})
 }
 
-// EachPolicyDifference yields the policies of every kind that only one of both snapshots has, or that differ, in
-// no particular order. One of both objects is nil if a snapshot has it not. They must not be modified.
+// EachPolicyDifference yields the policies of every kind that only one of both snapshots has, or that differ,
+// in no particular order. One of both objects is nil if a snapshot has it not. They must not be modified.
 func (s *Snapshot) EachPolicyDifference(other *Snapshot, yield func(old, fresh Object)) {
 	eachUnshared(&s.policies, &other.policies, (*policy).asObject, yield)
 	eachUnshared(&s.clusterPolicies, &other.clusterPolicies, (*policy).asObject, yield)
@@ -98,8 +98,8 @@ func eachUnshared[K comparable, V comparable](
 	})
 }
 
-// eachUnsharedRecord yields the values of two maps that are not equal, each once. One of both is nil if a map has
-// not the key.
+// eachUnsharedRecord yields the values of two maps that are not equal, each once. One of both is nil if a map
+// has not the key.
 func eachUnsharedRecord[K comparable, V comparable](
 	before, after *persist.Map[K, V], yield func(old, fresh *V),
 ) {
@@ -115,8 +115,8 @@ func eachUnsharedRecord[K comparable, V comparable](
 	}
 }
 
-// eachUnsharedPod yields the records of Pods that are not the same, finished ones among them, each once. One of
-// both is nil if a snapshot has not the Pod.
+// eachUnsharedPod yields the records of Pods that are not the same, finished ones among them, each once. One
+// of both is nil if a snapshot has not the Pod.
 func (s *Snapshot) eachUnsharedPod(other *Snapshot, yield func(old, fresh *pod)) {
 	eachUnsharedRecord(&s.namespaces, &other.namespaces, func(was, is **namespace) {
 		var none persist.Map[string, *pod]
@@ -140,8 +140,8 @@ func (s *Snapshot) eachUnsharedPod(other *Snapshot, yield func(old, fresh *pod))
 	})
 }
 
-// WorkloadsNotIn returns the outermost workloads of Pods, and the Pods of no workload, that s has and other has
-// not, in no particular order. Finished Pods count.
+// WorkloadsNotIn returns the outermost workloads of Pods, and the Pods of no workload, that s has and other
+// has not, in no particular order. Finished Pods count.
 func (s *Snapshot) WorkloadsNotIn(other *Snapshot) []Named {
 	seen := map[Named]bool{}
 	var list []Named

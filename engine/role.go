@@ -65,8 +65,8 @@ type role struct {
 	subject *roleSubject
 	// selectors are the ids of the selectors of the other side's rules that select it, sorted.
 	selectors []uint32
-	// blocks are the ids of the blocks of the other side's rules that match its addresses, sorted, in the order
-	// of bothFamilies.
+	// blocks are the ids of the blocks of the other side's rules that match its addresses, sorted, in the
+	// order of bothFamilies.
 	blocks [2][]uint32
 	// ports are those of its named ports that the other side's rules may look up.
 	ports    []NamedPort
@@ -169,7 +169,8 @@ func (r *Roles) idOf(selector uint32) uint32 {
 	return selector
 }
 
-// names reports whether some rule of a direction names a selector, by the id that roles have of it, as a peer.
+// names reports whether some rule of a direction names a selector, by the id that roles have of it, as a
+// peer.
 func (r *Roles) names(d direction, id uint32) bool {
 	return int(id) < len(r.named[d]) && r.named[d][id] > 0
 }

@@ -23,8 +23,8 @@ type blockIndex struct {
 	listIDs map[string]uint32
 	// shared has the listIDs of what x is a view of; nil for none.
 	shared map[string]uint32
-	// more has blocks that only the view has, whose ids there begin after those of ids; nil for none. gone are ids
-	// of blocks that the view has not.
+	// more has blocks that only the view has, whose ids there begin after those of ids; nil for none. gone
+	// are ids of blocks that the view has not.
 	more *blockIndex
 	gone map[uint32]bool
 	// all has the index of the list of the blocks that match the addresses of a prefix; shown has those alone
@@ -139,8 +139,8 @@ func (x *blockIndex) idOf(b *IPBlock, tier Tier) (uint32, bool) {
 	return id, ok
 }
 
-// matching returns the list of the blocks that match one of the addresses of a family, by its index. If hidden
-// is true the ipBlocks of NetworkPolicies match none (S19).
+// matching returns the list of the blocks that match one of the addresses of a family, by its index. If
+// hidden is true the ipBlocks of NetworkPolicies match none (S19).
 func (x *blockIndex) matching(addrs []netip.Addr, family Families, hidden bool) uint32 {
 	found := x.matchingShared(addrs, family, hidden)
 	if x.more == nil && len(x.gone) == 0 {

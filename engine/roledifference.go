@@ -2,9 +2,9 @@ package engine
 
 import "slices"
 
-// Of a joint role, that is a role in Before and one in After, two things can differ: by which rules the end's own
-// side decides, and what the rules of other ends see of it. A pair of ends whose sides decide by the same rules, and
-// see the same, has the same result in both.
+// Of a joint role, that is a role in Before and one in After, two things can differ: by which rules the end's
+// own side decides, and what the rules of other ends see of it. A pair of ends whose sides decide by the same
+// rules, and see the same, has the same result in both.
 
 // SourceRulesDiffer reports whether the rules of a source's own side may differ.
 func (p *RolePair) SourceRulesDiffer(before, after uint32) bool {
@@ -21,8 +21,8 @@ func (p *RolePair) isOne(as int, before, after uint32) bool {
 	return before == after && int(before) < len(p.Before.shared.roles[as])
 }
 
-// SourceLooksDifferent reports whether rules that are in both states, or families, may tell a source in one state
-// from itself in the other.
+// SourceLooksDifferent reports whether rules that are in both states, or families, may tell a source in one
+// state from itself in the other.
 func (p *RolePair) SourceLooksDifferent(before, after uint32) bool {
 	return p.looksDifferent(asSource, before, after)
 }
@@ -73,8 +73,8 @@ func equalBut(a, b []uint32, counts func(uint32) bool) bool {
 	}
 }
 
-// MayDiffer reports whether the results of a source and a destination may differ between the states. Both look the
-// same in both states. It is false for most pairs of which the rules of one side differ.
+// MayDiffer reports whether the results of a source and a destination may differ between the states. Both
+// look the same in both states. It is false for most pairs of which the rules of one side differ.
 func (p *RolePair) MayDiffer(sourceBefore, sourceAfter, destinationBefore, destinationAfter uint32) bool {
 	src := [2]*role{p.Before.roles[asSource][sourceBefore], p.After.roles[asSource][sourceAfter]}
 	dst := [2]*role{p.Before.roles[asDestination][destinationBefore], p.After.roles[asDestination][destinationAfter]}

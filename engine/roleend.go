@@ -91,8 +91,8 @@ func (r *Roles) Pod(namespace, name string) (RoleEnd, bool) {
 	return r.podEnd(p), true
 }
 
-// EachPod yields all Pods that have not finished, in no particular order. A RoleEnd must not be kept. The error
-// is nil, or that of [Abandoned] once done is closed.
+// EachPod yields all Pods that have not finished, in no particular order. A RoleEnd must not be kept. The
+// error is nil, or that of [Abandoned] once done is closed.
 func (r *Roles) EachPod(done <-chan struct{}, yield func(*RoleEnd)) error {
 	for _, ns := range r.s.namespaces.All() {
 		if isDone(done) {

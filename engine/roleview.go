@@ -13,8 +13,8 @@ import (
 // Seal makes r ready for views and pairs. r itself must not be used any more.
 func (r *Roles) Seal() { r.ofClass, r.ofKey, r.ofOutside = nil, nil, nil }
 
-// View returns roles of the same snapshot for one user, beside other views. It shares what r knows, which must be
-// sealed.
+// View returns roles of the same snapshot for one user, beside other views. It shares what r knows, which
+// must be sealed.
 func (r *Roles) View(byRule bool) *Roles {
 	v := &Roles{
 		s: r.s, byRule: byRule, shared: r, named: r.named, portNames: r.portNames,
@@ -29,11 +29,11 @@ func (r *Roles) View(byRule bool) *Roles {
 	return v
 }
 
-// RolePair is the roles of two snapshots of which one was made of the other, by numbers that mean the same in both
-// for all ends that the changes do not touch. It is not safe for concurrent use.
+// RolePair is the roles of two snapshots of which one was made of the other, by numbers that mean the same in
+// both for all ends that the changes do not touch. It is not safe for concurrent use.
 //
-// An end that is not among the touched Pods has in After what [RolePair.Carried] makes of its role in Before. So
-// nobody has to look at it.
+// An end that is not among the touched Pods has in After what [RolePair.Carried] makes of its role in Before.
+// So nobody has to look at it.
 type RolePair struct {
 	Before, After *Roles
 	// was and is are the policies that differ, in Before and in After.
@@ -63,8 +63,8 @@ type subjectReach struct {
 	ports             bool     // whether there are ports by name
 }
 
-// Pair returns the roles of the snapshot of r and of one that was made of it. It reports whether it can: not if Nodes
-// or the rules about them differ, or if a large part of all Pods is touched. r must be sealed.
+// Pair returns the roles of the snapshot of r and of one that was made of it. It reports whether it can: not
+// if Nodes or the rules about them differ, or if a large part of all Pods is touched. r must be sealed.
 func (r *Roles) Pair(after *Snapshot, byRule bool) (*RolePair, bool) {
 	p := &RolePair{
 		Before: r.View(byRule), After: r.View(byRule), addedNames: map[string]bool{},
@@ -111,7 +111,8 @@ func (n *node) sameAs(o *node) bool {
 	return n.class == o.class && maps.EqualFunc(n.hostIPs, o.hostIPs, func(_, _ int) bool { return true })
 }
 
-// changeBlocks makes the blocks of After those of its rules. Only those of the policies that differ are looked at.
+// changeBlocks makes the blocks of After those of its rules. Only those of the policies that differ are
+// looked at.
 func (p *RolePair) changeBlocks(r *Roles) {
 	var more [directions]blockIndexBuilder
 	delta := [directions]map[uint32]int{{}, {}}
@@ -147,8 +148,8 @@ func (p *RolePair) changeBlocks(r *Roles) {
 	}
 }
 
-// renameRules makes the counts of After what its rules name, and finds what only one state names. It returns false
-// if that is Nodes.
+// renameRules makes the counts of After what its rules name, and finds what only one state names. It returns
+// false if that is Nodes.
 func (p *RolePair) renameRules(r *Roles) bool {
 	before, after := p.Before, p.After
 	after.named = [directions][]int32{slices.Clone(r.named[egress]), slices.Clone(r.named[ingress])}
@@ -210,8 +211,8 @@ func eachNamed(policies []*policy, d direction, yield func(uint32)) {
 	}
 }
 
-// findTouched finds the Pods whose roles or addresses may differ otherwise than [RolePair.Carried] says. It returns
-// false if Nodes may be touched.
+// findTouched finds the Pods whose roles or addresses may differ otherwise than [RolePair.Carried] says. It
+// returns false if Nodes may be touched.
 func (p *RolePair) findTouched() bool {
 	before, after := p.Before.s, p.After.s
 	ok, touch := true, func(x *pod) {
@@ -300,8 +301,8 @@ func (p *RolePair) findTouched() bool {
 	return true
 }
 
-// touchAddedBlocks touches the Pods that have an address in a block that only rules of After have, and all on the host
-// network if a Node has. It looks at all addresses if there is such a block.
+// touchAddedBlocks touches the Pods that have an address in a block that only rules of After have, and all on
+// the host network if a Node has. It looks at all addresses if there is such a block.
 func (p *RolePair) touchAddedBlocks(touch func(*pod)) {
 	if len(p.addedBlocks) == 0 {
 		return
@@ -357,8 +358,8 @@ func (s *state) eachPodOfClasses(classes map[uint32]bool, yield func(*pod)) {
 	}
 }
 
-// EachTouched yields the touched Pods that have not finished, in no particular order, as they are in each state; nil
-// in one that has it not. A RoleEnd must not be kept.
+// EachTouched yields the touched Pods that have not finished, in no particular order, as they are in each
+// state; nil in one that has it not. A RoleEnd must not be kept.
 func (p *RolePair) EachTouched(yield func(before, after *RoleEnd)) {
 	for key := range p.touched {
 		before, was := p.Before.Pod(key.namespace, key.name)

@@ -1,5 +1,5 @@
-// Package audittest reads lists as the contract describes them, and says where one breaks its rules. It shares
-// nothing with the code that makes lists but the types.
+// Package audittest reads lists as the contract describes them, and says where one breaks its rules. It
+// shares nothing with the code that makes lists but the types.
 package audittest
 
 import (
@@ -27,8 +27,8 @@ type Reading struct {
 	long  map[string]bool
 }
 
-// Opened is a connection with its sets opened: ids of groups, ascending. A change is read as the connection that
-// one state has and the other has not, or has in other families.
+// Opened is a connection with its sets opened: ids of groups, ascending. A change is read as the connection
+// that one state has and the other has not, or has in other families.
 type Opened struct {
 	*audit.Connection
 	Src, Dst []uint32
@@ -52,8 +52,8 @@ func (o *Opened) value() string {
 	return fmt.Sprint(o.rules(), o.Families)
 }
 
-// Read reads a list, and checks all that can be seen from it alone: the order of groups, L2, L3, L5, L6 and the
-// shape of every item.
+// Read reads a list, and checks all that can be seen from it alone: the order of groups, L2, L3, L5, L6 and
+// the shape of every item.
 func Read(groups []audit.Group, items []audit.Item, byRule bool) *Reading {
 	r := &Reading{
 		Groups: groups, ByRule: byRule, sets: map[uint32][]uint32{}, pairs: map[[2]uint32][]*Opened{},
@@ -113,8 +113,8 @@ func ReadDiff(groups []audit.Group, items []audit.DiffItem, byRule bool) *Readin
 	return r
 }
 
-// connectionOf returns the connection that a change opens or closes, or its state after, and checks that the states
-// are such that the verdict differs.
+// connectionOf returns the connection that a change opens or closes, or its state after, and checks that the
+// states are such that the verdict differs.
 func (r *Reading) connectionOf(c *audit.Change) *audit.Connection {
 	state, none := c.After, audit.ChangeState{}
 	right := c.Kind == audit.Opened && c.Before == none && c.After.Allowed

@@ -117,8 +117,8 @@ func (d *directory[B]) all() iter.Seq[B] {
 	}
 }
 
-// unshared yields the blocks of d at the places where o has another one. A block may be yielded several times, one
-// after the other.
+// unshared yields the blocks of d at the places where o has another one. A block may be yielded several
+// times, one after the other.
 func (d *directory[B]) unshared(o *directory[B]) iter.Seq[B] {
 	return func(yield func(B) bool) {
 		depth := max(d.depth, o.depth)

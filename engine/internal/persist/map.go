@@ -247,9 +247,9 @@ func (m *Map[K, V]) All() iter.Seq2[K, V] {
 	}
 }
 
-// Unshared yields the keys and values of m that may differ from those of o, in no particular order: all but those
-// of the pages that both maps have. If one map came from a copy of the other, it takes time for the directory and
-// for what was written since. Otherwise it yields all of m.
+// Unshared yields the keys and values of m that may differ from those of o, in no particular order: all but
+// those of the pages that both maps have. If one map came from a copy of the other, it takes time for the
+// directory and for what was written since. Otherwise it yields all of m.
 func (m *Map[K, V]) Unshared(o *Map[K, V]) iter.Seq2[K, V] {
 	return func(yield func(K, V) bool) {
 		var before *page[K, V]
