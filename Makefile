@@ -167,6 +167,11 @@ bench: ## Run the benchmarks COUNT times (BENCH=regexp selects, BASE=file compar
 	done | tee bin/bench.txt; \
 	$(TOOL) benchstat $(BASE) bin/bench.txt
 
+# Once each: the largest take seconds to minutes.
+.PHONY: bench-audit
+bench-audit: ## Run the benchmarks of lists and lints once
+	go test ./audit -run '^$$' -bench '$(BENCH)' -benchmem -benchtime 1x -timeout 60m
+
 # In processes of their own, one after another; minutes. PEERS_FLAGS="-sizes 10kPods-1kPolicies" measures less, "-help" lists the flags.
 PEERS_FLAGS ?=
 .PHONY: bench-peers

@@ -145,5 +145,5 @@ func locationOf(f *netpoldv1.Finding) sarifLocation {
 	case p.GetNamespace() == "":
 		name = p.GetKind() + "/" + p.GetName()
 	}
-	return sarifLocation{Logical: []sarifLogical{{name}}}
+	return sarifLocation{Logical: []sarifLogical{{Clean(name)}}}
 }
