@@ -110,7 +110,9 @@ func (e *Ends) selectsNothing(matched bool, field string) error {
 	case matched || e.Pods == nil && e.NamespaceLabels == nil:
 		return nil
 	case e.Pods == nil:
-		return &RequestError{field + ".namespace_selector", engine.NotFound, "matches no namespace with a Pod: check the labels"}
+		return &RequestError{
+			field + ".namespace_selector", engine.NotFound, "matches no namespace with a Pod: check the labels",
+		}
 	case e.NamespaceLabels == nil:
 		return &RequestError{field + ".pod_selector", engine.NotFound, "matches no Pod that there is: check the labels"}
 	}
