@@ -107,12 +107,11 @@ func (d *Diff) carryPods(b *groupBuilder) (kept, lost []listGroup) {
 
 // carriedRole returns the joint role of Pods that are not touched and have a role before.
 func (d *Diff) carriedRole(as int, role uint32, kind GroupKind) uint32 {
-	after := role
-	if as == asSource {
-		after = d.pair.CarriedSource(role)
-	} else {
-		after = d.pair.CarriedDestination(role)
+	carried := d.pair.CarriedSource
+	if as == asDestination {
+		carried = d.pair.CarriedDestination
 	}
+	after := carried(role)
 	if !d.withNodes {
 		kind = 0
 	}

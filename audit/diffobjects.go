@@ -12,7 +12,8 @@ import (
 func (d *Diff) compareObjects() {
 	before, after := d.states[stateBefore].snapshot, d.states[stateAfter].snapshot
 	s := &d.summary
-	s.WorkloadsAdded, s.WorkloadsRemoved = namesOf(after.WorkloadsNotIn(before)), namesOf(before.WorkloadsNotIn(after))
+	s.WorkloadsAdded = namesOf(after.WorkloadsNotIn(before))
+	s.WorkloadsRemoved = namesOf(before.WorkloadsNotIn(after))
 	before.EachPolicyDifference(after, func(old, fresh engine.Object) {
 		switch {
 		case old == nil:

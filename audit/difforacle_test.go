@@ -290,6 +290,7 @@ func (c *diffCheck) members() (broken []string) {
 		}
 		for _, m := range g.Members {
 			switch g.Kind {
+			case audit.HypotheticalGroup: // has no name
 			case audit.NodeGroup:
 				for _, ip := range m.IPs {
 					key := nodeAddress{m.Name, ip}

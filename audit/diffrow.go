@@ -27,9 +27,13 @@ func (r *diffRow) of(j uint32) []engine.Reach {
 // single, and so are all if the source is one.
 func (d *Diff) rowOf(i int, source *jointRole) diffRow {
 	s := &d.states[i]
-	r := diffRow{state: s, sets: make([][]engine.Reach, 1+len(s.against.Sets())), single: map[uint32][]engine.Reach{}}
+	r := diffRow{
+		state: s, sets: make([][]engine.Reach, 1+len(s.against.Sets())), single: map[uint32][]engine.Reach{},
+	}
 	src := &source[i]
-	between := func(j uint32) { r.single[j] = s.between(src, &d.joint[asDestination].of(d.destinations[j].role)[i]) }
+	between := func(j uint32) {
+		r.single[j] = s.between(src, &d.joint[asDestination].of(d.destinations[j].role)[i])
+	}
 	switch {
 	case !src.present:
 		return r

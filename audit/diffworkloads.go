@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
@@ -17,13 +16,6 @@ func workloadOf(namespace, pod string, w engine.Workload) workloadName {
 		return workloadName{namespace: namespace, name: pod}
 	}
 	return workloadName{w.Kind, namespace, w.Name}
-}
-
-// compare orders names by namespace, kind and name.
-func (a workloadName) compare(b workloadName) int {
-	return cmp.Or(
-		strings.Compare(a.namespace, b.namespace), strings.Compare(a.kind, b.kind), strings.Compare(a.name, b.name),
-	)
 }
 
 // A workloadEnd is a workload as one end of the difference (D2).

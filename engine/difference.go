@@ -222,6 +222,8 @@ func sameValue(a, b reflect.Value) bool {
 			}
 		}
 		return a.Len() == b.Len()
+	default:
+		return a.Equal(b)
 	case reflect.Struct:
 		if a.NumField() > 0 && a.Type().Field(0).IsExported() { // unlike those of netip, which are compared whole
 			for i := range a.NumField() {

@@ -62,7 +62,8 @@ func (b *blockIndexBuilder) add(block *IPBlock, tier Tier) {
 // build returns the index.
 func (b *blockIndexBuilder) build() *blockIndex {
 	x := &blockIndex{
-		ids: b.ids, uses: b.uses, listIDs: map[string]uint32{}, all: &bart.Table[uint32]{}, shown: &bart.Table[uint32]{},
+		ids: b.ids, uses: b.uses, listIDs: map[string]uint32{},
+		all: &bart.Table[uint32]{}, shown: &bart.Table[uint32]{},
 	}
 	x.listOf(nil)
 	prefixes := newBlockPrefixes(len(b.blocks), func(i int) *IPBlock { return b.blocks[i] })

@@ -8,12 +8,17 @@ import "slices"
 
 // SourceRulesDiffer reports whether the rules of a source's own side may differ.
 func (p *RolePair) SourceRulesDiffer(before, after uint32) bool {
-	return !p.isOne(asSource, before, after) && p.Before.roles[asSource][before].subject != p.After.roles[asSource][after].subject
+	return p.rulesDiffer(asSource, before, after)
 }
 
 // DestinationRulesDiffer reports whether the rules of a destination's own side may differ.
 func (p *RolePair) DestinationRulesDiffer(before, after uint32) bool {
-	return !p.isOne(asDestination, before, after) && p.Before.roles[asDestination][before].subject != p.After.roles[asDestination][after].subject
+	return p.rulesDiffer(asDestination, before, after)
+}
+
+// rulesDiffer reports whether the rules of an end's own side may differ.
+func (p *RolePair) rulesDiffer(as int, before, after uint32) bool {
+	return !p.isOne(as, before, after) && p.Before.roles[as][before].subject != p.After.roles[as][after].subject
 }
 
 // isOne reports whether a role in Before and one in After are the same for certain: both views know it.
@@ -77,7 +82,9 @@ func equalBut(a, b []uint32, counts func(uint32) bool) bool {
 // look the same in both states. It is false for most pairs of which the rules of one side differ.
 func (p *RolePair) MayDiffer(sourceBefore, sourceAfter, destinationBefore, destinationAfter uint32) bool {
 	src := [2]*role{p.Before.roles[asSource][sourceBefore], p.After.roles[asSource][sourceAfter]}
-	dst := [2]*role{p.Before.roles[asDestination][destinationBefore], p.After.roles[asDestination][destinationAfter]}
+	dst := [2]*role{
+		p.Before.roles[asDestination][destinationBefore], p.After.roles[asDestination][destinationAfter],
+	}
 	return p.sideMayDiffer(src, dst) || p.sideMayDiffer(dst, src)
 }
 
