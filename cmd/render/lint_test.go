@@ -147,3 +147,48 @@ func TestSARIF(t *testing.T) {
 		t.Errorf("suppressions are %v, %v", first.Suppressions, second.Suppressions)
 	}
 }
+
+// TestSARIFFilesAreRelative: a file is relative to the path of --manifests that it was read from.
+func TestSARIFFilesAreRelative(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ source, file, uri, base, baseURI string }{
+		{"manifests deploy", "deploy/a/x.yaml", "a/x.yaml", "MANIFESTS", "deploy/"},
+		{"manifests ./deploy/", "deploy/x.yaml", "x.yaml", "MANIFESTS", "deploy/"},
+		{"manifests .", "a b/x.yaml", "a%20b/x.yaml", "MANIFESTS", "./"},
+		{"manifests /srv/deploy", "/srv/deploy/x.yaml", "x.yaml", "MANIFESTS", "file:///srv/deploy/"},
+		{"manifests deploy/x.yaml", "deploy/x.yaml", "x.yaml", "MANIFESTS", "deploy/"},
+		{"manifests one, two", "two/x.yaml", "x.yaml", "MANIFESTS2", "two/"},
+		{"manifests one, one/two", "one/two/x.yaml", "x.yaml", "MANIFESTS2", "one/two/"},
+		{"manifests one", "other/x.yaml", "other/x.yaml", "", ""},
+		{"manifests -", "-", "-", "", ""},
+		{"https://10.0.0.1", "x.yaml", "x.yaml", "", ""},
+	} {
+		l := &render.Lint{
+			Header: &netpoldv1.AuditHeader{Source: c.source},
+			Findings: []*netpoldv1.Finding{{
+				Code: "allows-all", Policy: &netpoldv1.PolicyRef{Kind: "NetworkPolicy", Name: "x", File: c.file},
+			}},
+			Summary: &netpoldv1.LintSummary{},
+		}
+		var log struct {
+			Runs []struct {
+				OriginalURIBaseIDs map[string]struct{ URI string } `json:"originalUriBaseIds"`
+				Results            []struct {
+					Locations []struct {
+						PhysicalLocation struct {
+							ArtifactLocation struct{ URI, URIBaseID string }
+						}
+					}
+				}
+			}
+		}
+		got := text(t, func(w *strings.Builder) error { return render.SARIF(w, l, "v1") })
+		if err := json.Unmarshal([]byte(got), &log); err != nil {
+			t.Fatal(err)
+		}
+		at := log.Runs[0].Results[0].Locations[0].PhysicalLocation.ArtifactLocation
+		if at.URI != c.uri || at.URIBaseID != c.base || log.Runs[0].OriginalURIBaseIDs[c.base].URI != c.baseURI {
+			t.Errorf("%+v: %+v of %v", c, at, log.Runs[0].OriginalURIBaseIDs)
+		}
+	}
+}

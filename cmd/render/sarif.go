@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/url"
-	"path/filepath"
 
 	"github.com/netpold/netpold/audit"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
@@ -19,9 +17,10 @@ type (
 		Runs    []sarifRun `json:"runs"`
 	}
 	sarifRun struct {
-		Tool       sarifTool     `json:"tool"`
-		ColumnKind string        `json:"columnKind"`
-		Results    []sarifResult `json:"results"`
+		Tool       sarifTool            `json:"tool"`
+		ColumnKind string               `json:"columnKind"`
+		BaseIDs    map[string]sarifBase `json:"originalUriBaseIds,omitempty"`
+		Results    []sarifResult        `json:"results"`
 	}
 	sarifTool struct {
 		Driver sarifDriver `json:"driver"`
@@ -59,7 +58,8 @@ type (
 		Region   sarifRegion   `json:"region"`
 	}
 	sarifArtifact struct {
-		URI string `json:"uri"`
+		URI       string `json:"uri"`
+		URIBaseID string `json:"uriBaseId,omitempty"`
 	}
 	sarifRegion struct {
 		StartLine uint32 `json:"startLine"`
@@ -89,12 +89,12 @@ func SARIF(out io.Writer, l *Lint, version string) error {
 			DefaultConfiguration: map[string]string{"level": sarifLevels[info.Severity.String()]},
 		})
 	}
-	results := []sarifResult{}
+	results, bases := []sarifResult{}, newSarifBases(l.Header.GetSource())
 	for _, f := range l.Findings {
 		r := sarifResult{
 			RuleID: f.GetCode(), RuleIndex: -1, Level: sarifLevels[SeverityWord(f.GetSeverity())],
 			Message:             sarifText{Clean(sarifMessage(f))},
-			Locations:           []sarifLocation{locationOf(f)},
+			Locations:           []sarifLocation{bases.locationOf(f)},
 			PartialFingerprints: map[string]string{"netpold/v1": f.GetFingerprint()},
 		}
 		if at, ok := index[f.GetCode()]; ok {
@@ -107,7 +107,7 @@ func SARIF(out io.Writer, l *Lint, version string) error {
 	}
 	text, err := json.MarshalIndent(sarifLog{
 		Schema: "https://json.schemastore.org/sarif-2.1.0.json", Version: "2.1.0",
-		Runs: []sarifRun{{Tool: sarifTool{driver}, ColumnKind: "utf16CodeUnits", Results: results}},
+		Runs: []sarifRun{{Tool: sarifTool{driver}, ColumnKind: "utf16CodeUnits", BaseIDs: bases.bases, Results: results}},
 	}, "", "  ")
 	if err != nil {
 		return fmt.Errorf("writing SARIF: %w", err)
@@ -128,12 +128,11 @@ func sarifMessage(f *netpoldv1.Finding) string {
 }
 
 // locationOf returns where a finding is: the document of its policy, or the name of what it is about.
-func locationOf(f *netpoldv1.Finding) sarifLocation {
+func (b *sarifBases) locationOf(f *netpoldv1.Finding) sarifLocation {
 	p := f.GetPolicy()
 	if file := p.GetFile(); file != "" {
-		uri := url.URL{Path: filepath.ToSlash(file)}
 		return sarifLocation{Physical: &sarifPhysical{
-			Artifact: sarifArtifact{uri.String()}, Region: sarifRegion{max(1, p.GetLine())},
+			Artifact: b.locate(file), Region: sarifRegion{max(1, p.GetLine())},
 		}}
 	}
 	name := p.GetKind() + "/" + p.GetNamespace() + "/" + p.GetName()
