@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/netpold/netpold/cmd/config"
 	"github.com/netpold/netpold/cmd/render"
@@ -170,7 +171,10 @@ func (l *listVerb) printer(request *netpoldv1.ListConnectionsRequest) listPrinte
 			end: func() error { return written(w.Flush()) },
 		}
 	case htmlOutput:
-		page := html.NewList(out, html.Options{Request: request, Command: l.inv.command()})
+		// The report says what was asked. It is passed on, so it has nothing of the files of --with.
+		asked := proto.CloneOf(request)
+		asked.Overlay = nil
+		page := html.NewList(out, html.Options{Request: asked, Command: l.inv.command()})
 		return listPrinter{add: page.Write, end: page.Close}
 	}
 	collected := render.NewList(request)

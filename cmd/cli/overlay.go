@@ -72,7 +72,9 @@ func (inv *invocation) readOverlay(ctx context.Context, flag string, paths []str
 	}
 	o := &overlay{Overlay: &netpoldv1.Overlay{}, flag: "--" + flag}
 	for _, c := range files.Changes {
-		o.add(&netpoldv1.OverlayChange{Change: &netpoldv1.OverlayChange_Apply{Apply: c.Apply}}, c.File)
+		// A server gets no Secrets.
+		apply := &netpoldv1.OverlayChange_Apply{Apply: manifests.WithoutUnread(c.Apply)}
+		o.add(&netpoldv1.OverlayChange{Change: apply}, c.File)
 	}
 	if size := proto.Size(o.Overlay); size > maxOverlayBytes {
 		return nil, fmt.Errorf("--%s %s: %d bytes are more than the %d that one request takes: leave out what does not "+

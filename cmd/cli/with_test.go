@@ -219,3 +219,26 @@ func TestWithStandardInput(t *testing.T) {
 	netpoldWith(t, nil, closing, "check", "--manifests", base, "--with=-", "-f-").
 		want(t, 2, "", "--with - and -f - exclude each other: standard input can be read once")
 }
+
+// TestWithPassesNoSecretOn proves that a report, which people send around, has nothing of the files of --with,
+// and that a request has no content of what plays no part: one request could not take this Secret.
+func TestWithPassesNoSecretOn(t *testing.T) {
+	base := writeFile(t, "cluster.yaml", cluster)
+	server := serve(t, "--manifests="+base)
+	secret := writeFile(t, "secret.yaml", relabelled+"---\napiVersion: v1\nkind: Secret\n"+
+		"metadata: {name: s, namespace: shop}\nstringData: {password: "+strings.Repeat("hunter2-", 1<<20)+"}\n")
+	for _, state := range []string{"--manifests=" + base, "--server=" + server.addr} {
+		got := netpold(t, "list", "-ohtml", "--with", secret, state)
+		if got.code != 0 || !strings.Contains(got.stdout, "</html>") || !strings.Contains(got.stdout, `"overlaid":true`) {
+			t.Errorf("%s: exit code %d, %d bytes: %s", state, got.code, len(got.stdout), got.stderr)
+		}
+		for _, hidden := range []string{"hunter2", "containerPort"} {
+			if strings.Contains(got.stdout, hidden) {
+				t.Errorf("%s: the report has %s", state, hidden)
+			}
+		}
+		if want := "netpold: --with: these kinds play no part: 1 Secret\n"; !strings.Contains(got.stderr, want) {
+			t.Errorf("%s: stderr %s, want %s", state, got.stderr, want)
+		}
+	}
+}

@@ -12,7 +12,9 @@ type document struct {
 	number int
 	// line is the number of lines in the file before it.
 	line int
-	text []byte
+	// start is the index of text in the file.
+	start int
+	text  []byte
 }
 
 // firstLine returns the line of the file at which the content begins, from 1.
@@ -35,7 +37,7 @@ func split(data []byte) []document {
 	start, line, content, marked := 0, 0, false, false
 	flush := func(end int) {
 		if content || marked {
-			current.text = data[start:end]
+			current.start, current.text = start, data[start:end]
 			if content {
 				docs = append(docs, current)
 			}
