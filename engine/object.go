@@ -236,6 +236,10 @@ type Service struct {
 	Ports        []ServicePort
 	// Selector selects the Pods that its EndpointSlices are made of; nil for none. Decisions do not read it.
 	Selector map[string]string
+	// PublishNotReady makes endpoints of Pods that are not ready too; Families are those that it names, none if it
+	// names none. Its EndpointSlices are made by them: decisions do not read them.
+	PublishNotReady bool
+	Families        Families
 	// PortDetails are of the ports that have a node port, or a target port other than their number. Decisions
 	// do not read them.
 	PortDetails []ServicePortDetail

@@ -26,6 +26,8 @@ func Service(s *corev1.Service) (*engine.Service, []mirror.Problem) {
 		service.Headless = headless(&s.Spec)
 		service.IPs = serviceIPs(&f, s, service.Headless)
 		service.Selector = internLabels(s.Spec.Selector)
+		service.PublishNotReady = s.Spec.PublishNotReadyAddresses
+		service.Families = serviceFamilies(s.Spec.IPFamilies)
 	}
 	for i := range s.Spec.Ports {
 		p := &s.Spec.Ports[i]
@@ -44,6 +46,20 @@ func Service(s *corev1.Service) (*engine.Service, []mirror.Problem) {
 		}
 	}
 	return service, f.list
+}
+
+// serviceFamilies returns the families that a Service names. It skips values that Kubernetes does not know.
+func serviceFamilies(names []corev1.IPFamily) engine.Families {
+	var families engine.Families
+	for _, name := range names {
+		switch name {
+		case corev1.IPv4Protocol:
+			families |= engine.IPv4
+		case corev1.IPv6Protocol:
+			families |= engine.IPv6
+		}
+	}
+	return families
 }
 
 func headless(spec *corev1.ServiceSpec) bool {

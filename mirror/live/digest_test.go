@@ -50,7 +50,7 @@ func full() []engine.Object {
 			Egress: rules, Ingress: rules, TypesOmitted: true, Created: 1, LintIgnore: "*"},
 		&engine.Service{
 			Namespace: "a", Name: "b", IPs: []netip.Addr{ip}, Headless: true, ExternalName: true, Ports: ports,
-			Selector: map[string]string{"k": "v"},
+			Selector: map[string]string{"k": "v"}, PublishNotReady: true, Families: engine.IPv4,
 			PortDetails: []engine.ServicePortDetail{{Port: 80, Protocol: engine.UDP, NodePort: 30080, Target: "http",
 				TargetPort: 8080}},
 		},

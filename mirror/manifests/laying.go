@@ -22,8 +22,7 @@ type laying struct {
 	namespaces map[string]bool
 	// services are the applied Services whose slices follow their Pods. sliced are those with slices of the
 	// overlay.
-	services map[engine.ObjectKey]*corev1.Service
-	sliced   map[engine.ObjectKey]bool
+	services, sliced map[engine.ObjectKey]bool
 	// read has the Pods that documents describe, with what Services need of them.
 	read map[engine.ObjectKey]*pod
 }
@@ -38,7 +37,7 @@ type podOwner struct {
 func newLaying(base *engine.Snapshot) *laying {
 	return &laying{
 		base: base, objects: map[engine.ObjectKey]engine.Object{}, byWorkload: map[podOwner][]engine.ObjectKey{},
-		namespaces: map[string]bool{}, services: map[engine.ObjectKey]*corev1.Service{},
+		namespaces: map[string]bool{}, services: map[engine.ObjectKey]bool{},
 		sliced: map[engine.ObjectKey]bool{}, read: map[engine.ObjectKey]*pod{},
 	}
 }
@@ -180,7 +179,7 @@ func (r *fileReader) layOver() {
 	}
 	for _, s := range r.services {
 		l.keepService(s)
-		if len(s.Spec.Selector) == 0 {
+		if len(s.Spec.Selector) == 0 && s.Spec.Type != corev1.ServiceTypeExternalName {
 			before := len(r.objects)
 			r.mirrorEndpoints(s)
 			for _, o := range r.objects[before:] {

@@ -12,14 +12,15 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// keepService gives an applied Service the addresses that the cluster filled in, where it names none. A Service
-// with a selector gets its slices from [laying.followPods].
+// keepService gives an applied Service the addresses and families that the cluster filled in, where it names
+// none. A Service with a selector gets its slices from [laying.followPods]. Of one without, what an earlier
+// document of the overlay says of its Pods no longer counts.
 func (l *laying) keepService(s *corev1.Service) {
 	key := engine.ObjectKey{Kind: engine.KindService, Namespace: s.Namespace, Name: s.Name}
+	delete(l.services, key)
 	o, _ := l.object(key)
 	fresh, isService := o.(*engine.Service)
-	external := s.Spec.Type == corev1.ServiceTypeExternalName
-	if !isService || external {
+	if !isService || fresh.ExternalName {
 		return
 	}
 	if was, ok := l.base.Object(key); ok && s.Spec.ClusterIP == "" && len(s.Spec.ClusterIPs) == 0 {
@@ -30,10 +31,13 @@ func (l *laying) keepService(s *corev1.Service) {
 					fresh.IPs = append(fresh.IPs, ip)
 				}
 			}
+			if fresh.Families == 0 {
+				fresh.Families = was.Families
+			}
 		}
 	}
-	if len(s.Spec.Selector) > 0 {
-		l.services[key] = s
+	if len(fresh.Selector) > 0 {
+		l.services[key] = true
 	}
 }
 
@@ -44,19 +48,20 @@ func (l *laying) followPods() {
 		if key.Kind == engine.KindPod {
 			changed[key.Namespace] = append(changed[key.Namespace], key)
 		}
-		if s := l.services[key]; s != nil && !l.sliced[key] {
-			l.slice(s)
+		if l.services[key] && !l.sliced[key] {
+			o, _ := l.object(key)
+			l.slice(o.(*engine.Service))
 		}
 	}
 	for _, namespace := range slices.Sorted(maps.Keys(changed)) {
 		for _, key := range l.base.ObjectsIn(namespace) {
 			o, _ := l.object(key)
 			s, ok := o.(*engine.Service)
-			if !ok || len(s.Selector) == 0 || l.services[key] != nil || l.sliced[key] {
+			if !ok || len(s.Selector) == 0 || l.services[key] || l.sliced[key] {
 				continue
 			}
 			if slices.ContainsFunc(changed[namespace], func(pod engine.ObjectKey) bool { return l.moves(s, pod) }) {
-				l.slice(serviceOf(s, l.slicesOf(key)))
+				l.slice(s)
 			}
 		}
 	}
@@ -88,8 +93,8 @@ func (l *laying) slicesOf(service engine.ObjectKey) (list []*engine.EndpointSlic
 // slice replaces the slices of a Service by those of the Pods that it selects now. A Pod that was an endpoint
 // stays as ready as it was. One that the Service selected without making it an endpoint is not ready; others
 // are.
-func (l *laying) slice(s *corev1.Service) {
-	key := engine.ObjectKey{Kind: engine.KindService, Namespace: s.Namespace, Name: s.Name}
+func (l *laying) slice(s *engine.Service) {
+	key := engine.KeyOf(s)
 	old := l.slicesOf(key)
 	for _, slice := range old {
 		l.remove(engine.KeyOf(slice))
@@ -102,7 +107,7 @@ func (l *laying) slice(s *corev1.Service) {
 	var pods []*pod
 	for _, podKey := range l.objectsIn(s.Namespace) {
 		p, ok := l.pod(podKey)
-		if !ok || p.Finished || !selects(s.Spec.Selector, p.Labels) {
+		if !ok || p.Finished || !selects(s.Selector, p.Labels) {
 			continue
 		}
 		read := l.read[podKey]
@@ -117,7 +122,7 @@ func (l *laying) slice(s *corev1.Service) {
 		pods = append(pods, &pod{Pod: p, ready: read.ready, terminating: read.terminating})
 	}
 	maker := newReading(Options{})
-	maker.makeSlices(s, pods)
+	maker.makeSlices(serviceOf(s), pods)
 	for _, o := range maker.objects {
 		l.set(o)
 	}
@@ -154,37 +159,28 @@ func (e *podEndpoints) of(p *engine.Pod) (engine.SliceEndpoint, bool) {
 	return x, ok
 }
 
-// serviceOf returns a Service as its slices are made of it. A target port that is a number is that of the old
-// slices, or else the Service's own port, as the engine does not keep it.
-func serviceOf(s *engine.Service, old []*engine.EndpointSlice) *corev1.Service {
+// serviceOf returns a Service as its slices are made of it.
+func serviceOf(s *engine.Service) *corev1.Service {
 	out := &corev1.Service{}
 	out.Namespace, out.Name, out.Spec.Selector = s.Namespace, s.Name, s.Selector
+	out.Spec.PublishNotReadyAddresses = s.PublishNotReady
 	for _, p := range s.Ports {
 		port := corev1.ServicePort{Name: p.Name, Port: int32(p.Port), Protocol: corev1.Protocol(p.Protocol.String())}
-		for _, slice := range old {
-			for _, target := range slice.Ports {
-				if target.Name == p.Name && target.Protocol == p.Protocol {
-					port.TargetPort = intstr.FromInt32(int32(target.Port))
-				}
-			}
-		}
 		for _, d := range s.PortDetails {
-			if d.Port == p.Port && d.Protocol == p.Protocol && d.Target != "" {
+			switch {
+			case d.Port != p.Port || d.Protocol != p.Protocol:
+			case d.Target != "":
 				port.TargetPort = intstr.FromString(d.Target)
+			case d.TargetPort != 0:
+				port.TargetPort = intstr.FromInt32(int32(d.TargetPort))
 			}
 		}
 		out.Spec.Ports = append(out.Spec.Ports, port)
 	}
-	v4, v6 := false, false
-	for _, slice := range old {
-		for _, e := range slice.Endpoints {
-			v4, v6 = v4 || e.Addr.Unmap().Is4(), v6 || e.Addr.IsValid() && e.Addr.Unmap().Is6()
-		}
-	}
-	if v4 {
+	if s.Families&engine.IPv4 != 0 {
 		out.Spec.IPFamilies = append(out.Spec.IPFamilies, corev1.IPv4Protocol)
 	}
-	if v6 {
+	if s.Families&engine.IPv6 != 0 {
 		out.Spec.IPFamilies = append(out.Spec.IPFamilies, corev1.IPv6Protocol)
 	}
 	return out

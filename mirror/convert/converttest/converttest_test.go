@@ -99,7 +99,7 @@ func canonical(o engine.Object) engine.Object {
 			o.IPs = nil
 		}
 		if o.ExternalName {
-			o.Selector = nil
+			o.Selector, o.PublishNotReady, o.Families = nil, false, 0
 		}
 	case *engine.EndpointSlice:
 		o.Endpoints = slices.DeleteFunc(o.Endpoints, func(e engine.SliceEndpoint) bool { return !e.Addr.IsValid() })

@@ -26,6 +26,15 @@ func Service(s *engine.Service) *corev1.Service {
 	default:
 		to.Spec.ClusterIPs = texts(s.IPs)
 	}
+	if !s.ExternalName {
+		to.Spec.PublishNotReadyAddresses = s.PublishNotReady
+		if s.Families&engine.IPv4 != 0 {
+			to.Spec.IPFamilies = append(to.Spec.IPFamilies, corev1.IPv4Protocol)
+		}
+		if s.Families&engine.IPv6 != 0 {
+			to.Spec.IPFamilies = append(to.Spec.IPFamilies, corev1.IPv6Protocol)
+		}
+	}
 	for _, p := range s.Ports {
 		port := corev1.ServicePort{Name: p.Name, Port: int32(p.Port), Protocol: protocol(p.Protocol)}
 		for _, d := range s.PortDetails {
