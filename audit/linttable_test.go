@@ -28,11 +28,12 @@ func TestLintFindsWhatTheTableSays(t *testing.T) {
 	times := map[audit.Code]int{}
 	for seed := range seeds {
 		objects, options := random(seed)
-		if seed%3 == 0 {
+		switch seed % 3 {
+		case 0:
 			objects = withDNS(objects)
-		} else if seed%3 == 1 {
+		case 1:
 			objects = withServices(objects, seed)
-		} else {
+		default:
 			objects = withHalves(objects, seed)
 		}
 		want := naively(objects, options)

