@@ -37,6 +37,8 @@ type Closest struct {
 	Port   *PortRange
 	Labels *LabelFix
 	CIDR   netip.Prefix
+	// OtherDenies reports whether the other side denies once this is made.
+	OtherDenies bool
 }
 
 // changes returns how many things the fix changes.
@@ -63,7 +65,14 @@ func ClosestRules(s *engine.Snapshot, e *engine.Explanation) []Closest {
 	slices.SortStableFunc(list, func(a, b Closest) int {
 		return cmp.Or(cmp.Compare(a.changes(), b.changes()), compareRules(&a.Rule, &b.Rule))
 	})
-	return list[:min(len(list), maxClosest)]
+	list = list[:min(len(list), maxClosest)]
+	for i := range list {
+		if c := &list[i]; !c.Denies {
+			a := asked{snapshot: s, e: e, direction: c.Direction}
+			c.OtherDenies = a.deniesWith(c)
+		}
+	}
+	return list
 }
 
 // compareRules orders rules by the names of their policies, then by index.

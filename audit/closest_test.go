@@ -15,7 +15,7 @@ import (
 )
 
 // TestX3FixesAreTried asks random clusters what is denied, makes each fix of the closest rules true, alone, and
-// asks again: this side must allow. Every rule that one naive change repairs must be among them.
+// asks again: this side must allow, and the other do what was said. Every rule that one naive change repairs must be among them.
 func TestX3FixesAreTried(t *testing.T) {
 	t.Parallel()
 	seeds := uint64(1500)
@@ -50,6 +50,7 @@ func TestX3FixesAreTried(t *testing.T) {
 	for _, what := range []string{
 		"port", "labels", "labels of the namespace", "cidr", "tiers beside", "named port", "Service", "dual",
 		"hypothetical", "NotIn", "Exists", "DoesNotExist", "denied by a tier", "several labels",
+		"port: other side allows false, then false", "cidr: other side allows false, then false",
 	} {
 		if met[what] < 10 {
 			t.Errorf("%d cases of: %s", met[what], what)
@@ -89,6 +90,16 @@ func TestX3LabelsUnderTiers(t *testing.T) {
 			t.Errorf("%d cases of: %s", met[what], what)
 		}
 	}
+	if testing.Short() || underRace {
+		return
+	}
+	for _, labels := range []string{"labels", "labels of the namespace"} {
+		for _, other := range []string{"allows false, then true", "allows true, then false"} {
+			if what := labels + ": other side " + other; met[what] < 5 {
+				t.Errorf("%d cases of: %s", met[what], what)
+			}
+		}
+	}
 }
 
 // tieredPair returns Pods near and far, and one that a NetworkPolicy isolates from both, below cluster-wide
@@ -104,6 +115,7 @@ func tieredPair(r *enginetest.Random, rnd *rand.Rand) []engine.Object {
 		}
 		return p
 	}
+	peers := []engine.Peer{peer(), peer(), peer()}
 	objects := []engine.Object{
 		&engine.Namespace{Name: "a", Labels: r.LabelledPod().Labels}, &engine.Namespace{Name: "b", Labels: r.LabelledPod().Labels},
 		&engine.Pod{Namespace: "a", Name: "dst", Labels: r.LabelledPod().Labels},
@@ -111,7 +123,7 @@ func tieredPair(r *enginetest.Random, rnd *rand.Rand) []engine.Object {
 		&engine.Pod{Namespace: "b", Name: "far", Labels: r.LabelledPod().Labels},
 		&engine.Policy{
 			Namespace: "a", Name: "np", IsolatesIngress: true,
-			Ingress: []engine.Rule{{Peers: []engine.Peer{peer(), peer()}}, {Peers: []engine.Peer{peer()}}},
+			Ingress: []engine.Rule{{Peers: peers[:2]}, {Peers: peers[2:]}},
 		},
 	}
 	for i := range 1 + rnd.IntN(2) {
@@ -124,6 +136,33 @@ func tieredPair(r *enginetest.Random, rnd *rand.Rand) []engine.Object {
 			p.Ingress = append(p.Ingress, engine.ClusterRule{Action: action, Rule: engine.Rule{Peers: []engine.Peer{peer()}}})
 		}
 		objects = append(objects, p)
+	}
+	// The other side: policies that select by the labels that a fix may change.
+	wanted := peers[rnd.IntN(len(peers))]
+	one := func(s *engine.Selector) engine.Selector {
+		if s == nil || len(*s) == 0 || rnd.IntN(4) == 0 {
+			return r.Selector()
+		}
+		q := (*s)[rnd.IntN(len(*s))]
+		if rnd.IntN(2) == 0 {
+			q.Operator ^= engine.In ^ engine.NotIn // the other one of a kind
+		}
+		return engine.Selector{q}
+	}
+	if rnd.IntN(2) == 0 {
+		for _, ns := range []string{"a", "b"} {
+			p := &engine.Policy{Namespace: ns, Name: "out", Subject: one(wanted.Pods), IsolatesEgress: true}
+			if rnd.IntN(2) == 0 {
+				p.Egress = []engine.Rule{{Peers: []engine.Peer{peer()}}}
+			}
+			objects = append(objects, p)
+		}
+	}
+	if rnd.IntN(2) == 0 {
+		objects = append(objects, &engine.ClusterPolicy{
+			Name: "out", Tier: engine.Admin, Priority: 5, Subject: engine.ClusterSubject{Namespaces: one(wanted.Namespaces)},
+			Egress: []engine.ClusterRule{{Action: engine.Deny, Rule: engine.Rule{Peers: []engine.Peer{peer()}}}},
+		})
 	}
 	return objects
 }
@@ -166,10 +205,37 @@ func (c *closestCheck) try(q enginetest.Question) string {
 			return fmt.Sprintf("%s: %v: rule %d of %s is called closest: port %v, labels %+v, cidr %v; with that it allows: %v",
 				q, x.Direction, x.Index, x.Policy.Name, x.Port, x.Labels, x.CIDR, side.Allowed)
 		}
+		if failure := c.otherSide(x, &e, &after); failure != "" {
+			return fmt.Sprintf("%s: %s", q, failure)
+		}
 	}
 	if len(closest) < 5 {
 		return c.missed(q, &pair, &e, closest)
 	}
+	return ""
+}
+
+// otherSide checks what a fix is said to do on the other side, by the explanations before and after it was made.
+func (c *closestCheck) otherSide(x *audit.Closest, e, after *engine.Explanation) string {
+	other := audit.Egress
+	if x.Direction == audit.Egress {
+		other = audit.Ingress
+	}
+	before, now := sideOf(e, other).Allowed, sideOf(after, other).Allowed
+	if x.OtherDenies == now {
+		return fmt.Sprintf("%v: rule %d of %s: port %v, labels %+v, cidr %v: the other side is said to deny: %v; it allows: %v",
+			x.Direction, x.Index, x.Policy.Name, x.Port, x.Labels, x.CIDR, x.OtherDenies, now)
+	}
+	what := "cidr"
+	switch {
+	case x.Port != nil:
+		what = "port"
+	case x.Labels != nil && x.Labels.OfNamespace:
+		what = "labels of the namespace"
+	case x.Labels != nil:
+		what = "labels"
+	}
+	c.met[fmt.Sprintf("%s: other side allows %v, then %v", what, before, now)]++
 	return ""
 }
 

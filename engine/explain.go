@@ -15,6 +15,8 @@ type Explanation struct {
 	TooFar bool
 	// Src and Dst are the ends of the pair that the answer's Reason and Sides are about.
 	Src, Dst ExplainedEnd
+	// Pair asks about that pair alone: two Pods, addresses or LabelledPods.
+	Pair Query
 	// Port and Protocol are as decided on that pair: behind a Service, the endpoint's port.
 	Port     uint16
 	Protocol Protocol
@@ -149,6 +151,7 @@ func (s *Snapshot) Explain(done <-chan struct{}, q Query, maxPairs int) (Explana
 	e := Explanation{
 		Answer: answer, Src: s.explainEnd(&q.Src, &p.src, &p), Dst: s.explainEnd(&q.Dst, &p.dst, &p),
 		Port: p.port, Protocol: p.protocol, Service: p.service, Family: p.family, Decision: p.decision,
+		Pair: Query{Src: p.src.alone(&q.Src), Dst: p.dst.alone(&q.Dst), Port: p.port, Protocol: p.protocol},
 	}
 	e.Dst.Service = p.service
 	if len(e.Src.IPs) == 0 && len(e.Dst.IPs) == 0 {
@@ -157,6 +160,17 @@ func (s *Snapshot) Explain(done <-chan struct{}, q Query, maxPairs int) (Explana
 	e.Egress = s.explainSide(egress, &p)
 	e.Ingress = s.explainSide(ingress, &p)
 	return e, nil
+}
+
+// alone returns the endpoint that is p and stands for nothing else. asked is the one that p was found by.
+func (p *party) alone(asked *Endpoint) Endpoint {
+	switch {
+	case asked.kind == endpointLabels:
+		return *asked
+	case p.askedByIP || p.pod == nil:
+		return ByIP(p.addressIn(0))
+	}
+	return ByPod(p.pod.namespace, p.pod.name)
 }
 
 // explainEnd returns an end of a pair with all that rules may ask of it.

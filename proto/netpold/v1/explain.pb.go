@@ -1188,7 +1188,7 @@ type Closest struct {
 	Missing Missing `protobuf:"varint,3,opt,name=missing,proto3,enum=netpold.v1.Missing" json:"missing,omitempty"`
 	// For MISSING_PEER, the peer that the fix is for.
 	PeerIndex uint32 `protobuf:"varint,4,opt,name=peer_index,json=peerIndex,proto3" json:"peer_index,omitempty"`
-	// What makes this side allow. The other side may still deny.
+	// What makes this side allow. The other side may still deny: see other_side_denies.
 	//
 	// Types that are valid to be assigned to Fix:
 	//
@@ -1197,9 +1197,12 @@ type Closest struct {
 	//	*Closest_AddCidr
 	Fix isClosest_Fix `protobuf_oneof:"fix"`
 	// The rule of a tier that denies. It stands alone for its side: no NetworkPolicy is a remedy.
-	DeniedBy      *RuleRef `protobuf:"bytes,8,opt,name=denied_by,json=deniedBy,proto3" json:"denied_by,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	DeniedBy *RuleRef `protobuf:"bytes,8,opt,name=denied_by,json=deniedBy,proto3" json:"denied_by,omitempty"`
+	// Whether the other side denies once the fix is made. A change of labels may bring that side other policies, so
+	// that this may differ from what it says now. False where denied_by is set.
+	OtherSideDenies bool `protobuf:"varint,9,opt,name=other_side_denies,json=otherSideDenies,proto3" json:"other_side_denies,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Closest) Reset() {
@@ -1299,6 +1302,13 @@ func (x *Closest) GetDeniedBy() *RuleRef {
 		return x.DeniedBy
 	}
 	return nil
+}
+
+func (x *Closest) GetOtherSideDenies() bool {
+	if x != nil {
+		return x.OtherSideDenies
+	}
+	return false
 }
 
 type isClosest_Fix interface {
@@ -1530,7 +1540,7 @@ const file_netpold_v1_explain_proto_rawDesc = "" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x12\x18\n" +
 	"\amatched\x18\x02 \x01(\bR\amatched\x12\"\n" +
 	"\x03why\x18\x03 \x01(\x0e2\x10.netpold.v1.MissR\x03why\x12\x16\n" +
-	"\x06detail\x18\x04 \x01(\tR\x06detail\"\xf0\x02\n" +
+	"\x06detail\x18\x04 \x01(\tR\x06detail\"\x9c\x03\n" +
 	"\aClosest\x12)\n" +
 	"\x04side\x18\x01 \x01(\x0e2\x15.netpold.v1.DirectionR\x04side\x12+\n" +
 	"\x06policy\x18\x02 \x01(\v2\x13.netpold.v1.RuleRefR\x06policy\x12-\n" +
@@ -1541,7 +1551,8 @@ const file_netpold_v1_explain_proto_rawDesc = "" +
 	"\n" +
 	"set_labels\x18\x06 \x01(\v2\x14.netpold.v1.LabelFixH\x00R\tsetLabels\x12\x1b\n" +
 	"\badd_cidr\x18\a \x01(\tH\x00R\aaddCidr\x120\n" +
-	"\tdenied_by\x18\b \x01(\v2\x13.netpold.v1.RuleRefR\bdeniedByB\x05\n" +
+	"\tdenied_by\x18\b \x01(\v2\x13.netpold.v1.RuleRefR\bdeniedBy\x12*\n" +
+	"\x11other_side_denies\x18\t \x01(\bR\x0fotherSideDeniesB\x05\n" +
 	"\x03fix\"O\n" +
 	"\aPortFix\x120\n" +
 	"\bprotocol\x18\x01 \x01(\x0e2\x14.netpold.v1.ProtocolR\bprotocol\x12\x12\n" +

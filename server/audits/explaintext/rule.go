@@ -90,28 +90,38 @@ func (w *writer) miss(what string, e *netpoldv1.Entry) string {
 
 // closest says what would help, or the rule that denies.
 func (w *writer) closest() {
-	both := !w.r.GetEgress().GetAllowed() && !w.r.GetIngress().GetAllowed()
 	helped := map[netpoldv1.Direction]bool{}
 	for _, c := range w.r.GetClosest() {
 		helped[c.GetSide()] = true
-		of := ""
-		if both {
-			of = map[netpoldv1.Direction]string{
-				netpoldv1.Direction_DIRECTION_EGRESS:  "; ingress would still deny",
-				netpoldv1.Direction_DIRECTION_INGRESS: "; egress would still deny",
-			}[c.GetSide()]
-		}
 		if denier := c.GetDeniedBy(); denier != nil {
 			w.line("denied by: %s; %s", refName(denier), w.remedy(c.GetSide()))
 			continue
 		}
-		w.line("closest: %s %s%s", refName(c.GetPolicy()), w.fix(c), of)
+		w.line("closest: %s %s%s", refName(c.GetPolicy()), w.fix(c), w.otherSide(c))
 	}
 	for _, d := range []netpoldv1.Direction{netpoldv1.Direction_DIRECTION_EGRESS, netpoldv1.Direction_DIRECTION_INGRESS} {
 		if s := w.sideOf(d); !s.GetAllowed() && !helped[d] && len(w.r.GetClosest()) < maxClosest {
 			w.line("closest: no rule for %s would match after one change", s.name)
 		}
 	}
+}
+
+// otherSide says what the other side does once a fix is made, unless it goes on to allow.
+func (w *writer) otherSide(c *netpoldv1.Closest) string {
+	d := netpoldv1.Direction_DIRECTION_EGRESS
+	if c.GetSide() == d {
+		d = netpoldv1.Direction_DIRECTION_INGRESS
+	}
+	other := w.sideOf(d)
+	switch denies := !other.GetAllowed(); {
+	case denies && c.GetOtherSideDenies():
+		return "; " + other.name + " would still deny"
+	case denies:
+		return "; " + other.name + " would then allow too"
+	case c.GetOtherSideDenies():
+		return "; " + other.name + " would then deny"
+	}
+	return ""
 }
 
 // remedy says what NetworkPolicies can do about a rule of a tier that denies.

@@ -207,6 +207,7 @@ func closestRule(c *audit.Closest) *netpoldv1.Closest {
 		return to
 	}
 	to.Policy, to.Missing, to.PeerIndex = Rule(c.Rule), missings.proto(c.Missing), uint32(c.Peer)
+	to.OtherSideDenies = c.OtherDenies
 	switch {
 	case c.Port != nil:
 		to.Fix = &netpoldv1.Closest_OpenPort{OpenPort: &netpoldv1.PortFix{
