@@ -635,6 +635,9 @@ func (c *diffCheck) names(want *audit.DiffSummary) {
 		for _, o := range s.oracle.Objects {
 			switch o := o.(type) {
 			case *engine.Pod:
+				if o.Finished { // no end
+					continue
+				}
 				name := "Pod/" + o.Namespace + "/" + o.Name
 				if n := len(o.Workloads); n > 0 {
 					name = o.Workloads[n-1].Kind + "/" + o.Namespace + "/" + o.Workloads[n-1].Name

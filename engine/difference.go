@@ -141,12 +141,12 @@ func (s *Snapshot) eachUnsharedPod(other *Snapshot, yield func(old, fresh *pod))
 }
 
 // WorkloadsNotIn returns the outermost workloads of Pods, and the Pods of no workload, that s has and other
-// has not, in no particular order. Finished Pods count.
+// has not, in no particular order. Finished Pods do not count: they are no ends.
 func (s *Snapshot) WorkloadsNotIn(other *Snapshot) []Named {
 	seen := map[Named]bool{}
 	var list []Named
 	other.eachUnsharedPod(s, func(_, p *pod) {
-		if p == nil {
+		if p == nil || p.finished {
 			return
 		}
 		name := p.outermost()
@@ -166,18 +166,19 @@ func (p *pod) outermost() Named {
 	return Named{"Pod", p.namespace, p.name}
 }
 
-// hasOutermost reports whether a workload is the outermost of some Pod, or a Pod of no workload is there.
+// hasOutermost reports whether a workload is the outermost of some Pod, or a Pod of no workload is there, that
+// has not finished.
 func (s *state) hasOutermost(name Named) bool {
 	if name.Kind == "Pod" {
 		p := s.pod(name.Namespace, name.Name)
-		return p != nil && len(p.workloads) == 0
+		return p != nil && !p.finished && len(p.workloads) == 0
 	}
 	w, ok := s.workloads.Get(workloadKey{name.Namespace, name.Kind, name.Name})
 	if !ok {
 		return false
 	}
 	for pod := range w.pods.All() {
-		if s.pod(name.Namespace, pod).outermost() == name {
+		if p := s.pod(name.Namespace, pod); !p.finished && p.outermost() == name {
 			return true
 		}
 	}
