@@ -356,3 +356,79 @@ spec:
 	netpold(t, "diff", "-q", "--manifests", file, "--delete", "anp/shop/deny-web").
 		want(t, 2, "", `"anp/shop/deny-web" does not name the AdminNetworkPolicy: write KIND/NAME`)
 }
+
+// TestDiffOfFinishedPods: a finished Pod is no end, so that a workload comes and goes with those that have not.
+func TestDiffOfFinishedPods(t *testing.T) {
+	const nothing = "opens and closes no connection\n"
+	if got := differs(t, "--delete=pod/shop/done-0"); got.code != 0 || got.stdout != nothing {
+		t.Errorf("a finished Pod goes: exit code %d, %s%s", got.code, got.stdout, got.stderr)
+	}
+	const pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: NAME, namespace: shop, labels: {app: x}}\n" +
+		"spec: {nodeName: node-1, containers: [{name: c}]}\nstatus: {phase: PHASE, podIPs: [{ip: 10.0.0.3}]}\n"
+	for _, test := range []struct{ name, phase, want string }{
+		{"other-0", "Failed", "\nworkloads removed: Pod/shop/other-0\n"},
+		{"done-0", "Running", "\nworkloads added: Pod/shop/done-0\n"},
+		{"new-0", "Succeeded", nothing},
+	} {
+		file := writeFile(t, "pod.yaml", strings.NewReplacer("NAME", test.name, "PHASE", test.phase).Replace(pod))
+		got := differs(t, "-f", file, "--fail-on=none")
+		if got.code != 0 || !strings.Contains(got.stdout, test.want) || strings.Contains(got.stdout, "workloads") !=
+			strings.Contains(test.want, "workloads") {
+			t.Errorf("%s %s: exit code %d, %s%s\nwant in it %s", test.name, test.phase, got.code, got.stdout, got.stderr, test.want)
+		}
+	}
+}
+
+// TestD2NoFamilyInCommon: pairs of one workload may be allowed in different families. It is allowed then, in
+// none that they have in common, and every form says so.
+func TestD2NoFamilyInCommon(t *testing.T) {
+	const pod = `
+apiVersion: v1
+kind: Pod
+metadata:
+  name: w-N
+  namespace: shop
+  labels: {app: w}
+  ownerReferences: [{apiVersion: apps/v1, kind: StatefulSet, name: w, uid: u, controller: true}]
+spec: {containers: [{name: c}]}
+status: {phase: Running, podIPs: [{ip: 10.0.1.N}, {ip: "2001:db8:1::N"}]}
+---`
+	const policy = `
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: cart, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: cart}}
+  ingress: [{from: [PEERS]}]
+`
+	base := strings.Replace(cluster, "\n", strings.ReplaceAll(pod, "N", "0")+strings.ReplaceAll(pod, "N", "1")+"\n", 1)
+	with := func(peers string) string { return writeFile(t, "f.yaml", strings.Replace(policy, "PEERS", peers, 1)) }
+	apart := with(`{ipBlock: {cidr: 10.0.1.0/32}}, {ipBlock: {cidr: "2001:db8:1::1/128"}}`)
+	both, none := with("{podSelector: {matchLabels: {app: w}}}"), with("{podSelector: {matchLabels: {app: nobody}}}")
+	compare := func(from, to string, more ...string) result {
+		merged := func(policy string) string {
+			text, err := os.ReadFile(policy)
+			if err != nil {
+				t.Fatal(err)
+			}
+			plain := strings.Replace(base, "metadata: {name: cart, namespace: shop}\nspec:\n", "metadata: {name: gone, namespace: shop}\nspec:\n", 1)
+			return writeFile(t, "state.yaml", plain+"\n---\n"+string(text))
+		}
+		return netpold(t, append([]string{"diff", "-q", "--from", merged(from), "--to", merged(to), "--match=workloads",
+			"--src=sts/shop/w", "--dst=shop/cart-0", "--fail-on=none"}, more...)...)
+	}
+	for name, test := range map[string]struct{ from, to, want string }{
+		"changed":      {apart, both, "changed  sts/shop/w  shop/cart-0  all    none in common to IPv4,IPv6\n"},
+		"changed back": {both, apart, "changed  sts/shop/w  shop/cart-0  all    IPv4,IPv6 to none in common\n"},
+		"opened":       {none, apart, "opened  sts/shop/w  shop/cart-0  all    none in common\n"},
+		"closed":       {apart, none, "closed  sts/shop/w  shop/cart-0  all    none in common\n"},
+	} {
+		if got := compare(test.from, test.to); got.code != 0 || !strings.Contains(got.stdout, test.want) {
+			t.Errorf("%s: exit code %d, %s%s\nwant in it %s", name, got.code, got.stdout, got.stderr, test.want)
+		}
+	}
+	const want = `"before":{"allowed":true,"families":[]},"after":{"allowed":true,"families":["IP_FAMILY_IPV4","IP_FAMILY_IPV6"]}`
+	if got := compare(apart, both, "-ojson"); !strings.Contains(got.stdout, want) {
+		t.Errorf("got %s%s, want in it %s", got.stdout, got.stderr, want)
+	}
+}

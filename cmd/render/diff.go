@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"slices"
@@ -73,7 +74,8 @@ func (d *Diff) addChange(c *netpoldv1.Change) error {
 	case netpoldv1.ChangeKind_CHANGE_KIND_CLOSED:
 		connection.Families = c.GetBefore().GetFamilies()
 	case netpoldv1.ChangeKind_CHANGE_KIND_FAMILIES:
-		said.families = Families(c.GetBefore().GetFamilies()) + " to " + Families(c.GetAfter().GetFamilies())
+		said.families = cmp.Or(Families(c.GetBefore().GetFamilies()), noFamilies) + " to " +
+			cmp.Or(Families(c.GetAfter().GetFamilies()), noFamilies)
 	default:
 	}
 	at, ok := d.index[said]

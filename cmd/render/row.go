@@ -197,7 +197,7 @@ func (l *List) addPairs(found map[rowKey][]rectangle, key rowKey, from []*netpol
 				k := key
 				k.unit = at
 				if always || Families(shared(src[0], dst[0])) != families {
-					k.families = families
+					k.families = cmp.Or(families, noFamilies)
 				}
 				found[k] = append(found[k], rectangle{src, dst})
 			}
@@ -343,7 +343,7 @@ func (l *List) row(k rowKey) *Row {
 // end returns the end of a row that means groups of u.
 func (u *unit) end(groups []*netpoldv1.Group) End {
 	e := End{Namespace: u.namespace, Words: u.words, unit: u}
-	if u.isNode() {
+	if u.isNode() || u.kind() == netpoldv1.GroupKind_GROUP_KIND_HYPOTHETICAL {
 		return e
 	}
 	e.Total = u.pods

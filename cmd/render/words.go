@@ -87,6 +87,10 @@ func Protocol(p netpoldv1.Protocol) string { return strings.TrimPrefix(p.String(
 // Families returns address families in words. Example: "IPv4,IPv6".
 func Families(families []netpoldv1.IpFamily) string { return strings.Join(FamilyWords(families), ",") }
 
+// noFamilies says that no family is among the families of an allowed connection: the ends share none, or pairs
+// of Pods of two workloads do.
+const noFamilies = "none in common"
+
 // FamilyWords returns the word of each address family.
 func FamilyWords(families []netpoldv1.IpFamily) []string {
 	words := make([]string, len(families))

@@ -30,7 +30,8 @@ const (
 	Match_MATCH_UNSPECIFIED Match = 0
 	// A Pod of the same namespace and name.
 	Match_MATCH_PODS Match = 1
-	// A workload of the same kind, namespace and name. It is allowed when all pairs of its Pods are.
+	// A workload of the same kind, namespace and name. It is allowed when all pairs of its Pods are, in the families that all
+	// pairs have in common: none if the pairs are allowed in different ones.
 	Match_MATCH_WORKLOADS Match = 2
 )
 
@@ -582,7 +583,7 @@ type ChangeState struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Whether it is allowed.
 	Allowed bool `protobuf:"varint,1,opt,name=allowed,proto3" json:"allowed,omitempty"`
-	// As Connection.families.
+	// As Connection.families. See MATCH_WORKLOADS.
 	Families      []IpFamily `protobuf:"varint,2,rep,packed,name=families,proto3,enum=netpold.v1.IpFamily" json:"families,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -61,7 +61,7 @@ function familiesOf(list) {
   return bits;
 }
 
-const familyTexts = ['no address', 'IPv4', 'IPv6', 'IPv4 and IPv6'];
+const familyTexts = ['none in common', 'IPv4', 'IPv6', 'IPv4 and IPv6'];
 
 // sharedFamilies returns the families of a pair: those of both; those of one when the other has no address.
 function sharedFamilies(a, b) {

@@ -141,7 +141,7 @@ function rowFamilies(row) {
     ? familiesOf((connection.kind === 'CHANGE_KIND_CLOSED' ? connection.before : connection.after)?.families)
     : connection.mask;
   const whole = row.srcs.every((a) => row.dsts.every((b) => sharedFamilies(a.mask, b.mask) === mask));
-  return whole ? '' : `${familyTexts[mask]} only`;
+  return whole ? '' : mask ? `${familyTexts[mask]} only` : `families: ${familyTexts[mask]}`;
 }
 
 // rowRules returns the rules of a row as [direction, text]. In a difference they are those that allow before
