@@ -2,7 +2,6 @@ package audit
 
 import (
 	"cmp"
-	"fmt"
 	"net/netip"
 	"slices"
 
@@ -194,11 +193,10 @@ func (d *Diff) hypotheticalEnds() []diffEnd {
 		after = slices.DeleteFunc(slices.Clone(after), isHypothetical)
 		for i := range after {
 			b, a := &before[i], &after[i]
-			key := fmt.Sprint(a.Namespace, "/", a.Source, "/", a.Destination, "/", b.Source, "/", b.Destination, a.IPs)
-			n, ok := at[key]
+			n, ok := at[a.Name]
 			if !ok {
 				n = len(list)
-				at[key], list = n, append(list, diffEnd{in: [2]*engine.RoleEnd{b, a}})
+				at[a.Name], list = n, append(list, diffEnd{in: [2]*engine.RoleEnd{b, a}})
 			}
 			list[n].src, list[n].dst = list[n].src || !dst, list[n].dst || dst
 		}

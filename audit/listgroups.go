@@ -15,7 +15,7 @@ type groupKey struct {
 	kind                GroupKind
 	namespace           string
 	workload            engine.Workload
-	single              string // the name of a Pod of no workload, or of a Node
+	single              string // the name of a Pod of no workload, or of a Node; the words of hypothetical Pods
 	source, destination uint32
 	families            engine.Families
 	bySrc, byDst        bool
@@ -150,9 +150,6 @@ func keyOf(e *engine.RoleEnd, src, dst bool) groupKey {
 	}
 	if e.Workload == (engine.Workload{}) {
 		key.single = e.Name
-		if e.Kind == engine.RoleHypothetical {
-			key.single = fmt.Sprint(e.IPs)
-		}
 	}
 	return key
 }

@@ -137,6 +137,9 @@ func (r endReader) readEndpoint(to *endSet, e engine.Endpoint, dst bool) error {
 			ip := end.IPs[0]
 			to.outside = append(to.outside, netip.PrefixFrom(ip, ip.BitLen()))
 		case end.Kind != engine.RoleService:
+			if end.Labelled != nil {
+				end.Name = labelledWords(end.Labelled)
+			}
 			to.ends = append(to.ends, end)
 			if end.Kind == engine.RolePod || end.Kind == engine.RoleHostNetwork {
 				to.pods[[2]string{end.Namespace, end.Name}] = true

@@ -30,8 +30,10 @@ const (
 // RoleEnd is an end of connections and its roles.
 type RoleEnd struct {
 	Kind RoleKind
-	// Namespace and Name are the Pod's, the Node's or the Service's.
+	// Namespace and Name are the Pod's, the Node's or the Service's. A Pod that need not exist has no name.
 	Namespace, Name string
+	// Labelled is the Pod that need not exist, as it is asked about; nil for other ends.
+	Labelled *LabelledPod
 	// Workload is the outermost one of the Pod; zero for none.
 	Workload Workload
 	// Node is where the Pod runs.
@@ -187,7 +189,7 @@ func (r *Roles) Ends(e Endpoint, dst bool) ([]RoleEnd, error) {
 			continue
 		}
 		h := r.end(RoleHypothetical, &parties[i])
-		h.Namespace = e.labelled.Namespace
+		h.Namespace, h.Labelled = e.labelled.Namespace, e.labelled
 		list = append(list, h)
 	}
 	return list, nil

@@ -158,3 +158,39 @@ func TestListOfRealPolicies(t *testing.T) {
 	got := netpold(t, "list", "-q", "--manifests="+corpus, "--src=cluster", "--dst=cluster", "-o=csv")
 	got.want(t, 0, "deploy/default/frontend,default,deploy/default/cartservice,TCP 7070,,,\n", "")
 }
+
+// TestListTellsPodsByLabelsApart proves that each endpoint by labels is a group of its own, named by its words,
+// with files and with a server, in a list and in a difference.
+func TestListTellsPodsByLabelsApart(t *testing.T) {
+	base := writeFile(t, "cluster.yaml", cluster)
+	server := serve(t, "--manifests="+base)
+	ends := []string{"--src=shop?tier=x,app=web", "--src", "shop?app=web,tier=x", "--src=shop?app=a#dns=53/UDP,ip=10.0.0.9",
+		"--src=shop?app=b", "--dst=ns/shop"}
+	for _, state := range []string{"--manifests=" + base, "--server=" + server.addr} {
+		netpold(t, append([]string{"list", state, "-q"}, ends...)...).want(t, 0, `SOURCE                             DESTINATION   PORTS
+shop?app=a#dns=53/UDP,ip=10.0.0.9  shop/other-0  all
+shop?app=a#dns=53/UDP,ip=10.0.0.9  shop/web-0    all
+shop?app=b                         shop/other-0  all
+shop?app=b                         shop/web-0    all
+shop?app=web,tier=x                shop/cart-0   TCP 8080
+`, "")
+		for _, verb := range [][]string{{"list"}, {"diff", "--delete=netpol/shop/cart", "--fail-on=none"}} {
+			got := netpold(t, append(append(verb, state, "-q", "-ojson"), ends...)...)
+			for _, name := range []string{"shop?app=a#dns=53/UDP,ip=10.0.0.9", "shop?app=b", "shop?app=web,tier=x"} {
+				want := `"kind":"GROUP_KIND_HYPOTHETICAL","namespace":"shop","members":[{"name":"` + name + `",`
+				if got.code != 0 || strings.Count(got.stdout, want) != 1 {
+					t.Errorf("%s %s: exit code %d, %s%s\nwant once %s", verb[0], state, got.code, got.stdout, got.stderr, want)
+				}
+			}
+			if n := strings.Count(got.stdout, "GROUP_KIND_HYPOTHETICAL"); n != 3 {
+				t.Errorf("%s: %d Pods by labels, want 3", verb[0], n)
+			}
+		}
+	}
+	// A row of a part of other Pods does not count it.
+	pods := cluster + strings.ReplaceAll("---\napiVersion: v1\nkind: Pod\nmetadata: {name: w-0, namespace: shop, labels: {app: cart}, OWNER}\n"+
+		"spec: {containers: [{name: c}]}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: w-1, namespace: shop, labels: {app: w}, OWNER}\n"+
+		"spec: {containers: [{name: c}]}\n", "OWNER", "ownerReferences: [{apiVersion: apps/v1, kind: StatefulSet, name: w, uid: u, controller: true}]")
+	netpoldWith(t, nil, pods, "list", "--manifests=-", "-q", "--src=shop?app=b", "--dst=sts/shop/w", "-ocsv").want(t, 0,
+		"shop,shop?app=b,shop,sts/shop/w,all,,-,1/2\n", "")
+}

@@ -827,7 +827,7 @@ func (x *Group) GetPresence() Presence {
 // Member is a Pod, or a Node.
 type Member struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The Pod's name, or the Node's.
+	// The Pod's name, or the Node's. A Pod by labels has its words of check, with labels sorted: shop?app=web,tier=front.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The Node that the Pod runs on.
 	Node string `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`
