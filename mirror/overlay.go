@@ -12,7 +12,7 @@ type Overlay struct {
 	// Changes are made in order, as one batch.
 	Changes []OverlayChange
 	// Prune also deletes the NetworkPolicies that Changes do not apply, in the namespaces of the objects that
-	// they apply.
+	// they apply. Objects that play no part count too, as with kubectl.
 	Prune bool
 }
 

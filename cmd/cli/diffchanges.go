@@ -51,7 +51,7 @@ func (c *changes) overlay(ctx context.Context, inv *invocation) (*overlay, error
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	o, err := inv.readOverlay(ctx, filenameFlag, c.files)
+	o, err := inv.readToPrune(ctx, filenameFlag, c.files, c.prune)
 	if err != nil {
 		return nil, err
 	}

@@ -50,6 +50,14 @@ const maxOverlayBytes = 4 << 20
 // without dashes. It prints warnings about the files, and what in them plays no part. The error names every
 // problem of every file.
 func (inv *invocation) readOverlay(ctx context.Context, flag string, paths []string) (*overlay, error) {
+	return inv.readToPrune(ctx, flag, paths, false)
+}
+
+// readToPrune does the work of readOverlay. With prune, files count by their namespaces that have nothing that
+// plays a part.
+func (inv *invocation) readToPrune(
+	ctx context.Context, flag string, paths []string, prune bool,
+) (*overlay, error) {
 	if len(paths) == 0 {
 		return nil, nil
 	}
@@ -59,7 +67,7 @@ func (inv *invocation) readOverlay(ctx context.Context, flag string, paths []str
 	}
 	options := inv.manifestOptions()
 	options.Paths = paths
-	files, err := manifests.ReadOverlayFiles(ctx, options)
+	files, err := manifests.ReadOverlayFiles(ctx, options, prune)
 	if err != nil {
 		return nil, inv.filesError("--"+flag, paths, err)
 	}

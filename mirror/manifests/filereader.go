@@ -24,6 +24,8 @@ type fileReader struct {
 	namespace string
 	problems  []mirror.Problem
 	ignored   map[string]int
+	// beside are the namespaces of objects that play no part.
+	beside map[string]bool
 	// unmodelled counts objects that decide traffic and that netpold does not model.
 	unmodelled mirror.UnmodelledCount
 	// inDirectory means that the present file was found in a directory, not named.
@@ -67,7 +69,7 @@ type identity struct{ kind, namespace, name string }
 func newReading(o Options) *fileReader {
 	return &fileReader{
 		namespace: o.Namespace, ignoreTiers: o.IgnoreTiers, versioned: map[identity][]byte{},
-		ignored: map[string]int{}, leftOut: map[string][]string{},
+		ignored: map[string]int{}, beside: map[string]bool{}, leftOut: map[string][]string{},
 		seen: map[identity]location{}, sliced: map[identity]bool{}, sizes: map[string]int{},
 		mostEndpoints: maxMadeEndpoints,
 	}
@@ -265,6 +267,9 @@ func (r *fileReader) reportMisspelled(at location, h head) {
 // ignore counts an object that decisions do not depend on. Kinds that decide traffic in a cluster are counted
 // separately. It warns of other kinds called NetworkPolicy, which may be a mistake.
 func (r *fileReader) ignore(at location, h head) {
+	if namespace := r.namespaceBeside(h); namespace != "" {
+		r.beside[namespace] = true
+	}
 	if of, ok := mirror.FindUnmodelled(groupOf(string(h.APIVersion)), string(h.Kind)); ok {
 		namespace := string(h.Metadata.Namespace)
 		if namespace == "" && of.Namespaced {

@@ -1,6 +1,7 @@
 package manifests
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 
@@ -18,7 +19,7 @@ type laying struct {
 	order   []engine.ObjectKey
 	// byWorkload has the changed Pods that were of a workload at some time.
 	byWorkload map[podOwner][]engine.ObjectKey
-	// namespaces are those of the applied objects.
+	// namespaces are those of the applied objects, of those that play no part too.
 	namespaces map[string]bool
 	// services are the applied Services whose slices follow their Pods. sliced are those with slices of the
 	// overlay.
@@ -160,6 +161,7 @@ func (r *fileReader) layOver() {
 			l.namespaces[id.namespace] = true
 		}
 	}
+	maps.Copy(l.namespaces, r.beside)
 	for _, p := range r.pods {
 		key := engine.KeyOf(p.Pod)
 		if was, ok := l.pod(key); ok && p.bare {

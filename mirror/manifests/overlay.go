@@ -127,7 +127,7 @@ func (r *overlayReader) finish(prune bool) ([]engine.Change, []mirror.OverlayPro
 	if r.touched > mirror.MaxOverlayObjects {
 		return nil, nil, &mirror.OverlayTooLargeError{Actual: r.touched}
 	}
-	if len(r.problems) == 0 && r.touched == 0 {
+	if len(r.problems) == 0 && r.touched == 0 && !(prune && len(r.namespaces) > 0) {
 		message := "it has " + ErrNoObjects.Error()
 		if r.unusable > 0 {
 			message = fmt.Sprintf("%s, but %d of other kinds", message, r.unusable)

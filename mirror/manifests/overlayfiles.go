@@ -14,7 +14,7 @@ import (
 // OverlayFiles are the changes that apply the files under some paths.
 type OverlayFiles struct {
 	// Changes apply one file each, in order, to be read by [ReadOverlay]. Files with nothing to apply are not
-	// among them.
+	// among them. To prune, such a file counts by its namespaces, without its content.
 	Changes []mirror.OverlayChange
 	// Report has warnings about the files, and what plays no part. ReadOverlay has those about documents.
 	Report Report
@@ -22,8 +22,8 @@ type OverlayFiles struct {
 
 // ReadOverlayFiles returns the changes that apply the files under the paths of the options, which are read as
 // [Read] does. ReadOverlay, which knows no names of files, finds further problems only where documents do not
-// fit the state below them. The error is a [*PathError] or a [*ProblemsError].
-func ReadOverlayFiles(ctx context.Context, o Options) (*OverlayFiles, error) {
+// fit the state below them. prune means that [mirror.Overlay.Prune] will be set. The error is a [*PathError] or a [*ProblemsError].
+func ReadOverlayFiles(ctx context.Context, o Options, prune bool) (*OverlayFiles, error) {
 	if o.Namespace == "" {
 		o.Namespace = "default"
 	}
@@ -63,7 +63,12 @@ func ReadOverlayFiles(ctx context.Context, o Options) (*OverlayFiles, error) {
 		documents = append(documents, r.problems...)
 		whole.kustomizations = append(whole.kustomizations, r.kustomizations...)
 		whole.join(r)
-		if len(r.seen)+len(r.problems)+len(r.unmodelled.Kinds()) > 0 {
+		if prune && len(r.seen)+len(r.problems)+len(r.unmodelled.Kinds()) == 0 {
+			text = standInFor(r.beside)
+		} else if len(r.seen)+len(r.problems)+len(r.unmodelled.Kinds()) == 0 {
+			text = ""
+		}
+		if text != "" {
 			result.Changes = append(result.Changes, mirror.OverlayChange{Apply: text, File: name})
 		}
 	}
