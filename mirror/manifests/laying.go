@@ -2,6 +2,7 @@ package manifests
 
 import (
 	"maps"
+	"math"
 	"reflect"
 	"slices"
 
@@ -147,6 +148,9 @@ func (l *laying) changes() []engine.Change {
 	return list
 }
 
+// createdNow is when a Pod is created that the overlay adds, unless its document says: after every other (S7).
+const createdNow = math.MaxInt64
+
 // layOver adds what was read, and what follows from it, to what it is laid over.
 func (r *fileReader) layOver() {
 	l := r.over
@@ -164,8 +168,14 @@ func (r *fileReader) layOver() {
 	maps.Copy(l.namespaces, r.beside)
 	for _, p := range r.pods {
 		key := engine.KeyOf(p.Pod)
-		if was, ok := l.pod(key); ok && p.bare {
+		was, ok := l.pod(key)
+		if ok && p.bare {
 			keepStatus(p.Pod, was)
+		}
+		if p.Created == 0 && ok {
+			p.Created = was.Created
+		} else if p.Created == 0 {
+			p.Created = createdNow
 		}
 		l.set(p.Pod)
 		l.read[key] = p
@@ -217,9 +227,6 @@ func keepStatus(p, was *engine.Pod) {
 	}
 	if p.UID == "" {
 		p.UID = was.UID
-	}
-	if p.Created == 0 {
-		p.Created = was.Created
 	}
 	if len(p.Workloads) == 0 {
 		p.Workloads = was.Workloads

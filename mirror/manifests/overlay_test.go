@@ -117,7 +117,7 @@ func TestReadOverlay(t *testing.T) {
 		"a workload's Pods":      {[]mirror.OverlayChange{deleted("StatefulSet", "shop", "db")}, false, []string{"-shop/db-0", "-shop/db:0"}},
 		"a workload's labels":    {[]mirror.OverlayChange{labelled("StatefulSet", "shop", "db", map[string]string{"a": "b"})}, false, []string{"shop/db-0 map[a:b app:db statefulset.kubernetes.io/pod-name:db-0] [10.0.0.1] [{StatefulSet db}]"}},
 		"S24 endpoints follow":   {[]mirror.OverlayChange{labelled("Pod", "shop", "db-0", nil, "app")}, false, []string{"-shop/db:0", "shop/db-0 map[statefulset.kubernetes.io/pod-name:db-0] [10.0.0.1] [{StatefulSet db}]"}},
-		"a workload with Pods":   {applied(template("StatefulSet", "db", "replicas: 3, ")), false, []string{"-shop/db:0", "shop/db-0 map[app:new controller-revision-hash:? statefulset.kubernetes.io/pod-name:db-0] [10.0.0.1] [{StatefulSet db}]"}},
+		"a workload with Pods":   {applied(template("StatefulSet", "db", "replicas: 1, ")), false, []string{"-shop/db:0", "shop/db-0 map[app:new controller-revision-hash:? statefulset.kubernetes.io/pod-name:db-0] [10.0.0.1] [{StatefulSet db}]"}},
 		"a workload without any": {applied(template("DaemonSet", "fresh", "")), false, []string{"shop/fresh-0 map[app:new controller-revision-hash:? pod-template-generation:?] [] [{DaemonSet fresh}]"}},
 		"a Service": {applied("{apiVersion: v1, kind: Service, metadata: {name: db, namespace: shop}, spec: {selector: {app: web}, ports: [{port: 5432, targetPort: 1}]}}"), false,
 			[]string{"shop/db [10.9.0.1]", "shop/db:0 [{10.0.0.2  true true false}] [{ 1 TCP}]"}},
@@ -224,19 +224,36 @@ func TestReadOverlayHasALimit(t *testing.T) {
 // TestReadOverlayKeepsS7 proves that a Pod of an overlay owns an address of another only if it is newer.
 func TestReadOverlayKeepsS7(t *testing.T) {
 	base := baseOf(t, overlaidCluster)
-	for created, owner := range map[string]string{"2026-02-02T00:00:00Z": "thief", "2026-01-01T00:00:00Z": "db-0"} {
-		text := `{apiVersion: v1, kind: Pod, metadata: {name: thief, namespace: shop, creationTimestamp: "` + created +
-			`"}, status: {podIPs: [{ip: 10.0.0.1}]}}`
-		changes, _, err := ReadOverlay(base, &mirror.Overlay{Changes: applied(text)}, Options{})
+	tests := map[string]struct {
+		changes []mirror.OverlayChange
+		owner   string
+	}{
+		"younger":                {applied(claiming("thief", `, creationTimestamp: "2026-02-02T00:00:00Z"`)), "thief"},
+		"older":                  {applied(claiming("thief", `, creationTimestamp: "2026-01-01T00:00:00Z"`)), "db-0"},
+		"new, a later name":      {applied(claiming("thief", "")), "thief"},
+		"new, an earlier name":   {applied(claiming("a", "")), "a"},
+		"new, twice":             {applied(claiming("a", ""), claiming("a", "")), "a"},
+		"there, with its age":    {applied(claiming("web-0", "")), "db-0"},
+		"there, and made again":  {append([]mirror.OverlayChange{deleted("Pod", "shop", "web-0")}, applied(claiming("web-0", ""))...), "web-0"},
+		"the owner itself again": {applied(claiming("db-0", ""), claiming("web-0", "")), "db-0"},
+	}
+	for name, test := range tests {
+		changes, _, err := ReadOverlay(base, &mirror.Overlay{Changes: test.changes}, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, err := base.With(changes).Details(nil, engine.Query{Src: engine.ByPod("shop", "web-0"), Port: 1,
+		d, err := base.With(changes).Details(nil, engine.Query{Src: engine.ByIP(netip.MustParseAddr("192.0.2.77")), Port: 1,
 			Dst: engine.ByIP(netip.MustParseAddr("10.0.0.1"))})
-		if err != nil || d.Dst.Name != owner {
-			t.Errorf("created %s: the address is of %q, error %v; want %s", created, d.Dst.Name, err, owner)
+		if err != nil || d.Dst.Name != test.owner {
+			t.Errorf("%s: the address is of %q, error %v; want %s", name, d.Dst.Name, err, test.owner)
 		}
 	}
+}
+
+// claiming returns a Pod with the address of db-0.
+func claiming(name, metadata string) string {
+	return "{apiVersion: v1, kind: Pod, metadata: {name: " + name + ", namespace: shop" + metadata +
+		"}, status: {podIPs: [{ip: 10.0.0.1}]}}"
 }
 
 // FuzzReadOverlay proves that reading never panics, that problems come without changes, and that changes can
