@@ -23,6 +23,8 @@ type Template struct {
 	pod *corev1.PodTemplateSpec
 	// Replicas is the number of Pods; 1 if the workload does not say.
 	Replicas int
+	// Scaled means that the workload itself says how many Pods it keeps, now and later.
+	Scaled bool
 	// ReplicasField and PodField are the paths of Replicas and of the Pod's description. Example:
 	// "spec.replicas".
 	ReplicasField, PodField string
@@ -98,7 +100,8 @@ func templateOf(pod *corev1.PodTemplateSpec, replicas *int32) Template {
 		pod = &corev1.PodTemplateSpec{}
 	}
 	return Template{
-		pod: pod, Replicas: int(value(replicas, 1)), ReplicasField: "spec.replicas", PodField: "spec.template",
+		pod: pod, Replicas: int(value(replicas, 1)), Scaled: replicas != nil, ReplicasField: "spec.replicas",
+		PodField: "spec.template",
 	}
 }
 
@@ -184,7 +187,7 @@ func jobSpecTemplate(s *batchv1.JobSpec, name, uid string) Template {
 		n = min(n, *s.Completions)
 	}
 	t := templateOf(&s.Template, &n)
-	t.ReplicasField = "spec.parallelism"
+	t.Scaled, t.ReplicasField = false, "spec.parallelism"
 	if value(s.CompletionMode, batchv1.NonIndexedCompletion) == batchv1.IndexedCompletion {
 		t.numberLabel = batchv1.JobCompletionIndexAnnotation
 		if all := value(s.Completions, n); n > 0 && all <= mostIndexes {

@@ -23,7 +23,7 @@ func ReadOverlay(
 	if options.Namespace == "" {
 		options.Namespace = "default"
 	}
-	r := overlayReader{laying: newLaying(base), options: options}
+	r := overlayReader{laying: newLaying(base), options: options, policies: map[engine.ObjectKey]placed{}}
 	if len(overlay.Changes) == 0 {
 		r.fail("changes", "Required value: an overlay without changes changes nothing: give one at least")
 	}
@@ -54,6 +54,8 @@ type overlayReader struct {
 	options  Options
 	problems []mirror.OverlayProblem
 	warnings []mirror.OverlayProblem
+	// policies are where the applied NetworkPolicies are.
+	policies map[engine.ObjectKey]placed
 	// touched counts the objects that the changes name.
 	touched int
 	// unusable counts objects of kinds that play no part.
@@ -94,6 +96,12 @@ func (r *overlayReader) apply(first int, changes []mirror.OverlayChange) {
 	}
 	files.checkKustomizations(read)
 	r.touched += len(files.seen)
+	for id, at := range files.seen {
+		if id.kind == "NetworkPolicy" {
+			r.policies[engine.ObjectKey{Kind: engine.KindPolicy, Namespace: id.namespace, Name: id.name}] =
+				placed{pathOf(index[at.file], "apply"), at, changes[index[at.file]-first].File != ""}
+		}
+	}
 	before := len(r.order)
 	files.layOver()
 	r.touched += max(0, len(r.order)-before-len(files.seen)) // Pods of templates
@@ -141,6 +149,7 @@ func (r *overlayReader) finish(prune bool) ([]engine.Change, []mirror.OverlayPro
 		r.prune()
 	}
 	r.followPods()
+	r.warnLonely()
 	return r.changes(), r.warnings, nil
 }
 

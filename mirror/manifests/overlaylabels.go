@@ -35,16 +35,24 @@ func (r *overlayReader) relabel(i int, c *mirror.LabelChange) {
 	if kind.Template != nil {
 		keys = r.podsOf(c.Namespace, engine.Workload{Kind: c.Kind, Name: c.Name})
 	}
-	changed := 0
+	changed, placeholders := 0, 0
 	for _, key := range keys {
-		if p, ok := r.pod(key); ok && !p.Placeholder {
+		if p, ok := r.pod(key); ok && p.Placeholder {
+			placeholders++
+		} else if ok {
 			fresh := *p
 			fresh.Labels = relabelled(p.Labels, c)
 			r.set(&fresh)
 			changed++
 		}
 	}
-	if changed == 0 {
+	switch {
+	case changed == 0 && placeholders > 0:
+		r.warnings = append(r.warnings, mirror.OverlayProblem{Path: path, Problem: mirror.Problem{
+			Kind: c.Kind, Namespace: c.Namespace, Name: c.Name, Warning: true,
+			Message: "has no Pods whose labels could be changed: its replicas are 0",
+		}})
+	case changed == 0:
 		r.miss(path, &c.OverlayTarget, "is not there, so that its labels cannot be changed: check its kind, namespace "+
 			"and name")
 	}
@@ -102,10 +110,17 @@ func (r *fileReader) changePods(w *workload, pods []*engine.Pod) {
 	if !ok {
 		return
 	}
+	r.warnUnchanged(w, template, pods)
+	lost := newLosses()
 	for _, p := range pods {
 		fresh := *p
 		fresh.Labels = convert.Relabelled(&w.Template, p.Labels)
 		fresh.Ports, fresh.HostPorts = template.Ports, template.HostPorts
+		lost.add(p, &fresh)
 		r.objects = append(r.objects, &fresh)
+	}
+	if text := lost.String(); text != "" {
+		r.warn(w.location, w.PodField, "its Pods have what it lacks, and lose it here: "+text+
+			"; in a cluster they may keep what a webhook or a hand added")
 	}
 }
