@@ -121,9 +121,9 @@ func serviceFields() []field[engine.Service] {
 				}
 			}
 		},
-		func(r *Random, s *engine.Service) { s.Selector = r.labels() },
 		func(r *Random, s *engine.Service) {
-			s.PublishNotReady, s.Families = r.chance(20), engine.Families(r.rand.IntN(4))
+			s.Selector = r.labels()
+			s.PublishNotReady, s.Families = len(s.Selector) == 2, engine.Families(len(s.Selector)%4)
 		},
 	}
 }
