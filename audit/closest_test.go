@@ -15,7 +15,8 @@ import (
 )
 
 // TestX3FixesAreTried asks random clusters what is denied, makes each fix of the closest rules true, alone, and
-// asks again: this side must allow, and the other do what was said. Every rule that one naive change repairs must be among them.
+// asks again: this side must allow, and the other do what was said. Every rule that one naive change repairs must be
+// among them.
 func TestX3FixesAreTried(t *testing.T) {
 	t.Parallel()
 	seeds := uint64(1500)

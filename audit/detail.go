@@ -66,7 +66,7 @@ func metLabels(p *engine.Policy, x *engine.Peer, why engine.Miss, end *engine.Ex
 	selector, labels, of := x.Pods, end.Labels, ""
 	switch {
 	case why == engine.MissNodeLabels:
-		selector = x.Nodes
+		selector, labels = x.Nodes, end.NodeLabels
 	case why == engine.MissNamespace && x.Namespaces == nil:
 		return fmt.Sprintf("namespace %s, wanted %s", Printable(end.Namespace), Printable(p.Namespace))
 	case why == engine.MissNamespace:

@@ -37,6 +37,9 @@ type ExplainedEnd struct {
 	IPs []netip.Addr
 	// Labels are those of the Pod, or of the Node.
 	Labels map[string]string
+	// NodeLabels are those of the Node whose identity the end has (S38): its own, or that of a host-network
+	// Pod. They must not be modified.
+	NodeLabels map[string]string
 	// NamespaceLabels are those of the Pod's namespace, kubernetes.io/metadata.name among them (S18).
 	NamespaceLabels map[string]string
 	// Ports are the named ports, sorted (S21). They must not be modified.
@@ -184,10 +187,14 @@ func (s *state) explainEnd(asked *Endpoint, p *party, of *pair) ExplainedEnd {
 		e.Labels, e.Ports = labelMap(p.pod.labels), p.pod.ports
 	case p.class != nil:
 		e.Labels, e.Ports = labelMap(p.class.labels), p.class.ports
-	case p.isNode && p.node != (unique.Handle[string]{}):
+	}
+	if p.isNode && p.node != (unique.Handle[string]{}) {
 		if n, ok := s.nodes.Get(p.node.Value()); ok && n.object != nil {
-			e.Labels = n.object.Labels
+			e.NodeLabels = n.object.Labels
 		}
+	}
+	if p.pod == nil && p.class == nil {
+		e.Labels = e.NodeLabels
 	}
 	if e.Namespace != "" {
 		e.NamespaceLabels = labelMap(s.labelsOf(e.Namespace))
