@@ -13,7 +13,7 @@ import (
 // rule says what a rule does with the pair.
 func (w *writer) rule(r rule) {
 	action := ""
-	if r.policy.GetKind() != "NetworkPolicy" && r.GetMatched() {
+	if r.policy.GetKind() != "NetworkPolicy" && r.GetMatched() && r.idle == "" {
 		action = map[netpoldv1.Action]string{
 			netpoldv1.Action_ACTION_ALLOW: " allows", netpoldv1.Action_ACTION_DENY: " denies",
 			netpoldv1.Action_ACTION_PASS: " leaves it to the next tier",
@@ -23,21 +23,17 @@ func (w *writer) rule(r rule) {
 	if w.wide && r.policy.GetFile() != "" {
 		where = fmt.Sprintf(" (%s, document %d)", audit.Printable(r.policy.GetFile()), r.policy.GetDocument())
 	}
-	reached := ""
-	if !r.GetReached() {
-		reached = "not reached; "
-	}
 	name := ruleName(r.policy, r.RuleExplanation) + tierText(r.tier, r.policy) + where + action
 	if !w.wide {
 		and := ", "
 		if !r.GetPeerMatched() {
 			and = "; "
 		}
-		w.line("  %s: %s%s%s%s", name, reached, w.half("peer", r.GetAnyPeer(), r.GetPeers()), and,
+		w.line("  %s: %s%s%s%s", name, r.idle, w.half("peer", r.GetAnyPeer(), r.GetPeers()), and,
 			w.half("port", r.GetAnyPort(), r.GetPorts()))
 		return
 	}
-	w.line("  %s: %s%s", name, reached, map[bool]string{true: "matches", false: "does not match"}[r.GetMatched()])
+	w.line("  %s: %s%s", name, r.idle, map[bool]string{true: "matches", false: "does not match"}[r.GetMatched()])
 	w.entries("peer", r.GetAnyPeer(), r.GetPeers())
 	w.entries("port", r.GetAnyPort(), r.GetPorts())
 }

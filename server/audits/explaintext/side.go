@@ -2,6 +2,7 @@ package explaintext
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/netpold/netpold/audit"
@@ -21,6 +22,8 @@ type side struct {
 type rule struct {
 	tier   *netpoldv1.TierExplanation
 	policy *netpoldv1.PolicyExplanation
+	// idle is why it had no effect; empty if it may have had.
+	idle string
 	*netpoldv1.RuleExplanation
 }
 
@@ -38,8 +41,8 @@ func (w *writer) side(s *side) {
 	for _, t := range s.GetTiers() {
 		for _, p := range t.GetPolicies() {
 			for _, r := range p.GetRules() {
-				one := rule{t, p, r}
-				if r.GetDecided() || w.isClosest(s, p, r) || passes(t, r) {
+				one := rule{t, p, s.idle(t, r), r}
+				if r.GetDecided() || w.isClosest(s, p, r) || passes(&one) {
 					w.rule(one)
 				} else if r.GetReached() {
 					s.rest = append(s.rest, one)
@@ -52,8 +55,43 @@ func (w *writer) side(s *side) {
 }
 
 // passes reports whether a rule is the one that led to the next tier.
-func passes(t *netpoldv1.TierExplanation, r *netpoldv1.RuleExplanation) bool {
-	return r.GetMatched() && r.GetReached() && t.GetTier() != netpoldv1.Tier_TIER_NETWORK_POLICY
+func passes(r *rule) bool {
+	return r.GetMatched() && r.idle == "" && r.tier.GetTier() != netpoldv1.Tier_TIER_NETWORK_POLICY
+}
+
+// idle returns why what a rule says had no effect, as it begins a text; empty if it may have had.
+func (s *side) idle(t *netpoldv1.TierExplanation, r *netpoldv1.RuleExplanation) string {
+	decided := s.decided()
+	counts := s.GetExempt() == netpoldv1.Exemption_EXEMPTION_UNSPECIFIED || decided != nil ||
+		t.GetTier() == netpoldv1.Tier_TIER_NETWORK_POLICY
+	if r.GetAction() == netpoldv1.Action_ACTION_PASS && !s.isExemptFromAll() {
+		counts = true // it led to the tier that has the exemption
+	}
+	switch {
+	case decided != nil && slices.Index(s.GetTiers(), decided) < slices.Index(s.GetTiers(), t):
+		return "not asked; "
+	case !r.GetReached():
+		return "not reached; "
+	case r.GetMatched() && !counts:
+		return "did not count; "
+	}
+	return ""
+}
+
+// isExemptFromAll reports whether the exemption is before all tiers whatever the options are (S44).
+func (s *side) isExemptFromAll() bool {
+	return s.GetExempt() == netpoldv1.Exemption_EXEMPTION_SELF ||
+		s.GetExempt() == netpoldv1.Exemption_EXEMPTION_LOCAL_NODE && s.name == "ingress"
+}
+
+// decided returns the tier that decided, or nil.
+func (s *side) decided() *netpoldv1.TierExplanation {
+	for _, t := range s.GetTiers() {
+		if t.GetDecided() {
+			return t
+		}
+	}
+	return nil
 }
 
 func (w *writer) isClosest(s *side, p *netpoldv1.PolicyExplanation, r *netpoldv1.RuleExplanation) bool {
@@ -96,12 +134,7 @@ func (s *side) why() string {
 		return "no policy concerns " + kindText(s.end) + ", so it allows"
 	}
 	exempt := exemptText(s.GetExempt())
-	var decided *netpoldv1.TierExplanation
-	for _, t := range s.GetTiers() {
-		if t.GetDecided() {
-			decided = t
-		}
-	}
+	decided := s.decided()
 	switch {
 	case decided == nil && exempt != "":
 		return "allows: " + exempt
