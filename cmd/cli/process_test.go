@@ -107,6 +107,7 @@ func TestProcess(t *testing.T) {
 			t.Errorf("exits with %d:\n%s", got, p.stderr)
 		}
 	})
+	t.Run("A7 nobody reads the output", func(t *testing.T) { failsUnread(t, binary) })
 	t.Run("lives on when nobody reads its log", func(t *testing.T) { livesOnUnread(t, binary) })
 	t.Run("a second signal ends a drain", func(t *testing.T) {
 		p := start(t, binary, "serve", "--manifests", file, "--listen=127.0.0.1:0", "--drain-delay=1h")
@@ -120,6 +121,48 @@ func TestProcess(t *testing.T) {
 			t.Errorf("ends with %v, want the signal:\n%s", p.cmd.ProcessState, p.stderr)
 		}
 	})
+}
+
+// failsUnread runs every verb with an output whose reader is gone, as "list | head -1" does. What could not be
+// written is an error (A7), of which nobody needs to be told.
+func failsUnread(t *testing.T, binary string) {
+	t.Helper()
+	file := writeFile(t, "cluster.yaml", cluster)
+	questions := writeFile(t, "questions", `{"src":{"ip":"10.0.0.1"},"dst":{"ip":"10.0.0.3"},"port":80}`+"\n")
+	tests := [][]string{
+		{"--help"}, {"version"}, {"token", "--manifests", file}, {"check", "--manifests", file, "-f", questions},
+		{"check", "--manifests", file, "-f", questions, "--explain", "-ojson"},
+	}
+	for _, output := range []string{"table", "wide", "csv", "json", "html", "dot", "svg"} {
+		tests = append(tests, []string{"list", "--manifests", file, "-o", output},
+			[]string{"diff", "--manifests", file, "--delete=netpol/shop/web", "-o", output})
+	}
+	for _, output := range []string{"table", "json", "sarif", "markdown"} {
+		tests = append(tests, []string{"lint", "--manifests", file, "--fail-on=info", "-o", output})
+	}
+	for _, form := range []string{"-otext", "-ojson", "-oyaml", "--explain"} { // denied, whose code is 1
+		tests = append(tests, []string{"check", "--manifests", file, "shop/other-0", "shop/cart-0", "-p8080", form})
+	}
+	for _, args := range tests {
+		reader, writer, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		reader.Close() //nolint:errcheck // nothing was read
+		ctx, cancel := contextOf(t)
+		cmd := exec.CommandContext(ctx, binary, append(args, "-q")...)
+		if args[0] == "--help" || args[0] == "version" {
+			cmd = exec.CommandContext(ctx, binary, args...)
+		}
+		var stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = writer, &stderr
+		err = cmd.Run()
+		cancel()
+		writer.Close() //nolint:errcheck // the child has its own
+		if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != 2 || stderr.Len() > 0 {
+			t.Errorf("%q: %v, want exit code 2: %s", args, err, &stderr)
+		}
+	}
 }
 
 // livesOnUnread serves with a log whose reader ends, as "serve 2>&1 | head -1" does, and has it log more.

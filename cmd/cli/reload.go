@@ -10,16 +10,11 @@ import (
 	"github.com/netpold/netpold/server"
 )
 
-// hangups returns a channel of SIGHUPs. Until stop is called, neither SIGHUP nor SIGPIPE, when a reader of
-// the log is gone, ends the process.
+// hangups returns a channel of SIGHUPs. Until stop is called, SIGHUP does not end the process.
 func hangups() (hups <-chan os.Signal, stop func()) {
-	hup, pipe := make(chan os.Signal, 1), make(chan os.Signal, 1)
+	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
-	signal.Notify(pipe, syscall.SIGPIPE) // never received: only the write fails
-	return hup, func() {
-		signal.Stop(hup)
-		signal.Stop(pipe)
-	}
+	return hup, func() { signal.Stop(hup) }
 }
 
 // A reloadable is a source that can be read again.

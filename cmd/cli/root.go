@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -48,14 +49,17 @@ func RunAs(
 	ctx context.Context, program string, args []string, stdin io.Reader, stdout, stderr io.Writer,
 	environ []string,
 ) int {
+	out := &outputWriter{w: stdout}
 	inv := &invocation{
 		program: displayName(program), args: args,
-		stdin: stdin, stdout: stdout, stderr: stderr, environ: environ, config: config.New(),
+		stdin: stdin, stdout: out, stderr: stderr, environ: environ, config: config.New(),
 		colours: colours(stdout, environ),
 	}
 	root := inv.root()
 	root.SetArgs(args)
-	switch err := root.ExecuteContext(ctx); {
+	switch err := out.join(root.ExecuteContext(ctx)); {
+	case errors.Is(out.err, syscall.EPIPE): // who read the output wants no more of it
+		return exitError
 	case err == nil:
 		return exitOK
 	case errors.Is(err, errDenied), errors.Is(err, errFailed), errors.Is(err, errFindings), errors.Is(err, errChanged):
