@@ -54,7 +54,8 @@ func (a *asked) fixed(c *Closest) (*engine.Snapshot, engine.Query) {
 	case c.Labels.OfNamespace:
 		ns := &engine.Namespace{Name: end.Namespace, Labels: c.Labels.applied(end.NamespaceLabels)}
 		return a.with(ns), a.e.Pair
-	case end.Kind == engine.ResolvedHypothetical:
+	case end.Kind == engine.ResolvedHypothetical || len(end.IPs) <= 1:
+		// Asked as a Pod that need not exist, which costs far less than a snapshot.
 		pair := a.e.Pair
 		changed := engine.ByLabels(&engine.LabelledPod{
 			Namespace: end.Namespace, Labels: c.Labels.applied(end.Labels), Ports: end.Ports, IP: end.IP,
