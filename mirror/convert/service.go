@@ -57,6 +57,7 @@ func serviceFamilies(names []corev1.IPFamily) engine.Families {
 			families |= engine.IPv4
 		case corev1.IPv6Protocol:
 			families |= engine.IPv6
+		case corev1.IPFamilyUnknown:
 		}
 	}
 	return families
