@@ -127,9 +127,6 @@ func (k rowKey) compare(o rowKey) int {
 		strings.Compare(k.ingressBy, o.ingressBy))
 }
 
-// A rectangle is groups of a source and groups of a destination: each of the one reaches each of the other.
-type rectangle struct{ src, dst []*netpoldv1.Group }
-
 // rowsFrom returns the rows of one source. connections are those in which it has a part.
 func (l *List) rowsFrom(source *unit, connections []*netpoldv1.Connection, shown func(*unit) bool) []*Row {
 	found := map[rowKey][]rectangle{}
@@ -205,39 +202,6 @@ func (l *List) addPairs(found map[rowKey][]rectangle, key rowKey, from []*netpol
 	}
 }
 
-// byFamilies returns groups parted by their families.
-func byFamilies(groups []*netpoldv1.Group) [][]*netpoldv1.Group {
-	var parts [][]*netpoldv1.Group
-next:
-	for _, g := range groups {
-		for i, part := range parts {
-			if slices.Equal(part[0].GetFamilies(), g.GetFamilies()) {
-				parts[i] = append(part, g)
-				continue next
-			}
-		}
-		parts = append(parts, []*netpoldv1.Group{g})
-	}
-	return parts
-}
-
-// shared returns the families in which two ends are asked by name (A3).
-func shared(a, b *netpoldv1.Group) []netpoldv1.IpFamily {
-	switch {
-	case len(a.GetFamilies()) == 0:
-		return b.GetFamilies()
-	case len(b.GetFamilies()) == 0:
-		return a.GetFamilies()
-	}
-	var both []netpoldv1.IpFamily
-	for _, f := range a.GetFamilies() {
-		if slices.Contains(b.GetFamilies(), f) {
-			both = append(both, f)
-		}
-	}
-	return both
-}
-
 // addServices adds the ports of Services that a connection names. The ports of the key are not ports then, but
 // the groups of the source, so that all ports of a Service that the same Pods reach are one row.
 func addServices(services map[rowKey][]*netpoldv1.PortRange, key rowKey, from []*netpoldv1.Group,
@@ -249,26 +213,6 @@ func addServices(services map[rowKey][]*netpoldv1.PortRange, key rowKey, from []
 		services[k] = append(services[k],
 			&netpoldv1.PortRange{Protocol: s.GetProtocol(), First: s.GetPort(), Last: s.GetPort()})
 	}
-}
-
-// groupsText returns the ids of groups.
-func groupsText(groups []*netpoldv1.Group) string {
-	var b strings.Builder
-	for _, g := range groups {
-		fmt.Fprintf(&b, "%d,", g.GetId())
-	}
-	return b.String()
-}
-
-// groupsIn returns the groups of u whose ids are in the text of [groupsText].
-func groupsIn(u *unit, text string) []*netpoldv1.Group {
-	var groups []*netpoldv1.Group
-	for _, g := range u.groups {
-		if strings.Contains(","+text, fmt.Sprintf(",%d,", g.GetId())) {
-			groups = append(groups, g)
-		}
-	}
-	return groups
 }
 
 // serviceNamespace returns the namespace of the Service that a key is about; "" for other keys.
@@ -351,42 +295,4 @@ func (u *unit) end(groups []*netpoldv1.Group) End {
 		e.Pods += len(g.GetMembers())
 	}
 	return e
-}
-
-// joined returns as few rectangles as joining two of them at a time leads to: those with the same
-// destinations, or with the same sources.
-func joined(list []rectangle) []rectangle {
-	for {
-		before := len(list)
-		list = joinBy(list, func(r *rectangle) (same, others *[]*netpoldv1.Group) { return &r.dst, &r.src })
-		list = joinBy(list, func(r *rectangle) (same, others *[]*netpoldv1.Group) { return &r.src, &r.dst })
-		if len(list) == before {
-			return list
-		}
-	}
-}
-
-func joinBy(list []rectangle, sides func(*rectangle) (same, others *[]*netpoldv1.Group)) []rectangle {
-	byText := map[string]int{}
-	var out []rectangle
-	for _, r := range list {
-		same, others := sides(&r)
-		key := groupsText(*same)
-		at, ok := byText[key]
-		if !ok {
-			byText[key] = len(out)
-			out = append(out, r)
-			continue
-		}
-		_, into := sides(&out[at])
-		*into = union(*into, *others)
-	}
-	return out
-}
-
-// union returns the groups of both lists, by id. It may reuse the memory of neither.
-func union(a, b []*netpoldv1.Group) []*netpoldv1.Group {
-	all := slices.Concat(a, b)
-	slices.SortFunc(all, func(a, b *netpoldv1.Group) int { return cmp.Compare(a.GetId(), b.GetId()) })
-	return slices.Compact(all)
 }
