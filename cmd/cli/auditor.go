@@ -50,12 +50,6 @@ func (inv *invocation) openAuditor(ctx context.Context) (auditor, func(), error)
 	return inv.newLocalAuditor(near.source), closeAsker, nil
 }
 
-// An outputError is the error of a printer, not of what lists.
-type outputError struct{ err error }
-
-// Error returns the text of the error.
-func (e *outputError) Error() string { return e.err.Error() }
-
 // listWhole lists to the end, in several calls if what lists stops before it, and hands out the messages of one
 // list, without progress.
 func listWhole(ctx context.Context, from auditor, request *netpoldv1.ListConnectionsRequest,
@@ -71,10 +65,7 @@ func listWhole(ctx context.Context, from auditor, request *netpoldv1.ListConnect
 				cursor = m.GetSummary().GetCursor()
 				return nil
 			}
-			if err := take(m); err != nil {
-				return &outputError{err}
-			}
-			return nil
+			return take(m)
 		})
 		if err != nil || cursor == "" {
 			return err

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -125,13 +124,10 @@ func (d *diffVerb) run(ctx context.Context, args []string) error {
 		}
 		d.inv.printWarnings(d.overlay, m.GetHeader().GetOverlayWarnings())
 		d.look(m)
-		if err := out.add(m); err != nil {
-			return &outputError{err}
-		}
-		return nil
+		return out.take(m)
 	})
 	if err != nil {
-		return d.failed(err, request)
+		return d.inv.auditError(d.overlay, err, request)
 	}
 	if err := out.end(); err != nil {
 		return err
@@ -215,42 +211,21 @@ func (d *diffVerb) outcome() error {
 	return nil
 }
 
-// failed returns the error of a call for people.
-func (d *diffVerb) failed(err error, request *netpoldv1.SimulateRequest) error {
-	if failed, ok := errors.AsType[*outputError](err); ok {
-		return failed.err
-	}
-	if d.overlay.isRefused(err) {
-		return d.inv.overlayError(d.overlay, err)
-	}
-	return d.inv.listError(err, request)
-}
-
-// A diffPrinter prints the messages of a difference.
-type diffPrinter struct {
-	add func(*netpoldv1.SimulateResponse) error
-	end func() error
-}
-
 // printer returns what prints the difference in the form -o.
-func (d *diffVerb) printer(request *netpoldv1.SimulateRequest) diffPrinter {
+func (d *diffVerb) printer(request *netpoldv1.SimulateRequest) printer[netpoldv1.SimulateResponse] {
 	out := d.inv.stdout
 	switch d.output {
 	case jsonOutput:
-		w := bufio.NewWriterSize(out, 1<<16)
-		return diffPrinter{
-			add: func(m *netpoldv1.SimulateResponse) error { return render.JSONLine(w, m) },
-			end: func() error { return written(w.Flush()) },
-		}
+		return jsonPrinter[netpoldv1.SimulateResponse](out)
 	case htmlOutput:
 		page := html.NewDiff(out, html.Options{Command: d.inv.command(), Request: &netpoldv1.ListConnectionsRequest{
 			Src: request.GetSrc(), Dst: request.GetDst(), Protocol: request.GetProtocol(), Ports: request.GetPorts(),
 			Include: request.GetInclude(),
 		}})
-		return diffPrinter{add: page.Write, end: page.Close}
+		return printer[netpoldv1.SimulateResponse]{add: page.Write, end: page.Close}
 	}
 	collected := render.NewDiff(request)
-	return diffPrinter{add: collected.Add, end: func() error {
+	return printer[netpoldv1.SimulateResponse]{add: collected.Add, end: func() error {
 		if !collected.Complete() {
 			return nil // outcome says so
 		}

@@ -16,6 +16,9 @@ import (
 // errFindings means that a lint found what --fail-on names. It is printed already.
 var errFindings = errors.New("findings")
 
+// sarifOutput is the form for code hosts.
+const sarifOutput = "sarif"
+
 // A lint is one run of the verb lint.
 type lint struct {
 	inv             *invocation
@@ -26,13 +29,14 @@ type lint struct {
 	atLeast         string
 	with            []string
 	overlay         *overlay
-	result          render.Lint
+	// result is what is printed at the end; of JSON, header and summary alone.
+	result render.Lint
 	// met reports whether there is a finding that --fail-on names.
 	met bool
 }
 
 func (inv *invocation) lintVerb() *cobra.Command {
-	l := &lint{inv: inv, failOn: "warning", output: "table"}
+	l := &lint{inv: inv, failOn: "warning", output: tableOutput}
 	l.cmd = &cobra.Command{
 		Use:   "lint [--manifests PATH | --server HOST:PORT | --kubeconfig FILE] [flags]",
 		Short: "Find policies and rules that do nothing, or not what they seem to",
@@ -59,8 +63,9 @@ func (inv *invocation) lintVerb() *cobra.Command {
 	f.StringVar(&l.atLeast, "at-least", "",
 		"do not answer from an older state than that of `TOKEN`; see 'netpold token'")
 	addWith(l.cmd, &l.with)
-	f.VarP(config.NewChoice(&l.output, "table", "json", "sarif", "markdown"), "output", "o", "form of the findings")
+	f.VarP(config.NewChoice(&l.output, tableOutput, jsonOutput, sarifOutput, markdownOutput), "output", "o", "form of the findings")
 	inv.addQuiet(l.cmd)
+	inv.errorResults["lint"] = inv.printErrorLine
 	return inv.verb(l.cmd, l.run, inv.config.StateFlags(), inv.config.ClientFlags(), inv.config.FileFlags())
 }
 
@@ -102,57 +107,39 @@ func (l *lint) run(ctx context.Context, _ []string) error {
 		return err
 	}
 	request := &netpoldv1.LintRequest{
-		Codes: codes, Namespaces: l.namespaces, AtLeast: l.atLeast, Suppressed: l.output == "sarif",
+		Codes: codes, Namespaces: l.namespaces, AtLeast: l.atLeast, Suppressed: l.output == sarifOutput,
 		Overlay: l.overlay.message(),
 	}
-	if err := l.ask(ctx, request); err != nil {
-		return err
-	}
-	if l.result.Summary == nil {
-		return errors.New("the findings are not complete: no summary came; try again")
-	}
-	switch l.output {
-	case "table":
-		err = render.LintTable(l.inv.stdout, &l.result)
-	case "markdown":
-		err = render.LintMarkdown(l.inv.stdout, &l.result)
-	case "sarif":
-		err = render.SARIF(l.inv.stdout, &l.result, readBuild().Version)
-	}
-	if err == nil && l.met {
-		return errFindings
-	}
-	return err
-}
-
-// ask lints, and returns errors for people.
-func (l *lint) ask(ctx context.Context, request *netpoldv1.LintRequest) error {
 	auditor, closeAuditor, err := l.inv.openAuditor(ctx)
 	if err != nil {
 		return err
 	}
 	defer closeAuditor()
 	l.inv.printServerNotes(ctx)
-	err = auditor.lint(ctx, request, l.take)
-	if err == nil || errors.As(err, new(writeError)) {
+	out := l.printer()
+	if err := auditor.lint(ctx, request, func(m *netpoldv1.LintResponse) error {
+		if m.GetProgress() != nil {
+			return nil
+		}
+		l.look(m)
+		return out.take(m)
+	}); err != nil {
+		return l.inv.auditError(l.overlay, err, nil)
+	}
+	if err := out.end(); err != nil {
 		return err
 	}
-	return l.inv.overlayError(l.overlay, err)
+	switch {
+	case l.result.Summary == nil:
+		return errors.New("the findings are not complete: no summary came; try again")
+	case l.met:
+		return errFindings
+	}
+	return nil
 }
 
-// A writeError means that output could not be written.
-type writeError struct{ error }
-
-// take takes a message: JSON is printed as it comes, and other forms at the end.
-func (l *lint) take(m *netpoldv1.LintResponse) error {
-	if m.GetProgress() != nil {
-		return nil
-	}
-	if l.output == "json" {
-		if err := render.JSONLine(l.inv.stdout, m); err != nil {
-			return writeError{err}
-		}
-	}
+// look takes from a message what decides the exit code.
+func (l *lint) look(m *netpoldv1.LintResponse) {
 	switch {
 	case m.GetHeader() != nil:
 		l.inv.printWarnings(l.overlay, m.GetHeader().GetOverlayWarnings())
@@ -166,9 +153,32 @@ func (l *lint) take(m *netpoldv1.LintResponse) error {
 			"info": netpoldv1.Severity_SEVERITY_INFO, "none": netpoldv1.Severity_SEVERITY_ERROR + 1,
 		}
 		l.met = l.met || !f.GetSuppressed() && f.GetSeverity() >= least[l.failOn]
-		if l.output != "json" {
-			l.result.Findings = append(l.result.Findings, f)
-		}
 	}
-	return nil
+}
+
+// printer returns what prints the findings in the form -o.
+func (l *lint) printer() printer[netpoldv1.LintResponse] {
+	out := l.inv.stdout
+	if l.output == jsonOutput {
+		return jsonPrinter[netpoldv1.LintResponse](out)
+	}
+	return printer[netpoldv1.LintResponse]{
+		add: func(m *netpoldv1.LintResponse) error {
+			if f := m.GetFinding(); f != nil {
+				l.result.Findings = append(l.result.Findings, f)
+			}
+			return nil
+		},
+		end: func() error {
+			switch {
+			case l.result.Summary == nil:
+				return nil // run says so
+			case l.output == markdownOutput:
+				return render.LintMarkdown(out, &l.result)
+			case l.output == sarifOutput:
+				return render.SARIF(out, &l.result, readBuild().Version)
+			}
+			return render.LintTable(out, &l.result)
+		},
+	}
 }

@@ -109,6 +109,26 @@ func TestLintNamesFileAndLine(t *testing.T) {
 	}
 }
 
+// serveAudits serves audits until the test ends, and returns the address.
+func serveAudits(t *testing.T, audits netpoldv1.AuditServiceServer) string {
+	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer()
+	netpoldv1.RegisterAuditServiceServer(server, audits)
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		server.Stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return listener.Addr().String()
+}
+
 // A silentAudits says nothing after the header of a lint.
 type silentAudits struct {
 	netpoldv1.UnimplementedAuditServiceServer
@@ -127,20 +147,6 @@ func (silentAudits) Lint(_ *netpoldv1.LintRequest, to grpc.ServerStreamingServer
 // --timeout bounds for how long a server may say nothing.
 func TestLintGivesUpOnASilentServer(t *testing.T) {
 	t.Parallel()
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := grpc.NewServer()
-	netpoldv1.RegisterAuditServiceServer(server, silentAudits{})
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(listener) }()
-	defer func() {
-		server.Stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}()
-	got := netpold(t, "lint", "--server", listener.Addr().String(), "--timeout", "100ms")
+	got := netpold(t, "lint", "--server", serveAudits(t, silentAudits{}), "--timeout", "100ms")
 	got.want(t, 2, "", "no answer within --timeout 100ms: it said nothing for that long")
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -122,15 +121,9 @@ func (l *listVerb) run(ctx context.Context, args []string) error {
 	out := l.printer(request)
 	if err := listWhole(ctx, auditor, request, func(m *netpoldv1.ListConnectionsResponse) error {
 		l.inv.printWarnings(l.overlay, m.GetHeader().GetOverlayWarnings())
-		return out.add(m)
+		return out.take(m)
 	}); err != nil {
-		if failed, ok := errors.AsType[*outputError](err); ok {
-			return failed.err
-		}
-		if l.overlay.isRefused(err) {
-			return l.inv.overlayError(l.overlay, err)
-		}
-		return l.inv.listError(err, request)
+		return l.inv.auditError(l.overlay, err, request)
 	}
 	return out.end()
 }
@@ -154,31 +147,21 @@ func (l *listVerb) request() (*netpoldv1.ListConnectionsRequest, error) {
 	return request, nil
 }
 
-// A listPrinter prints the messages of a list.
-type listPrinter struct {
-	add func(*netpoldv1.ListConnectionsResponse) error
-	end func() error
-}
-
 // printer returns what prints the list in the form -o.
-func (l *listVerb) printer(request *netpoldv1.ListConnectionsRequest) listPrinter {
+func (l *listVerb) printer(request *netpoldv1.ListConnectionsRequest) printer[netpoldv1.ListConnectionsResponse] {
 	out := l.inv.stdout
 	switch l.output {
 	case jsonOutput:
-		w := bufio.NewWriterSize(out, 1<<16)
-		return listPrinter{
-			add: func(m *netpoldv1.ListConnectionsResponse) error { return render.JSONLine(w, m) },
-			end: func() error { return written(w.Flush()) },
-		}
+		return jsonPrinter[netpoldv1.ListConnectionsResponse](out)
 	case htmlOutput:
 		// The report says what was asked. It is passed on, so it has nothing of the files of --with.
 		asked := proto.CloneOf(request)
 		asked.Overlay = nil
 		page := html.NewList(out, html.Options{Request: asked, Command: l.inv.command()})
-		return listPrinter{add: page.Write, end: page.Close}
+		return printer[netpoldv1.ListConnectionsResponse]{add: page.Write, end: page.Close}
 	}
 	collected := render.NewList(request)
-	return listPrinter{add: collected.Add, end: func() error {
+	return printer[netpoldv1.ListConnectionsResponse]{add: collected.Add, end: func() error {
 		if !collected.Complete() {
 			return errors.New("the list ended without its summary: it is incomplete; ask again")
 		}
@@ -189,13 +172,6 @@ func (l *listVerb) printer(request *netpoldv1.ListConnectionsRequest) listPrinte
 			wideOutput:  func(w io.Writer, c *render.List) error { return render.Table(w, c, true) },
 		}[l.output](out, collected)
 	}}
-}
-
-func written(err error) error {
-	if err != nil {
-		return fmt.Errorf("writing the list: %w", err)
-	}
-	return nil
 }
 
 // command returns the call as people would type it, for the head of a report.
