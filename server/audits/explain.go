@@ -60,8 +60,7 @@ func (a *call) explain(
 				maxPairs, e.Answer.BackendsTotal-e.Answer.BackendsAllowed))
 	}
 	response := wire.Explanation(&e, audit.ClosestRules(snapshot, &e), query.Port, a.locate)
-	answer := new(wire.Answer).Fill(&e.Answer)
-	answer.Revision, answer.Token, answer.Stale = snapshot.Revision(), a.state.Token, a.state.Stale
+	answer := a.state.Fill(new(wire.Answer), &e.Answer)
 	if question.GetDetails() {
 		detailer.Fill(ctx.Done(), answer, query)
 	}

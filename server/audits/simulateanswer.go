@@ -51,8 +51,7 @@ func answerIn(
 	if err != nil {
 		return failed(wire.EngineError(index, question, detailer.Advise(query, question, err)))
 	}
-	response := new(wire.Answer).Fill(&decision)
-	response.Revision, response.Token, response.Stale = state.Snapshot.Revision(), state.Token, state.Stale
+	response := state.Fill(new(wire.Answer), &decision)
 	if question.GetDetails() {
 		detailer.Fill(ctx.Done(), response, query)
 	}

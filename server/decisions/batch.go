@@ -102,7 +102,7 @@ func (s *Service) answers(
 			continue
 		}
 		decided.Add(decision.Reason)
-		b.oneof.Response = fill(&b.Answer, &decision, state)
+		b.oneof.Response = state.Fill(&b.Answer, &decision)
 		if question.GetDetails() {
 			// Read again here, so that a question without details does not pay for passing it on.
 			r := wire.RequestReader{Index: wire.QuestionIndex(i)}

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/netpold/netpold/cache"
-	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server/internal/current"
@@ -113,7 +112,7 @@ func (s *Service) Allowed(ctx context.Context,
 		return nil, s.failed(wire.EngineError(wire.Alone, req, detailer.Advise(query, req, err)))
 	}
 	s.metrics.Decided(decision.Reason, 1)
-	response := fill(new(wire.Answer), &decision, &state)
+	response := state.Fill(new(wire.Answer), &decision)
 	if req.GetDetails() {
 		detailer.Fill(ctx.Done(), response, query)
 	}
@@ -140,13 +139,6 @@ func (s *Service) waitUnlessWrong(ctx context.Context, r *wire.RequestReader,
 		return current.State{}, fail.AtLeast(wire.Alone)
 	}
 	return state, nil
-}
-
-// fill writes a decision, and the state that it was computed from (S25).
-func fill(a *wire.Answer, d *engine.Decision, state *current.State) *netpoldv1.AllowedResponse {
-	r := a.Fill(d)
-	r.Revision, r.Token, r.Stale = state.Snapshot.Revision(), state.Token, state.Stale
-	return r
 }
 
 // failed counts a failure and returns it as the error of a call.
