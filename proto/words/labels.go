@@ -1,4 +1,4 @@
-package netpold
+package words
 
 import (
 	"errors"

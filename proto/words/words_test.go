@@ -1,4 +1,4 @@
-package netpold_test
+package words_test
 
 import (
 	"strings"
@@ -8,20 +8,20 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
-	netpold "github.com/netpold/netpold/clients/go"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+	"github.com/netpold/netpold/proto/words"
 )
 
 func TestParseEndpoint(t *testing.T) {
 	t.Parallel()
-	workload := func(kind string) *netpoldv1.Endpoint { return netpold.Workload("shop", kind, "x") }
-	for words, want := range map[string]*netpoldv1.Endpoint{
-		"shop/frontend-0":      netpold.Pod("shop", "frontend-0"),
-		"pod/shop/frontend-0":  netpold.Pod("shop", "frontend-0"),
-		"pods/shop/frontend-0": netpold.Pod("shop", "frontend-0"),
-		"po/shop/frontend-0":   netpold.Pod("shop", "frontend-0"),
-		"deploy/frontend":      netpold.Pod("deploy", "frontend"),
-		"svc/svc":              netpold.Pod("svc", "svc"),
+	workload := func(kind string) *netpoldv1.Endpoint { return words.Workload("shop", kind, "x") }
+	for text, want := range map[string]*netpoldv1.Endpoint{
+		"shop/frontend-0":      words.Pod("shop", "frontend-0"),
+		"pod/shop/frontend-0":  words.Pod("shop", "frontend-0"),
+		"pods/shop/frontend-0": words.Pod("shop", "frontend-0"),
+		"po/shop/frontend-0":   words.Pod("shop", "frontend-0"),
+		"deploy/frontend":      words.Pod("deploy", "frontend"),
+		"svc/svc":              words.Pod("svc", "svc"),
 		"deploy/shop/x":        workload("Deployment"),
 		"deployment/shop/x":    workload("Deployment"),
 		"Deployments/shop/x":   workload("Deployment"),
@@ -36,16 +36,16 @@ func TestParseEndpoint(t *testing.T) {
 		"cj/shop/x":            workload("CronJob"),
 		"rc/shop/x":            workload("ReplicationController"),
 		"cronjob/shop/x":       workload("CronJob"),
-		"svc/shop/cart":        netpold.Service("shop", "cart"),
-		"services/shop/cart":   netpold.Service("shop", "cart"),
-		"10.0.3.7":             netpold.IP("10.0.3.7"),
-		"2001:DB8::7":          netpold.IP("2001:db8::7"),
-		"[2001:db8::7]":        netpold.IP("2001:db8::7"),
-		"::ffff:10.0.3.7":      netpold.IP("10.0.3.7"),
-		"shop?":                netpold.Labels("shop", nil),
-		"shop?app=web,tier=front": netpold.Labels("shop",
+		"svc/shop/cart":        words.Service("shop", "cart"),
+		"services/shop/cart":   words.Service("shop", "cart"),
+		"10.0.3.7":             words.IP("10.0.3.7"),
+		"2001:DB8::7":          words.IP("2001:db8::7"),
+		"[2001:db8::7]":        words.IP("2001:db8::7"),
+		"::ffff:10.0.3.7":      words.IP("10.0.3.7"),
+		"shop?":                words.Labels("shop", nil),
+		"shop?app=web,tier=front": words.Labels("shop",
 			map[string]string{"app": "web", "tier": "front"}),
-		"shop?example.com/a=,b=C.d": netpold.Labels("shop",
+		"shop?example.com/a=,b=C.d": words.Labels("shop",
 			map[string]string{"example.com/a": "", "b": "C.d"}),
 		"shop?app=cart#grpc=7070,ip=10.0.0.9": labelled(map[string]string{"app": "cart"}, "10.0.0.9",
 			tcp("grpc", 7070)),
@@ -53,19 +53,19 @@ func TestParseEndpoint(t *testing.T) {
 			port("dns", 53, netpoldv1.Protocol_PROTOCOL_UDP), tcp("dns", 53), tcp("dns", 5353)),
 		"shop?#ip=8080,ip=::ffff:10.0.0.9": labelled(nil, "10.0.0.9", tcp("ip", 8080)),
 	} {
-		got, err := netpold.ParseEndpoint(words)
+		got, err := words.ParseEndpoint(text)
 		if err != nil {
-			t.Errorf("%q: %v", words, err)
+			t.Errorf("%q: %v", text, err)
 			continue
 		}
 		if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
-			t.Errorf("%q: -want +got:\n%s", words, diff)
+			t.Errorf("%q: -want +got:\n%s", text, diff)
 		}
 	}
 }
 
 func labelled(labels map[string]string, ip string, ports ...*netpoldv1.NamedPort) *netpoldv1.Endpoint {
-	endpoint := netpold.Labels("shop", labels)
+	endpoint := words.Labels("shop", labels)
 	endpoint.GetLabels().Ip, endpoint.GetLabels().NamedPorts = ip, ports
 	return endpoint
 }
@@ -81,7 +81,7 @@ func port(name string, number uint32, protocol netpoldv1.Protocol) *netpoldv1.Na
 func TestParseEndpointErrors(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 64)
-	for words, want := range map[string]string{
+	for text, want := range map[string]string{
 		"":               "a name is missing",
 		"frontend":       "neither an address nor a name with its namespace",
 		"10.0.3.700":     "neither an address nor a name with its namespace",
@@ -127,13 +127,13 @@ func TestParseEndpointErrors(t *testing.T) {
 		"shop/\xff":                "spaces and control characters have no place in it",
 		"shop?app=web, b=":         "spaces and control characters have no place in it",
 	} {
-		got, err := netpold.ParseEndpoint(words)
+		got, err := words.ParseEndpoint(text)
 		if err == nil {
-			t.Errorf("%q: %v", words, got)
+			t.Errorf("%q: %v", text, got)
 			continue
 		}
 		if !strings.Contains(err.Error(), ": "+want+"; write shop/frontend-0 (a Pod), deploy/shop/frontend") {
-			t.Errorf("%q: %v", words, err)
+			t.Errorf("%q: %v", text, err)
 		}
 	}
 }
@@ -142,23 +142,23 @@ func TestFormatEndpoint(t *testing.T) {
 	t.Parallel()
 	for want, endpoint := range map[string]*netpoldv1.Endpoint{
 		"":                  nil,
-		"shop/frontend-0":   netpold.Pod("shop", "frontend-0"),
-		"10.0.3.7":          netpold.IP("10.0.3.7"),
-		"deploy/shop/x":     netpold.Workload("shop", "Deployment", "x"),
-		"sts/shop/x":        netpold.Workload("shop", "StatefulSet", "x"),
-		"ds/shop/x":         netpold.Workload("shop", "DaemonSet", "x"),
-		"rs/shop/x":         netpold.Workload("shop", "ReplicaSet", "x"),
-		"job/shop/x":        netpold.Workload("shop", "Job", "x"),
-		"cj/shop/x":         netpold.Workload("shop", "CronJob", "x"),
-		"rc/shop/x":         netpold.Workload("shop", "ReplicationController", "x"),
-		"svc/shop/cart":     netpold.Service("shop", "cart"),
-		"shop?":             netpold.Labels("shop", nil),
-		"shop?a=1,a-b=2,z=": netpold.Labels("shop", map[string]string{"z": "", "a-b": "2", "a": "1"}),
+		"shop/frontend-0":   words.Pod("shop", "frontend-0"),
+		"10.0.3.7":          words.IP("10.0.3.7"),
+		"deploy/shop/x":     words.Workload("shop", "Deployment", "x"),
+		"sts/shop/x":        words.Workload("shop", "StatefulSet", "x"),
+		"ds/shop/x":         words.Workload("shop", "DaemonSet", "x"),
+		"rs/shop/x":         words.Workload("shop", "ReplicaSet", "x"),
+		"job/shop/x":        words.Workload("shop", "Job", "x"),
+		"cj/shop/x":         words.Workload("shop", "CronJob", "x"),
+		"rc/shop/x":         words.Workload("shop", "ReplicationController", "x"),
+		"svc/shop/cart":     words.Service("shop", "cart"),
+		"shop?":             words.Labels("shop", nil),
+		"shop?a=1,a-b=2,z=": words.Labels("shop", map[string]string{"z": "", "a-b": "2", "a": "1"}),
 		"shop?a=1#dns=53/UDP,http=80,ip=10.0.0.9": labelled(map[string]string{"a": "1"}, "10.0.0.9",
 			port("dns", 53, netpoldv1.Protocol_PROTOCOL_UDP),
 			port("http", 80, netpoldv1.Protocol_PROTOCOL_UNSPECIFIED)),
 	} {
-		if got := netpold.FormatEndpoint(endpoint); got != want {
+		if got := words.FormatEndpoint(endpoint); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
@@ -171,12 +171,12 @@ func TestParseProtocol(t *testing.T) {
 		"Udp":  netpoldv1.Protocol_PROTOCOL_UDP,
 		"SCTP": netpoldv1.Protocol_PROTOCOL_SCTP, "PROTOCOL_UDP": netpoldv1.Protocol_PROTOCOL_UDP,
 	} {
-		if got, err := netpold.ParseProtocol(word); err != nil || got != want {
+		if got, err := words.ParseProtocol(word); err != nil || got != want {
 			t.Errorf("%q: %v, %v", word, got, err)
 		}
 	}
 	for _, word := range []string{"icmp", "PROTOCOL_", "6", " tcp"} {
-		if got, err := netpold.ParseProtocol(word); err == nil {
+		if got, err := words.ParseProtocol(word); err == nil {
 			t.Errorf("%q: %v", word, got)
 		}
 	}
@@ -185,32 +185,32 @@ func TestParseProtocol(t *testing.T) {
 // FuzzParseEndpoint proves that what can be parsed can be formatted, parses as the same again, and can be
 // sent.
 func FuzzParseEndpoint(f *testing.F) {
-	for _, words := range []string{
+	for _, text := range []string{
 		"shop/frontend-0", "deploy/shop/frontend", "svc/shop/cart", "10.0.3.7", "[2001:db8::7]",
 		"shop?app=web,tier=front", "shop?", "a/b/c/d",
 		"fe80::1%eth0", "10.0.0.0/8", "\xff/\u2028", "shop?a=b?c",
 		"shop?app=cart#grpc=7070,ip=10.0.0.9", "shop?#dns=53/udp,ip=8080,ip=[::1]", "shop?a=b#c#d=1",
 	} {
-		f.Add(words)
+		f.Add(text)
 	}
-	f.Fuzz(func(t *testing.T, words string) {
-		endpoint, err := netpold.ParseEndpoint(words)
+	f.Fuzz(func(t *testing.T, text string) {
+		endpoint, err := words.ParseEndpoint(text)
 		if err != nil {
 			return
 		}
 		if _, err := proto.Marshal(endpoint); err != nil {
-			t.Fatalf("%q is %v, which cannot be sent: %v", words, endpoint, err)
+			t.Fatalf("%q is %v, which cannot be sent: %v", text, endpoint, err)
 		}
-		formatted := netpold.FormatEndpoint(endpoint)
-		again, err := netpold.ParseEndpoint(formatted)
+		formatted := words.FormatEndpoint(endpoint)
+		again, err := words.ParseEndpoint(formatted)
 		if err != nil {
-			t.Fatalf("%q is written %q: %v", words, formatted, err)
+			t.Fatalf("%q is written %q: %v", text, formatted, err)
 		}
 		if !proto.Equal(endpoint, again) {
-			t.Fatalf("%q is %v, but written %q it is %v", words, endpoint, formatted, again)
+			t.Fatalf("%q is %v, but written %q it is %v", text, endpoint, formatted, again)
 		}
-		if twice := netpold.FormatEndpoint(again); twice != formatted {
-			t.Fatalf("%q is written %q and then %q", words, formatted, twice)
+		if twice := words.FormatEndpoint(again); twice != formatted {
+			t.Fatalf("%q is written %q and then %q", text, formatted, twice)
 		}
 	})
 }
