@@ -1,0 +1,32 @@
+// Package decisionid makes the ids of decisions. By its id a decision is found again in the decision log, in a
+// proxy's access log and in a trace (P4, G1).
+package decisionid
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"math/rand/v2"
+)
+
+// Header is the key of the id in the metadata of a response.
+const Header = "netpold-decision-id"
+
+// An ID is a decision_id. It is unique, not secret.
+type ID [16]byte
+
+// New returns a fresh ID. It is safe for concurrent use.
+func New() ID {
+	var id ID
+	binary.BigEndian.PutUint64(id[:8], rand.Uint64())
+	binary.BigEndian.PutUint64(id[8:], rand.Uint64())
+	return id
+}
+
+// String returns the 32 hex digits of the ID.
+func (id ID) String() string { return hex.EncodeToString(id[:]) }
+
+// Plus returns the ID that is n higher in its last 16 digits.
+func (id ID) Plus(n uint64) ID {
+	binary.BigEndian.PutUint64(id[8:], binary.BigEndian.Uint64(id[8:])+n)
+	return id
+}
