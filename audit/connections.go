@@ -23,11 +23,10 @@ type List struct {
 	services []engine.ServiceRole
 	// exposed remembers which roles of destinations are exposed.
 	exposed map[uint32]bool
-	// ruleNumbers tells rules apart.
-	ruleNumbers map[engine.DecidingRule]int
-	// next is the source to compute next. pending are items that were computed and not taken.
+	rules   ruleNumbers
+	results results[Item]
+	// next is the source to compute next.
 	next    int
-	pending []Item
 	summary ListSummary
 }
 
@@ -35,10 +34,11 @@ type List struct {
 // is closed, that of [engine.Abandoned]. r must not be modified afterwards.
 func NewList(done <-chan struct{}, s *engine.Snapshot, r *ListRequest) (*List, error) {
 	l := &List{
-		snapshot: s, request: r, roles: s.NewRoles(r.Policies), ruleNumbers: map[engine.DecidingRule]int{},
+		snapshot: s, request: r, roles: s.NewRoles(r.Policies), rules: ruleNumbers{},
 		exposed: map[uint32]bool{},
+		results: results[Item]{counted: func(i *Item) bool { return i.Connection != nil }},
 	}
-	l.groupLists = newGroupLists(func(s *Set) { l.pending = append(l.pending, Item{Set: s}) })
+	l.groupLists = newGroupLists(func(s *Set) { l.hand(Item{Set: s}) })
 	var err error
 	if l.ports, err = readPorts(r.Ports); err != nil {
 		return nil, err
@@ -115,34 +115,14 @@ func (l *List) countPairs() {
 // that first names it, and progress now and then. It ends when yield returns false, and may be called again to
 // go on after that item. The error is nil unless done was closed.
 func (l *List) Connections(done <-chan struct{}, yield func(Item) bool) (ListSummary, error) {
-	for {
-		for len(l.pending) > 0 {
-			item := l.pending[0]
-			l.pending = l.pending[1:]
-			if item.Connection != nil {
-				l.summary.Connections++
-			}
-			if !yield(item) {
-				s := l.summary
-				s.Truncated = true
-				return s, nil
-			}
-		}
-		select {
-		case <-done:
-			return l.summary, &engine.QueryError{
-				Code: engine.Abandoned, Subject: "list", Detail: "was given up: the caller did not wait",
-			}
-		default:
-		}
-		if !l.advance() {
-			return l.summary, nil
-		}
-	}
+	whole, err := l.results.handOut(done, "list", l.advance, yield)
+	s := l.summary
+	s.Connections, s.Truncated = l.results.count, !whole
+	return s, err
 }
 
-// progressEvery is the number of sources after which progress is told.
-const progressEvery = 64
+// hand adds items to those to hand out.
+func (l *List) hand(items ...Item) { l.results.pending = append(l.results.pending, items...) }
 
 // advance computes what comes next, and reports whether anything was left to compute.
 func (l *List) advance() bool {
@@ -152,19 +132,13 @@ func (l *List) advance() bool {
 		l.appendConnections(src, slices.Concat(
 			l.connectionsOf(src), l.connectionsToOutside(src), l.connectionToServices(src),
 		))
-		if (l.next+1)%progressEvery == 0 {
-			progress := &Progress{l.summary.Connections, l.next + 1, len(l.sources)}
-			for i := range l.pending {
-				if l.pending[i].Connection != nil {
-					progress.Connections++
-				}
-			}
-			l.pending = append(l.pending, Item{Progress: progress})
+		if p := l.results.progress(l.next, len(l.sources)); p != nil {
+			l.hand(Item{Progress: p})
 		}
 	case n == 0:
 		l.appendConnections(nil, l.connectionsFromOutside())
 	case l.request.Exposure && n <= len(l.groups):
-		l.pending = append(l.pending, l.exposuresOf(&l.groups[n-1])...)
+		l.hand(l.exposuresOf(&l.groups[n-1])...)
 	default:
 		return false
 	}
@@ -199,7 +173,7 @@ func ruleOf(r engine.DecidingRule, d Direction) Rule {
 }
 
 // appendConnections sorts connections of one source, nil for the outside, and appends them, and the sets that
-// they name, to what is pending.
+// they name, to what is handed out.
 func (l *List) appendConnections(src *roleGroups, list []folded) {
 	slices.SortFunc(list, compareFolded)
 	for i := range list {
@@ -211,7 +185,7 @@ func (l *List) appendConnections(src *roleGroups, list []folded) {
 		if src != nil {
 			c.connection.Src = l.sourcesOf(src)
 		}
-		l.pending = append(l.pending, Item{Connection: c.connection})
+		l.hand(Item{Connection: c.connection})
 	}
 }
 

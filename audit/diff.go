@@ -38,12 +38,10 @@ type Diff struct {
 	// has them, and setSizes how many destinations it has.
 	setPairs [][2]int
 	setSizes []int
-	// ruleNumbers tells rules apart.
-	ruleNumbers map[engine.DecidingRule]int
-	// next is the source to compute next. pending are items that were computed and not taken.
+	rules    ruleNumbers
+	results  results[DiffItem]
+	// next is the source to compute next.
 	next    int
-	pending []DiffItem
-	changes uint64
 	summary DiffSummary
 	// external has the groups with a port opened or closed to or from the outside.
 	external [FamiliesChanged]map[uint32]bool
@@ -77,8 +75,11 @@ type diffState struct {
 //
 // An end is meant if the request selects it in either snapshot, and a name is wrong if it is wrong in both.
 func NewDiff(done <-chan struct{}, before, after *engine.Snapshot, r *DiffRequest) (*Diff, error) {
-	d := &Diff{request: r, ruleNumbers: map[engine.DecidingRule]int{}}
-	d.groupLists = newGroupLists(func(s *Set) { d.pending = append(d.pending, DiffItem{Set: s}) })
+	d := &Diff{
+		request: r, rules: ruleNumbers{},
+		results: results[DiffItem]{counted: func(i *DiffItem) bool { return i.Change != nil }},
+	}
+	d.groupLists = newGroupLists(func(s *Set) { d.hand(DiffItem{Set: s}) })
 	d.countGroups = r.Match == MatchWorkloads
 	for kind := range d.external {
 		d.external[kind] = map[uint32]bool{}
@@ -185,31 +186,14 @@ func (d *Diff) prepareDestinations() {
 // progress now and then. It ends when yield returns false, and may be called again to go on after that item.
 // The error is nil unless done was closed.
 func (d *Diff) Changes(done <-chan struct{}, yield func(DiffItem) bool) (DiffSummary, error) {
-	for {
-		for len(d.pending) > 0 {
-			item := d.pending[0]
-			d.pending = d.pending[1:]
-			if item.Change != nil {
-				d.changes++
-			}
-			if !yield(item) {
-				s := d.summary
-				s.Truncated = true
-				return s, nil
-			}
-		}
-		select {
-		case <-done:
-			return d.summary, &engine.QueryError{
-				Code: engine.Abandoned, Subject: "difference", Detail: "was given up: the caller did not wait",
-			}
-		default:
-		}
-		if !d.advance() {
-			return d.summary, nil
-		}
-	}
+	whole, err := d.results.handOut(done, "difference", d.advance, yield)
+	s := d.summary
+	s.Truncated = !whole
+	return s, err
 }
+
+// hand adds an item to those to hand out.
+func (d *Diff) hand(item DiffItem) { d.results.pending = append(d.results.pending, item) }
 
 // advance computes what comes next, and reports whether anything was left to compute.
 func (d *Diff) advance() bool {
@@ -223,14 +207,8 @@ func (d *Diff) advance() bool {
 		} else {
 			d.appendChanges(src, found)
 		}
-		if (d.next+1)%progressEvery == 0 {
-			progress := &Progress{d.changes, d.next + 1, len(d.sources)}
-			for i := range d.pending {
-				if d.pending[i].Change != nil {
-					progress.Connections++
-				}
-			}
-			d.pending = append(d.pending, DiffItem{Progress: progress})
+		if p := d.results.progress(d.next, len(d.sources)); p != nil {
+			d.hand(DiffItem{Progress: p})
 		}
 	case n == 0:
 		d.appendChanges(nil, d.changesFromOutside())
@@ -244,7 +222,7 @@ func (d *Diff) advance() bool {
 }
 
 // appendChanges sorts changes of one source, nil for the outside, and appends them, and the sets that they
-// name, to what is pending.
+// name, to what is handed out.
 func (d *Diff) appendChanges(src *roleGroups, list []changed) {
 	slices.SortFunc(list, compareChanged)
 	for i := range list {
@@ -253,7 +231,7 @@ func (d *Diff) appendChanges(src *roleGroups, list []changed) {
 		if src != nil {
 			c.change.Src = d.sourcesOf(src)
 		}
-		d.pending = append(d.pending, DiffItem{Change: c.change})
+		d.hand(DiffItem{Change: c.change})
 	}
 }
 

@@ -1,10 +1,6 @@
 package audit
 
-import (
-	"encoding/binary"
-
-	"github.com/netpold/netpold/engine"
-)
+import "github.com/netpold/netpold/engine"
 
 // A changed is a change on its way.
 type changed struct {
@@ -63,9 +59,7 @@ type changeFolding struct {
 // add returns the change of a value.
 func (f *changeFolding) add(x *difference) *changed {
 	f.key = append(f.key[:0], byte(x.kind))
-	for _, p := range x.ports {
-		f.key = append(f.key, byte(p.Protocol), byte(p.First>>8), byte(p.First), byte(p.Last>>8), byte(p.Last))
-	}
+	f.key = appendPorts(f.key, x.ports)
 	f.appendState(x.before)
 	f.appendState(x.after)
 	at, ok := f.at[string(f.key)]
@@ -105,19 +99,8 @@ func (f *changeFolding) appendState(x *engine.Reach) {
 	}
 	f.key = append(f.key, 1, byte(x.Families))
 	if f.diff.request.Policies {
-		f.key = binary.AppendUvarint(f.key, uint64(f.diff.ruleNumber(x.Egress)))
-		f.key = binary.AppendUvarint(f.key, uint64(f.diff.ruleNumber(x.Ingress)))
+		f.key = f.diff.rules.append(f.key, x)
 	}
-}
-
-// ruleNumber returns a number of a rule, different for different rules.
-func (d *Diff) ruleNumber(r engine.DecidingRule) int {
-	n, ok := d.ruleNumbers[r]
-	if !ok {
-		n = len(d.ruleNumbers)
-		d.ruleNumbers[r] = n
-	}
-	return n
 }
 
 // changeState returns what allows in one state, nil for a denial, as changes have it.

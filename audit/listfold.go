@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"encoding/binary"
 	"slices"
 
 	"github.com/netpold/netpold/engine"
@@ -28,12 +27,9 @@ func (f *folding) add(x *engine.Reach) *folded {
 		return nil
 	}
 	f.key = append(f.key[:0], byte(x.Families))
-	for _, p := range ports {
-		f.key = append(f.key, byte(p.Protocol), byte(p.First>>8), byte(p.First), byte(p.Last>>8), byte(p.Last))
-	}
+	f.key = appendPorts(f.key, ports)
 	if f.list.request.Policies {
-		f.key = binary.AppendUvarint(f.key, uint64(f.list.ruleNumber(x.Egress)))
-		f.key = binary.AppendUvarint(f.key, uint64(f.list.ruleNumber(x.Ingress)))
+		f.key = f.list.rules.append(f.key, x)
 	}
 	at, ok := f.at[string(f.key)]
 	if !ok {
@@ -46,16 +42,6 @@ func (f *folding) add(x *engine.Reach) *folded {
 		f.found = append(f.found, folded{connection: c})
 	}
 	return &f.found[at]
-}
-
-// ruleNumber returns a number of a rule, different for different rules.
-func (l *List) ruleNumber(r engine.DecidingRule) int {
-	n, ok := l.ruleNumbers[r]
-	if !ok {
-		n = len(l.ruleNumbers)
-		l.ruleNumbers[r] = n
-	}
-	return n
 }
 
 // connectionsOf returns the connections of a role of sources to groups.
