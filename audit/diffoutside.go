@@ -2,7 +2,6 @@ package audit
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/netpold/netpold/engine"
 )
@@ -92,8 +91,7 @@ func (d *Diff) changesFromOutside() []changed {
 		}
 	}
 	for i := range list {
-		slices.Sort(list[i].singles)
-		list[i].lowest = list[i].singles[0]
+		d.order(&list[i].targets)
 	}
 	return list
 }

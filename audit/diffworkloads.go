@@ -7,20 +7,16 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// A workloadName is a workload or, if kind is empty, a Pod of none.
-type workloadName struct{ kind, namespace, name string }
-
 // workloadOf returns the outermost workload of a Pod, or the Pod.
-func workloadOf(namespace, pod string, w engine.Workload) workloadName {
-	if w == (engine.Workload{}) {
-		return workloadName{namespace: namespace, name: pod}
+func workloadOf(e *engine.RoleEnd) engine.Named {
+	if e.Workload == (engine.Workload{}) {
+		return engine.Named{Kind: "Pod", Namespace: e.Namespace, Name: e.Name}
 	}
-	return workloadName{w.Kind, namespace, w.Name}
+	return engine.Named{Kind: e.Workload.Kind, Namespace: e.Namespace, Name: e.Workload.Name}
 }
 
 // A workloadEnd is a workload as one end of the difference (D2).
 type workloadEnd struct {
-	name     workloadName
 	in       [2]workloadState
 	src, dst bool
 }
@@ -37,14 +33,14 @@ type workloadState struct {
 // have in common. The members are the Pods of the state after, or of the state before if the workload is
 // gone. It is on the host network or isolated if all of them are, and has the families that all of them have.
 func (d *Diff) addWorkloads(done <-chan struct{}, b *groupBuilder) error {
-	found := map[workloadName]*workloadEnd{}
+	found := map[engine.Named]*workloadEnd{}
 	for i := range d.states {
 		s := &d.states[i]
 		if err := s.roles.EachPod(done, func(e *engine.RoleEnd) {
-			name := workloadOf(e.Namespace, e.Name, e.Workload)
+			name := workloadOf(e)
 			w := found[name]
 			if w == nil {
-				w = &workloadEnd{name: name}
+				w = new(workloadEnd)
 				found[name] = w
 			}
 			src, dst := s.src.hasPod(e), s.dst.hasPod(e)

@@ -53,8 +53,7 @@ func (l *List) connectionsFromOutside() []folded {
 		}
 	}
 	for i := range list {
-		slices.Sort(list[i].singles)
-		list[i].lowest = list[i].singles[0]
+		l.order(&list[i].targets)
 	}
 	return list
 }
