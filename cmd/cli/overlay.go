@@ -18,6 +18,7 @@ import (
 	"github.com/netpold/netpold/mirror"
 	"github.com/netpold/netpold/mirror/manifests"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+	"github.com/netpold/netpold/server/audits"
 )
 
 // withFlag is the name of the flag --with.
@@ -42,9 +43,6 @@ type overlay struct {
 func (o *overlay) add(change *netpoldv1.OverlayChange, origin string) {
 	o.Changes, o.origins = append(o.Changes, change), append(o.origins, origin)
 }
-
-// maxOverlayBytes limits an overlay (A8).
-const maxOverlayBytes = 4 << 20
 
 // readOverlay returns the overlay that applies the manifests under paths, nil for no path. flag is their flag,
 // without dashes. It prints warnings about the files, and what in them plays no part. The error names every
@@ -84,9 +82,9 @@ func (inv *invocation) readToPrune(
 		apply := &netpoldv1.OverlayChange_Apply{Apply: manifests.WithoutUnread(c.Apply)}
 		o.add(&netpoldv1.OverlayChange{Change: apply}, c.File)
 	}
-	if size := proto.Size(o.Overlay); size > maxOverlayBytes {
+	if size := proto.Size(o.Overlay); size > audits.MaxOverlayBytes {
 		return nil, fmt.Errorf("--%s %s: %d bytes are more than the %d that one request takes: leave out what does not "+
-			"change", flag, strings.Join(paths, ", "), size, maxOverlayBytes)
+			"change", flag, strings.Join(paths, ", "), size, audits.MaxOverlayBytes)
 	}
 	return o, nil
 }

@@ -161,8 +161,8 @@ func (s *Service) failed(method string, f *wire.Failure) error {
 // changesState reports whether an overlay asks for changes.
 func changesState(o *netpoldv1.Overlay) bool { return len(o.GetChanges()) > 0 || o.GetPrune() }
 
-// maxOverlayBytes limits an overlay (A8).
-const maxOverlayBytes = 4 << 20
+// MaxOverlayBytes is the largest overlay of a request (A8), as a message.
+const MaxOverlayBytes = 4 << 20
 
 // layOver lays the overlay of a request over the state that the call answers from (A4). Nobody else sees it, and
 // the revision and the token stay those of the state below it.
@@ -170,8 +170,8 @@ func (a *call) layOver(o *netpoldv1.Overlay) *wire.Failure {
 	if !changesState(o) {
 		return nil
 	}
-	if size := proto.Size(o); size > maxOverlayBytes {
-		return wire.AuditTooLarge("overlay", "bytes", size, maxOverlayBytes,
+	if size := proto.Size(o); size > MaxOverlayBytes {
+		return wire.AuditTooLarge("overlay", "bytes", size, MaxOverlayBytes,
 			"leave out what does not change, or make several requests of it")
 	}
 	if a.service.overlay == nil {

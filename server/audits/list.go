@@ -2,7 +2,6 @@ package audits
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"google.golang.org/grpc"
@@ -44,12 +43,6 @@ type listing struct {
 	sent place
 	// told reports whether the caller has got a cursor.
 	told bool
-}
-
-// A place is how far a list is.
-type place struct {
-	position, connections uint64
-	progress              audit.Progress
 }
 
 // run sends the list.
@@ -124,7 +117,7 @@ func (l *listing) position(ctx context.Context) *wire.Failure {
 	}
 	walk, err := newListWalk(ctx.Done(), l.kept.state.Snapshot, l.kept.request)
 	if err != nil {
-		return l.listError(ctx, err)
+		return l.service.filterFailure(ctx, l.kept.state.Snapshot, l.req, err)
 	}
 	var fail *wire.Failure
 	turn := l.service.beginTurn()
@@ -139,7 +132,7 @@ func (l *listing) position(ctx context.Context) *wire.Failure {
 	})
 	switch {
 	case err != nil:
-		return l.listError(ctx, err)
+		return l.service.filterFailure(ctx, l.kept.state.Snapshot, l.req, err)
 	case fail != nil:
 		return fail
 	}
@@ -168,7 +161,7 @@ func (l *listing) sendResults(ctx context.Context, stopProgress func()) (bool, *
 		return fail == nil
 	})
 	if err != nil {
-		return false, l.listError(ctx, err)
+		return false, l.service.filterFailure(ctx, l.kept.state.Snapshot, l.req, err)
 	}
 	if fail != nil {
 		return false, fail
@@ -216,21 +209,6 @@ func (l *listing) send(ctx context.Context, make func() *netpoldv1.ListConnectio
 func (l *listing) progress() *netpoldv1.ListConnectionsResponse {
 	l.told = true
 	return &netpoldv1.ListConnectionsResponse{Item: &netpoldv1.ListConnectionsResponse_Progress{
-		Progress: &netpoldv1.ListProgress{
-			Cursor:      l.service.lists.key.encode(cursor{l.kept.id, l.sent.position}),
-			Connections: l.sent.connections,
-			SourcesDone: uint32(l.sent.progress.SourcesDone), SourcesTotal: uint32(l.sent.progress.SourcesTotal),
-		},
+		Progress: l.sent.message(l.service.lists.key.encode(cursor{l.kept.id, l.sent.position})),
 	}}
-}
-
-// listError returns the failure for an error of a list.
-func (l *listing) listError(ctx context.Context, err error) *wire.Failure {
-	if wrong, ok := errors.AsType[*audit.RequestError](err); ok {
-		return wire.FilterError(l.kept.state.Snapshot, l.req, wrong)
-	}
-	if ctx.Err() != nil {
-		return l.service.ended(ctx)
-	}
-	return wire.EngineError(wire.Alone, nil, err)
 }

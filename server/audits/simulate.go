@@ -2,7 +2,6 @@ package audits
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"google.golang.org/grpc"
@@ -122,7 +121,7 @@ func (m *simulation) sendChanges(
 		err = diff.SelectsNothing()
 	}
 	if err != nil {
-		return nil, m.diffError(ctx, err)
+		return nil, m.service.filterFailure(ctx, m.after.Snapshot, m.req, err)
 	}
 	groups := diff.Groups()
 	for i := range groups {
@@ -149,7 +148,7 @@ func (m *simulation) sendChanges(
 		return fail == nil
 	})
 	if err != nil && fail == nil {
-		fail = m.diffError(ctx, err)
+		fail = m.service.filterFailure(ctx, m.after.Snapshot, m.req, err)
 	}
 	return &summary, fail
 }
@@ -171,20 +170,6 @@ func (m *simulation) send(ctx context.Context, message *netpoldv1.SimulateRespon
 // cursor: it cannot be gone on with.
 func (m *simulation) progress() *netpoldv1.SimulateResponse {
 	return &netpoldv1.SimulateResponse{Item: &netpoldv1.SimulateResponse_Progress{
-		Progress: &netpoldv1.ListProgress{
-			Connections: m.sent.connections,
-			SourcesDone: uint32(m.sent.progress.SourcesDone), SourcesTotal: uint32(m.sent.progress.SourcesTotal),
-		},
+		Progress: m.sent.message(""),
 	}}
-}
-
-// diffError returns the failure for an error of a difference.
-func (m *simulation) diffError(ctx context.Context, err error) *wire.Failure {
-	if wrong, ok := errors.AsType[*audit.RequestError](err); ok {
-		return wire.FilterError(m.after.Snapshot, m.req, wrong)
-	}
-	if ctx.Err() != nil {
-		return m.service.ended(ctx)
-	}
-	return wire.EngineError(wire.Alone, nil, err)
 }
