@@ -78,8 +78,7 @@ func (inv *invocation) readToPrune(
 	}
 	o := &overlay{Overlay: &netpoldv1.Overlay{}, flag: "--" + flag}
 	for _, c := range files.Changes {
-		// A server gets no Secrets.
-		apply := &netpoldv1.OverlayChange_Apply{Apply: manifests.WithoutUnread(c.Apply)}
+		apply := &netpoldv1.OverlayChange_Apply{Apply: c.Apply} // without Secrets
 		o.add(&netpoldv1.OverlayChange{Change: apply}, c.File)
 	}
 	if size := proto.Size(o.Overlay); size > audits.MaxOverlayBytes {

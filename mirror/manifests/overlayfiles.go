@@ -13,8 +13,9 @@ import (
 
 // OverlayFiles are the changes that apply the files under some paths.
 type OverlayFiles struct {
-	// Changes apply one file each, in order, to be read by [ReadOverlay]. Files with nothing to apply are not
-	// among them. To prune, such a file counts by its namespaces, without its content.
+	// Changes apply one file each, in order, to be read by [ReadOverlay], without the content that it does not
+	// read: see [WithoutUnread]. Files with nothing to apply are not among them. To prune, such a file counts by
+	// its namespaces, without its content.
 	Changes []mirror.OverlayChange
 	// Report has warnings about the files, and what plays no part. ReadOverlay has those about documents.
 	Report Report
@@ -63,10 +64,14 @@ func ReadOverlayFiles(ctx context.Context, o Options, prune bool) (*OverlayFiles
 		documents = append(documents, r.problems...)
 		whole.kustomizations = append(whole.kustomizations, r.kustomizations...)
 		whole.join(r)
-		if prune && len(r.seen)+len(r.problems)+len(r.unmodelled.Kinds()) == 0 {
+		unmodelled := len(r.unmodelled.Kinds())
+		switch nothing := len(r.seen)+len(r.problems)+unmodelled == 0; {
+		case nothing && prune:
 			text = standInFor(r.beside)
-		} else if len(r.seen)+len(r.problems)+len(r.unmodelled.Kinds()) == 0 {
+		case nothing:
 			text = ""
+		case len(r.ignored)+unmodelled > 0: // reading it again costs as much as reading it
+			text = WithoutUnread(text)
 		}
 		if text != "" {
 			result.Changes = append(result.Changes, mirror.OverlayChange{Apply: text, File: name})

@@ -3,6 +3,8 @@ package manifests_test
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -53,12 +55,29 @@ func TestWithoutUnreadLeavesNoSecret(t *testing.T) {
 			if diff := cmp.Diff(readOver(t, text), readOver(t, short)); diff != "" {
 				t.Errorf("-whole +short:\n%s\n%s", diff, short)
 			}
+			if sent := overlayOfFile(t, text); sent != short {
+				t.Errorf("a change of the file has\n%s\nwant\n%s", sent, short)
+			}
 		})
 	}
 	// What is read stays byte for byte.
 	if got := manifests.WithoutUnread(namespace + "---\n" + odd); got != namespace+"---\n"+odd {
 		t.Errorf("changed: %s", got)
 	}
+}
+
+// overlayOfFile returns what the change of a file applies.
+func overlayOfFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "f.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	files, err := manifests.ReadOverlayFiles(t.Context(), manifests.Options{Paths: []string{path}}, false)
+	if err != nil || len(files.Changes) != 1 {
+		t.Fatalf("%+v, %v", files, err)
+	}
+	return files.Changes[0].Apply
 }
 
 // readOver returns what laying a file over an empty state makes of it, as text.
