@@ -1,9 +1,6 @@
 package engine
 
-import (
-	"reflect"
-	"slices"
-)
+import "slices"
 
 // movesOnly reports whether a version of a cluster-wide policy differs from the one before at most in its place
 // among the others (S34), and in what decisions do not read. Both have one key.
@@ -11,7 +8,7 @@ func movesOnly(before, after *ClusterPolicy) bool {
 	placed := *before
 	placed.Priority, placed.Urgent = after.Priority, after.Urgent
 	placed.Created, placed.LintIgnore = after.Created, after.LintIgnore
-	return reflect.DeepEqual(&placed, after)
+	return SameContent(&placed, after)
 }
 
 // moveClusterPolicy replaces a policy by a version that only moves, which keeps the compiled rules.

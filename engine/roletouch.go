@@ -12,13 +12,25 @@ import (
 // findTouched finds the Pods whose roles or addresses may differ otherwise than [RolePair.Carried] says. It
 // returns false if Nodes may be touched.
 func (p *RolePair) findTouched() bool {
-	before, after := p.Before.s, p.After.s
-	ok, touch := true, func(x *pod) {
-		if x != nil {
-			p.touched[x.key()] = struct{}{}
-		}
+	p.touchChangedPods()
+	if !p.touchClaims() {
+		return false
 	}
-	eachUnsharedRecord(&before.namespaces, &after.namespaces, func(was, is **namespace) {
+	p.touchAddedBlocks()
+	p.touchClasses()
+	return true
+}
+
+// touch touches a Pod; nothing if x is nil.
+func (p *RolePair) touch(x *pod) {
+	if x != nil {
+		p.touched[x.key()] = struct{}{}
+	}
+}
+
+// touchChangedPods touches the Pods that differ, and all in namespaces whose labels differ.
+func (p *RolePair) touchChangedPods() {
+	eachUnsharedRecord(&p.Before.s.namespaces, &p.After.s.namespaces, func(was, is **namespace) {
 		var none persist.Map[string, *pod]
 		old, fresh := &none, &none
 		if was != nil {
@@ -30,42 +42,51 @@ func (p *RolePair) findTouched() bool {
 		if was != nil && is != nil && slices.Equal((*was).labels, (*is).labels) {
 			eachUnsharedRecord(old, fresh, func(a, b **pod) {
 				if a != nil {
-					touch(*a)
+					p.touch(*a)
 				}
 				if b != nil {
-					touch(*b)
+					p.touch(*b)
 				}
 			})
 			return
 		}
 		for _, x := range old.All() {
-			touch(x)
+			p.touch(x)
 		}
 		for _, x := range fresh.All() {
-			touch(x)
+			p.touch(x)
 		}
 	})
+}
+
+// touchClaims touches the Pods with a claim on an address whose claims differ. It returns false if a Node has
+// one.
+func (p *RolePair) touchClaims() bool {
+	ok := true
 	claimed := func(old, fresh *address) {
 		for _, a := range [2]*address{old, fresh} {
 			if a == nil {
 				continue
 			}
-			touch(a.pod)
+			p.touch(a.pod)
 			if a.claims == nil {
 				continue
 			}
 			for _, c := range a.claims.all {
-				touch(c.pod)
+				p.touch(c.pod)
 				ok = ok && c.node == unique.Handle[string]{}
 			}
 		}
 	}
-	eachUnsharedRecord(&before.ipv4, &after.ipv4, claimed)
-	eachUnsharedRecord(&before.ipv6, &after.ipv6, claimed)
-	if !ok {
-		return false
-	}
-	p.touchAddedBlocks(touch)
+	eachUnsharedRecord(&p.Before.s.ipv4, &p.After.s.ipv4, claimed)
+	eachUnsharedRecord(&p.Before.s.ipv6, &p.After.s.ipv6, claimed)
+	return ok
+}
+
+// touchClasses touches the Pods whose policies differ, and those that peers or port names match which only
+// rules of After have.
+func (p *RolePair) touchClasses() {
+	before, after := p.Before.s, p.After.s
 	was, is := map[uint32]bool{}, map[uint32]bool{}
 	for _, x := range p.was {
 		for id := range before.selectedClasses(before.selectors.At(x.subject)) {
@@ -94,14 +115,13 @@ func (p *RolePair) findTouched() bool {
 			is[id] = true
 		}
 	}
-	before.eachPodOfClasses(was, touch)
-	after.eachPodOfClasses(is, touch)
-	return true
+	before.eachPodOfClasses(was, p.touch)
+	after.eachPodOfClasses(is, p.touch)
 }
 
 // touchAddedBlocks touches the Pods that have an address in a block that only rules of After have, and all on
 // the host network if a Node has. It looks at all addresses if there is such a block.
-func (p *RolePair) touchAddedBlocks(touch func(*pod)) {
+func (p *RolePair) touchAddedBlocks() {
 	if len(p.addedBlocks) == 0 {
 		return
 	}
@@ -110,10 +130,10 @@ func (p *RolePair) touchAddedBlocks(touch func(*pod)) {
 		if !slices.ContainsFunc(p.addedBlocks, func(b *IPBlock) bool { return b.Contains(ip) }) {
 			return
 		}
-		touch(a.pod)
+		p.touch(a.pod)
 		if a.claims != nil {
 			for _, c := range a.claims.all {
-				touch(c.pod)
+				p.touch(c.pod)
 			}
 			ofNodes = ofNodes || a.pod == nil
 		}
@@ -132,7 +152,7 @@ func (p *RolePair) touchAddedBlocks(touch func(*pod)) {
 	for _, ns := range s.namespaces.All() {
 		for _, x := range ns.pods.All() {
 			if x.host {
-				touch(x)
+				p.touch(x)
 			}
 		}
 	}
