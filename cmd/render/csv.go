@@ -1,9 +1,12 @@
 package render
 
 import (
+	"cmp"
 	"encoding/csv"
 	"fmt"
 	"io"
+	"iter"
+	"slices"
 	"strings"
 )
 
@@ -16,17 +19,28 @@ var csvColumns = []string{
 // families is empty where a table has nothing; src_pods and dst_pods are where not all Pods of some end are
 // meant.
 func CSV(out io.Writer, l *List) error {
+	return writeCSV(out, csvColumns, l.Rows(), csvFields)
+}
+
+// DiffCSV writes the rows of a difference as [CSV] does, with what differs in a first column.
+func DiffCSV(out io.Writer, d *Diff) error {
+	return writeCSV(out, slices.Concat([]string{"change"}, csvColumns), d.Rows(), func(r *Row) []string {
+		return slices.Concat([]string{r.Change.Word()}, csvFields(r))
+	})
+}
+
+// writeCSV writes titles, and the fields of each row.
+func writeCSV(out io.Writer, titles []string, rows iter.Seq[*Row], fields func(*Row) []string) error {
 	w := csv.NewWriter(out)
-	if err := w.Write(csvColumns); err != nil {
-		return fmt.Errorf("writing CSV: %w", err)
-	}
-	for r := range l.Rows() {
-		if err := w.Write(csvFields(r)); err != nil {
-			return fmt.Errorf("writing CSV: %w", err)
+	err := w.Write(titles)
+	for r := range rows {
+		if err != nil {
+			break
 		}
+		err = w.Write(fields(r))
 	}
 	w.Flush()
-	if err := w.Error(); err != nil {
+	if err = cmp.Or(err, w.Error()); err != nil {
 		return fmt.Errorf("writing CSV: %w", err)
 	}
 	return nil

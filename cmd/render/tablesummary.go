@@ -74,7 +74,7 @@ func (l *List) pods() (pods, workloads uint64) {
 // none.
 func (l *List) named(has func(*netpoldv1.Group) bool) string {
 	var words []string
-	more := 0
+	n := 0
 	for _, u := range l.units.list {
 		pods := 0
 		for _, g := range u.groups {
@@ -82,18 +82,30 @@ func (l *List) named(has func(*netpoldv1.Group) bool) string {
 				pods += len(g.GetMembers())
 			}
 		}
-		switch {
-		case pods == 0:
-		case len(words) == maxNamed:
-			more++
-		case pods < u.pods:
-			words = append(words, fmt.Sprintf("%s (%d/%d)", u.words, pods, u.pods))
-		default:
-			words = append(words, u.words)
+		if pods == 0 {
+			continue
 		}
+		if n++; n > maxNamed {
+			continue
+		}
+		word := u.words
+		if pods < u.pods {
+			word += fmt.Sprintf(" (%d/%d)", pods, u.pods)
+		}
+		words = append(words, word)
 	}
-	text := strings.Join(words, ", ")
-	if more > 0 {
+	return firstWords(words, n)
+}
+
+// firstWords returns the first of n words, with a count of the others; "" for none. words has at least the
+// first.
+func firstWords(words []string, n int) string {
+	shown := make([]string, 0, maxNamed)
+	for _, word := range words[:min(len(words), maxNamed)] {
+		shown = append(shown, Clean(word))
+	}
+	text := strings.Join(shown, ", ")
+	if more := n - len(shown); more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
 	return text
