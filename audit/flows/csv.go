@@ -123,14 +123,15 @@ func missingColumn(name, mapped string, found []string) error {
 func (c *csvReader) next(rec *Record) error {
 	number, text, err := c.split()
 	rec.Line = number
-	var mistake csvError
-	switch {
-	case errors.As(err, &mistake):
+	if err != nil {
+		var mistake csvError
+		if !errors.As(err, &mistake) {
+			return err
+		}
 		rec.malformed(string(mistake))
 		return nil
-	case err != nil:
-		return err
-	case len(c.cells) != c.width:
+	}
+	if len(c.cells) != c.width {
 		rec.malformed(fmt.Sprintf("record: %d cells where the header has %d; quote cells that hold %q, "+
 			"and leave none out", len(c.cells), c.width, c.delimiter))
 		return nil

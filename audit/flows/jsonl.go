@@ -4,10 +4,11 @@ package flows
 type jsonlReader struct {
 	scanner
 	values
-	// slots has the place in found of each key that is a column, and columns the places for each value, the one
-	// that counts first.
+	// slots has the place in keys and found of each key that is a column, and columns the places for each value,
+	// the one that counts first.
 	slots   map[string]int
 	columns [columnCount][]int
+	keys    []string
 	found   [][]byte
 }
 
@@ -19,6 +20,7 @@ func newJSONLReader(o Options, names *names) *jsonlReader {
 			if !ok {
 				slot = len(j.slots)
 				j.slots[column] = slot
+				j.keys = append(j.keys, column)
 			}
 			j.columns[i] = append(j.columns[i], slot)
 		}
@@ -35,7 +37,7 @@ func (j *jsonlReader) read(line []byte, rec *Record) {
 	for more := j.enter('{', '}'); more; more = j.next('}') {
 		key := j.key()
 		if slot, ok := j.slots[string(key)]; ok {
-			j.found[slot] = j.scalar(string(key))
+			j.found[slot] = j.scalar(j.keys[slot])
 		} else {
 			j.skip()
 		}

@@ -47,7 +47,7 @@ func (l *lines) fill() error {
 	if l.err != nil {
 		return l.err
 	}
-	if l.end == len(l.buf) {
+	if l.end == len(l.buf) || l.start > len(l.buf)/2 {
 		if err := l.makeRoom(); err != nil {
 			return err
 		}

@@ -9,7 +9,7 @@ const maxName = 256
 // policies again and again. Its memory is bounded.
 type names struct {
 	seed  maphash.Seed
-	table [8192]string
+	table [1 << 15]string
 }
 
 func newNames() *names { return &names{seed: maphash.MakeSeed()} }

@@ -1,9 +1,11 @@
 package flows_test
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +19,14 @@ import (
 
 // same compares records as a reader of them sees them: an empty list is none.
 var same = cmp.Options{cmpopts.EquateComparable(netip.Addr{}), cmpopts.EquateEmpty()}
+
+// equal is the same as cmp.Diff with same, for many records.
+func equal(a, b *flows.Record) bool {
+	return a.File == b.File && a.Line == b.Line && a.Why == b.Why && a.Problem == b.Problem &&
+		a.Time.Equal(b.Time) && a.Src == b.Src && a.Dst == b.Dst && a.Port == b.Port && a.Protocol == b.Protocol &&
+		bytes.Equal(a.Question, b.Question) && a.Observed == b.Observed && a.Direction == b.Direction &&
+		slices.Equal(a.AllowedBy, b.AllowedBy) && slices.Equal(a.DeniedBy, b.DeniedBy)
+}
 
 // readAll returns the records of an input, and the error that ended it, if any.
 func readAll(t testing.TB, from io.Reader, o flows.Options) ([]flows.Record, error) {
