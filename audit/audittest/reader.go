@@ -82,59 +82,6 @@ func Read(groups []audit.Group, items []audit.Item, byRule bool) *Reading {
 	return r
 }
 
-// ReadDiff reads a difference as Read does a list.
-func ReadDiff(groups []audit.Group, items []audit.DiffItem, byRule bool) *Reading {
-	list := make([]audit.Item, len(items))
-	changes := map[*audit.Connection]*audit.Change{}
-	r := Read(groups, nil, byRule)
-	for i, item := range items {
-		list[i] = audit.Item{Set: item.Set, Progress: item.Progress}
-		if item.Change != nil {
-			list[i].Connection = r.connectionOf(item.Change)
-			changes[list[i].Connection] = item.Change
-		}
-	}
-	for _, item := range list {
-		switch {
-		case item.Set != nil:
-			r.addSet(item.Set)
-		case item.Connection != nil:
-			r.addConnection(item.Connection, changes[item.Connection])
-		}
-	}
-	for i := range groups {
-		if groups[i].Presence == audit.PresentUnset {
-			r.breaks("group %d has no presence", groups[i].ID)
-		}
-	}
-	r.checkOrder()
-	r.checkOnce()
-	r.checkCIDRs()
-	return r
-}
-
-// connectionOf returns the connection that a change opens or closes, or its state after, and checks that the
-// states are such that the verdict differs.
-func (r *Reading) connectionOf(c *audit.Change) *audit.Connection {
-	state, none := c.After, audit.ChangeState{}
-	right := c.Kind == audit.Opened && c.Before == none && c.After.Allowed
-	switch c.Kind {
-	case audit.Opened:
-	case audit.Closed:
-		state, right = c.Before, c.After == none && c.Before.Allowed
-	case audit.FamiliesChanged:
-		right = c.Before.Allowed && c.After.Allowed && c.Before.Families != c.After.Families &&
-			len(c.SrcCIDRs)+len(c.DstCIDRs) == 0
-	}
-	if !right {
-		r.breaks("D1: a change that is none: %+v", *c)
-	}
-	return &audit.Connection{
-		Src: c.Src, SrcCIDRs: c.SrcCIDRs, Dst: c.Dst, DstCIDRs: c.DstCIDRs, Ports: c.Ports,
-		Families: state.Families, EgressBy: state.EgressBy, IngressBy: state.IngressBy,
-	}
-}
-
 // breaks records a broken rule.
 func (r *Reading) breaks(format string, args ...any) {
 	r.Broken = append(r.Broken, fmt.Sprintf(format, args...))
@@ -156,15 +103,6 @@ func (r *Reading) checkGroup(i int) {
 	if i > 0 && compareGroups(&r.Groups[i-1], g) > 0 {
 		r.breaks("groups %d and %d are not in order", i, i+1)
 	}
-}
-
-// compareGroups orders groups as they are sent.
-func compareGroups(a, b *audit.Group) int {
-	return cmp.Or(
-		cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace),
-		cmp.Compare(a.Workload.Kind, b.Workload.Kind), cmp.Compare(a.Workload.Name, b.Workload.Name),
-		cmp.Compare(a.Members[0].Name, b.Members[0].Name),
-	)
 }
 
 // addSet adds a set (L5).
@@ -262,45 +200,6 @@ func (r *Reading) addConnection(c *audit.Connection, change *audit.Change) {
 			r.pairs[[2]uint32{s, d}] = append(r.pairs[[2]uint32{s, d}], kept)
 		}
 	}
-}
-
-// orderKey is what connections are ordered by (L6).
-func (o *Opened) orderKey() [4]uint32 {
-	k := [4]uint32{}
-	if len(o.SrcCIDRs) > 0 {
-		k[0] = 1
-	} else {
-		k[1] = o.Src[0]
-	}
-	switch {
-	case len(o.DstServices) > 0:
-		k[2] = 2
-	case len(o.DstCIDRs) > 0:
-		k[2] = 1
-	default:
-		k[3] = o.Dst[0]
-	}
-	return k
-}
-
-// checkOrder checks L6.
-func (r *Reading) checkOrder() {
-	for i := 1; i < len(r.Connections); i++ {
-		a, b := &r.Connections[i-1], &r.Connections[i]
-		ka, kb := a.orderKey(), b.orderKey()
-		if c := cmp.Or(slices.Compare(ka[:], kb[:]), comparePorts(a.Ports, b.Ports)); c > 0 {
-			r.breaks("L6: %+v comes before %+v", *a.Connection, *b.Connection)
-		}
-	}
-}
-
-// comparePorts orders lists of ports.
-func comparePorts(a, b []audit.PortRange) int {
-	return slices.CompareFunc(a, b, func(a, b audit.PortRange) int {
-		return cmp.Or(
-			cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.First, b.First), cmp.Compare(a.Last, b.Last),
-		)
-	})
 }
 
 // checkOnce checks L2 for pairs of groups.
