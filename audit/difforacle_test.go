@@ -100,7 +100,7 @@ func checkDiff(seed uint64, match audit.Match) string {
 		after = engine.NewCluster(options).Apply(puts(state)...)
 	}
 	c.states[1] = newDiffState(state, options, seed)
-	c.borders()
+	c.ports, c.addrs = enginetest.Borders(slices.Concat(c.states[0].oracle.Objects, c.states[1].oracle.Objects))
 	if seed%3 == 2 {
 		c.filter(r)
 	}
@@ -160,20 +160,8 @@ func newDiffState(s enginetest.State, options engine.Options, seed uint64) *list
 		rand: rand.New(rand.NewPCG(seed, 3)), oracle: &enginetest.Oracle{Objects: objects, Options: options},
 		src: &filter{all: true}, dst: &filter{all: true},
 	}
-	c.borders()
+	c.ports, c.addrs = enginetest.Borders(objects)
 	return c
-}
-
-// borders collects the ports and addresses at the borders of the rules of both states.
-func (c *diffCheck) borders() {
-	for _, s := range c.states {
-		c.ports, c.addrs = append(c.ports, s.ports...), append(c.addrs, s.addrs...)
-	}
-	slices.SortFunc(c.ports, func(a, b audit.PortRange) int {
-		return strings.Compare(fmt.Sprint(a), fmt.Sprint(b))
-	})
-	slices.SortFunc(c.addrs, netip.Addr.Compare)
-	c.ports, c.addrs = slices.Compact(c.ports), slices.Compact(c.addrs)
 }
 
 // filter makes filters of what one of the states has.

@@ -67,7 +67,7 @@ func checkList(seed uint64) string {
 			Services: seed%11 < 5},
 	}
 	c.src, c.dst = &filter{all: true}, &filter{all: true}
-	c.borders()
+	c.ports, c.addrs = enginetest.Borders(objects)
 	if seed%3 == 2 {
 		c.src, c.dst = c.randomFilter(r), c.randomFilter(r)
 		c.request.Src, c.request.Dst = c.src.ends, c.dst.ends
@@ -103,68 +103,6 @@ func checkList(seed uint64) string {
 			enginetest.BatchesText([][]engine.Change{changes}))
 	}
 	return ""
-}
-
-// borders collects the ports and addresses at the borders of rules and around them.
-func (c *listCheck) borders() {
-	numbers := []uint16{1, 2, 65535}
-	addrs := map[netip.Addr]bool{}
-	near := func(p netip.Prefix) {
-		if !p.IsValid() {
-			return
-		}
-		first, last := p.Masked().Addr(), p.Masked().Addr().AsSlice()
-		for i := p.Bits(); i < len(last)*8; i++ {
-			last[i/8] |= 1 << (7 - i%8)
-		}
-		end, _ := netip.AddrFromSlice(last)
-		for _, a := range []netip.Addr{first, first.Prev(), end, end.Next()} {
-			if a.IsValid() {
-				addrs[a] = true
-			}
-		}
-	}
-	rule := func(r engine.Rule) {
-		for _, p := range r.Ports {
-			numbers = append(numbers, p.First, p.Last, p.First-1, p.Last+1)
-		}
-		for _, p := range r.Peers {
-			if p.Block != nil {
-				near(p.Block.CIDR)
-				for _, e := range p.Block.Except {
-					near(e)
-				}
-			}
-		}
-	}
-	for _, o := range c.oracle.Objects {
-		switch o := o.(type) {
-		case *engine.Policy:
-			for _, r := range slices.Concat(o.Egress, o.Ingress) {
-				rule(r)
-			}
-		case *engine.ClusterPolicy:
-			for _, r := range slices.Concat(o.Egress, o.Ingress) {
-				rule(r.Rule)
-			}
-		case *engine.Pod:
-			for _, p := range o.Ports {
-				numbers = append(numbers, p.Port)
-			}
-		}
-	}
-	slices.Sort(numbers)
-	for _, n := range slices.Compact(numbers) {
-		for p := engine.TCP; p <= engine.SCTP && n > 0; p++ {
-			c.ports = append(c.ports, audit.PortRange{Protocol: p, First: n, Last: n})
-		}
-	}
-	near(netip.MustParsePrefix("0.0.0.0/0"))
-	near(netip.MustParsePrefix("::/0"))
-	for a := range addrs {
-		c.addrs = append(c.addrs, a)
-	}
-	slices.SortFunc(c.addrs, netip.Addr.Compare)
 }
 
 // members checks that every Pod, and every address of a Node if they are listed, is in one group, with what

@@ -2,7 +2,6 @@ package test
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -12,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	spb "google.golang.org/genproto/googleapis/rpc/status"
@@ -23,12 +21,10 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/netpold/netpold/cmd/cli"
 	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/engine/enginetest"
-	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
-	"github.com/netpold/netpold/server"
+	"github.com/netpold/netpold/test/door"
 	"github.com/netpold/netpold/test/scenario"
 )
 
@@ -269,46 +265,13 @@ func oneBatch(t *testing.T, conn *grpc.ClientConn,
 // serve starts a server of one snapshot, and connects to it.
 func serve(t *testing.T, snapshot *engine.Snapshot) *grpc.ClientConn {
 	t.Helper()
-	config := server.Defaults()
-	config.Source = still{mirror.State{Snapshot: snapshot, Token: "still:1", Published: time.Now()}}
-	config.Listen, config.AdminListen, config.DrainDelay = "127.0.0.1:0", "", 0
-	s, err := server.New(config)
+	conn, err := grpc.NewClient(door.Serve(t, snapshot), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx) }()
-	conn, err := grpc.NewClient(s.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		err := conn.Close()
-		stop()
-		if err := errors.Join(err, <-ended); err != nil {
-			t.Error(err)
-		}
-	})
+	door.Close(t, conn)
 	return conn
 }
-
-// still is a source whose state never changes.
-type still struct{ state mirror.State }
-
-func (s still) State() (mirror.State, bool) { return s.state, true }
-
-func (s still) Ready() <-chan struct{} {
-	ready := make(chan struct{})
-	close(ready)
-	return ready
-}
-
-func (s still) Wait(context.Context, string) (mirror.State, error) { return s.state, nil }
-
-func (s still) Stale() (bool, <-chan struct{}) { return false, nil }
-
-func (s still) Status() mirror.Status { return mirror.Status{Source: "scenario", Ready: true} }
 
 // askCommand runs the command on the manifests: `check -f -` with all questions, and `check SRC DST -p PORT`
 // with the first that has words.
@@ -331,7 +294,7 @@ func askCommand(t *testing.T, c *cluster) []*netpoldv1.BatchAnswer {
 			wantCode = 2
 		}
 	}
-	code, stdout, stderr := command(t.Context(), questions.String(), append(from, "-f", "-")...)
+	code, stdout, stderr := door.Command(t.Context(), questions.String(), append(from, "-f", "-")...)
 	if code != wantCode {
 		t.Errorf("check -f exits with %d, want %d:\n%s", code, wantCode, stderr)
 	}
@@ -384,17 +347,10 @@ func checkWords(t *testing.T, c *cluster, from []string) {
 		case q.Want.Allowed:
 			want, verdict = 0, "allowed"
 		}
-		code, stdout, stderr := command(t.Context(), "", args...)
+		code, stdout, stderr := door.Command(t.Context(), "", args...)
 		if code != want || !strings.Contains(strings.ToLower(stdout), verdict) {
 			t.Errorf("%s\n\texit %d, want %d\n\t%s%s", strings.Join(args, " "), code, want, stdout, stderr)
 		}
 		return
 	}
-}
-
-// command runs the command in this process.
-func command(ctx context.Context, stdin string, args ...string) (code int, stdout, stderr string) {
-	var out, errs bytes.Buffer
-	code = cli.Run(ctx, args, strings.NewReader(stdin), &out, &errs, nil)
-	return code, out.String(), errs.String()
 }

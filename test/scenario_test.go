@@ -18,6 +18,7 @@ import (
 	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/mirror/manifests"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+	"github.com/netpold/netpold/test/door"
 	"github.com/netpold/netpold/test/scenario"
 )
 
@@ -220,7 +221,7 @@ func refused(t *testing.T, s *scenario.Scenario, dir string, err error) {
 	for _, p := range left {
 		t.Errorf("missing: %s %s/%s %s: %s", p.Kind, p.Namespace, p.Name, p.Field, p.Message)
 	}
-	code, _, stderr := command(t.Context(), "", "check", "--manifests", dir, "192.0.2.1", "192.0.2.2",
+	code, _, stderr := door.Command(t.Context(), "", "check", "--manifests", dir, "192.0.2.1", "192.0.2.2",
 		"-p", "80")
 	if code != 2 {
 		t.Errorf("the command exits with %d, want 2", code)

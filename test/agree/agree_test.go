@@ -51,67 +51,10 @@ type agreement struct {
 	groups map[string]uint32
 }
 
-// borders collects the ports and addresses at the borders of rules.
+// borders collects the ports at the borders of rules, and the addresses there that are outside the cluster.
 func (a *agreement) borders() {
-	numbers, addrs := map[uint16]bool{1: true, 65535: true}, map[netip.Addr]bool{}
-	near := func(p netip.Prefix) {
-		if p.IsValid() {
-			first := p.Masked().Addr()
-			addrs[first], addrs[first.Prev()] = true, true
-		}
-	}
-	rule := func(r engine.Rule) {
-		for _, p := range r.Ports {
-			for _, n := range []uint16{p.First, p.Last, p.First - 1, p.Last + 1} {
-				numbers[n] = true
-			}
-		}
-		for _, p := range r.Peers {
-			if p.Block == nil {
-				continue
-			}
-			near(p.Block.CIDR)
-			for _, e := range p.Block.Except {
-				near(e)
-			}
-		}
-	}
-	for _, o := range a.objects {
-		switch o := o.(type) {
-		case *engine.Policy:
-			for _, r := range slices.Concat(o.Egress, o.Ingress) {
-				rule(r)
-			}
-		case *engine.ClusterPolicy:
-			for _, r := range slices.Concat(o.Egress, o.Ingress) {
-				rule(r.Rule)
-			}
-		case *engine.Pod:
-			for _, p := range o.Ports {
-				numbers[p.Port] = true
-			}
-		}
-	}
-	for _, n := range sorted(numbers, func(a, b uint16) int { return int(a) - int(b) }) {
-		for p := engine.TCP; p <= engine.SCTP && n > 0; p++ {
-			a.ports = append(a.ports, engine.PortRange{Protocol: p, First: n, Last: n})
-		}
-	}
-	for _, ip := range sorted(addrs, netip.Addr.Compare) {
-		if ip.IsValid() && !ip.Is4In6() && a.isOutside(ip) {
-			a.addrs = append(a.addrs, ip)
-		}
-	}
-}
-
-// sorted returns the keys of a set in order.
-func sorted[K comparable](set map[K]bool, compare func(a, b K) int) []K {
-	var list []K
-	for k := range set {
-		list = append(list, k)
-	}
-	slices.SortFunc(list, compare)
-	return list
+	a.ports, a.addrs = enginetest.Borders(a.objects)
+	a.addrs = slices.DeleteFunc(a.addrs, func(ip netip.Addr) bool { return ip.Is4In6() || !a.isOutside(ip) })
 }
 
 // isOutside reports whether nothing in the cluster has an address.

@@ -1,9 +1,6 @@
 package agree
 
 import (
-	"bytes"
-	"context"
-	"errors"
 	"net/netip"
 	"strings"
 	"testing"
@@ -12,13 +9,10 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	netpold "github.com/netpold/netpold/clients/go"
-	"github.com/netpold/netpold/cmd/cli"
 	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/engine/enginetest"
-	"github.com/netpold/netpold/mirror"
-	"github.com/netpold/netpold/mirror/manifests"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
-	"github.com/netpold/netpold/server"
+	"github.com/netpold/netpold/test/door"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -26,58 +20,23 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // serve starts a server of a cluster's snapshot, and returns its address and a client of it.
 func serve(t *testing.T, c *cluster) (addr string, client *netpold.Client) {
 	t.Helper()
-	config := server.Defaults()
-	config.Source = still{mirror.State{Snapshot: c.snapshot, Token: "still:1", Published: published}}
-	config.Listen, config.AdminListen, config.DrainDelay = "127.0.0.1:0", "", 0
-	config.Overlay = func(base *engine.Snapshot, o *mirror.Overlay) ([]engine.Change, []mirror.OverlayProblem, error) {
-		return manifests.ReadOverlay(base, o, manifests.Options{})
-	}
-	s, err := server.New(config)
+	addr = door.Serve(t, c.snapshot)
+	client, err := netpold.Dial(addr, netpold.WithInsecure())
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx) }()
-	client, err = netpold.Dial(s.Addr(), netpold.WithInsecure())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		err := client.Close()
-		stop()
-		if err := errors.Join(err, <-ended); err != nil {
-			t.Error(err)
-		}
-	})
-	return s.Addr(), client
+	door.Close(t, client)
+	return addr, client
 }
 
-// still is a source whose state never changes.
-type still struct{ state mirror.State }
-
-func (s still) State() (mirror.State, bool) { return s.state, true }
-
-func (s still) Ready() <-chan struct{} {
-	ready := make(chan struct{})
-	close(ready)
-	return ready
-}
-
-func (s still) Wait(context.Context, string) (mirror.State, error) { return s.state, nil }
-
-func (s still) Stale() (bool, <-chan struct{}) { return false, nil }
-
-func (s still) Status() mirror.Status { return mirror.Status{Source: "test", Ready: true} }
-
-// command runs the command in this process and returns what it prints.
+// command runs the command and returns what it prints.
 func command(t *testing.T, args ...string) string {
 	t.Helper()
-	var out, errs bytes.Buffer
-	if code := cli.Run(t.Context(), args, strings.NewReader(""), &out, &errs, nil); code != 0 {
-		t.Fatalf("netpold %s: exit %d\n%s", strings.Join(args, " "), code, &errs)
+	code, stdout, stderr := door.Command(t.Context(), "", args...)
+	if code != 0 {
+		t.Fatalf("netpold %s: exit %d\n%s", strings.Join(args, " "), code, stderr)
 	}
-	return out.String()
+	return stdout
 }
 
 // An end is a Pod by name, or an address.
