@@ -120,7 +120,9 @@ func Lint(
 	if err := r.validate(s); err != nil {
 		return LintSummary{}, err
 	}
-	l := &linter{request: r, lintPace: &lintPace{done: done, pause: pause}}
+	l := &linter{
+		request: r, lintPace: &lintPace{done: done, pause: pause}, resolves: map[egressSide]bool{},
+	}
 	l.run(s)
 	if l.isAbandoned() {
 		return LintSummary{}, errAbandoned
@@ -194,6 +196,8 @@ type linter struct {
 	covered map[*lintRule]bool
 	// services has the Services that select Pods, by namespace; nil until one is asked for.
 	services map[string][]*lintService
+	// resolves remembers what reaches a DNS server; see [linter.allowsAny].
+	resolves map[egressSide]bool
 }
 
 // run finds everything. What it has found does not count if the lint is abandoned.
@@ -213,12 +217,15 @@ func (l *linter) run(s *engine.Snapshot) {
 	l.lintCovered()
 	if l.wants(RuleRedundant) || l.wants(RuleNeverReached) {
 		l.progress.PoliciesTotal = len(l.policies)
-		for _, p := range l.policies {
+		l.lintTierTrials()
+		for i, p := range l.policies {
 			if l.isAbandoned() {
 				return
 			}
-			l.lintTrials(p)
-			l.progress.PoliciesDone++
+			if p.np != nil {
+				l.lintTrials(p)
+			}
+			l.progress.PoliciesDone = i + 1
 		}
 	}
 	if l.wantsNamespace("") {

@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/netpold/netpold/audit"
@@ -33,14 +34,17 @@ func benchmarkLint(b *testing.B, s *engine.Snapshot) {
 	b.ReportMetric(float64(findings), "findings")
 }
 
-// BenchmarkLintTiers looks for everything in clusters with cluster-wide policies. The largest takes too long.
+// BenchmarkLintTiers looks for everything in clusters with cluster-wide policies of 10 rules.
 func BenchmarkLintTiers(b *testing.B) {
-	for _, size := range synthetic.Sizes[:2] {
-		var changes []engine.Change
-		for _, p := range synthetic.ClusterPolicies(20, 10) {
-			changes = append(changes, engine.Change{Object: p})
+	for _, size := range synthetic.Sizes {
+		for _, n := range []int{20, 100} {
+			b.Run(fmt.Sprintf("%s/%d", size, n), func(b *testing.B) {
+				var changes []engine.Change
+				for _, p := range synthetic.ClusterPolicies(n, 10) {
+					changes = append(changes, engine.Change{Object: p})
+				}
+				benchmarkLint(b, halfOpen(size).With(changes))
+			})
 		}
-		s := halfOpen(size).With(changes)
-		b.Run(size.String(), func(b *testing.B) { benchmarkLint(b, s) })
 	}
 }

@@ -58,57 +58,65 @@ func (l *linter) forgetsDNS(c *lintClass, e *lintEnd, dns []dnsEnd) bool {
 	}
 	for _, d := range dns {
 		if d.end == nil {
-			seen := view{addrs: []netip.Addr{d.addr}}
-			if l.allowed(stack, &seen, nil, nil).Contains(engine.UDP, d.port) {
+			seen := l.viewOutside(d.addr)
+			if l.allowed(c, Egress, &seen, nil).Contains(engine.UDP, d.port) {
 				return false
 			}
-		} else if l.allowsPort(stack, e, d.end, engine.UDP, d.port) {
+		} else if l.allowsPort(e, d.end, engine.UDP, d.port) {
 			return false
 		}
 	}
-	return len(dns) > 0 || !l.allowsAny(stack, e, engine.UDP, 53)
+	return len(dns) > 0 || !l.allowsAny(e)
 }
 
 // allowsPort reports whether the egress side of s allows a port to q, in whatever way both are asked for.
-func (l *linter) allowsPort(stack *lintStack, s, q *lintEnd, protocol engine.Protocol, port uint16) bool {
-	for _, sf := range s.forms() {
-		for _, qf := range q.forms() {
-			for _, family := range decided(&sf, &qf) {
-				seen := qf.seenIn(family)
-				if l.allowed(stack, &seen, q.ports(), nil).Contains(protocol, port) {
-					return true
-				}
-			}
-		}
-	}
-	return false
+func (l *linter) allowsPort(s, q *lintEnd, protocol engine.Protocol, port uint16) (allows bool) {
+	eachQuestion(s, q, func(_, seen *view) bool {
+		allows = l.allowed(s.class, Egress, seen, nil).Contains(protocol, port)
+		return !allows
+	})
+	return allows
 }
 
-// allowsAny reports whether the egress side of s, which is isolated, allows a port to any Pod or any address
+// An egressSide is all that what Pods may reach depends on.
+type egressSide struct {
+	stack *lintStack
+	tiers *tierStack
+	has   [2]bool // addresses of each family
+}
+
+// allowsAny reports whether the egress side of s, which is isolated, allows UDP 53 to any Pod or any address
 // outside the cluster.
-func (l *linter) allowsAny(stack *lintStack, s *lintEnd, protocol engine.Protocol, port uint16) bool {
-	for _, rules := range stack.tiers {
-		for _, u := range rules {
-			if u.action != engine.Allow {
-				continue
-			}
-			for _, q := range l.candidates(u) {
-				if q.class != nil && u.portsOn(q.ports()).Contains(protocol, port) &&
-					l.allowsPort(stack, s, q, protocol, port) {
-					return true
-				}
-			}
-			if !u.fixed.Contains(protocol, port) || len(u.blocks) == 0 && !u.anyPeer {
-				continue
-			}
-			for _, r := range outside(stack, u) {
-				seen := r.view()
-				if l.matches(u, &seen) && l.allowed(stack, &seen, nil, nil).Contains(protocol, port) &&
-					l.hasOutside(r) {
-					return true
-				}
-			}
+func (l *linter) allowsAny(s *lintEnd) bool {
+	c := s.class
+	key := egressSide{c.stacks[side(Egress)], c.tiers[side(Egress)], s.forms()[0].has}
+	found, ok := l.resolves[key]
+	if !ok {
+		for _, rules := range key.stack.tiers {
+			found = found || slices.ContainsFunc(rules, func(u *lintRule) bool { return l.allowsAnyBy(s, u) })
+		}
+		l.resolves[key] = found
+	}
+	return found
+}
+
+// allowsAnyBy reports whether the egress side of s allows UDP 53 to anything that one of its rules allows it to.
+func (l *linter) allowsAnyBy(s *lintEnd, u *lintRule) bool {
+	fixed := u.fixed.Contains(engine.UDP, 53)
+	if u.action != engine.Allow || !fixed && len(u.names) == 0 {
+		return false
+	}
+	for _, q := range l.candidates(u) {
+		if q.class != nil && u.portsOn(q.ports()).Contains(engine.UDP, 53) && l.allowsPort(s, q, engine.UDP, 53) {
+			return true
 		}
 	}
-	return false
+	if !fixed || len(u.blocks) == 0 && !u.anyPeer {
+		return false
+	}
+	return slices.ContainsFunc(outside(s.class.stacks[side(Egress)]), func(r lintRange) bool {
+		seen := l.viewOutside(r.first)
+		return l.matches(u, &seen) && l.allowed(s.class, Egress, &seen, nil).Contains(engine.UDP, 53) &&
+			l.hasOutside(r)
+	})
 }

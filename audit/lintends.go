@@ -17,12 +17,15 @@ type lintEnd struct {
 	addrs []netip.Addr
 	byIP  bool
 	pods  []engine.PodState
+	// asked are the ways to ask for it; see [lintEnd.forms].
+	asked []form
 }
 
 // An addressKind is the ends with an address that the same blocks match.
 type addressKind struct {
-	addr netip.Addr
-	ends []*lintEnd
+	number int
+	addr   netip.Addr
+	ends   []*lintEnd
 }
 
 // An endKey is all that rules see of an end. Ends of equal keys are one.
@@ -66,7 +69,7 @@ func (v *survey) addEnd(e *lintEnd) *lintEnd {
 	v.ends = append(v.ends, e)
 	for i, p := range kinds {
 		if v.kinds[p] == nil {
-			v.kinds[p] = &addressKind{addr: e.addrs[i]}
+			v.kinds[p] = &addressKind{number: len(v.kinds), addr: e.addrs[i]}
 		}
 		if k := v.kinds[p]; !slices.Contains(k.ends, e) {
 			k.ends = append(k.ends, e)

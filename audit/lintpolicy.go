@@ -34,6 +34,10 @@ type lintRule struct {
 	// fixed are the ports by number, and names those by name.
 	fixed engine.PortSet
 	names []engine.Port
+	// divided are the peers of a NetworkPolicy's rule, and trial what is found out about a cluster-wide one; nil
+	// until they are asked for.
+	divided *dividedPeers
+	trial   *tierTrial
 }
 
 // A lintPeer is a peer of the object: one peer of the engine, or as many as it has networks.
@@ -61,6 +65,15 @@ func (p *lintPolicy) tier() engine.Tier {
 		return engine.NetworkPolicies
 	}
 	return p.cluster.Tier
+}
+
+// eachRule calls f for every rule of the policy.
+func (p *lintPolicy) eachRule(f func(*lintRule)) {
+	for _, rules := range p.rules {
+		for _, u := range rules {
+			f(u)
+		}
+	}
 }
 
 // exists reports whether the policy exists for a direction (S12, S32).

@@ -34,6 +34,7 @@ type survey struct {
 	stacks [2]map[string]*lintStack
 	// found has the ends by what they are alike in.
 	found map[endKey]*lintEnd
+	tiers lintTiers
 	pace  *lintPace
 }
 
@@ -53,6 +54,8 @@ type lintClass struct {
 	ends []*lintEnd
 	// stacks are the rules of its sides, by direction; see [side].
 	stacks [2]*lintStack
+	// tiers are those of cluster-wide policies; see [lintTiers.stackOf].
+	tiers [2]*tierStack
 }
 
 // compareLintClasses orders classes by namespace.
@@ -62,6 +65,9 @@ func compareLintClasses(a, b *lintClass) int {
 
 // side returns the index of a direction.
 func side(d Direction) int { return int(d - Egress) }
+
+// opposite returns the direction of the other side.
+func opposite(d Direction) Direction { return Egress + Ingress - d }
 
 // newSurvey reads the snapshot. It is not complete if the lint is abandoned.
 func newSurvey(s *engine.Snapshot, pace *lintPace) *survey {
@@ -86,6 +92,7 @@ func newSurvey(s *engine.Snapshot, pace *lintPace) *survey {
 	}
 	v.addClasses()
 	v.addEnds()
+	v.addTiers()
 	slices.SortFunc(v.owned, netip.Addr.Compare)
 	slices.SortFunc(v.podAddrs, netip.Addr.Compare)
 	v.owned = slices.Compact(v.owned)

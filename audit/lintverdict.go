@@ -2,7 +2,6 @@ package audit
 
 import (
 	"encoding/binary"
-	"net/netip"
 	"slices"
 
 	"github.com/netpold/netpold/engine"
@@ -48,14 +47,6 @@ func (v *survey) stackOf(c *lintClass, d Direction) *lintStack {
 	return s
 }
 
-// A view is an end as the rules of the other side match it in one question: by its groups, and by its
-// addresses of the family that is decided (S9).
-type view struct {
-	groups    []engine.SelectorID
-	addrs     []netip.Addr
-	inCluster bool
-}
-
 // matches reports whether a peer of the rule matches what is seen (S15, S16, S19, S39).
 func (v *survey) matches(u *lintRule, seen *view) bool {
 	if u.anyPeer {
@@ -74,13 +65,51 @@ func (v *survey) matches(u *lintRule, seen *view) bool {
 	})
 }
 
-// allowed returns the ports that a side allows for what is seen, as if it had no rule without (S32 to S34). A
-// nil stack allows everything. named are the destination's named ports.
-func (v *survey) allowed(s *lintStack, seen *view, named []engine.NamedPort, without *lintRule) engine.PortSet {
-	left := engine.EveryPort()
-	if s == nil {
-		return left
+// portsLookedUp returns the named ports that rules of direction d of a class look up (S21).
+func portsLookedUp(d Direction, subject *lintClass, seen *view) []engine.NamedPort {
+	if d == Ingress {
+		return subject.Ports
 	}
+	return seen.ports
+}
+
+// allowed returns the ports that the side of a class allows for what is seen, as if it had no rule without
+// (S32 to S34). A nil class allows everything.
+func (v *survey) allowed(c *lintClass, d Direction, seen *view, without *lintRule) engine.PortSet {
+	switch {
+	case c == nil:
+		return engine.EveryPort()
+	case without != nil && without.of.cluster != nil:
+		return v.allowedWithout(c, d, seen, without)
+	}
+	o := v.outcomeOf(c, d, seen)
+	if len(o.left) == 0 {
+		return o.allowed
+	}
+	return o.allowed.Union(o.left.Intersect(v.below(c, d, seen, o, without)))
+}
+
+// below returns the ports that the tiers below Admin would allow, as if there were no rule without of a
+// NetworkPolicy: the NetworkPolicies if they isolate the class (S14), and otherwise Baseline.
+func (v *survey) below(c *lintClass, d Direction, seen *view, o *tierOutcome, without *lintRule) engine.PortSet {
+	s := c.stacks[side(d)]
+	if len(s.policies) == 0 {
+		return o.base
+	}
+	var out engine.PortSet
+	named := portsLookedUp(d, c, seen)
+	for _, u := range s.tiers[engine.NetworkPolicies-engine.Admin] {
+		if u != without && v.matches(u, seen) {
+			out = out.Union(u.portsOn(named))
+		}
+	}
+	return out
+}
+
+// allowedWithout does what allowed does, without a rule of a cluster-wide policy: it remembers nothing.
+func (v *survey) allowedWithout(c *lintClass, d Direction, seen *view, without *lintRule) engine.PortSet {
+	s, named := c.stacks[side(d)], portsLookedUp(d, c, seen)
+	left := engine.EveryPort()
 	var out engine.PortSet
 	for tier, rules := range s.tiers {
 		var passed engine.PortSet
@@ -104,150 +133,4 @@ func (v *survey) allowed(s *lintStack, seen *view, named []engine.NamedPort, wit
 		left = left.Union(passed)
 	}
 	return out.Union(left)
-}
-
-// A form is a way to ask for an end: by its name, or by one of its addresses.
-type form struct {
-	end   *lintEnd
-	byIP  bool
-	addrs []netip.Addr
-}
-
-// forms returns all ways to ask for an end.
-func (e *lintEnd) forms() []form {
-	if e.byIP {
-		return []form{{e, true, e.addrs}}
-	}
-	list := []form{{e, false, e.addrs}}
-	if e.class == nil {
-		return list // the addresses of host-network Pods are ends of their own
-	}
-	for i := range e.addrs {
-		list = append(list, form{e, true, e.addrs[i : i+1]})
-	}
-	return list
-}
-
-// families returns whether the form has addresses of each family.
-func (f *form) families() (has [2]bool) {
-	for _, a := range f.addrs {
-		has[familyIndex(a)] = true
-	}
-	return has
-}
-
-// familyIndex returns 0 for IPv4 and 1 for IPv6.
-func familyIndex(a netip.Addr) int {
-	if a.Is4() {
-		return 0
-	}
-	return 1
-}
-
-// noFamily is the index of no family: no block matches.
-const noFamily = -1
-
-// decided returns the families in which a question between two forms is decided (S9).
-func decided(a, b *form) []int {
-	in, other := a.families(), b.families()
-	var none [2]bool
-	switch {
-	case a.byIP && b.byIP:
-	case b.byIP, in == none:
-		in = other
-		other = in
-	case a.byIP, other == none:
-		other = in
-	}
-	var list []int
-	for f := range in {
-		if in[f] && other[f] {
-			list = append(list, f)
-		}
-	}
-	if len(list) == 0 {
-		return []int{noFamily}
-	}
-	return list
-}
-
-// seenIn returns the form as the other side's rules match it in a family.
-func (f *form) seenIn(family int) view {
-	v := view{groups: f.end.groups, inCluster: true}
-	for _, a := range f.addrs {
-		if familyIndex(a) == family {
-			v.addrs = append(v.addrs, a)
-		}
-	}
-	return v
-}
-
-// A lintRange is an inclusive range of addresses of one family that are not in the cluster.
-type lintRange struct{ first, last netip.Addr }
-
-// view returns the range as rules match it: its first address stands for all.
-func (r *lintRange) view() view { return view{addrs: []netip.Addr{r.first}} }
-
-// outside divides the addresses at the borders of the blocks of a stack and of u. Ranges without an address
-// that nothing in the cluster owns are left out only by [survey.hasOutside].
-func outside(s *lintStack, u *lintRule) []lintRange {
-	var list []lintRange
-	for _, all := range []netip.Prefix{
-		netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0),
-	} {
-		begins := []netip.Addr{all.Addr()}
-		add := func(b *engine.IPBlock) {
-			for _, p := range append([]netip.Prefix{b.CIDR}, b.Except...) {
-				if p.Addr().Is4() == all.Addr().Is4() {
-					begins = append(begins, p.Masked().Addr())
-					if after := lastOf(p).Next(); after.IsValid() {
-						begins = append(begins, after)
-					}
-				}
-			}
-		}
-		for _, rules := range s.tiers {
-			for _, x := range rules {
-				for _, b := range x.blocks {
-					add(b)
-				}
-			}
-		}
-		for _, b := range u.blocks {
-			add(b)
-		}
-		slices.SortFunc(begins, netip.Addr.Compare)
-		begins = slices.Compact(begins)
-		for i, first := range begins {
-			r := lintRange{first, lastOf(all)}
-			if i+1 < len(begins) {
-				r.last = begins[i+1].Prev()
-			}
-			list = append(list, r)
-		}
-	}
-	return list
-}
-
-// lastOf returns the last address of a prefix.
-func lastOf(p netip.Prefix) netip.Addr {
-	b := p.Masked().Addr().AsSlice()
-	for i := p.Bits(); i < len(b)*8; i++ {
-		b[i/8] |= 1 << (7 - i%8)
-	}
-	a, _ := netip.AddrFromSlice(b) // of the right length
-	return a
-}
-
-// hasOutside reports whether a range has an address that nothing in the cluster owns.
-func (v *survey) hasOutside(r lintRange) bool {
-	at := r.first
-	i, _ := slices.BinarySearchFunc(v.owned, at, netip.Addr.Compare)
-	for ; i < len(v.owned) && v.owned[i] == at; i++ {
-		if at == r.last {
-			return false
-		}
-		at = at.Next()
-	}
-	return true
 }
