@@ -25,8 +25,8 @@ func written(b *testing.B, format flows.Format) []byte {
 	return text.Bytes()
 }
 
-// BenchmarkReadHubble reads Hubble's records, beside encoding/json that decodes the same fields alone. x-json is
-// how many times as long as that the reader takes, in rounds that take turns.
+// BenchmarkReadHubble reads Hubble's records, beside encoding/json that decodes the same fields alone. x-json
+// is how many times as long as that the reader takes, in rounds that take turns.
 //
 //	BenchmarkReadHubble   0.25 x-json   0 allocs/record
 func BenchmarkReadHubble(b *testing.B) {

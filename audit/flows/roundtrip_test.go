@@ -13,8 +13,8 @@ import (
 	"github.com/netpold/netpold/audit/flows/flowstest"
 )
 
-// What is written in any format is read back, whether the format is told or not, and however little the source
-// returns at once.
+// What is written in any format is read back, whether the format is told or not, and however little the
+// source returns at once.
 func TestF1F2RoundTrip(t *testing.T) {
 	for seed := range uint64(5) {
 		records := flowstest.Records(seed, 2000)

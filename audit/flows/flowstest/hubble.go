@@ -11,8 +11,8 @@ import (
 )
 
 // AppendHubble appends a record as one of the releases 1.14 to 1.18 of Cilium prints it by "hubble observe -o
-// json", with the labels of a cluster in use: about 1 KiB. Which release, and what the record does not say, is
-// told by the record itself, so that it is always the same.
+// json", with the labels of a cluster in use: about 1 KiB. Which release, and what the record does not say,
+// is told by the record itself, so that it is always the same.
 func AppendHubble(to []byte, rec *flows.Record) []byte {
 	h := hubbleLine{rec: rec, dice: diceOf(rec), to: to}
 	h.release = 14 + h.pick(5)
@@ -75,8 +75,8 @@ func (h *hubbleLine) flow() {
 	}
 	h.add(`"uuid":"`, h.uuid(), `",`)
 	h.verdict()
-	h.add(`"ethernet":{"source":"`, h.mac(), `","destination":"`, h.mac(), `"},"IP":{"source":"`, rec.Src.IP.String(),
-		`","destination":"`, rec.Dst.IP.String(), `","ipVersion":"`, ipVersion(rec), `"},`)
+	h.add(`"ethernet":{"source":"`, h.mac(), `","destination":"`, h.mac(), `"},"IP":{"source":"`,
+		rec.Src.IP.String(), `","destination":"`, rec.Dst.IP.String(), `","ipVersion":"`, ipVersion(rec), `"},`)
 	summary := h.transport()
 	h.add(`"source":`)
 	h.endpoint(rec.Src)
@@ -202,8 +202,8 @@ func (h *hubbleLine) endpoint(end flows.End) {
 		h.add(`,"cluster_name":"prod"`)
 	}
 	h.add(`,"namespace":"`, end.Namespace, `","labels":["k8s:app=`, app,
-		`","k8s:io.cilium.k8s.policy.serviceaccount=`, app, `","k8s:io.kubernetes.pod.namespace=`, end.Namespace, `"],"pod_name":"`, end.Pod,
-		`","workloads":[{"name":"`, app, `","kind":"Deployment"}]}`)
+		`","k8s:io.cilium.k8s.policy.serviceaccount=`, app, `","k8s:io.kubernetes.pod.namespace=`, end.Namespace,
+		`"],"pod_name":"`, end.Pod, `","workloads":[{"name":"`, app, `","kind":"Deployment"}]}`)
 }
 
 // policies writes the policies that decided. Releases before 1.17 tell the kind by a label alone.
