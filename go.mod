@@ -3,6 +3,7 @@ module github.com/netpold/netpold
 go 1.26.0
 
 require (
+	github.com/cilium/cilium v1.18.4
 	github.com/fsnotify/fsnotify v1.10.1
 	github.com/gaissmai/bart v0.30.0
 	github.com/go-logr/logr v1.4.4

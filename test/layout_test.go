@@ -120,3 +120,22 @@ func TestEngineIsPure(t *testing.T) {
 		}
 	}
 }
+
+// Of Cilium's repository, only the messages of Hubble are linked, and they bring nothing of Kubernetes.
+func TestHubbleLinksMessagesAlone(t *testing.T) {
+	t.Parallel()
+	const cilium = "github.com/cilium/cilium/"
+	var linked []string
+	for _, p := range goList(t, "-deps", "./clients/hubble") {
+		switch {
+		case strings.HasPrefix(p.ImportPath, cilium):
+			linked = append(linked, strings.TrimPrefix(p.ImportPath, cilium))
+		case strings.HasPrefix(p.ImportPath, "k8s.io/"), strings.HasPrefix(p.ImportPath, "sigs.k8s.io/"):
+			t.Errorf("clients/hubble depends on %s", p.ImportPath)
+		}
+	}
+	slices.Sort(linked)
+	if want := []string{"api/v1/flow", "api/v1/observer", "api/v1/relay"}; !slices.Equal(linked, want) {
+		t.Errorf("clients/hubble links %q of Cilium, not %q", linked, want)
+	}
+}
