@@ -14,6 +14,9 @@ type Source interface {
 	State() (State, bool)
 	// Ready returns a channel that is closed at the first full sync. From then on State returns a state.
 	Ready() <-chan struct{}
+	// Changed returns a channel that is closed when State will return another state; nil if it never will. Taken
+	// before a call of State, it misses none.
+	Changed() <-chan struct{}
 	// Wait blocks until every resource has reached token, and returns that state. The first state reaches an
 	// empty token. The error is [ErrTokenMalformed], [ErrTokenUnknown] or, if ctx ends first, ctx's error. A
 	// source that knows which resources are too old wraps ctx's error in a [LagError].

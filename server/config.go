@@ -11,6 +11,8 @@ import (
 	"github.com/netpold/netpold/mirror"
 	"github.com/netpold/netpold/server/audits"
 	"github.com/netpold/netpold/server/decisions"
+	"github.com/netpold/netpold/server/internal/watches"
+	"github.com/netpold/netpold/server/internal/wire"
 )
 
 // Config holds the configuration of a [Server]. Start from [Defaults] and change fields. [New] uses every
@@ -41,6 +43,12 @@ type Config struct {
 	// MaxBatch limits the questions of one BatchAllowed call, and of one batch of StreamAllowed. Default:
 	// 10,000.
 	MaxBatch int
+	// MaxWatched limits the questions that one stream of WatchAllowed watches, MaxWatchedTotal those of all
+	// streams, at some 200 bytes each, and MaxWatches the streams. Default: 10,000, 1,000,000 and 1,000.
+	MaxWatched, MaxWatchedTotal, MaxWatches int
+	// WatchHeartbeat is how often such a stream says something at least, unless its caller asks for another
+	// interval. Default: 1 s.
+	WatchHeartbeat time.Duration
 	// CacheSize is how many decisions about workloads and Services are remembered, at 0.6 KiB each. A
 	// decision about many Pods counts as several. 0 remembers none. Default: 16,384.
 	CacheSize int
@@ -72,6 +80,12 @@ type Config struct {
 	DrainTimeout time.Duration
 }
 
+// The bounds of Config.WatchHeartbeat.
+const (
+	MinWatchHeartbeat = wire.MinHeartbeat
+	MaxWatchHeartbeat = wire.MaxHeartbeat
+)
+
 // MaxCacheSize is the largest Config.CacheSize: some 10 GiB.
 const MaxCacheSize = 1 << 24
 
@@ -84,6 +98,10 @@ func Defaults() Config {
 		AdminListen:           "127.0.0.1:9481",
 		WhenStale:             AnswerWhenStale,
 		MaxBatch:              decisions.DefaultMaxBatch,
+		MaxWatched:            watches.DefaultMaxWatched,
+		MaxWatchedTotal:       watches.DefaultMaxWatchedTotal,
+		MaxWatches:            watches.DefaultMaxWatches,
+		WatchHeartbeat:        decisions.DefaultWatchHeartbeat,
 		CacheSize:             16384,
 		MaxMessageBytes:       16 << 20,
 		MaxStreams:            1000,
@@ -116,6 +134,19 @@ func (c *Config) Validate() error {
 		fmt.Sprintf("give %s or %s", AnswerWhenStale, DenyWhenStale))
 	reject(c.MaxBatch < 1, "MaxBatch", c.MaxBatch,
 		fmt.Sprintf("give 1 or more; the default is %d", decisions.DefaultMaxBatch))
+	for _, limit := range []struct {
+		field        string
+		n, byDefault int
+	}{
+		{"MaxWatched", c.MaxWatched, watches.DefaultMaxWatched},
+		{"MaxWatchedTotal", c.MaxWatchedTotal, watches.DefaultMaxWatchedTotal},
+		{"MaxWatches", c.MaxWatches, watches.DefaultMaxWatches},
+	} {
+		reject(limit.n < 1 || limit.n > math.MaxInt32, limit.field, limit.n,
+			fmt.Sprintf("give 1 to %d; the default is %d", math.MaxInt32, limit.byDefault))
+	}
+	reject(c.WatchHeartbeat < MinWatchHeartbeat || c.WatchHeartbeat > MaxWatchHeartbeat,
+		"WatchHeartbeat", c.WatchHeartbeat, fmt.Sprintf("give %v to %v", MinWatchHeartbeat, MaxWatchHeartbeat))
 	reject(c.CacheSize < 0 || c.CacheSize > MaxCacheSize, "CacheSize", c.CacheSize,
 		fmt.Sprintf("give 0 to %d; the default is 16384", MaxCacheSize))
 	reject(c.MaxMessageBytes < 1 || c.MaxMessageBytes > math.MaxInt32, "MaxMessageBytes", c.MaxMessageBytes,

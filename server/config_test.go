@@ -29,7 +29,8 @@ func TestValidateNamesEveryWrongValue(t *testing.T) {
 	lines := strings.Split(err.Error(), "\n")
 	for i, want := range []string{
 		"Config.Source: give the source of the cluster's state", `Config.Listen "": `, `Config.WhenStale "guess": `,
-		"Config.MaxBatch 0: ",
+		"Config.MaxBatch 0: ", "Config.MaxWatched 0: ", "Config.MaxWatchedTotal 0: ", "Config.MaxWatches 0: ",
+		"Config.WatchHeartbeat 0s: ",
 		"Config.CacheSize -1: ", "Config.MaxMessageBytes 1099511627776: ", "Config.MaxStreams 0: ",
 		"Config.MaxDeadline 0s: ", "Config.MaxAudits 0: ", "Config.MaxAuditDeadline 0s: ", "Config.MaxConnections 0: ",
 		"Config.MaxConnectionAge 0s: ", "Config.MaxConnectionAgeGrace 0s: ", "Config.DrainDelay -1ns: ",

@@ -26,6 +26,7 @@ import (
 	"github.com/netpold/netpold/server/decisions"
 	"github.com/netpold/netpold/server/internal/current"
 	"github.com/netpold/netpold/server/internal/metrics"
+	"github.com/netpold/netpold/server/internal/watches"
 )
 
 // Connection limits that are not configurable.
@@ -178,6 +179,10 @@ func (s *Server) register(config *Config, m *metrics.Metrics, streams context.Co
 		RefuseStale: config.WhenStale == DenyWhenStale,
 		UntilDrain:  current.UntilDrain(streams),
 		Metrics:     m,
+		Watches: watches.Limits{
+			Questions: config.MaxWatched, Total: config.MaxWatchedTotal, Watches: config.MaxWatches,
+		},
+		WatchHeartbeat: config.WatchHeartbeat,
 	}
 	if config.CacheSize > 0 {
 		options.Cache = cache.New(config.CacheSize)

@@ -27,5 +27,8 @@ type still struct {
 	state mirror.State
 }
 
+// Changed implements [mirror.Source].
+func (s still) Changed() <-chan struct{} { return nil }
+
 // State implements [mirror.Source].
 func (s still) State() (mirror.State, bool) { return s.state, s.state.Snapshot != nil }

@@ -76,6 +76,12 @@ func (c *Config) serverFlags() *pflag.FlagSet {
 		"while stale: answer and set stale=true, or return UNAVAILABLE")
 	f.IntVar(&s.MaxBatch, "max-batch", s.MaxBatch,
 		"most questions (`N`) in one BatchAllowed call, and in one batch of a stream")
+	f.IntVar(&s.MaxWatched, "max-watched", s.MaxWatched, "most questions (`N`) that one watch may watch")
+	f.IntVar(&s.MaxWatchedTotal, "max-watched-total", s.MaxWatchedTotal,
+		"most questions (`N`) that all watches may watch")
+	f.IntVar(&s.MaxWatches, "max-watches", s.MaxWatches, "most watches (`N`) that may be open")
+	f.DurationVar(&s.WatchHeartbeat, "watch-heartbeat", s.WatchHeartbeat,
+		"`DURATION` after which a watch says that nothing has changed, 100ms to 30s; a caller may ask for another")
 	f.IntVar(&s.CacheSize, "cache-size", s.CacheSize,
 		"decisions (`N`) about workloads and Services that are remembered while they hold; 0 for none")
 	f.IntVar(&s.MaxMessageBytes, "max-message-bytes", s.MaxMessageBytes, "largest request taken, in `BYTES`")
@@ -111,6 +117,10 @@ func limitServer(f *pflag.FlagSet) {
 	limit(f, "listen", wrongListen)
 	limit(f, "admin-listen", orEmpty(wrongListen))
 	Between(f, "max-batch", 1, math.MaxInt64)
+	Between(f, "max-watched", 1, math.MaxInt32)
+	Between(f, "max-watched-total", 1, math.MaxInt32)
+	Between(f, "max-watches", 1, math.MaxInt32)
+	Positive(f, "watch-heartbeat")
 	Between(f, "cache-size", 0, server.MaxCacheSize)
 	Between(f, "max-message-bytes", 1, math.MaxInt32)
 	Between(f, "max-streams", 1, math.MaxUint32)

@@ -104,5 +104,8 @@ func (s *Source) State() (mirror.State, bool) {
 	return p.State, p.Snapshot != nil
 }
 
+// Changed implements [mirror.Source].
+func (s *Source) Changed() <-chan struct{} { return s.present.Load().next }
+
 // Ready implements [mirror.Source].
 func (s *Source) Ready() <-chan struct{} { return s.ready }

@@ -253,6 +253,13 @@ func (s *Source) State() (mirror.State, bool) {
 	return p.State, true
 }
 
+// Changed implements [mirror.Source].
+func (s *Source) Changed() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.changed
+}
+
 // Ready implements [mirror.Source].
 func (s *Source) Ready() <-chan struct{} { return s.ready }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/netpold/netpold/server/internal/current"
 	"github.com/netpold/netpold/server/internal/details"
 	"github.com/netpold/netpold/server/internal/metrics"
+	"github.com/netpold/netpold/server/internal/watches"
 	"github.com/netpold/netpold/server/internal/wire"
 )
 
@@ -36,6 +37,11 @@ type Options struct {
 	// MaxWait is how long a batch of a stream waits for its at_least. A call waits until its deadline. Default:
 	// [DefaultMaxWait].
 	MaxWait time.Duration
+	// WatchHeartbeat is how often a watch says something at least, unless the caller asks for another interval.
+	// Default: [DefaultWatchHeartbeat].
+	WatchHeartbeat time.Duration
+	// Watches limits watches and what they watch.
+	Watches watches.Limits
 	// Cache remembers decisions about workloads and Services. Default: none.
 	Cache *cache.Cache
 	// RefuseStale refuses questions while the state is stale. Default: they are answered, and the answers say
@@ -60,6 +66,9 @@ type Service struct {
 	maxWait  time.Duration
 	metrics  *metrics.Metrics
 	details  *details.Source
+	// watches has what the streams of WatchAllowed watch, watchHeartbeat is their default.
+	watches        *watches.Hub
+	watchHeartbeat time.Duration
 }
 
 // New returns a service that answers from the states of source.
@@ -72,6 +81,13 @@ func New(source mirror.Source, options Options) *Service {
 		maxWait:  options.MaxWait,
 		metrics:  options.Metrics,
 		details:  details.NewSource(source),
+
+		watchHeartbeat: options.WatchHeartbeat,
+	}
+	s.watches = watches.NewHub(s.state, options.Watches)
+	s.metrics.RegisterWatches(s.watches.Counts)
+	if s.watchHeartbeat <= 0 {
+		s.watchHeartbeat = DefaultWatchHeartbeat
 	}
 	if options.Cache != nil {
 		s.decider = options.Cache

@@ -96,6 +96,13 @@ func (s *Source) State() (mirror.State, bool) {
 	return s.state, s.status.Ready
 }
 
+// Changed implements [mirror.Source].
+func (s *Source) Changed() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.changed
+}
+
 // Ready implements [mirror.Source].
 func (s *Source) Ready() <-chan struct{} { return s.ready }
 

@@ -74,4 +74,6 @@ func (s still) Wait(context.Context, string) (mirror.State, error) { return s.st
 
 func (s still) Stale() (bool, <-chan struct{}) { return false, nil }
 
+func (s still) Changed() <-chan struct{} { return nil }
+
 func (s still) Status() mirror.Status { return mirror.Status{Source: "test", Ready: true} }

@@ -10,6 +10,7 @@ import (
 	status "google.golang.org/genproto/googleapis/rpc/status"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -1911,12 +1912,368 @@ func (x *QuestionError) GetError() *status.Status {
 	return nil
 }
 
+// WatchAllowedRequest changes what a stream watches. One without any field asks whether the answers are current.
+type WatchAllowedRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Questions to watch from now on, at most 10,000 (the server's --max-batch).
+	Add []*WatchQuestion `protobuf:"bytes,1,rep,name=add,proto3" json:"add,omitempty"`
+	// Ids of questions that are no longer watched. They go before `add` of the same request. Unknown ids are ignored.
+	Remove []uint64 `protobuf:"varint,2,rep,packed,name=remove,proto3" json:"remove,omitempty"`
+	// A token from an earlier response, of any replica: do not answer the questions of this request, nor those of later ones,
+	// from an older snapshot. It is waited for at most the server's --max-deadline; then the stream ends.
+	AtLeast string `protobuf:"bytes,3,opt,name=at_least,json=atLeast,proto3" json:"at_least,omitempty"`
+	// How often a response comes at least, 0.1 s to 30 s. Only in the first request. Default: the server's --watch-heartbeat.
+	Heartbeat *durationpb.Duration `protobuf:"bytes,4,opt,name=heartbeat,proto3" json:"heartbeat,omitempty"`
+	// Responses carry only allowed, reason and revision, and only another `allowed`, or another code of an error, counts as a
+	// change. Only in the first request.
+	VerdictsOnly  bool `protobuf:"varint,5,opt,name=verdicts_only,json=verdictsOnly,proto3" json:"verdicts_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchAllowedRequest) Reset() {
+	*x = WatchAllowedRequest{}
+	mi := &file_netpold_v1_decision_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchAllowedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchAllowedRequest) ProtoMessage() {}
+
+func (x *WatchAllowedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_netpold_v1_decision_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchAllowedRequest.ProtoReflect.Descriptor instead.
+func (*WatchAllowedRequest) Descriptor() ([]byte, []int) {
+	return file_netpold_v1_decision_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *WatchAllowedRequest) GetAdd() []*WatchQuestion {
+	if x != nil {
+		return x.Add
+	}
+	return nil
+}
+
+func (x *WatchAllowedRequest) GetRemove() []uint64 {
+	if x != nil {
+		return x.Remove
+	}
+	return nil
+}
+
+func (x *WatchAllowedRequest) GetAtLeast() string {
+	if x != nil {
+		return x.AtLeast
+	}
+	return ""
+}
+
+func (x *WatchAllowedRequest) GetHeartbeat() *durationpb.Duration {
+	if x != nil {
+		return x.Heartbeat
+	}
+	return nil
+}
+
+func (x *WatchAllowedRequest) GetVerdictsOnly() bool {
+	if x != nil {
+		return x.VerdictsOnly
+	}
+	return false
+}
+
+// WatchQuestion is a question under an id.
+type WatchQuestion struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller's, from 1. A question under an id that is in use replaces the earlier one. Required.
+	Id uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Required. Its at_least must be empty: that of the request counts.
+	Question *AllowedRequest `protobuf:"bytes,2,opt,name=question,proto3" json:"question,omitempty"`
+	// The etag of the answer that the caller has. If the answer is that one, it is not sent. Default: it is sent in any case.
+	IfNot         uint64 `protobuf:"fixed64,3,opt,name=if_not,json=ifNot,proto3" json:"if_not,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchQuestion) Reset() {
+	*x = WatchQuestion{}
+	mi := &file_netpold_v1_decision_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchQuestion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchQuestion) ProtoMessage() {}
+
+func (x *WatchQuestion) ProtoReflect() protoreflect.Message {
+	mi := &file_netpold_v1_decision_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchQuestion.ProtoReflect.Descriptor instead.
+func (*WatchQuestion) Descriptor() ([]byte, []int) {
+	return file_netpold_v1_decision_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *WatchQuestion) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *WatchQuestion) GetQuestion() *AllowedRequest {
+	if x != nil {
+		return x.Question
+	}
+	return nil
+}
+
+func (x *WatchQuestion) GetIfNot() uint64 {
+	if x != nil {
+		return x.IfNot
+	}
+	return 0
+}
+
+// WatchAllowedResponse has answers that the caller does not have yet, or none.
+type WatchAllowedResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most 1,000. First answers are in the order in which the questions were added.
+	Answers []*WatchAnswer `protobuf:"bytes,1,rep,name=answers,proto3" json:"answers,omitempty"`
+	// Of the newest snapshot that an answer so far rests on, or of a later one. It never falls within a stream.
+	Revision uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	// As AllowedResponse.token, of that snapshot.
+	Token string `protobuf:"bytes,3,opt,name=token,proto3" json:"token,omitempty"`
+	// For every question of the first `applied` requests that is still watched, the last answer sent, or the one named by if_not,
+	// is its answer at `revision`.
+	Complete bool `protobuf:"varint,4,opt,name=complete,proto3" json:"complete,omitempty"`
+	// How many requests this response and every later one take into account.
+	Applied uint64 `protobuf:"varint,5,opt,name=applied,proto3" json:"applied,omitempty"`
+	// As AllowedResponse.stale, for all answers.
+	Stale bool `protobuf:"varint,6,opt,name=stale,proto3" json:"stale,omitempty"`
+	// The interval in force. In every response.
+	Heartbeat     *durationpb.Duration `protobuf:"bytes,7,opt,name=heartbeat,proto3" json:"heartbeat,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchAllowedResponse) Reset() {
+	*x = WatchAllowedResponse{}
+	mi := &file_netpold_v1_decision_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchAllowedResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchAllowedResponse) ProtoMessage() {}
+
+func (x *WatchAllowedResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_netpold_v1_decision_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchAllowedResponse.ProtoReflect.Descriptor instead.
+func (*WatchAllowedResponse) Descriptor() ([]byte, []int) {
+	return file_netpold_v1_decision_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *WatchAllowedResponse) GetAnswers() []*WatchAnswer {
+	if x != nil {
+		return x.Answers
+	}
+	return nil
+}
+
+func (x *WatchAllowedResponse) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *WatchAllowedResponse) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *WatchAllowedResponse) GetComplete() bool {
+	if x != nil {
+		return x.Complete
+	}
+	return false
+}
+
+func (x *WatchAllowedResponse) GetApplied() uint64 {
+	if x != nil {
+		return x.Applied
+	}
+	return 0
+}
+
+func (x *WatchAllowedResponse) GetStale() bool {
+	if x != nil {
+		return x.Stale
+	}
+	return false
+}
+
+func (x *WatchAllowedResponse) GetHeartbeat() *durationpb.Duration {
+	if x != nil {
+		return x.Heartbeat
+	}
+	return nil
+}
+
+// WatchAnswer is the answer to one question, or its error.
+type WatchAnswer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The question's.
+	Id uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Exactly one is set.
+	//
+	// Types that are valid to be assigned to Answer:
+	//
+	//	*WatchAnswer_Response
+	//	*WatchAnswer_Error
+	Answer isWatchAnswer_Answer `protobuf_oneof:"answer"`
+	// The same for the same answer, on every replica of one version of netpold; never 0. It is for if_not. Answers are the same
+	// if all fields of the response are but revision, token and stale; of errors, if the code and ErrorInfo.reason are. With
+	// verdicts_only, if `allowed` is, or the code of the error.
+	Etag          uint64 `protobuf:"fixed64,4,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchAnswer) Reset() {
+	*x = WatchAnswer{}
+	mi := &file_netpold_v1_decision_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchAnswer) ProtoMessage() {}
+
+func (x *WatchAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_netpold_v1_decision_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchAnswer.ProtoReflect.Descriptor instead.
+func (*WatchAnswer) Descriptor() ([]byte, []int) {
+	return file_netpold_v1_decision_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *WatchAnswer) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *WatchAnswer) GetAnswer() isWatchAnswer_Answer {
+	if x != nil {
+		return x.Answer
+	}
+	return nil
+}
+
+func (x *WatchAnswer) GetResponse() *AllowedResponse {
+	if x != nil {
+		if x, ok := x.Answer.(*WatchAnswer_Response); ok {
+			return x.Response
+		}
+	}
+	return nil
+}
+
+func (x *WatchAnswer) GetError() *status.Status {
+	if x != nil {
+		if x, ok := x.Answer.(*WatchAnswer_Error); ok {
+			return x.Error
+		}
+	}
+	return nil
+}
+
+func (x *WatchAnswer) GetEtag() uint64 {
+	if x != nil {
+		return x.Etag
+	}
+	return 0
+}
+
+type isWatchAnswer_Answer interface {
+	isWatchAnswer_Answer()
+}
+
+type WatchAnswer_Response struct {
+	// The decision. Its stale is never set: that of the response counts.
+	Response *AllowedResponse `protobuf:"bytes,2,opt,name=response,proto3,oneof"`
+}
+
+type WatchAnswer_Error struct {
+	// Why there is no decision: as Allowed says it of that question alone ("src.ip").
+	Error *status.Status `protobuf:"bytes,3,opt,name=error,proto3,oneof"`
+}
+
+func (*WatchAnswer_Response) isWatchAnswer_Answer() {}
+
+func (*WatchAnswer_Error) isWatchAnswer_Answer() {}
+
 var File_netpold_v1_decision_proto protoreflect.FileDescriptor
 
 const file_netpold_v1_decision_proto_rawDesc = "" +
 	"\n" +
 	"\x19netpold/v1/decision.proto\x12\n" +
-	"netpold.v1\x1a\x17google/rpc/status.proto\"\xdb\x01\n" +
+	"netpold.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x17google/rpc/status.proto\"\xdb\x01\n" +
 	"\x0eAllowedRequest\x12&\n" +
 	"\x03src\x18\x01 \x01(\v2\x14.netpold.v1.EndpointR\x03src\x12&\n" +
 	"\x03dst\x18\x02 \x01(\v2\x14.netpold.v1.EndpointR\x03dst\x12\x12\n" +
@@ -2034,7 +2391,31 @@ const file_netpold_v1_decision_proto_rawDesc = "" +
 	"\x05stale\x18\x06 \x01(\bR\x05stale\"O\n" +
 	"\rQuestionError\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x12(\n" +
-	"\x05error\x18\x02 \x01(\v2\x12.google.rpc.StatusR\x05error*[\n" +
+	"\x05error\x18\x02 \x01(\v2\x12.google.rpc.StatusR\x05error\"\xd3\x01\n" +
+	"\x13WatchAllowedRequest\x12+\n" +
+	"\x03add\x18\x01 \x03(\v2\x19.netpold.v1.WatchQuestionR\x03add\x12\x16\n" +
+	"\x06remove\x18\x02 \x03(\x04R\x06remove\x12\x19\n" +
+	"\bat_least\x18\x03 \x01(\tR\aatLeast\x127\n" +
+	"\theartbeat\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\theartbeat\x12#\n" +
+	"\rverdicts_only\x18\x05 \x01(\bR\fverdictsOnly\"n\n" +
+	"\rWatchQuestion\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x126\n" +
+	"\bquestion\x18\x02 \x01(\v2\x1a.netpold.v1.AllowedRequestR\bquestion\x12\x15\n" +
+	"\x06if_not\x18\x03 \x01(\x06R\x05ifNot\"\x80\x02\n" +
+	"\x14WatchAllowedResponse\x121\n" +
+	"\aanswers\x18\x01 \x03(\v2\x17.netpold.v1.WatchAnswerR\aanswers\x12\x1a\n" +
+	"\brevision\x18\x02 \x01(\x04R\brevision\x12\x14\n" +
+	"\x05token\x18\x03 \x01(\tR\x05token\x12\x1a\n" +
+	"\bcomplete\x18\x04 \x01(\bR\bcomplete\x12\x18\n" +
+	"\aapplied\x18\x05 \x01(\x04R\aapplied\x12\x14\n" +
+	"\x05stale\x18\x06 \x01(\bR\x05stale\x127\n" +
+	"\theartbeat\x18\a \x01(\v2\x19.google.protobuf.DurationR\theartbeat\"\xa2\x01\n" +
+	"\vWatchAnswer\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x129\n" +
+	"\bresponse\x18\x02 \x01(\v2\x1b.netpold.v1.AllowedResponseH\x00R\bresponse\x12*\n" +
+	"\x05error\x18\x03 \x01(\v2\x12.google.rpc.StatusH\x00R\x05error\x12\x12\n" +
+	"\x04etag\x18\x04 \x01(\x06R\x04etagB\b\n" +
+	"\x06answer*[\n" +
 	"\bProtocol\x12\x18\n" +
 	"\x14PROTOCOL_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fPROTOCOL_TCP\x10\x01\x12\x10\n" +
@@ -2064,11 +2445,12 @@ const file_netpold_v1_decision_proto_rawDesc = "" +
 	"\n" +
 	"TIER_ADMIN\x10\x01\x12\x17\n" +
 	"\x13TIER_NETWORK_POLICY\x10\x02\x12\x11\n" +
-	"\rTIER_BASELINE\x10\x032\x82\x02\n" +
+	"\rTIER_BASELINE\x10\x032\xd9\x02\n" +
 	"\x0fDecisionService\x12B\n" +
 	"\aAllowed\x12\x1a.netpold.v1.AllowedRequest\x1a\x1b.netpold.v1.AllowedResponse\x12Q\n" +
 	"\fBatchAllowed\x12\x1f.netpold.v1.BatchAllowedRequest\x1a .netpold.v1.BatchAllowedResponse\x12X\n" +
-	"\rStreamAllowed\x12 .netpold.v1.StreamAllowedRequest\x1a!.netpold.v1.StreamAllowedResponse(\x010\x01B7Z5github.com/netpold/netpold/proto/netpold/v1;netpoldv1b\x06proto3"
+	"\rStreamAllowed\x12 .netpold.v1.StreamAllowedRequest\x1a!.netpold.v1.StreamAllowedResponse(\x010\x01\x12U\n" +
+	"\fWatchAllowed\x12\x1f.netpold.v1.WatchAllowedRequest\x1a .netpold.v1.WatchAllowedResponse(\x010\x01B7Z5github.com/netpold/netpold/proto/netpold/v1;netpoldv1b\x06proto3"
 
 var (
 	file_netpold_v1_decision_proto_rawDescOnce sync.Once
@@ -2083,7 +2465,7 @@ func file_netpold_v1_decision_proto_rawDescGZIP() []byte {
 }
 
 var file_netpold_v1_decision_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_netpold_v1_decision_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_netpold_v1_decision_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_netpold_v1_decision_proto_goTypes = []any{
 	(Protocol)(0),                 // 0: netpold.v1.Protocol
 	(IpFamily)(0),                 // 1: netpold.v1.IpFamily
@@ -2107,8 +2489,13 @@ var file_netpold_v1_decision_proto_goTypes = []any{
 	(*StreamAllowedRequest)(nil),  // 19: netpold.v1.StreamAllowedRequest
 	(*StreamAllowedResponse)(nil), // 20: netpold.v1.StreamAllowedResponse
 	(*QuestionError)(nil),         // 21: netpold.v1.QuestionError
-	nil,                           // 22: netpold.v1.LabelledPod.LabelsEntry
-	(*status.Status)(nil),         // 23: google.rpc.Status
+	(*WatchAllowedRequest)(nil),   // 22: netpold.v1.WatchAllowedRequest
+	(*WatchQuestion)(nil),         // 23: netpold.v1.WatchQuestion
+	(*WatchAllowedResponse)(nil),  // 24: netpold.v1.WatchAllowedResponse
+	(*WatchAnswer)(nil),           // 25: netpold.v1.WatchAnswer
+	nil,                           // 26: netpold.v1.LabelledPod.LabelsEntry
+	(*status.Status)(nil),         // 27: google.rpc.Status
+	(*durationpb.Duration)(nil),   // 28: google.protobuf.Duration
 }
 var file_netpold_v1_decision_proto_depIdxs = []int32{
 	6,  // 0: netpold.v1.AllowedRequest.src:type_name -> netpold.v1.Endpoint
@@ -2118,7 +2505,7 @@ var file_netpold_v1_decision_proto_depIdxs = []int32{
 	8,  // 4: netpold.v1.Endpoint.workload:type_name -> netpold.v1.WorkloadRef
 	9,  // 5: netpold.v1.Endpoint.service:type_name -> netpold.v1.ServiceRef
 	10, // 6: netpold.v1.Endpoint.labels:type_name -> netpold.v1.LabelledPod
-	22, // 7: netpold.v1.LabelledPod.labels:type_name -> netpold.v1.LabelledPod.LabelsEntry
+	26, // 7: netpold.v1.LabelledPod.labels:type_name -> netpold.v1.LabelledPod.LabelsEntry
 	11, // 8: netpold.v1.LabelledPod.named_ports:type_name -> netpold.v1.NamedPort
 	0,  // 9: netpold.v1.NamedPort.protocol:type_name -> netpold.v1.Protocol
 	2,  // 10: netpold.v1.AllowedResponse.reason:type_name -> netpold.v1.Reason
@@ -2137,21 +2524,30 @@ var file_netpold_v1_decision_proto_depIdxs = []int32{
 	5,  // 23: netpold.v1.BatchAllowedRequest.questions:type_name -> netpold.v1.AllowedRequest
 	18, // 24: netpold.v1.BatchAllowedResponse.answers:type_name -> netpold.v1.BatchAnswer
 	12, // 25: netpold.v1.BatchAnswer.response:type_name -> netpold.v1.AllowedResponse
-	23, // 26: netpold.v1.BatchAnswer.error:type_name -> google.rpc.Status
+	27, // 26: netpold.v1.BatchAnswer.error:type_name -> google.rpc.Status
 	0,  // 27: netpold.v1.StreamAllowedRequest.protocol:type_name -> netpold.v1.Protocol
 	21, // 28: netpold.v1.StreamAllowedResponse.errors:type_name -> netpold.v1.QuestionError
-	23, // 29: netpold.v1.QuestionError.error:type_name -> google.rpc.Status
-	5,  // 30: netpold.v1.DecisionService.Allowed:input_type -> netpold.v1.AllowedRequest
-	16, // 31: netpold.v1.DecisionService.BatchAllowed:input_type -> netpold.v1.BatchAllowedRequest
-	19, // 32: netpold.v1.DecisionService.StreamAllowed:input_type -> netpold.v1.StreamAllowedRequest
-	12, // 33: netpold.v1.DecisionService.Allowed:output_type -> netpold.v1.AllowedResponse
-	17, // 34: netpold.v1.DecisionService.BatchAllowed:output_type -> netpold.v1.BatchAllowedResponse
-	20, // 35: netpold.v1.DecisionService.StreamAllowed:output_type -> netpold.v1.StreamAllowedResponse
-	33, // [33:36] is the sub-list for method output_type
-	30, // [30:33] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	27, // 29: netpold.v1.QuestionError.error:type_name -> google.rpc.Status
+	23, // 30: netpold.v1.WatchAllowedRequest.add:type_name -> netpold.v1.WatchQuestion
+	28, // 31: netpold.v1.WatchAllowedRequest.heartbeat:type_name -> google.protobuf.Duration
+	5,  // 32: netpold.v1.WatchQuestion.question:type_name -> netpold.v1.AllowedRequest
+	25, // 33: netpold.v1.WatchAllowedResponse.answers:type_name -> netpold.v1.WatchAnswer
+	28, // 34: netpold.v1.WatchAllowedResponse.heartbeat:type_name -> google.protobuf.Duration
+	12, // 35: netpold.v1.WatchAnswer.response:type_name -> netpold.v1.AllowedResponse
+	27, // 36: netpold.v1.WatchAnswer.error:type_name -> google.rpc.Status
+	5,  // 37: netpold.v1.DecisionService.Allowed:input_type -> netpold.v1.AllowedRequest
+	16, // 38: netpold.v1.DecisionService.BatchAllowed:input_type -> netpold.v1.BatchAllowedRequest
+	19, // 39: netpold.v1.DecisionService.StreamAllowed:input_type -> netpold.v1.StreamAllowedRequest
+	22, // 40: netpold.v1.DecisionService.WatchAllowed:input_type -> netpold.v1.WatchAllowedRequest
+	12, // 41: netpold.v1.DecisionService.Allowed:output_type -> netpold.v1.AllowedResponse
+	17, // 42: netpold.v1.DecisionService.BatchAllowed:output_type -> netpold.v1.BatchAllowedResponse
+	20, // 43: netpold.v1.DecisionService.StreamAllowed:output_type -> netpold.v1.StreamAllowedResponse
+	24, // 44: netpold.v1.DecisionService.WatchAllowed:output_type -> netpold.v1.WatchAllowedResponse
+	41, // [41:45] is the sub-list for method output_type
+	37, // [37:41] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_netpold_v1_decision_proto_init() }
@@ -2177,13 +2573,17 @@ func file_netpold_v1_decision_proto_init() {
 		(*StreamAllowedRequest_DstIpv4)(nil),
 		(*StreamAllowedRequest_DstIpv6)(nil),
 	}
+	file_netpold_v1_decision_proto_msgTypes[20].OneofWrappers = []any{
+		(*WatchAnswer_Response)(nil),
+		(*WatchAnswer_Error)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_netpold_v1_decision_proto_rawDesc), len(file_netpold_v1_decision_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   18,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

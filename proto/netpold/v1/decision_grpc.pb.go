@@ -22,6 +22,7 @@ const (
 	DecisionService_Allowed_FullMethodName       = "/netpold.v1.DecisionService/Allowed"
 	DecisionService_BatchAllowed_FullMethodName  = "/netpold.v1.DecisionService/BatchAllowed"
 	DecisionService_StreamAllowed_FullMethodName = "/netpold.v1.DecisionService/StreamAllowed"
+	DecisionService_WatchAllowed_FullMethodName  = "/netpold.v1.DecisionService/WatchAllowed"
 )
 
 // DecisionServiceClient is the client API for DecisionService service.
@@ -46,14 +47,15 @@ const (
 //     state is stale and the server was told to refuse then (--when-stale=deny), with metadata["resources"], as "nodes,pods".
 //   - DEADLINE_EXCEEDED with ErrorInfo: at_least was not reached in time. A little of the deadline is kept back to say so.
 //     metadata["resources"] are the resources that are older than the token, where that is known: "networkpolicies".
-//   - RESOURCE_EXHAUSTED with ErrorInfo: more questions in a batch, of a stream too, than the server takes; metadata has "limit"
-//     and "actual".
+//   - RESOURCE_EXHAUSTED with ErrorInfo: more questions in a batch, of a stream too, than the server takes, or more watched
+//     questions; metadata has "limit" and "actual". OVERLOADED, with RetryInfo: more watches than the server takes; metadata
+//     has which "limit".
 //     Without: a message larger than the server takes.
 //   - INTERNAL: a defect of netpold.
 //
 // ErrorInfo.domain is "netpold"; ErrorInfo.reason is one of INVALID_QUESTION, NOT_FOUND, POD_FINISHED, WORKLOAD_FINISHED,
 // NO_SERVICE_PORT, NO_READY_ENDPOINT, EXTERNAL_NAME, NOT_SYNCED, SHUTTING_DOWN, STALE, TOKEN_UNKNOWN, TOKEN_NOT_REACHED,
-// BATCH_TOO_LARGE.
+// BATCH_TOO_LARGE, WATCH_TOO_LARGE, OVERLOADED.
 //
 // A call without a deadline, or with a longer one, gets the server's --max-deadline. A stream may last.
 type DecisionServiceClient interface {
@@ -91,6 +93,29 @@ type DecisionServiceClient interface {
 	// Example, may 10.0.1.4 open TCP connections to ports 8080 and 9090 of 10.0.3.7:
 	// {"src_ipv4":"CgABBAoAAQQ=","dst_ipv4":"CgADBwoAAwc=","ports":"H5AjgA=="} answers {"allowed":"AQ==","reasons":"BAY=","revision":"7",...}.
 	StreamAllowed(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[StreamAllowedRequest, StreamAllowedResponse], error)
+	// WatchAllowed answers each question once, and again whenever its answer changes. Questions come and go by id. So a caller
+	// holds decisions locally and stays right.
+	//
+	// A response with `complete` says that all is current: for every question of the first `applied` requests, the last answer
+	// sent is its answer at `revision`. When nothing changes, such a response comes each heartbeat. So a caller that hears
+	// nothing for longer knows that it may be out of date. An empty request asks "am I current?".
+	//
+	// A reader that is slow gets, for each question, the present answer: states in between are left out, the last never is.
+	//
+	// An error is an answer. NOT_FOUND and FAILED_PRECONDITION stay watched, and the answer follows when there is one. A question
+	// that is wrong, or beyond the server's --max-watched or --max-watched-total (WATCH_TOO_LARGE), gets its error once, and is
+	// not watched.
+	//
+	// The stream goes on after the caller has half-closed, and never ends with OK. It ends with UNAVAILABLE before the first sync,
+	// at a drain, with a connection that is too old, and with --when-stale=deny while the state is stale; when an at_least cannot
+	// be reached; and when a request is wrong as a whole (P23). To resume, on any replica, open another and send all questions
+	// with if_not, the etag of the last answer, and at_least, the last token: what did not change is not sent.
+	//
+	// Example, with grpcurl:
+	//
+	//	grpcurl -plaintext -d '{"add":[{"id":1,"question":{"src":{"ip":"10.0.1.4"},"dst":{"ip":"10.0.3.7"},"port":8080}}]}'
+	//	  127.0.0.1:9480 netpold.v1.DecisionService/WatchAllowed
+	WatchAllowed(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[WatchAllowedRequest, WatchAllowedResponse], error)
 }
 
 type decisionServiceClient struct {
@@ -134,6 +159,19 @@ func (c *decisionServiceClient) StreamAllowed(ctx context.Context, opts ...grpc.
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type DecisionService_StreamAllowedClient = grpc.BidiStreamingClient[StreamAllowedRequest, StreamAllowedResponse]
 
+func (c *decisionServiceClient) WatchAllowed(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[WatchAllowedRequest, WatchAllowedResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &DecisionService_ServiceDesc.Streams[1], DecisionService_WatchAllowed_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchAllowedRequest, WatchAllowedResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type DecisionService_WatchAllowedClient = grpc.BidiStreamingClient[WatchAllowedRequest, WatchAllowedResponse]
+
 // DecisionServiceServer is the server API for DecisionService service.
 // All implementations must embed UnimplementedDecisionServiceServer
 // for forward compatibility.
@@ -156,14 +194,15 @@ type DecisionService_StreamAllowedClient = grpc.BidiStreamingClient[StreamAllowe
 //     state is stale and the server was told to refuse then (--when-stale=deny), with metadata["resources"], as "nodes,pods".
 //   - DEADLINE_EXCEEDED with ErrorInfo: at_least was not reached in time. A little of the deadline is kept back to say so.
 //     metadata["resources"] are the resources that are older than the token, where that is known: "networkpolicies".
-//   - RESOURCE_EXHAUSTED with ErrorInfo: more questions in a batch, of a stream too, than the server takes; metadata has "limit"
-//     and "actual".
+//   - RESOURCE_EXHAUSTED with ErrorInfo: more questions in a batch, of a stream too, than the server takes, or more watched
+//     questions; metadata has "limit" and "actual". OVERLOADED, with RetryInfo: more watches than the server takes; metadata
+//     has which "limit".
 //     Without: a message larger than the server takes.
 //   - INTERNAL: a defect of netpold.
 //
 // ErrorInfo.domain is "netpold"; ErrorInfo.reason is one of INVALID_QUESTION, NOT_FOUND, POD_FINISHED, WORKLOAD_FINISHED,
 // NO_SERVICE_PORT, NO_READY_ENDPOINT, EXTERNAL_NAME, NOT_SYNCED, SHUTTING_DOWN, STALE, TOKEN_UNKNOWN, TOKEN_NOT_REACHED,
-// BATCH_TOO_LARGE.
+// BATCH_TOO_LARGE, WATCH_TOO_LARGE, OVERLOADED.
 //
 // A call without a deadline, or with a longer one, gets the server's --max-deadline. A stream may last.
 type DecisionServiceServer interface {
@@ -201,6 +240,29 @@ type DecisionServiceServer interface {
 	// Example, may 10.0.1.4 open TCP connections to ports 8080 and 9090 of 10.0.3.7:
 	// {"src_ipv4":"CgABBAoAAQQ=","dst_ipv4":"CgADBwoAAwc=","ports":"H5AjgA=="} answers {"allowed":"AQ==","reasons":"BAY=","revision":"7",...}.
 	StreamAllowed(grpc.BidiStreamingServer[StreamAllowedRequest, StreamAllowedResponse]) error
+	// WatchAllowed answers each question once, and again whenever its answer changes. Questions come and go by id. So a caller
+	// holds decisions locally and stays right.
+	//
+	// A response with `complete` says that all is current: for every question of the first `applied` requests, the last answer
+	// sent is its answer at `revision`. When nothing changes, such a response comes each heartbeat. So a caller that hears
+	// nothing for longer knows that it may be out of date. An empty request asks "am I current?".
+	//
+	// A reader that is slow gets, for each question, the present answer: states in between are left out, the last never is.
+	//
+	// An error is an answer. NOT_FOUND and FAILED_PRECONDITION stay watched, and the answer follows when there is one. A question
+	// that is wrong, or beyond the server's --max-watched or --max-watched-total (WATCH_TOO_LARGE), gets its error once, and is
+	// not watched.
+	//
+	// The stream goes on after the caller has half-closed, and never ends with OK. It ends with UNAVAILABLE before the first sync,
+	// at a drain, with a connection that is too old, and with --when-stale=deny while the state is stale; when an at_least cannot
+	// be reached; and when a request is wrong as a whole (P23). To resume, on any replica, open another and send all questions
+	// with if_not, the etag of the last answer, and at_least, the last token: what did not change is not sent.
+	//
+	// Example, with grpcurl:
+	//
+	//	grpcurl -plaintext -d '{"add":[{"id":1,"question":{"src":{"ip":"10.0.1.4"},"dst":{"ip":"10.0.3.7"},"port":8080}}]}'
+	//	  127.0.0.1:9480 netpold.v1.DecisionService/WatchAllowed
+	WatchAllowed(grpc.BidiStreamingServer[WatchAllowedRequest, WatchAllowedResponse]) error
 	mustEmbedUnimplementedDecisionServiceServer()
 }
 
@@ -219,6 +281,9 @@ func (UnimplementedDecisionServiceServer) BatchAllowed(context.Context, *BatchAl
 }
 func (UnimplementedDecisionServiceServer) StreamAllowed(grpc.BidiStreamingServer[StreamAllowedRequest, StreamAllowedResponse]) error {
 	return status.Error(codes.Unimplemented, "method StreamAllowed not implemented")
+}
+func (UnimplementedDecisionServiceServer) WatchAllowed(grpc.BidiStreamingServer[WatchAllowedRequest, WatchAllowedResponse]) error {
+	return status.Error(codes.Unimplemented, "method WatchAllowed not implemented")
 }
 func (UnimplementedDecisionServiceServer) mustEmbedUnimplementedDecisionServiceServer() {}
 func (UnimplementedDecisionServiceServer) testEmbeddedByValue()                         {}
@@ -284,6 +349,13 @@ func _DecisionService_StreamAllowed_Handler(srv interface{}, stream grpc.ServerS
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type DecisionService_StreamAllowedServer = grpc.BidiStreamingServer[StreamAllowedRequest, StreamAllowedResponse]
 
+func _DecisionService_WatchAllowed_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(DecisionServiceServer).WatchAllowed(&grpc.GenericServerStream[WatchAllowedRequest, WatchAllowedResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type DecisionService_WatchAllowedServer = grpc.BidiStreamingServer[WatchAllowedRequest, WatchAllowedResponse]
+
 // DecisionService_ServiceDesc is the grpc.ServiceDesc for DecisionService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -304,6 +376,12 @@ var DecisionService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "StreamAllowed",
 			Handler:       _DecisionService_StreamAllowed_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+		{
+			StreamName:    "WatchAllowed",
+			Handler:       _DecisionService_WatchAllowed_Handler,
 			ServerStreams: true,
 			ClientStreams: true,
 		},

@@ -49,6 +49,13 @@ func (r *Reader) Present() (State, *wire.Failure) {
 	return r.accept(state)
 }
 
+// Changed returns channels that are closed when Present may return another state, and when it may be stale or
+// no longer so. Either is nil if that never happens. Taken before a call of Present, they miss nothing.
+func (r *Reader) Changed() (state, stale <-chan struct{}) {
+	r.stale.now()
+	return r.source.Changed(), r.stale.last.Load().changed
+}
+
 // accept returns state for answering from, unless it is stale and stale states are refused.
 func (r *Reader) accept(state mirror.State) (State, *wire.Failure) {
 	stale := r.stale.now()

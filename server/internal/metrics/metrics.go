@@ -47,7 +47,9 @@ type Metrics struct {
 	duration   map[string]prometheus.Observer
 	batchSize  map[string]prometheus.Observer
 	tlsReloads *prometheus.CounterVec
+	shed       *prometheus.CounterVec
 	audits     audits
+	watches    watchMetrics
 }
 
 // DecisionCounts counts decisions by engine.Reason.
@@ -79,6 +81,11 @@ func New(source mirror.Source, version string) *Metrics {
 			Help: "Changes of the TLS files, by result: taken, or refused (the last good ones stay in use).",
 		}, []string{"result"}),
 	}
+	m.shed = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: namespace, Name: "shed_total", Help: "Calls refused because of overload, by the limit.",
+	}, []string{"limit"})
+	m.shed.WithLabelValues("watches")
+	m.watches = newWatchMetrics(m.Registry)
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "build_info", Help: "Always 1; the version is in the labels.",
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
@@ -90,7 +97,7 @@ func New(source mirror.Source, version string) *Metrics {
 	}
 	m.Registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), m.GRPC,
-		build, m.errors, m.Panics, m.tlsReloads, m.audits.inFlight, m.audits.errors,
+		build, m.errors, m.Panics, m.tlsReloads, m.shed, m.audits.inFlight, m.audits.errors,
 		newStateCollector(source),
 	)
 	m.registerDecisions()

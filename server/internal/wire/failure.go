@@ -37,6 +37,8 @@ const (
 	ReasonTokenUnknown     = "TOKEN_UNKNOWN"
 	ReasonTokenNotReached  = "TOKEN_NOT_REACHED"
 	ReasonBatchTooLarge    = "BATCH_TOO_LARGE"
+	ReasonWatchTooLarge    = "WATCH_TOO_LARGE"
+	ReasonOverloaded       = "OVERLOADED"
 	ReasonTooManyAudits    = "TOO_MANY_AUDITS"
 	ReasonAuditTooLarge    = "AUDIT_TOO_LARGE"
 	ReasonCursorExpired    = "CURSOR_EXPIRED"
@@ -54,6 +56,9 @@ type Failure struct {
 	Message    string
 	Metadata   map[string]string
 	Violations []*errdetails.BadRequest_FieldViolation
+	// RetryAfter is how long the caller should wait before a retry. Default: a second after UNAVAILABLE or
+	// TOO_MANY_AUDITS, no advice after others.
+	RetryAfter time.Duration
 }
 
 // Proto returns the google.rpc.Status with its details.
@@ -73,8 +78,12 @@ func (f *Failure) Proto() *spb.Status {
 	if len(f.Violations) > 0 {
 		attach(&errdetails.BadRequest{FieldViolations: f.Violations})
 	}
-	if f.Code == codes.Unavailable || f.Reason == ReasonTooManyAudits {
-		attach(&errdetails.RetryInfo{RetryDelay: durationpb.New(retryDelay)})
+	delay := f.RetryAfter
+	if delay == 0 && (f.Code == codes.Unavailable || f.Reason == ReasonTooManyAudits) {
+		delay = retryDelay
+	}
+	if delay > 0 {
+		attach(&errdetails.RetryInfo{RetryDelay: durationpb.New(delay)})
 	}
 	return st
 }
