@@ -114,8 +114,11 @@ func (l *linter) lintRule(u *lintRule) {
 	deadPeers, deadPorts := l.deadPeers(u), l.deadPorts(u)
 	switch {
 	case len(u.entries) > 0 && !slices.Contains(deadPeers, alive):
-		l.add(u.finding(RuleMatchesNothing, "matches nothing: none of its %s matches anything",
-			counted(len(u.entries), "peer")), content)
+		why := "its only peer matches nothing"
+		if n := len(u.entries); n > 1 {
+			why = fmt.Sprintf("none of its %d peers matches anything", n)
+		}
+		l.add(u.finding(RuleMatchesNothing, "matches nothing: %s", why), content)
 	case len(u.from.Ports) > 0 && !slices.Contains(deadPorts, alive):
 		l.add(u.finding(RuleMatchesNothing, "matches nothing: no Pod on the side of the destination has %s",
 			oneOf(u.from.Ports)), content)

@@ -117,7 +117,7 @@ func (e *Ends) selectsNothing(matched bool, field string) error {
 		return &RequestError{field + ".pod_selector", engine.NotFound, "matches no Pod that there is: check the labels"}
 	}
 	return &RequestError{field + ".pod_selector", engine.NotFound,
-		"matches no Pod in the namespaces that namespace_selector selects: check the labels of both"}
+		"matches no Pod in the namespaces that are selected too: check the labels of both"}
 }
 
 // isNamed reports whether the ends name anything, so that the scope does not count.

@@ -83,6 +83,9 @@ func (p *endsParser) scope(word string, scope netpoldv1.Scope) error {
 }
 
 func (p *endsParser) namespace(word, name string) error {
+	if name == "" {
+		return fmt.Errorf("%q: the name of a namespace is missing after ns/", word)
+	}
 	if wrong := names.Namespace(name); wrong != "" {
 		return fmt.Errorf("%q: %q %s", word, name, wrong)
 	}
@@ -97,7 +100,11 @@ func (p *endsParser) selector(word, rest string) error {
 	if !utf8.ValidString(word) {
 		return fmt.Errorf("%q: it is not UTF-8", word)
 	}
-	if namespace != "*" {
+	switch namespace {
+	case "*":
+	case "":
+		return fmt.Errorf("%q: the name of a namespace is missing after pods/; write pods/*? for every namespace", word)
+	default:
 		if wrong := names.Namespace(namespace); wrong != "" {
 			return fmt.Errorf("%q: %q %s; or write * for every namespace", word, namespace, wrong)
 		}

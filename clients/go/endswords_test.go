@@ -55,11 +55,11 @@ func TestParseEndsErrors(t *testing.T) {
 	for words, want := range map[string]string{
 		"frontend":            `endpoint "frontend": neither an address nor a name`,
 		"10.0.0.0/8":          "a range is not an endpoint",
-		"ns/":                 `"ns/": "" is required`,
+		"ns/":                 `"ns/": the name of a namespace is missing after ns/`,
 		"ns/Shop":             `"Shop" is not the name of a namespace`,
 		"ns/shop?app=web":     "before the ? belongs the name of a namespace",
 		"pods/Shop?app=web":   `"Shop" is not the name of a namespace`,
-		"pods/?app=web":       "write * for every namespace",
+		"pods/?app=web":       "missing after pods/; write pods/*? for every namespace",
 		"pods/shop?":          "a selector is missing after the ?; write ns/shop",
 		"pods/*?":             "a selector is missing after the ?; write cluster",
 		"pods/shop?app=(":     `there is "(" where the value of "app" belongs`,

@@ -2,8 +2,8 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -41,14 +41,16 @@ func (f *filters) complete(inv *invocation, cmd *cobra.Command) {
 // ends returns what --src and --dst name.
 func (f *filters) ends() (src, dst *netpoldv1.Ends, err error) {
 	src, srcErr := netpold.ParseEnds(f.src...)
-	if srcErr != nil {
-		srcErr = fmt.Errorf("--src: %w", srcErr)
-	}
 	dst, dstErr := netpold.ParseEnds(f.dst...)
-	if dstErr != nil {
-		dstErr = fmt.Errorf("--dst: %w", dstErr)
+	return src, dst, errors.Join(inFlag("src", srcErr), inFlag("dst", dstErr))
+}
+
+// inFlag returns an error with the flag in front of each of its lines; nil for none.
+func inFlag(flag string, err error) error {
+	if err == nil {
+		return nil
 	}
-	return src, dst, errors.Join(srcErr, dstErr)
+	return errors.New("--" + flag + ": " + strings.ReplaceAll(err.Error(), "\n", "\n--"+flag+": "))
 }
 
 // protocolAndPorts returns what --protocol and -p name.

@@ -3,13 +3,19 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc/status"
 
 	"github.com/netpold/netpold/audit"
 	"github.com/netpold/netpold/cmd/config"
 	"github.com/netpold/netpold/cmd/render"
+	spelling "github.com/netpold/netpold/proto/names"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
@@ -57,7 +63,7 @@ func (inv *invocation) lintVerb() *cobra.Command {
 	f := l.cmd.Flags()
 	f.StringArrayVar(&l.codes, "code", nil, "only findings of `CODE`; repeatable [all]")
 	f.StringArrayVar(&l.disabled, "disable", nil, "no findings of `CODE`; repeatable")
-	f.StringArrayVar(&l.namespaces, "ns", nil, "only findings in namespace `NS`; repeatable [all]")
+	f.Var(config.NewWords(&l.namespaces), "ns", "only findings in namespace `NS`; repeatable [all]")
 	f.Var(config.NewChoice(&l.failOn, "error", "warning", "info", "none"), "fail-on",
 		"exit with 1 for findings as bad as this")
 	f.StringVar(&l.atLeast, "at-least", "",
@@ -78,7 +84,7 @@ func (l *lint) wantedCodes() ([]string, error) {
 	}{{"--code", l.codes}, {"--disable", l.disabled}} {
 		for _, w := range given.codes {
 			if !slices.Contains(known, audit.Code(w)) {
-				return nil, usageError(l.cmd, "%s %q: there is no such code: the codes are %v", given.flag, w, known)
+				return nil, usageError(l.cmd, "%s %q: %s", given.flag, w, unknownCode(w, known))
 			}
 		}
 	}
@@ -124,7 +130,7 @@ func (l *lint) run(ctx context.Context, _ []string) error {
 		l.look(m)
 		return out.take(m)
 	}); err != nil {
-		return l.inv.auditError(l.overlay, err, nil)
+		return l.failed(err, request)
 	}
 	if err := out.end(); err != nil {
 		return err
@@ -136,6 +142,39 @@ func (l *lint) run(ctx context.Context, _ []string) error {
 		return errFindings
 	}
 	return nil
+}
+
+// unknownCode says that a word is no code, and which may be meant.
+func unknownCode(word string, known []audit.Code) string {
+	names := make([]string, len(known))
+	for i, c := range known {
+		names[i] = string(c)
+	}
+	if strings.Contains(word, ",") {
+		return "is no code: give the flag once for each code"
+	}
+	if near := spelling.Nearest(word, slices.Values(names)); near != "" {
+		return fmt.Sprintf("there is no such code: did you mean %s?", near)
+	}
+	return "there is no such code: give one of " + strings.Join(names, ", ")
+}
+
+// lintNamespace matches the path of a namespace at the beginning of an error.
+var lintNamespace = regexp.MustCompile(`^namespaces\[(\d+)\]: `)
+
+// failed returns the error of a lint for people, with the flag in place of a field.
+func (l *lint) failed(err error, request *netpoldv1.LintRequest) error {
+	failed := l.inv.auditError(l.overlay, err, nil)
+	match := lintNamespace.FindStringSubmatch(failed.Error())
+	if match == nil {
+		return failed
+	}
+	i, _ := strconv.Atoi(match[1])
+	if i >= len(request.GetNamespaces()) {
+		return failed
+	}
+	text := fmt.Sprintf("--ns %s: %s", request.GetNamespaces()[i], strings.TrimPrefix(failed.Error(), match[0]))
+	return &statusError{text, status.Convert(failed)}
 }
 
 // look takes from a message what decides the exit code.

@@ -133,6 +133,9 @@ func TestWrongLists(t *testing.T) {
 		"a Service":         {[]string{"--dst", "svc/shop/cart"}, "--dst svc/shop/cart: a Service stands for other ends"},
 		"exposure in csv":   {[]string{"--exposure", "-o", "csv"}, "--exposure does not go with -o csv"},
 		"form":              {[]string{"-o", "yaml"}, "--output: \"yaml\" is none of its values"},
+		"scopes":            {[]string{"--src=external", "--src=cluster"}, "--src: \"external\" stands alone: leave the other words out, or leave it out\nnetpold: --src: \"cluster\" stands"},
+		"no namespace":      {[]string{"--src=pods/?app"}, `--src: "pods/?app": the name of a namespace is missing after pods/`},
+		"a word of nobody":  {[]string{"--src=pods/shpo?app"}, "--src pods/shpo?app: matches no Pod in the namespaces that are selected too"},
 		"external twice":    {[]string{"--dst", "external", "--dst", "ns/shop"}, `"external" stands alone`},
 	} {
 		t.Run(name, func(t *testing.T) { listed(t, test.args...).want(t, 2, "", test.want) })

@@ -79,7 +79,7 @@ func (l *linting) run(
 	case fail != nil:
 		return fail
 	case err != nil:
-		return l.lintFailure(ctx, err)
+		return l.lintFailure(ctx, req, err)
 	}
 	if fail := l.begin(ctx); fail != nil {
 		return fail
@@ -122,13 +122,13 @@ func (l *linting) out(ctx context.Context, m *netpoldv1.LintResponse) *wire.Fail
 }
 
 // lintFailure returns the failure for an error of a lint.
-func (l *linting) lintFailure(ctx context.Context, err error) *wire.Failure {
+func (l *linting) lintFailure(ctx context.Context, req *netpoldv1.LintRequest, err error) *wire.Failure {
 	if large, ok := errors.AsType[*audit.TooLargeError](err); ok {
 		return wire.AuditTooLarge(large.Field, large.Field, large.Actual, large.Limit,
 			"ask for fewer codes or namespaces")
 	}
 	if wrong, ok := errors.AsType[*audit.RequestError](err); ok {
-		return wire.RequestFailure(wrong)
+		return wire.LintRequestFailure(l.state.Snapshot, req, wrong)
 	}
 	return l.service.ended(ctx)
 }

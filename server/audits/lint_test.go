@@ -76,6 +76,7 @@ func TestS28LintFields(t *testing.T) {
 	}{
 		"code":      {&netpoldv1.LintRequest{Codes: []string{"x"}}, codes.InvalidArgument, `codes[0]: "x"`},
 		"namespace": {&netpoldv1.LintRequest{Namespaces: []string{"x"}}, codes.NotFound, `namespaces[0]: there is no namespace "x"`},
+		"near":      {&netpoldv1.LintRequest{Namespaces: []string{"shpo"}}, codes.NotFound, `there is no namespace "shpo": did you mean shop?`},
 		"severity":  {&netpoldv1.LintRequest{Least: 9}, codes.InvalidArgument, "least: 9 is no severity"},
 		"words":     {&netpoldv1.LintRequest{Codes: make([]string, 1001)}, codes.InvalidArgument, "codes: has 1001 words"},
 	} {

@@ -7,6 +7,8 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/netpold/netpold/audit"
+	"github.com/netpold/netpold/engine"
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
 // TooManyAudits refuses an audit beside as many others as the limit. The caller should retry.
@@ -41,6 +43,20 @@ func RequestFailure(err *audit.RequestError) *Failure {
 	return &Failure{
 		Code: code, Reason: reason, Message: err.Error(), Metadata: map[string]string{"field": err.Field},
 	}
+}
+
+// LintRequestFailure returns the failure of a request to lint, with advice on a namespace that is not there.
+func LintRequestFailure(s *engine.Snapshot, req *netpoldv1.LintRequest, err *audit.RequestError) *Failure {
+	detail := err.Detail
+	for i, namespace := range req.GetNamespaces() {
+		if err.Field != fmt.Sprintf("namespaces[%d]", i) {
+			continue
+		}
+		if near := nearNamespace(s, engine.Named{Namespace: namespace}); near != "" {
+			detail = withAdvice(detail, "did you mean "+near+"?")
+		}
+	}
+	return RequestFailure(&audit.RequestError{Field: err.Field, Code: err.Code, Detail: detail})
 }
 
 // CursorExpired refuses a cursor of a list that is no longer kept, or that another server sent. why is one
