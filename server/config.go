@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/netpold/netpold/mirror"
 	"github.com/netpold/netpold/server/audits"
+	"github.com/netpold/netpold/server/decisionlog"
 	"github.com/netpold/netpold/server/decisions"
 	"github.com/netpold/netpold/server/internal/watches"
 	"github.com/netpold/netpold/server/internal/wire"
@@ -35,6 +37,20 @@ type Config struct {
 	AdminListen string
 	// TLS secures the gRPC port. Default: plaintext.
 	TLS TLSFiles
+
+	// DecisionLog is where a record of each decision goes: the path of a file that is appended to, or "-" for
+	// Stdout. Default: there is no decision log.
+	DecisionLog string
+	// Stdout is what "-" stands for. Default: standard output.
+	Stdout io.Writer
+	// DecisionLogSample is the share of allowed answers that is written, 0 to 1. Denials and errors always are.
+	// Default: 1.
+	DecisionLogSample float64
+	// DecisionLogDenialsOnly leaves out all allowed answers.
+	DecisionLogDenialsOnly bool
+	// DecisionLogQueue is how many records may wait to be written. Those beyond are dropped and counted.
+	// Default: 65,536.
+	DecisionLogQueue int
 
 	// WhenStale says what happens to questions while [mirror.Source.Stale] reports true. Default: they are
 	// answered, and each response says that the state is stale.
@@ -89,6 +105,9 @@ const (
 // MaxCacheSize is the largest Config.CacheSize: some 10 GiB.
 const MaxCacheSize = 1 << 24
 
+// MaxDecisionLogQueue is the largest Config.DecisionLogQueue: some 20 GiB when it is full.
+const MaxDecisionLogQueue = 1 << 24
+
 // Defaults returns the configuration of a server on the loopback without TLS. Source has no default.
 func Defaults() Config {
 	return Config{
@@ -96,6 +115,8 @@ func Defaults() Config {
 		Version:               "dev",
 		Listen:                "127.0.0.1:9480",
 		AdminListen:           "127.0.0.1:9481",
+		DecisionLogSample:     decisionlog.DefaultSample,
+		DecisionLogQueue:      decisionlog.DefaultQueue,
 		WhenStale:             AnswerWhenStale,
 		MaxBatch:              decisions.DefaultMaxBatch,
 		MaxWatched:            watches.DefaultMaxWatched,
@@ -132,6 +153,11 @@ func (c *Config) Validate() error {
 	reject(c.WhenStale != "" && c.WhenStale != AnswerWhenStale && c.WhenStale != DenyWhenStale,
 		"WhenStale", strconv.Quote(string(c.WhenStale)),
 		fmt.Sprintf("give %s or %s", AnswerWhenStale, DenyWhenStale))
+	reject(!(c.DecisionLogSample >= 0 && c.DecisionLogSample <= 1), "DecisionLogSample", c.DecisionLogSample,
+		"give 0 to 1; the default is 1")
+	reject(c.DecisionLogQueue < 1 || c.DecisionLogQueue > MaxDecisionLogQueue, "DecisionLogQueue",
+		c.DecisionLogQueue, fmt.Sprintf("give 1 to %d; the default is %d", MaxDecisionLogQueue,
+			decisionlog.DefaultQueue))
 	reject(c.MaxBatch < 1, "MaxBatch", c.MaxBatch,
 		fmt.Sprintf("give 1 or more; the default is %d", decisions.DefaultMaxBatch))
 	for _, limit := range []struct {

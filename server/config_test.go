@@ -21,7 +21,7 @@ func TestDefaultsAreValid(t *testing.T) {
 func TestValidateNamesEveryWrongValue(t *testing.T) {
 	t.Parallel()
 	config := server.Config{DrainDelay: -1, DrainTimeout: -time.Second, WhenStale: "guess",
-		TLS: server.TLSFiles{Cert: "x"}, MaxMessageBytes: 1 << 40, CacheSize: -1}
+		TLS: server.TLSFiles{Cert: "x"}, MaxMessageBytes: 1 << 40, CacheSize: -1, DecisionLogSample: 2}
 	err := config.Validate()
 	if err == nil {
 		t.Fatal("no error")
@@ -29,6 +29,7 @@ func TestValidateNamesEveryWrongValue(t *testing.T) {
 	lines := strings.Split(err.Error(), "\n")
 	for i, want := range []string{
 		"Config.Source: give the source of the cluster's state", `Config.Listen "": `, `Config.WhenStale "guess": `,
+		"Config.DecisionLogSample 2: ", "Config.DecisionLogQueue 0: ",
 		"Config.MaxBatch 0: ", "Config.MaxWatched 0: ", "Config.MaxWatchedTotal 0: ", "Config.MaxWatches 0: ",
 		"Config.WatchHeartbeat 0s: ",
 		"Config.CacheSize -1: ", "Config.MaxMessageBytes 1099511627776: ", "Config.MaxStreams 0: ",

@@ -8,19 +8,22 @@ import (
 	"time"
 
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+	"github.com/netpold/netpold/server/decisionlog"
 	"github.com/netpold/netpold/server/internal/current"
 	"github.com/netpold/netpold/server/internal/metrics"
 )
 
 // interceptors returns the interceptors of every call, outermost first: metrics, so that calls refused by the
-// others count; recovery; the cap on the deadline, or for streams the drain; the log of errors.
-func interceptors(m *metrics.Metrics, log *slog.Logger, maxDeadline time.Duration,
+// others count; the log of errors; the decision log, which puts its id into errors; recovery; the cap on the
+// deadline, or for streams the drain. records is nil without a decision log.
+func interceptors(m *metrics.Metrics, log *slog.Logger, records *decisionlog.Log, maxDeadline time.Duration,
 	draining context.Context) []grpc.ServerOption {
 	recovered := recovery.WithRecoveryHandlerContext(func(ctx context.Context, p any) error {
 		m.Panics.Inc()
@@ -28,15 +31,16 @@ func interceptors(m *metrics.Metrics, log *slog.Logger, maxDeadline time.Duratio
 		log.ErrorContext(ctx, "call panicked", "method", method, "panic", p, "stack", string(debug.Stack()))
 		return status.Error(codes.Internal, "internal error; this is a defect of netpold: its log has the stack")
 	})
+	unary := []grpc.UnaryServerInterceptor{m.GRPC.UnaryServerInterceptor(), logUnary(log)}
+	stream := []grpc.StreamServerInterceptor{m.GRPC.StreamServerInterceptor(), logStream(log)}
+	if records != nil {
+		unary, stream = append(unary, records.UnaryInterceptor), append(stream, records.StreamInterceptor)
+	}
 	return []grpc.ServerOption{
-		grpc.ChainUnaryInterceptor(
-			m.GRPC.UnaryServerInterceptor(), recovery.UnaryServerInterceptor(recovered), capDeadline(maxDeadline),
-			logUnary(log),
-		),
-		grpc.ChainStreamInterceptor(
-			m.GRPC.StreamServerInterceptor(), recovery.StreamServerInterceptor(recovered), drainStream(draining),
-			logStream(log),
-		),
+		grpc.ChainUnaryInterceptor(append(unary, recovery.UnaryServerInterceptor(recovered),
+			capDeadline(maxDeadline))...),
+		grpc.ChainStreamInterceptor(append(stream, recovery.StreamServerInterceptor(recovered),
+			drainStream(draining))...),
 	}
 }
 
@@ -118,6 +122,12 @@ func logError(ctx context.Context, log *slog.Logger, method string, err error) {
 	if p, ok := peer.FromContext(ctx); ok {
 		from = p.Addr.String()
 	}
-	log.LogAttrs(ctx, slog.LevelDebug, "call failed", slog.String("method", method), slog.String("peer", from),
-		slog.String("code", status.Code(err).String()), slog.String("error", status.Convert(err).Message()))
+	attrs := []slog.Attr{slog.String("method", method), slog.String("peer", from),
+		slog.String("code", status.Code(err).String()), slog.String("error", status.Convert(err).Message())}
+	for _, detail := range status.Convert(err).Details() {
+		if info, ok := detail.(*errdetails.RequestInfo); ok { // of the decision log (G1)
+			attrs = append(attrs, slog.String("decision_id", info.GetRequestId()))
+		}
+	}
+	log.LogAttrs(ctx, slog.LevelDebug, "call failed", attrs...)
 }

@@ -18,7 +18,8 @@ import (
 //  2. calls are answered for Config.DrainDelay more, until those who send callers have seen it;
 //  3. streams, and calls that wait for at_least, end with UNAVAILABLE: they would not end by themselves;
 //  4. no new call is taken, and those in progress get Config.DrainTimeout before they are cut;
-//  5. the admin pages go last, so that the drain can be watched.
+//  5. the admin pages go last, so that the drain can be watched;
+//  6. what is queued of the decision log is written.
 //
 // It returns nil after a drain, and after [Server.Stop], which cuts a drain short. Otherwise it returns why
 // it could not continue to serve.
@@ -26,6 +27,8 @@ func (s *Server) Run(ctx context.Context) error {
 	s.log.Info("serving", "addr", s.Addr(), "admin_addr", s.AdminAddr())
 	// A server that is ready from the start must say so to its first caller.
 	health := s.turnHealth(turn{ready: s.source.Ready()})
+	s.running.Store(true)
+	endDecisions := s.writeDecisions()
 	parts := []func() error{s.serveGRPC}
 	if s.admin != nil {
 		parts = append(parts, s.serveAdmin)
@@ -46,6 +49,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.drainCalls()
 	s.Stop()
 	running.Wait()
+	endDecisions()
 	s.log.Info("stopped")
 	return err
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server/audits"
+	"github.com/netpold/netpold/server/decisionlog"
 	"github.com/netpold/netpold/server/decisions"
 	"github.com/netpold/netpold/server/internal/current"
 	"github.com/netpold/netpold/server/internal/metrics"
@@ -48,7 +49,8 @@ type Server struct {
 	source    mirror.Source
 	log       *slog.Logger
 	drain     drainTimes
-	tls       *tlsReloader // nil for plaintext
+	tls       *tlsReloader     // nil for plaintext
+	decisions *decisionlog.Log // nil when off
 	whenStale WhenStale
 	// after is time.After, unless a test replaces the clock.
 	after func(time.Duration) <-chan time.Time
@@ -64,8 +66,10 @@ type Server struct {
 	// endStreams ends streams and waits for at_least.
 	endStreams context.CancelCauseFunc
 	draining   atomic.Bool
-	stopOnce   sync.Once
-	stopped    chan struct{}
+	// running is set by Run, which then closes the decision log.
+	running  atomic.Bool
+	stopOnce sync.Once
+	stopped  chan struct{}
 }
 
 type drainTimes struct{ delay, timeout time.Duration }
@@ -98,14 +102,17 @@ func New(config Config) (*Server, error) {
 		health:    newHealth(),
 		stopped:   make(chan struct{}),
 	}
-	if err := s.listen(&config); err != nil {
+	if s.decisions, err = openDecisionLog(&config); err != nil {
 		return nil, err
+	}
+	if err := s.listen(&config); err != nil {
+		return nil, errors.Join(err, s.closeDecisionLog())
 	}
 	// It is ended by the drain or by Stop, whichever is first.
 	streams, endStreams := context.WithCancelCause(context.Background())
 	s.endStreams = endStreams
 	s.grpc = grpc.NewServer(append(grpcOptions(&config, creds),
-		interceptors(m, s.log, config.MaxDeadline, streams)...)...)
+		interceptors(m, s.log, s.decisions, config.MaxDeadline, streams)...)...)
 	s.register(&config, m, streams)
 	if s.adminListener != nil {
 		s.admin = newAdmin(m.Registry, s.log, s.ready)
@@ -184,6 +191,9 @@ func (s *Server) register(config *Config, m *metrics.Metrics, streams context.Co
 		},
 		WatchHeartbeat: config.WatchHeartbeat,
 	}
+	if s.decisions != nil {
+		m.Registry.MustRegister(s.decisions)
+	}
 	if config.CacheSize > 0 {
 		options.Cache = cache.New(config.CacheSize)
 		m.RegisterCache(options.Cache)
@@ -228,6 +238,11 @@ func (s *Server) Stop() {
 		if s.admin != nil {
 			s.close(s.admin)
 			s.close(s.adminListener)
+		}
+		if !s.running.Load() {
+			if err := s.closeDecisionLog(); err != nil {
+				s.log.Warn("closing the decision log", "error", err)
+			}
 		}
 	})
 }

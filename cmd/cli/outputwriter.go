@@ -35,3 +35,11 @@ func (o *outputWriter) join(err error) error {
 	}
 	return fmt.Errorf("writing the output: %w", o.err)
 }
+
+// unremembered returns what w writes to, for output that may fail and be tried again.
+func unremembered(w io.Writer) io.Writer {
+	if out, ok := w.(*outputWriter); ok {
+		return out.w
+	}
+	return w
+}

@@ -26,6 +26,7 @@ type reloadable interface {
 // reload reads again, on SIGHUP, what can change without a restart. It logs each result.
 func (inv *invocation) reload(srv *server.Server, from followed, log *slog.Logger, level *slog.LevelVar) {
 	log.Info("SIGHUP: settings, TLS files and manifests are read again")
+	srv.ReopenDecisionLog() // first: whoever rotates logs waits for it
 	next, err := inv.config.Reread(inv.environ)
 	if err != nil {
 		log.Error("changed settings rejected; the present ones stay in use", "error", err)

@@ -26,7 +26,7 @@ func (inv *invocation) serveVerb() *cobra.Command {
 			"With --manifests it follows files instead. An edit with problems is rejected as a whole. Several\n" +
 			"--manifests are read as one.\n\n" +
 			"On SIGTERM or SIGINT it drains; a second signal ends it immediately. On SIGHUP it reads settings, TLS\n" +
-			"files and manifests again.",
+			"files and manifests again, and opens the file of the decision log again.",
 		Example: "  netpold serve --listen 0.0.0.0:9480\n" +
 			"  netpold serve --context staging --max-staleness 5m\n" +
 			"  netpold serve --manifests examples/shop\n" +
@@ -52,6 +52,7 @@ func (inv *invocation) serve(ctx context.Context, _ []string) error {
 		return err
 	}
 	settings.Source, settings.Logger, settings.Version = from, log, readBuild().Version
+	settings.Stdout = unremembered(inv.stdout)
 	settings.Overlay = inv.overlayReader()
 	srv, err := server.New(settings)
 	if err != nil {

@@ -80,6 +80,8 @@ func others(t *testing.T, flag *pflag.Flag) [3]string {
 		return [3]string{"one", "two", "three"}
 	case "int", "uint32":
 		return [3]string{"101", "102", "103"}
+	case "float64":
+		return [3]string{"0.1", "0.2", "0.3"}
 	case "duration":
 		return [3]string{"1m1s", "1m2s", "1m3s"}
 	case "bool":
@@ -94,7 +96,7 @@ func others(t *testing.T, flag *pflag.Flag) [3]string {
 // yamlValue returns a value as YAML writes its type.
 func yamlValue(flag *pflag.Flag, value string) string {
 	switch flag.Value.Type() {
-	case "int", "uint32", "bool":
+	case "int", "uint32", "float64", "bool":
 		return value
 	default:
 		return fmt.Sprintf("%q", value)
@@ -206,7 +208,7 @@ func TestEveryServerSettingHasAFlag(t *testing.T) {
 		for i := range fields.NumField() {
 			name, field := prefix+fields.Type().Field(i).Name, fields.Field(i)
 			switch {
-			case slices.Contains([]string{"Source", "Overlay", "Logger", "Version"}, name):
+			case slices.Contains([]string{"Source", "Overlay", "Logger", "Version", "Stdout"}, name):
 				continue
 			case field.Kind() == reflect.Struct:
 				walk(name+".", field)
@@ -220,7 +222,7 @@ func TestEveryServerSettingHasAFlag(t *testing.T) {
 				continue
 			}
 			before := field.Interface()
-			for _, value := range []string{"7", "7s", "127.0.0.1:7", "deny"} {
+			for _, value := range []string{"7", "7s", "127.0.0.1:7", "deny", "true", "0.5"} {
 				if flag.Value.Set(value) == nil {
 					break
 				}

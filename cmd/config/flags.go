@@ -103,12 +103,27 @@ func (c *Config) serverFlags() *pflag.FlagSet {
 		"on SIGTERM, `DURATION` for which calls are still answered after health says NOT_SERVING")
 	f.DurationVar(&s.DrainTimeout, "drain-timeout", s.DrainTimeout,
 		"`DURATION` that calls in progress may take after that")
+	addDecisionLogFlags(f, s)
 	c.Log = Log{Level: "info", Format: "auto"}
 	f.Var(NewChoice(&c.Log.Level, "debug", "info", "warn", "error"), "log-level", "least level that is logged")
 	f.Var(NewChoice(&c.Log.Format, "auto", "text", "json"), "log-format",
 		"how logs are written; auto is text on a terminal and JSON elsewhere")
 	limitServer(f)
 	return withEnv(f)
+}
+
+// addDecisionLogFlags adds the flags of the decision log (G1 to G4).
+func addDecisionLogFlags(f *pflag.FlagSet, s *server.Config) {
+	f.StringVar(&s.DecisionLog, "decision-log", s.DecisionLog,
+		"append a line of JSON for each decision to the file at `PATH`; - is standard output; empty is no log")
+	f.Float64Var(&s.DecisionLogSample, "decision-log-sample", s.DecisionLogSample,
+		"`SHARE` of allowed answers that is written, 0 to 1; denials and errors always are")
+	f.BoolVar(&s.DecisionLogDenialsOnly, "decision-log-denials-only", s.DecisionLogDenialsOnly,
+		"write no allowed answer to the decision log")
+	f.IntVar(&s.DecisionLogQueue, "decision-log-queue", s.DecisionLogQueue,
+		"records (`N`) that may wait to be written; those beyond are dropped and counted, decisions never wait")
+	limit(f, "decision-log-sample", wrongShare)
+	Between(f, "decision-log-queue", 1, server.MaxDecisionLogQueue)
 }
 
 // limitServer makes flags reject invalid values when they are set, so that errors name where. The server also

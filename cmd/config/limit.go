@@ -91,6 +91,14 @@ func Between(f *pflag.FlagSet, name string, least, most int64) {
 	l.least, l.most = &least, &most
 }
 
+// wrongShare returns what is wrong with a share of all; "" if nothing.
+func wrongShare(text string) string {
+	if share, err := strconv.ParseFloat(text, 64); err != nil || !(share >= 0 && share <= 1) {
+		return "is no share: give 0 to 1, for example 0.01"
+	}
+	return ""
+}
+
 // wrongListen returns what is wrong with the address of a listener; "" if nothing.
 func wrongListen(text string) string {
 	const remedy = ": give HOST:PORT, for example 127.0.0.1:9480; port 0 takes a free one"

@@ -32,6 +32,8 @@ func JSONSchema(flag *pflag.Flag) map[string]any {
 	case "int", "int32", "int64", "uint32", "uint64":
 		bounds["type"] = "integer"
 		return bounds
+	case "float64":
+		return map[string]any{"type": "number", "minimum": 0, "maximum": 1} // the only such setting is a share
 	default:
 		return map[string]any{"type": "string"}
 	}

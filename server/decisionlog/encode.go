@@ -1,0 +1,178 @@
+package decisionlog
+
+import (
+	"encoding/hex"
+	"strconv"
+	"time"
+
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/peer"
+
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+)
+
+// timeForm is RFC 3339 with all nanoseconds, so that lines sort by it as text.
+const timeForm = "2006-01-02T15:04:05.000000000Z07:00"
+
+// An encoder writes entries as lines of JSON. It is the writer's alone.
+type encoder struct {
+	// b has whole lines.
+	b []byte
+	// head, caller and tail are what all records of the entry share.
+	head, caller, tail []byte
+	// each is called after each line, which is b from there on. It may take lines off.
+	each func(e *entry, denied bool, from int)
+	// The rest is for rows.
+	request  netpoldv1.AllowedRequest
+	response netpoldv1.AllowedResponse
+	src, dst netpoldv1.Endpoint
+	srcIP    netpoldv1.Endpoint_Ip
+	dstIP    netpoldv1.Endpoint_Ip
+}
+
+// entry appends the records of e.
+func (w *encoder) entry(e *entry) {
+	w.head = e.at.UTC().AppendFormat(append(w.head[:0], `{"time":"`...), timeForm)
+	w.head = append(w.head, `","decision_id":"`...)
+	w.head = append(hex.AppendEncode(w.head, e.id[:]), `","method":"`...)
+	w.head = append(append(w.head, e.method...), '"')
+	w.caller = appendCaller(append(w.caller[:0], `,"caller":`...), e.peer)
+	w.tail = strconv.AppendInt(append(w.tail[:0], `,"latency_us":`...), e.took.Microseconds(), 10)
+	if id := traceID(e.traceparent); id != "" {
+		w.tail = appendString(append(w.tail, `,"trace_id":`...), id)
+	}
+	left := e.n
+	switch {
+	case e.rows != nil:
+		w.rows(e)
+	case e.batch != nil:
+		for i := range e.answers {
+			if left == 0 {
+				return
+			}
+			if e.chosen != nil {
+				if i == len(e.chosen) {
+					return
+				}
+				i = int(e.chosen[i])
+			}
+			left--
+			w.record(e, i, e.batch.GetQuestions()[i], e.answers[i].GetResponse(), e.answers[i].GetError())
+		}
+	default:
+		w.record(e, alone, e.question, e.answer, e.fail)
+	}
+}
+
+// alone is the index of a question that is in no batch and no message of a stream.
+const alone = -1
+
+// rows appends the records of a stream.
+func (w *encoder) rows(e *entry) {
+	fails := e.fails
+	w.src.Endpoint, w.dst.Endpoint = &w.srcIP, &w.dstIP
+	q, a := &w.request, &w.response
+	q.Src, q.Dst = &w.src, &w.dst
+	a.Revision, a.Stale = e.revision, e.stale
+	for i := range e.rows[:e.n] {
+		r := &e.rows[i]
+		w.srcIP.Ip, w.dstIP.Ip = textOf(r.src), textOf(r.dst)
+		q.Port, q.Protocol = uint32(r.port), netpoldv1.Protocol(r.protocol)
+		if r.reason == 0 && len(fails) > 0 {
+			w.record(e, int(r.index), q, nil, fails[0])
+			fails = fails[1:]
+			continue
+		}
+		a.Allowed, a.Reason = r.allowed, netpoldv1.Reason(r.reason)
+		w.record(e, int(r.index), q, a, nil)
+	}
+}
+
+// record appends one line. One of a and fail is nil.
+func (w *encoder) record(e *entry, index int, q *netpoldv1.AllowedRequest, a *netpoldv1.AllowedResponse,
+	fail *spb.Status) {
+	from, b, rate := len(w.b), append(w.b, w.head...), 1.0
+	if index != alone {
+		b = strconv.AppendInt(append(b, `,"index":`...), int64(index), 10)
+	}
+	b = append(b, w.caller...)
+	if q != nil {
+		b = appendRequest(append(b, `,"question":`...), q)
+	}
+	if a != nil {
+		if a.GetAllowed() {
+			rate = e.rate
+		}
+		b = appendResponse(append(b, `,"answer":`...), a)
+	} else {
+		b = appendMessage(append(b, `,"error":`...), fail)
+	}
+	b = strconv.AppendFloat(append(append(b, w.tail...), `,"sampled":`...), rate, 'f', -1, 64)
+	if e.requestID != "" {
+		b = appendString(append(b, `,"request_id":`...), e.requestID)
+	}
+	w.b = append(b, "}\n"...)
+	w.each(e, !a.GetAllowed(), from)
+}
+
+func appendCaller(b []byte, p *peer.Peer) []byte {
+	address, identity := "", ""
+	if p != nil {
+		if p.Addr != nil {
+			address = p.Addr.String()
+		}
+		identity = identityOf(p.AuthInfo)
+	}
+	b = appendString(append(b, `{"address":`...), address)
+	return append(appendString(append(b, `,"identity":`...), identity), '}')
+}
+
+// identityOf returns who the client certificate is for: its URI, else its DNS name, else its subject. It is
+// empty without mutual TLS.
+func identityOf(auth credentials.AuthInfo) string {
+	info, ok := auth.(credentials.TLSInfo)
+	if !ok || len(info.State.VerifiedChains) == 0 || len(info.State.PeerCertificates) == 0 {
+		return ""
+	}
+	switch cert := info.State.PeerCertificates[0]; {
+	case len(cert.URIs) > 0:
+		return cert.URIs[0].String()
+	case len(cert.DNSNames) > 0:
+		return cert.DNSNames[0]
+	default:
+		return cert.Subject.String()
+	}
+}
+
+// The form of a traceparent: a version, the trace, the parent and flags, with dashes between them.
+const (
+	traceFrom   = 3
+	traceTo     = traceFrom + 32
+	traceLength = 55
+)
+
+// traceID returns the trace-id of a traceparent; "" if it is none.
+func traceID(traceparent string) string {
+	if len(traceparent) < traceLength || traceparent[traceFrom-1] != '-' || traceparent[traceTo] != '-' {
+		return ""
+	}
+	id, zero := traceparent[traceFrom:traceTo], true
+	for i := range len(id) {
+		c := id[i]
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return ""
+		}
+		zero = zero && c == '0'
+	}
+	if zero {
+		return ""
+	}
+	return id
+}
+
+// appendDropped appends the line that tells how many records were dropped since the last one (G3).
+func appendDropped(b []byte, at time.Time, n uint64) []byte {
+	b = at.UTC().AppendFormat(append(b, `{"time":"`...), timeForm)
+	return append(strconv.AppendUint(append(b, `","dropped":`...), n, 10), "}\n"...)
+}
