@@ -78,9 +78,11 @@ func otherTime(top object) bool {
 func FuzzHubble(f *testing.F) {
 	seeds(f, flows.Hubble)
 	f.Add([]byte(`{"IP":{"source":"::ffff:10.0.0.1","destination":"fd00::1"},` +
-		`"l4":{"UDP":{"destinationPort":"53"}},"verdict":1,"isReply":true,"trafficDirection":2,"source":null,"reply":false}`))
+		`"l4":{"UDP":{"destinationPort":"53"}},"verdict":1,"isReply":true,"trafficDirection":2,` +
+		`"source":null,"reply":false}`))
 	f.Add([]byte(`{"flow":{"IP":{"source":"10.0.0.1","destination":"10.0.0.2"},` +
-		`"l4":{"TCP":{"destination_port":1,"flags":{"SYN":true,"ACK":true}}},"source":{"namespace":"\u00e4\ud83d\ude00\ud83d","pod_name":"\"\\"}}}`))
+		`"l4":{"TCP":{"destination_port":1,"flags":{"SYN":true,"ACK":true}}},` +
+		`"source":{"namespace":"\u00e4\ud83d\ude00\ud83d","pod_name":"\"\\"}}}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		rec, ok := second(t, `{"lost_events":{}}`, line, flows.Options{Format: flows.Hubble})
 		top, valid, plain := decodeObject(line)
