@@ -142,6 +142,19 @@ func TestWrongLists(t *testing.T) {
 	}
 }
 
+// TestListOfNoPodSaysSo proves that an empty list of two ends of which none is a Pod is not taken for a denial.
+func TestListOfNoPodSaysSo(t *testing.T) {
+	const want = "neither end has a Pod: such connections are not listed; ask for them by netpold check\n"
+	for _, ends := range [][]string{{"--src=8.8.8.8", "--dst=1.1.1.1"}, {"--src=external", "--dst=external"}} {
+		if got := listed(t, ends...); got.code != 0 || !strings.Contains(got.stdout, want) {
+			t.Errorf("%v: exit code %d, %s%s", ends, got.code, got.stdout, got.stderr)
+		}
+	}
+	if got := listed(t, "--src=external", "--dst=shop/web-0"); strings.Contains(got.stdout, want) {
+		t.Errorf("a Pod is at one end: %s", got.stdout)
+	}
+}
+
 // TestWrongListAsJSON: an error is a line in place of the missing summary.
 func TestWrongListAsJSON(t *testing.T) {
 	got := listed(t, "-o=json", "--dst=shop/web-1")

@@ -40,6 +40,9 @@ func (l *List) summaryLines() []string {
 	if left := l.leftOut(); left != "" {
 		add("left out: %s", left)
 	}
+	if !l.hasPods() && l.header.GetObjects().GetPods() > 0 {
+		add("neither end has a Pod: such connections are not listed; ask for them by netpold check")
+	}
 	if n := s.GetUnaskableServices(); n > 0 {
 		add("%s cannot be asked: without endpoints, or outside the cluster", counted(uint64(n), "Service"))
 	}
@@ -57,6 +60,11 @@ func have(n uint64) string {
 		return "has"
 	}
 	return "have"
+}
+
+// hasPods reports whether some end of the list is Pods, there or not.
+func (l *List) hasPods() bool {
+	return slices.ContainsFunc(l.units.list, func(u *unit) bool { return !u.isNode() })
 }
 
 // pods returns how many Pods the list has, and of how many workloads. A Pod of none counts as one.
