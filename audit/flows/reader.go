@@ -154,6 +154,7 @@ func (r *Reader) failed(err error) error {
 	switch {
 	case !r.gzip:
 	case errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF):
+		e.Err = io.ErrUnexpectedEOF // Never io.EOF, which means that all is read.
 		e.Problem = "the file ends inside a gzip stream; the records after this line are missing: get it whole"
 	case errors.Is(err, gzip.ErrHeader):
 		e.Problem = "something that is no gzip follows a gzip stream; the rest is not read: get the file whole"

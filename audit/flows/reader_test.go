@@ -106,39 +106,3 @@ func TestF1JSONL(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
-
-func TestAheadReadsTheSame(t *testing.T) {
-	line := `{"src":"10.0.0.1","dst":"10.0.0.2","port":80}` + "\n"
-	r, err := flows.Open("flows", strings.NewReader(strings.Repeat(line, 5000)), flows.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := 0
-	for rec, err := range r.Ahead() {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n++; rec.Line != n {
-			t.Fatalf("record %d says line %d", n, rec.Line)
-		}
-	}
-	if n != 5000 {
-		t.Errorf("%d records of 5000", n)
-	}
-}
-
-func TestAheadLeftEarlyEnds(t *testing.T) {
-	line := `{"src":"10.0.0.1","dst":"10.0.0.2","port":80}` + "\n"
-	r, err := flows.Open("flows", strings.NewReader(strings.Repeat(line, 5000)), flows.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for rec, err := range r.Ahead() {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if rec.Line == 3 {
-			break // TestMain finds the goroutine if it stays.
-		}
-	}
-}
