@@ -88,9 +88,12 @@ func (r *Reader) hold() error {
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
-		case errors.Is(err, errTooLong):
+		case errors.Is(err, errTooLong) && r.format == Auto:
 			return &InputError{File: r.name, Line: number, Problem: fmt.Sprintf(
-				"the first record is longer than %d bytes; give one JSON object a line, or leave it out", maxRecord)}
+				"the format cannot be told from a first line of more than %d bytes; give the format", maxRecord)}
+		case errors.Is(err, errTooLong):
+			r.heldLong, r.heldNumber = true, number
+			return nil
 		case err != nil:
 			return r.failed(err)
 		}

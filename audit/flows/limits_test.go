@@ -41,8 +41,12 @@ func TestA8LongLines(t *testing.T) {
 		}
 	}
 	if _, err := readAll(t, strings.NewReader(pad(limit+1)), flows.Options{}); err == nil ||
-		!strings.Contains(err.Error(), "the first record is longer than 1048576 bytes") {
+		!strings.Contains(err.Error(), "from a first line of more than 1048576 bytes; give the format") {
 		t.Errorf("the first line: %v", err)
+	}
+	list := readText(t, pad(limit+1)+"\n"+lineOf(2), flows.Options{Format: flows.JSONL})
+	if got := brief(list); got != "1::malformed 2:n/p2:" {
+		t.Errorf("the first line of a format that is told: read %s", got)
 	}
 }
 

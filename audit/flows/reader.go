@@ -20,8 +20,10 @@ type Reader struct {
 	// decode reads one line, in the formats in which a line is a record.
 	decode func(line []byte, rec *Record)
 	csv    *csvReader
-	// held is the first line, which told the format; nil once it is read.
+	// held is the first line, which told the format; nil once it is read. heldLong reports whether the first
+	// line is too long to be held.
 	held       []byte
+	heldLong   bool
 	heldNumber int
 	err        error
 }
@@ -88,7 +90,9 @@ func (r *Reader) Next(rec *Record) error {
 }
 
 // Waits reports whether Next may have to wait for the source, because what was read holds no whole line more.
-func (r *Reader) Waits() bool { return r.held == nil && r.err == nil && !r.lines.hasLine() }
+func (r *Reader) Waits() bool {
+	return r.held == nil && !r.heldLong && r.err == nil && !r.lines.hasLine()
+}
 
 func (r *Reader) next(rec *Record) error {
 	if r.csv != nil {
@@ -123,6 +127,10 @@ func (r *Reader) line() ([]byte, int, error) {
 	if line := r.held; line != nil {
 		r.held = nil
 		return line, r.heldNumber, nil
+	}
+	if r.heldLong {
+		r.heldLong = false
+		return nil, r.heldNumber, errTooLong
 	}
 	return r.lines.line()
 }
