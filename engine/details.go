@@ -34,6 +34,12 @@ type Resolved struct {
 	IP netip.Addr
 	// Family is the address family that the pair was decided in; 0 if no address took part (S9).
 	Family Families
+	// Created is when the Pod was created, in Unix seconds; 0 if that is not known, and for what is no Pod.
+	Created int64
+	// NewestPolicy is when the newest of the policies was created, of any tier, that restrict this end in the
+	// direction of the connection, in Unix seconds; 0 if none does, or if none says. [Snapshot.Details] alone
+	// fills it.
+	NewestPolicy int64
 }
 
 // ResolvedKind is the kind of a [Resolved].
@@ -70,6 +76,8 @@ func (s *Snapshot) Details(done <-chan struct{}, q Query) (Details, error) {
 	if !d.Src.IP.IsValid() && !d.Dst.IP.IsValid() {
 		d.Src.Family, d.Dst.Family = 0, 0
 	}
+	d.Src.NewestPolicy = s.newestRestricting(egress, &p.src)
+	d.Dst.NewestPolicy = s.newestRestricting(ingress, &p.dst)
 	d.Dst.Service = p.service
 	if q.Src.kind == endpointIP && !p.src.inCluster { // a Service's address is external as source (S24)
 		d.Src.Service, _ = s.serviceAt(q.Src.ip, q.Port, q.Protocol)
@@ -190,7 +198,7 @@ func (s *state) resolve(asked *Endpoint, p *party, of *pair) Resolved {
 	case asked.kind == endpointLabels:
 		r.Kind, r.Namespace = ResolvedHypothetical, asked.labelled.Namespace
 	case p.pod != nil:
-		r.Kind, r.Namespace, r.Name = ResolvedPod, p.pod.namespace, p.pod.name
+		r.Kind, r.Namespace, r.Name, r.Created = ResolvedPod, p.pod.namespace, p.pod.name, p.pod.created
 		if p.pod.host {
 			r.Kind = ResolvedHostNetworkPod
 		}
@@ -206,6 +214,24 @@ func (s *state) resolve(asked *Endpoint, p *party, of *pair) Resolved {
 		r.Kind = ResolvedExternal
 	}
 	return r
+}
+
+// newestRestricting returns when the newest policy that restricts a party in direction d was created; 0 if none
+// does.
+func (s *state) newestRestricting(d direction, p *party) int64 {
+	if !p.class.restricted(d) {
+		return 0
+	}
+	var newest int64
+	found := s.selectionOf(p.class.namespace, p.podLabels())
+	for _, list := range [...][]*policy{found.clusterPolicies, found.policies} {
+		for _, o := range list {
+			if o.isolates[d] {
+				newest = max(newest, o.created())
+			}
+		}
+	}
+	return newest
 }
 
 // addressIn returns the address that p was asked by, or its first one in a family; of any family for 0.

@@ -67,7 +67,7 @@ type Pod struct {
 	Namespace, Name string
 	// UID breaks ties between Pods of one creation time (S7).
 	UID string
-	// Created is the creation time in any unit, the same for all Pods (S7).
+	// Created is the creation time in Unix seconds (S7); 0 if it is not known.
 	Created int64
 	// Labels are the Pod's, which selectors match (S17).
 	Labels map[string]string

@@ -24,7 +24,7 @@ const noClass = ^uint32(0)
 type pod struct {
 	namespace, name string
 	uid             string
-	created         int64                 // in the unit of the caller (S7)
+	created         int64                 // in Unix seconds (S7)
 	node            unique.Handle[string] // zero while not scheduled
 	class           uint32                // noClass if policies cannot apply
 	host, finished  bool

@@ -33,3 +33,16 @@ func (s *Snapshot) Policies() []*Policy {
 	})
 	return list
 }
+
+// NewestPolicy returns when the newest policy of any kind was created, in Unix seconds; 0 if there is none, or
+// if none says. It looks at all of them.
+func (s *Snapshot) NewestPolicy() int64 {
+	var newest int64
+	for _, p := range s.policies.All() {
+		newest = max(newest, p.created())
+	}
+	for _, p := range s.clusterPolicies.All() {
+		newest = max(newest, p.created())
+	}
+	return newest
+}

@@ -51,6 +51,14 @@ type rule struct {
 	ports   []Port
 }
 
+// created returns when the policy was created, in Unix seconds; 0 if that is not known.
+func (p *policy) created() int64 {
+	if p.cluster != nil {
+		return p.cluster.Created
+	}
+	return p.source.Created
+}
+
 // comparePolicies orders policies by tier and, in each, as they count: cluster-wide ones as S34 says,
 // NetworkPolicies by name. The order of NetworkPolicies never changes a verdict (S14). It only says which of
 // them an answer names.

@@ -55,6 +55,7 @@ func (s *Status) GetStatus(
 		response.Revision = state.Snapshot.Revision()
 		response.Token = state.Token
 		response.Published = timestamppb.New(state.Published)
+		response.NewestPolicyCreated = wire.Timestamp(state.Snapshot.NewestPolicy())
 		response.Objects = wire.Counts(state.Snapshot.Counts())
 		response.Notes = wire.Notes(mirror.Notes(&status, state.Snapshot))
 	}

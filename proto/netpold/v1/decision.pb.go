@@ -11,6 +11,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -1061,7 +1062,12 @@ type Resolved struct {
 	// The address that was asked, or else the first one in ip_family. Empty when it has none.
 	Ip string `protobuf:"bytes,7,opt,name=ip,proto3" json:"ip,omitempty"`
 	// The address family that the pair was decided in, the first of several (S9). Unspecified when no address took part.
-	IpFamily      IpFamily `protobuf:"varint,8,opt,name=ip_family,json=ipFamily,proto3,enum=netpold.v1.IpFamily" json:"ip_family,omitempty"`
+	IpFamily IpFamily `protobuf:"varint,8,opt,name=ip_family,json=ipFamily,proto3,enum=netpold.v1.IpFamily" json:"ip_family,omitempty"`
+	// When the Pod was created. Unset when it does not say, and for what is no Pod.
+	Created *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=created,proto3" json:"created,omitempty"`
+	// When the newest of the policies was created, of any tier, that restrict this end: src for egress, dst for ingress. Unset when
+	// none does, or none says.
+	NewestPolicy  *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=newest_policy,json=newestPolicy,proto3" json:"newest_policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1150,6 +1156,20 @@ func (x *Resolved) GetIpFamily() IpFamily {
 		return x.IpFamily
 	}
 	return IpFamily_IP_FAMILY_UNSPECIFIED
+}
+
+func (x *Resolved) GetCreated() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Created
+	}
+	return nil
+}
+
+func (x *Resolved) GetNewestPolicy() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NewestPolicy
+	}
+	return nil
 }
 
 // Note is something that the asker may not know. It never changes a decision.
@@ -2273,7 +2293,7 @@ var File_netpold_v1_decision_proto protoreflect.FileDescriptor
 const file_netpold_v1_decision_proto_rawDesc = "" +
 	"\n" +
 	"\x19netpold/v1/decision.proto\x12\n" +
-	"netpold.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x17google/rpc/status.proto\"\xdb\x01\n" +
+	"netpold.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xdb\x01\n" +
 	"\x0eAllowedRequest\x12&\n" +
 	"\x03src\x18\x01 \x01(\v2\x14.netpold.v1.EndpointR\x03src\x12&\n" +
 	"\x03dst\x18\x02 \x01(\v2\x14.netpold.v1.EndpointR\x03dst\x12\x12\n" +
@@ -2329,7 +2349,7 @@ const file_netpold_v1_decision_proto_rawDesc = "" +
 	"\x03dst\x18\f \x01(\v2\x14.netpold.v1.ResolvedR\x03dst\x12\x12\n" +
 	"\x04port\x18\r \x01(\rR\x04port\x120\n" +
 	"\bprotocol\x18\x0e \x01(\x0e2\x14.netpold.v1.ProtocolR\bprotocol\x12&\n" +
-	"\x05notes\x18\x0f \x03(\v2\x10.netpold.v1.NoteR\x05notes\"\xa8\x02\n" +
+	"\x05notes\x18\x0f \x03(\v2\x10.netpold.v1.NoteR\x05notes\"\x9f\x03\n" +
 	"\bResolved\x12,\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x18.netpold.v1.ResolvedKindR\x04kind\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x12\n" +
@@ -2338,7 +2358,10 @@ const file_netpold_v1_decision_proto_rawDesc = "" +
 	"\aservice\x18\x05 \x01(\v2\x16.netpold.v1.ServiceRefR\aservice\x12\x12\n" +
 	"\x04node\x18\x06 \x01(\tR\x04node\x12\x0e\n" +
 	"\x02ip\x18\a \x01(\tR\x02ip\x121\n" +
-	"\tip_family\x18\b \x01(\x0e2\x14.netpold.v1.IpFamilyR\bipFamily\"4\n" +
+	"\tip_family\x18\b \x01(\x0e2\x14.netpold.v1.IpFamilyR\bipFamily\x124\n" +
+	"\acreated\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\acreated\x12?\n" +
+	"\rnewest_policy\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\fnewestPolicy\"4\n" +
 	"\x04Note\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\"\xd9\x02\n" +
@@ -2494,8 +2517,9 @@ var file_netpold_v1_decision_proto_goTypes = []any{
 	(*WatchAllowedResponse)(nil),  // 24: netpold.v1.WatchAllowedResponse
 	(*WatchAnswer)(nil),           // 25: netpold.v1.WatchAnswer
 	nil,                           // 26: netpold.v1.LabelledPod.LabelsEntry
-	(*status.Status)(nil),         // 27: google.rpc.Status
-	(*durationpb.Duration)(nil),   // 28: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 27: google.protobuf.Timestamp
+	(*status.Status)(nil),         // 28: google.rpc.Status
+	(*durationpb.Duration)(nil),   // 29: google.protobuf.Duration
 }
 var file_netpold_v1_decision_proto_depIdxs = []int32{
 	6,  // 0: netpold.v1.AllowedRequest.src:type_name -> netpold.v1.Endpoint
@@ -2520,34 +2544,36 @@ var file_netpold_v1_decision_proto_depIdxs = []int32{
 	8,  // 19: netpold.v1.Resolved.workload:type_name -> netpold.v1.WorkloadRef
 	9,  // 20: netpold.v1.Resolved.service:type_name -> netpold.v1.ServiceRef
 	1,  // 21: netpold.v1.Resolved.ip_family:type_name -> netpold.v1.IpFamily
-	4,  // 22: netpold.v1.Side.tier:type_name -> netpold.v1.Tier
-	5,  // 23: netpold.v1.BatchAllowedRequest.questions:type_name -> netpold.v1.AllowedRequest
-	18, // 24: netpold.v1.BatchAllowedResponse.answers:type_name -> netpold.v1.BatchAnswer
-	12, // 25: netpold.v1.BatchAnswer.response:type_name -> netpold.v1.AllowedResponse
-	27, // 26: netpold.v1.BatchAnswer.error:type_name -> google.rpc.Status
-	0,  // 27: netpold.v1.StreamAllowedRequest.protocol:type_name -> netpold.v1.Protocol
-	21, // 28: netpold.v1.StreamAllowedResponse.errors:type_name -> netpold.v1.QuestionError
-	27, // 29: netpold.v1.QuestionError.error:type_name -> google.rpc.Status
-	23, // 30: netpold.v1.WatchAllowedRequest.add:type_name -> netpold.v1.WatchQuestion
-	28, // 31: netpold.v1.WatchAllowedRequest.heartbeat:type_name -> google.protobuf.Duration
-	5,  // 32: netpold.v1.WatchQuestion.question:type_name -> netpold.v1.AllowedRequest
-	25, // 33: netpold.v1.WatchAllowedResponse.answers:type_name -> netpold.v1.WatchAnswer
-	28, // 34: netpold.v1.WatchAllowedResponse.heartbeat:type_name -> google.protobuf.Duration
-	12, // 35: netpold.v1.WatchAnswer.response:type_name -> netpold.v1.AllowedResponse
-	27, // 36: netpold.v1.WatchAnswer.error:type_name -> google.rpc.Status
-	5,  // 37: netpold.v1.DecisionService.Allowed:input_type -> netpold.v1.AllowedRequest
-	16, // 38: netpold.v1.DecisionService.BatchAllowed:input_type -> netpold.v1.BatchAllowedRequest
-	19, // 39: netpold.v1.DecisionService.StreamAllowed:input_type -> netpold.v1.StreamAllowedRequest
-	22, // 40: netpold.v1.DecisionService.WatchAllowed:input_type -> netpold.v1.WatchAllowedRequest
-	12, // 41: netpold.v1.DecisionService.Allowed:output_type -> netpold.v1.AllowedResponse
-	17, // 42: netpold.v1.DecisionService.BatchAllowed:output_type -> netpold.v1.BatchAllowedResponse
-	20, // 43: netpold.v1.DecisionService.StreamAllowed:output_type -> netpold.v1.StreamAllowedResponse
-	24, // 44: netpold.v1.DecisionService.WatchAllowed:output_type -> netpold.v1.WatchAllowedResponse
-	41, // [41:45] is the sub-list for method output_type
-	37, // [37:41] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	27, // 22: netpold.v1.Resolved.created:type_name -> google.protobuf.Timestamp
+	27, // 23: netpold.v1.Resolved.newest_policy:type_name -> google.protobuf.Timestamp
+	4,  // 24: netpold.v1.Side.tier:type_name -> netpold.v1.Tier
+	5,  // 25: netpold.v1.BatchAllowedRequest.questions:type_name -> netpold.v1.AllowedRequest
+	18, // 26: netpold.v1.BatchAllowedResponse.answers:type_name -> netpold.v1.BatchAnswer
+	12, // 27: netpold.v1.BatchAnswer.response:type_name -> netpold.v1.AllowedResponse
+	28, // 28: netpold.v1.BatchAnswer.error:type_name -> google.rpc.Status
+	0,  // 29: netpold.v1.StreamAllowedRequest.protocol:type_name -> netpold.v1.Protocol
+	21, // 30: netpold.v1.StreamAllowedResponse.errors:type_name -> netpold.v1.QuestionError
+	28, // 31: netpold.v1.QuestionError.error:type_name -> google.rpc.Status
+	23, // 32: netpold.v1.WatchAllowedRequest.add:type_name -> netpold.v1.WatchQuestion
+	29, // 33: netpold.v1.WatchAllowedRequest.heartbeat:type_name -> google.protobuf.Duration
+	5,  // 34: netpold.v1.WatchQuestion.question:type_name -> netpold.v1.AllowedRequest
+	25, // 35: netpold.v1.WatchAllowedResponse.answers:type_name -> netpold.v1.WatchAnswer
+	29, // 36: netpold.v1.WatchAllowedResponse.heartbeat:type_name -> google.protobuf.Duration
+	12, // 37: netpold.v1.WatchAnswer.response:type_name -> netpold.v1.AllowedResponse
+	28, // 38: netpold.v1.WatchAnswer.error:type_name -> google.rpc.Status
+	5,  // 39: netpold.v1.DecisionService.Allowed:input_type -> netpold.v1.AllowedRequest
+	16, // 40: netpold.v1.DecisionService.BatchAllowed:input_type -> netpold.v1.BatchAllowedRequest
+	19, // 41: netpold.v1.DecisionService.StreamAllowed:input_type -> netpold.v1.StreamAllowedRequest
+	22, // 42: netpold.v1.DecisionService.WatchAllowed:input_type -> netpold.v1.WatchAllowedRequest
+	12, // 43: netpold.v1.DecisionService.Allowed:output_type -> netpold.v1.AllowedResponse
+	17, // 44: netpold.v1.DecisionService.BatchAllowed:output_type -> netpold.v1.BatchAllowedResponse
+	20, // 45: netpold.v1.DecisionService.StreamAllowed:output_type -> netpold.v1.StreamAllowedResponse
+	24, // 46: netpold.v1.DecisionService.WatchAllowed:output_type -> netpold.v1.WatchAllowedResponse
+	43, // [43:47] is the sub-list for method output_type
+	39, // [39:43] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_netpold_v1_decision_proto_init() }

@@ -93,9 +93,11 @@ type GetStatusResponse struct {
 	// What decisions follow: "kubernetes" for the API's own meaning, or the network plugin of --like.
 	Like string `protobuf:"bytes,13,opt,name=like,proto3" json:"like,omitempty"`
 	// The settings of what decisions mean, by name, those at their defaults too. Example: {"own-node-exempt": "false"}.
-	Switches      map[string]string `protobuf:"bytes,14,rep,name=switches,proto3" json:"switches,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Switches map[string]string `protobuf:"bytes,14,rep,name=switches,proto3" json:"switches,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// When the newest policy of the snapshot was created, of any tier. Unset when there is none, or none says.
+	NewestPolicyCreated *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=newest_policy_created,json=newestPolicyCreated,proto3" json:"newest_policy_created,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *GetStatusResponse) Reset() {
@@ -222,6 +224,13 @@ func (x *GetStatusResponse) GetLike() string {
 func (x *GetStatusResponse) GetSwitches() map[string]string {
 	if x != nil {
 		return x.Switches
+	}
+	return nil
+}
+
+func (x *GetStatusResponse) GetNewestPolicyCreated() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NewestPolicyCreated
 	}
 	return nil
 }
@@ -588,7 +597,7 @@ const file_netpold_v1_status_proto_rawDesc = "" +
 	"\n" +
 	"\x17netpold/v1/status.proto\x12\n" +
 	"netpold.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19netpold/v1/decision.proto\"\x12\n" +
-	"\x10GetStatusRequest\"\xf5\x05\n" +
+	"\x10GetStatusRequest\"\xc5\x06\n" +
 	"\x11GetStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x14\n" +
@@ -604,7 +613,8 @@ const file_netpold_v1_status_proto_rawDesc = "" +
 	"\astarted\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x12&\n" +
 	"\x05notes\x18\f \x03(\v2\x10.netpold.v1.NoteR\x05notes\x12\x12\n" +
 	"\x04like\x18\r \x01(\tR\x04like\x12G\n" +
-	"\bswitches\x18\x0e \x03(\v2+.netpold.v1.GetStatusResponse.SwitchesEntryR\bswitches\x1a?\n" +
+	"\bswitches\x18\x0e \x03(\v2+.netpold.v1.GetStatusResponse.SwitchesEntryR\bswitches\x12N\n" +
+	"\x15newest_policy_created\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x13newestPolicyCreated\x1a?\n" +
 	"\x11IgnoredKindsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\x1a;\n" +
@@ -681,14 +691,15 @@ var file_netpold_v1_status_proto_depIdxs = []int32{
 	7,  // 5: netpold.v1.GetStatusResponse.started:type_name -> google.protobuf.Timestamp
 	8,  // 6: netpold.v1.GetStatusResponse.notes:type_name -> netpold.v1.Note
 	6,  // 7: netpold.v1.GetStatusResponse.switches:type_name -> netpold.v1.GetStatusResponse.SwitchesEntry
-	9,  // 8: netpold.v1.ResourceStatus.age:type_name -> google.protobuf.Duration
-	0,  // 9: netpold.v1.StatusService.GetStatus:input_type -> netpold.v1.GetStatusRequest
-	1,  // 10: netpold.v1.StatusService.GetStatus:output_type -> netpold.v1.GetStatusResponse
-	10, // [10:11] is the sub-list for method output_type
-	9,  // [9:10] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	7,  // 8: netpold.v1.GetStatusResponse.newest_policy_created:type_name -> google.protobuf.Timestamp
+	9,  // 9: netpold.v1.ResourceStatus.age:type_name -> google.protobuf.Duration
+	0,  // 10: netpold.v1.StatusService.GetStatus:input_type -> netpold.v1.GetStatusRequest
+	1,  // 11: netpold.v1.StatusService.GetStatus:output_type -> netpold.v1.GetStatusResponse
+	11, // [11:12] is the sub-list for method output_type
+	10, // [10:11] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_netpold_v1_status_proto_init() }

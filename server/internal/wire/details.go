@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"github.com/netpold/netpold/engine"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/proto/notes"
@@ -26,6 +28,7 @@ func resolved(r *engine.Resolved) *netpoldv1.Resolved {
 	to := &netpoldv1.Resolved{
 		Kind: resolvedKinds.proto(r.Kind), Namespace: r.Namespace, Name: r.Name, Node: r.Node,
 		Ip: addrText(r.IP), IpFamily: ipFamilies.proto(r.Family),
+		Created: Timestamp(r.Created), NewestPolicy: Timestamp(r.NewestPolicy),
 	}
 	if r.Workload.Name != "" {
 		to.Workload = &netpoldv1.WorkloadRef{Namespace: r.Namespace, Kind: r.Workload.Kind, Name: r.Workload.Name}
@@ -34,6 +37,14 @@ func resolved(r *engine.Resolved) *netpoldv1.Resolved {
 		to.Service = &netpoldv1.ServiceRef{Namespace: r.Service.Namespace, Name: r.Service.Name}
 	}
 	return to
+}
+
+// Timestamp returns a time in Unix seconds as the wire has it; nil for 0, which is not known.
+func Timestamp(seconds int64) *timestamppb.Timestamp {
+	if seconds == 0 {
+		return nil
+	}
+	return &timestamppb.Timestamp{Seconds: seconds}
 }
 
 func addrText(ip netip.Addr) string {
