@@ -128,17 +128,43 @@ func (a *answering) wait(token string) (current.State, *wire.Failure) {
 
 // answer fills the response. It fails only if the stream has ended.
 func (a *answering) answer(questions *wire.Columns, state *current.State) *wire.Failure {
-	r := &a.response
+	// The drain does not matter here: a batch that was read is answered.
+	return a.service.answerColumns(a.stream.Context(), questions, state, &a.response)
+}
+
+// AnswerBatch answers one batch of questions by IP outside of a stream, from the present state. It fills
+// response, whose columns it uses again. Its error is a gRPC status, as that of a stream.
+func (s *Service) AnswerBatch(
+	ctx context.Context, request *netpoldv1.StreamAllowedRequest, response *netpoldv1.StreamAllowedResponse,
+) error {
+	questions, fail := wire.ReadColumns(request, s.maxBatch)
+	if fail != nil {
+		return s.failed(fail)
+	}
+	state, fail := s.state.Present()
+	if fail != nil {
+		return s.failed(fail)
+	}
+	if fail := s.answerColumns(ctx, &questions, &state, response); fail != nil {
+		return s.failed(fail)
+	}
+	return nil
+}
+
+// answerColumns answers a batch from one state. It fails only if ctx has ended.
+func (s *Service) answerColumns(
+	ctx context.Context, questions *wire.Columns, state *current.State, r *netpoldv1.StreamAllowedResponse,
+) *wire.Failure {
 	r.Allowed, r.Reasons, r.Errors = zeroed(r.Allowed, (questions.N+7)/8), zeroed(r.Reasons, questions.N), nil
 	r.Revision, r.Token, r.Stale = state.Snapshot.Revision(), state.Token, state.Stale
 	var decided metrics.DecisionCounts
-	detailer := a.service.details.Of(state)
+	detailer := s.details.Of(state)
 	for i := range questions.N {
 		q, fail := questions.Question(i)
 		if fail == nil {
 			reason, direct := state.Snapshot.AllowedDirect(q.Src, q.Dst, q.Port, q.Protocol)
 			if !direct {
-				reason, fail = a.general(state, &detailer, &q)
+				reason, fail = s.general(ctx, state, &detailer, &q)
 			}
 			if fail == nil {
 				decided.Add(reason)
@@ -148,24 +174,23 @@ func (a *answering) answer(questions *wire.Columns, state *current.State) *wire.
 				}
 				continue
 			}
-			// The drain does not matter here: a batch that was read is answered.
-			if a.stream.Context().Err() != nil {
-				return endedStream(a.stream.Context())
+			if ctx.Err() != nil {
+				return endedStream(ctx)
 			}
 		}
-		a.service.metrics.Failed(fail)
+		s.metrics.Failed(fail)
 		r.Errors = append(r.Errors, &netpoldv1.QuestionError{Index: uint32(i), Error: fail.Proto()})
 	}
-	a.service.metrics.DecidedMany(&decided)
+	s.metrics.DecidedMany(&decided)
 	return nil
 }
 
 // general decides a question that AllowedDirect cannot decide.
-func (a *answering) general(
-	state *current.State, d *details.Detailer, q *wire.IPQuery,
+func (s *Service) general(
+	ctx context.Context, state *current.State, d *details.Detailer, q *wire.IPQuery,
 ) (engine.Reason, *wire.Failure) {
 	query := q.Query()
-	decision, err := a.service.decider.AllowedUntil(a.stream.Context().Done(), state.Snapshot, query)
+	decision, err := s.decider.AllowedUntil(ctx.Done(), state.Snapshot, query)
 	if err != nil {
 		return engine.Unknown, wire.EngineErrorByIP(d.Advise(query, nil, err))
 	}
