@@ -190,9 +190,7 @@ func parseLine(number int, text []byte) line {
 	if err == nil {
 		return line{number: number, question: question}
 	}
-	// protojson varies the space after "proto:" on purpose.
-	message := strings.TrimLeft(strings.TrimPrefix(err.Error(), "proto:"), "\u00a0 ")
-	message = quotable(placeInError.ReplaceAllString(message, "at column $1"))
+	message := protojsonError(err)
 	field := ""
 	if match := fieldInError.FindStringSubmatch(message); match != nil {
 		field = match[1]
@@ -200,6 +198,13 @@ func parseLine(number int, text []byte) line {
 	return line{number: number, err: badLine(field, "not a question: "+message+
 		`; write one AllowedRequest as JSON, such as `+
 		`{"src":{"ip":"10.0.1.4"},"dst":{"ip":"10.0.3.7"},"port":8080}`)}
+}
+
+// protojsonError returns the text of an error of protojson about one line. protojson varies the space after
+// "proto:" on purpose.
+func protojsonError(err error) string {
+	message := strings.TrimLeft(strings.TrimPrefix(err.Error(), "proto:"), "\u00a0 ")
+	return quotable(placeInError.ReplaceAllString(message, "at column $1"))
 }
 
 // quotable returns what an error repeats of a line: valid UTF-8, and not all of a long line.

@@ -62,7 +62,8 @@ func RunAs(
 		return exitError
 	case err == nil:
 		return exitOK
-	case errors.Is(err, errDenied), errors.Is(err, errFailed), errors.Is(err, errFindings), errors.Is(err, errChanged):
+	case errors.Is(err, errDenied), errors.Is(err, errFailed), errors.Is(err, errFindings), errors.Is(err, errChanged),
+		errors.Is(err, errDisagrees):
 		return exitDenied
 	case errors.As(err, new(unhealthyError)):
 		inv.complain(err)
@@ -169,7 +170,7 @@ func (inv *invocation) root() *cobra.Command {
 	})
 	// Long usages are broken into lines.
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 120"))
-	root.AddCommand(inv.serveVerb(), inv.checkVerb(), inv.listVerb(), inv.diffVerb(), inv.testVerb(), inv.lintVerb(),
+	root.AddCommand(inv.serveVerb(), inv.checkVerb(), inv.listVerb(), inv.diffVerb(), inv.testVerb(), inv.lintVerb(), inv.auditVerb(),
 		inv.statusVerb(), inv.tokenVerb(), inv.healthcheckVerb(), inv.manVerb(), inv.versionVerb())
 	root.SetHelpCommand(helpVerb(root))
 	root.InitDefaultCompletionCmd()

@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+
+	"github.com/netpold/netpold/audit/flows"
+)
+
+// A flowSource yields records. One goroutine uses it.
+type flowSource interface {
+	// Next fills a record, whose slices it may use again. It returns [io.EOF] after the last one.
+	Next(*flows.Record) error
+	// Waits reports whether Next may block, so that what was read is answered first.
+	Waits() bool
+}
+
+// A flowFiles reads files one after the other. A file that cannot be read to its end does not keep back the
+// next ones.
+type flowFiles struct {
+	stdin   io.Reader
+	paths   []string
+	options flows.Options
+
+	reader *flows.Reader
+	file   *os.File // nil for standard input
+	// done is how many bytes were read, of total; total is 0 if nobody knows.
+	done, total atomic.Int64
+	// records is how many records were read.
+	records atomic.Int64
+	// failed are the errors of inputs that were not read to their end.
+	failed []error
+}
+
+// openFlows returns a source of the records of files. All must be there: it opens each once. "-" is standard
+// input.
+func (inv *invocation) openFlows(paths []string, options flows.Options) (*flowFiles, error) {
+	f := &flowFiles{stdin: inv.stdin, paths: paths, options: options}
+	known := true
+	for _, path := range paths {
+		if path == "-" {
+			known = false
+			continue
+		}
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, fmt.Errorf("%w: give files that can be read, or - for standard input", err)
+		}
+		info, err := file.Stat()
+		if err := errors.Join(err, file.Close()); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		if info.IsDir() {
+			return nil, fmt.Errorf("%s is a directory: give the files in it", path)
+		}
+		known = known && info.Mode().IsRegular()
+		f.total.Add(info.Size())
+	}
+	if !known {
+		f.total.Store(0)
+	}
+	return f, nil
+}
+
+// Next implements [flowSource]. Its only error is [io.EOF] or an error of the options.
+func (f *flowFiles) Next(r *flows.Record) error {
+	for {
+		if f.reader == nil {
+			if len(f.paths) == 0 {
+				return io.EOF
+			}
+			if err := f.open(); err != nil {
+				return err
+			}
+			continue
+		}
+		err := f.reader.Next(r)
+		if err == nil {
+			f.records.Add(1)
+			return nil
+		}
+		if !errors.Is(err, io.EOF) || errors.As(err, new(*flows.InputError)) {
+			f.failed = append(f.failed, err)
+		}
+		f.close()
+	}
+}
+
+// open opens the next file. Without an error it may have none: then the file cannot be read.
+func (f *flowFiles) open() error {
+	path := f.paths[0]
+	f.paths = f.paths[1:]
+	from := f.stdin
+	if path != "-" {
+		file, err := os.Open(path)
+		if err != nil {
+			f.failed = append(f.failed, err)
+			return nil
+		}
+		f.file, from = file, file
+	}
+	reader, err := flows.Open(path, &countingReader{from, &f.done}, f.options)
+	switch {
+	case err == nil:
+		f.reader = reader
+		return nil
+	case errors.As(err, new(*flows.InputError)):
+		f.failed = append(f.failed, err)
+	default:
+		f.close()
+		return err
+	}
+	f.close()
+	return nil
+}
+
+func (f *flowFiles) close() {
+	if f.file != nil {
+		f.file.Close() //nolint:errcheck,gosec // it is only read
+	}
+	f.reader, f.file = nil, nil
+}
+
+// Waits implements [flowSource]. The next file never makes it wait, unless it is standard input.
+func (f *flowFiles) Waits() bool { return f.reader != nil && f.file == nil && f.reader.Waits() }
+
+// A countingReader counts the bytes that are read.
+type countingReader struct {
+	from io.Reader
+	n    *atomic.Int64
+}
+
+// Read implements [io.Reader].
+func (c *countingReader) Read(p []byte) (int, error) {
+	n, err := c.from.Read(p)
+	c.n.Add(int64(n))
+	return n, err
+}
