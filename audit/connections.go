@@ -15,6 +15,8 @@ type List struct {
 	snapshot   *engine.Snapshot
 	request    *ListRequest
 	roles      *engine.Roles
+	// survey has the groups of all Pods; nil unless one side means them all.
+	survey *podSurvey
 	// ports are those that are listed; nil for all.
 	ports    engine.PortSet
 	src, dst endSet
@@ -34,7 +36,7 @@ type List struct {
 // is closed, that of [engine.Abandoned]. r must not be modified afterwards.
 func NewList(done <-chan struct{}, s *engine.Snapshot, r *ListRequest) (*List, error) {
 	l := &List{
-		snapshot: s, request: r, roles: s.NewRoles(r.Policies), rules: ruleNumbers{},
+		snapshot: s, request: r, rules: ruleNumbers{},
 		exposed: map[uint32]bool{},
 		results: results[Item]{counted: func(i *Item) bool { return i.Connection != nil }},
 	}
@@ -42,6 +44,14 @@ func NewList(done <-chan struct{}, s *engine.Snapshot, r *ListRequest) (*List, e
 	var err error
 	if l.ports, err = readPorts(r.Ports); err != nil {
 		return nil, err
+	}
+	if r.Src.meansAll() && !r.Dst.bySelectors() || r.Dst.meansAll() && !r.Src.bySelectors() {
+		if l.survey, err = surveyPods(done, s); err != nil {
+			return nil, err
+		}
+		l.roles = l.survey.roles.View(r.Policies)
+	} else {
+		l.roles = s.NewRoles(r.Policies)
 	}
 	reader := endReader{s, l.roles, r.Services}
 	var wrong [2][]*RequestError

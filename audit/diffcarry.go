@@ -34,7 +34,7 @@ func (e *Ends) bySelectors() bool { return e.Pods != nil || e.NamespaceLabels !=
 
 // meansMany reports whether all Pods are meant, or those of whole namespaces.
 func (e *Ends) meansMany() bool {
-	return len(e.Namespaces) > 0 || !e.isNamed() && e.Scope != ScopeExternal
+	return len(e.Namespaces) > 0 || e.meansAll()
 }
 
 // carryPods adds the touched Pods to their groups, and those that the request names, and returns the groups
@@ -72,37 +72,14 @@ func (d *Diff) carryPods(b *groupBuilder) (kept, lost []listGroup) {
 	if !src && !dst {
 		return nil, nil
 	}
-	made := map[uint32]bool{} // sources of groups that are made anew
-	for _, g := range b.groups {
-		made[g.key.source] = true
-	}
 	for as := range d.joint {
 		d.joint[as].grow(len(d.survey.groups))
 	}
-	kept = make([]listGroup, 0, len(d.survey.groups)+32)
-	for i := range d.survey.groups {
-		kept = append(kept, d.survey.groups[i])
-		g := &kept[len(kept)-1]
+	return d.survey.carry(b, gone, func(g *listGroup) {
 		g.key.source = d.carriedRole(asSource, g.key.source, g.Kind)
 		g.key.destination = d.carriedRole(asDestination, g.key.destination, g.Kind)
 		g.key.bySrc, g.key.byDst = src, dst
-		gains := made[g.key.source]
-		if gains {
-			_, gains = b.at[g.key]
-		}
-		if !gains && len(gone[i]) == 0 {
-			continue
-		}
-		lost, kept = append(lost, *g), kept[:len(kept)-1]
-		g = &lost[len(lost)-1]
-		for _, m := range g.Members {
-			if !gone[i][m.Name] {
-				at, _ := b.groupAt(g.key, g.IsolatedEgress, g.IsolatedIngress)
-				b.addMember(at, m)
-			}
-		}
-	}
-	return kept, lost
+	})
 }
 
 // carriedRole returns the joint role of Pods that are not touched and have a role before.

@@ -67,7 +67,10 @@ func (b *groupBuilder) finish() []*listGroup {
 // findGroups returns the groups of all ends that the request selects, in order, with their ids.
 func (l *List) findGroups(done <-chan struct{}) ([]listGroup, error) {
 	b := groupBuilder{at: map[groupKey]int{}}
-	if l.src.scans() || l.dst.scans() {
+	var kept, lost []listGroup
+	if l.survey != nil {
+		kept, lost = l.carryPods(&b)
+	} else if l.src.scans() || l.dst.scans() {
 		pods := l.snapshot.Counts().Pods
 		b.members, b.groupOf = make([]Member, 0, pods), make([]int, 0, pods)
 		if err := l.roles.EachPod(done, func(e *engine.RoleEnd) {
@@ -91,7 +94,34 @@ func (l *List) findGroups(done <-chan struct{}) ([]listGroup, error) {
 		b.addNamed(&l.src, &l.dst, func(k engine.RoleKind) bool { return k == engine.RoleNode })
 	}
 	b.addNamed(&l.src, &l.dst, func(k engine.RoleKind) bool { return k == engine.RoleHypothetical })
-	return sortGroups(b.finish(), nil, nil), nil
+	return sortGroups(b.finish(), kept, lost), nil
+}
+
+// carryPods returns the groups of the survey, sorted, if all Pods are meant on one side. Pods that the other side
+// names are added to groups of their own, and lost has those that lose one.
+func (l *List) carryPods(b *groupBuilder) (kept, lost []listGroup) {
+	gone := map[int]map[string]bool{}
+	add := func(e *engine.RoleEnd) {
+		at := l.survey.at[keyOf(e, true, true)]
+		if gone[at] == nil {
+			gone[at] = map[string]bool{}
+		}
+		if !gone[at][e.Name] {
+			gone[at][e.Name] = true
+			b.add(e, l.src.hasPod(e), l.dst.hasPod(e))
+		}
+	}
+	for _, side := range []*endSet{&l.src, &l.dst} {
+		for i := range side.ends {
+			if isPod(side.ends[i].Kind) {
+				add(&side.ends[i])
+			}
+		}
+		for name := range side.namespaces {
+			l.roles.EachPodIn(name, add)
+		}
+	}
+	return l.survey.carry(b, gone, func(g *listGroup) { g.key.bySrc, g.key.byDst = l.src.all, l.dst.all })
 }
 
 // isPod reports whether an end of the kind is a Pod that there is.

@@ -125,6 +125,9 @@ func (e *Ends) isNamed() bool {
 	return len(e.Endpoints)+len(e.Namespaces) > 0 || e.Pods != nil || e.NamespaceLabels != nil
 }
 
+// meansAll reports whether everything in the cluster is meant.
+func (e *Ends) meansAll() bool { return !e.isNamed() && e.Scope != ScopeExternal }
+
 // readEndpoint adds what an endpoint stands for.
 func (r endReader) readEndpoint(to *endSet, e engine.Endpoint, dst bool) error {
 	ends, err := r.roles.Ends(e, dst)
