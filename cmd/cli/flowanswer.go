@@ -32,7 +32,7 @@ type flowAnswer struct {
 	era      int
 }
 
-// set writes the answer to a question with details.
+// set writes the answer to a question with details. Its policies follow from its sides: see [sharedParts].
 func (a *flowAnswer) set(question *netpoldv1.AllowedRequest, answer *netpoldv1.BatchAnswer) {
 	a.src, a.dst = netpold.FormatEndpoint(question.GetSrc()), netpold.FormatEndpoint(question.GetDst())
 	a.srcName, a.dstName = a.src, a.dst
@@ -49,7 +49,6 @@ func (a *flowAnswer) set(question *netpoldv1.AllowedRequest, answer *netpoldv1.B
 	a.token, a.revision = r.GetToken(), r.GetRevision()
 	a.Src, a.srcName = flowParty(question.GetSrc(), r.GetSrc(), false)
 	a.Dst, a.dstName = flowParty(question.GetDst(), r.GetDst(), true)
-	a.Policies = sidePolicies(sidePolicies(nil, r, r.GetEgress()), r, r.GetIngress())
 }
 
 // engineReason returns a reason as the engine has it; Unknown for one that this program does not know.
@@ -123,8 +122,8 @@ func timeOf(t *timestamppb.Timestamp) time.Time {
 }
 
 // sidePolicies adds the policies that decided a side, if the verdict is the side's.
-func sidePolicies(list []flows.Policy, r *netpoldv1.AllowedResponse, s *netpoldv1.Side) []flows.Policy {
-	if s.GetAllowed() != r.GetAllowed() {
+func sidePolicies(list []flows.Policy, allowed bool, s *netpoldv1.Side) []flows.Policy {
+	if s.GetAllowed() != allowed {
 		return list
 	}
 	add := func(kind, name string) {

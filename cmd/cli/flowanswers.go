@@ -7,15 +7,14 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 
 	netpold "github.com/netpold/netpold/clients/go"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
 const (
-	// flowsRemembered is how many distinct questions are remembered with their answers, in some 50 MB.
-	flowsRemembered = 1 << 16
+	// flowsRemembered is how many distinct questions are remembered with their answers, in some 30 MB.
+	flowsRemembered = 1 << 15
 	// advisedAtOnce is how many errors of a call have advice in them: all get it, whatever they are asked with.
 	advisedAtOnce = 32
 )
@@ -29,8 +28,8 @@ type flowAnswers struct {
 	verdicts verdictAsker
 	batcher
 	known *simplelru.LRU[flowKey, *flowAnswer]
-	// sides has equal sides once: most answers have the same few.
-	sides map[string]*netpoldv1.Side
+	// shared has equal parts of answers once.
+	shared sharedParts
 
 	era      int
 	token    string
@@ -47,7 +46,7 @@ func newFlowAnswers(inv *invocation, asker asker) (*flowAnswers, error) {
 		return nil, fmt.Errorf("remembering answers: %w", err)
 	}
 	return &flowAnswers{
-		verdicts: verdicts, known: known, sides: map[string]*netpoldv1.Side{},
+		verdicts: verdicts, known: known, shared: newSharedParts(),
 		batcher: batcher{inv: inv, asker: asker, atOnce: flowsAtOnce},
 	}, nil
 }
@@ -119,33 +118,10 @@ func (f *flowAnswers) askAll(ctx context.Context, ask []missing) error {
 				}
 			}
 			part[i].answer.set(part[i].question, answer)
-			f.share(part[i].answer)
+			f.shared.share(part[i].answer)
 		}
 	}
 	return nil
-}
-
-// share replaces the sides of an answer with equal ones of other answers.
-func (f *flowAnswers) share(a *flowAnswer) {
-	if len(f.sides) > flowsRemembered {
-		clear(f.sides)
-	}
-	for _, side := range []**netpoldv1.Side{&a.egress, &a.ingress} {
-		if *side == nil {
-			continue
-		}
-		key, err := proto.MarshalOptions{Deterministic: true}.Marshal(*side)
-		if err != nil {
-			continue
-		}
-		one, ok := f.sides[string(key)]
-		if !ok {
-			// A copy, since a call has its answers in one piece of memory.
-			one = proto.CloneOf(*side)
-			f.sides[string(key)] = one
-		}
-		*side = one
-	}
 }
 
 // compare returns an error if the verdicts of one snapshot differ from its answers with details.
