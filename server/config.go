@@ -38,8 +38,8 @@ type Config struct {
 	// TLS secures the gRPC port. Default: plaintext.
 	TLS TLSFiles
 
-	// DecisionLog is where a record of each decision goes: the path of a file that is appended to, or "-" for
-	// Stdout. Default: there is no decision log.
+	// DecisionLog is where a record of each decision goes: the path of a file that is appended to, "-" for
+	// Stdout, or [DecisionLogOTLP]. Default: there is no decision log.
 	DecisionLog string
 	// Stdout is what "-" stands for. Default: standard output.
 	Stdout io.Writer

@@ -4,8 +4,14 @@ import (
 	"context"
 	"os"
 
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server/decisionlog"
+	"github.com/netpold/netpold/server/decisionlog/otlp"
 )
+
+// DecisionLogOTLP is the Config.DecisionLog that exports the records as logs of OpenTelemetry, as the OTEL_*
+// variables of the environment say.
+const DecisionLogOTLP = "otlp"
 
 // openDecisionLog opens the decision log; nil if it is off.
 func openDecisionLog(config *Config) (*decisionlog.Log, error) {
@@ -15,8 +21,17 @@ func openDecisionLog(config *Config) (*decisionlog.Log, error) {
 	if config.Stdout == nil {
 		config.Stdout = os.Stdout
 	}
+	var exporter decisionlog.Exporter
+	if config.DecisionLog == DecisionLogOTLP {
+		opened, err := otlp.New(context.Background(), config.Version)
+		if err != nil {
+			return nil, fieldError("DecisionLog", config.DecisionLog, err)
+		}
+		exporter = opened
+	}
 	log, err := decisionlog.Open(decisionlog.Options{
 		Path:        config.DecisionLog,
+		Exporter:    exporter,
 		Stdout:      config.Stdout,
 		Sample:      config.DecisionLogSample,
 		DenialsOnly: config.DecisionLogDenialsOnly,
@@ -27,6 +42,20 @@ func openDecisionLog(config *Config) (*decisionlog.Log, error) {
 		return nil, fieldError("DecisionLog", config.DecisionLog, err)
 	}
 	return log, nil
+}
+
+// decisionLogStatus returns what GetStatus says of the decision log; nil if it is off.
+func (s *Server) decisionLogStatus() func() *netpoldv1.DecisionLogStatus {
+	if s.decisions == nil {
+		return nil
+	}
+	return func() *netpoldv1.DecisionLogStatus {
+		status := s.decisions.Status()
+		return &netpoldv1.DecisionLogStatus{
+			Target: status.Target, Written: status.Written, Dropped: status.Dropped, Queued: uint32(status.Queued),
+			Error: status.Failure,
+		}
+	}
 }
 
 // closeDecisionLog closes the decision log of a server that does not run.

@@ -469,6 +469,29 @@ func TestG2(t *testing.T) {
 	})
 }
 
+// TestG3Status proves that GetStatus says how the log fares, and that a full disk alters no answer.
+func TestG3Status(t *testing.T) {
+	t.Parallel()
+	r := start(t, synced(shop()...), func(c *server.Config) { c.DecisionLog = "/dev/full" })
+	client := netpoldv1.NewStatusServiceClient(r.conn)
+	for {
+		if answer, err := r.decisions().Allowed(soon(t), ask()); err != nil || !answer.GetAllowed() {
+			t.Fatal(answer, err)
+		}
+		st, err := client.GetStatus(soon(t), &netpoldv1.GetStatusRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		log := st.GetDecisionLog()
+		if log.GetTarget() != "/dev/full" || log.GetWritten() > 0 {
+			t.Fatal(log)
+		}
+		if strings.Contains(log.GetError(), "no space left on device") && log.GetQueued() > 0 {
+			return
+		}
+	}
+}
+
 // TestG3CannotOpen proves that a path that cannot be opened is an error of the configuration, with a remedy.
 func TestG3CannotOpen(t *testing.T) {
 	t.Parallel()

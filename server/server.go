@@ -199,7 +199,7 @@ func (s *Server) register(config *Config, m *metrics.Metrics, streams context.Co
 		m.RegisterCache(options.Cache)
 	}
 	netpoldv1.RegisterDecisionServiceServer(s.grpc, decisions.New(config.Source, options))
-	netpoldv1.RegisterStatusServiceServer(s.grpc, decisions.NewStatus(config.Source, config.Version))
+	netpoldv1.RegisterStatusServiceServer(s.grpc, decisions.NewStatus(config.Source, config.Version, s.decisionLogStatus()))
 	netpoldv1.RegisterAuditServiceServer(s.grpc, audits.New(config.Source, audits.Options{
 		MaxAudits:      config.MaxAudits,
 		MaxDeadline:    config.MaxAuditDeadline,

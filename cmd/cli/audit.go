@@ -296,7 +296,8 @@ func (inv *invocation) flowHeader(ctx context.Context, asker asker) (*netpoldv1.
 	}
 	var st *netpoldv1.GetStatusResponse
 	if near, ok := asker.(local); ok {
-		st, err = decisions.NewStatus(near.source, readBuild().Version).GetStatus(ctx, &netpoldv1.GetStatusRequest{})
+		near := decisions.NewStatus(near.source, readBuild().Version, nil)
+		st, err = near.GetStatus(ctx, &netpoldv1.GetStatusRequest{})
 	} else {
 		st, err = inv.asked.Status(ctx)
 	}

@@ -5,12 +5,16 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+
+	client "github.com/netpold/netpold/clients/go"
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
 // process is the built program, as a shell runs it.
@@ -104,6 +108,25 @@ func TestProcess(t *testing.T) {
 		p.stderr.await(t, "changed settings rejected; the present ones stay in use")
 		p.signal(t, syscall.SIGTERM)
 		if got := p.exit(t); got != 0 {
+			t.Errorf("exits with %d:\n%s", got, p.stderr)
+		}
+	})
+	t.Run("G4 SIGHUP loses and cuts no record", func(t *testing.T) { rotates(t, binary) })
+	t.Run("G4 SIGTERM writes what is queued", func(t *testing.T) {
+		p := start(t, binary, "serve", "--manifests", file, "--listen=127.0.0.1:0", "--drain-delay=0s",
+			"--decision-log=-")
+		address := p.stderr.await(t, "serving")["addr"].(string)
+		netpold(t, "check", "--server", address, "shop/other-0", "shop/cart-0", "-p", "8080").want(t, 1, "denied", "")
+		p.signal(t, syscall.SIGTERM)
+		if got := p.exit(t); got != 0 || !strings.Contains(p.stdout.String(), `"answer":{"allowed":false,`) ||
+			!strings.HasSuffix(p.stdout.String(), "}\n") {
+			t.Errorf("exits with %d:\n%s", got, p.stdout)
+		}
+	})
+	t.Run("G3 a decision log that cannot be opened", func(t *testing.T) {
+		p := start(t, binary, "serve", "--manifests", file, "--listen=127.0.0.1:0", "--decision-log=/nowhere/log")
+		if got := p.exit(t); got != 2 || !strings.Contains(p.stderr.String(),
+			"--decision-log /nowhere/log: open /nowhere/log: no such file or directory: make the folder first") {
 			t.Errorf("exits with %d:\n%s", got, p.stderr)
 		}
 	})
@@ -213,5 +236,87 @@ func replaceFile(t *testing.T, path, text string) {
 	}
 	if err := os.Rename(path+".new", path); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// rotates moves the file of the decision log away again and again while batches are asked, and counts what is
+// in all the files.
+func rotates(t *testing.T, binary string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "decisions")
+	p := start(t, binary, "serve", "--manifests", writeFile(t, "cluster.yaml", cluster), "--listen=127.0.0.1:0",
+		"--drain-delay=0s", "--decision-log", path)
+	asker, err := client.Dial(p.stderr.await(t, "serving")["addr"].(string), client.WithInsecure())
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch := &netpoldv1.BatchAllowedRequest{}
+	for range 100 {
+		batch.Questions = append(batch.Questions, &netpoldv1.AllowedRequest{Port: 80})
+	}
+	ctx, stop := contextOf(t)
+	defer stop()
+	asked := make(chan int)
+	rotated := make(chan struct{})
+	go func() {
+		n := 0
+		for ; ; n++ {
+			select {
+			case <-rotated:
+				asked <- n
+				return
+			default:
+			}
+			if _, err := asker.BatchAllowed(ctx, batch); err != nil {
+				t.Error(err)
+				asked <- n
+				return
+			}
+		}
+	}()
+	files := []string{path}
+	for round := range 10 {
+		moved := fmt.Sprintf("%s.%d", path, round)
+		if err := os.Rename(path, moved); err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, moved)
+		p.signal(t, syscall.SIGHUP)
+		p.stderr.awaitText(t, func(text string) bool {
+			return strings.Count(text, "the decision log is opened again") == round+1
+		})
+	}
+	close(rotated)
+	want := 100 * <-asked
+	if err := asker.Close(); err != nil {
+		t.Error(err)
+	}
+	p.signal(t, syscall.SIGTERM)
+	if got := p.exit(t); got != 0 {
+		t.Errorf("exits with %d:\n%s", got, p.stderr)
+	}
+	got := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			var record struct {
+				DecisionID string `json:"decision_id"`
+				Dropped    int
+			}
+			if err := json.Unmarshal([]byte(line), &record); err != nil || !strings.HasSuffix(line, "\n") {
+				t.Fatalf("%v: %q", err, line)
+			}
+			if record.Dropped > 0 {
+				got += record.Dropped // said to be dropped, and not lost
+				continue
+			}
+			got++
+		}
+	}
+	if got != want || want == 0 {
+		t.Errorf("%d records of %d questions", got, want)
 	}
 }

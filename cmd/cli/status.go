@@ -83,6 +83,9 @@ func statusText(st *netpoldv1.GetStatusResponse, now time.Time) (string, error) 
 		row("PUBLISHED", ago(st.GetPublished(), now))
 		row("OBJECTS", objectsText(st.GetObjects()))
 	}
+	if log := st.GetDecisionLog(); log != nil {
+		row("DECISION LOG", decisionLogText(log))
+	}
 	if kinds := st.GetIgnoredKinds(); len(kinds) > 0 {
 		row("IGNORED", kindsText(kinds))
 	}
@@ -113,6 +116,16 @@ func statusText(st *netpoldv1.GetStatusResponse, now time.Time) (string, error) 
 		}
 	}
 	return trimLines(b.String()), nil
+}
+
+// decisionLogText returns how the decision log fares.
+func decisionLogText(l *netpoldv1.DecisionLogStatus) string {
+	text := fmt.Sprintf("%s: %d written, %d dropped, %d queued", l.GetTarget(), l.GetWritten(), l.GetDropped(),
+		l.GetQueued())
+	if l.GetError() != "" {
+		text += "; FAILING: " + l.GetError()
+	}
+	return text
 }
 
 // trimLines removes the spaces that empty cells leave at the ends of lines.

@@ -115,7 +115,8 @@ func (c *Config) serverFlags() *pflag.FlagSet {
 // addDecisionLogFlags adds the flags of the decision log (G1 to G4).
 func addDecisionLogFlags(f *pflag.FlagSet, s *server.Config) {
 	f.StringVar(&s.DecisionLog, "decision-log", s.DecisionLog,
-		"append a line of JSON for each decision to the file at `PATH`; - is standard output; empty is no log")
+		"append a line of JSON for each decision to the file at `PATH`; - is standard output, otlp an endpoint of "+
+			"OpenTelemetry that the OTEL_* variables name; empty is no log")
 	f.Float64Var(&s.DecisionLogSample, "decision-log-sample", s.DecisionLogSample,
 		"`SHARE` of allowed answers that is written, 0 to 1; denials and errors always are")
 	f.BoolVar(&s.DecisionLogDenialsOnly, "decision-log-denials-only", s.DecisionLogDenialsOnly,

@@ -7,7 +7,7 @@ var (
 	writtenDesc = describe("records_total", "Records of the decision log that were written.")
 	droppedDesc = describe("dropped_total",
 		"Records of the decision log that were dropped: queue-full (the writer did not keep up), write-failed "+
-			"(the target did not take them), too-large.", "why")
+			"(the target did not take them), too-large, rejected (the endpoint does not want them).", "why")
 	queuedDesc  = describe("queue_records", "How much of --decision-log-queue is in use.")
 	failingDesc = describe("failing", "1 while the target of the decision log takes no records.")
 )

@@ -11,29 +11,38 @@ const exportTime = 10 * time.Second
 // An exportSink gives lines to an [Exporter].
 type exportSink struct {
 	exporter Exporter
+	// reject counts records that were rejected for good.
+	reject func(n int)
 	// ended ends attempts in progress.
 	ended context.Context //nolint:containedctx // it is what interrupt ends
 	end   context.CancelFunc
 }
 
-func newExportSink(e Exporter) *exportSink {
-	s := &exportSink{exporter: e}
+func newExportSink(e Exporter, reject func(n int)) *exportSink {
+	s := &exportSink{exporter: e, reject: reject}
 	s.ended, s.end = context.WithCancel(context.Background())
 	return s
 }
 
 // write implements sink.
 func (s *exportSink) write(l *lines) error {
+	decisions := 0
 	for i := range l.records {
 		r := &l.records[i]
 		r.JSON = l.text[r.from:r.to]
+		if !r.dropped {
+			decisions++
+		}
 	}
 	ctx, cancel := context.WithTimeout(s.ended, exportTime)
 	defer cancel()
-	if err := s.exporter.Export(ctx, l.records); err != nil {
+	n, err := s.exporter.Export(ctx, l.records)
+	if err != nil {
 		return err
 	}
-	l.sent = len(l.text)
+	n = min(n, decisions) // a line about dropped records is none
+	s.reject(n)
+	l.sent, l.rejected = len(l.text), n
 	return nil
 }
 

@@ -33,6 +33,8 @@ type lines struct {
 	records []Record
 	// sent is how much of the text has been written.
 	sent int
+	// rejected is how many of the records were not taken, and never will be.
+	rejected int
 }
 
 // whole returns where the last whole line that was written ends.

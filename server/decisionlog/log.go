@@ -39,9 +39,9 @@ type Options struct {
 
 // An Exporter sends records elsewhere than to a file. Only one of its methods runs at a time.
 type Exporter interface {
-	// Export sends records. After an error none of them counts as sent, and they are sent again. It returns when
-	// ctx ends.
-	Export(ctx context.Context, records []Record) error
+	// Export sends records. After an error none of them counts as sent, and they are sent again. Those that
+	// were rejected for good are not. It returns when ctx ends.
+	Export(ctx context.Context, records []Record) (rejected int, err error)
 	// Shutdown releases what the exporter holds.
 	Shutdown(ctx context.Context) error
 	// Target returns where records go, for people.
@@ -87,11 +87,13 @@ const (
 	writeFailed
 	// tooLarge: a record longer than a reader takes.
 	tooLarge
+	// rejected: the endpoint does not want it.
+	rejected
 	reasons
 )
 
 // whys are the texts of the reasons.
-var whys = [reasons]string{"queue-full", "write-failed", "too-large"}
+var whys = [reasons]string{"queue-full", "write-failed", "too-large", "rejected"}
 
 type counts struct {
 	written atomic.Uint64
@@ -123,7 +125,9 @@ func Open(options Options) (*Log, error) {
 	}
 	switch {
 	case options.Exporter != nil:
-		l.sink = newExportSink(options.Exporter)
+		l.sink = newExportSink(options.Exporter, func(n int) {
+			l.counts.dropped[rejected].Add(uint64(n))
+		})
 	case options.Path == Stdout:
 		l.sink = &file{path: Stdout, w: options.Stdout}
 	default:

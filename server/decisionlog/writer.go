@@ -2,6 +2,7 @@ package decisionlog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -178,15 +179,17 @@ func (w *writer) flush() {
 		w.free()
 		return
 	}
-	w.lines.text, w.lines.sent = w.encoder.b, 0
+	w.lines.text, w.lines.sent, w.lines.rejected = w.encoder.b, 0, 0
 	for retry := firstRetry; ; retry = min(2*retry, lastRetry) {
+		last := isClosed(w.draining)
 		err := w.log.sink.write(&w.lines)
 		if err == nil {
 			w.recovered()
 			break
 		}
 		w.failed(err)
-		if !w.pause(err, retry) {
+		// At the end a slow reader may still come to it. What else fails then is not tried again.
+		if last && !errors.Is(err, errStalled) || !w.pause(retry) {
 			w.over = true // the sink takes off what was cut, of the lines as they are
 			w.count()
 			return
@@ -214,18 +217,22 @@ func (w *writer) count() {
 		}
 	}
 	w.taken.Add(int64(-n))
-	w.log.counts.written.Add(uint64(n))
+	w.log.counts.written.Add(uint64(max(n-w.lines.rejected, 0)))
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 // pause waits before the next attempt. It reports false if there is none.
-func (w *writer) pause(err error, retry time.Duration) bool {
-	select {
-	case <-w.giveUp:
+func (w *writer) pause(retry time.Duration) bool {
+	if isClosed(w.giveUp) {
 		return false
-	case <-w.draining:
-		// A reader that is slow may still come to it. What fails now is not likely to work in a moment.
-		return err == errStalled //nolint:errorlint // the sink's own value
-	default:
 	}
 	timer := time.NewTimer(retry)
 	defer timer.Stop()

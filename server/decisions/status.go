@@ -21,12 +21,15 @@ type Status struct {
 	source  mirror.Source
 	version string
 	started time.Time
+	// decisionLog returns how the decision log fares; nil without one.
+	decisionLog func() *netpoldv1.DecisionLogStatus
 }
 
-// NewStatus returns a service that shows the status of source. It shows the version, and now as the time of
-// the start.
-func NewStatus(source mirror.Source, version string) *Status {
-	return &Status{source: source, version: version, started: time.Now()}
+// NewStatus returns a service that shows the status of source, and of the decision log if decisionLog is not
+// nil. It shows the version, and now as the time of the start.
+func NewStatus(source mirror.Source, version string,
+	decisionLog func() *netpoldv1.DecisionLogStatus) *Status {
+	return &Status{source: source, version: version, started: time.Now(), decisionLog: decisionLog}
 }
 
 // GetStatus returns what the server knows and how fresh it is. It also answers before the first full sync.
@@ -44,6 +47,9 @@ func (s *Status) GetStatus(
 		Started:   timestamppb.New(s.started),
 		Like:      status.Meaning.Like,
 		Switches:  status.Meaning.Switches,
+	}
+	if s.decisionLog != nil {
+		response.DecisionLog = s.decisionLog()
 	}
 	if len(status.IgnoredKinds) > 0 {
 		response.IgnoredKinds = make(map[string]uint32, len(status.IgnoredKinds))

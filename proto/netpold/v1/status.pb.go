@@ -96,8 +96,10 @@ type GetStatusResponse struct {
 	Switches map[string]string `protobuf:"bytes,14,rep,name=switches,proto3" json:"switches,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// When the newest policy of the snapshot was created, of any tier. Unset when there is none, or none says.
 	NewestPolicyCreated *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=newest_policy_created,json=newestPolicyCreated,proto3" json:"newest_policy_created,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// The log of decisions; unset when serve runs without --decision-log.
+	DecisionLog   *DecisionLogStatus `protobuf:"bytes,16,opt,name=decision_log,json=decisionLog,proto3" json:"decision_log,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetStatusResponse) Reset() {
@@ -235,6 +237,95 @@ func (x *GetStatusResponse) GetNewestPolicyCreated() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *GetStatusResponse) GetDecisionLog() *DecisionLogStatus {
+	if x != nil {
+		return x.DecisionLog
+	}
+	return nil
+}
+
+// DecisionLogStatus is how the log of decisions fares.
+type DecisionLogStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where records go: a path, "standard output", or the endpoint of OpenTelemetry.
+	Target string `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`
+	// Records written since the start.
+	Written uint64 `protobuf:"varint,2,opt,name=written,proto3" json:"written,omitempty"`
+	// Records dropped since the start: there was no room for them.
+	Dropped uint64 `protobuf:"varint,3,opt,name=dropped,proto3" json:"dropped,omitempty"`
+	// How much of --decision-log-queue is in use.
+	Queued uint32 `protobuf:"varint,4,opt,name=queued,proto3" json:"queued,omitempty"`
+	// Why records cannot be written at present, and what is done about it; empty when they can.
+	Error         string `protobuf:"bytes,5,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DecisionLogStatus) Reset() {
+	*x = DecisionLogStatus{}
+	mi := &file_netpold_v1_status_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DecisionLogStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DecisionLogStatus) ProtoMessage() {}
+
+func (x *DecisionLogStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_netpold_v1_status_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DecisionLogStatus.ProtoReflect.Descriptor instead.
+func (*DecisionLogStatus) Descriptor() ([]byte, []int) {
+	return file_netpold_v1_status_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *DecisionLogStatus) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *DecisionLogStatus) GetWritten() uint64 {
+	if x != nil {
+		return x.Written
+	}
+	return 0
+}
+
+func (x *DecisionLogStatus) GetDropped() uint64 {
+	if x != nil {
+		return x.Dropped
+	}
+	return 0
+}
+
+func (x *DecisionLogStatus) GetQueued() uint32 {
+	if x != nil {
+		return x.Queued
+	}
+	return 0
+}
+
+func (x *DecisionLogStatus) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 // ObjectCounts counts what a snapshot holds.
 type ObjectCounts struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -266,7 +357,7 @@ type ObjectCounts struct {
 
 func (x *ObjectCounts) Reset() {
 	*x = ObjectCounts{}
-	mi := &file_netpold_v1_status_proto_msgTypes[2]
+	mi := &file_netpold_v1_status_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -278,7 +369,7 @@ func (x *ObjectCounts) String() string {
 func (*ObjectCounts) ProtoMessage() {}
 
 func (x *ObjectCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_netpold_v1_status_proto_msgTypes[2]
+	mi := &file_netpold_v1_status_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -291,7 +382,7 @@ func (x *ObjectCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectCounts.ProtoReflect.Descriptor instead.
 func (*ObjectCounts) Descriptor() ([]byte, []int) {
-	return file_netpold_v1_status_proto_rawDescGZIP(), []int{2}
+	return file_netpold_v1_status_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ObjectCounts) GetPods() uint32 {
@@ -398,7 +489,7 @@ type ResourceStatus struct {
 
 func (x *ResourceStatus) Reset() {
 	*x = ResourceStatus{}
-	mi := &file_netpold_v1_status_proto_msgTypes[3]
+	mi := &file_netpold_v1_status_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -410,7 +501,7 @@ func (x *ResourceStatus) String() string {
 func (*ResourceStatus) ProtoMessage() {}
 
 func (x *ResourceStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_netpold_v1_status_proto_msgTypes[3]
+	mi := &file_netpold_v1_status_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -423,7 +514,7 @@ func (x *ResourceStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResourceStatus.ProtoReflect.Descriptor instead.
 func (*ResourceStatus) Descriptor() ([]byte, []int) {
-	return file_netpold_v1_status_proto_rawDescGZIP(), []int{3}
+	return file_netpold_v1_status_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ResourceStatus) GetResource() string {
@@ -507,7 +598,7 @@ type Problem struct {
 
 func (x *Problem) Reset() {
 	*x = Problem{}
-	mi := &file_netpold_v1_status_proto_msgTypes[4]
+	mi := &file_netpold_v1_status_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -519,7 +610,7 @@ func (x *Problem) String() string {
 func (*Problem) ProtoMessage() {}
 
 func (x *Problem) ProtoReflect() protoreflect.Message {
-	mi := &file_netpold_v1_status_proto_msgTypes[4]
+	mi := &file_netpold_v1_status_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -532,7 +623,7 @@ func (x *Problem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Problem.ProtoReflect.Descriptor instead.
 func (*Problem) Descriptor() ([]byte, []int) {
-	return file_netpold_v1_status_proto_rawDescGZIP(), []int{4}
+	return file_netpold_v1_status_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Problem) GetFile() string {
@@ -597,7 +688,7 @@ const file_netpold_v1_status_proto_rawDesc = "" +
 	"\n" +
 	"\x17netpold/v1/status.proto\x12\n" +
 	"netpold.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19netpold/v1/decision.proto\"\x12\n" +
-	"\x10GetStatusRequest\"\xc5\x06\n" +
+	"\x10GetStatusRequest\"\x87\a\n" +
 	"\x11GetStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x14\n" +
@@ -614,13 +705,20 @@ const file_netpold_v1_status_proto_rawDesc = "" +
 	"\x05notes\x18\f \x03(\v2\x10.netpold.v1.NoteR\x05notes\x12\x12\n" +
 	"\x04like\x18\r \x01(\tR\x04like\x12G\n" +
 	"\bswitches\x18\x0e \x03(\v2+.netpold.v1.GetStatusResponse.SwitchesEntryR\bswitches\x12N\n" +
-	"\x15newest_policy_created\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x13newestPolicyCreated\x1a?\n" +
+	"\x15newest_policy_created\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x13newestPolicyCreated\x12@\n" +
+	"\fdecision_log\x18\x10 \x01(\v2\x1d.netpold.v1.DecisionLogStatusR\vdecisionLog\x1a?\n" +
 	"\x11IgnoredKindsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\x1a;\n" +
 	"\rSwitchesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb7\x03\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8d\x01\n" +
+	"\x11DecisionLogStatus\x12\x16\n" +
+	"\x06target\x18\x01 \x01(\tR\x06target\x12\x18\n" +
+	"\awritten\x18\x02 \x01(\x04R\awritten\x12\x18\n" +
+	"\adropped\x18\x03 \x01(\x04R\adropped\x12\x16\n" +
+	"\x06queued\x18\x04 \x01(\rR\x06queued\x12\x14\n" +
+	"\x05error\x18\x05 \x01(\tR\x05error\"\xb7\x03\n" +
 	"\fObjectCounts\x12\x12\n" +
 	"\x04pods\x18\x01 \x01(\rR\x04pods\x12\x1e\n" +
 	"\n" +
@@ -669,37 +767,39 @@ func file_netpold_v1_status_proto_rawDescGZIP() []byte {
 	return file_netpold_v1_status_proto_rawDescData
 }
 
-var file_netpold_v1_status_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_netpold_v1_status_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_netpold_v1_status_proto_goTypes = []any{
 	(*GetStatusRequest)(nil),      // 0: netpold.v1.GetStatusRequest
 	(*GetStatusResponse)(nil),     // 1: netpold.v1.GetStatusResponse
-	(*ObjectCounts)(nil),          // 2: netpold.v1.ObjectCounts
-	(*ResourceStatus)(nil),        // 3: netpold.v1.ResourceStatus
-	(*Problem)(nil),               // 4: netpold.v1.Problem
-	nil,                           // 5: netpold.v1.GetStatusResponse.IgnoredKindsEntry
-	nil,                           // 6: netpold.v1.GetStatusResponse.SwitchesEntry
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
-	(*Note)(nil),                  // 8: netpold.v1.Note
-	(*durationpb.Duration)(nil),   // 9: google.protobuf.Duration
+	(*DecisionLogStatus)(nil),     // 2: netpold.v1.DecisionLogStatus
+	(*ObjectCounts)(nil),          // 3: netpold.v1.ObjectCounts
+	(*ResourceStatus)(nil),        // 4: netpold.v1.ResourceStatus
+	(*Problem)(nil),               // 5: netpold.v1.Problem
+	nil,                           // 6: netpold.v1.GetStatusResponse.IgnoredKindsEntry
+	nil,                           // 7: netpold.v1.GetStatusResponse.SwitchesEntry
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*Note)(nil),                  // 9: netpold.v1.Note
+	(*durationpb.Duration)(nil),   // 10: google.protobuf.Duration
 }
 var file_netpold_v1_status_proto_depIdxs = []int32{
-	7,  // 0: netpold.v1.GetStatusResponse.published:type_name -> google.protobuf.Timestamp
-	2,  // 1: netpold.v1.GetStatusResponse.objects:type_name -> netpold.v1.ObjectCounts
-	3,  // 2: netpold.v1.GetStatusResponse.resources:type_name -> netpold.v1.ResourceStatus
-	4,  // 3: netpold.v1.GetStatusResponse.problems:type_name -> netpold.v1.Problem
-	5,  // 4: netpold.v1.GetStatusResponse.ignored_kinds:type_name -> netpold.v1.GetStatusResponse.IgnoredKindsEntry
-	7,  // 5: netpold.v1.GetStatusResponse.started:type_name -> google.protobuf.Timestamp
-	8,  // 6: netpold.v1.GetStatusResponse.notes:type_name -> netpold.v1.Note
-	6,  // 7: netpold.v1.GetStatusResponse.switches:type_name -> netpold.v1.GetStatusResponse.SwitchesEntry
-	7,  // 8: netpold.v1.GetStatusResponse.newest_policy_created:type_name -> google.protobuf.Timestamp
-	9,  // 9: netpold.v1.ResourceStatus.age:type_name -> google.protobuf.Duration
-	0,  // 10: netpold.v1.StatusService.GetStatus:input_type -> netpold.v1.GetStatusRequest
-	1,  // 11: netpold.v1.StatusService.GetStatus:output_type -> netpold.v1.GetStatusResponse
-	11, // [11:12] is the sub-list for method output_type
-	10, // [10:11] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	8,  // 0: netpold.v1.GetStatusResponse.published:type_name -> google.protobuf.Timestamp
+	3,  // 1: netpold.v1.GetStatusResponse.objects:type_name -> netpold.v1.ObjectCounts
+	4,  // 2: netpold.v1.GetStatusResponse.resources:type_name -> netpold.v1.ResourceStatus
+	5,  // 3: netpold.v1.GetStatusResponse.problems:type_name -> netpold.v1.Problem
+	6,  // 4: netpold.v1.GetStatusResponse.ignored_kinds:type_name -> netpold.v1.GetStatusResponse.IgnoredKindsEntry
+	8,  // 5: netpold.v1.GetStatusResponse.started:type_name -> google.protobuf.Timestamp
+	9,  // 6: netpold.v1.GetStatusResponse.notes:type_name -> netpold.v1.Note
+	7,  // 7: netpold.v1.GetStatusResponse.switches:type_name -> netpold.v1.GetStatusResponse.SwitchesEntry
+	8,  // 8: netpold.v1.GetStatusResponse.newest_policy_created:type_name -> google.protobuf.Timestamp
+	2,  // 9: netpold.v1.GetStatusResponse.decision_log:type_name -> netpold.v1.DecisionLogStatus
+	10, // 10: netpold.v1.ResourceStatus.age:type_name -> google.protobuf.Duration
+	0,  // 11: netpold.v1.StatusService.GetStatus:input_type -> netpold.v1.GetStatusRequest
+	1,  // 12: netpold.v1.StatusService.GetStatus:output_type -> netpold.v1.GetStatusResponse
+	12, // [12:13] is the sub-list for method output_type
+	11, // [11:12] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_netpold_v1_status_proto_init() }
@@ -714,7 +814,7 @@ func file_netpold_v1_status_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_netpold_v1_status_proto_rawDesc), len(file_netpold_v1_status_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
