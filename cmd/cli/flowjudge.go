@@ -146,6 +146,7 @@ func (j *flowJudge) judge(ctx context.Context, b *flowBatch) error {
 func (j *judgedFlow) fill(f *render.FlowLine, at *timestamppb.Timestamp) {
 	r, m := j.record, f.Flow
 	m.Reset()
+	f.Moved = f.Moved[:0]
 	m.Line, m.File = uint32(min(r.Line, math.MaxUint32)), r.File
 	if !r.Time.IsZero() {
 		at.Seconds, at.Nanos = r.Time.Unix(), int32(r.Time.Nanosecond())
@@ -174,6 +175,13 @@ func (j *judgedFlow) fill(f *render.FlowLine, at *timestamppb.Timestamp) {
 	m.Allowed, m.Reason, m.Error = a.Reason.Allowed(), a.reason, a.err
 	if a.err == nil && (!m.Allowed || j.Compared == flows.Disagrees) {
 		m.Egress, m.Ingress = a.egress, a.ingress
+	}
+	if j.Why == flows.Moved {
+		for _, end := range []*flows.End{&r.Src, &r.Dst} {
+			if end.Pod != "" {
+				f.Moved = append(f.Moved, end.Namespace+"/"+end.Pod)
+			}
+		}
 	}
 	if j.Compared == flows.Disagrees {
 		m.ObservedAllowedBy, m.ObservedDeniedBy = r.AllowedBy, r.DeniedBy

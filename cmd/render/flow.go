@@ -15,6 +15,8 @@ type FlowLine struct {
 	*netpoldv1.Flow
 	// SrcName and DstName are Pods, Nodes, Services, or what the record says itself.
 	SrcName, DstName string
+	// Moved has the Pods that the record names, of one that was not compared because of them.
+	Moved []string
 }
 
 // AppendFlow appends {"flow":...} and a line feed to b: the same JSON as [JSONLine] of a FlowAudit, many times

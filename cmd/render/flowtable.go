@@ -44,6 +44,9 @@ func FlowRow(f *FlowLine) string {
 	if text := f.GetError().GetMessage(); text != "" {
 		cells[len(cells)-1] = fmt.Sprintf("%s:%d: %s", Clean(f.GetFile()), f.GetLine(), Clean(text))
 	}
+	if len(f.Moved) > 0 {
+		cells[len(cells)-1] = "the record has " + Clean(strings.Join(f.Moved, " and "))
+	}
 	return flowRow(cells)
 }
 
