@@ -86,6 +86,8 @@ type Pod struct {
 	// Workloads are what the Pod belongs to, in its namespace: its controller, then the controller's own, and
 	// so on.
 	Workloads []Workload
+	// ServiceAccount is spec.serviceAccountName; empty for "default". Decisions do not read it.
+	ServiceAccount string
 	// UnnamedPorts are container ports without a name. Decisions do not read them.
 	UnnamedPorts []UnnamedPort
 	// HostPorts are ports of its Node that lead to its containers. Decisions do not read them.

@@ -51,6 +51,9 @@ func (s *state) podObject(p *pod) *Pod {
 	if p.node != (unique.Handle[string]{}) {
 		o.Node = p.node.Value()
 	}
+	if p.account != (unique.Handle[string]{}) {
+		o.ServiceAccount = p.account.Value()
+	}
 	if a := s.aside.podOf(p.key()); a != nil {
 		o.Node, o.HostPorts, o.SecondaryIPs, o.Placeholder = a.node, a.hostPorts, a.secondary, a.placeholder
 		if p.finished {

@@ -49,6 +49,7 @@ func podFields() []field[engine.Pod] {
 				p.HostPorts, p.SecondaryIPs = some(r, 2, r.hostPort), r.ips(externalAddrs())
 			}
 		},
+		func(r *Random, p *engine.Pod) { p.ServiceAccount = one(r, "", "web", "db") },
 	}
 }
 

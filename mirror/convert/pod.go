@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"cmp"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
@@ -30,7 +31,9 @@ func Pod(p *corev1.Pod) (*engine.Pod, []mirror.Problem) {
 		UnnamedPorts: unnamedPorts(&p.Spec),
 		Workloads:    Workloads(p.OwnerReferences, p.Labels),
 		HostPorts:    hostPorts(&p.Spec),
-		SecondaryIPs: secondaryIPs(p),
+		// As the API server does, which takes the older field where the newer is absent.
+		ServiceAccount: intern(cmp.Or(p.Spec.ServiceAccountName, p.Spec.DeprecatedServiceAccount)),
+		SecondaryIPs:   secondaryIPs(p),
 	}
 	pod.Created = unixSeconds(p.CreationTimestamp)
 	return pod, f.list

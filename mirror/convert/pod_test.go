@@ -36,6 +36,7 @@ metadata: {namespace: shop, name: web-7d9-x, uid: u1, creationTimestamp: "2026-1
 spec:
   nodeName: n1
   hostNetwork: true
+  serviceAccountName: web
   containers:
   - {name: a, ports: [{name: http, containerPort: 8080}, {containerPort: 1}, {name: dns, containerPort: 53, protocol: UDP}]}
   - {name: b, ports: [{name: http, containerPort: 9090, protocol: SCTP}]}
@@ -45,7 +46,7 @@ spec:
 status: {phase: Running, podIP: 10.0.0.9, podIPs: [{ip: 10.0.0.9}, {ip: "fd00::9"}], hostIP: 192.168.0.1, hostIPs: [{ip: 192.168.0.1}]}`)
 	got, problems := Pod(p)
 	want := &engine.Pod{
-		Namespace: "shop", Name: "web-7d9-x", UID: "u1", Created: 1795341600, Node: "n1", HostNetwork: true,
+		Namespace: "shop", Name: "web-7d9-x", UID: "u1", Created: 1795341600, Node: "n1", HostNetwork: true, ServiceAccount: "web",
 		Labels: map[string]string{"app": "web", "pod-template-hash": "7d9"},
 		IPs:    addrsOf("10.0.0.9", "fd00::9"), HostIPs: addrsOf("192.168.0.1"),
 		Ports: []engine.NamedPort{

@@ -35,7 +35,7 @@ func full() []engine.Object {
 			Ports:        []engine.NamedPort{{Name: "http", Port: 80, Protocol: engine.UDP}},
 			Workloads:    []engine.Workload{{Kind: "Job", Name: "j"}},
 			HostPorts:    []engine.HostPort{{Port: 80, ContainerPort: 8080, Protocol: engine.UDP, IP: ip}},
-			SecondaryIPs: []netip.Addr{ip}, Placeholder: true,
+			SecondaryIPs: []netip.Addr{ip}, Placeholder: true, ServiceAccount: "a",
 			UnnamedPorts: []engine.UnnamedPort{{Port: 80, Protocol: engine.UDP}},
 		},
 		&engine.Namespace{Name: "a", Labels: map[string]string{"k": "v"}, LintIgnore: "*"},

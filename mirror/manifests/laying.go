@@ -228,6 +228,9 @@ func keepStatus(p, was *engine.Pod) {
 	if p.UID == "" {
 		p.UID = was.UID
 	}
+	if p.ServiceAccount == "" {
+		p.ServiceAccount = was.ServiceAccount
+	}
 	if len(p.Workloads) == 0 {
 		p.Workloads = was.Workloads
 	}

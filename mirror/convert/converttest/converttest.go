@@ -91,7 +91,7 @@ func Pod(p *engine.Pod) *corev1.Pod {
 			Labels: p.Labels,
 		},
 		Spec: corev1.PodSpec{
-			NodeName: p.Node, HostNetwork: p.HostNetwork,
+			NodeName: p.Node, HostNetwork: p.HostNetwork, ServiceAccountName: p.ServiceAccount,
 			Containers: []corev1.Container{{Name: "main", Image: "example.org/main"}},
 		},
 		Status: corev1.PodStatus{Phase: corev1.PodRunning},
