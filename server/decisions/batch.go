@@ -134,9 +134,6 @@ func (s *Service) decide(
 	if fail != nil {
 		return engine.Decision{}, fail.AtLeast(index)
 	}
-	decision, err := s.decider.AllowedUntil(ctx.Done(), state.Snapshot, query)
-	if err != nil {
-		return engine.Decision{}, wire.EngineError(index, question, d.Advise(query, question, err))
-	}
-	return decision, nil
+	return s.decider.Decide(ctx, state, d, query, question,
+		func(err error) *wire.Failure { return wire.EngineError(index, question, err) })
 }

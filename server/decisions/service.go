@@ -16,6 +16,7 @@ import (
 	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server/internal/current"
+	"github.com/netpold/netpold/server/internal/decide"
 	"github.com/netpold/netpold/server/internal/details"
 	"github.com/netpold/netpold/server/internal/metrics"
 	"github.com/netpold/netpold/server/internal/watches"
@@ -59,9 +60,8 @@ type Options struct {
 type Service struct {
 	netpoldv1.UnimplementedDecisionServiceServer
 
-	state *current.Reader
-	// decider is the cache, or the engine itself if there is none.
-	decider  cache.Decider
+	state    *current.Reader
+	decider  decide.Decider
 	maxBatch int
 	maxWait  time.Duration
 	metrics  *metrics.Metrics
@@ -76,7 +76,7 @@ func New(source mirror.Source, options Options) *Service {
 	s := &Service{
 		state: current.NewReader(source,
 			current.Options{RefuseStale: options.RefuseStale, UntilDrain: options.UntilDrain}),
-		decider:  cache.Engine{},
+		decider:  decide.New(options.Cache),
 		maxBatch: options.MaxBatch,
 		maxWait:  options.MaxWait,
 		metrics:  options.Metrics,
@@ -88,9 +88,6 @@ func New(source mirror.Source, options Options) *Service {
 	s.metrics.RegisterWatches(s.watches.Counts)
 	if s.watchHeartbeat <= 0 {
 		s.watchHeartbeat = DefaultWatchHeartbeat
-	}
-	if options.Cache != nil {
-		s.decider = options.Cache
 	}
 	if s.maxBatch <= 0 {
 		s.maxBatch = DefaultMaxBatch
@@ -121,11 +118,10 @@ func (s *Service) Allowed(ctx context.Context,
 		return nil, s.failed(wire.Invalid(r.Violations))
 	}
 	detailer := s.details.Of(&state)
-	decision, err := s.decider.AllowedUntil(ctx.Done(), state.Snapshot, query)
-	if err != nil && ctx.Err() != nil {
-		return nil, s.failed(current.Ended(ctx))
-	} else if err != nil {
-		return nil, s.failed(wire.EngineError(wire.Alone, req, detailer.Advise(query, req, err)))
+	decision, fail := s.decider.Decide(ctx, &state, &detailer, query, req,
+		func(err error) *wire.Failure { return wire.EngineError(wire.Alone, req, err) })
+	if fail != nil {
+		return nil, s.failed(fail)
 	}
 	s.metrics.Decided(decision.Reason, 1)
 	response := state.Fill(new(wire.Answer), &decision)

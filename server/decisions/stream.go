@@ -189,12 +189,8 @@ func (s *Service) answerColumns(
 func (s *Service) general(
 	ctx context.Context, state *current.State, d *details.Detailer, q *wire.IPQuery,
 ) (engine.Reason, *wire.Failure) {
-	query := q.Query()
-	decision, err := s.decider.AllowedUntil(ctx.Done(), state.Snapshot, query)
-	if err != nil {
-		return engine.Unknown, wire.EngineErrorByIP(d.Advise(query, nil, err))
-	}
-	return decision.Reason, nil
+	decision, fail := s.decider.Decide(ctx, state, d, q.Query(), nil, wire.EngineErrorByIP)
+	return decision.Reason, fail
 }
 
 // zeroed returns n zero bytes, in the memory of b if it is large enough.

@@ -226,7 +226,7 @@ func (c *Columns) invalid(i int, port uint16) *Failure {
 // EngineErrorByIP returns the failure of a question of a stream that the engine could not answer, as if it
 // were alone.
 func EngineErrorByIP(err error) *Failure {
-	return engineError(err, func(dst bool) (endpoint, field string) {
+	return EngineErrorAt(err, func(dst bool) (endpoint, field string) {
 		if dst {
 			return "dst", "dst.ip"
 		}

@@ -42,6 +42,7 @@ const (
 	ReasonTooManyAudits    = "TOO_MANY_AUDITS"
 	ReasonAuditTooLarge    = "AUDIT_TOO_LARGE"
 	ReasonCursorExpired    = "CURSOR_EXPIRED"
+	ReasonUnknownAddress   = "UNKNOWN_ADDRESS"
 )
 
 // retryDelay is how long a client should wait after UNAVAILABLE or TOO_MANY_AUDITS.
@@ -52,9 +53,11 @@ type Failure struct {
 	Code codes.Code
 	// Reason is one of the Reason constants. It is empty if the code says it all, for example when a caller
 	// gives up.
-	Reason     string
-	Message    string
-	Metadata   map[string]string
+	Reason   string
+	Message  string
+	Metadata map[string]string
+	// DecisionID is that of the decision that was not made (P4); empty for none.
+	DecisionID string
 	Violations []*errdetails.BadRequest_FieldViolation
 	// RetryAfter is how long the caller should wait before a retry. Default: a second after UNAVAILABLE or
 	// TOO_MANY_AUDITS, no advice after others.
@@ -77,6 +80,9 @@ func (f *Failure) Proto() *spb.Status {
 	}
 	if len(f.Violations) > 0 {
 		attach(&errdetails.BadRequest{FieldViolations: f.Violations})
+	}
+	if f.DecisionID != "" {
+		attach(&errdetails.RequestInfo{RequestId: f.DecisionID})
 	}
 	delay := f.RetryAfter
 	if delay == 0 && (f.Code == codes.Unavailable || f.Reason == ReasonTooManyAudits) {
@@ -115,7 +121,7 @@ func BatchTooLarge(field string, got, limit int) *Failure {
 
 // EngineError returns the failure of a question that the engine could not answer.
 func EngineError(index QuestionIndex, req *netpoldv1.AllowedRequest, err error) *Failure {
-	return engineError(err, func(dst bool) (string, string) {
+	return EngineErrorAt(err, func(dst bool) (string, string) {
 		name, endpoint := "src", req.GetSrc()
 		if dst {
 			name, endpoint = "dst", req.GetDst()
@@ -128,9 +134,9 @@ func EngineError(index QuestionIndex, req *netpoldv1.AllowedRequest, err error) 
 	})
 }
 
-// engineError returns the failure for an error of the engine. locate returns the path of the endpoint that
+// EngineErrorAt returns the failure for an error of the engine. locate returns the path of the endpoint that
 // the error is about, and of the field that was set in it.
-func engineError(err error, locate func(dst bool) (endpoint, field string)) *Failure {
+func EngineErrorAt(err error, locate func(dst bool) (endpoint, field string)) *Failure {
 	q, ok := errors.AsType[*engine.QueryError](err)
 	if !ok {
 		return &Failure{Code: codes.Internal,
