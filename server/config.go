@@ -56,6 +56,12 @@ type Config struct {
 	// answered, and each response says that the state is stale.
 	WhenStale WhenStale
 
+	// Shadow lets every client of a proxy through. What the answer would have been is in the metadata for the
+	// access log, and in the metrics. Default: answers count.
+	Shadow bool
+	// DenyDetail says how much a denial tells the client behind a proxy. Default: nothing of the cluster.
+	DenyDetail DenyDetail
+
 	// MaxBatch limits the questions of one BatchAllowed call, and of one batch of StreamAllowed. Default:
 	// 10,000.
 	MaxBatch int
@@ -118,6 +124,7 @@ func Defaults() Config {
 		DecisionLogSample:     decisionlog.DefaultSample,
 		DecisionLogQueue:      decisionlog.DefaultQueue,
 		WhenStale:             AnswerWhenStale,
+		DenyDetail:            DenyNone,
 		MaxBatch:              decisions.DefaultMaxBatch,
 		MaxWatched:            watches.DefaultMaxWatched,
 		MaxWatchedTotal:       watches.DefaultMaxWatchedTotal,
@@ -158,6 +165,9 @@ func (c *Config) Validate() error {
 	reject(c.DecisionLogQueue < 1 || c.DecisionLogQueue > MaxDecisionLogQueue, "DecisionLogQueue",
 		c.DecisionLogQueue, fmt.Sprintf("give 1 to %d; the default is %d", MaxDecisionLogQueue,
 			decisionlog.DefaultQueue))
+	reject(c.DenyDetail != "" && c.DenyDetail != DenyNone && c.DenyDetail != DenyReason &&
+		c.DenyDetail != DenyPolicy, "DenyDetail", strconv.Quote(string(c.DenyDetail)),
+		fmt.Sprintf("give %s, %s or %s", DenyNone, DenyReason, DenyPolicy))
 	reject(c.MaxBatch < 1, "MaxBatch", c.MaxBatch,
 		fmt.Sprintf("give 1 or more; the default is %d", decisions.DefaultMaxBatch))
 	for _, limit := range []struct {

@@ -5,6 +5,7 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+	"github.com/netpold/netpold/server/extauthz"
 )
 
 // The names of grpc.health.v1 other than services.
@@ -35,6 +36,7 @@ func setHealth(h *health.Server, ready, stale bool, whenStale WhenStale) {
 	for _, service := range []string{
 		wholeServer, netpoldv1.DecisionService_ServiceDesc.ServiceName,
 		netpoldv1.StatusService_ServiceDesc.ServiceName, netpoldv1.AuditService_ServiceDesc.ServiceName,
+		extauthz.Name,
 	} {
 		h.SetServingStatus(service, serves(ready && !stale))
 	}

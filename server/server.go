@@ -25,6 +25,7 @@ import (
 	"github.com/netpold/netpold/server/audits"
 	"github.com/netpold/netpold/server/decisionlog"
 	"github.com/netpold/netpold/server/decisions"
+	"github.com/netpold/netpold/server/extauthz"
 	"github.com/netpold/netpold/server/internal/current"
 	"github.com/netpold/netpold/server/internal/metrics"
 	"github.com/netpold/netpold/server/internal/watches"
@@ -209,6 +210,13 @@ func (s *Server) register(config *Config, m *metrics.Metrics, streams context.Co
 		Overlay:        config.Overlay,
 		Metrics:        m,
 	}))
+	extauthz.Register(s.grpc, config.Source, extauthz.Options{
+		Cache:       options.Cache,
+		RefuseStale: options.RefuseStale,
+		Shadow:      config.Shadow,
+		DenyDetail:  config.DenyDetail.proxied(),
+		Metrics:     m,
+	})
 	healthv1.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
 	m.GRPC.InitializeMetrics(s.grpc)

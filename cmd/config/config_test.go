@@ -222,7 +222,7 @@ func TestEveryServerSettingHasAFlag(t *testing.T) {
 				continue
 			}
 			before := field.Interface()
-			for _, value := range []string{"7", "7s", "127.0.0.1:7", "deny", "true", "0.5"} {
+			for _, value := range []string{"7", "7s", "127.0.0.1:7", "deny", "true", "0.5", "policy"} {
 				if flag.Value.Set(value) == nil {
 					break
 				}

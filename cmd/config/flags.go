@@ -74,6 +74,11 @@ func (c *Config) serverFlags() *pflag.FlagSet {
 	f.Var(NewChoice((*string)(&s.WhenStale), string(server.AnswerWhenStale), string(server.DenyWhenStale)),
 		"when-stale",
 		"while stale: answer and set stale=true, or return UNAVAILABLE")
+	f.BoolVar(&s.Shadow, "shadow", s.Shadow,
+		"let every client of a proxy through, and only tell what the answer would have been")
+	f.Var(NewChoice((*string)(&s.DenyDetail), string(server.DenyNone), string(server.DenyReason),
+		string(server.DenyPolicy)), "deny-detail",
+		"what a denial tells the client behind a proxy: nothing of the cluster, the reason, or the policies too")
 	f.IntVar(&s.MaxBatch, "max-batch", s.MaxBatch,
 		"most questions (`N`) in one BatchAllowed call, and in one batch of a stream")
 	f.IntVar(&s.MaxWatched, "max-watched", s.MaxWatched, "most questions (`N`) that one watch may watch")

@@ -21,6 +21,7 @@ const (
 	Allowed       = "Allowed"
 	BatchAllowed  = "BatchAllowed"
 	StreamAllowed = "StreamAllowed"
+	Check         = "Check"
 )
 
 // The values of the label result.
@@ -50,6 +51,7 @@ type Metrics struct {
 	shed       *prometheus.CounterVec
 	audits     audits
 	watches    watchMetrics
+	proxied    proxied
 }
 
 // DecisionCounts counts decisions by engine.Reason.
@@ -127,10 +129,13 @@ func (m *Metrics) registerDecisions() {
 		reason := engine.Reason(i)
 		m.decisions[i] = decisions.WithLabelValues(strconv.FormatBool(reason.Allowed()), reason.String())
 	}
+	m.proxied = newProxied(decisions)
+	m.Registry.MustRegister(m.proxied.checks)
 	m.duration = map[string]prometheus.Observer{
 		Allowed:       duration.WithLabelValues(Allowed),
 		BatchAllowed:  duration.WithLabelValues(BatchAllowed),
 		StreamAllowed: duration.WithLabelValues(StreamAllowed),
+		Check:         duration.WithLabelValues(Check),
 	}
 	m.batchSize = map[string]prometheus.Observer{
 		BatchAllowed:  batchSize.WithLabelValues(BatchAllowed),

@@ -100,7 +100,7 @@ func (r *RequestReader) selector(field, text string) *engine.Selector {
 	}
 	requirements, err := names.ParseSelector(text)
 	if err != nil {
-		r.reject(field, "%s is no selector: %v", quote(text), err)
+		r.reject(field, "%s is no selector: %v", Quote(text), err)
 		return nil
 	}
 	selector := make(engine.Selector, len(requirements))

@@ -34,10 +34,17 @@ type RequestReader struct {
 // reject adds a violation: what is wrong with a field, and what it should be.
 func (r *RequestReader) reject(field, format string, args ...any) {
 	if len(r.Violations) < maxViolations {
-		r.Violations = append(r.Violations, &errdetails.BadRequest_FieldViolation{
-			Field: r.Index.Path(field), Description: fmt.Sprintf(format, args...),
-		})
+		r.Violations = AppendViolation(r.Violations, r.Index.Path(field), fmt.Sprintf(format, args...))
 	}
+}
+
+// AppendViolation returns list with one more violation, unless it has as many as an error holds.
+func AppendViolation(list []*errdetails.BadRequest_FieldViolation, field,
+	description string) []*errdetails.BadRequest_FieldViolation {
+	if len(list) >= maxViolations {
+		return list
+	}
+	return append(list, &errdetails.BadRequest_FieldViolation{Field: field, Description: description})
 }
 
 // Query reads the whole question. The result is valid only if there are no violations.
@@ -88,7 +95,7 @@ func (r *RequestReader) workload(field string, w *netpoldv1.WorkloadRef) engine.
 	case "":
 		r.reject(field+".workload.kind", "is required: one of %s", workloadKinds)
 	default:
-		r.reject(field+".workload.kind", "%s is no kind of workload; write exactly one of %s", quote(w.GetKind()),
+		r.reject(field+".workload.kind", "%s is no kind of workload; write exactly one of %s", Quote(w.GetKind()),
 			workloadKinds)
 	}
 	return engine.ByWorkload(w.GetNamespace(), engine.Workload{Kind: w.GetKind(), Name: w.GetName()})
@@ -132,7 +139,7 @@ func (r *RequestReader) podLabels(field string, labels map[string]string) {
 	}
 	slices.Sort(wrong)
 	for _, key := range wrong {
-		at := field + ".labels.labels[" + quote(key) + "]"
+		at := field + ".labels.labels[" + Quote(key) + "]"
 		r.word(at, key, names.LabelKey(key))
 		r.word(at, labels[key], names.LabelValue(labels[key]))
 		if len(r.Violations) == maxViolations {
@@ -148,7 +155,7 @@ func (r *RequestReader) word(field, value, wrong string) {
 	case value == "" && strings.HasPrefix(wrong, "is required"):
 		r.reject(field, "%s", wrong)
 	default:
-		r.reject(field, "%s %s", quote(value), wrong)
+		r.reject(field, "%s %s", Quote(value), wrong)
 	}
 }
 
@@ -158,7 +165,7 @@ func (r *RequestReader) name(field, sub, value string) {
 	case value == "":
 		r.reject(field+sub, "is required")
 	case len(value) > maxName:
-		r.reject(field+sub, "%s is %d bytes long; a name has at most %d", quote(value), len(value), maxName)
+		r.reject(field+sub, "%s is %d bytes long; a name has at most %d", Quote(value), len(value), maxName)
 	}
 }
 
@@ -166,12 +173,12 @@ func (r *RequestReader) name(field, sub, value string) {
 func (r *RequestReader) addr(field, sub, value string) netip.Addr {
 	addr, err := netip.ParseAddr(value)
 	if err != nil {
-		r.reject(field+sub, "%s is not an IPv4 or IPv6 address%s", quote(value), addrRemedy(value))
+		r.reject(field+sub, "%s is not an IPv4 or IPv6 address%s", Quote(value), addrRemedy(value))
 		return netip.Addr{}
 	}
 	if addr.Zone() != "" {
 		r.reject(field+sub, "%s has a zone, which means nothing to a cluster; give the address without it",
-			quote(value))
+			Quote(value))
 	}
 	return addr.Unmap()
 }
@@ -231,8 +238,8 @@ func endpointField(endpoint *netpoldv1.Endpoint) string {
 	}
 }
 
-// quote returns an invalid value as errors repeat it: in quotes, and cut if it is long.
-func quote(value string) string {
+// Quote returns an invalid value as errors repeat it: in quotes, and cut if it is long.
+func Quote(value string) string {
 	if len(value) > maxQuoted {
 		return strconv.Quote(strings.ToValidUTF8(value[:maxQuoted], "")) + "..."
 	}

@@ -66,7 +66,7 @@ func (r *RequestReader) RequireOverlay(o *netpoldv1.Overlay) {
 // RejectAtLeast rejects the at_least of one of many questions that are answered from one state.
 func (r *RequestReader) RejectAtLeast(question *netpoldv1.AllowedRequest) {
 	if token := question.GetAtLeast(); token != "" {
-		r.reject("at_least", "%s: all answers rest on one state; give at_least to the whole request instead", quote(token))
+		r.reject("at_least", "%s: all answers rest on one state; give at_least to the whole request instead", Quote(token))
 	}
 }
 

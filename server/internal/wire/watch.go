@@ -55,7 +55,7 @@ func (r *RequestReader) WatchQuestion(q *netpoldv1.WatchQuestion) {
 	}
 	if token := q.GetQuestion().GetAtLeast(); token != "" {
 		r.reject("at_least", "%s: a watched question has none; give at_least to the whole request instead",
-			quote(token))
+			Quote(token))
 	}
 }
 
