@@ -119,13 +119,16 @@ type wired struct {
 	requests []*netpoldv1.AllowedRequest
 }
 
-func wire(b *testing.B) *wired {
+func wire(b *testing.B, change ...func(*server.Config)) *wired {
 	b.Helper()
 	told := synthetic.New(synthetic.Sizes[1])
 	source := synced()
 	source.Apply(told.Changes()...)
 	config := server.Defaults()
 	config.Source, config.Listen, config.AdminListen, config.DrainDelay = source, "127.0.0.1:0", "", 0
+	for _, f := range change {
+		f(&config)
+	}
 	s, err := server.New(config)
 	if err != nil {
 		b.Fatal(err)
