@@ -146,6 +146,12 @@ func (f *Flows) Next(ctx context.Context) (flows.Record, error) {
 	}
 }
 
+// Waits reports whether Next may have to wait, because nothing is received that it could return. It is called
+// where Next is.
+func (f *Flows) Waits() bool {
+	return f.first == nil && (f.current == nil || len(f.current.messages) == 0)
+}
+
 // Counts returns totals. It is safe for concurrent use.
 func (f *Flows) Counts() Counts {
 	return Counts{

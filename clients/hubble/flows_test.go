@@ -3,6 +3,7 @@ package hubble_test
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -312,7 +313,9 @@ func TestSilence(t *testing.T) {
 
 func TestTLS(t *testing.T) {
 	t.Parallel()
-	server, authorities := hubbletest.StartTLS(t)
+	server, authority := hubbletest.StartTLS(t)
+	authorities := x509.NewCertPool()
+	authorities.AppendCertsFromPEM(authority)
 	server.Send(numbered(1, "a", noon))
 	f := open(t, hubble.Options{
 		Target: server.Addr(), Since: noon, TLS: &tls.Config{RootCAs: authorities, MinVersion: tls.VersionTLS12},

@@ -66,29 +66,32 @@ func (inv *invocation) dial() (*netpold.Client, error) {
 	return client, nil
 }
 
-func clientTLS(c *config.Client) (*tls.Config, error) {
+func clientTLS(c *config.Client) (*tls.Config, error) { return tlsConfigOf(c, "tls") }
+
+// tlsConfigOf returns the TLS settings of c. prefix is that of their flags.
+func tlsConfigOf(c *config.Client, prefix string) (*tls.Config, error) {
 	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName}
 	if c.CA != "" {
 		pem, err := os.ReadFile(c.CA)
 		if err != nil {
-			return nil, fmt.Errorf("--tls-ca: %w", err)
+			return nil, fmt.Errorf("--%s-ca: %w", prefix, err)
 		}
 		tlsConfig.RootCAs = x509.NewCertPool()
 		if !tlsConfig.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("--tls-ca %s: no certificate in it: give a PEM file of certificate authorities",
-				c.CA)
+			return nil, fmt.Errorf("--%s-ca %s: no certificate in it: give a PEM file of certificate authorities",
+				prefix, c.CA)
 		}
 	}
 	if c.Cert == "" && c.Key == "" {
 		return tlsConfig, nil
 	}
 	if c.Cert == "" || c.Key == "" {
-		return nil, errors.New("--tls-client-cert, --tls-client-key: give both or neither")
+		return nil, fmt.Errorf("--%[1]s-client-cert, --%[1]s-client-key: give both or neither", prefix)
 	}
 	pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
 	if err != nil {
-		return nil, fmt.Errorf("--tls-client-cert %s, --tls-client-key %s: %w: give PEM files of one key pair",
-			c.Cert, c.Key, err)
+		return nil, fmt.Errorf("--%[1]s-client-cert %[2]s, --%[1]s-client-key %[3]s: %[4]w: give PEM files of one key pair",
+			prefix, c.Cert, c.Key, err)
 	}
 	tlsConfig.Certificates = []tls.Certificate{pair}
 	return tlsConfig, nil

@@ -42,6 +42,8 @@ type flowAudit struct {
 	since, until               string
 	only, failOn, output       string
 	skipMalformed, summaryOnly bool
+	hubble                     hubbleFlags
+	listenMetrics              string
 
 	printer flowPrinter
 	judge   flowJudge
@@ -54,12 +56,15 @@ type flowAudit struct {
 func (inv *invocation) auditVerb() *cobra.Command {
 	a := &flowAudit{inv: inv, only: allFlows, failOn: disagreeFlows, output: tableOutput}
 	a.cmd = &cobra.Command{
-		Use: "audit [FILE...|-] " +
+		Use: "audit [FILE...|- | --hubble HOST:PORT] " +
 			"[--manifests PATH | --server HOST:PORT | --kubeconfig FILE] [flags]",
 		Short: "Hold what the network did against what the policies say",
 		Long: "audit reads records of connections, asks for each what the policies say, and compares: records of Hubble\n" +
 			"('hubble observe -o json'), lines of JSON, CSV, or the decision log of netpold serve. It reads files in\n" +
-			"order, gzipped or not, or standard input, as long as it lasts.\n\n" +
+			"order, gzipped or not, or standard input, as long as it lasts. With --hubble it follows Hubble Relay,\n" +
+			"from now on or from --since, until --until or until it is interrupted; then the policies move on too,\n" +
+			"with a server or a cluster, and the summary comes at the end. What happens on the way is told on standard\n" +
+			"error.\n\n" +
 			"Policies are those of now, whatever the time of the records. A record is not compared where the cluster\n" +
 			"is known to have changed since: a Pod has another address now, a Pod or a policy is younger than the\n" +
 			"record. docs/audit.md has every reason. The summary says how many records are older than the newest\n" +
@@ -71,7 +76,7 @@ func (inv *invocation) auditVerb() *cobra.Command {
 			"for each record or, with --summary-only, for each pair of workloads.\n\n" +
 			"Exit code: 0 done; 1 done, and a record is as --fail-on says; 2 an error, a malformed record (unless\n" +
 			"--skip-malformed), or an input that could not be read to its end. If it is interrupted there is no\n" +
-			"summary.",
+			"summary, but with --hubble there is.",
 		Example: "  netpold audit flows.json --manifests examples/shop\n" +
 			"  hubble observe --last 100000 -o json | netpold audit --server 127.0.0.1:9480 --only disagree\n" +
 			"  netpold audit --context staging firewall.csv.gz --columns src=client,dst=server,verdict=action -o json\n" +
@@ -89,6 +94,8 @@ func (inv *invocation) auditVerb() *cobra.Command {
 	f.Var(config.NewChoice(&a.failOn, disagreeFlows, deniedFlows, noFlows), "fail-on", "exit with 1 for such a record")
 	f.BoolVar(&a.skipMalformed, "skip-malformed", false, "malformed records are counted, and no error")
 	f.BoolVar(&a.summaryOnly, "summary-only", false, "print no records, only the summary")
+	a.hubble.add(a.cmd)
+	f.StringVar(&a.listenMetrics, "listen-metrics", "", "serve Prometheus metrics of this run on `HOST:PORT`")
 	f.VarP(config.NewChoice(&a.output, tableOutput, jsonOutput, csvOutput), "output", "o", "form of the output")
 	inv.addQuiet(a.cmd)
 	inv.errorResults["audit"] = func(output string, failure error) {
@@ -108,7 +115,11 @@ func formatWords() []string {
 }
 
 func (a *flowAudit) run(ctx context.Context, args []string) error {
-	if len(args) == 0 {
+	if err := a.hubble.usage(a.cmd, args); err != nil {
+		return err
+	}
+	live := a.hubble.Server != ""
+	if len(args) == 0 && !live {
 		args = []string{"-"}
 	}
 	if err := a.usage(args); err != nil {
@@ -121,20 +132,36 @@ func (a *flowAudit) run(ctx context.Context, args []string) error {
 	if a.judge.window, err = a.window(time.Now()); err != nil {
 		return err
 	}
-	source, err := a.inv.openFlows(args, options)
-	if err != nil {
-		return err
+	var source flowInput
+	if !live {
+		if source, err = a.inv.openFlows(args, options); err != nil {
+			return err
+		}
 	}
 	asker, closeAsker, err := a.inv.openAsker(ctx)
 	if err != nil {
 		return err
 	}
 	defer closeAsker()
-	ctx, release := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	interrupted, release := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer release()
-	a.inv.printServerNotes(ctx)
+	a.inv.printServerNotes(interrupted)
+	if live {
+		return a.follow(ctx, interrupted, release, asker)
+	}
 	if near, ok := asker.(local); ok {
 		asker, _ = near.frozen() // A1
+	}
+	return a.audit(interrupted, source, asker)
+}
+
+// follow audits a Hubble until interrupted ends: as there is no other end, the summary comes then. release lets
+// a second signal end the process.
+func (a *flowAudit) follow(ctx, interrupted context.Context, release func(), asker asker) error {
+	defer context.AfterFunc(interrupted, release)()
+	source, err := a.inv.openHubble(interrupted, &a.hubble, a.judge.window)
+	if err != nil {
+		return err
 	}
 	return a.audit(ctx, source, asker)
 }
@@ -194,7 +221,8 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 }
 
 // audit judges the records of a source.
-func (a *flowAudit) audit(ctx context.Context, source *flowFiles, asker asker) error {
+func (a *flowAudit) audit(ctx context.Context, source flowInput, asker asker) error {
+	defer source.close()
 	started := time.Now()
 	header, newest, err := a.inv.flowHeader(ctx, asker)
 	if err != nil {
@@ -211,7 +239,13 @@ func (a *flowAudit) audit(ctx context.Context, source *flowFiles, asker asker) e
 	a.judge.source, a.judge.answers = source, answers
 	a.judge.summary = flows.NewSummary(newest, 0)
 	line, at := render.FlowLine{Flow: new(netpoldv1.Flow)}, new(timestamppb.Timestamp)
+	count, stop, err := a.startMetrics(ctx, source)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	a.judge.sink = func(j *judgedFlow) error {
+		count(j)
 		if j.Why == flows.Malformed && a.malformed == "" {
 			a.malformed = fmt.Sprintf("%s: line %d: %s", j.record.File, j.record.Line, j.record.Problem)
 		}
@@ -228,11 +262,19 @@ func (a *flowAudit) audit(ctx context.Context, source *flowFiles, asker asker) e
 	if err != nil {
 		return errors.Join(a.stopped(ctx, err), a.printer.flush())
 	}
-	if answers.era > 1 {
+	followed, live := source.(*hubbleSource)
+	if answers.era > 1 && !live {
 		a.inv.notice("the server's snapshot moved on %d times meanwhile: each record's revision says on which it rests",
 			answers.era-1)
 	}
-	summary := protoFlowSummary(a.judge.summary, header.GetSnapshotTime(), time.Since(started), source.failed)
+	summary := protoFlowSummary(a.judge.summary, header.GetSnapshotTime(), time.Since(started), source.failures())
+	if live {
+		followed.summarize(summary)
+		// It rests on all snapshots meanwhile. If the last one is not told, it is the first.
+		if last, _, err := a.inv.flowHeader(ctx, asker); err == nil {
+			summary.SnapshotTime = last.GetSnapshotTime()
+		}
+	}
 	if err := a.printer.summary(summary); err != nil {
 		return err
 	}
@@ -240,7 +282,20 @@ func (a *flowAudit) audit(ctx context.Context, source *flowFiles, asker asker) e
 		return err
 	}
 	a.complete = true
-	return a.result(source.failed)
+	return a.result(source.failures())
+}
+
+// startMetrics serves what it counts, if --listen-metrics is given, until stop is called.
+func (a *flowAudit) startMetrics(ctx context.Context, source flowInput) (count func(*judgedFlow), stop func(), err error) {
+	if a.listenMetrics == "" {
+		return func(*judgedFlow) {}, func() {}, nil
+	}
+	m := newFlowMetrics()
+	if followed, ok := source.(*hubbleSource); ok {
+		m.follow(followed.Counts)
+	}
+	stop, err = m.serve(ctx, a.inv, a.listenMetrics)
+	return m.count, stop, err
 }
 
 // stopped returns why an audit has no summary.

@@ -7,7 +7,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cilium/cilium/api/v1/flow"
+	"github.com/cilium/cilium/api/v1/observer"
+	"google.golang.org/protobuf/encoding/protojson"
+
 	"github.com/netpold/netpold/audit"
+	"github.com/netpold/netpold/clients/hubble/hubbletest"
 )
 
 // TestAuditDocument: every command in docs/audit.md prints what stands there, up to a line of dots.
@@ -20,6 +25,7 @@ func TestAuditDocument(t *testing.T) {
 	if len(blocks) == 0 {
 		t.Fatal("there is no command in it")
 	}
+	relay := shopRelay(t)
 	for _, block := range blocks {
 		block, _, _ = strings.Cut(block, "```")
 		command, want, _ := strings.Cut(block, "\n")
@@ -27,7 +33,8 @@ func TestAuditDocument(t *testing.T) {
 		indent := command[:strings.Index(command, "$")]
 		args := strings.Fields(strings.TrimPrefix(command, indent+"$ netpold "))
 		for i := range args {
-			args[i] = strings.Trim(strings.ReplaceAll(args[i], "examples/shop", "../../examples/shop"), "'")
+			args[i] = strings.Trim(strings.NewReplacer("examples/shop", "../../examples/shop", "127.0.0.1:4245",
+				relay.Addr()).Replace(args[i]), "'")
 		}
 		got := netpold(t, args...)
 		if kept {
@@ -48,6 +55,29 @@ func TestAuditDocument(t *testing.T) {
 			}
 		}
 	}
+}
+
+// shopRelay starts a Hubble that has the flows of the example, and names a policy for those to Redis that are
+// allowed.
+func shopRelay(t *testing.T) *hubbletest.Relay {
+	t.Helper()
+	text, err := os.ReadFile("../../examples/shop-flows.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	relay := hubbletest.Start(t)
+	for line := range strings.Lines(string(text)) {
+		var m observer.GetFlowsResponse
+		if err := protojson.Unmarshal([]byte(line), &m); err != nil {
+			t.Fatal(err)
+		}
+		f := m.GetFlow()
+		if f.GetL4().GetTCP().GetDestinationPort() == 6379 && f.GetVerdict() == flow.Verdict_FORWARDED {
+			f.IngressAllowedBy = []*flow.Policy{{Kind: "CiliumNetworkPolicy", Namespace: "shop", Name: "redis-debug"}}
+		}
+		relay.SendMessages(&m)
+	}
+	return relay
 }
 
 // TestAuditDocumentPipeline: the commands of the pipeline in docs/audit.md do what it says of them.

@@ -21,7 +21,7 @@ const progressEvery = 500 * time.Millisecond
 
 // startProgress prints a line on standard error until it is stopped, if that is a terminal and nothing else is
 // printed there. quiet means that no records are printed.
-func (inv *invocation) startProgress(from *flowFiles, quiet bool) *progressLine {
+func (inv *invocation) startProgress(from flowInput, quiet bool) *progressLine {
 	p := &progressLine{ended: make(chan struct{})}
 	if inv.quiet || !isTerminal(inv.stderr) || isTerminal(inv.stdout) && !quiet {
 		return p
@@ -35,7 +35,7 @@ func (p *progressLine) stop() {
 	p.done.Wait()
 }
 
-func (p *progressLine) print(out io.Writer, from *flowFiles) {
+func (p *progressLine) print(out io.Writer, from flowInput) {
 	started := time.Now()
 	tick := time.NewTicker(progressEvery)
 	defer tick.Stop()
@@ -45,8 +45,8 @@ func (p *progressLine) print(out io.Writer, from *flowFiles) {
 			fmt.Fprint(out, "\r\x1b[K")
 			return
 		case <-tick.C:
-			fmt.Fprintf(out, "\r\x1b[K%s", progressText(from.records.Load(), from.done.Load(), from.total.Load(),
-				time.Since(started)))
+			records, done, total := from.progress()
+			fmt.Fprintf(out, "\r\x1b[K%s", progressText(records, done, total, time.Since(started)))
 		}
 	}
 }

@@ -18,6 +18,18 @@ type flowSource interface {
 	Waits() bool
 }
 
+// A flowInput is a source of which the progress can be told.
+type flowInput interface {
+	flowSource
+	// progress returns how many records were read, and how many bytes of how many; total is 0 if nobody knows. It
+	// is safe for concurrent use.
+	progress() (records, done, total int64)
+	// failures returns why records are missing, after the end.
+	failures() []error
+	// close ends the source, also while Next waits.
+	close()
+}
+
 // A flowFiles reads files one after the other. A file that cannot be read to its end does not keep back the
 // next ones.
 type flowFiles struct {
@@ -85,7 +97,7 @@ func (f *flowFiles) Next(r *flows.Record) error {
 		if !errors.Is(err, io.EOF) || errors.As(err, new(*flows.InputError)) {
 			f.failed = append(f.failed, err)
 		}
-		f.close()
+		f.closeFile()
 	}
 }
 
@@ -110,14 +122,23 @@ func (f *flowFiles) open() error {
 	case errors.As(err, new(*flows.InputError)):
 		f.failed = append(f.failed, err)
 	default:
-		f.close()
+		f.closeFile()
 		return err
 	}
-	f.close()
+	f.closeFile()
 	return nil
 }
 
-func (f *flowFiles) close() {
+func (f *flowFiles) progress() (records, done, total int64) {
+	return f.records.Load(), f.done.Load(), f.total.Load()
+}
+
+func (f *flowFiles) failures() []error { return f.failed }
+
+// close does nothing: what waits for standard input cannot be stopped, and the process ends.
+func (f *flowFiles) close() {}
+
+func (f *flowFiles) closeFile() {
 	if f.file != nil {
 		f.file.Close() //nolint:errcheck,gosec // it is only read
 	}

@@ -130,6 +130,7 @@ func TestProcess(t *testing.T) {
 			t.Errorf("exits with %d:\n%s", got, p.stderr)
 		}
 	})
+	t.Run("audit follows Hubble", func(t *testing.T) { followsHubble(t, binary) })
 	t.Run("A7 nobody reads the output", func(t *testing.T) { failsUnread(t, binary) })
 	t.Run("lives on when nobody reads its log", func(t *testing.T) { livesOnUnread(t, binary) })
 	t.Run("a second signal ends a drain", func(t *testing.T) {

@@ -292,6 +292,9 @@ func writeFlowTimes(b *strings.Builder, s *netpoldv1.FlowSummary) {
 			flowTime(s.GetNewestPolicyCreated()))
 	}
 	b.WriteString(text + "\n")
+	if n := s.GetLostEvents(); n > 0 {
+		fmt.Fprintf(b, "incomplete: Hubble lost %s\n", counted(n, "event"))
+	}
 	for _, input := range s.GetInputErrors() {
 		fmt.Fprintf(b, "incomplete: %s\n", Clean(input))
 	}

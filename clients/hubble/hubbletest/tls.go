@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
 	"math/big"
 	"net"
 	"testing"
@@ -17,8 +18,8 @@ import (
 )
 
 // StartTLS is [Start] with TLS. It returns the authority of the server's certificate, which is for the
-// loopback's address.
-func StartTLS(tb testing.TB) (*Relay, *x509.CertPool) {
+// loopback's address, in PEM.
+func StartTLS(tb testing.TB) (*Relay, []byte) {
 	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -33,14 +34,8 @@ func StartTLS(tb testing.TB) (*Relay, *x509.CertPool) {
 	if err != nil {
 		tb.Fatalf("hubbletest: %v", err)
 	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		tb.Fatalf("hubbletest: %v", err)
-	}
-	authorities := x509.NewCertPool()
-	authorities.AddCert(cert)
 	return Start(tb, grpc.Creds(credentials.NewTLS(&tls.Config{
 		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
 		MinVersion:   tls.VersionTLS12,
-	}))), authorities
+	}))), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }

@@ -378,7 +378,11 @@ type FlowSummary struct {
 	// How long it took.
 	Took *durationpb.Duration `protobuf:"bytes,18,opt,name=took,proto3" json:"took,omitempty"`
 	// Inputs that could not be read to their end, and why: records are missing.
-	InputErrors   []string `protobuf:"bytes,19,rep,name=input_errors,json=inputErrors,proto3" json:"input_errors,omitempty"`
+	InputErrors []string `protobuf:"bytes,19,rep,name=input_errors,json=inputErrors,proto3" json:"input_errors,omitempty"`
+	// Events that Hubble says it has lost: the flows among them are in no other count. Only of flows that were followed.
+	LostEvents uint64 `protobuf:"varint,20,opt,name=lost_events,json=lostEvents,proto3" json:"lost_events,omitempty"`
+	// How often the connection to Hubble was made anew. Only of flows that were followed.
+	Reconnects    uint64 `protobuf:"varint,21,opt,name=reconnects,proto3" json:"reconnects,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -544,6 +548,20 @@ func (x *FlowSummary) GetInputErrors() []string {
 		return x.InputErrors
 	}
 	return nil
+}
+
+func (x *FlowSummary) GetLostEvents() uint64 {
+	if x != nil {
+		return x.LostEvents
+	}
+	return 0
+}
+
+func (x *FlowSummary) GetReconnects() uint64 {
+	if x != nil {
+		return x.Reconnects
+	}
+	return 0
 }
 
 // FlowPair is what all records between two ends on one port come to. Only records with an answer count.
@@ -813,7 +831,7 @@ const file_netpold_v1_flow_proto_rawDesc = "" +
 	"\brevision\x18\x10 \x01(\x04R\brevision\x12(\n" +
 	"\x05error\x18\x11 \x01(\v2\x12.google.rpc.StatusR\x05error\x12.\n" +
 	"\x13observed_allowed_by\x18\x12 \x03(\tR\x11observedAllowedBy\x12,\n" +
-	"\x12observed_denied_by\x18\x13 \x03(\tR\x10observedDeniedBy\"\xbf\x06\n" +
+	"\x12observed_denied_by\x18\x13 \x03(\tR\x10observedDeniedBy\"\x80\a\n" +
 	"\vFlowSummary\x12\x18\n" +
 	"\arecords\x18\x01 \x01(\x04R\arecords\x12\x14\n" +
 	"\x05asked\x18\x02 \x01(\x04R\x05asked\x12\x18\n" +
@@ -835,7 +853,12 @@ const file_netpold_v1_flow_proto_rawDesc = "" +
 	"\x15newest_policy_created\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\x13newestPolicyCreated\x12\x14\n" +
 	"\x05older\x18\x11 \x01(\x04R\x05older\x12-\n" +
 	"\x04took\x18\x12 \x01(\v2\x19.google.protobuf.DurationR\x04took\x12!\n" +
-	"\finput_errors\x18\x13 \x03(\tR\vinputErrors\x1a8\n" +
+	"\finput_errors\x18\x13 \x03(\tR\vinputErrors\x12\x1f\n" +
+	"\vlost_events\x18\x14 \x01(\x04R\n" +
+	"lostEvents\x12\x1e\n" +
+	"\n" +
+	"reconnects\x18\x15 \x01(\x04R\n" +
+	"reconnects\x1a8\n" +
 	"\n" +
 	"ByWhyEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
