@@ -124,7 +124,8 @@ func (s *Snapshot) StillHolds(q *Query, r *ReadSet) bool {
 }
 
 // A tracer follows a question to all that its decision is computed from, always in the same order. It either
-// collects the records, or compares them with those collected before.
+// collects the records, compares them with those collected before, or yields the parts of the state instead
+// (see [Part]).
 //
 // Each record says how many follow it: a workload has its Pods, a Service its slices, a slice its endpoints.
 // So two traces are equal only if all ends lead to the same.
@@ -133,16 +134,28 @@ func (s *Snapshot) StillHolds(q *Query, r *ReadSet) bool {
 // it.
 type tracer struct {
 	*state
-	collects bool // otherwise it compares
+	yield    func(Part) // nil unless parts are yielded; then there are no records
+	collects bool       // otherwise it compares
 	records  []record
 	at       int // the next record to compare with
 	// differs reports whether the trace is another, or there is none.
 	differs bool
 }
 
+// stopped reports whether there is no use in going on: there is no trace, or it is another.
+func (t *tracer) stopped() bool { return t.differs && t.yield == nil }
+
+// part yields a part of the state, if parts are wanted.
+func (t *tracer) part(p Part) {
+	if t.yield != nil {
+		t.yield(p)
+	}
+}
+
 // visit collects a record, or compares it with the next one.
 func (t *tracer) visit(r record) {
 	switch {
+	case t.yield != nil:
 	case t.collects:
 		t.records = append(t.records, r)
 	case t.at < len(t.records) && t.records[t.at] == r:
@@ -173,7 +186,7 @@ func (t *tracer) visitEndpoint(e *Endpoint) {
 	case endpointIP:
 		t.visitAddress(e.ip)
 	case endpointPod:
-		t.visitPod(t.pod(e.namespace, e.name))
+		t.visitPod(nameKey{e.namespace, e.name})
 	case endpointWorkload:
 		t.visitWorkload(workloadKey{e.namespace, e.workload, e.name})
 	case endpointService:
@@ -186,6 +199,7 @@ func (t *tracer) visitEndpoint(e *Endpoint) {
 // visitAddress visits the owner of an address (S5): a Pod or, for a Node, the claims of which the best is the
 // Node's.
 func (t *tracer) visitAddress(ip netip.Addr) {
+	t.part(addressPart(ip))
 	switch a := t.address(ip); {
 	case a == nil:
 		t.visit(record{})
@@ -201,23 +215,30 @@ func (t *tracer) classOf(p *pod) *class {
 	if p.class == noClass {
 		return t.nodeClass(p.node)
 	}
+	t.part(classPart(p.class))
 	return t.classes.At(p.class)
 }
 
 // nodeClass returns the class of a Node, or nil if it has none. The class is replaced when the Node's labels
 // change, or the rules that ask for them (S38).
 func (t *tracer) nodeClass(name unique.Handle[string]) *class {
+	t.partOfNode(name)
 	if c := t.nodeClassAt(name); c != nil {
 		return c.cold
 	}
 	return nil
 }
 
-// visitPod visits a Pod by name, which may be nil. All addresses that it reports must be its own or, on the
-// host network, no other Pod's: only then is it decided by just these (S7).
-func (t *tracer) visitPod(p *pod) {
+// visitPod visits a Pod by name, which need not be there. All addresses that it reports must be its own or, on
+// the host network, no other Pod's: only then is it decided by just these (S7).
+func (t *tracer) visitPod(key nameKey) {
+	t.part(podPart(key))
+	p := t.pod(key.namespace, key.name)
 	if p == nil || p.host && len(p.ips) == 0 {
 		t.differs = true
+		if p != nil && t.yield != nil {
+			t.partsOfNodeAddresses(p.node)
+		}
 		return
 	}
 	t.visit(record{p, t.classOf(p)})
@@ -225,31 +246,35 @@ func (t *tracer) visitPod(p *pod) {
 		return // it has no addresses (S6)
 	}
 	for _, ip := range p.ips {
+		t.part(addressPart(ip))
 		if a := t.address(ip); a == nil || a.pod != p && (a.pod != nil || !p.host) {
-			t.differs = true
-			return
+			if t.differs = true; t.stopped() {
+				return
+			}
 		}
 	}
 }
 
 // visitWorkload visits a workload, whose record says which Pods it has, and the Pods.
 func (t *tracer) visitWorkload(key workloadKey) {
+	t.part(Part{kind: partWorkload, namespace: key.namespace, workload: key.kind, name: key.name})
 	w, _ := t.workloads.Get(key)
 	t.visit(record{object: w})
 	if w == nil {
 		return
 	}
 	for name := range w.pods.All() {
-		if t.differs {
+		if t.stopped() {
 			return
 		}
-		t.visitPod(t.pod(key.namespace, name))
+		t.visitPod(nameKey{key.namespace, name})
 	}
 }
 
 // visitService visits a Service, whose record says which slices it has, the slices, and the owners of their
 // endpoints.
 func (t *tracer) visitService(key nameKey) {
+	t.part(Part{kind: partService, namespace: key.namespace, name: key.name})
 	svc, _ := t.services.Get(key)
 	t.visit(record{object: svc})
 	if svc == nil {
@@ -257,16 +282,18 @@ func (t *tracer) visitService(key nameKey) {
 	}
 	for _, name := range svc.slices {
 		slice, _ := t.slices.Get(nameKey{key.namespace, name})
+		t.part(Part{kind: partSlice, namespace: key.namespace, name: name})
 		t.visit(record{object: slice})
 		for i := range slice.Endpoints {
-			if t.differs {
+			if t.stopped() {
 				return
 			}
 			if e := &slice.Endpoints[i]; e.Addr.IsValid() {
 				t.visitAddress(e.Addr.Unmap())
-			} else if p := t.pod(key.namespace, e.Pod); p != nil {
-				t.visitPod(p)
+			} else if named := (nameKey{key.namespace, e.Pod}); t.pod(named.namespace, named.name) != nil {
+				t.visitPod(named)
 			} else {
+				t.part(podPart(named))
 				t.visit(record{})
 			}
 		}

@@ -29,9 +29,6 @@ const DefaultWatchHeartbeat = time.Second
 func (s *Service) WatchAllowed(
 	stream grpc.BidiStreamingServer[netpoldv1.WatchAllowedRequest, netpoldv1.WatchAllowedResponse],
 ) error {
-	if _, fail := s.state.Present(); fail != nil {
-		return s.failed(fail)
-	}
 	watch, fail := s.watches.Open()
 	if fail != nil {
 		s.metrics.Shed(fail)

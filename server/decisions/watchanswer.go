@@ -103,7 +103,7 @@ func (w *watching) answer(
 	state := &w.state
 	decision, err := w.service.decider.AllowedUntil(w.ctx.Done(), state.Snapshot, q.Query)
 	if err != nil {
-		asked := &netpoldv1.AllowedRequest{Src: q.Src, Dst: q.Dst}
+		asked := q.Asked()
 		fail := wire.EngineError(wire.Alone, asked, err)
 		if fail.Code == codes.InvalidArgument {
 			w.watch.Drop(q)

@@ -1,5 +1,7 @@
 package persist
 
+import "iter"
+
 const blockSize = 128
 
 // Array is a persistent array that grows by [Array.Set]. A write under a new [Edit] copies one block and the
@@ -33,4 +35,25 @@ func (a *Array[T]) Set(e *Edit, i uint32, v T) {
 		a.blocks[i/blockSize] = b
 	}
 	b.items[i%blockSize] = v
+}
+
+// Has reports whether item i is within the array. It may be one that was not set.
+func (a *Array[T]) Has(i uint32) bool { return int(i/blockSize) < len(a.blocks) }
+
+// Unshared yields the numbers of the items that may differ between both arrays: all but those of the blocks that
+// both have. If one came from a copy of the other, it takes time for the list of blocks and for what was written
+// since.
+func (a *Array[T]) Unshared(o *Array[T]) iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		for i := range max(len(a.blocks), len(o.blocks)) {
+			if i < len(a.blocks) && i < len(o.blocks) && a.blocks[i] == o.blocks[i] {
+				continue
+			}
+			for j := range uint32(blockSize) {
+				if !yield(uint32(i)*blockSize + j) {
+					return
+				}
+			}
+		}
+	}
 }

@@ -69,9 +69,9 @@ func (m *Metrics) WatchLag(d time.Duration) {
 	}
 }
 
-// Shed counts a call that was refused because of overload; f names the limit.
+// Shed counts a call that was refused because of overload; f names the limit. Other failures are not counted.
 func (m *Metrics) Shed(f *wire.Failure) {
-	if m != nil {
+	if m != nil && f.Reason == wire.ReasonOverloaded {
 		m.shed.WithLabelValues(f.Metadata["limit"]).Inc()
 	}
 }

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
-	"time"
 
+	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/server/internal/current"
 	"github.com/netpold/netpold/server/internal/wire"
 )
@@ -30,10 +30,12 @@ type Hub struct {
 
 	mu sync.Mutex // guards what follows
 	// at is the state that the watches are in step with: a question that is not queued has no other answer
-	// there than when it was taken last. It has no snapshot while there is no watch.
+	// there than when it was taken last. It has a snapshot while there is a watch.
 	at      current.State
 	watches map[*Watch]struct{}
 	table   table
+	// touched is reused: the ends that a change may have given other parts.
+	touched []uint32
 	// follower is the goroutine that follows the states; nil without a watch.
 	follower *follower
 	// broken is why the hub can no longer be trusted, after a panic. It is over when all watches are closed.
@@ -77,9 +79,13 @@ func (h *Hub) locked(do func()) {
 }
 
 // Open returns a new watch without questions, which the caller must close. It refuses one beyond the limit
-// (P23).
+// (P23), and all while no question may be answered (P24).
 func (h *Hub) Open() (w *Watch, fail *wire.Failure) {
 	h.locked(func() {
+		var state current.State
+		if state, fail = h.reader.Present(); fail != nil {
+			return
+		}
 		if len(h.watches) >= h.limits.Watches {
 			fail = wire.Overloaded("watches",
 				fmt.Sprintf("%d watches are open, as many as the server does at once", h.limits.Watches),
@@ -92,7 +98,9 @@ func (h *Hub) Open() (w *Watch, fail *wire.Failure) {
 			h.follower = &follower{make(chan struct{}), make(chan struct{})}
 			go h.follow(h.follower)
 		}
+		h.advance(&state) // so that there is a state to link questions in
 		h.watches[w] = struct{}{}
+		h.table.addWatch(w)
 	})
 	return w, fail
 }
@@ -144,23 +152,61 @@ func (h *Hub) advance(state *current.State) {
 	if was == nil || was == state.Snapshot {
 		return
 	}
+	for at := range h.table.detailed {
+		h.queue(at)
+	}
+	h.touched = h.touched[:0]
+	if !h.at.Snapshot.EachChangedPart(was, h.touchPart) {
+		h.touchAll()
+	}
+	for _, number := range h.touched {
+		e := h.table.ends.all.at(number)
+		e.touched = false
+		h.table.ends.unlink(number, e)
+		h.table.ends.link(number, e, h.at.Snapshot)
+	}
+}
+
+// touchPart queues the questions whose ends depend on a part that changed.
+func (h *Hub) touchPart(p engine.Part) { h.table.ends.eachOfPart(&p, h.touch) }
+
+// touch queues the questions of an end, and notes one that must be linked anew.
+func (h *Hub) touch(number uint32, e *end, relink bool) {
+	if e.touched {
+		return
+	}
+	if relink {
+		e.touched = true
+		h.touched = append(h.touched, number)
+	}
+	for p := e.first; p != 0; {
+		at, i := p.number()
+		h.queue(at)
+		p = h.table.records.at(at).after[i]
+	}
+}
+
+// touchAll queues all questions.
+func (h *Hub) touchAll() {
 	for w := range h.watches {
 		for _, at := range w.ids {
-			h.queue(at, state.Published)
+			for _, number := range h.table.records.at(at).ends {
+				h.touch(number, h.table.ends.all.at(number), true)
+			}
 		}
 	}
 }
 
-// queue queues a question of a watch, and wakes the watch. since is when its answer may have changed.
-func (h *Hub) queue(at uint32, since time.Time) {
-	q := h.table.at(at)
-	if q.queued {
+// queue queues a question, and wakes its watch.
+func (h *Hub) queue(at uint32) {
+	r := h.table.records.at(at)
+	if r.queued {
 		return
 	}
-	w := q.watch
+	w := h.table.watches[r.watch]
 	if w.since.IsZero() {
-		w.since = since
+		w.since = h.at.Published
 	}
-	h.table.enqueue(w, at, q)
+	h.table.enqueue(at, r)
 	w.wakeUp()
 }

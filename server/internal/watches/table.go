@@ -5,108 +5,171 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
-// blockSize is how many records a block of a table has.
-const blockSize = 256
-
-// A table has the records of all questions, by number, from 1. A record stays where it is as long as it is
-// watched.
+// A table has the records of all questions of all watches, by number, and the index of their ends.
 type table struct {
-	blocks []*[blockSize]record
-	// free is a list of records that are not in use, linked by after.
-	free uint32
-	// used is the number of records that were ever in use; watched that of those that are linked.
-	used    uint32
-	watched int
+	records slab[record]
+	ends    ends
+	// watches has the watches by number; nil for a number that is free.
+	watches []*Watch
+	// watched counts the records of questions that are watched, and detailed has those with details: what these
+	// say depends on the whole state.
+	watched  int
+	detailed map[uint32]struct{}
 }
 
-// A record is a question of a watch. Neighbours in lists are numbers of records; 0 is none.
+// A record is a question of a watch. It has no pointers; see [slab]. Where it says number, 0 is none.
 type record struct {
-	watch *Watch
-	id    uint64
-	// etag is that of the answer that the caller has; 0 if it has none. answered reports whether one was sent, or
-	// was the one that the caller had.
-	etag     uint64
-	answered bool
-	details  bool
-	linked   bool
+	// id is the caller's. etag is that of the answer that the caller has; 0 if it has none.
+	id, etag uint64
+	// ends are the numbers of the source and the destination. after and before are the neighbours in the lists of
+	// the questions of these ends.
+	ends          [2]uint32
+	after, before [2]place
+	// next and previous are the numbers of the neighbours in the queue of the watch.
+	next, previous uint32
+	// watch is the index of the watch.
+	watch    uint32
 	port     uint16
 	protocol engine.Protocol
-
-	src, dst engine.Endpoint
-	request  *netpoldv1.AllowedRequest
-
-	// Guarded by the hub's lock: the place in the queue of the watch.
-	queued        bool
-	before, after uint32
+	// answered reports whether an answer was sent, or was the one that the caller had. Like etag it belongs to
+	// the stream; all else is guarded by the lock of the hub.
+	answered bool
+	details  bool
+	queued   bool
 }
 
-// at returns a record by its number.
-func (t *table) at(at uint32) *record { return &t.blocks[at/blockSize][at%blockSize] }
+// A place is one of the two ends of a record: the record's number times 2, plus 1 for the destination; 0 is none.
+type place uint32
 
-// allocate returns an empty record, and its number.
-func (t *table) allocate() (uint32, *record) {
-	if at := t.free; at != 0 {
-		r := t.at(at)
-		t.free = r.after
-		*r = record{}
-		return at, r
+// number returns the record's number, and the index of its end.
+func (p place) number() (at, end uint32) { return uint32(p) / 2, uint32(p) % 2 }
+
+// addWatch gives a watch its number.
+func (t *table) addWatch(w *Watch) {
+	for i, other := range t.watches {
+		if other == nil {
+			t.watches[i], w.number = w, uint32(i)
+			return
+		}
 	}
-	t.used++ // record 0 is none
-	if int(t.used/blockSize) == len(t.blocks) {
-		t.blocks = append(t.blocks, new([blockSize]record))
-	}
-	return t.used, t.at(t.used)
+	w.number = uint32(len(t.watches))
+	t.watches = append(t.watches, w)
 }
 
-// link makes a record that of a watched question.
-func (t *table) link(_ uint32, r *record, query *engine.Query, req *netpoldv1.AllowedRequest) {
-	r.linked, r.src, r.dst, r.request = true, query.Src, query.Dst, req
+// removeWatch frees the number and all records of a watch.
+func (t *table) removeWatch(w *Watch) {
+	for _, at := range w.ids {
+		t.remove(at)
+	}
+	for at := range w.refused {
+		t.remove(at)
+	}
+	t.watches[w.number] = nil
+}
+
+// watch makes a record that of a watched question.
+func (t *table) watch(
+	at uint32, r *record, query *engine.Query, req *netpoldv1.AllowedRequest, s *engine.Snapshot,
+) {
 	t.watched++
+	for i, e := range [2]*engine.Endpoint{&query.Src, &query.Dst} {
+		asked := req.GetSrc()
+		if i == 1 {
+			asked = req.GetDst()
+		}
+		number, end := t.ends.acquire(e, asked, s)
+		r.ends[i] = number
+		t.file(end, r, place(at*2+uint32(i)))
+	}
+	if r.details {
+		if t.detailed == nil {
+			t.detailed = map[uint32]struct{}{}
+		}
+		t.detailed[at] = struct{}{}
+	}
 }
 
-// remove frees the record of a question of w.
-func (t *table) remove(w *Watch, at uint32) {
-	r := t.at(at)
+// file puts a place first in the list of an end.
+func (t *table) file(e *end, r *record, p place) {
+	_, i := p.number()
+	r.after[i], r.before[i] = e.first, 0
+	if e.first != 0 {
+		at, j := e.first.number()
+		t.records.at(at).before[j] = p
+	}
+	e.first = p
+}
+
+// unfile takes a place out of the list of its end, and lets an end without questions go.
+func (t *table) unfile(r *record, i int) {
+	e := t.ends.all.at(r.ends[i])
+	if before := r.before[i]; before != 0 {
+		at, j := before.number()
+		t.records.at(at).after[j] = r.after[i]
+	} else {
+		e.first = r.after[i]
+	}
+	if after := r.after[i]; after != 0 {
+		at, j := after.number()
+		t.records.at(at).before[j] = r.before[i]
+	}
+	if e.first == 0 {
+		t.ends.release(r.ends[i], e)
+	}
+}
+
+// remove frees a record.
+func (t *table) remove(at uint32) {
+	r := t.records.at(at)
 	if r.queued {
-		t.dequeue(w, at, r)
+		t.dequeue(r)
 	}
-	if r.linked {
+	if r.ends[0] != 0 {
 		t.watched--
+		t.unfile(r, 0)
+		t.unfile(r, 1)
 	}
-	*r = record{after: t.free}
-	t.free = at
+	if r.details {
+		delete(t.detailed, at)
+	}
+	t.records.release(at)
 }
 
-// enqueue appends a record that is not queued to the queue of w.
-func (t *table) enqueue(w *Watch, at uint32, r *record) {
-	r.queued, r.before, r.after = true, w.last, 0
+// enqueue appends a record that is not queued to the queue of its watch.
+func (t *table) enqueue(at uint32, r *record) {
+	w := t.watches[r.watch]
+	r.queued, r.previous, r.next = true, w.last, 0
 	if w.last != 0 {
-		t.at(w.last).after = at
+		t.records.at(w.last).next = at
 	} else {
 		w.first = at
 	}
 	w.last = at
 }
 
-// dequeue takes a record out of the queue of w.
-func (t *table) dequeue(w *Watch, _ uint32, r *record) {
-	if r.before != 0 {
-		t.at(r.before).after = r.after
+// dequeue takes a record out of the queue of its watch.
+func (t *table) dequeue(r *record) {
+	w := t.watches[r.watch]
+	if r.previous != 0 {
+		t.records.at(r.previous).next = r.next
 	} else {
-		w.first = r.after
+		w.first = r.next
 	}
-	if r.after != 0 {
-		t.at(r.after).before = r.before
+	if r.next != 0 {
+		t.records.at(r.next).previous = r.previous
 	} else {
-		w.last = r.before
+		w.last = r.previous
 	}
-	r.queued, r.before, r.after = false, 0, 0
+	r.queued, r.previous, r.next = false, 0, 0
 }
 
-// question returns the question of a record.
+// question returns the question of a record, which may be one that is refused.
 func (t *table) question(r *record) Question {
-	return Question{
-		Query: engine.Query{Src: r.src, Dst: r.dst, Port: r.port, Protocol: r.protocol},
-		Src:   r.request.GetSrc(), Dst: r.request.GetDst(), Details: r.details, ID: r.id, record: r,
+	q := Question{ID: r.id, Details: r.details, record: r}
+	if r.ends[0] != 0 {
+		q.Query = engine.Query{Port: r.port, Protocol: r.protocol}
+		q.Query.Src, q.src = t.ends.endpoint(r.ends[0])
+		q.Query.Dst, q.dst = t.ends.endpoint(r.ends[1])
 	}
+	return q
 }

@@ -13,6 +13,8 @@ import (
 type Watch struct {
 	hub  *Hub
 	wake chan struct{}
+	// number is its index in the table.
+	number uint32
 	// ids has the record of each question, by the caller's id.
 	ids map[uint64]uint32
 	// refused has the questions that are not watched and whose error was not taken yet.
@@ -26,8 +28,6 @@ type Watch struct {
 // A Question is a watched question that is to be asked.
 type Question struct {
 	Query engine.Query
-	// Src and Dst are the ends as asked, for errors.
-	Src, Dst *netpoldv1.Endpoint
 	// Details reports whether the answer has details.
 	Details bool
 	// Refused is why the question is not watched; nil for one that is.
@@ -35,7 +35,22 @@ type Question struct {
 	// ID is the caller's.
 	ID uint64
 
-	record *record
+	// src and dst are the ends as asked; nil for those by IP.
+	src, dst *netpoldv1.Endpoint
+	record   *record
+}
+
+// Asked returns the ends as they were asked, for errors.
+func (q *Question) Asked() *netpoldv1.AllowedRequest {
+	return &netpoldv1.AllowedRequest{Src: asked(&q.Query.Src, q.src), Dst: asked(&q.Query.Dst, q.dst)}
+}
+
+// asked returns an end as it was asked, given that for a named one.
+func asked(e *engine.Endpoint, named *netpoldv1.Endpoint) *netpoldv1.Endpoint {
+	if ip, ok := e.Address(); ok {
+		return &netpoldv1.Endpoint{Endpoint: &netpoldv1.Endpoint_Ip{Ip: ip.String()}}
+	}
+	return named
 }
 
 // Etag returns the etag of the answer that the caller has; 0 if it has none.
@@ -68,12 +83,7 @@ func (w *Watch) Close() {
 		ended, h.follower = h.follower, nil
 		h.at, h.table = current.State{}, table{}
 	} else if h.broken == nil {
-		for _, at := range w.ids {
-			h.table.remove(w, at)
-		}
-		for at := range w.refused {
-			h.table.remove(w, at)
-		}
+		h.table.removeWatch(w)
 	}
 	h.mu.Unlock()
 	if ended != nil {
@@ -105,7 +115,7 @@ func (w *Watch) Remove(ids []uint64) {
 func (w *Watch) remove(id uint64) {
 	if at, ok := w.ids[id]; ok {
 		delete(w.ids, id)
-		w.hub.table.remove(w, at)
+		w.hub.table.remove(at)
 	}
 }
 
@@ -130,8 +140,8 @@ func (w *Watch) add(asked *netpoldv1.WatchQuestion) {
 	query := r.Query(req)
 	r.WatchQuestion(asked)
 	w.remove(asked.GetId())
-	at, q := h.table.allocate()
-	q.watch, q.id, q.etag = w, asked.GetId(), asked.GetIfNot()
+	at, q := h.table.records.allocate()
+	q.watch, q.id, q.etag = w.number, asked.GetId(), asked.GetIfNot()
 	q.port, q.protocol, q.details = query.Port, query.Protocol, req.GetDetails()
 	var fail *wire.Failure
 	switch {
@@ -149,9 +159,9 @@ func (w *Watch) add(asked *netpoldv1.WatchQuestion) {
 		w.refused[at] = fail
 	} else {
 		w.ids[q.id] = at
-		h.table.link(at, q, &query, req)
+		h.table.watch(at, q, &query, req, h.at.Snapshot)
 	}
-	h.table.enqueue(w, at, q)
+	h.table.enqueue(at, q)
 }
 
 // Taken is what [Watch.Take] took.
@@ -183,14 +193,14 @@ func (w *Watch) Take(to []Question, n int) (questions []Question, taken Taken, f
 			if at == 0 {
 				break
 			}
-			q := h.table.at(at)
-			h.table.dequeue(w, at, q)
+			q := h.table.records.at(at)
+			h.table.dequeue(q)
 			to = append(to, h.table.question(q))
 			if fail, ok := w.refused[at]; ok {
 				last := &to[len(to)-1]
 				last.Refused, last.record = fail, nil
 				delete(w.refused, at)
-				h.table.remove(w, at)
+				h.table.remove(at)
 			}
 		}
 		if taken.More = w.first != 0; !taken.More {
