@@ -210,11 +210,16 @@ func (s *Server) register(config *Config, m *metrics.Metrics, streams context.Co
 		Overlay:        config.Overlay,
 		Metrics:        m,
 	}))
+	var record extauthz.Recorder
+	if s.decisions != nil {
+		record = s.decisions.Record
+	}
 	extauthz.Register(s.grpc, config.Source, extauthz.Options{
 		Cache:       options.Cache,
 		RefuseStale: options.RefuseStale,
 		Shadow:      config.Shadow,
 		DenyDetail:  config.DenyDetail.proxied(),
+		Record:      record,
 		Metrics:     m,
 	})
 	healthv1.RegisterHealthServer(s.grpc, s.health)

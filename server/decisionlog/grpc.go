@@ -178,6 +178,6 @@ func (s *recorded) SendMsg(m any) error {
 // current returns the call of the last message received.
 func (s *recorded) current() call {
 	c := s.call
-	c.id = c.id.plus(max(s.received, 1) - 1)
+	c.id = c.id.Plus(max(s.received, 1) - 1)
 	return c
 }

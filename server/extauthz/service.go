@@ -17,11 +17,13 @@ import (
 	"time"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
 	"github.com/netpold/netpold/cache"
 	"github.com/netpold/netpold/mirror"
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server/internal/current"
 	"github.com/netpold/netpold/server/internal/decide"
 	"github.com/netpold/netpold/server/internal/decisionid"
@@ -47,7 +49,17 @@ type Options struct {
 	DenyDetail proxied.DenyDetail
 	// Metrics counts decisions. Default: nothing is counted.
 	Metrics *metrics.Metrics
+	// Record writes a decision to the decision log. Default: none is written.
+	Record Recorder
 }
+
+// A Recorder writes one decision of a method: its question, its answer or why it failed, and when it came. None of
+// them is modified afterwards. It is safe for concurrent use, and does not block.
+type Recorder func(ctx context.Context, id decisionid.ID, method string, started time.Time,
+	q *netpoldv1.AllowedRequest, a *netpoldv1.AllowedResponse, fail *spb.Status)
+
+// recordedAs is the method that records name.
+const recordedAs = "ext_authz"
 
 // Service is envoy.service.auth.v3.Authorization. It is safe for concurrent use.
 type Service struct {
@@ -59,6 +71,7 @@ type Service struct {
 	shadow     bool
 	denyDetail proxied.DenyDetail
 	metrics    *metrics.Metrics
+	record     Recorder
 }
 
 // Register registers a service that answers from the states of source.
@@ -75,6 +88,7 @@ func New(source mirror.Source, options Options) *Service {
 		shadow:     options.Shadow,
 		denyDetail: options.DenyDetail,
 		metrics:    options.Metrics,
+		record:     options.Record,
 	}
 }
 
@@ -84,7 +98,8 @@ func (s *Service) Check(ctx context.Context, req *authv3.CheckRequest) (*authv3.
 	started := time.Now()
 	md, _ := metadata.FromIncomingContext(ctx)
 	q, fail := read(req, md)
-	o := proxied.Outcome{DecisionID: decisionid.New().String(), Failure: fail, Shadow: q.shadow || s.shadow}
+	id := decisionid.New()
+	o := proxied.Outcome{DecisionID: id.String(), Failure: fail, Shadow: q.shadow || s.shadow}
 	stands := q.principal.standing
 	// Before the first full sync nothing is answered, not even that the question is wrong (S26).
 	if state, fail := s.state.Present(); fail != nil {
@@ -96,10 +111,16 @@ func (s *Service) Check(ctx context.Context, req *authv3.CheckRequest) (*authv3.
 		}
 	}
 	s.count(q, &o)
-	if verdict := o.Verdict(); verdict == proxied.Error && !o.Shadow {
-		fail := *o.Failure // some are shared
-		fail.DecisionID = o.DecisionID
-		return nil, fail.Err()
+	if o.Failure != nil {
+		own := *o.Failure // some are shared
+		own.DecisionID, o.Failure = o.DecisionID, &own
+	}
+	if s.record != nil {
+		answer, failed := o.Record()
+		s.record(ctx, id, recordedAs, started, &q.request, answer, failed)
+	}
+	if o.Verdict() == proxied.Error && !o.Shadow {
+		return nil, o.Failure.Err()
 	}
 	response := s.response(q, &o, stands)
 	s.metrics.Took(metrics.Check, time.Since(started))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 
 	"github.com/netpold/netpold/engine"
@@ -101,4 +102,16 @@ func (o *Outcome) Verdict() Verdict {
 		return Allowed
 	}
 	return Denied
+}
+
+// Record returns the outcome for the decision log: an answer or an error. The answer of a question that policies do
+// not deny, and [Denial] does, has no reason.
+func (o *Outcome) Record() (*netpoldv1.AllowedResponse, *spb.Status) {
+	switch {
+	case o.Denied != "":
+		return &netpoldv1.AllowedResponse{Revision: o.Revision, Stale: o.Stale}, nil
+	case o.Failure != nil:
+		return nil, o.Failure.Proto()
+	}
+	return o.Response, nil
 }
