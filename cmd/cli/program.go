@@ -19,7 +19,7 @@ func displayName(program string) string {
 
 // ownCommand matches a command of netpold in a text: the program and a verb, or a placeholder for the verb.
 var ownCommand = regexp.MustCompile(
-	`(?:kubectl )?\bnetpold (serve|check|list|lint|diff|audit|test|status|token|healthcheck|man|version|completion|help|` +
+	`(?:kubectl )?\bnetpold (serve|check|watch|list|lint|diff|audit|test|status|token|healthcheck|man|version|completion|help|` +
 		`VERB|\.\.\.)`)
 
 // named returns a text with the commands of netpold as people type them.

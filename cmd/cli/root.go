@@ -170,7 +170,8 @@ func (inv *invocation) root() *cobra.Command {
 	})
 	// Long usages are broken into lines.
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 120"))
-	root.AddCommand(inv.serveVerb(), inv.checkVerb(), inv.listVerb(), inv.diffVerb(), inv.testVerb(), inv.lintVerb(), inv.auditVerb(),
+	root.AddCommand(inv.serveVerb(), inv.checkVerb(), inv.listVerb(), inv.diffVerb(), inv.testVerb(), inv.lintVerb(),
+		inv.watchVerb(), inv.auditVerb(),
 		inv.statusVerb(), inv.tokenVerb(), inv.healthcheckVerb(), inv.manVerb(), inv.versionVerb())
 	root.SetHelpCommand(helpVerb(root))
 	root.InitDefaultCompletionCmd()
