@@ -23,12 +23,7 @@ type encoder struct {
 	head, caller, tail []byte
 	// each is called after each line, which is b from there on. It may take lines off.
 	each func(e *entry, denied bool, from int)
-	// The rest is for rows.
-	request  netpoldv1.AllowedRequest
-	response netpoldv1.AllowedResponse
-	src, dst netpoldv1.Endpoint
-	srcIP    netpoldv1.Endpoint_Ip
-	dstIP    netpoldv1.Endpoint_Ip
+	rows rowEncoder
 }
 
 // entry appends the records of e.
@@ -45,7 +40,7 @@ func (w *encoder) entry(e *entry) {
 	left := e.n
 	switch {
 	case e.rows != nil:
-		w.rows(e)
+		w.stream(e)
 	case e.batch != nil:
 		for i := range e.answers {
 			if left == 0 {
@@ -68,31 +63,10 @@ func (w *encoder) entry(e *entry) {
 // alone is the index of a question that is in no batch and no message of a stream.
 const alone = -1
 
-// rows appends the records of a stream.
-func (w *encoder) rows(e *entry) {
-	fails := e.fails
-	w.src.Endpoint, w.dst.Endpoint = &w.srcIP, &w.dstIP
-	q, a := &w.request, &w.response
-	q.Src, q.Dst = &w.src, &w.dst
-	a.Revision, a.Stale = e.revision, e.stale
-	for i := range e.rows[:e.n] {
-		r := &e.rows[i]
-		w.srcIP.Ip, w.dstIP.Ip = textOf(r.src), textOf(r.dst)
-		q.Port, q.Protocol = uint32(r.port), netpoldv1.Protocol(r.protocol)
-		if r.reason == 0 && len(fails) > 0 {
-			w.record(e, int(r.index), q, nil, fails[0])
-			fails = fails[1:]
-			continue
-		}
-		a.Allowed, a.Reason = r.allowed, netpoldv1.Reason(r.reason)
-		w.record(e, int(r.index), q, a, nil)
-	}
-}
-
 // record appends one line. One of a and fail is nil.
 func (w *encoder) record(e *entry, index int, q *netpoldv1.AllowedRequest, a *netpoldv1.AllowedResponse,
 	fail *spb.Status) {
-	from, b, rate := len(w.b), append(w.b, w.head...), 1.0
+	from, b := len(w.b), append(w.b, w.head...)
 	if index != alone {
 		b = strconv.AppendInt(append(b, `,"index":`...), int64(index), 10)
 	}
@@ -101,19 +75,26 @@ func (w *encoder) record(e *entry, index int, q *netpoldv1.AllowedRequest, a *ne
 		b = appendRequest(append(b, `,"question":`...), q)
 	}
 	if a != nil {
-		if a.GetAllowed() {
-			rate = e.rate
-		}
 		b = appendResponse(append(b, `,"answer":`...), a)
 	} else {
 		b = appendMessage(append(b, `,"error":`...), fail)
 	}
-	b = strconv.AppendFloat(append(append(b, w.tail...), `,"sampled":`...), rate, 'f', -1, 64)
+	w.b = w.appendEnd(b, e, a.GetAllowed())
+	w.each(e, !a.GetAllowed(), from)
+}
+
+// appendEnd appends what comes after the answer.
+func (w *encoder) appendEnd(b []byte, e *entry, allowed bool) []byte {
+	b = append(append(b, w.tail...), `,"sampled":`...)
+	if allowed && e.rate != 1 {
+		b = strconv.AppendFloat(b, e.rate, 'f', -1, 64)
+	} else {
+		b = append(b, '1')
+	}
 	if e.requestID != "" {
 		b = appendString(append(b, `,"request_id":`...), e.requestID)
 	}
-	w.b = append(b, "}\n"...)
-	w.each(e, !a.GetAllowed(), from)
+	return append(b, "}\n"...)
 }
 
 func appendCaller(b []byte, p *peer.Peer) []byte {

@@ -11,7 +11,8 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
-// An entry is one call, or one message of a stream, on its way to the writer. It stands for n records.
+// An entry is one call, or one message of a stream, on its way to the writer. It stands for n records. Entries
+// are reused.
 type entry struct {
 	call
 	at   time.Time
@@ -32,7 +33,7 @@ type entry struct {
 	chosen  []uint32
 
 	// Questions of a message of a stream, the errors of those that have one, and the snapshot of all.
-	rows     []row
+	rows     *block
 	fails    []*spb.Status
 	revision uint64
 	stale    bool

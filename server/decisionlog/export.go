@@ -26,13 +26,9 @@ func newExportSink(e Exporter, reject func(n int)) *exportSink {
 
 // write implements sink.
 func (s *exportSink) write(l *lines) error {
-	decisions := 0
 	for i := range l.records {
 		r := &l.records[i]
 		r.JSON = l.text[r.from:r.to]
-		if !r.dropped {
-			decisions++
-		}
 	}
 	ctx, cancel := context.WithTimeout(s.ended, exportTime)
 	defer cancel()
@@ -40,7 +36,7 @@ func (s *exportSink) write(l *lines) error {
 	if err != nil {
 		return err
 	}
-	n = min(n, decisions) // a line about dropped records is none
+	n = min(n, len(l.records)-len(l.dropped)) // a line about dropped records is none
 	s.reject(n)
 	l.sent, l.rejected = len(l.text), n
 	return nil

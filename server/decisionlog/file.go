@@ -29,8 +29,10 @@ type sink interface {
 // lines are encoded records, as one text.
 type lines struct {
 	text []byte
-	// records are the same one by one.
+	// records are the same one by one, for an [Exporter] alone.
 	records []Record
+	// dropped has the ends of lines that tell of dropped records.
+	dropped []int
 	// sent is how much of the text has been written.
 	sent int
 	// rejected is how many of the records were not taken, and never will be.

@@ -3,7 +3,6 @@ package decisionlog
 import (
 	"bytes"
 	"encoding/json"
-	"net/netip"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -155,6 +154,3 @@ func appendMessage(b []byte, m proto.Message) []byte {
 	}
 	return buffer.Bytes()
 }
-
-// textOf returns an address as a question has it.
-func textOf(ip [16]byte) string { return netip.AddrFrom16(ip).Unmap().String() }

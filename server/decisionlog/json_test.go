@@ -93,7 +93,12 @@ func scalar(field protoreflect.FieldDescriptor, variant int) protoreflect.Value 
 		return protoreflect.ValueOfUint32(uint32(variant)*400_000_000 + 1)
 	case protoreflect.Uint64Kind:
 		return protoreflect.ValueOfUint64(uint64(variant)*1_700_000_000_000_000_000 + 1)
+	case protoreflect.Int64Kind:
+		return protoreflect.ValueOfInt64(int64(variant)*1_000_000_007 + 1)
 	case protoreflect.Int32Kind:
+		if field.FullName() == "google.protobuf.Timestamp.nanos" {
+			return protoreflect.ValueOfInt32(int32(variant + 1))
+		}
 		return protoreflect.ValueOfInt32(int32(3 - variant))
 	default:
 		panic("no value known for a field of kind " + field.Kind().String())

@@ -59,9 +59,8 @@ type Record struct {
 	// JSON is the line without its end. It is valid until Export returns.
 	JSON []byte
 
-	// from and to say where the line is. dropped is set for the line that tells of dropped records.
+	// from and to say where the line is.
 	from, to int
-	dropped  bool
 }
 
 // A Log writes one record for each decision (G1 to G4). Its methods are safe for concurrent use. Records that
@@ -171,8 +170,12 @@ func (l *Log) Status() Status {
 // add queues an entry, or counts its records as dropped.
 func (l *Log) add(e *entry) {
 	n := e.n
-	if missed := n - l.queue.add(e); missed > 0 {
-		l.drop(missed)
+	fit := l.queue.add(e) // the writer has it now
+	if fit < n {
+		l.drop(n - fit)
+	}
+	if fit == 0 {
+		e.release()
 	}
 }
 

@@ -1,6 +1,9 @@
 package decisionlog
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // A queue holds entries on their way to the writer, in order. It is bounded: by the records that the entries
 // stand for, where an entry with large messages counts for more. It is safe for concurrent use.
@@ -9,10 +12,12 @@ type queue struct {
 	// soon is signalled when the queue is no longer empty, now when a quarter of it is in use.
 	soon, now chan struct{}
 
+	// used is what all entries weigh that are not yet written. It grows under mu.
+	used atomic.Int64
+
 	mu sync.Mutex
-	// entries are those not yet taken. used is what they and those that the writer has not written weigh.
+	// entries are those not yet taken.
 	entries []*entry
-	used    int
 	// waiting is the weight of entries.
 	waiting int
 }
@@ -27,19 +32,19 @@ func newQueue(limit int) *queue {
 func (q *queue) add(e *entry) int {
 	q.mu.Lock()
 	n := e.n
-	free := q.limit - q.used
+	free := q.room()
 	e.weight = min(e.weight, max(n, q.limit)) // so that an empty queue takes any
 	if e.weight > free {
 		// A batch that does not fit is cut. A record weighs at least 1.
-		n = int(int64(n) * int64(max(free, 0)) / int64(e.weight))
-		e.weight = min(e.weight, max(free, 0))
+		n = int(int64(n) * int64(free) / int64(e.weight))
+		e.weight = min(e.weight, free)
 	}
 	if n == 0 {
 		q.mu.Unlock()
 		return 0
 	}
 	e.n = n
-	q.used += e.weight
+	q.used.Add(int64(e.weight))
 	q.waiting += e.weight
 	first := len(q.entries) == 0
 	many := q.waiting >= q.limit/4 && q.waiting-e.weight < q.limit/4
@@ -70,17 +75,14 @@ func (q *queue) take(spare []*entry) []*entry {
 
 // free gives room for what has left the writer.
 func (q *queue) free(weight int) {
-	q.mu.Lock()
-	q.used -= weight
-	q.mu.Unlock()
+	q.used.Add(-int64(weight))
 }
 
 // length returns how much of the queue is in use.
-func (q *queue) length() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.used
-}
+func (q *queue) length() int { return int(q.used.Load()) }
+
+// room returns how many records fit, if others do not come first.
+func (q *queue) room() int { return max(q.limit-q.length(), 0) }
 
 func signal(c chan struct{}) {
 	select {

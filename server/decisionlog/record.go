@@ -23,7 +23,9 @@ func (l *Log) Record(ctx context.Context, id ID, method string, started time.Tim
 // one queues the record of one question.
 func (l *Log) one(c call, at time.Time, took time.Duration, q *netpoldv1.AllowedRequest,
 	a *netpoldv1.AllowedResponse, fail *spb.Status) {
-	e := &entry{call: c, at: at, took: took, question: q, answer: a, fail: fail, rate: l.choose.rate}
+	e := newEntry()
+	e.call, e.at, e.took, e.rate = c, at, took, l.choose.rate
+	e.question, e.answer, e.fail = q, a, fail
 	size := proto.Size(q)
 	if q.GetDetails() {
 		size += proto.Size(a)
@@ -57,8 +59,9 @@ func (l *Log) chosenOf(answers []*netpoldv1.BatchAnswer) (chosen []uint32, n int
 // batch queues the records of the n chosen questions of a batch.
 func (l *Log) batch(c call, at time.Time, took time.Duration, req *netpoldv1.BatchAllowedRequest,
 	resp *netpoldv1.BatchAllowedResponse, chosen []uint32, n int) {
-	e := &entry{call: c, at: at, took: took, batch: req, answers: resp.GetAnswers(), chosen: chosen,
-		rate: l.choose.rate}
+	e := newEntry()
+	e.call, e.at, e.took, e.rate = c, at, took, l.choose.rate
+	e.batch, e.answers, e.chosen = req, resp.GetAnswers(), chosen
 	// Few chosen questions hold the memory of all.
 	size := proto.Size(req)
 	for _, q := range req.GetQuestions() {
@@ -68,17 +71,4 @@ func (l *Log) batch(c call, at time.Time, took time.Duration, req *netpoldv1.Bat
 		}
 	}
 	l.add(e.weigh(n, size))
-}
-
-// message queues the records of the questions of a message of a stream that are to be written. It copies
-// them.
-func (l *Log) message(c call, at time.Time, took time.Duration, req *netpoldv1.StreamAllowedRequest,
-	resp *netpoldv1.StreamAllowedResponse) {
-	rows, fails := l.rowsOf(req, resp)
-	if len(rows) == 0 {
-		return
-	}
-	e := &entry{call: c, at: at, took: took, rows: rows, fails: fails, rate: l.choose.rate,
-		revision: resp.GetRevision(), stale: resp.GetStale()}
-	l.add(e.weigh(len(rows), 0))
 }

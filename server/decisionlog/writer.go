@@ -1,6 +1,7 @@
 package decisionlog
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,7 @@ const (
 func (l *Log) Run(ctx context.Context) error {
 	w := &writer{log: l, draining: ctx.Done(), giveUp: make(chan struct{})}
 	w.encoder.each = w.line
+	_, w.exports = l.sink.(*exportSink)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -70,6 +72,8 @@ type writer struct {
 
 	encoder encoder
 	lines   lines
+	// exports is set if the sink wants records one by one.
+	exports bool
 	// weight is what the entries weigh that are wholly in lines.
 	weight int
 	// over is set when no more is written.
@@ -94,6 +98,7 @@ func (w *writer) run() {
 		for _, e := range entries {
 			w.encoder.entry(e)
 			w.weight += e.weight
+			e.release()
 		}
 		w.flush()
 		w.tellDropped() // of those that came too late for the lines above
@@ -144,8 +149,10 @@ func (w *writer) line(e *entry, denied bool, from int) {
 		}
 		return
 	}
-	w.lines.records = append(w.lines.records, Record{Time: e.at, TraceParent: e.traceparent, Denied: denied,
-		from: from, to: len(w.encoder.b) - 1})
+	if w.exports {
+		w.lines.records = append(w.lines.records, Record{Time: e.at, TraceParent: e.traceparent, Denied: denied,
+			from: from, to: len(w.encoder.b) - 1})
+	}
 	if len(w.encoder.b) >= chunk {
 		w.flush()
 	}
@@ -160,8 +167,11 @@ func (w *writer) tellDropped() {
 	from := len(w.encoder.b)
 	now := time.Now()
 	w.encoder.b = appendDropped(w.encoder.b, now, dropped-w.told)
-	w.lines.records = append(w.lines.records,
-		Record{Time: now, Denied: true, dropped: true, from: from, to: len(w.encoder.b) - 1})
+	end := len(w.encoder.b)
+	w.lines.dropped = append(w.lines.dropped, end)
+	if w.exports {
+		w.lines.records = append(w.lines.records, Record{Time: now, Denied: true, from: from, to: end - 1})
+	}
 	w.told = dropped
 }
 
@@ -198,7 +208,7 @@ func (w *writer) flush() {
 	w.count()
 	w.encoder.b = w.encoder.b[:0]
 	clear(w.lines.records)
-	w.lines = lines{records: w.lines.records[:0]}
+	w.lines = lines{records: w.lines.records[:0], dropped: w.lines.dropped[:0]}
 	w.free()
 }
 
@@ -210,15 +220,18 @@ func (w *writer) free() {
 
 // count counts the records of the lines that were written.
 func (w *writer) count() {
-	n := 0
-	for i := range w.lines.records {
-		if r := &w.lines.records[i]; r.to < w.lines.sent && !r.dropped {
-			n++
+	n := bytes.Count(w.lines.text[:w.lines.sent], newline)
+	for _, end := range w.lines.dropped {
+		if end <= w.lines.sent {
+			n--
 		}
 	}
 	w.taken.Add(int64(-n))
 	w.log.counts.written.Add(uint64(max(n-w.lines.rejected, 0)))
 }
+
+// newline ends a line. Text in JSON has none.
+var newline = []byte{'\n'}
 
 func isClosed(c <-chan struct{}) bool {
 	select {

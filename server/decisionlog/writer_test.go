@@ -263,7 +263,7 @@ func TestG3ReaderStalls(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer reader.Close() //nolint:errcheck // it was never read
+	defer reader.Close()
 	l := open(t, Options{Path: path, Queue: 1000})
 	end := run(l)
 	record(l, 0, 1000) // more than a pipe holds
