@@ -44,6 +44,7 @@ type flowAudit struct {
 	skipMalformed, summaryOnly bool
 	hubble                     hubbleFlags
 	listenMetrics              string
+	asPolicies, externalBits   string
 
 	printer flowPrinter
 	judge   flowJudge
@@ -76,7 +77,8 @@ func (inv *invocation) auditVerb() *cobra.Command {
 			"for each record or, with --summary-only, for each pair of workloads.\n\n" +
 			"Exit code: 0 done; 1 done, and a record is as --fail-on says; 2 an error, a malformed record (unless\n" +
 			"--skip-malformed), or an input that could not be read to its end. If it is interrupted there is no\n" +
-			"summary, but with --hubble there is.",
+			"summary, but with --hubble there is.\n\n" +
+			"--as-policies prints NetworkPolicies instead, which admit the flows: see docs/audit.md.",
 		Example: "  netpold audit flows.json --manifests examples/shop\n" +
 			"  hubble observe --last 100000 -o json | netpold audit --server 127.0.0.1:9480 --only disagree\n" +
 			"  netpold audit --context staging firewall.csv.gz --columns src=client,dst=server,verdict=action -o json\n" +
@@ -97,6 +99,7 @@ func (inv *invocation) auditVerb() *cobra.Command {
 	a.hubble.add(a.cmd)
 	f.StringVar(&a.listenMetrics, "listen-metrics", "", "serve Prometheus metrics of this run on `HOST:PORT`")
 	f.VarP(config.NewChoice(&a.output, tableOutput, jsonOutput, csvOutput), "output", "o", "form of the output")
+	a.addPolicyFlags()
 	inv.addQuiet(a.cmd)
 	inv.errorResults["audit"] = func(output string, failure error) {
 		if !a.complete {
@@ -132,6 +135,14 @@ func (a *flowAudit) run(ctx context.Context, args []string) error {
 	if a.judge.window, err = a.window(time.Now()); err != nil {
 		return err
 	}
+	proposal, err := a.policyOptions()
+	if err != nil {
+		return err
+	}
+	if proposal != nil && a.inv.config.Client.Server != "" {
+		return usageError(a.cmd, "--%s takes the labels of all Pods, which --server does not tell: give --manifests, or "+
+			"--kubeconfig for the cluster itself", asPoliciesFlag)
+	}
 	var source flowInput
 	if !live {
 		if source, err = a.inv.openFlows(args, options); err != nil {
@@ -146,10 +157,24 @@ func (a *flowAudit) run(ctx context.Context, args []string) error {
 	interrupted, release := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer release()
 	a.inv.printServerNotes(interrupted)
+	near, ok := asker.(local)
+	if ok {
+		frozen, state := near.frozen() // A1
+		if proposal != nil && live {
+			defer context.AfterFunc(interrupted, release)()
+			if source, err = a.inv.openHubble(interrupted, &a.hubble, a.judge.window); err != nil {
+				return err
+			}
+			return a.proposePolicies(ctx, source, frozen, state.Snapshot, *proposal)
+		}
+		if proposal != nil {
+			return a.proposePolicies(interrupted, source, frozen, state.Snapshot, *proposal)
+		}
+	}
 	if live {
 		return a.follow(ctx, interrupted, release, asker)
 	}
-	if near, ok := asker.(local); ok {
+	if ok {
 		asker, _ = near.frozen() // A1
 	}
 	return a.audit(interrupted, source, asker)

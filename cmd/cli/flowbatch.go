@@ -44,6 +44,8 @@ type flowItem struct {
 	question int
 	request  *netpoldv1.AllowedRequest
 	answer   *flowAnswer
+	// dropped means that a record without a verdict is of a drop for another reason than a policy.
+	dropped bool
 }
 
 // A flowKey is a question as a key of a map: by addresses or, if words is not empty, by words.
@@ -84,6 +86,9 @@ func (b *flowBatch) read(from flowSource, window flows.Window) {
 			return
 		}
 		b.items = append(b.items, b.item(r, window))
+		if hubble, ok := from.(interface{ tellsDrops() bool }); ok && hubble.tellsDrops() {
+			b.items[len(b.items)-1].dropped = r.Observed == flows.NotObserved
+		}
 		if from.Waits() {
 			return
 		}

@@ -22,6 +22,8 @@ type judgedFlow struct {
 	// answer is nil for a record that was not asked. revision names the snapshot that answered.
 	answer   *flowAnswer
 	revision uint64
+	// dropped is as in [flowItem].
+	dropped bool
 	flows.Judgement
 }
 
@@ -125,7 +127,7 @@ func (j *flowJudge) judge(ctx context.Context, b *flowBatch) error {
 	}
 	for i := range b.items {
 		item := &b.items[i]
-		judged := judgedFlow{record: &b.records[i], answer: item.answer}
+		judged := judgedFlow{record: &b.records[i], answer: item.answer, dropped: item.dropped}
 		if item.why != "" {
 			judged.answer, judged.Why = nil, item.why
 			j.summary.Skip(judged.record, item.why)

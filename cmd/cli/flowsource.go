@@ -145,6 +145,9 @@ func (f *flowFiles) closeFile() {
 	f.reader, f.file = nil, nil
 }
 
+// tellsDrops reports whether a record without a verdict is of a drop, as with Hubble, which tells every verdict.
+func (f *flowFiles) tellsDrops() bool { return f.reader != nil && f.reader.Format() == flows.Hubble }
+
 // Waits implements [flowSource]. The next file never makes it wait, unless it is standard input.
 func (f *flowFiles) Waits() bool { return f.reader != nil && f.file == nil && f.reader.Waits() }
 
