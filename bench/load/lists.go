@@ -17,10 +17,8 @@ import (
 // nearPeak is the part of the best rate at which calls are measured beside lists.
 const nearPeak = 0.9
 
-// besideLists measures Allowed at nearPeak of the best rate of rows, alone and then beside whole lists of the cluster.
-func besideLists(
-	ctx context.Context, s settings, manifests string, rows []row, questions []question, stderr io.Writer,
-) (_ []row, err error) {
+// rateBesideLists returns nearPeak of the best rate of Allowed in rows.
+func rateBesideLists(rows []row) (float64, error) {
 	best := 0.0
 	for i := range rows {
 		if rows[i].batch == 0 && !rows[i].stream && rows[i].limit() == "" {
@@ -28,8 +26,15 @@ func besideLists(
 		}
 	}
 	if best == 0 {
-		return rows, errors.New("no rate of Allowed was kept up, so that none can be measured beside lists")
+		return 0, errors.New("no rate of Allowed was kept up, so that none can be measured beside lists")
 	}
+	return nearPeak * best, nil
+}
+
+// besideLists measures Allowed at a rate, alone and then beside whole lists of the cluster.
+func besideLists(
+	ctx context.Context, s settings, rate float64, manifests string, rows []row, questions []question, stderr io.Writer,
+) (_ []row, err error) {
 	srv, err := startServer(ctx, s.netpold, manifests)
 	if err != nil {
 		return rows, err
@@ -47,7 +52,7 @@ func besideLists(
 	fmt.Fprintf(stderr, "the first connection of a list comes %s ms after what a call of GetStatus takes\n", milliseconds(wait))
 	for _, lists := range []int{0, s.lists} {
 		stop := startLists(ctx, client, lists)
-		r, err := callStep(ctx, s, srv, 0, nearPeak*best, questions)
+		r, err := callStep(ctx, s, srv, 0, rate, questions)
 		taken, listErr := stop()
 		if err = errors.Join(err, listErr); err != nil {
 			return rows, errors.Join(srv.ended(), err)

@@ -35,6 +35,13 @@ func TestLoad(t *testing.T) {
 		s := settings{netpold: program, size: size, step: 200 * time.Millisecond, steps: 1, connections: 2, lists: 2,
 			loads: []load{{start: 20}, {batch: 10, start: 10}}}
 		var stdout, stderr bytes.Buffer
+		s.beside = 18
+		if err := drive(t.Context(), s, &stdout, &stderr); err != nil || strings.Count(stdout.String(), "\n| Allowed") != 2 ||
+			strings.Contains(stdout.String(), "Batch") {
+			t.Errorf("-beside alone: %v\n%s%s", err, &stdout, &stderr)
+		}
+		stdout.Reset()
+		s.beside = 0
 		if err := drive(t.Context(), s, &stdout, &stderr); err != nil {
 			t.Fatalf("%v\n%s", err, &stderr)
 		}
@@ -186,6 +193,8 @@ func TestFlags(t *testing.T) {
 		"-step is 1ms":       {"-step", "1ms"},
 		"-steps is 0":        {"-steps", "0"},
 		"-connections is 0":  {"-connections", "0"},
+		"-beside is -1":      {"-beside", "-1", "-lists", "1"},
+		"-beside needs":      {"-beside", "100"},
 		`"fast" is not`:      {"fast"},
 		"`make build` makes": {"-netpold", filepath.Join(t.TempDir(), "netpold")},
 	} {

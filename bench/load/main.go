@@ -38,6 +38,9 @@ type settings struct {
 	connections int
 	// lists are whole lists that are taken at once beside Allowed; with 0 nothing is measured beside lists.
 	lists int
+	// beside is the only rate that is measured, in calls a second, alone and beside lists. With 0 it is nearPeak of the
+	// best rate, after all loads.
+	beside float64
 	// loads are driven one after another.
 	loads []load
 }
@@ -77,6 +80,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.IntVar(&s.steps, "steps", 8, "most rates for each kind of call, each twice the one before")
 	flags.IntVar(&s.connections, "connections", runtime.NumCPU(), "that share the calls")
 	flags.IntVar(&s.lists, "lists", 0, "whole lists that are taken at once beside Allowed, measured last; 0 for none")
+	flags.Float64Var(&s.beside, "beside", 0,
+		"measure only Allowed at this `rate`, alone and beside lists; 0 for all, and then 90% of the best rate")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil {
@@ -100,6 +105,10 @@ func (s *settings) validate(rest []string) error {
 		return fmt.Errorf("-step is %v: give 100ms to 1m", s.step)
 	case s.steps < 1 || s.steps > 20:
 		return fmt.Errorf("-steps is %d: give 1 to 20", s.steps)
+	case s.beside < 0 || s.beside > 1e6:
+		return fmt.Errorf("-beside is %v: give a rate up to 1000000, or 0", s.beside)
+	case s.beside > 0 && s.lists == 0:
+		return errors.New("-beside needs -lists: give 1 or 2")
 	case s.lists < 0 || s.lists > 2:
 		return fmt.Errorf("-lists is %d: give 0 to 2, as a server takes no more at once", s.lists)
 	case s.connections < 1 || s.connections > math.MaxUint16:
@@ -140,6 +149,11 @@ func drive(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 	}
 	questions := newQuestions(cluster)
 	var rows []row
+	if s.beside > 0 {
+		rows, err = besideLists(ctx, s, s.beside, file, rows, questions, stderr)
+		writeTable(stdout, s, rows)
+		return err
+	}
 	for _, l := range append(slices.Clone(s.loads), load{stream: true, batch: 1000}) {
 		more, err := driveOne(ctx, s, l, file, cluster, questions, stderr)
 		if rows = append(rows, more...); err != nil {
@@ -148,7 +162,10 @@ func drive(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 		}
 	}
 	if s.lists > 0 {
-		rows, err = besideLists(ctx, s, file, rows, questions, stderr)
+		var rate float64
+		if rate, err = rateBesideLists(rows); err == nil {
+			rows, err = besideLists(ctx, s, rate, file, rows, questions, stderr)
+		}
 	}
 	writeTable(stdout, s, rows)
 	return err

@@ -24,6 +24,8 @@ var errTooLong = errors.New("the server's limit of time")
 type call struct {
 	service *Service
 	method  string
+	// processor is the one that it holds.
+	processor *processor
 	// state is the one state that everything rests on (A1).
 	state current.State
 	// overlaid reports whether changes of the request lie over the state, and below is the snapshot without them.
@@ -59,7 +61,7 @@ func (s *Service) begin(
 		return nil, nil, wire.TooManyAudits(cap(s.slots))
 	}
 	select {
-	case s.processors <- struct{}{}:
+	case a.processor = <-s.processors:
 	case <-ctx.Done():
 		<-s.slots
 		fail := s.ended(ctx)
@@ -88,7 +90,7 @@ func (s *Service) stateFor(
 // end ends the audit.
 func (a *call) end() {
 	a.service.metrics.AuditEnds(a.method)
-	<-a.service.processors
+	a.service.processors <- a.processor
 	<-a.service.slots
 	a.release()
 }
@@ -99,7 +101,7 @@ func (a *call) release() {
 	}
 }
 
-// yield lets other audits compute that wait for it, in their order. Call it every few milliseconds of work.
+// yield lets decisions and other audits compute that wait for it, in their order. Call it every millisecond of work.
 func (a *call) yield(ctx context.Context) *wire.Failure {
 	return a.waiting(ctx, func() *wire.Failure { return nil })
 }
@@ -107,9 +109,9 @@ func (a *call) yield(ctx context.Context) *wire.Failure {
 // waiting calls f, which may block, while other audits compute. Send every message of a stream in it: a caller
 // who reads slowly must hold up nobody.
 func (a *call) waiting(ctx context.Context, f func() *wire.Failure) *wire.Failure {
-	<-a.service.processors
+	a.service.processors <- a.processor
 	// It is taken back without regard to ctx: end gives it away. Whoever has it yields soon.
-	defer func() { a.service.processors <- struct{}{} }()
+	defer a.resume()
 	if fail := f(); fail != nil {
 		return fail
 	}
@@ -121,9 +123,15 @@ func (a *call) waiting(ctx context.Context, f func() *wire.Failure) *wire.Failur
 
 // aside calls f, which may block for a while, while other audits compute.
 func (a *call) aside(f func()) {
-	<-a.service.processors
-	defer func() { a.service.processors <- struct{}{} }()
+	a.service.processors <- a.processor
+	defer a.resume()
 	f()
+}
+
+// resume takes a processor again, and leaves it to decisions for as long as is theirs.
+func (a *call) resume() {
+	a.processor = <-a.service.processors
+	a.processor.rest(a.service)
 }
 
 // header returns the first message of a stream: the state that all of it rests on (A1).

@@ -15,6 +15,7 @@ import (
 	"github.com/netpold/netpold/engine"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server/audits"
+	"github.com/netpold/netpold/server/internal/metrics"
 	"github.com/netpold/netpold/server/servertest"
 )
 
@@ -183,6 +184,51 @@ func TestAuditsTakeTurns(t *testing.T) {
 		first.End()
 		if want := []string{"first", "second", "first again", "second again"}; !slices.Equal(order, want) {
 			t.Errorf("%q, want %q", order, want)
+		}
+	})
+}
+
+// A5: decisions go before audits: after a turn an audit rests for as long as they took, but never for long, and not
+// at all if none were asked.
+func TestA5AuditsRestForDecisions(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := metrics.New(source(), "")
+		s := audits.New(source(), audits.Options{Metrics: m})
+		audits.SetProcessors(s, 1)
+		ctx, a, err := audits.Begin(t.Context(), s, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.End()
+		rests := func(turn time.Duration, calls int, took time.Duration) time.Duration {
+			t.Helper()
+			<-time.After(turn)
+			for range calls {
+				m.Took(metrics.Allowed, took)
+			}
+			began := time.Now()
+			if err := a.Yield(ctx); err != nil {
+				t.Error(err)
+			}
+			return time.Since(began)
+		}
+		const turn = time.Millisecond
+		if d := rests(turn, 0, 0); d != 0 {
+			t.Errorf("without decisions it rests %v", d)
+		}
+		if d := rests(turn/2, 5, 0); d != 0 {
+			t.Errorf("within a turn it rests %v", d)
+		}
+		few, long := rests(turn/2, 0, 0), rests(turn, 1, turn)
+		if few <= 0 || few > turn || long <= few/5 {
+			t.Errorf("for 5 calls it rests %v, for a long one %v", few, long)
+		}
+		if d := rests(turn, 1_000_000, turn); d != 9*turn {
+			t.Errorf("beside endless decisions it rests %v", d)
+		}
+		if d := rests(turn, 0, 0); d != 0 {
+			t.Errorf("after them it rests %v", d)
 		}
 	})
 }

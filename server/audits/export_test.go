@@ -37,7 +37,7 @@ func (a Audit) Waiting(ctx context.Context, f func()) error {
 }
 
 // SetProcessors sets how many audits of s compute at once, before the first one.
-func SetProcessors(s *Service, n int) { s.processors = make(chan struct{}, n) }
+func SetProcessors(s *Service, n int) { s.processors = newProcessors(n, s.metrics) }
 
 // TellAlways makes audits of s end their turns and tell of their progress as often as they could.
 func TellAlways(s *Service) { s.turnTime, s.progressEvery = 0, 0 }

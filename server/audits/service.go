@@ -42,7 +42,8 @@ type Options struct {
 	UntilDrain func(context.Context) (context.Context, func())
 	// Overlay reads the changes that requests lay over the state. Default: requests with changes are refused.
 	Overlay mirror.OverlayReader
-	// Metrics counts audits. Default: nothing is counted.
+	// Metrics counts audits, and says what decisions take: audits rest for as long. Default: nothing is
+	// counted, and audits rest for nobody.
 	Metrics *metrics.Metrics
 }
 
@@ -56,9 +57,10 @@ type Service struct {
 	state   *current.Reader
 	details *details.Source
 	// slots has a place for each audit in progress. processors has one for each that computes.
-	slots, processors chan struct{}
-	maxDeadline       time.Duration
-	maxConnections    int
+	slots          chan struct{}
+	processors     chan *processor
+	maxDeadline    time.Duration
+	maxConnections int
 	// turnTime and progressEvery are the constants of these names, and others in tests.
 	turnTime, progressEvery time.Duration
 	lists                   *keptLists
@@ -84,7 +86,7 @@ func New(source mirror.Source, options Options) *Service {
 		slots:   make(chan struct{}, options.MaxAudits),
 		// One processor is left to decisions. A processor without work waits on the network, so that a
 		// question is answered at once; if all compute, the Go scheduler looks at the network every 10 ms.
-		processors:     make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1)),
+		processors:     newProcessors(max(1, runtime.GOMAXPROCS(0)-1), options.Metrics),
 		maxDeadline:    options.MaxDeadline,
 		maxConnections: options.MaxConnections,
 		turnTime:       turnTime,

@@ -3,6 +3,7 @@ package metrics
 import (
 	"runtime"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
@@ -43,9 +44,11 @@ type Metrics struct {
 	Panics prometheus.Counter
 
 	// decisions has a counter for each engine.Reason, by its number.
-	decisions  [engine.DeniedAtIngress + 1]prometheus.Counter
-	errors     *prometheus.CounterVec
-	duration   map[string]prometheus.Observer
+	decisions [engine.DeniedAtIngress + 1]prometheus.Counter
+	errors    *prometheus.CounterVec
+	duration  map[string]prometheus.Observer
+	// answered has what Answered returns.
+	answered   struct{ calls, took atomic.Int64 }
 	batchSize  map[string]prometheus.Observer
 	tlsReloads *prometheus.CounterVec
 	shed       *prometheus.CounterVec
@@ -170,7 +173,17 @@ func (m *Metrics) Failed(f *wire.Failure) {
 func (m *Metrics) Took(method string, d time.Duration) {
 	if m != nil {
 		m.duration[method].Observe(d.Seconds())
+		m.answered.calls.Add(1)
+		m.answered.took.Add(int64(d))
 	}
+}
+
+// Answered returns how many times Took was called, and the sum of their durations.
+func (m *Metrics) Answered() (calls int64, took time.Duration) {
+	if m == nil {
+		return 0, 0
+	}
+	return m.answered.calls.Load(), time.Duration(m.answered.took.Load())
 }
 
 // Batch records the size of a batch.
