@@ -194,6 +194,7 @@ func (s *Server) register(config *Config, m *metrics.Metrics, streams context.Co
 	}
 	if s.decisions != nil {
 		m.Registry.MustRegister(s.decisions)
+		options.RecordWatch = s.decisions.RecordWatch
 	}
 	if config.CacheSize > 0 {
 		options.Cache = cache.New(config.CacheSize)

@@ -20,6 +20,7 @@ const (
 	methodAllowed = "Allowed"
 	methodBatch   = "BatchAllowed"
 	methodStream  = "StreamAllowed"
+	methodWatch   = "WatchAllowed"
 )
 
 // UnaryInterceptor records the decisions of Allowed and BatchAllowed. It belongs around those that make
@@ -82,10 +83,16 @@ func (l *Log) batchAllowed(ctx context.Context, req any, handler grpc.UnaryHandl
 // announce returns a fresh ID, which is in the metadata of the response (G1).
 func announce(ctx context.Context) ID {
 	id := NewID()
-	// It fails only for a call whose header is sent, or that is over: then nobody reads it.
-	_ = grpc.SetHeader(ctx, metadata.MD{Header: []string{id.String()}})
+	md, _ := announcements.Get().(metadata.MD)
+	md[Header][0] = id.String()
+	// It copies. It fails only for a call whose header is sent, or that is over: then nobody reads it.
+	_ = grpc.SetHeader(ctx, md)
+	announcements.Put(md)
 	return id
 }
+
+// announcements has metadata that nobody uses.
+var announcements = sync.Pool{New: func() any { return metadata.MD{Header: make([]string, 1)} }}
 
 // identified returns an error of a call with the id in its details (G1).
 func identified(err error, id ID) (*spb.Status, error) {
@@ -107,11 +114,16 @@ func attach(st *spb.Status, id ID, info *anypb.Any) *anypb.Any {
 	return info
 }
 
-// StreamInterceptor records the decisions of StreamAllowed. The metadata of the response has the id of the
-// first message; the id of each later one is higher by one.
+// StreamInterceptor records the decisions of StreamAllowed, and what ends a watch; [Log.RecordWatch] records its
+// answers. The metadata of the response has the id of the first message; the id of each later one is higher by
+// one.
 func (l *Log) StreamInterceptor(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo,
 	handler grpc.StreamHandler) error {
-	if info.FullMethod != netpoldv1.DecisionService_StreamAllowed_FullMethodName {
+	switch info.FullMethod {
+	case netpoldv1.DecisionService_StreamAllowed_FullMethodName:
+	case netpoldv1.DecisionService_WatchAllowed_FullMethodName:
+		return l.watch(srv, stream, handler)
+	default:
 		return handler(srv, stream)
 	}
 	ctx := stream.Context()

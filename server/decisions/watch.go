@@ -84,6 +84,8 @@ type watching struct {
 	// questions and marshalled are reused.
 	questions  []watches.Question
 	marshalled []byte
+	// recorded has the questions of the answers so far, for the decision log.
+	recorded []*netpoldv1.AllowedRequest
 }
 
 // receive passes requests on until the caller half-closes, or the stream ends. It waits for the at_least of each

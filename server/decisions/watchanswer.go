@@ -33,7 +33,9 @@ func (w *watching) respond() (more bool, err error) {
 	r := &netpoldv1.WatchAllowedResponse{}
 	var counts watchCounts
 	detailer := w.service.details.Of(&w.state)
-	for end := time.Now().Add(maxWatchTime); ; {
+	started := time.Now()
+	w.recorded = nil
+	for end := started.Add(maxWatchTime); ; {
 		taken, err := w.ask(r, &detailer, &counts)
 		if err != nil {
 			return false, err
@@ -48,6 +50,9 @@ func (w *watching) respond() (more bool, err error) {
 		return more, nil
 	}
 	r.Complete = !more
+	if record := w.service.recordWatch; record != nil {
+		record(w.stream.Context(), started, w.recorded, r)
+	}
 	if err := w.send(r); err != nil {
 		return false, err
 	}
@@ -77,6 +82,9 @@ func (w *watching) ask(
 		}
 		if a != nil {
 			r.Answers = append(r.Answers, a)
+			if w.service.recordWatch != nil {
+				w.recorded = append(w.recorded, q.Asked())
+			}
 			if !taken.Since.IsZero() && (counts.since.IsZero() || taken.Since.Before(counts.since)) {
 				counts.since = taken.Since
 			}

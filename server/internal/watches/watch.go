@@ -18,11 +18,17 @@ type Watch struct {
 	// ids has the record of each question, by the caller's id.
 	ids map[uint64]uint32
 	// refused has the questions that are not watched and whose error was not taken yet.
-	refused map[uint32]*wire.Failure
+	refused map[uint32]refusal
 
 	// Guarded by the hub's lock: the queue, and since when an answer in it may have changed.
 	first, last uint32
 	since       time.Time
+}
+
+// A refusal is a question that is not watched, and why.
+type refusal struct {
+	asked *netpoldv1.AllowedRequest
+	fail  *wire.Failure
 }
 
 // A Question is a watched question that is to be asked.
@@ -35,14 +41,19 @@ type Question struct {
 	// ID is the caller's.
 	ID uint64
 
-	// src and dst are the ends as asked; nil for those by IP.
+	// src and dst are the ends as asked; nil for those by IP. refused is what was asked if it was refused.
 	src, dst *netpoldv1.Endpoint
+	refused  *netpoldv1.AllowedRequest
 	record   *record
 }
 
-// Asked returns the ends as they were asked, for errors.
+// Asked returns the question as it was asked.
 func (q *Question) Asked() *netpoldv1.AllowedRequest {
-	return &netpoldv1.AllowedRequest{Src: asked(&q.Query.Src, q.src), Dst: asked(&q.Query.Dst, q.dst)}
+	if q.Refused != nil {
+		return q.refused
+	}
+	return &netpoldv1.AllowedRequest{Src: asked(&q.Query.Src, q.src), Dst: asked(&q.Query.Dst, q.dst),
+		Port: uint32(q.Query.Port), Protocol: wire.ProtoProtocol(q.Query.Protocol), Details: q.Details}
 }
 
 // asked returns an end as it was asked, given that for a named one.
@@ -154,9 +165,9 @@ func (w *Watch) add(asked *netpoldv1.WatchQuestion) {
 	}
 	if fail != nil {
 		if w.refused == nil {
-			w.refused = map[uint32]*wire.Failure{}
+			w.refused = map[uint32]refusal{}
 		}
-		w.refused[at] = fail
+		w.refused[at] = refusal{asked: req, fail: fail}
 	} else {
 		w.ids[q.id] = at
 		h.table.watch(at, q, &query, req, h.at.Snapshot)
@@ -196,9 +207,9 @@ func (w *Watch) Take(to []Question, n int) (questions []Question, taken Taken, f
 			q := h.table.records.at(at)
 			h.table.dequeue(q)
 			to = append(to, h.table.question(q))
-			if fail, ok := w.refused[at]; ok {
+			if r, ok := w.refused[at]; ok {
 				last := &to[len(to)-1]
-				last.Refused, last.record = fail, nil
+				last.Refused, last.refused, last.record = r.fail, r.asked, nil
 				delete(w.refused, at)
 				h.table.remove(at)
 			}

@@ -66,3 +66,6 @@ var (
 
 // ProtoReason returns the wire's value for a reason.
 func ProtoReason(reason engine.Reason) netpoldv1.Reason { return reasons.proto(reason) }
+
+// ProtoProtocol returns the wire's value for a protocol.
+func ProtoProtocol(protocol engine.Protocol) netpoldv1.Protocol { return protocols.proto(protocol) }
