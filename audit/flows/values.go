@@ -178,6 +178,10 @@ func timestamp(text []byte) (time.Time, error) {
 	return time.Time{}, errors.New("is not a time; " + timeRemedy)
 }
 
+// ParseTime returns the time that text writes, as records have it: RFC 3339 or Unix seconds. The error says what
+// is wrong with text, without naming it, and the remedy.
+func ParseTime(text string) (time.Time, error) { return timestamp([]byte(text)) }
+
 func unixTime(text []byte) (time.Time, error) {
 	whole, fraction, _ := bytes.Cut(text, []byte{'.'})
 	seconds, ok := number(whole, 1<<63)

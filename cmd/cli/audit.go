@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/signal"
 	"slices"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -224,8 +223,7 @@ func (a *flowAudit) window(now time.Time) (w flows.Window, err error) {
 			continue
 		}
 		if *bound.to, err = parseTime(bound.text, now); err != nil {
-			return w, usageError(a.cmd, "--%s: %q is no time: give RFC 3339, such as 2026-05-01T12:00:00Z, Unix seconds, or "+
-				"how long ago, such as 90m", bound.flag, bound.text)
+			return w, usageError(a.cmd, "--%s: %q %v, or how long ago, such as 90m", bound.flag, bound.text, err)
 		}
 	}
 	if !w.Since.IsZero() && !w.Until.IsZero() && !w.Since.Before(w.Until) {
@@ -234,15 +232,16 @@ func (a *flowAudit) window(now time.Time) (w flows.Window, err error) {
 	return w, nil
 }
 
-// parseTime parses a time as RFC 3339, as Unix seconds, or as how long before now it was.
+// parseTime parses a time as records have it, or as how long before now it was.
 func parseTime(text string, now time.Time) (time.Time, error) {
-	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil {
-		return time.Unix(seconds, 0), nil
+	t, err := flows.ParseTime(text)
+	if err == nil {
+		return t, nil
 	}
-	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
+	if ago, wrong := time.ParseDuration(text); wrong == nil && ago >= 0 {
 		return now.Add(-ago), nil
 	}
-	return time.Parse(time.RFC3339Nano, text)
+	return t, err
 }
 
 // audit judges the records of a source.

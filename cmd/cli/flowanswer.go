@@ -74,7 +74,7 @@ func engineReason(r netpoldv1.Reason) engine.Reason {
 // flowParty returns what an end turned out to be, and its name for people.
 func flowParty(asked *netpoldv1.Endpoint, r *netpoldv1.Resolved, dst bool) (flows.Party, string) {
 	words := netpold.FormatEndpoint(asked)
-	p := flows.Party{Name: words, NewestPolicy: timeOf(r.GetNewestPolicy())}
+	p := flows.Party{Name: pairName(words), NewestPolicy: timeOf(r.GetNewestPolicy())}
 	if s := r.GetService(); s != nil && dst {
 		p.Name = netpold.FormatEndpoint(netpold.Service(s.GetNamespace(), s.GetName()))
 		return p, p.Name
@@ -99,6 +99,14 @@ func flowParty(asked *netpoldv1.Endpoint, r *netpoldv1.Resolved, dst bool) (flow
 	case netpoldv1.ResolvedKind_RESOLVED_KIND_HYPOTHETICAL, netpoldv1.ResolvedKind_RESOLVED_KIND_UNSPECIFIED:
 	}
 	return p, words
+}
+
+// pairName returns words as pairs have them. Long ones are cut, as there may be many pairs.
+func pairName(words string) string {
+	if len(words) <= wordsRemembered {
+		return words
+	}
+	return strings.ToValidUTF8(words[:wordsRemembered], "") + "..."
 }
 
 // around returns the range that stands for an address outside of the cluster (F6): its /24, or its /64.

@@ -15,6 +15,8 @@ import (
 const (
 	// flowsRemembered is how many distinct questions are remembered with their answers, in some 30 MB.
 	flowsRemembered = 1 << 15
+	// wordsRemembered is the longest question in words that is remembered, in bytes. Longer ones are asked again.
+	wordsRemembered = 1 << 10
 	// advisedAtOnce is how many errors of a call have advice in them: all get it, whatever they are asked with.
 	advisedAtOnce = 32
 )
@@ -76,7 +78,9 @@ func (f *flowAnswers) answer(ctx context.Context, b *flowBatch) error {
 		found, ok := f.known.Get(item.key)
 		if !ok || found.era != f.era {
 			found = &flowAnswer{era: f.era, revision: verdicts.revision}
-			f.known.Add(item.key, found)
+			if len(item.key.words) <= wordsRemembered {
+				f.known.Add(item.key, found)
+			}
 			question := item.request
 			if question == nil {
 				question = &netpoldv1.AllowedRequest{

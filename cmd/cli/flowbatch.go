@@ -3,9 +3,12 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"net/netip"
+	"strconv"
+	"strings"
 
 	"google.golang.org/protobuf/encoding/protojson"
 
@@ -21,6 +24,9 @@ const (
 	// flowBatches is how many batches there are: being read, waiting, on their way to a server and back, and
 	// being judged. So many records are held, and no more.
 	flowBatches = 8
+	// flowBytes is how many bytes of words and questions a batch has before its last record: records in words may
+	// be as long as 1 MiB.
+	flowBytes = 1 << 20
 	// flowsOnTheirWay is how many batches are asked before the answers to the first are there.
 	flowsOnTheirWay = 4
 )
@@ -31,6 +37,8 @@ type flowBatch struct {
 	items   []flowItem     // one for each record that was read
 	// questions are those by address.
 	questions []netpold.Question
+	// bytes are those of words and questions.
+	bytes int
 	// err ended the input, after the records; nil if there is more.
 	err error
 }
@@ -79,12 +87,16 @@ func readFlows(ctx context.Context, from flowSource, window flows.Window, free <
 
 // read reads records until the batch is full, or until reading on may block.
 func (b *flowBatch) read(from flowSource, window flows.Window) {
-	b.items, b.questions, b.err = b.items[:0], b.questions[:0], nil
-	for len(b.items) < len(b.records) {
+	if b.bytes > flowBytes {
+		clear(b.records) // They would hold what is long until all are used again.
+	}
+	b.items, b.questions, b.bytes, b.err = b.items[:0], b.questions[:0], 0, nil
+	for len(b.items) < len(b.records) && b.bytes <= flowBytes {
 		r := &b.records[len(b.items)]
 		if b.err = from.Next(r); b.err != nil {
 			return
 		}
+		b.bytes += len(r.Src.Word) + len(r.Dst.Word) + len(r.Question)
 		b.items = append(b.items, b.item(r, window))
 		if hubble, ok := from.(interface{ tellsDrops() bool }); ok && hubble.tellsDrops() {
 			b.items[len(b.items)-1].dropped = r.Observed == flows.NotObserved
@@ -158,16 +170,26 @@ func wordsQuestion(r *flows.Record) *netpoldv1.AllowedRequest {
 		}
 		endpoint, err := netpold.ParseEndpoint(end.of.Word)
 		if err != nil {
-			problem := err.Error()
-			if len(end.of.Word) > maxQuoted {
-				problem = quotable(problem)
-			}
-			r.Why, r.Problem = flows.Malformed, end.field+": "+problem
+			r.Why, r.Problem = flows.Malformed, end.field+": "+wordsProblem(end.of.Word, err)
 			return nil
 		}
 		*end.to = endpoint
 	}
 	return q
+}
+
+// wordsProblem returns what is wrong with words, and repeats not all of long ones.
+func wordsProblem(word string, err error) string {
+	problem := err.Error()
+	if len(word) <= maxQuoted {
+		return problem
+	}
+	short := strings.ToValidUTF8(word[:maxQuoted], "?")
+	problem = strings.ReplaceAll(problem, strconv.Quote(word), strconv.Quote(short)+"...")
+	if len(problem) > 4*maxQuoted { // a part of it is long too
+		return fmt.Sprintf("endpoint %q... has %d bytes, and is none: give words of 'netpold check'", short, len(word))
+	}
+	return problem
 }
 
 // decisionQuestion returns the question of a decision, and fills the record by it. It makes the record

@@ -34,6 +34,9 @@ func (s *sharedParts) share(a *flowAnswer) {
 		&a.src, &a.dst, &a.srcName, &a.dstName, &a.token, &a.Src.Name, &a.Src.Namespace, &a.Src.Pod, &a.Dst.Name,
 		&a.Dst.Namespace, &a.Dst.Pod,
 	} {
+		if len(*word) > wordsRemembered {
+			continue
+		}
 		one, ok := s.words[*word]
 		if !ok {
 			one = *word

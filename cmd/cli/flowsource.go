@@ -39,6 +39,11 @@ type flowFiles struct {
 
 	reader *flows.Reader
 	file   *os.File // nil for standard input
+	// live are the files that are no regular ones, such as named pipes: opened twice, their writer would break.
+	live map[int]*os.File
+	// opened is how many paths were opened, and waits reports whether the last of them is no regular file.
+	opened int
+	waits  bool
 	// done is how many bytes were read, of total; total is 0 if nobody knows.
 	done, total atomic.Int64
 	// records is how many records were read.
@@ -50,26 +55,17 @@ type flowFiles struct {
 // openFlows returns a source of the records of files. All must be there: it opens each once. "-" is standard
 // input.
 func (inv *invocation) openFlows(paths []string, options flows.Options) (*flowFiles, error) {
-	f := &flowFiles{stdin: inv.stdin, paths: paths, options: options}
+	f := &flowFiles{stdin: inv.stdin, paths: paths, options: options, live: map[int]*os.File{}}
 	known := true
-	for _, path := range paths {
-		if path == "-" {
-			known = false
-			continue
+	for i, path := range paths {
+		regular := false
+		if path != "-" {
+			var err error
+			if regular, err = f.find(i, path); err != nil {
+				return nil, err
+			}
 		}
-		file, err := os.Open(path)
-		if err != nil {
-			return nil, fmt.Errorf("%w: give files that can be read, or - for standard input", err)
-		}
-		info, err := file.Stat()
-		if err := errors.Join(err, file.Close()); err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-		if info.IsDir() {
-			return nil, fmt.Errorf("%s is a directory: give the files in it", path)
-		}
-		known = known && info.Mode().IsRegular()
-		f.total.Add(info.Size())
+		known = known && regular
 	}
 	if !known {
 		f.total.Store(0)
@@ -77,11 +73,32 @@ func (inv *invocation) openFlows(paths []string, options flows.Options) (*flowFi
 	return f, nil
 }
 
+// find opens a file, to see that it can be read, and reports whether it is a regular one.
+func (f *flowFiles) find(i int, path string) (regular bool, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return false, fmt.Errorf("%w: give files that can be read, or - for standard input", err)
+	}
+	info, err := file.Stat()
+	switch {
+	case err != nil:
+		err = fmt.Errorf("%s: %w", path, err)
+	case info.IsDir():
+		err = fmt.Errorf("%s is a directory: give the files in it", path)
+	case !info.Mode().IsRegular():
+		f.live[i] = file
+		return false, nil
+	default:
+		f.total.Add(info.Size())
+	}
+	return true, errors.Join(err, file.Close())
+}
+
 // Next implements [flowSource]. Its only error is [io.EOF] or an error of the options.
 func (f *flowFiles) Next(r *flows.Record) error {
 	for {
 		if f.reader == nil {
-			if len(f.paths) == 0 {
+			if f.opened == len(f.paths) {
 				return io.EOF
 			}
 			if err := f.open(); err != nil {
@@ -103,16 +120,20 @@ func (f *flowFiles) Next(r *flows.Record) error {
 
 // open opens the next file. Without an error it may have none: then the file cannot be read.
 func (f *flowFiles) open() error {
-	path := f.paths[0]
-	f.paths = f.paths[1:]
+	path := f.paths[f.opened]
+	live := f.live[f.opened]
+	f.opened++
 	from := f.stdin
+	f.waits = path == "-" || live != nil
 	if path != "-" {
-		file, err := os.Open(path)
-		if err != nil {
-			f.failed = append(f.failed, err)
-			return nil
+		if f.file = live; live == nil {
+			var err error
+			if f.file, err = os.Open(path); err != nil {
+				f.failed = append(f.failed, err)
+				return nil
+			}
 		}
-		f.file, from = file, file
+		from = f.file
 	}
 	reader, err := flows.Open(path, &countingReader{from, &f.done}, f.options)
 	switch {
@@ -135,8 +156,8 @@ func (f *flowFiles) progress() (records, done, total int64) {
 
 func (f *flowFiles) failures() []error { return f.failed }
 
-// close does nothing: what waits for standard input cannot be stopped, and the process ends.
-func (f *flowFiles) close() {}
+// close does nothing: what waits for an input cannot be stopped, and the process ends.
+func (*flowFiles) close() {}
 
 func (f *flowFiles) closeFile() {
 	if f.file != nil {
@@ -148,8 +169,8 @@ func (f *flowFiles) closeFile() {
 // tellsDrops reports whether a record without a verdict is of a drop, as with Hubble, which tells every verdict.
 func (f *flowFiles) tellsDrops() bool { return f.reader != nil && f.reader.Format() == flows.Hubble }
 
-// Waits implements [flowSource]. The next file never makes it wait, unless it is standard input.
-func (f *flowFiles) Waits() bool { return f.reader != nil && f.file == nil && f.reader.Waits() }
+// Waits implements [flowSource]. A regular file never makes it wait.
+func (f *flowFiles) Waits() bool { return f.waits && f.reader != nil && f.reader.Waits() }
 
 // A countingReader counts the bytes that are read.
 type countingReader struct {

@@ -131,6 +131,8 @@ func TestProcess(t *testing.T) {
 		}
 	})
 	t.Run("audit follows Hubble", func(t *testing.T) { followsHubble(t, binary) })
+	t.Run("F1 audit answers what a pipe has brought", func(t *testing.T) { answersPipe(t, binary, false) })
+	t.Run("F7 audit is interrupted", func(t *testing.T) { answersPipe(t, binary, true) })
 	t.Run("A7 nobody reads the output", func(t *testing.T) { failsUnread(t, binary) })
 	t.Run("lives on when nobody reads its log", func(t *testing.T) { livesOnUnread(t, binary) })
 	t.Run("a second signal ends a drain", func(t *testing.T) {
