@@ -1,9 +1,7 @@
 package flows_test
 
 import (
-	"bufio"
 	"bytes"
-	"encoding/json"
 	"errors"
 	"io"
 	"testing"
@@ -40,7 +38,9 @@ func BenchmarkReadHubble(b *testing.B) {
 		own += time.Since(start)
 		b.StopTimer()
 		start = time.Now()
-		decodeHubble(b, text)
+		if _, err := flowstest.DecodeHubble(bytes.NewReader(text)); err != nil {
+			b.Fatal(err)
+		}
 		library += time.Since(start)
 		b.StartTimer()
 	}
@@ -79,57 +79,5 @@ func read(b *testing.B, text []byte, o flows.Options) {
 	}
 	if n != benchRecords {
 		b.Fatalf("read %d records", n)
-	}
-}
-
-// hubbleFields are the fields that a Record has, as encoding/json decodes them.
-type hubbleFields struct {
-	Flow *struct {
-		Time    time.Time `json:"time"`
-		Verdict string    `json:"verdict"`
-		Reason  int       `json:"drop_reason"`
-		Desc    string    `json:"drop_reason_desc"`
-		IP      struct {
-			Source      string `json:"source"`
-			Destination string `json:"destination"`
-		} `json:"IP"`
-		L4 struct {
-			TCP, UDP, SCTP *struct {
-				Port  uint16 `json:"destination_port"`
-				Flags struct{ SYN, ACK bool }
-			}
-		} `json:"l4"`
-		Source      hubbleEnd
-		Destination hubbleEnd
-		Type        string
-		Direction   string         `json:"traffic_direction"`
-		IsReply     *bool          `json:"is_reply"`
-		EgressBy    []hubblePolicy `json:"egress_allowed_by"`
-		IngressBy   []hubblePolicy `json:"ingress_allowed_by"`
-		NotEgress   []hubblePolicy `json:"egress_denied_by"`
-		NotIngress  []hubblePolicy `json:"ingress_denied_by"`
-	} `json:"flow"`
-}
-
-type hubbleEnd struct {
-	Namespace string `json:"namespace"`
-	Pod       string `json:"pod_name"`
-}
-
-type hubblePolicy struct {
-	Kind, Namespace, Name string
-	Labels                []string
-}
-
-func decodeHubble(b *testing.B, text []byte) {
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	for lines.Scan() {
-		var fields hubbleFields
-		if err := json.Unmarshal(lines.Bytes(), &fields); err != nil {
-			b.Fatal(err)
-		}
-	}
-	if err := lines.Err(); err != nil {
-		b.Fatal(err)
 	}
 }

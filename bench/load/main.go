@@ -41,6 +41,9 @@ type settings struct {
 	// beside is the only rate that is measured, in calls a second, alone and beside lists. With 0 it is nearPeak of the
 	// best rate, after all loads.
 	beside float64
+	// flows are records that netpold audit reads; with 0 it is not measured, else nothing else is. distinct of them
+	// are different questions.
+	flows, distinct int
 	// loads are driven one after another.
 	loads []load
 }
@@ -82,6 +85,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.IntVar(&s.lists, "lists", 0, "whole lists that are taken at once beside Allowed, measured last; 0 for none")
 	flags.Float64Var(&s.beside, "beside", 0,
 		"measure only Allowed at this `rate`, alone and beside lists; 0 for all, and then 90% of the best rate")
+	flags.IntVar(&s.flows, "flows", 0, "instead of calls, measure netpold audit of so many records of Hubble")
+	flags.IntVar(&s.distinct, "distinct", 20_000, "different questions among the flows; all different is measured too")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil {
@@ -93,6 +98,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	if err := s.validate(flags.Args()); err != nil {
 		return err
+	}
+	if s.flows > 0 {
+		return measureFlows(ctx, s, stdout, stderr)
 	}
 	return drive(ctx, s, stdout, stderr)
 }
@@ -111,6 +119,8 @@ func (s *settings) validate(rest []string) error {
 		return errors.New("-beside needs -lists: give 1 or 2")
 	case s.lists < 0 || s.lists > 2:
 		return fmt.Errorf("-lists is %d: give 0 to 2, as a server takes no more at once", s.lists)
+	case s.flows < 0 || s.distinct < 1:
+		return fmt.Errorf("-flows is %d and -distinct %d: give 0 or more, and 1 or more", s.flows, s.distinct)
 	case s.connections < 1 || s.connections > math.MaxUint16:
 		return fmt.Errorf("-connections is %d: give 1 to %d", s.connections, math.MaxUint16)
 	}

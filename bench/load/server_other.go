@@ -2,7 +2,15 @@
 
 package main
 
-import "os/exec"
+import (
+	"os"
+	"os/exec"
+	"time"
+)
 
 // endWithParent does nothing: only Linux ends a command whose parent was killed.
 func endWithParent(*exec.Cmd) {}
+
+func mostResident(*os.ProcessState) int64 { return 0 }
+
+func processTime() time.Duration { return 0 }
