@@ -38,8 +38,9 @@ func (l *Log) watch(srv any, stream grpc.ServerStream, handler grpc.StreamHandle
 		failed, err := identified(err, w.call.id)
 		l.failed(w.call, started, time.Since(started), failed)
 		return err
+	default:
+		return err
 	}
-	return err
 }
 
 // RecordWatch records the answers of a response of WatchAllowed that is about to be sent, to questions that have
