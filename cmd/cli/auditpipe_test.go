@@ -3,7 +3,9 @@ package cli_test
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,8 +16,8 @@ import (
 func answersPipe(t *testing.T, binary string, interrupted bool) {
 	t.Helper()
 	file, pipe := writeFile(t, "cluster.yaml", cluster), filepath.Join(t.TempDir(), "flows")
-	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
-		t.Fatal(err)
+	if output, err := exec.CommandContext(t.Context(), "mkfifo", pipe).CombinedOutput(); err != nil {
+		t.Skipf("no named pipes here: %v %s", err, output)
 	}
 	p := start(t, binary, "audit", pipe, "--manifests", file, "-ojson", "--fail-on=disagree")
 	writer, err := os.OpenFile(pipe, os.O_WRONLY, 0)
@@ -66,5 +68,29 @@ func TestA8LongWords(t *testing.T) {
 	if got.code != 2 || !strings.Contains(got.stderr, "20 of 20 records are malformed; the first is -: line 1: src: ") ||
 		!strings.Contains(got.stderr, "give words of 'netpold check'") || len(got.stderr) > 2000 {
 		t.Errorf("exit %d\n%s", got.code, got.stderr)
+	}
+}
+
+// F1: a log that grows because it is audited ends: what was appended since it was opened is not read.
+func TestF1LogOfTheServerThatIsAsked(t *testing.T) {
+	state, log := writeFile(t, "cluster.yaml", cluster), writeFile(t, "decisions.log", "")
+	server := serve(t, "--manifests", state, "--decision-log", log).addr
+	text, count := manyFlows()
+	records := writeFile(t, "flows.jsonl", text)
+	netpold(t, "audit", records, "--server", server, "--summary-only")
+	var before int
+	for before < count { // The log is written beside the answers.
+		written, err := os.ReadFile(log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before = strings.Count(string(written), "\n")
+	}
+	got := netpold(t, "audit", log, "--server", server, "-o", "json", "--summary-only")
+	_, items := auditLines(t, got.stdout)
+	summary := items[len(items)-1]
+	read, err := strconv.Atoi(fmt.Sprint(summary["records"]))
+	if err != nil || got.code != 0 || summary["disagrees"] != "0" || read < before || read > 2*count {
+		t.Errorf("exit %d, of %d to %d records: %v\n%s", got.code, before, 2*count, summary["records"], got.stderr)
 	}
 }

@@ -133,7 +133,7 @@ func (f *flowFiles) open() error {
 				return nil
 			}
 		}
-		from = f.file
+		from = upToNow(f.file)
 	}
 	reader, err := flows.Open(path, &countingReader{from, &f.done}, f.options)
 	switch {
@@ -148,6 +148,16 @@ func (f *flowFiles) open() error {
 	}
 	f.closeFile()
 	return nil
+}
+
+// upToNow returns what a regular file has now: the log of the server that is asked would grow with each record. A
+// file of no size, such as those in /proc, may have text.
+func upToNow(file *os.File) io.Reader {
+	info, err := file.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 {
+		return file
+	}
+	return io.LimitReader(file, info.Size())
 }
 
 func (f *flowFiles) progress() (records, done, total int64) {
