@@ -128,11 +128,14 @@ func (s *Snapshot) PodStates() iter.Seq[PodState] {
 	}
 }
 
-// NodeStates yields the Nodes, also those without an object, in no particular order.
+// NodeStates yields the Nodes, also those without an object, in no particular order. An address that several
+// Nodes claim is of the one that counts alone (S7).
 func (s *Snapshot) NodeStates() iter.Seq[NodeState] {
 	return func(yield func(NodeState) bool) {
 		for name, n := range s.nodes.All() {
 			state := NodeState{Name: name, IPs: s.nodeAddresses(name)}
+			mine := unique.Make(name)
+			state.IPs = slices.DeleteFunc(state.IPs, func(ip netip.Addr) bool { return s.address(ip).node() != mine })
 			if c := s.nodeClassAt(n.handle); c != nil {
 				state.Peers = s.selecting(nodeScope, c.cold.labels).exported().Peers
 			}
