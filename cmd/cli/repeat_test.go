@@ -28,6 +28,8 @@ func twoValues(t *testing.T, flag *pflag.Flag) (first, second string) {
 		return "5432", "5433"
 	case "duration":
 		return "1m1s", "1m2s"
+	case "float64":
+		return "0.25", "0.5"
 	case "bool":
 		return "true", "false"
 	default:
