@@ -175,7 +175,8 @@ func TestReflection(t *testing.T) {
 	t.Parallel()
 	r := start(t, synced(), nil)
 	want := []string{
-		"grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection",
+		"envoy.service.auth.v3.Authorization", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
+		"grpc.reflection.v1alpha.ServerReflection",
 		"netpold.v1.AuditService", "netpold.v1.DecisionService", "netpold.v1.StatusService",
 	}
 	for _, version := range []string{"v1", "v1alpha"} {
