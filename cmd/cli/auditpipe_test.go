@@ -24,7 +24,7 @@ func answersPipe(t *testing.T, binary string, interrupted bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer writer.Close() //nolint:errcheck // closed before, in one case
+	defer writer.Close()
 	if _, err := writer.WriteString(flowLines); err != nil {
 		t.Fatal(err)
 	}

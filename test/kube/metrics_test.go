@@ -125,7 +125,7 @@ func scrape(t *testing.T) series {
 		t.Fatal(err)
 	}
 	n := kubetest.StartNetpold(t, "--manifests="+filepath.Join(kubetest.Deploy(), "..", "examples", "shop"),
-		"--manifests="+unmodelled)
+		"--manifests="+unmodelled, "--decision-log="+filepath.Join(t.TempDir(), "decisions.jsonl"))
 	n.AwaitReady()
 	client := n.Client()
 	pod := func(name string) *netpoldv1.Endpoint {
