@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/peer"
 
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+	"github.com/netpold/netpold/server/internal/decisionid"
 )
 
 // An entry is one call, or one message of a stream, on its way to the writer. It stands for n records. Entries
@@ -41,7 +42,7 @@ type entry struct {
 
 // A call is what the records of one call share.
 type call struct {
-	id     ID
+	id     decisionid.ID
 	method string
 	// peer is nil for a caller without an address.
 	peer                   *peer.Peer
@@ -49,7 +50,7 @@ type call struct {
 }
 
 // callOf returns what a record says of the caller. The writer reads the certificate.
-func callOf(ctx context.Context, id ID, method string) call {
+func callOf(ctx context.Context, id decisionid.ID, method string) call {
 	c := call{id: id, method: method}
 	c.peer, _ = peer.FromContext(ctx)
 	c.traceparent = first(metadata.ValueFromIncomingContext(ctx, "traceparent"))

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+	"github.com/netpold/netpold/server/internal/decisionid"
 )
 
 // The methods of DecisionService, as records name them.
@@ -81,10 +82,10 @@ func (l *Log) batchAllowed(ctx context.Context, req any, handler grpc.UnaryHandl
 }
 
 // announce returns a fresh ID, which is in the metadata of the response (G1).
-func announce(ctx context.Context) ID {
-	id := NewID()
+func announce(ctx context.Context) decisionid.ID {
+	id := decisionid.New()
 	md, _ := announcements.Get().(metadata.MD)
-	md[Header][0] = id.String()
+	md[decisionid.Header][0] = id.String()
 	// It copies. It fails only for a call whose header is sent, or that is over: then nobody reads it.
 	_ = grpc.SetHeader(ctx, md)
 	announcements.Put(md)
@@ -92,17 +93,17 @@ func announce(ctx context.Context) ID {
 }
 
 // announcements has metadata that nobody uses.
-var announcements = sync.Pool{New: func() any { return metadata.MD{Header: make([]string, 1)} }}
+var announcements = sync.Pool{New: func() any { return metadata.MD{decisionid.Header: make([]string, 1)} }}
 
 // identified returns an error of a call with the id in its details (G1).
-func identified(err error, id ID) (*spb.Status, error) {
+func identified(err error, id decisionid.ID) (*spb.Status, error) {
 	st := status.Convert(err).Proto()
 	attach(st, id, nil)
 	return st, status.FromProto(st).Err()
 }
 
 // attach adds the id to the details of an error. It returns the detail, for other errors of the same call.
-func attach(st *spb.Status, id ID, info *anypb.Any) *anypb.Any {
+func attach(st *spb.Status, id decisionid.ID, info *anypb.Any) *anypb.Any {
 	if info == nil {
 		packed, err := anypb.New(&errdetails.RequestInfo{RequestId: id.String()})
 		if err != nil {

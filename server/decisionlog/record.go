@@ -8,12 +8,13 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+	"github.com/netpold/netpold/server/internal/decisionid"
 )
 
 // Record writes one decision of a door that is no method of DecisionService, under an id of the door's own
-// choice ([NewID]). One of a and fail is nil; q is nil if no question could be read. None of them may be
+// choice ([decisionid.New]). One of a and fail is nil; q is nil if no question could be read. None of them may be
 // modified afterwards. started is when the question came. Sampling applies (G2).
-func (l *Log) Record(ctx context.Context, id ID, method string, started time.Time,
+func (l *Log) Record(ctx context.Context, id decisionid.ID, method string, started time.Time,
 	q *netpoldv1.AllowedRequest, a *netpoldv1.AllowedResponse, fail *spb.Status) {
 	if !a.GetAllowed() || l.choose.allowed() {
 		l.one(callOf(ctx, id, method), started, time.Since(started), q, a, fail)

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+	"github.com/netpold/netpold/server/internal/decisionid"
 )
 
 // messageOf returns a message of n questions and its answers: some denied, with addresses of both families,
@@ -47,7 +48,7 @@ func TestG1RowsAreRecords(t *testing.T) {
 	for round := range 200 {
 		req, resp := messageOf(rng, 1+rng.IntN(200), round%2 == 0)
 		l := open(t, Options{Path: Stdout, Stdout: &disk{}, Sample: 0.5})
-		l.message(call{id: NewID(), method: methodStream, requestID: "r"}, time.Now(), 0, req, resp)
+		l.message(call{id: decisionid.New(), method: methodStream, requestID: "r"}, time.Now(), 0, req, resp)
 		for _, e := range l.queue.take(nil) {
 			fast.entry(e)
 			plain.entry(&entry{call: e.call, at: e.at, took: e.took, rate: e.rate}) // makes the texts that are shared
@@ -135,7 +136,7 @@ func BenchmarkRows(b *testing.B) {
 		b.Fatal(err)
 	}
 	req, resp := messageOf(rand.New(rand.NewPCG(9, 10)), 1000, false)
-	l.message(callOf(context.Background(), NewID(), methodStream), time.Now(), 0, req, resp)
+	l.message(callOf(context.Background(), decisionid.New(), methodStream), time.Now(), 0, req, resp)
 	w := encoder{each: func(*entry, bool, int) {}}
 	entries := l.queue.take(nil)
 	b.ReportAllocs()

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+	"github.com/netpold/netpold/server/internal/decisionid"
 )
 
 // answer is an allowed answer.
@@ -25,7 +26,7 @@ var answer = &netpoldv1.AllowedResponse{Allowed: true, Reason: netpoldv1.Reason_
 // record queues n records, which differ in their port from first on.
 func record(l *Log, first, n int) {
 	for port := first; port < first+n; port++ {
-		l.Record(context.Background(), NewID(), "Allowed", time.Now(),
+		l.Record(context.Background(), decisionid.New(), "Allowed", time.Now(),
 			&netpoldv1.AllowedRequest{Port: uint32(port)}, answer, nil)
 	}
 }
@@ -192,7 +193,7 @@ func TestG3TooLarge(t *testing.T) {
 	record(l, 1, 1)
 	large := func(size int) {
 		q := &netpoldv1.AllowedRequest{Port: 2, AtLeast: strings.Repeat("x", size)}
-		l.Record(context.Background(), NewID(), "Allowed", time.Now(), q, answer, nil)
+		l.Record(context.Background(), decisionid.New(), "Allowed", time.Now(), q, answer, nil)
 	}
 	large(1 << 20)
 	if got := l.Status().Queued; got != 1025 {

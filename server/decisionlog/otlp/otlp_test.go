@@ -25,6 +25,7 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server/decisionlog"
 	"github.com/netpold/netpold/server/decisionlog/otlp"
+	"github.com/netpold/netpold/server/internal/decisionid"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -146,9 +147,9 @@ func record(t *testing.T, l *decisionlog.Log) {
 	t.Helper()
 	ctx := metadata.NewIncomingContext(t.Context(), metadata.Pairs("traceparent",
 		"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"))
-	l.Record(ctx, decisionlog.NewID(), "Allowed", time.Now(), &netpoldv1.AllowedRequest{Port: 80},
+	l.Record(ctx, decisionid.New(), "Allowed", time.Now(), &netpoldv1.AllowedRequest{Port: 80},
 		&netpoldv1.AllowedResponse{Allowed: true}, nil)
-	l.Record(ctx, decisionlog.NewID(), "Allowed", time.Now(), nil, nil, status.New(codes.Internal, "no").Proto())
+	l.Record(ctx, decisionid.New(), "Allowed", time.Now(), nil, nil, status.New(codes.Internal, "no").Proto())
 }
 
 // TestG3OTLP proves that records arrive over both protocols: the line as the body, the caller's trace, the
