@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"container/heap"
 	"slices"
-	"time"
 
 	"github.com/netpold/netpold/engine"
 )
@@ -18,8 +17,8 @@ type Pair struct {
 	// Records are those with an answer. Allowed and Denied count their verdicts, the others what came of the
 	// comparison.
 	Records, Allowed, Denied, Agrees, Disagrees, NotCompared uint64
-	// First and Last are when the first and the last happened; zero if none says.
-	First, Last time.Time
+	// Span is that of the records.
+	Span Span
 
 	// weight is Records, and those of pairs that gave up their place before. index is the place in the heap.
 	weight uint64
@@ -103,15 +102,7 @@ func (p *Pair) count(r *Record, a *Answer, j Judgement) {
 	case NotCompared:
 		p.NotCompared++
 	}
-	if r.Time.IsZero() {
-		return
-	}
-	if p.First.IsZero() || r.Time.Before(p.First) {
-		p.First = r.Time
-	}
-	if r.Time.After(p.Last) {
-		p.Last = r.Time
-	}
+	p.Span.Add(r.Time)
 }
 
 // top returns at most n pairs, as [Summary.Pairs] orders them.

@@ -20,10 +20,10 @@ type Summary struct {
 	Allowed, Denied uint64
 	// Agrees, Disagrees and NotCompared count what was asked.
 	Agrees, Disagrees, NotCompared uint64
-	// First and Last are the times of the first and the last flow, and Older counts the flows before
-	// NewestPolicy (F5). They are of flows within the window that have a time; zero if there are none.
-	First, Last time.Time
-	Older       uint64
+	// Span is that of the flows, and Older counts the flows before NewestPolicy (F5). Both are of flows within
+	// the window that have a time.
+	Span  Span
+	Older uint64
 
 	newestPolicy time.Time
 	byWhy        map[Why]uint64
@@ -89,12 +89,7 @@ func (s *Summary) countTime(r *Record) {
 	if r.Time.IsZero() {
 		return
 	}
-	if s.First.IsZero() || r.Time.Before(s.First) {
-		s.First = r.Time
-	}
-	if r.Time.After(s.Last) {
-		s.Last = r.Time
-	}
+	s.Span.Add(r.Time)
 	if r.isBefore(s.newestPolicy) {
 		s.Older++
 	}

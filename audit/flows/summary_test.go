@@ -44,8 +44,8 @@ func TestF6Counts(t *testing.T) {
 	if want := (counts{8, 4, 1, 2, 1, 1, 2, 3}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
-	if !s.First.Equal(atSecond(10)) || !s.Last.Equal(atSecond(14)) {
-		t.Errorf("from %v to %v", s.First, s.Last)
+	if !s.Span.First.Equal(atSecond(10)) || !s.Span.Last.Equal(atSecond(14)) {
+		t.Errorf("from %v to %v", s.Span.First, s.Span.Last)
 	}
 	if diff := cmp.Diff(map[flows.Why]uint64{
 		flows.Malformed: 1, flows.OutOfTime: 1, flows.Reply: 1, flows.NotL4: 1, flows.NoVerdict: 1, flows.Unresolved: 1,
@@ -59,7 +59,7 @@ func TestF6Counts(t *testing.T) {
 	}
 	if diff := cmp.Diff([]flows.Pair{{
 		Src: "deploy/shop/web", Dst: "8.8.8.0/24", Port: 53, Protocol: engine.UDP, Records: 3, Allowed: 1, Denied: 2,
-		Agrees: 1, Disagrees: 1, NotCompared: 1, First: atSecond(11), Last: atSecond(14),
+		Agrees: 1, Disagrees: 1, NotCompared: 1, Span: flows.Span{First: atSecond(11), Last: atSecond(14)},
 	}}, s.Pairs(10), cmpopts.IgnoreUnexported(flows.Pair{})); diff != "" {
 		t.Error(diff)
 	}

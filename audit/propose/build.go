@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/netpold/netpold/engine"
 )
@@ -32,7 +31,7 @@ func (o *Observed) Build(skip map[Skip]bool) *Proposal {
 			continue
 		}
 		p.Counts.Admitted += of.first
-		p.First, p.Last = span(p.First, p.Last, of.First, of.Last)
+		p.Span.Join(of.Span)
 		p.pairs = append(p.pairs, of)
 		side(of.Src.Unit, Egress, of)
 		side(of.Dst.Unit, Ingress, of)
@@ -56,17 +55,6 @@ func (o *Observed) Build(skip map[Skip]bool) *Proposal {
 		}
 	}
 	return p
-}
-
-// span returns the earlier first and the later last. A zero time is not known.
-func span(first, last, f, l time.Time) (time.Time, time.Time) {
-	if first.IsZero() || !f.IsZero() && f.Before(first) {
-		first = f
-	}
-	if l.After(last) {
-		last = l
-	}
-	return first, last
 }
 
 // wanted reports whether a unit would get a policy.
@@ -173,7 +161,7 @@ func rulesOf(pairs []*pair, d Direction) []Rule {
 		}
 		a.ports = a.ports.Union(engine.NewPortSet(engine.PortRange{Protocol: of.Protocol, First: of.Port, Last: of.Port}))
 		a.behind.Flows += of.records
-		a.behind.First, a.behind.Last = span(a.behind.First, a.behind.Last, of.First, of.Last)
+		a.behind.Span.Join(of.Span)
 	}
 	rules := map[string]*Rule{}
 	outside := map[string]*Behind{}
@@ -196,7 +184,7 @@ func rulesOf(pairs []*pair, d Direction) []Rule {
 			outside[key] = b
 		}
 		b.Flows += a.behind.Flows
-		b.First, b.Last = span(b.First, b.Last, a.behind.First, a.behind.Last)
+		b.Span.Join(a.behind.Span)
 		if a.end.Node != "" && !slices.Contains(b.Nodes, a.end.Node) {
 			b.Nodes = append(b.Nodes, a.end.Node)
 		}

@@ -74,9 +74,9 @@ type pair struct {
 	parts map[partKey]*part
 
 	// records are flows that were not denied; first counts those that count here alone, as a Service stands for
-	// several pairs. First and Last are when the first and the last happened; zero if none says.
+	// several pairs.
 	records, first uint64
-	First, Last    time.Time
+	Span           flows.Span
 	// denied counts denials. proven reports whether the connection was seen to arrive, and lastProof and
 	// lastDenied are when it last did or was denied.
 	denied, deniedFirst   uint64
@@ -168,15 +168,7 @@ func (p *pair) count(f *Flow, first bool) {
 			p.lastProof = f.Time
 		}
 	}
-	if f.Time.IsZero() {
-		return
-	}
-	if p.First.IsZero() || f.Time.Before(p.First) {
-		p.First = f.Time
-	}
-	if f.Time.After(p.Last) {
-		p.Last = f.Time
-	}
+	p.Span.Add(f.Time)
 }
 
 // counts reports whether the flows of the pair get rules. What the network denied does not, unless the

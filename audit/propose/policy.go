@@ -2,8 +2,8 @@ package propose
 
 import (
 	"net/netip"
-	"time"
 
+	"github.com/netpold/netpold/audit/flows"
 	"github.com/netpold/netpold/engine"
 )
 
@@ -15,10 +15,9 @@ type Proposal struct {
 	// Without are units that flows need rules for and that no labels tell apart, so that no policy can select
 	// them, sorted.
 	Without []*Unit
-	// Counts says what became of the flows. First and Last are when the first and the last admitted flow happened;
-	// zero if none says.
-	Counts      Counts
-	First, Last time.Time
+	// Counts says what became of the flows. Span is that of the admitted ones.
+	Counts Counts
+	Span   flows.Span
 
 	named []namedRule
 	pairs []*pair
@@ -65,9 +64,9 @@ type Behind struct {
 	CIDRs []netip.Prefix
 	// Nodes have some of the addresses.
 	Nodes []string
-	// Flows are the number of flows, First and Last when the first and the last happened; zero if none says.
-	Flows       uint64
-	First, Last time.Time
+	// Flows are the number of flows, and Span is theirs.
+	Flows uint64
+	Span  flows.Span
 }
 
 // A namedRule is what a comment names, for the check.

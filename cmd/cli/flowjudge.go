@@ -154,7 +154,7 @@ func (j *judgedFlow) fill(f *render.FlowLine, at *timestamppb.Timestamp) {
 		at.Seconds, at.Nanos = r.Time.Unix(), int32(r.Time.Nanosecond())
 		m.Time = at
 	}
-	m.Port, m.Protocol = uint32(r.Port), protoProtocol(r.Protocol)
+	m.Port, m.Protocol = uint32(r.Port), protocols[r.Protocol]
 	m.Observed = map[flows.Observed]string{flows.ObservedAllowed: "allowed", flows.ObservedDenied: "denied"}[r.Observed]
 	switch r.Direction {
 	case flows.AtEgress:
@@ -207,7 +207,7 @@ func protoFlowSummary(s *flows.Summary, snapshot *timestamppb.Timestamp, took ti
 	m := &netpoldv1.FlowSummary{
 		Records: s.Records, Asked: s.Asked, Allowed: s.Allowed, Denied: s.Denied, Agrees: s.Agrees,
 		Disagrees: s.Disagrees, NotCompared: s.NotCompared, ByWhy: map[string]uint64{}, PairsInexact: !exact,
-		First: protoTime(s.First), Last: protoTime(s.Last), SnapshotTime: snapshot,
+		First: protoTime(s.Span.First), Last: protoTime(s.Span.Last), SnapshotTime: snapshot,
 		NewestPolicyCreated: protoTime(s.NewestPolicy()), Older: s.Older, Took: durationpb.New(took),
 	}
 	if exact {
@@ -218,9 +218,9 @@ func protoFlowSummary(s *flows.Summary, snapshot *timestamppb.Timestamp, took ti
 	}
 	for _, p := range s.Pairs(summaryPairs) {
 		m.Pairs = append(m.Pairs, &netpoldv1.FlowPair{
-			Src: p.Src, Dst: p.Dst, Port: uint32(p.Port), Protocol: protoProtocol(p.Protocol), Records: p.Records,
+			Src: p.Src, Dst: p.Dst, Port: uint32(p.Port), Protocol: protocols[p.Protocol], Records: p.Records,
 			Allowed: p.Allowed, Denied: p.Denied, Agrees: p.Agrees, Disagrees: p.Disagrees, NotCompared: p.NotCompared,
-			First: protoTime(p.First), Last: protoTime(p.Last),
+			First: protoTime(p.Span.First), Last: protoTime(p.Span.Last),
 		})
 	}
 	for _, p := range s.ByPolicy() {

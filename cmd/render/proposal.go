@@ -248,7 +248,7 @@ func behindWords(u *propose.Unit, d propose.Direction, r *propose.Rule) []string
 		if b.Flows == 1 {
 			flow = " flow"
 		}
-		lines[i] = fmt.Sprintf("# %s%s%s: %s -> %s %s", Thousands(b.Flows), flow, Span(b.First, b.Last), src, dst,
+		lines[i] = fmt.Sprintf("# %s%s%s: %s -> %s %s", Thousands(b.Flows), flow, Span(b.Span.First, b.Span.Last), src, dst,
 			EnginePorts(r.Ports))
 	}
 	return lines

@@ -19,7 +19,7 @@ func ProposalHeader(p *propose.Proposal, c *propose.Check, left map[string]uint6
 		mode = "missing"
 	}
 	n := p.Counts
-	line("netpold audit --as-policies=%s, from %s flows%s.", mode, Thousands(n.Admitted), Span(p.First, p.Last))
+	line("netpold audit --as-policies=%s, from %s flows%s.", mode, Thousands(n.Admitted), Span(p.Span.First, p.Span.Last))
 	policies := false
 	for i := range p.Policies {
 		policies = policies || p.Policies[i].Isolates != [2]bool{}
