@@ -196,24 +196,26 @@ func (v *survey) outcomeOf(c *lintClass, d Direction, seen *view) *tierOutcome {
 	s := c.tiers[side(d)]
 	found := at(&s.outcomes, seen.number)
 	if *found == nil {
-		o := &tierOutcome{}
+		o, named := &tierOutcome{}, portsLookedUp(d, c, seen)
 		*found = o
-		allowed, denied := v.walk(s.tiers[0], seen, portsLookedUp(d, c, seen))
+		allowed, denied := v.walk(s.tiers[0], seen, named, engine.EveryPort(), nil)
 		o.allowed, o.left = allowed, engine.EveryPort().Minus(allowed.Union(denied))
-		_, denied = v.walk(s.tiers[1], seen, portsLookedUp(d, c, seen))
+		_, denied = v.walk(s.tiers[1], seen, named, engine.EveryPort(), nil)
 		o.base = engine.EveryPort().Minus(denied)
 	}
 	return *found
 }
 
-// walk returns which ports the rules of a tier allow, and which they deny, for what is seen.
-func (v *survey) walk(rules []*lintRule, seen *view, named []engine.NamedPort) (allowed, denied engine.PortSet) {
-	left := engine.EveryPort()
+// walk returns which of the ports left the rules of a tier allow, and which they deny, for what is seen, as if
+// there were no rule without. They leave the others to the tiers below.
+func (v *survey) walk(
+	rules []*lintRule, seen *view, named []engine.NamedPort, left engine.PortSet, without *lintRule,
+) (allowed, denied engine.PortSet) {
 	for _, u := range rules {
 		if len(left) == 0 {
 			break
 		}
-		if !v.matches(u, seen) {
+		if u == without || !v.matches(u, seen) {
 			continue
 		}
 		taken := left.Intersect(u.portsOn(named))

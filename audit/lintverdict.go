@@ -112,25 +112,11 @@ func (v *survey) allowedWithout(c *lintClass, d Direction, seen *view, without *
 	left := engine.EveryPort()
 	var out engine.PortSet
 	for tier, rules := range s.tiers {
-		var passed engine.PortSet
-		for _, u := range rules {
-			if u == without || len(left) == 0 || !v.matches(u, seen) {
-				continue
-			}
-			taken := left.Intersect(u.portsOn(named))
-			left = left.Minus(taken)
-			switch u.action {
-			case engine.Allow:
-				out = out.Union(taken)
-			case engine.Pass:
-				passed = passed.Union(taken)
-			case engine.Deny:
-			}
-		}
+		allowed, denied := v.walk(rules, seen, named, left, without)
+		out, left = out.Union(allowed), left.Minus(allowed.Union(denied))
 		if tier == int(engine.NetworkPolicies-engine.Admin) && len(s.policies) > 0 {
 			return out // what is left is denied (S14)
 		}
-		left = left.Union(passed)
 	}
 	return out.Union(left)
 }
