@@ -4,7 +4,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf16"
 	"unicode/utf8"
 
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
@@ -139,22 +138,14 @@ func appendQuoted(b []byte, text string) []byte {
 	if !strings.ContainsFunc(text, escaped) {
 		return append(append(b, text...), '"')
 	}
-	unicodeEscape := func(r rune) {
-		const digits = "0123456789abcdef"
-		b = append(b, '\\', 'u', digits[r>>12&15], digits[r>>8&15], digits[r>>4&15], digits[r&15])
-	}
 	for _, r := range text {
 		switch {
 		case r == '"' || r == '\\':
 			b = append(b, '\\', byte(r))
 		case !hidden(r):
 			b = utf8.AppendRune(b, r)
-		case r > 0xffff:
-			high, low := utf16.EncodeRune(r)
-			unicodeEscape(high)
-			unicodeEscape(low)
 		default:
-			unicodeEscape(r)
+			b = appendEscape(b, r)
 		}
 	}
 	return append(b, '"')
