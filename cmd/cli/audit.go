@@ -156,38 +156,25 @@ func (a *flowAudit) run(ctx context.Context, args []string) error {
 	interrupted, release := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer release()
 	a.inv.printServerNotes(interrupted)
-	near, ok := asker.(local)
-	if ok {
-		frozen, state := near.frozen() // A1
-		if proposal != nil && live {
-			defer context.AfterFunc(interrupted, release)()
-			if source, err = a.inv.openHubble(interrupted, &a.hubble, a.judge.window); err != nil {
-				return err
-			}
-			return a.proposePolicies(ctx, source, frozen, state.Snapshot, *proposal)
-		}
-		if proposal != nil {
-			return a.proposePolicies(interrupted, source, frozen, state.Snapshot, *proposal)
-		}
-	}
+	ends := interrupted
 	if live {
-		return a.follow(ctx, interrupted, release, asker)
+		// There is no other end than an interrupt: it ends the input, and the summary comes then. A second signal
+		// ends the process.
+		defer context.AfterFunc(interrupted, release)()
+		if source, err = a.inv.openHubble(interrupted, &a.hubble, a.judge.window); err != nil {
+			return err
+		}
+		ends = ctx
 	}
-	if ok {
-		asker, _ = near.frozen() // A1
+	// Policies move on while flows are followed, unless they are proposed.
+	if near, ok := asker.(local); ok && (!live || proposal != nil) {
+		frozen, state := near.frozen() // A1
+		if proposal != nil {
+			return a.proposePolicies(ends, source, frozen, state.Snapshot, *proposal)
+		}
+		asker = frozen
 	}
-	return a.audit(interrupted, source, asker)
-}
-
-// follow audits a Hubble until interrupted ends: as there is no other end, the summary comes then. release lets
-// a second signal end the process.
-func (a *flowAudit) follow(ctx, interrupted context.Context, release func(), asker asker) error {
-	defer context.AfterFunc(interrupted, release)()
-	source, err := a.inv.openHubble(interrupted, &a.hubble, a.judge.window)
-	if err != nil {
-		return err
-	}
-	return a.audit(ctx, source, asker)
+	return a.audit(ends, source, asker)
 }
 
 // usage returns what is wrong with how the verb was called; nil if nothing is.

@@ -85,7 +85,7 @@ func (f *flowAnswers) answer(ctx context.Context, b *flowBatch) error {
 			if question == nil {
 				question = &netpoldv1.AllowedRequest{
 					Src: netpold.IP(item.key.src.String()), Dst: netpold.IP(item.key.dst.String()),
-					Port: uint32(item.key.port), Protocol: protoProtocol(item.key.protocol), Details: true,
+					Port: uint32(item.key.port), Protocol: protocols[item.key.protocol], Details: true,
 				}
 			}
 			ask = append(ask, missing{question, found})

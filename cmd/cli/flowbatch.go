@@ -98,9 +98,7 @@ func (b *flowBatch) read(from flowSource, window flows.Window) {
 		}
 		b.bytes += len(r.Src.Word) + len(r.Dst.Word) + len(r.Question)
 		b.items = append(b.items, b.item(r, window))
-		if hubble, ok := from.(interface{ tellsDrops() bool }); ok && hubble.tellsDrops() {
-			b.items[len(b.items)-1].dropped = r.Observed == flows.NotObserved
-		}
+		b.items[len(b.items)-1].dropped = from.tellsDrops() && r.Observed == flows.NotObserved
 		if from.Waits() {
 			return
 		}
@@ -126,7 +124,7 @@ func (b *flowBatch) item(r *flows.Record, window flows.Window) flowItem {
 		item.key = flowKey{src: r.Src.IP, dst: r.Dst.IP, port: r.Port, protocol: r.Protocol}
 		item.question, item.request = len(b.questions), nil
 		b.questions = append(b.questions, netpold.Question{
-			Src: r.Src.IP, Dst: r.Dst.IP, Port: r.Port, Protocol: protoProtocol(r.Protocol),
+			Src: r.Src.IP, Dst: r.Dst.IP, Port: r.Port, Protocol: protocols[r.Protocol],
 		})
 		return item
 	}
@@ -143,22 +141,10 @@ func (b *flowBatch) item(r *flows.Record, window flows.Window) flowItem {
 	return item
 }
 
-// protoProtocol returns a protocol as the wire has it.
-func protoProtocol(p engine.Protocol) netpoldv1.Protocol {
-	switch p {
-	case engine.UDP:
-		return netpoldv1.Protocol_PROTOCOL_UDP
-	case engine.SCTP:
-		return netpoldv1.Protocol_PROTOCOL_SCTP
-	case engine.TCP:
-	}
-	return netpoldv1.Protocol_PROTOCOL_TCP
-}
-
 // wordsQuestion returns the question of a record with an end in words. It makes the record Malformed if they
 // are no words of check.
 func wordsQuestion(r *flows.Record) *netpoldv1.AllowedRequest {
-	q := &netpoldv1.AllowedRequest{Port: uint32(r.Port), Protocol: protoProtocol(r.Protocol), Details: true}
+	q := &netpoldv1.AllowedRequest{Port: uint32(r.Port), Protocol: protocols[r.Protocol], Details: true}
 	for _, end := range []struct {
 		field string
 		of    *flows.End

@@ -121,7 +121,7 @@ func (s *hubbleSource) progress() (records, done, total int64) {
 	return int64(min(s.Counts().Records, 1<<62)), 0, 0 //nolint:gosec // it is not larger
 }
 
-// tellsDrops reports that a record without a verdict is of a drop: Hubble tells every verdict.
+// tellsDrops implements [flowSource].
 func (*hubbleSource) tellsDrops() bool { return true }
 
 func (*hubbleSource) failures() []error { return nil }

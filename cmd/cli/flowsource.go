@@ -16,6 +16,9 @@ type flowSource interface {
 	Next(*flows.Record) error
 	// Waits reports whether Next may block, so that what was read is answered first.
 	Waits() bool
+	// tellsDrops reports whether a record without a verdict is of a drop, as with Hubble, which tells every verdict.
+	// It is asked after Next, about its record.
+	tellsDrops() bool
 }
 
 // A flowInput is a source of which the progress can be told.
@@ -176,7 +179,7 @@ func (f *flowFiles) closeFile() {
 	f.reader, f.file = nil, nil
 }
 
-// tellsDrops reports whether a record without a verdict is of a drop, as with Hubble, which tells every verdict.
+// tellsDrops implements [flowSource].
 func (f *flowFiles) tellsDrops() bool { return f.reader != nil && f.reader.Format() == flows.Hubble }
 
 // Waits implements [flowSource]. A regular file never makes it wait.
