@@ -28,6 +28,7 @@ import (
 	"github.com/netpold/netpold/server/extauthz"
 	"github.com/netpold/netpold/server/internal/current"
 	"github.com/netpold/netpold/server/internal/metrics"
+	"github.com/netpold/netpold/server/internal/proxied"
 	"github.com/netpold/netpold/server/internal/watches"
 )
 
@@ -211,11 +212,11 @@ func (s *Server) register(config *Config, m *metrics.Metrics, streams context.Co
 		Overlay:        config.Overlay,
 		Metrics:        m,
 	}))
-	var record extauthz.Recorder
+	var record proxied.Recorder
 	if s.decisions != nil {
 		record = s.decisions.Record
 	}
-	extauthz.Register(s.grpc, config.Source, extauthz.Options{
+	extauthz.Register(s.grpc, config.Source, proxied.Options{
 		Cache:       options.Cache,
 		RefuseStale: options.RefuseStale,
 		Shadow:      config.Shadow,

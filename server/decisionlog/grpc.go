@@ -8,7 +8,6 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/anypb"
 
@@ -84,16 +83,9 @@ func (l *Log) batchAllowed(ctx context.Context, req any, handler grpc.UnaryHandl
 // announce returns a fresh ID, which is in the metadata of the response (G1).
 func announce(ctx context.Context) decisionid.ID {
 	id := decisionid.New()
-	md, _ := announcements.Get().(metadata.MD)
-	md[decisionid.Header][0] = id.String()
-	// It copies. It fails only for a call whose header is sent, or that is over: then nobody reads it.
-	_ = grpc.SetHeader(ctx, md)
-	announcements.Put(md)
+	id.Announce(ctx)
 	return id
 }
-
-// announcements has metadata that nobody uses.
-var announcements = sync.Pool{New: func() any { return metadata.MD{decisionid.Header: make([]string, 1)} }}
 
 // identified returns an error of a call with the id in its details (G1).
 func identified(err error, id decisionid.ID) (*spb.Status, error) {

@@ -20,8 +20,8 @@ func FuzzRead(f *testing.F) {
 		}
 		q, fail := read(req, metadata.Pairs(key, value))
 		if fail == nil {
-			if !q.badSource && !q.query.Src.IP().IsValid() && q.request.GetSrc() == nil || q.query.Port == 0 {
-				t.Fatalf("%v has the question %v", req, &q.request)
+			if !q.BadSource && !q.Query.Src.IP().IsValid() && q.Request.GetSrc() == nil || q.Query.Port == 0 {
+				t.Fatalf("%v has the question %v", req, &q.Request)
 			}
 			return
 		}

@@ -76,13 +76,19 @@ type door struct {
 // open serves the cluster until the test ends. change changes the configuration; nil changes nothing.
 func open(t testing.TB, change func(*server.Config)) *door {
 	t.Helper()
+	source := synced()
+	return openOn(t, source, source, change)
+}
+
+// synced returns a source of the cluster.
+func synced() *servertest.Source {
 	source := servertest.NewSource()
 	var changes []engine.Change
 	for _, o := range objects() {
 		changes = append(changes, engine.Change{Object: o})
 	}
 	source.Apply(changes...)
-	return openOn(t, source, source, change)
+	return source
 }
 
 // openOn is open for a source of the test's own.
@@ -205,6 +211,11 @@ func (d *door) failed(t *testing.T, req *authv3.CheckRequest, md ...string) fail
 	if err == nil {
 		t.Fatalf("%v: answered %v", req, resp)
 	}
+	return detailsOf(err)
+}
+
+// detailsOf returns what an error says.
+func detailsOf(err error) failure {
 	f := failure{code: status.Code(err), texts: map[string]string{}}
 	for _, detail := range status.Convert(err).Details() {
 		switch detail := detail.(type) {

@@ -56,6 +56,9 @@ type override struct {
 
 func (o *override) set() bool { return o.field != "" }
 
+// given reports whether it is set, and has one value.
+func (o *override) given() bool { return o.set() && o.wrong == "" }
+
 // overrides has the override of each key: that of the first place which has the key.
 type overrides [keyCount]override
 
@@ -73,7 +76,7 @@ func (r *reader) overrides(attrs *authv3.AttributeContext, md metadata.MD) (o ov
 	r.grpcMetadata(&o, md)
 	for i := range o {
 		if o[i].wrong != "" {
-			r.reject(o[i].field, "%s", o[i].wrong)
+			r.Reject(o[i].field, "%s", o[i].wrong)
 		}
 	}
 	return o
@@ -156,7 +159,7 @@ func (r *reader) unknownKey(field, word, prefix, separator string) {
 	if meant := names.Nearest(cut(word), slices.Values(keys[:])); meant != "" {
 		near = "did you mean " + prefix + meant + "? "
 	}
-	r.reject(field, "is no override; %sthe keys are %s", near, strings.Join(keys[:], ", "))
+	r.Reject(field, "is no override; %sthe keys are %s", near, strings.Join(keys[:], ", "))
 }
 
 // maxKey is how much of an unknown key is looked at, in bytes.

@@ -26,9 +26,9 @@ func (s *Service) response(q *question, o *proxied.Outcome, stands standing) *au
 		r.HttpResponse = &authv3.CheckResponse_OkResponse{OkResponse: &authv3.OkHttpResponse{}}
 	default:
 		denied := &authv3.DeniedHttpResponse{
-			Status: &typev3.HttpStatus{Code: typev3.StatusCode_Forbidden}, Body: o.Text(s.denyDetail),
+			Status: &typev3.HttpStatus{Code: typev3.StatusCode_Forbidden}, Body: o.Text(s.door.DenyDetail),
 		}
-		o.EachHeader(s.denyDetail, func(name, value string) {
+		o.EachHeader(s.door.DenyDetail, func(name, value string) {
 			denied.Headers = append(denied.Headers, &corev3.HeaderValueOption{
 				Header:       &corev3.HeaderValue{Key: name, Value: value},
 				AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,

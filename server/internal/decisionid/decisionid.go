@@ -3,9 +3,14 @@
 package decisionid
 
 import (
+	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"math/rand/v2"
+	"sync"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 )
 
 // Header is the key of the id in the metadata of a response.
@@ -30,3 +35,15 @@ func (id ID) Plus(n uint64) ID {
 	binary.BigEndian.PutUint64(id[8:], binary.BigEndian.Uint64(id[8:])+n)
 	return id
 }
+
+// Announce puts the ID into the metadata of a call's response (G1).
+func (id ID) Announce(ctx context.Context) {
+	md, _ := announcements.Get().(metadata.MD)
+	md[Header][0] = id.String()
+	// It copies. It fails only for a call whose header is sent, or that is over: then nobody reads it.
+	_ = grpc.SetHeader(ctx, md)
+	announcements.Put(md)
+}
+
+// announcements has metadata that nobody uses.
+var announcements = sync.Pool{New: func() any { return metadata.MD{Header: make([]string, 1)} }}

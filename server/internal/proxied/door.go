@@ -1,0 +1,133 @@
+package proxied
+
+import (
+	"context"
+	"time"
+
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+
+	"github.com/netpold/netpold/cache"
+	"github.com/netpold/netpold/mirror"
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+	"github.com/netpold/netpold/server/internal/current"
+	"github.com/netpold/netpold/server/internal/decide"
+	"github.com/netpold/netpold/server/internal/decisionid"
+	"github.com/netpold/netpold/server/internal/details"
+	"github.com/netpold/netpold/server/internal/metrics"
+	"github.com/netpold/netpold/server/internal/wire"
+)
+
+// Options configure a [Door]. The zero value is right outside of a server.
+type Options struct {
+	// Cache remembers decisions about workloads and Services. Default: none.
+	Cache *cache.Cache
+	// RefuseStale refuses questions while the state is stale. Default: they are answered, and the answer says
+	// so.
+	RefuseStale bool
+	// Shadow lets every client through, and says what the answer would have been (P12).
+	Shadow bool
+	// DenyDetail is how much a denial tells the client. Default: nothing of the cluster.
+	DenyDetail DenyDetail
+	// Metrics counts decisions. Default: nothing is counted.
+	Metrics *metrics.Metrics
+	// Record writes a decision to the decision log. Default: none is written.
+	Record Recorder
+}
+
+// A Recorder writes one decision of a method: its question, its answer or why it failed, and when it came. None of
+// them is modified afterwards. It is safe for concurrent use, and does not block.
+type Recorder func(ctx context.Context, id decisionid.ID, method string, started time.Time,
+	q *netpoldv1.AllowedRequest, a *netpoldv1.AllowedResponse, fail *spb.Status)
+
+// A Door decides the questions of proxies, and counts and records what they come to. It is safe for concurrent
+// use.
+type Door struct {
+	Options
+	// method is what records call the door.
+	method  string
+	state   *current.Reader
+	decider decide.Decider
+	details *details.Source
+}
+
+// NewDoor returns a door that answers from the states of source. Records name method.
+func NewDoor(method string, source mirror.Source, options Options) Door {
+	return Door{
+		Options: options,
+		method:  method,
+		state:   current.NewReader(source, current.Options{RefuseStale: options.RefuseStale}),
+		decider: decide.New(options.Cache),
+		details: details.NewSource(source),
+	}
+}
+
+// Decide returns what a question comes to, or the failure to read it. It never waits. besides is called after the
+// policies were asked, and may deny more; nil for nothing more.
+func (d *Door) Decide(
+	ctx context.Context, id decisionid.ID, q *Question, fail *wire.Failure, besides func(*current.State, *Outcome),
+) Outcome {
+	started := time.Now()
+	o := Outcome{DecisionID: id.String(), Failure: fail, Shadow: q.Shadow || d.Shadow}
+	// Before the first full sync nothing is answered, not even that the question is wrong (S26).
+	if state, fail := d.state.Present(); fail != nil {
+		o.Failure = fail
+	} else {
+		o.Revision, o.Stale = state.Snapshot.Revision(), state.Stale
+		switch {
+		case o.Failure != nil:
+		case q.BadSource:
+			o.Denied = BadSource
+		default:
+			d.ask(ctx, q, &state, &o)
+			if besides != nil {
+				besides(&state, &o)
+			}
+		}
+	}
+	d.count(&o)
+	if o.Failure != nil {
+		own := *o.Failure // some are shared
+		own.DecisionID, o.Failure = o.DecisionID, &own
+	}
+	if d.Record != nil {
+		answer, failed := o.Record()
+		d.Record(ctx, id, d.method, started, &q.Request, answer, failed)
+	}
+	return o
+}
+
+// ask asks the policies, after what must be known.
+func (d *Door) ask(ctx context.Context, q *Question, state *current.State, o *Outcome) {
+	if q.KnownSrc {
+		o.Failure = UnknownAddress(state.Snapshot, q.Query.Src, "src", q.Src)
+		if o.Failure != nil && q.SrcByClient { // any client could write an unknown address (P3)
+			o.Failure, o.Denied = nil, BadSource
+		}
+	}
+	if o.Failure != nil || o.Denied != "" {
+		return
+	}
+	detailer := d.details.Of(state)
+	decision, fail := d.decider.Decide(ctx, state, &detailer, q.Query, &q.Request, func(err error) *wire.Failure {
+		return wire.EngineErrorAt(err, q.locate)
+	})
+	if fail == nil && q.KnownDst {
+		fail = UnknownAddress(state.Snapshot, q.Query.Dst, "dst", q.Dst)
+	}
+	if o.Failure = fail; fail == nil {
+		o.Response = state.Fill(new(wire.Answer), &decision)
+		o.Decided = decision.Reason
+	}
+}
+
+// count counts the outcome, as a decision or as an error (P47).
+func (d *Door) count(o *Outcome) {
+	switch {
+	case o.Verdict() == Error:
+		d.Metrics.Failed(o.Failure)
+	case o.Denied != "":
+		d.Metrics.Denied(string(o.Denied))
+	default:
+		d.Metrics.Decided(o.Decided, 1)
+	}
+}
