@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,6 +43,8 @@ const (
 	minPingInterval  = 10 * time.Second
 	handshakeTimeout = 20 * time.Second
 	maxHeaderBytes   = 64 << 10
+	// workersPerProcessor goroutines for each processor are kept for calls. More calls at once get new ones.
+	workersPerProcessor = 32
 )
 
 // A Server answers questions from one [mirror.Source] on one gRPC port, and serves the admin pages on
@@ -169,6 +172,8 @@ func grpcOptions(config *Config, creds credentials.TransportCredentials) []grpc.
 		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.WaitForHandlers(true),
+		// A call on a goroutine of its own grows its stack anew, which is a tenth of what Allowed costs.
+		grpc.NumStreamWorkers(uint32(workersPerProcessor * runtime.GOMAXPROCS(0))),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			MaxConnectionAge:      config.MaxConnectionAge,
 			MaxConnectionAgeGrace: config.MaxConnectionAgeGrace,
@@ -195,7 +200,7 @@ func (s *Server) register(config *Config, m *metrics.Metrics, streams context.Co
 	}
 	if s.decisions != nil {
 		m.Registry.MustRegister(s.decisions)
-		options.RecordWatch = s.decisions.RecordWatch
+		options.WatchLog = s.decisions
 	}
 	if config.CacheSize > 0 {
 		options.Cache = cache.New(config.CacheSize)

@@ -2,6 +2,8 @@ package decisionlog
 
 import (
 	"encoding/hex"
+	"net"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -98,15 +100,29 @@ func (w *encoder) appendEnd(b []byte, e *entry, allowed bool) []byte {
 }
 
 func appendCaller(b []byte, p *peer.Peer) []byte {
-	address, identity := "", ""
-	if p != nil {
-		if p.Addr != nil {
-			address = p.Addr.String()
-		}
+	identity := ""
+	b = append(b, `{"address":`...)
+	if p == nil {
+		b = append(b, `""`...)
+	} else {
+		b = appendAddress(b, p.Addr)
 		identity = identityOf(p.AuthInfo)
 	}
-	b = appendString(append(b, `{"address":`...), address)
 	return append(appendString(append(b, `,"identity":`...), identity), '}')
+}
+
+// appendAddress appends the address of a caller. Nearly all are of TCP, and cost no memory.
+func appendAddress(b []byte, a net.Addr) []byte {
+	if tcp, ok := a.(*net.TCPAddr); ok && tcp.Zone == "" {
+		if ip := tcp.AddrPort(); ip.IsValid() {
+			ip = netip.AddrPortFrom(ip.Addr().Unmap(), ip.Port())
+			return append(ip.AppendTo(append(b, '"')), '"')
+		}
+	}
+	if a == nil {
+		return append(b, `""`...)
+	}
+	return appendString(b, a.String())
 }
 
 // identityOf returns who the client certificate is for: its URI, else its DNS name, else its subject. It is

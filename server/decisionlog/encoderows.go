@@ -1,20 +1,36 @@
 package decisionlog
 
 import (
+	"net/netip"
 	"strconv"
 
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
 // A rowEncoder has the texts that rows share. Answers of a stream differ in little: so a row is put together of
-// texts that are made once, in a third of the time.
+// texts that are made once, in a fifth of the time:
+//
+//	start | index | source | address | `"},"dst":{"ip":"` | address | `"},"port":` | number | end
 type rowEncoder struct {
-	// start is between the index and the source.
-	start []byte
+	start, source []byte
+	// port is that of the row before, portText the same as text.
+	port     uint16
+	portText []byte
+	// ends has the ends of this entry, by reason and allowedBit.
+	ends [256]rowEnd
+	// entry counts entries. An end of another entry is void.
+	entry uint64
 	// answers has the answers so far of a revision, by reason and allowedBit.
 	answers  [256][]byte
 	revision uint64
 	stale    bool
+}
+
+// A rowEnd is what comes after the port.
+type rowEnd struct {
+	text     []byte
+	entry    uint64
+	protocol uint8
 }
 
 // betweenQuestionAndAnswer is the rest of a question by address, after its protocol.
@@ -26,7 +42,9 @@ func (w *encoder) stream(e *entry) {
 	if r.revision != e.revision || r.stale != e.stale {
 		r.answers, r.revision, r.stale = [256][]byte{}, e.revision, e.stale
 	}
-	r.start = append(append(r.start[:0], w.caller...), `,"question":{"src":{"ip":"`...)
+	r.entry++
+	r.start = append(append(r.start[:0], w.head...), `,"index":`...)
+	r.source = append(append(r.source[:0], w.caller...), `,"question":{"src":{"ip":"`...)
 	for i := range e.n {
 		key := e.rows.packed[i*size+reasonAt]
 		row := e.rows.row(i)
@@ -36,19 +54,60 @@ func (w *encoder) stream(e *entry) {
 			continue
 		}
 		from := len(w.b)
-		b := append(append(w.b, w.head...), `,"index":`...)
-		b = append(strconv.AppendUint(b, uint64(row.index), 10), r.start...)
-		b = append(row.src.AppendTo(b), `"},"dst":{"ip":"`...)
-		b = append(row.dst.AppendTo(b), `"},"port":`...)
-		b = append(strconv.AppendUint(b, uint64(row.port), 10), `,"protocol":`...)
-		b = append(appendProtocol(b, row.protocol), betweenQuestionAndAnswer...)
-		if r.answers[key] == nil {
-			r.answers[key] = appendResponse(nil, &netpoldv1.AllowedResponse{Allowed: row.allowed,
-				Reason: netpoldv1.Reason(row.reason), Revision: e.revision, Stale: e.stale})
+		b := strconv.AppendUint(append(w.b, r.start...), uint64(row.index), 10)
+		b = append(appendAddr(append(b, r.source...), row.src), `"},"dst":{"ip":"`...)
+		b = append(appendAddr(b, row.dst), `"},"port":`...)
+		if r.port != row.port || r.portText == nil {
+			r.port = row.port
+			r.portText = append(strconv.AppendUint(r.portText[:0], uint64(row.port), 10), `,"protocol":`...)
 		}
-		w.b = w.appendEnd(append(b, r.answers[key]...), e, row.allowed)
+		b = append(b, r.portText...)
+		end := &r.ends[key]
+		if end.entry != r.entry || end.protocol != row.protocol {
+			end.entry, end.protocol = r.entry, row.protocol
+			end.text = w.appendRowEnd(end.text[:0], e, &row, key)
+		}
+		w.b = append(b, end.text...)
 		w.each(e, !row.allowed, from)
 	}
+}
+
+// appendRowEnd appends the protocol of a row and what comes after it.
+func (w *encoder) appendRowEnd(b []byte, e *entry, row *row, key byte) []byte {
+	answer := &w.rows.answers[key]
+	if *answer == nil {
+		*answer = appendResponse(nil, &netpoldv1.AllowedResponse{Allowed: row.allowed,
+			Reason: netpoldv1.Reason(row.reason), Revision: e.revision, Stale: e.stale})
+	}
+	b = appendEnum(b, netpoldv1.Protocol_name, int32(row.protocol))
+	return w.appendEnd(append(append(b, betweenQuestionAndAnswer...), *answer...), e, row.allowed)
+}
+
+// An octet is a byte of an address as text.
+type octet struct {
+	text [4]byte
+	n    uint8
+}
+
+// octets has all, each with a dot behind it.
+var octets = func() (all [256]octet) {
+	for i := range all {
+		all[i].n = uint8(copy(all[i].text[:], strconv.Itoa(i)+"."))
+	}
+	return all
+}()
+
+// appendAddr appends an address. Half of a line's time went into the digits of IPv4.
+func appendAddr(b []byte, ip netip.Addr) []byte {
+	if !ip.Is4() {
+		return ip.AppendTo(b)
+	}
+	for _, v := range ip.As4() {
+		o := &octets[v]
+		n := len(b) + int(o.n)
+		b = append(b, o.text[:]...)[:n]
+	}
+	return b[:len(b)-1]
 }
 
 // question returns the question of a row.
@@ -57,17 +116,5 @@ func (r *row) question() *netpoldv1.AllowedRequest {
 		Src:  &netpoldv1.Endpoint{Endpoint: &netpoldv1.Endpoint_Ip{Ip: r.src.String()}},
 		Dst:  &netpoldv1.Endpoint{Endpoint: &netpoldv1.Endpoint_Ip{Ip: r.dst.String()}},
 		Port: uint32(r.port), Protocol: netpoldv1.Protocol(r.protocol),
-	}
-}
-
-// appendProtocol appends a protocol as a question has it.
-func appendProtocol(b []byte, protocol uint8) []byte {
-	switch netpoldv1.Protocol(protocol) {
-	case netpoldv1.Protocol_PROTOCOL_TCP:
-		return append(b, `"PROTOCOL_TCP"`...)
-	case netpoldv1.Protocol_PROTOCOL_UDP:
-		return append(b, `"PROTOCOL_UDP"`...)
-	default:
-		return appendEnum(b, netpoldv1.Protocol_name, int32(protocol))
 	}
 }

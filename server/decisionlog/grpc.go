@@ -40,6 +40,10 @@ func (l *Log) UnaryInterceptor(ctx context.Context, req any, info *grpc.UnarySer
 func (l *Log) allowed(ctx context.Context, req any, handler grpc.UnaryHandler) (any, error) {
 	started := time.Now()
 	resp, err := handler(ctx, req)
+	a, _ := resp.(*netpoldv1.AllowedResponse)
+	if err == nil && !l.Wants(a.GetAllowed()) {
+		return resp, nil
+	}
 	took := time.Since(started)
 	q, _ := req.(*netpoldv1.AllowedRequest)
 	if err != nil {
@@ -48,10 +52,7 @@ func (l *Log) allowed(ctx context.Context, req any, handler grpc.UnaryHandler) (
 		l.one(callOf(ctx, id, methodAllowed), started, took, q, nil, failed)
 		return resp, err
 	}
-	a, _ := resp.(*netpoldv1.AllowedResponse)
-	if !a.GetAllowed() || l.choose.allowed() {
-		l.one(callOf(ctx, announce(ctx), methodAllowed), started, took, q, a, nil)
-	}
+	l.one(callOf(ctx, announce(ctx), methodAllowed), started, took, q, a, nil)
 	return resp, nil
 }
 
@@ -168,12 +169,12 @@ func (s *recorded) RecvMsg(m any) error {
 func (s *recorded) SendMsg(m any) error {
 	s.mu.Lock()
 	if resp, ok := m.(*netpoldv1.StreamAllowedResponse); ok && s.asked != nil {
-		c, took := s.current(), time.Since(s.started)
+		c := s.current()
 		var info *anypb.Any
 		for _, e := range resp.GetErrors() {
 			info = attach(e.GetError(), c.id, info)
 		}
-		s.log.message(c, s.started, took, s.asked, resp)
+		s.log.message(c, s.started, s.asked, resp)
 		s.asked = nil
 	}
 	s.mu.Unlock()

@@ -16,10 +16,14 @@ import (
 // modified afterwards. started is when the question came. Sampling applies (G2).
 func (l *Log) Record(ctx context.Context, id decisionid.ID, method string, started time.Time,
 	q *netpoldv1.AllowedRequest, a *netpoldv1.AllowedResponse, fail *spb.Status) {
-	if !a.GetAllowed() || l.choose.allowed() {
+	if l.Wants(a.GetAllowed()) {
 		l.one(callOf(ctx, id, method), started, time.Since(started), q, a, fail)
 	}
 }
+
+// Wants reports whether to write an answer (G2): a denial, an error, or an allowed answer that is chosen by
+// this call.
+func (l *Log) Wants(allowed bool) bool { return !allowed || l.choose.allowed() }
 
 // one queues the record of one question.
 func (l *Log) one(c call, at time.Time, took time.Duration, q *netpoldv1.AllowedRequest,

@@ -97,7 +97,7 @@ func (k *block) row(i int) row {
 
 // message queues the records of the questions of a message of a stream that are to be written. It copies
 // these, and nothing of those that are left out or do not fit.
-func (l *Log) message(c call, at time.Time, took time.Duration, req *netpoldv1.StreamAllowedRequest,
+func (l *Log) message(c call, at time.Time, req *netpoldv1.StreamAllowedRequest,
 	resp *netpoldv1.StreamAllowedResponse) {
 	var memory [160]uint64 // of batches of 10,000
 	masks, n := l.choose.masks(memory[:0], resp)
@@ -112,7 +112,7 @@ func (l *Log) message(c call, at time.Time, took time.Duration, req *netpoldv1.S
 		return
 	}
 	e := newEntry()
-	e.call, e.at, e.took, e.rate = c, at, took, l.choose.rate
+	e.call, e.at, e.took, e.rate = c, at, time.Since(at), l.choose.rate
 	e.revision, e.stale = resp.GetRevision(), resp.GetStale()
 	e.rows = newBlock(req, n)
 	e.rows.pack(req, resp, masks, n)

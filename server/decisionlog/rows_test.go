@@ -48,7 +48,7 @@ func TestG1RowsAreRecords(t *testing.T) {
 	for round := range 200 {
 		req, resp := messageOf(rng, 1+rng.IntN(200), round%2 == 0)
 		l := open(t, Options{Path: Stdout, Stdout: &disk{}, Sample: 0.5})
-		l.message(call{id: decisionid.New(), method: methodStream, requestID: "r"}, time.Now(), 0, req, resp)
+		l.message(call{id: decisionid.New(), method: methodStream, requestID: "r"}, time.Now(), req, resp)
 		for _, e := range l.queue.take(nil) {
 			fast.entry(e)
 			plain.entry(&entry{call: e.call, at: e.at, took: e.took, rate: e.rate}) // makes the texts that are shared
@@ -99,7 +99,7 @@ func TestG3FullQueueCopiesNothing(t *testing.T) {
 	record(l, 1, 1)
 	req, resp := messageOf(rand.New(rand.NewPCG(5, 6)), 1000, false)
 	const runs = 100
-	if n := testing.AllocsPerRun(runs, func() { l.message(call{}, time.Time{}, 0, req, resp) }); n != 0 {
+	if n := testing.AllocsPerRun(runs, func() { l.message(call{}, time.Time{}, req, resp) }); n != 0 {
 		t.Errorf("%v allocations for a message that is dropped", n)
 	}
 	if n := l.counts.dropped[queueFull].Load(); n != (runs+1)*1000 {
@@ -113,7 +113,7 @@ func TestG3FewRowsHoldLittle(t *testing.T) {
 	t.Parallel()
 	l := open(t, Options{Path: Stdout, Stdout: &disk{}, DenialsOnly: true})
 	req, resp := messageOf(rand.New(rand.NewPCG(7, 8)), 10_000, true)
-	l.message(call{}, time.Time{}, 0, req, resp)
+	l.message(call{}, time.Time{}, req, resp)
 	for i := range resp.Allowed {
 		resp.Allowed[i] = 0xff
 	}
@@ -121,7 +121,7 @@ func TestG3FewRowsHoldLittle(t *testing.T) {
 	for _, e := range l.queue.take(nil) {
 		e.release()
 	}
-	l.message(call{}, time.Time{}, 0, req, resp)
+	l.message(call{}, time.Time{}, req, resp)
 	for _, e := range l.queue.take(nil) {
 		if e.n != 1 || cap(e.rows.packed) > 64 {
 			t.Errorf("%d rows hold %d bytes", e.n, cap(e.rows.packed))
@@ -129,14 +129,23 @@ func TestG3FewRowsHoldLittle(t *testing.T) {
 	}
 }
 
-// BenchmarkRows measures the writer's work for a message of a stream whose questions are all denied.
+// BenchmarkRows measures the writer's work for a message of a stream whose questions are all denied, at either
+// end.
 func BenchmarkRows(b *testing.B) {
 	l, err := Open(Options{Path: "/dev/null", Sample: 1})
 	if err != nil {
 		b.Fatal(err)
 	}
 	req, resp := messageOf(rand.New(rand.NewPCG(9, 10)), 1000, false)
-	l.message(callOf(context.Background(), decisionid.New(), methodStream), time.Now(), 0, req, resp)
+	req.Protocols, req.Protocol = nil, netpoldv1.Protocol_PROTOCOL_TCP
+	for i := range resp.Reasons {
+		resp.Reasons[i] = byte(netpoldv1.Reason_REASON_DENIED_AT_EGRESS)
+		if i%2 == 0 {
+			resp.Reasons[i] = byte(netpoldv1.Reason_REASON_DENIED_AT_INGRESS)
+		}
+	}
+	clear(resp.Allowed)
+	l.message(callOf(context.Background(), decisionid.New(), methodStream), time.Now(), req, resp)
 	w := encoder{each: func(*entry, bool, int) {}}
 	entries := l.queue.take(nil)
 	b.ReportAllocs()

@@ -44,9 +44,9 @@ func (l *Log) watch(srv any, stream grpc.ServerStream, handler grpc.StreamHandle
 }
 
 // RecordWatch records the answers of a response of WatchAllowed that is about to be sent, to questions that have
-// been asked since started. It adds the id to errors. Neither questions nor answers may be modified afterwards.
-// ctx is that of the stream. It is called for every response, since each has an id: it is higher by one than
-// that of the response before.
+// been asked since started: those that [Log.Wants], and the others nil or missing. It adds the id to errors.
+// Neither questions nor answers may be modified afterwards. ctx is that of the stream. It is called for every
+// response, since each has an id: it is higher by one than that of the response before.
 func (l *Log) RecordWatch(ctx context.Context, started time.Time, questions []*netpoldv1.AllowedRequest,
 	response *netpoldv1.WatchAllowedResponse) {
 	w, ok := ctx.Value(watchedKey{}).(*watched)
@@ -55,9 +55,17 @@ func (l *Log) RecordWatch(ctx context.Context, started time.Time, questions []*n
 	}
 	c := w.call
 	w.call.id = w.call.id.Plus(1)
-	answers := make([]*netpoldv1.BatchAnswer, len(questions))
+	if len(questions) == 0 {
+		return
+	}
+	answers, chosen := make([]*netpoldv1.BatchAnswer, len(questions)), make([]uint32, 0, len(questions))
 	var info *anypb.Any
-	for i, answer := range response.GetAnswers() {
+	for i, question := range questions {
+		if question == nil {
+			continue
+		}
+		answer := response.GetAnswers()[i]
+		chosen = append(chosen, uint32(i))
 		if e := answer.GetError(); e != nil {
 			info = attach(e, c.id, info)
 			answers[i] = &netpoldv1.BatchAnswer{Answer: &netpoldv1.BatchAnswer_Error{Error: e}}
@@ -65,8 +73,6 @@ func (l *Log) RecordWatch(ctx context.Context, started time.Time, questions []*n
 			answers[i] = &netpoldv1.BatchAnswer{Answer: &netpoldv1.BatchAnswer_Response{Response: answer.GetResponse()}}
 		}
 	}
-	if chosen, n := l.chosenOf(answers); n > 0 {
-		l.batch(c, started, time.Since(started), &netpoldv1.BatchAllowedRequest{Questions: questions},
-			&netpoldv1.BatchAllowedResponse{Answers: answers}, chosen, n)
-	}
+	l.batch(c, started, time.Since(started), &netpoldv1.BatchAllowedRequest{Questions: questions},
+		&netpoldv1.BatchAllowedResponse{Answers: answers}, chosen, len(chosen))
 }

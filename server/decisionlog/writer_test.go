@@ -336,7 +336,7 @@ func TestG2SampledOutIsFree(t *testing.T) {
 	}
 	asked := &netpoldv1.StreamAllowedRequest{}
 	answers := &netpoldv1.StreamAllowedResponse{Allowed: bytes.Repeat([]byte{0xff}, 125), Reasons: make([]byte, 1000)}
-	if n := testing.AllocsPerRun(100, func() { l.message(call{}, time.Time{}, 0, asked, answers) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { l.message(call{}, time.Time{}, asked, answers) }); n != 0 {
 		t.Errorf("%v allocations for a message that is left out", n)
 	}
 }

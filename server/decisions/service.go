@@ -53,16 +53,21 @@ type Options struct {
 	UntilDrain func(context.Context) (context.Context, func())
 	// Metrics counts decisions. Default: nothing is counted.
 	Metrics *metrics.Metrics
-	// RecordWatch writes the answers of WatchAllowed to the decision log. Default: none are written. Those of
+	// WatchLog writes the answers of WatchAllowed to the decision log. Default: none are written. Those of
 	// other methods are seen by an interceptor.
-	RecordWatch WatchRecorder
+	WatchLog WatchLog
 }
 
-// A WatchRecorder writes the answers of a response of WatchAllowed, which is about to be sent, to the decision
-// log: those to questions, of the same indices, that have been asked since started. It is called for every
-// response, adds the decision_id to errors, and does not block. Afterwards none of the answers is modified.
-type WatchRecorder func(ctx context.Context, started time.Time, questions []*netpoldv1.AllowedRequest,
-	response *netpoldv1.WatchAllowedResponse)
+// A WatchLog writes answers of WatchAllowed to the decision log. Its methods do not block.
+type WatchLog interface {
+	// Wants reports whether to write an answer. It is called once for each.
+	Wants(allowed bool) bool
+	// RecordWatch writes the answers of a response that is about to be sent: those to questions, of the same
+	// indices, that have been asked since started. A question that is nil or missing is left out. It is called
+	// for every response, and adds the decision_id to errors. Afterwards none of the answers is modified.
+	RecordWatch(ctx context.Context, started time.Time, questions []*netpoldv1.AllowedRequest,
+		response *netpoldv1.WatchAllowedResponse)
+}
 
 // Service is netpold.v1.DecisionService. It needs no network: its methods return the answers, and the errors
 // with their google.rpc details, that a client would get. It is safe for concurrent use.
@@ -78,7 +83,7 @@ type Service struct {
 	// watches has what the streams of WatchAllowed watch, watchHeartbeat is their default.
 	watches        *watches.Hub
 	watchHeartbeat time.Duration
-	recordWatch    WatchRecorder
+	watchLog       WatchLog
 }
 
 // New returns a service that answers from the states of source.
@@ -93,7 +98,7 @@ func New(source mirror.Source, options Options) *Service {
 		details:  details.NewSource(source),
 
 		watchHeartbeat: options.WatchHeartbeat,
-		recordWatch:    options.RecordWatch,
+		watchLog:       options.WatchLog,
 	}
 	s.watches = watches.NewHub(s.state, options.Watches)
 	s.metrics.RegisterWatches(s.watches.Counts)

@@ -84,7 +84,7 @@ type watching struct {
 	// questions and marshalled are reused.
 	questions  []watches.Question
 	marshalled []byte
-	// recorded has the questions of the answers so far, for the decision log.
+	// recorded has the questions of the answers so far that the decision log wants, at the same index.
 	recorded []*netpoldv1.AllowedRequest
 }
 

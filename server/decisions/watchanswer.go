@@ -50,8 +50,8 @@ func (w *watching) respond() (more bool, err error) {
 		return more, nil
 	}
 	r.Complete = !more
-	if record := w.service.recordWatch; record != nil {
-		record(w.stream.Context(), started, w.recorded, r)
+	if log := w.service.watchLog; log != nil {
+		log.RecordWatch(w.stream.Context(), started, w.recorded, r)
 	}
 	if err := w.send(r); err != nil {
 		return false, err
@@ -82,7 +82,10 @@ func (w *watching) ask(
 		}
 		if a != nil {
 			r.Answers = append(r.Answers, a)
-			if w.service.recordWatch != nil {
+			if log := w.service.watchLog; log != nil && log.Wants(a.GetResponse().GetAllowed()) {
+				for len(w.recorded) < len(r.Answers)-1 {
+					w.recorded = append(w.recorded, nil)
+				}
 				w.recorded = append(w.recorded, q.Asked())
 			}
 			if !taken.Since.IsZero() && (counts.since.IsZero() || taken.Since.Before(counts.since)) {

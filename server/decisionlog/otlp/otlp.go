@@ -48,12 +48,16 @@ type Exporter struct {
 	target   string
 }
 
-// New returns an exporter as the environment says. It connects with the first records.
+// New returns an exporter as the environment says. Its error names the variables that are wrong. It connects with
+// the first records.
 func New(ctx context.Context, version string) (*Exporter, error) {
 	protocol := cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL"), os.Getenv("OTEL_EXPORTER_OTLP_PROTOCOL"),
 		overHTTP)
 	e := &Exporter{target: "OTLP " + cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"),
 		os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT"), defaults[protocol]) + " (" + protocol + ")"}
+	if err := wrongVariables(); err != nil {
+		return nil, err
+	}
 	var err error
 	switch protocol {
 	case overGRPC: // the writer of the log retries

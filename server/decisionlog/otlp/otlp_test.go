@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -229,10 +231,33 @@ func TestG3OTLPRejected(t *testing.T) {
 	}
 }
 
-// TestOTLPWrong proves that a protocol that is not spoken is an error with a remedy.
+// TestOTLPWrong proves that a variable that is wrong is an error which names it, its value and a remedy, and that
+// headers, which may be secret, are not repeated.
 func TestOTLPWrong(t *testing.T) {
-	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")
-	if _, err := otlp.New(t.Context(), "test"); err == nil || !strings.Contains(err.Error(), "give grpc or") {
-		t.Error(err)
+	empty := filepath.Join(t.TempDir(), "empty.pem")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ name, value, want string }{
+		{"PROTOCOL", "http/json", `OTEL_EXPORTER_OTLP_PROTOCOL "http/json": give grpc or http/protobuf`},
+		{"ENDPOINT", "http://[::1", `OTEL_EXPORTER_OTLP_ENDPOINT "http://[::1": give a URL such as http://collector:4318`},
+		{"ENDPOINT", "collector:4318", `OTEL_EXPORTER_OTLP_ENDPOINT "collector:4318": give a URL`},
+		{"LOGS_ENDPOINT", "collector", `OTEL_EXPORTER_OTLP_LOGS_ENDPOINT "collector": give a URL`},
+		{"ENDPOINT", "http://", `OTEL_EXPORTER_OTLP_ENDPOINT "http://": give a URL`},
+		{"TIMEOUT", "10s", `OTEL_EXPORTER_OTLP_TIMEOUT "10s": give milliseconds, such as 10000`},
+		{"LOGS_COMPRESSION", "zstd", `OTEL_EXPORTER_OTLP_LOGS_COMPRESSION "zstd": give gzip or none`},
+		{"INSECURE", "yes", `OTEL_EXPORTER_OTLP_INSECURE "yes": give true or false`},
+		{"HEADERS", "secret", "OTEL_EXPORTER_OTLP_HEADERS: give NAME=VALUE pairs"},
+		{"CERTIFICATE", empty, "it has no certificate; give a file"},
+		{"CERTIFICATE", "/nowhere", `OTEL_EXPORTER_OTLP_CERTIFICATE "/nowhere": open /nowhere: no such file`},
+		{"CLIENT_KEY", empty, "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE, OTEL_EXPORTER_OTLP_CLIENT_KEY: give both or none"},
+	} {
+		t.Run(test.name+"="+test.value, func(t *testing.T) {
+			t.Setenv("OTEL_EXPORTER_OTLP_"+test.name, test.value)
+			if _, err := otlp.New(t.Context(), "test"); err == nil || !strings.Contains(err.Error(), test.want) ||
+				strings.Contains(err.Error(), "secret") {
+				t.Errorf("%v, want %s", err, test.want)
+			}
+		})
 	}
 }
