@@ -112,9 +112,9 @@ func missingColumn(name, mapped string, found []string) error {
 	if mapped != "" {
 		wanted = quoted(mapped)
 	}
-	remedy := fmt.Sprintf("give a header, or map them: columns %s=COLUMN", name)
+	remedy := fmt.Sprintf("give a header, or map them with --columns %s=COLUMN", name)
 	if len(found) == 1 && strings.ContainsAny(found[0], ";\t|") {
-		remedy += "; or give the delimiter"
+		remedy += "; or give its --delimiter"
 	}
 	return fmt.Errorf("the header has no column %s for %s but %s; %s", wanted, name, b.String(), remedy)
 }

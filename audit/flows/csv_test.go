@@ -86,13 +86,13 @@ func TestF7CSVHeaderProblems(t *testing.T) {
 		want string
 	}{
 		"10.0.0.1,10.0.0.2,443\n": {want: `flows: line 1: the header has no column "src" for src but "10.0.0.1", ` +
-			`"10.0.0.2", "443"; give a header, or map them: columns src=COLUMN`},
+			`"10.0.0.2", "443"; give a header, or map them with --columns src=COLUMN`},
 		"src,dst\n": {want: `flows: line 1: the header has no column "port" for port but "src", "dst"; ` +
-			`give a header, or map them: columns port=COLUMN`},
+			`give a header, or map them with --columns port=COLUMN`},
 		"src;dst;port\n": {want: `flows: line 1: the header has no column "src" for src but "src;dst;port"; ` +
-			`give a header, or map them: columns src=COLUMN; or give the delimiter`},
+			`give a header, or map them with --columns src=COLUMN; or give its --delimiter`},
 		"src,dst,port\n": {o: mapped, want: `flows: line 1: the header has no column "when" for time but "src", ` +
-			`"dst", "port"; give a header, or map them: columns time=COLUMN`},
+			`"dst", "port"; give a header, or map them with --columns time=COLUMN`},
 		"\nsrc,dst,port,src\n": {want: `flows: line 2: the header has the column "src" twice, for src; ` +
 			`rename one, or map src to another`},
 		"": {o: flows.Options{Format: flows.CSV}, want: "flows: line 1: the header is missing; " +

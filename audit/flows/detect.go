@@ -157,7 +157,7 @@ func unknownKeys(name string, number int, line []byte) error {
 	}
 	if s.end(); s.problem != "" {
 		return &InputError{File: name, Line: number, Problem: "the format cannot be told from the first line: " +
-			s.problem + ", or give the format"}
+			s.problem + ", or give the --format"}
 	}
 	found := "none"
 	if n := len(keys); n > maxShown {
@@ -166,5 +166,5 @@ func unknownKeys(name string, number int, line []byte) error {
 		found = strings.Join(keys, ", ")
 	}
 	return &InputError{File: name, Line: number, Problem: "the format cannot be told from the keys of the " +
-		"first line: " + found + "; give the format, or map them: columns src=COLUMN,dst=COLUMN,port=COLUMN"}
+		"first line: " + found + "; give the --format, or map them with --columns src=COLUMN,dst=COLUMN,port=COLUMN"}
 }

@@ -36,11 +36,11 @@ func TestF7InputThatIsNone(t *testing.T) {
 		"\n{\n  \"src\": 1\n}": `flows: line 2: the JSON goes over several records or lines; give one object a ` +
 			`line, as "jq -c ." or, for an array, "jq -c '.[]'" write it`,
 		`{"from":"a","to":{}}`: `flows: line 1: the format cannot be told from the keys of the first line: ` +
-			`"from", "to"; give the format, or map them: columns src=COLUMN,dst=COLUMN,port=COLUMN`,
+			`"from", "to"; give the --format, or map them with --columns src=COLUMN,dst=COLUMN,port=COLUMN`,
 		`{}`: `flows: line 1: the format cannot be told from the keys of the first line: none; ` +
-			`give the format, or map them: columns src=COLUMN,dst=COLUMN,port=COLUMN`,
+			`give the --format, or map them with --columns src=COLUMN,dst=COLUMN,port=COLUMN`,
 		`{"from":`: `flows: line 1: the format cannot be told from the first line: record: the JSON ends too ` +
-			`early; give one whole JSON object a line, as jq -c writes them, or give the format`,
+			`early; give one whole JSON object a line, as jq -c writes them, or give the --format`,
 	} {
 		if _, err := readAll(t, strings.NewReader(text), flows.Options{}); err == nil || err.Error() != want {
 			t.Errorf("%q: %v\nwant %s", text, err, want)

@@ -17,7 +17,6 @@ import (
 	"github.com/netpold/netpold/cmd/config"
 	"github.com/netpold/netpold/cmd/render"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
-	"github.com/netpold/netpold/server/decisions"
 )
 
 // errDisagrees means that an audit has records that --fail-on names. They are printed already.
@@ -348,31 +347,4 @@ func (a *flowAudit) result(failed []error) error {
 		return errDisagrees
 	}
 	return nil
-}
-
-// flowHeader returns the header of an audit, and when the newest policy was created; zero if that is not known.
-// The error is a gRPC status.
-func (inv *invocation) flowHeader(ctx context.Context, asker asker) (*netpoldv1.AuditHeader, time.Time, error) {
-	ctx, cancel := context.WithTimeout(ctx, inv.config.Client.Timeout)
-	defer cancel()
-	// It fails if there is no state to answer from.
-	state, err := asker.BatchAllowed(ctx, &netpoldv1.BatchAllowedRequest{})
-	if err != nil {
-		return nil, time.Time{}, err
-	}
-	var st *netpoldv1.GetStatusResponse
-	if near, ok := asker.(local); ok {
-		near := decisions.NewStatus(near.source, readBuild().Version, nil)
-		st, err = near.GetStatus(ctx, &netpoldv1.GetStatusRequest{})
-	} else {
-		st, err = inv.asked.Status(ctx)
-	}
-	if err != nil {
-		return nil, time.Time{}, err
-	}
-	return &netpoldv1.AuditHeader{
-		Revision: state.GetRevision(), Token: state.GetToken(), Stale: state.GetStale(),
-		SnapshotTime: st.GetPublished(), Source: st.GetSource(), Objects: st.GetObjects(),
-		IpblockMatchesPods: st.GetSwitches()["ipblock-matches-pods"] == "true",
-	}, timeOf(st.GetNewestPolicyCreated()), nil
 }

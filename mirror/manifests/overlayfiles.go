@@ -14,7 +14,7 @@ import (
 // OverlayFiles are the changes that apply the files under some paths.
 type OverlayFiles struct {
 	// Changes apply one file each, in order, to be read by [ReadOverlay], without the content that it does not
-	// read: see [WithoutUnread]. Files with nothing to apply are not among them. To prune, such a file counts by
+	// read: see fileWithoutUnread. Files with nothing to apply are not among them. To prune, such a file counts by
 	// its namespaces, without its content.
 	Changes []mirror.OverlayChange
 	// Report has warnings about the files, and what plays no part. ReadOverlay has those about documents.
@@ -71,7 +71,7 @@ func ReadOverlayFiles(ctx context.Context, o Options, prune bool) (*OverlayFiles
 		case nothing:
 			text = ""
 		case len(r.ignored)+unmodelled > 0: // reading it again costs as much as reading it
-			text = WithoutUnread(text)
+			text = fileWithoutUnread(text)
 		}
 		if text != "" {
 			result.Changes = append(result.Changes, mirror.OverlayChange{Apply: text, File: name})

@@ -8,11 +8,11 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// WithoutUnread returns the text of a file for [ReadOverlay] without what it does not read. Of an object that
+// fileWithoutUnread returns the text of a file for [ReadOverlay] without what it does not read. Of an object that
 // plays no part, such as a Secret, only apiVersion, kind, namespace and name are left. Documents keep their
 // number and their first line. An object whose content ReadOverlay warns of stays as it is, unless it is a
 // Secret. The text is that of a file which [ReadOverlayFiles] accepted.
-func WithoutUnread(text string) string {
+func fileWithoutUnread(text string) string {
 	data := []byte(text)
 	var pieces []document
 	if beginsJSON(data) {

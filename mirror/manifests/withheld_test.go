@@ -45,11 +45,11 @@ func TestWithoutUnreadLeavesNoSecret(t *testing.T) {
 			"  p: |\n    apiVersion: networking.k8s.io/v1\n    kind: NetworkPolicy\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			short := manifests.WithoutUnread(text)
+			short := manifests.FileWithoutUnread(text)
 			if strings.Contains(short, "hidden") {
 				t.Errorf("left of it:\n%s", short)
 			}
-			if again := manifests.WithoutUnread(short); strings.Count(again, "\n") != strings.Count(short, "\n") {
+			if again := manifests.FileWithoutUnread(short); strings.Count(again, "\n") != strings.Count(short, "\n") {
 				t.Errorf("twice:\n%s\nonce:\n%s", again, short)
 			}
 			if diff := cmp.Diff(readOver(t, text), readOver(t, short)); diff != "" {
@@ -61,7 +61,7 @@ func TestWithoutUnreadLeavesNoSecret(t *testing.T) {
 		})
 	}
 	// What is read stays byte for byte.
-	if got := manifests.WithoutUnread(namespace + "---\n" + odd); got != namespace+"---\n"+odd {
+	if got := manifests.FileWithoutUnread(namespace + "---\n" + odd); got != namespace+"---\n"+odd {
 		t.Errorf("changed: %s", got)
 	}
 }

@@ -1,0 +1,4 @@
+package manifests
+
+// FileWithoutUnread is for tests: what leaves the process is told to nobody else.
+var FileWithoutUnread = fileWithoutUnread
