@@ -20,6 +20,9 @@ type Client struct {
 	// healthy uses servers that report themselves healthy: they answer questions from a current state. every
 	// uses all servers.
 	healthy, every *grpc.ClientConn
+	// cache is nil without [WithCache].
+	cache   *cache
+	failure FailureMode
 }
 
 // Dial returns a client for target. It does not connect: the first call does, and returns an error if that
@@ -52,6 +55,16 @@ func Dial(target string, options ...Option) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("netpold: dial %q: %w", target, err)
 	}
+	if s.cache != nil {
+		config := *s.cache
+		if err := config.complete(); err != nil {
+			return nil, fmt.Errorf("netpold: dial %q: %w", target, err)
+		}
+		s.cache = &config
+	}
+	if err := s.failure.check(s.cache != nil); err != nil {
+		return nil, fmt.Errorf("netpold: dial %q: %w", target, err)
+	}
 	healthy, err := grpc.NewClient(target, s.dialOptions(credentials, healthyConfig)...)
 	if err != nil {
 		return nil, fmt.Errorf("netpold: dial %q: %w", target, err)
@@ -60,11 +73,40 @@ func Dial(target string, options ...Option) (*Client, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("netpold: dial %q: %w", target, err), healthy.Close())
 	}
-	return &Client{healthy: healthy, every: every}, nil
+	c := &Client{healthy: healthy, every: every, failure: s.failure}
+	if s.cache != nil {
+		c.cache = newCache(c, *s.cache)
+	}
+	return c, nil
 }
 
-// Allowed asks one question. A denial is not an error.
+// Allowed asks one question. A denial is not an error. With [WithCache], the response may be shared with others:
+// do not change it. [WithFailureMode] says what it returns if no server decides.
 func (c *Client) Allowed(
+	ctx context.Context, question *netpoldv1.AllowedRequest, options ...grpc.CallOption,
+) (response *netpoldv1.AllowedResponse, err error) {
+	if key, ok := c.cacheable(question, options); ok {
+		response, err = c.cache.allowed(ctx, question, &key)
+	} else {
+		response, err = c.allowed(ctx, question, options...)
+	}
+	if err != nil && c.failure == FailDeny && undecided(err) {
+		return denial(), nil
+	}
+	return response, err
+}
+
+// cacheable returns the key of a question, if it may be remembered. Options are about one call, so a call with
+// options is always made.
+func (c *Client) cacheable(q *netpoldv1.AllowedRequest, options []grpc.CallOption) (key cachedQuestion, ok bool) {
+	if c.cache == nil || len(options) > 0 {
+		return key, false
+	}
+	return cachedQuestionOf(q)
+}
+
+// allowed asks a server one question.
+func (c *Client) allowed(
 	ctx context.Context, question *netpoldv1.AllowedRequest, options ...grpc.CallOption,
 ) (*netpoldv1.AllowedResponse, error) {
 	var response *netpoldv1.AllowedResponse
@@ -102,7 +144,12 @@ func (c *Client) Status(ctx context.Context,
 }
 
 // Close closes the client's connections, which ends calls in progress.
-func (c *Client) Close() error { return errors.Join(c.healthy.Close(), c.every.Close()) }
+func (c *Client) Close() error {
+	if c.cache != nil {
+		c.cache.close()
+	}
+	return errors.Join(c.healthy.Close(), c.every.Close())
+}
 
 // decide is ask, for DecisionService.
 func (c *Client) decide(call func(from netpoldv1.DecisionServiceClient, asked grpc.CallOption) error) error {

@@ -233,7 +233,7 @@ func errorOf(t *testing.T, err, kind error) *netpold.Error {
 	t.Helper()
 	for _, other := range []error{
 		netpold.ErrInvalidQuestion, netpold.ErrNotFound, netpold.ErrPrecondition, netpold.ErrUnavailable,
-		netpold.ErrTooLarge,
+		netpold.ErrTooLarge, netpold.ErrOverloaded,
 		context.Canceled, context.DeadlineExceeded,
 	} {
 		if got, want := errors.Is(err, other), errors.Is(kind, other); got != want {
@@ -275,6 +275,10 @@ func TestAnswerError(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+func errorInfo(reason string, metadata map[string]string) *errdetails.ErrorInfo {
+	return &errdetails.ErrorInfo{Reason: reason, Metadata: metadata}
 }
 
 func retryInfo(d time.Duration) *errdetails.RetryInfo {

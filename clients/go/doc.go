@@ -16,6 +16,9 @@
 // With Details set in a question, the answer also says what its two endpoints turned out to be, and has
 // notes. The codes of notes are the constants of github.com/netpold/netpold/proto/notes.
 //
+// With [WithCache] a question that was asked before is answered locally, and the answers follow the cluster. With
+// [WithFailureMode] a caller chooses what it gets when no server decides.
+//
 // A denial is an answer. Errors are of type [*Error] and match the Err values of this package with
 // [errors.Is]. Every message is of package netpoldv1, github.com/netpold/netpold/proto/netpold/v1.
 package netpold

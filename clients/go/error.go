@@ -26,6 +26,9 @@ var (
 	// ErrUnavailable means that no server could be reached, or none that has the cluster's whole state, or
 	// whose state is fresh enough to answer from. Error.Reason says which.
 	ErrUnavailable = errors.New("netpold: unavailable")
+	// ErrOverloaded means that the server does as much as its limits allow, in all or for this caller. The client
+	// does not ask again: do so after Error.RetryAfter at the earliest, or not at all.
+	ErrOverloaded = errors.New("netpold: overloaded")
 	// ErrTooLarge means that a batch has more questions, or a message more bytes, than the server accepts.
 	ErrTooLarge = errors.New("netpold: too large")
 )
@@ -78,6 +81,9 @@ func (e *Error) Is(target error) bool {
 	case codes.Unavailable:
 		return target == ErrUnavailable
 	case codes.ResourceExhausted:
+		if e.Reason == "OVERLOADED" || e.Reason == "CALLER_OVER_LIMIT" {
+			return target == ErrOverloaded
+		}
 		return target == ErrTooLarge
 	case codes.DeadlineExceeded:
 		return target == context.DeadlineExceeded

@@ -18,6 +18,8 @@ type Option func(*settings)
 type settings struct {
 	tls      *tls.Config
 	insecure bool
+	cache    *CacheConfig
+	failure  FailureMode
 	extra    []grpc.DialOption
 }
 
@@ -68,8 +70,9 @@ func (s *settings) dialOptions(creds credentials.TransportCredentials,
 	}, s.extra...)
 }
 
-// The service configs. Every method only reads, so retries are safe. Status shows why a server is not
-// healthy, so it ignores health.
+// The service configs. Every method only reads, so retries are safe. A watch is opened again by whoever has its
+// answers so far, and knows how long the server wants to be left alone. Status shows why a server is not healthy,
+// so it ignores health.
 const (
 	healthyConfig = `{
 		"loadBalancingConfig": [{"round_robin": {}}],
@@ -81,6 +84,8 @@ const (
 		"methodConfig": [` + retryConfig + `]
 	}`
 	retryConfig = `{
+		"name": [{"service": "netpold.v1.DecisionService", "method": "WatchAllowed"}]
+	}, {
 		"name": [{}],
 		"retryPolicy": {
 			"maxAttempts": 4,

@@ -68,10 +68,11 @@ func (i *Instance) Apply(changes ...engine.Change) (token string) {
 // stale set, and the health of DecisionService is NOT_SERVING.
 func (i *Instance) SetStale(stale bool) { i.source.SetStale(stale) }
 
-// Client returns a new client of the server. It is closed when the test ends.
-func (i *Instance) Client() *netpold.Client {
+// Client returns a new client of the server, with options such as [netpold.WithCache]. It is closed when the test
+// ends.
+func (i *Instance) Client(options ...netpold.Option) *netpold.Client {
 	i.tb.Helper()
-	client, err := netpold.Dial(i.Addr(), netpold.WithInsecure())
+	client, err := netpold.Dial(i.Addr(), append([]netpold.Option{netpold.WithInsecure()}, options...)...)
 	if err != nil {
 		i.tb.Fatalf("servertest: %v", err)
 	}

@@ -53,6 +53,29 @@ func TestStart(t *testing.T) {
 	}
 }
 
+// A client with a cache follows the cluster as a real one does: Apply, and then wait for its answer to change.
+func TestP26CachedClient(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	instance := servertest.Start(t, pod("frontend-0", "10.0.1.4"), pod("cart-0", "10.0.3.7"))
+	client := instance.Client(netpold.WithCache(netpold.CacheConfig{}))
+	answer, err := client.Allowed(ctx, question())
+	if err != nil || !answer.GetAllowed() {
+		t.Fatalf("%v, %v", answer, err)
+	}
+	instance.Apply(engine.Change{Object: &engine.Policy{Namespace: "shop", Name: "default-deny",
+		IsolatesIngress: true}})
+	for answer.GetAllowed() {
+		if answer, err = client.Allowed(ctx, question()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s := client.CacheStats(); s.Hits == 0 || s.Misses > s.Hits && s.Misses > 1 || s.Entries != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
 // Source keeps the promises of mirror.Source.
 func TestSource(t *testing.T) {
 	t.Parallel()
