@@ -52,6 +52,9 @@ var (
 	errStalled = errors.New("its reader does not read: records wait in the queue, until it is full")
 	// errInterrupted: the server ends.
 	errInterrupted = errors.New("the server ends")
+	// errLocked: another process is in the middle of a line, as when the disk is full.
+	errLocked = errors.New("another process appends to it and does not come to the end of a line: give each server " +
+		"a file of its own; until then records wait in the queue")
 )
 
 // fileMode lets those of the file's group read: a shipper of logs often is another user.
@@ -68,6 +71,8 @@ type file struct {
 	// regular is set for a file on disk.
 	regular bool
 	ended   bool
+	// locked is set while this process has the lock. The writer alone uses it.
+	locked bool
 }
 
 func (f *file) target() string {
@@ -117,6 +122,9 @@ func (f *file) write(l *lines) error {
 			return err
 		}
 	}
+	if err := f.lock(); err != nil {
+		return err
+	}
 	for l.sent < len(l.text) {
 		if err := f.await(); err != nil {
 			return err
@@ -130,12 +138,38 @@ func (f *file) write(l *lines) error {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return errStalled
 		case f.full(err):
+			if l.sent == l.whole() {
+				f.unlock()
+			}
 			return err
 		default:
 			return errors.Join(err, f.leave(l))
 		}
 	}
+	f.unlock()
 	return nil
+}
+
+// lock takes the lock of a file on disk. It is kept until a line is whole, or taken off again.
+func (f *file) lock() error {
+	if !f.regular || f.locked {
+		return nil
+	}
+	err := lock(f.f, func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.ended
+	})
+	f.locked = err == nil
+	return err
+}
+
+// unlock gives the lock back. Closing the file does so too.
+func (f *file) unlock() {
+	if f.locked {
+		unlock(f.f)
+		f.locked = false
+	}
 }
 
 // full reports whether the same file is likely to take the rest later.
@@ -173,7 +207,7 @@ func (f *file) leave(l *lines) error {
 		}
 	}
 	err := f.f.Close()
-	f.f, f.w = nil, nil
+	f.f, f.w, f.locked = nil, nil, false
 	return err
 }
 

@@ -198,8 +198,9 @@ func (w *writer) flush() {
 			break
 		}
 		w.failed(err)
-		// At the end a slow reader may still come to it. What else fails then is not tried again.
-		if last && !errors.Is(err, errStalled) || !w.pause(retry) {
+		// At the end a slow reader may still come to it, or another process to the end of its line. What else fails
+		// then is not tried again.
+		if last && !errors.Is(err, errStalled) && !errors.Is(err, errLocked) || !w.pause(retry) {
 			w.over = true // the sink takes off what was cut, of the lines as they are
 			w.count()
 			return
