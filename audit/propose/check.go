@@ -16,6 +16,9 @@ type Check struct {
 	Broken []Skip
 	// Unnamed are connections that the proposal opens and that no rule's comment names. There must be none.
 	Unnamed []Unnamed
+	// OwnNode means that Pods may be opened to their own Node: no baseline policy denies that to a Pod that a
+	// NetworkPolicy isolates, and to its own Node no NetworkPolicy does (S3, S44).
+	OwnNode bool
 	// Opened and Closed are ordered pairs of distinct Pods with a port that the proposal opens or closes.
 	Opened, Closed uint64
 }
@@ -41,7 +44,7 @@ type Unnamed struct {
 // Check asks all connections of the flows with the proposal laid over the snapshot that it was made of, and
 // compares both snapshots. The error is nil unless done was closed.
 func (p *Proposal) Check(done <-chan struct{}, before, after *engine.Snapshot) (Check, error) {
-	var c Check
+	c := Check{OwnNode: p.isolatesEgress() && baselineDenies(before)}
 	for _, of := range p.pairs {
 		p.checkPair(&c, of, after)
 	}
@@ -62,6 +65,22 @@ func (p *Proposal) Check(done <-chan struct{}, before, after *engine.Snapshot) (
 	})
 	c.Opened, c.Closed = summary.Opened, summary.Closed
 	return c, err //nolint:wrapcheck // it says what was given up
+}
+
+// isolatesEgress reports whether some Pod gets isolated for egress that is not today.
+func (p *Proposal) isolatesEgress() bool {
+	return slices.ContainsFunc(p.Policies, func(policy Policy) bool {
+		return policy.Isolates[Egress] && !policy.Today[Egress]
+	})
+}
+
+// baselineDenies reports whether some baseline policy has a rule that denies egress.
+func baselineDenies(s *engine.Snapshot) bool {
+	return slices.ContainsFunc(s.ClusterPolicies(), func(policy *engine.ClusterPolicy) bool {
+		return policy.Tier == engine.Baseline && slices.ContainsFunc(policy.Egress, func(r engine.ClusterRule) bool {
+			return r.Action == engine.Deny
+		})
+	})
 }
 
 // checkPair asks the connections of a pair.

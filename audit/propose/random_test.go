@@ -65,7 +65,7 @@ func changesOf(p *propose.Proposal) (list []engine.Change) {
 // TestProposalsOfRandomClusters proposes for random flows of random clusters, with and without cluster-wide
 // policies, and asks the naive oracle about every flow with the proposals applied: it is allowed, unless the
 // check says that it is not and why nothing can be done. Nothing that today's policies allow is denied, and
-// what is opened is named.
+// what the oracle finds opened is named by a comment.
 func TestProposalsOfRandomClusters(t *testing.T) {
 	seeds := 600
 	if testing.Short() {
@@ -81,6 +81,7 @@ func TestProposalsOfRandomClusters(t *testing.T) {
 	}
 	for _, what := range []string{
 		"allowed", "cluster-wide", "peer without labels", "mixed", "outside", "Nodes that no block matches", "opened", "closed", "no policy", "two families",
+		"opened to the oracle", "opened to its own Node",
 	} {
 		if reached[what] == 0 {
 			t.Errorf("no random cluster reaches: %s", what)
@@ -176,6 +177,9 @@ func checkRandom(seed uint64, mode propose.Mode, reached map[string]int) string 
 		case len(check.Denied) == 0:
 			return fmt.Sprintf("%s is denied, and the check does not say so", q)
 		}
+	}
+	if unnamed := openedUnnamed(rng, p, &check, &today, &oracle, reached); unnamed != "" {
+		return unnamed
 	}
 	return explained(p, &check, reached)
 }

@@ -30,6 +30,9 @@ func ProposalHeader(p *propose.Proposal, c *propose.Check, left map[string]uint6
 		line("Each policy stands alone: leave out what you do not want. What nobody was seen to need is denied. Other")
 		line("Pods that get these labels later are meant too, and so is everything behind an address.")
 		line("Checked: the policies open %s of Pods and close %s.", counted(c.Opened, "pair"), counted(c.Closed, "pair"))
+		if c.OwnNode {
+			line("A Pod that gets isolated for egress also reaches its own Node, where a baseline policy denies that today.")
+		}
 	}
 	skipped := maps.Clone(left)
 	for why, count := range map[string]uint64{
