@@ -44,19 +44,24 @@ func (o *oneAnswer) SendMsg(m any) error {
 	return o.BidiStreamingServer.SendMsg(m)
 }
 
-// serveBreaking serves a Pod that anybody may reach, by streams that break.
-func serveBreaking(t *testing.T) (addr string) {
-	t.Helper()
+// onePod returns a cluster of a Pod that anybody may reach.
+func onePod() *servertest.Source {
 	source := servertest.NewSource()
 	source.Apply(engine.Change{Object: &engine.Pod{
 		Namespace: "shop", Name: "web-0", IPs: []netip.Addr{netip.MustParseAddr("10.0.0.1")},
 	}})
+	return source
+}
+
+// serveService serves a service of decisions.
+func serveService(t *testing.T, source *servertest.Source, service netpoldv1.DecisionServiceServer) (addr string) {
+	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := grpc.NewServer()
-	netpoldv1.RegisterDecisionServiceServer(server, breakingService{decisions.New(source, decisions.Options{})})
+	netpoldv1.RegisterDecisionServiceServer(server, service)
 	netpoldv1.RegisterStatusServiceServer(server, decisions.NewStatus(source, "test", nil))
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
@@ -96,8 +101,9 @@ func checkAllAgree(t *testing.T, got result, count int) {
 // F1: a stream that breaks is opened again, and every record is answered once and in order.
 func TestF1StreamThatBreaks(t *testing.T) {
 	text, count := manyFlows()
-	records := writeFile(t, "flows.jsonl", text)
-	checkAllAgree(t, netpold(t, "audit", records, "--server", serveBreaking(t), "-o", "json"), count)
+	records, source := writeFile(t, "flows.jsonl", text), onePod()
+	server := serveService(t, source, breakingService{decisions.New(source, decisions.Options{})})
+	checkAllAgree(t, netpold(t, "audit", records, "--server", server, "-o", "json"), count)
 }
 
 // F1: a server that takes few questions at once is asked in parts.
