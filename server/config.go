@@ -13,6 +13,8 @@ import (
 	"github.com/netpold/netpold/server/audits"
 	"github.com/netpold/netpold/server/decisionlog"
 	"github.com/netpold/netpold/server/decisions"
+	"github.com/netpold/netpold/server/forwardauth"
+	"github.com/netpold/netpold/server/internal/proxied"
 	"github.com/netpold/netpold/server/internal/watches"
 	"github.com/netpold/netpold/server/internal/wire"
 )
@@ -35,7 +37,14 @@ type Config struct {
 	// no credentials, so keep them on the loopback or on a private network of the cluster. Empty turns them
 	// off. Default: 127.0.0.1:9481.
 	AdminListen string
-	// TLS secures the gRPC port. Default: plaintext.
+	// ForwardAuthListen is the address at which proxies ask by HTTP. Empty turns it off. Default: off.
+	ForwardAuthListen string
+	// TrustedProxies are the addresses and CIDRs, with commas between them, of those who may ask there. They also
+	// are the hops whose word on their clients counts. Default: 127.0.0.0/8,::1.
+	TrustedProxies string
+	// ClientIPHeader is the header in which they name their clients. Default: X-Forwarded-For.
+	ClientIPHeader string
+	// TLS secures the gRPC port and that of forward-auth. Default: plaintext.
 	TLS TLSFiles
 
 	// DecisionLog is where a record of each decision goes: the path of a file that is appended to, "-" for
@@ -121,6 +130,8 @@ func Defaults() Config {
 		Version:               "dev",
 		Listen:                "127.0.0.1:9480",
 		AdminListen:           "127.0.0.1:9481",
+		TrustedProxies:        "127.0.0.0/8,::1",
+		ClientIPHeader:        "X-Forwarded-For",
 		DecisionLogSample:     decisionlog.DefaultSample,
 		DecisionLogQueue:      decisionlog.DefaultQueue,
 		WhenStale:             AnswerWhenStale,
@@ -198,6 +209,13 @@ func (c *Config) Validate() error {
 	reject(c.MaxConnectionAgeGrace <= 0, "MaxConnectionAgeGrace", c.MaxConnectionAgeGrace, positive+"30s")
 	reject(c.DrainDelay < 0, "DrainDelay", c.DrainDelay, "give 0s or more")
 	reject(c.DrainTimeout < 0, "DrainTimeout", c.DrainTimeout, "give 0s or more")
+	if c.ForwardAuthListen != "" {
+		if _, err := forwardauth.ParseProxies(c.TrustedProxies); err != nil {
+			errs = append(errs, fieldError("TrustedProxies", "", err))
+		}
+		reject(!proxied.IsHeader(c.ClientIPHeader), "ClientIPHeader", strconv.Quote(c.ClientIPHeader),
+			"give the name of a header, for example X-Forwarded-For")
+	}
 	errs = append(errs, c.TLS.validate())
 	return errors.Join(errs...)
 }

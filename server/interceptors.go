@@ -10,7 +10,6 @@ import (
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
@@ -18,6 +17,7 @@ import (
 	"github.com/netpold/netpold/server/decisionlog"
 	"github.com/netpold/netpold/server/internal/current"
 	"github.com/netpold/netpold/server/internal/metrics"
+	"github.com/netpold/netpold/server/internal/wire"
 )
 
 // interceptors returns the interceptors of every call, outermost first: metrics, so that calls refused by the
@@ -29,7 +29,7 @@ func interceptors(m *metrics.Metrics, log *slog.Logger, records *decisionlog.Log
 		m.Panics.Inc()
 		method, _ := grpc.Method(ctx)
 		log.ErrorContext(ctx, "call panicked", "method", method, "panic", p, "stack", string(debug.Stack()))
-		return status.Error(codes.Internal, "internal error; this is a defect of netpold: its log has the stack")
+		return wire.Panicked().Err()
 	})
 	return []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(m.GRPC.UnaryServerInterceptor(), logUnary(log, records),

@@ -24,7 +24,11 @@ import (
 // It returns nil after a drain, and after [Server.Stop], which cuts a drain short. Otherwise it returns why
 // it could not continue to serve.
 func (s *Server) Run(ctx context.Context) error {
-	s.log.Info("serving", "addr", s.Addr(), "admin_addr", s.AdminAddr())
+	serving := []any{"addr", s.Addr(), "admin_addr", s.AdminAddr()}
+	if s.forwardAuth != nil {
+		serving = append(serving, "forward_auth_addr", s.ForwardAuthAddr())
+	}
+	s.log.Info("serving", serving...)
 	// A server that is ready from the start must say so to its first caller.
 	health := s.turnHealth(turn{ready: s.source.Ready()})
 	s.running.Store(true)
@@ -32,6 +36,9 @@ func (s *Server) Run(ctx context.Context) error {
 	parts := []func() error{s.serveGRPC}
 	if s.admin != nil {
 		parts = append(parts, s.serveAdmin)
+	}
+	if s.forwardAuth != nil {
+		parts = append(parts, s.forwardAuth.serve)
 	}
 	failed := make(chan error, len(parts))
 	var running sync.WaitGroup
@@ -132,9 +139,14 @@ func (s *Server) drainCalls() {
 	}
 	s.endStreams(current.ErrShuttingDown)
 	done := make(chan struct{})
+	inTime, end := context.WithCancel(context.Background())
+	defer end()
 	go func() {
 		defer close(done)
+		var finishing sync.WaitGroup
+		finishing.Go(func() { s.forwardAuth.drain(inTime) })
 		s.grpc.GracefulStop()
+		finishing.Wait()
 	}()
 	select {
 	case <-done:
@@ -142,6 +154,7 @@ func (s *Server) drainCalls() {
 	case <-s.after(s.drain.timeout):
 		s.log.Warn("calls still in progress after the drain timeout are cut", "timeout", s.drain.timeout)
 	}
+	end()
 	s.grpc.Stop()
 	<-done
 }

@@ -67,6 +67,7 @@ type Server struct {
 	grpcListener  net.Listener
 	admin         *http.Server // nil when off, as adminListener is
 	adminListener net.Listener
+	forwardAuth   *forwardAuth // nil when off
 
 	// endStreams ends streams and waits for at_least.
 	endStreams context.CancelCauseFunc
@@ -147,18 +148,28 @@ func (s *Server) ReloadTLS() bool {
 	return true
 }
 
-// listen opens both ports, or neither.
+// listen opens all ports, or none.
 func (s *Server) listen(config *Config) error {
 	listener, err := listen("Listen", config.Listen)
 	if err != nil {
 		return err
 	}
 	s.grpcListener = listener
-	if config.AdminListen == "" {
-		return nil
+	if config.AdminListen != "" {
+		if s.adminListener, err = listen("AdminListen", config.AdminListen); err != nil {
+			return errors.Join(err, listener.Close())
+		}
 	}
-	if s.adminListener, err = listen("AdminListen", config.AdminListen); err != nil {
-		return errors.Join(err, listener.Close())
+	if config.ForwardAuthListen != "" {
+		forward, err := listen("ForwardAuthListen", config.ForwardAuthListen)
+		if err != nil {
+			err = errors.Join(err, listener.Close())
+			if s.adminListener != nil {
+				err = errors.Join(err, s.adminListener.Close())
+			}
+			return err
+		}
+		s.forwardAuth = &forwardAuth{listener: forward}
 	}
 	return nil
 }
@@ -221,14 +232,17 @@ func (s *Server) register(config *Config, m *metrics.Metrics, streams context.Co
 	if s.decisions != nil {
 		record = s.decisions.Record
 	}
-	extauthz.Register(s.grpc, config.Source, proxied.Options{
+	asked := proxied.Options{
 		Cache:       options.Cache,
 		RefuseStale: options.RefuseStale,
 		Shadow:      config.Shadow,
 		DenyDetail:  config.DenyDetail.proxied(),
 		Record:      record,
 		Metrics:     m,
-	})
+		Logger:      config.Logger,
+	}
+	extauthz.Register(s.grpc, config.Source, asked)
+	s.registerForwardAuth(config, asked)
 	healthv1.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
 	m.GRPC.InitializeMetrics(s.grpc)
@@ -255,6 +269,10 @@ func (s *Server) Stop() {
 		s.endStreams(current.ErrShuttingDown)
 		s.grpc.Stop()
 		s.close(s.grpcListener)
+		if s.forwardAuth != nil {
+			s.close(s.forwardAuth)
+			s.close(s.forwardAuth.listener)
+		}
 		if s.admin != nil {
 			s.close(s.admin)
 			s.close(s.adminListener)

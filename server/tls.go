@@ -71,6 +71,20 @@ func baseTLS() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2"}, SessionTicketsDisabled: true}
 }
 
+// httpConfig returns the configuration of a listener of net/http, which also speaks HTTP/1.1.
+func (r *tlsReloader) httpConfig() *tls.Config {
+	config := baseTLS()
+	config.NextProtos = httpProtos
+	config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		present := r.present().Clone()
+		present.NextProtos = httpProtos
+		return present, nil
+	}
+	return config
+}
+
+var httpProtos = []string{"h2", "http/1.1"}
+
 // A tlsReloader returns the configuration of each new connection from the present files. It is safe for
 // concurrent use.
 type tlsReloader struct {

@@ -77,6 +77,9 @@ func others(t *testing.T, flag *pflag.Flag) [3]string {
 	}
 	switch kind := flag.Value.Type(); kind {
 	case "string", "path":
+		if flag.Name == "trusted-proxies" {
+			return [3]string{"10.0.0.1", "10.0.0.0/8,::1", "fd00::/8"}
+		}
 		return [3]string{"one", "two", "three"}
 	case "int", "uint32":
 		return [3]string{"101", "102", "103"}
@@ -222,7 +225,7 @@ func TestEveryServerSettingHasAFlag(t *testing.T) {
 				continue
 			}
 			before := field.Interface()
-			for _, value := range []string{"7", "7s", "127.0.0.1:7", "deny", "true", "0.5", "policy"} {
+			for _, value := range []string{"7", "7s", "127.0.0.1:7", "10.0.0.0/8", "deny", "true", "0.5", "policy"} {
 				if flag.Value.Set(value) == nil {
 					break
 				}

@@ -28,11 +28,13 @@ func InFlags(err error) error {
 func flagOf(field string) string {
 	var b strings.Builder
 	lower := false
-	for _, c := range field {
+	for i, c := range field {
+		next := i+1 < len(field) && unicode.IsLower(rune(field[i+1]))
 		switch {
 		case c == '.':
 			b.WriteByte('-')
-		case lower && unicode.IsUpper(c):
+		// The last capital before a small letter begins a word, as in IPHeader.
+		case unicode.IsUpper(c) && (lower || i > 0 && field[i-1] != '.' && next):
 			b.WriteString("-" + string(unicode.ToLower(c)))
 		default:
 			b.WriteRune(unicode.ToLower(c))

@@ -64,6 +64,12 @@ func (c *Config) serverFlags() *pflag.FlagSet {
 	f.StringVar(&s.Listen, "listen", s.Listen, "gRPC `HOST:PORT`; port 0 takes a free one")
 	f.StringVar(&s.AdminListen, "admin-listen", s.AdminListen,
 		"`HOST:PORT` of /metrics, /healthz, /readyz and /debug/pprof, without TLS; empty turns them off")
+	f.StringVar(&s.ForwardAuthListen, "forward-auth-listen", s.ForwardAuthListen,
+		"`HOST:PORT` at which nginx, Caddy, Traefik or HAProxy ask by HTTP; empty turns it off")
+	f.StringVar(&s.TrustedProxies, "trusted-proxies", s.TrustedProxies,
+		"`CIDRS` of those who may ask there, with commas between them: what they say of their clients counts")
+	f.StringVar(&s.ClientIPHeader, "client-ip-header", s.ClientIPHeader,
+		"`HEADER` in which they name their clients")
 	f.StringVar(&s.TLS.Cert, "tls-cert", "",
 		"PEM `FILE` of the server's certificate; read again when it changes")
 	f.StringVar(&s.TLS.Key, "tls-key", "", "PEM `FILE` of its private key")
@@ -137,6 +143,8 @@ func addDecisionLogFlags(f *pflag.FlagSet, s *server.Config) {
 func limitServer(f *pflag.FlagSet) {
 	limit(f, "listen", wrongListen)
 	limit(f, "admin-listen", orEmpty(wrongListen))
+	limit(f, "forward-auth-listen", orEmpty(wrongListen))
+	limit(f, "trusted-proxies", wrongProxies)
 	Between(f, "max-batch", 1, math.MaxInt64)
 	Between(f, "max-watched", 1, math.MaxInt32)
 	Between(f, "max-watched-total", 1, math.MaxInt32)

@@ -12,6 +12,7 @@ import (
 
 	netpold "github.com/netpold/netpold/clients/go"
 	"github.com/netpold/netpold/proto/names"
+	"github.com/netpold/netpold/server/forwardauth"
 )
 
 // A limited is the value of a flag that rejects more than its type does. A rejected value changes nothing.
@@ -111,6 +112,14 @@ func wrongListen(text string) string {
 	}
 	if n, err := strconv.Atoi(port); port == "" || err == nil && (n < 0 || n > math.MaxUint16) {
 		return fmt.Sprintf("is not an address to listen on: %q is no port%s", port, remedy)
+	}
+	return ""
+}
+
+// wrongProxies returns what is wrong with the addresses of proxies; "" if nothing.
+func wrongProxies(text string) string {
+	if _, err := forwardauth.ParseProxies(text); err != nil {
+		return "names no proxies: " + err.Error()
 	}
 	return ""
 }

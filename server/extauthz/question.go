@@ -110,7 +110,7 @@ func (r *reader) source(q *question, src *override) {
 	case !q.http:
 		r.Reject(src.field, "names a header, and only the HTTP filter has headers; give %s, %s or an endpoint", atPeer,
 			atSelf)
-	case !isToken(header):
+	case !proxied.IsHeader(header):
 		r.Reject(src.field, "%s is not the name of a header; write %sx-envoy-external-address, for example",
 			wire.Quote(header), atHeader)
 	default:
@@ -197,16 +197,4 @@ func headerIP(http *authv3.AttributeContext_HttpRequest, name string) (ip netip.
 	}
 	ip, ok = proxied.HeaderIP(values[0])
 	return ip, ok && proxied.WrongAddress(ip) == ""
-}
-
-// isToken reports whether s can be the name of a header (RFC 9110).
-func isToken(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') &&
-			strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
-			return false
-		}
-	}
-	return s != ""
 }

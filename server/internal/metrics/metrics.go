@@ -23,6 +23,7 @@ const (
 	BatchAllowed  = "BatchAllowed"
 	StreamAllowed = "StreamAllowed"
 	Check         = "Check"
+	ForwardAuth   = "ForwardAuth"
 )
 
 // The values of the label result.
@@ -133,12 +134,13 @@ func (m *Metrics) registerDecisions() {
 		m.decisions[i] = decisions.WithLabelValues(strconv.FormatBool(reason.Allowed()), reason.String())
 	}
 	m.proxied = newProxied(decisions)
-	m.Registry.MustRegister(m.proxied.checks)
+	m.Registry.MustRegister(m.proxied.checks, m.proxied.requests, m.proxied.refused)
 	m.duration = map[string]prometheus.Observer{
 		Allowed:       duration.WithLabelValues(Allowed),
 		BatchAllowed:  duration.WithLabelValues(BatchAllowed),
 		StreamAllowed: duration.WithLabelValues(StreamAllowed),
 		Check:         duration.WithLabelValues(Check),
+		ForwardAuth:   duration.WithLabelValues(ForwardAuth),
 	}
 	m.batchSize = map[string]prometheus.Observer{
 		BatchAllowed:  batchSize.WithLabelValues(BatchAllowed),

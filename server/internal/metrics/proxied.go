@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"net/http"
 	"strconv"
 	"strings"
 
@@ -16,6 +17,8 @@ const (
 // proxied counts what proxies ask.
 type proxied struct {
 	checks *prometheus.CounterVec
+	// requests counts those of forward-auth, and refused the callers that may not ask.
+	requests, refused *prometheus.CounterVec
 	// decisions has the decisions of all doors.
 	decisions *prometheus.CounterVec
 }
@@ -26,6 +29,17 @@ func newProxied(decisions *prometheus.CounterVec) proxied {
 		Help: "Answers to Envoy, by filter (network: UDP sessions too), verdict, and whether the client passes " +
 			"whatever the verdict is.",
 	}, []string{"filter", "verdict", "shadow"})}
+	p.requests = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: namespace, Name: "forward_auth_requests_total",
+		Help: "Requests of forward-auth, other than of its health, by the HTTP status of the answer.",
+	}, []string{"code"})
+	for _, code := range []int{http.StatusOK, http.StatusBadRequest, http.StatusForbidden, http.StatusServiceUnavailable} {
+		p.requests.WithLabelValues(strconv.Itoa(code))
+	}
+	p.refused = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: namespace, Name: "callers_refused_total",
+		Help: "Calls of those who may not ask, by service and reason.",
+	}, []string{"service", "reason"})
 	for _, filter := range []string{httpFilter, networkFilter} {
 		for _, verdict := range []string{"allowed", "denied", "error"} {
 			p.checks.WithLabelValues(filter, verdict, "false")
@@ -35,15 +49,36 @@ func newProxied(decisions *prometheus.CounterVec) proxied {
 }
 
 // Checked counts an answer to Envoy.
-func (m *Metrics) Checked(http bool, verdict string, shadow bool) {
+func (m *Metrics) Checked(byHTTP bool, verdict string, shadow bool) {
 	if m == nil {
 		return
 	}
 	filter := networkFilter
-	if http {
+	if byHTTP {
 		filter = httpFilter
 	}
 	m.proxied.checks.WithLabelValues(filter, verdict, strconv.FormatBool(shadow)).Inc()
+}
+
+// ForwardAuth counts a request of forward-auth, by the status of its answer.
+func (m *Metrics) ForwardAuth(status int) {
+	if m != nil {
+		m.proxied.requests.WithLabelValues(strconv.Itoa(status)).Inc()
+	}
+}
+
+// CallerRefused counts a call of one who may not ask service.
+func (m *Metrics) CallerRefused(service, reason string) {
+	if m != nil {
+		m.proxied.refused.WithLabelValues(service, reason).Inc()
+	}
+}
+
+// Panicked counts a call that panicked.
+func (m *Metrics) Panicked() {
+	if m != nil {
+		m.Panics.Inc()
+	}
 }
 
 // Denied counts a question that is denied for a reason that is not the engine's, such as "BAD_SOURCE".

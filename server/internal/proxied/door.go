@@ -2,6 +2,8 @@ package proxied
 
 import (
 	"context"
+	"log/slog"
+	"runtime/debug"
 	"time"
 
 	spb "google.golang.org/genproto/googleapis/rpc/status"
@@ -32,6 +34,8 @@ type Options struct {
 	Metrics *metrics.Metrics
 	// Record writes a decision to the decision log. Default: none is written.
 	Record Recorder
+	// Logger gets panics. Default: they are dropped.
+	Logger *slog.Logger
 }
 
 // A Recorder writes one decision of a method: its question, its answer or why it failed, and when it came. None of
@@ -52,6 +56,9 @@ type Door struct {
 
 // NewDoor returns a door that answers from the states of source. Records name method.
 func NewDoor(method string, source mirror.Source, options Options) Door {
+	if options.Logger == nil {
+		options.Logger = slog.New(slog.DiscardHandler)
+	}
 	return Door{
 		Options: options,
 		method:  method,
@@ -68,22 +75,7 @@ func (d *Door) Decide(
 ) Outcome {
 	started := time.Now()
 	o := Outcome{DecisionID: id.String(), Failure: fail, Shadow: q.Shadow || d.Shadow}
-	// Before the first full sync nothing is answered, not even that the question is wrong (S26).
-	if state, fail := d.state.Present(); fail != nil {
-		o.Failure = fail
-	} else {
-		o.Revision, o.Stale = state.Snapshot.Revision(), state.Stale
-		switch {
-		case o.Failure != nil:
-		case q.BadSource:
-			o.Denied = BadSource
-		default:
-			d.ask(ctx, q, &state, &o)
-			if besides != nil {
-				besides(&state, &o)
-			}
-		}
-	}
+	d.decide(ctx, q, &o, besides)
 	d.count(&o)
 	if o.Failure != nil {
 		own := *o.Failure // some are shared
@@ -94,6 +86,34 @@ func (d *Door) Decide(
 		d.Record(ctx, id, d.method, started, &q.Request, answer, failed)
 	}
 	return o
+}
+
+// decide writes what a question comes to. A panic is an error like others, and of this question alone (P43).
+func (d *Door) decide(ctx context.Context, q *Question, o *Outcome, besides func(*current.State, *Outcome)) {
+	defer func() {
+		if p := recover(); p != nil {
+			d.Metrics.Panicked()
+			d.Logger.ErrorContext(ctx, "call panicked", "method", d.method, "panic", p, "stack", string(debug.Stack()))
+			o.Denied, o.Response, o.Failure = "", nil, wire.Panicked()
+		}
+	}()
+	// Before the first full sync nothing is answered, not even that the question is wrong (S26).
+	state, fail := d.state.Present()
+	if fail != nil {
+		o.Failure = fail
+		return
+	}
+	o.Revision, o.Stale = state.Snapshot.Revision(), state.Stale
+	switch {
+	case o.Failure != nil:
+	case q.BadSource:
+		o.Denied = BadSource
+	default:
+		d.ask(ctx, q, &state, o)
+		if besides != nil {
+			besides(&state, o)
+		}
+	}
 }
 
 // ask asks the policies, after what must be known.

@@ -178,3 +178,15 @@ func unbracketed(text string) string {
 	}
 	return text
 }
+
+// IsHeader reports whether s can be the name of a header (RFC 9110).
+func IsHeader(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') &&
+			strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}

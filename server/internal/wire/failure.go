@@ -97,6 +97,13 @@ func (f *Failure) Proto() *spb.Status {
 // Err returns the failure as the error of a call.
 func (f *Failure) Err() error { return status.ErrorProto(f.Proto()) }
 
+// Panicked returns the failure of a call that panicked, which tells the caller nothing internal.
+func Panicked() *Failure {
+	return &Failure{
+		Code: codes.Internal, Message: "internal error; this is a defect of netpold: its log has the stack",
+	}
+}
+
 // Invalid rejects a question and names every violation (S28).
 func Invalid(violations []*errdetails.BadRequest_FieldViolation) *Failure {
 	lines := make([]string, len(violations))

@@ -1,0 +1,76 @@
+package forwardauth
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+
+	"google.golang.org/genproto/googleapis/rpc/code"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/netpold/netpold/server/internal/proxied"
+)
+
+// The headers of an answer, besides those of a denial (P16).
+const (
+	headerVerdict  = "X-Netpold-Verdict"
+	headerRevision = "X-Netpold-Revision"
+	headerShadow   = "X-Netpold-Shadow"
+)
+
+const typeJSON = "application/json"
+
+// write writes an outcome, and returns its status (P16).
+func (s *Service) write(w http.ResponseWriter, o *proxied.Outcome) (status int) {
+	h, verdict := w.Header(), o.Verdict()
+	h[http.CanonicalHeaderKey(proxied.HeaderDecisionID)] = []string{o.DecisionID}
+	h[headerVerdict] = []string{string(verdict)}
+	if o.Revision != 0 {
+		h[headerRevision] = []string{strconv.FormatUint(o.Revision, 10)}
+	}
+	if o.Shadow {
+		h[headerShadow] = []string{"true"}
+	}
+	switch {
+	case verdict == proxied.Denied:
+		status = http.StatusForbidden
+	case verdict == proxied.Allowed || o.Shadow:
+		w.WriteHeader(http.StatusOK)
+		return http.StatusOK
+	case o.Failure.Code == codes.InvalidArgument:
+		body, err := protojson.Marshal(o.Failure.Proto())
+		if err != nil { // never: all details are known
+			body = nil
+		}
+		return writeBody(w, http.StatusBadRequest, typeJSON, string(body)+"\n")
+	default:
+		h.Set("Retry-After", "1")
+		body, err := json.Marshal(map[string]string{
+			"code": code.Code(o.Failure.Code).String(), "decision_id": o.DecisionID,
+		})
+		if err != nil {
+			body = nil
+		}
+		return writeBody(w, http.StatusServiceUnavailable, typeJSON, string(body)+"\n")
+	}
+	if o.Shadow {
+		status = http.StatusOK
+	}
+	o.EachHeader(s.door.DenyDetail, h.Set)
+	if text := o.Text(s.door.DenyDetail); text != "" {
+		return writeBody(w, status, "text/plain; charset=utf-8", text)
+	}
+	w.WriteHeader(status)
+	return status
+}
+
+// writeBody writes a status with a body, and returns the status.
+func writeBody(w http.ResponseWriter, status int, contentType, body string) int {
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	// If writing fails, the reader is gone, and nobody else needs to know.
+	_, _ = w.Write([]byte(body))
+	return status
+}
