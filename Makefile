@@ -75,8 +75,14 @@ test-report: ## Run the tests of the HTML report in a headless Chromium
 	done; \
 	echo '*** THE HTML REPORT IS NOT TESTED: there is no browser. Install chromium. ***' >&2
 
+# Caddy is built on first use, Envoy is a download of 37 MB. What cannot be had is said, and its tests are skipped.
+.PHONY: test-proxies
+test-proxies: ## Run real proxies with the files of deploy/examples: Envoy, nginx, Caddy, HAProxy
+	@test/proxies/fetch.sh
+	go test -C test/proxies -count=1 ./...
+
 .PHONY: check
-check: generate-diff lint test-race test-peers test-load test-conformance test-report test-kube ## All that CI runs
+check: generate-diff lint test-race test-peers test-load test-conformance test-report test-proxies test-kube ## All that CI runs
 
 # What is generated: Go from the .proto files, the kustomize bases from the Helm chart, the chart's settings from the flags.
 GENERATED := proto/*.pb.go deploy/kustomize/* deploy/helm/netpold/values.schema.json

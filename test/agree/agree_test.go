@@ -19,8 +19,8 @@ import (
 )
 
 // TestEveryWayToAskAgrees asks of random clusters who may reach whom: the naive oracle, Allowed, a batch, a stream,
-// Explain, and the list as a reader of the contract expands it, over the wire and from the command (A2, A3, A6,
-// L1). Ports and addresses are those at the borders of rules.
+// Check of both filters, forward-auth, Explain, and the list as a reader of the contract expands it, over the wire and from the command (P1, A2, A3,
+// A6, L1). Ports and addresses are those at the borders of rules.
 func TestEveryWayToAskAgrees(t *testing.T) {
 	seeds := uint64(150)
 	if testing.Short() {
@@ -30,10 +30,10 @@ func TestEveryWayToAskAgrees(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			c := newCluster(t, seed)
 			a := &agreement{cluster: c, rand: rand.New(rand.NewPCG(seed, 7))}
-			addr, client := serve(t, c)
+			addr, forwardAuth, client := serve(t, c)
 			a.borders()
 			a.list(t, addr, client)
-			a.byName(t, client)
+			a.byName(t, client, newProxies(t, addr, forwardAuth))
 			a.byAddress(t, client)
 			a.change(t, client)
 		})
@@ -139,7 +139,7 @@ func exempt(src, dst *engine.Pod) bool {
 }
 
 // byName compares all ways about pairs of Pods, and about a Pod and the outside.
-func (a *agreement) byName(t *testing.T, client *netpold.Client) {
+func (a *agreement) byName(t *testing.T, client *netpold.Client, by *proxies) {
 	t.Helper()
 	questions := a.pairs()
 	inside := len(questions)
@@ -159,6 +159,7 @@ func (a *agreement) byName(t *testing.T, client *netpold.Client) {
 		checkAnswer(t, "batch", q, answers[i], want)
 		if i%16 == 0 {
 			checkAlone(t, client, q, answers[i])
+			by.check(t, q, answers[i])
 		}
 		if i < inside {
 			a.checkListed(t, q, want)

@@ -17,16 +17,16 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// serve starts a server of a cluster's snapshot, and returns its address and a client of it.
-func serve(t *testing.T, c *cluster) (addr string, client *netpold.Client) {
+// serve starts a server of a cluster's snapshot, and returns its addresses and a client of it.
+func serve(t *testing.T, c *cluster) (addr, forwardAuth string, client *netpold.Client) {
 	t.Helper()
-	addr = door.Serve(t, c.snapshot)
+	addr, forwardAuth = door.ServeProxies(t, c.snapshot)
 	client, err := netpold.Dial(addr, netpold.WithInsecure())
 	if err != nil {
 		t.Fatal(err)
 	}
 	door.Close(t, client)
-	return addr, client
+	return addr, forwardAuth, client
 }
 
 // command runs the command and returns what it prints.

@@ -31,7 +31,7 @@ func TestF3FlowsAgreeWithTheOracle(t *testing.T) {
 	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			c := newCluster(t, seed)
-			addr, _ := serve(t, c)
+			addr, _, _ := serve(t, c)
 			f := flowRecords{cluster: c, rand: rand.New(rand.NewPCG(seed, 11))}
 			records := make([]flows.Record, 300)
 			for i := range records {

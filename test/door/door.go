@@ -20,9 +20,22 @@ import (
 // stops when the test ends, after what was given to [Close] later.
 func Serve(t *testing.T, snapshot *engine.Snapshot) (addr string) {
 	t.Helper()
+	return start(t, snapshot, "").Addr()
+}
+
+// ServeProxies is [Serve] with forward-auth, whose address it also returns.
+func ServeProxies(t *testing.T, snapshot *engine.Snapshot) (addr, forwardAuth string) {
+	t.Helper()
+	s := start(t, snapshot, "127.0.0.1:0")
+	return s.Addr(), s.ForwardAuthAddr()
+}
+
+func start(t *testing.T, snapshot *engine.Snapshot, forwardAuth string) *server.Server {
+	t.Helper()
 	config := server.Defaults()
 	config.Source = still{mirror.State{Snapshot: snapshot, Token: "still:1", Published: time.Unix(1_750_000_000, 0)}}
 	config.Listen, config.AdminListen, config.DrainDelay = "127.0.0.1:0", "", 0
+	config.ForwardAuthListen = forwardAuth
 	config.Overlay = func(base *engine.Snapshot, o *mirror.Overlay) ([]engine.Change, []mirror.OverlayProblem, error) {
 		return manifests.ReadOverlay(base, o, manifests.Options{})
 	}
@@ -39,7 +52,7 @@ func Serve(t *testing.T, snapshot *engine.Snapshot) (addr string) {
 			t.Error(err)
 		}
 	})
-	return s.Addr()
+	return s
 }
 
 // Close closes c when the test ends.
