@@ -133,7 +133,8 @@ func TestEnvoyUDP(t *testing.T) {
 	own := ownIP(t)
 	app := echoUDP(t)
 	n := serve(t, objects(pod("client", own)), nil)
-	addr, p := envoy(t, "udp.yaml", n.Addr(), app)
+	// A session is logged when it ends.
+	addr, p := envoy(t, "udp.yaml", n.Addr(), app, "            matcher:", "            idle_timeout: 1s\n            matcher:")
 	if !sayUDP(t, addr, true) {
 		t.Error("allowed, and does not pass")
 	}
