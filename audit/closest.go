@@ -111,7 +111,7 @@ func (a *asked) ends() (subject, peer *engine.ExplainedEnd) {
 
 // closestOf returns the closest rules of a side that denies.
 func closestOf(a *asked) []Closest {
-	var list []Closest
+	list := make([]Closest, 0, maxClosest+1)
 	least := 0 // of list, with the fewest changes that there are
 	for i := range a.side.Tiers {
 		t := &a.side.Tiers[i]
@@ -122,20 +122,21 @@ func closestOf(a *asked) []Closest {
 			p := &t.Policies[j]
 			for k := range p.Rules {
 				r := &p.Rules[k]
-				c := Closest{Rule: Rule{
+				list = append(list, Closest{Rule: Rule{
 					Policy: p.Policy, ClusterPolicy: p.ClusterPolicy, Direction: a.direction, Index: r.Index,
-				}}
-				if t.Tier == engine.NetworkPolicies && a.fix(&c, p.Policy, r) {
-					list = append(list, c)
+				}})
+				switch c := &list[len(list)-1]; {
+				case t.Tier == engine.NetworkPolicies && a.fix(c, p.Policy, r):
 					if c.changes() == 1 {
 						least++
 					}
 					if least == maxClosest { // policies are in order of name
 						return list
 					}
-				} else if r.Decided {
+				case r.Decided:
 					c.Denies = true
-					list = append(list, c)
+				default:
+					list = list[:len(list)-1]
 				}
 			}
 		}

@@ -96,26 +96,37 @@ func (a *asked) isSelf() bool {
 // allowsWith reports whether the side allows after a change of the peer's labels that lets a rule of a
 // NetworkPolicy match. Rules of tiers before may match too then, and deny.
 func (a *asked) allowsWith(fix *LabelFix) bool {
-	_, end := a.ends()
 	if !a.selectedAlike(fix) {
 		return false
 	}
+	var changed *engine.ExplainedEnd
+	for i := range a.side.Tiers {
+		t := &a.side.Tiers[i]
+		switch {
+		case t.Tier == engine.NetworkPolicies:
+			return true
+		case len(t.Policies) == 0:
+			continue
+		case changed == nil:
+			changed = a.peerWith(fix)
+		}
+		if action, spoken := speaks(t, changed); spoken && action != engine.Pass {
+			return action == engine.Allow
+		}
+	}
+	return false
+}
+
+// peerWith returns the peer after a change of its labels.
+func (a *asked) peerWith(fix *LabelFix) *engine.ExplainedEnd {
+	_, end := a.ends()
 	changed := *end
 	if fix.OfNamespace {
 		changed.NamespaceLabels = fix.applied(end.NamespaceLabels)
 	} else {
 		changed.Labels = fix.applied(end.Labels)
 	}
-	for i := range a.side.Tiers {
-		t := &a.side.Tiers[i]
-		if t.Tier == engine.NetworkPolicies {
-			return true
-		}
-		if action, spoken := speaks(t, &changed); spoken && action != engine.Pass {
-			return action == engine.Allow
-		}
-	}
-	return false
+	return &changed
 }
 
 // speaks returns the action of the first rule of a tier that matches when the peer is another Pod, and whether

@@ -42,7 +42,11 @@ func matches(s *engine.Selector, labels map[string]string) bool {
 
 // unmet returns the requirements that labels do not meet, in order.
 func unmet(s engine.Selector, labels map[string]string) []*engine.Requirement {
-	var list []*engine.Requirement
+	return appendUnmet(nil, s, labels)
+}
+
+// appendUnmet appends the requirements that labels do not meet, in order.
+func appendUnmet(list []*engine.Requirement, s engine.Selector, labels map[string]string) []*engine.Requirement {
 	for i := range s {
 		if !meets(labels, &s[i]) {
 			list = append(list, &s[i])
@@ -128,11 +132,9 @@ type repair struct {
 
 // repairsOfKey returns what meets all requirements of s on one key. The removal is first.
 func repairsOfKey(s engine.Selector, key string, mentioned []string) []repair {
-	var of engine.Selector
-	for _, r := range s {
-		if r.Key == key {
-			of = append(of, r)
-		}
+	of := s
+	if len(s) > 1 {
+		of = slices.DeleteFunc(slices.Clone(s), func(r engine.Requirement) bool { return r.Key != key })
 	}
 	var list []repair
 	if matches(&of, nil) {
@@ -142,7 +144,7 @@ func repairsOfKey(s engine.Selector, key string, mentioned []string) []repair {
 		if len(list) == maxRepairs {
 			break
 		}
-		if isLabelValue(c) && matches(&of, map[string]string{key: c}) && !slices.Contains(list, repair{value: c}) {
+		if matches(&of, map[string]string{key: c}) && isLabelValue(c) && !slices.Contains(list, repair{value: c}) {
 			list = append(list, repair{value: c})
 		}
 	}

@@ -45,9 +45,10 @@ const (
 	MissNameIsOther
 )
 
-// missesOfPeers returns for each of the engine's peers of a rule why it does not match.
+// missesOfPeers returns for each of the engine's peers of a rule why it does not match, until the next call.
 func (s *state) missesOfPeers(p *policy, from *Rule, r *rule, q *sideQuestion) []Miss {
-	misses := make([]Miss, len(from.Peers))
+	q.misses = slices.Grow(q.misses[:0], len(from.Peers))[:len(from.Peers)]
+	misses := q.misses
 	selectors, blocks := r.selectors, r.blocks
 	for i := range from.Peers {
 		switch peer := &from.Peers[i]; {
@@ -105,16 +106,24 @@ func missOfBlock(b *IPBlock, tier Tier, seen *peer) Miss {
 	case !seen.addr.IsValid():
 		return MissNoAddress
 	}
-	miss := MissOutsideCIDR
-	for _, addr := range append([]netip.Addr{seen.addr}, seen.more...) {
-		switch {
-		case b.Contains(addr):
-			return MissNone
-		case b.CIDR.Contains(addr):
-			miss = MissExcepted
+	miss := missOfAddress(b, seen.addr)
+	for _, addr := range seen.more {
+		if next := missOfAddress(b, addr); next == MissNone || miss == MissOutsideCIDR {
+			miss = next
 		}
 	}
 	return miss
+}
+
+// missOfAddress returns why a block does not match an address.
+func missOfAddress(b *IPBlock, addr netip.Addr) Miss {
+	switch {
+	case b.Contains(addr):
+		return MissNone
+	case b.CIDR.Contains(addr):
+		return MissExcepted
+	}
+	return MissOutsideCIDR
 }
 
 // missOfPort returns why a port does not match (S20 to S22, S41 to S43).

@@ -15,6 +15,10 @@ type sideQuestion struct {
 	protocol Protocol
 	// side is the decision.
 	side *Side
+	// peers, ports and misses are room for what is said of the entries of all rules of the side.
+	peers  []PeerExplanation
+	ports  []PortExplanation
+	misses []Miss
 }
 
 // sideQuestion returns what the rules of one side of a pair are asked.
@@ -50,6 +54,8 @@ func (s *state) explainSide(d direction, p *pair) SideExplanation {
 	found := s.selectionOf(q.subject.class.namespace, q.subject.podLabels())
 	policies := append(found.clusterPolicies, found.policies...)
 	slices.SortFunc(policies, comparePolicies)
+	q.makeRoom(policies)
+	e.Tiers = make([]TierExplanation, 0, Baseline-Admin+1)
 	for tier := Admin; tier <= Baseline; tier++ {
 		t := s.explainTier(tier, restricting(policies, tier, d), &q)
 		if tier == NetworkPolicies && inTier && len(t.Policies) > 0 {
@@ -59,6 +65,35 @@ func (s *state) explainSide(d direction, p *pair) SideExplanation {
 	}
 	return e
 }
+
+// makeRoom makes room for the entries of policies, in few pieces of memory.
+func (q *sideQuestion) makeRoom(policies []*policy) {
+	peers, ports := 0, 0
+	for _, p := range policies {
+		if !p.isolates[q.direction] {
+			continue
+		}
+		for i := range p.rules[q.direction] {
+			from, of := p.ruleSource(q.direction, i)
+			peers += max(len(from.Peers), len(of.Origins))
+			ports += len(p.rules[q.direction][i].ports)
+		}
+	}
+	q.peers, q.ports = make([]PeerExplanation, 0, peers), make([]PortExplanation, 0, ports)
+}
+
+// ruleSource returns the rule of an object that a rule of a policy is made of, and the cluster-wide one that it is
+// part of; an empty one if there is none.
+func (p *policy) ruleSource(d direction, i int) (*Rule, *ClusterRule) {
+	if p.cluster == nil {
+		return &[directions][]Rule{p.source.Egress, p.source.Ingress}[d][i], &noClusterRule
+	}
+	c := &[directions][]ClusterRule{p.cluster.Egress, p.cluster.Ingress}[d][i]
+	return &c.Rule, c
+}
+
+// noClusterRule is empty.
+var noClusterRule ClusterRule
 
 // exemptionOf returns the exemption of a pair. inTier reports whether it is of the NetworkPolicy tier alone
 // (S44).
@@ -109,48 +144,49 @@ func (s *state) explainTier(tier Tier, policies []*policy, q *sideQuestion) Tier
 // explainRule explains the rule at index i of a policy.
 func (s *state) explainRule(p *policy, i int, q *sideQuestion) RuleExplanation {
 	r := &p.rules[q.direction][i]
-	e := RuleExplanation{Index: i, Action: r.action, AnyPeer: r.anyPeer, AnyPort: r.anyPort}
-	var from *Rule
-	var origins []PeerOrigin
-	if p.cluster == nil {
-		from = &[directions][]Rule{p.source.Egress, p.source.Ingress}[q.direction][i]
-	} else {
-		c := &[directions][]ClusterRule{p.cluster.Egress, p.cluster.Ingress}[q.direction][i]
-		from, origins = &c.Rule, c.Origins
-		e.Name, e.NotUnderstood = c.Name, c.NotUnderstood
+	from, of := p.ruleSource(q.direction, i)
+	e := RuleExplanation{
+		Index: i, Name: of.Name, Action: r.action, NotUnderstood: of.NotUnderstood,
+		AnyPeer: r.anyPeer, AnyPort: r.anyPort,
 	}
-	e.Peers = joinPeers(from.Peers, s.missesOfPeers(p, from, r, q), origins)
-	if len(r.ports) > 0 {
-		e.Ports = make([]PortExplanation, 0, len(r.ports))
-	}
+	first := len(q.peers)
+	q.peers = appendPeers(q.peers, from.Peers, s.missesOfPeers(p, from, r, q), of.Origins)
+	e.Peers = slices.Clip(q.peers[first:])
+	first = len(q.ports)
 	for j := range r.ports {
 		miss := missOfPort(&r.ports[j], q)
-		e.Ports = append(e.Ports, PortExplanation{
+		q.ports = append(q.ports, PortExplanation{
 			Index: j, Matched: miss == MissNone, Why: miss, Port: r.ports[j],
 		})
 	}
-	e.PeerMatched = r.anyPeer || slices.ContainsFunc(e.Peers, func(p PeerExplanation) bool { return p.Matched })
-	e.PortMatched = r.anyPort || slices.ContainsFunc(e.Ports, func(p PortExplanation) bool { return p.Matched })
+	e.Ports = slices.Clip(q.ports[first:])
+	e.PeerMatched, e.PortMatched = r.anyPeer, r.anyPort
+	for j := range e.Peers {
+		e.PeerMatched = e.PeerMatched || e.Peers[j].Matched
+	}
+	for j := range e.Ports {
+		e.PortMatched = e.PortMatched || e.Ports[j].Matched
+	}
 	e.Matched = e.PeerMatched && e.PortMatched
 	e.Decided = q.side.Rule == i && (p.source != nil && p.source == q.side.Policy ||
 		p.cluster != nil && p.cluster == q.side.ClusterPolicy)
 	return e
 }
 
-// joinPeers returns the peers of the object from what the engine has of them. Of several, the one that gets
+// appendPeers appends the peers of the object from what the engine has of them. Of several, the one that gets
 // furthest says why none matched.
-func joinPeers(peers []Peer, misses []Miss, origins []PeerOrigin) []PeerExplanation {
+func appendPeers(list []PeerExplanation, peers []Peer, misses []Miss, origins []PeerOrigin) []PeerExplanation {
 	if len(peers) == 0 {
-		return nil
+		return list
 	}
 	if origins == nil {
-		list := make([]PeerExplanation, len(peers))
 		for i, miss := range misses {
-			list[i] = PeerExplanation{Index: i, Peers: peers[i : i+1 : i+1], Why: miss, Matched: miss == MissNone}
+			list = append(list, PeerExplanation{
+				Index: i, Peers: peers[i : i+1 : i+1], Why: miss, Matched: miss == MissNone,
+			})
 		}
 		return list
 	}
-	list := make([]PeerExplanation, 0, len(origins))
 	for i, o := range origins {
 		e := PeerExplanation{Index: i, Peers: peers[:o.Peers:o.Peers], Names: o.Names, Why: MissInvalid}
 		for _, miss := range misses[:o.Peers] {

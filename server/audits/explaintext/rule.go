@@ -1,7 +1,6 @@
 package explaintext
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -12,92 +11,137 @@ import (
 
 // rule says what a rule does with the pair.
 func (w *writer) rule(r rule) {
-	action := ""
-	if r.policy.GetKind() != "NetworkPolicy" && r.GetMatched() && r.idle == "" {
-		action = map[netpoldv1.Action]string{
-			netpoldv1.Action_ACTION_ALLOW: " allows", netpoldv1.Action_ACTION_DENY: " denies",
-			netpoldv1.Action_ACTION_PASS: " leaves it to the next tier",
-		}[r.GetAction()]
-	}
-	where := ""
+	w.add("  ")
+	w.ruleName(r.policy, r.RuleExplanation)
+	w.tier(r.tier, r.policy)
 	if w.wide && r.policy.GetFile() != "" {
-		where = fmt.Sprintf(" (%s, document %d)", audit.Printable(r.policy.GetFile()), r.policy.GetDocument())
+		w.add(" (", audit.Printable(r.policy.GetFile()), ", document ")
+		w.number(int(r.policy.GetDocument()))
+		w.add(")")
 	}
-	name := ruleName(r.policy, r.RuleExplanation) + tierText(r.tier, r.policy) + where + action
+	if r.policy.GetKind() != "NetworkPolicy" && r.GetMatched() && r.idle == "" {
+		w.add(actionText(r.GetAction()))
+	}
+	w.add(": ", r.idle)
 	if !w.wide {
-		and := ", "
-		if !r.GetPeerMatched() {
-			and = "; "
+		w.half("peer", r.GetAnyPeer(), r.GetPeers())
+		if r.GetPeerMatched() {
+			w.add(", ")
+		} else {
+			w.add("; ")
 		}
-		w.line("  %s: %s%s%s%s", name, r.idle, w.half("peer", r.GetAnyPeer(), r.GetPeers()), and,
-			w.half("port", r.GetAnyPort(), r.GetPorts()))
+		w.half("port", r.GetAnyPort(), r.GetPorts())
+		w.end()
 		return
 	}
-	w.line("  %s: %s%s", name, r.idle, map[bool]string{true: "matches", false: "does not match"}[r.GetMatched()])
+	if r.GetMatched() {
+		w.line("matches")
+	} else {
+		w.line("does not match")
+	}
 	w.entries("peer", r.GetAnyPeer(), r.GetPeers())
 	w.entries("port", r.GetAnyPort(), r.GetPorts())
+}
+
+// actionText returns what a rule of a tier does.
+func actionText(a netpoldv1.Action) string {
+	switch a {
+	case netpoldv1.Action_ACTION_ALLOW:
+		return " allows"
+	case netpoldv1.Action_ACTION_DENY:
+		return " denies"
+	case netpoldv1.Action_ACTION_PASS:
+		return " leaves it to the next tier"
+	default:
+		return ""
+	}
 }
 
 // entries says each entry of a half.
 func (w *writer) entries(what string, anything bool, entries []*netpoldv1.Entry) {
 	if anything {
-		w.line("    any %s matches", what)
+		w.line("    any ", what, " matches")
 	}
 	for _, e := range entries {
+		w.add("    ", what, " ")
+		w.number(int(e.GetIndex()))
 		if e.GetMatched() {
-			w.line("    %s %d matches: %s", what, e.GetIndex(), e.GetDetail())
+			w.line(" matches: ", e.GetDetail())
 		} else {
-			w.line("    %s %d does not: %s", what, e.GetIndex(), e.GetDetail())
+			w.line(" does not: ", e.GetDetail())
 		}
 	}
 }
 
-// half says the first entry of a half that matches, or all that do not.
-func (w *writer) half(what string, anything bool, entries []*netpoldv1.Entry) string {
+// maxMisses is how many entries of a half that do not match are said.
+const maxMisses = 2
+
+// half says the first entry of a half that matches, or those that do not.
+func (w *writer) half(what string, anything bool, entries []*netpoldv1.Entry) {
 	if anything {
-		return "any " + what + " matches"
+		w.add("any ", what, " matches")
+		return
 	}
-	var misses []string
-	for _, e := range entries {
-		if e.GetMatched() {
-			return fmt.Sprintf("%s %d matches (%s)", what, e.GetIndex(), e.GetDetail())
+	if i := slices.IndexFunc(entries, (*netpoldv1.Entry).GetMatched); i >= 0 {
+		w.add(what, " ")
+		w.number(int(entries[i].GetIndex()))
+		w.add(" matches (", entries[i].GetDetail(), ")")
+		return
+	}
+	for i, e := range entries {
+		if i > 0 {
+			w.add(", ")
 		}
-		misses = append(misses, w.miss(what, e))
+		if i == maxMisses {
+			w.add("nor do ")
+			w.number(len(entries) - maxMisses)
+			w.add(" more ", what, "s")
+			return
+		}
+		w.miss(what, e)
 	}
-	if n := len(misses); n > 2 {
-		misses = append(misses[:2], fmt.Sprintf("nor do %d more %ss", n-2, what))
-	}
-	return strings.Join(misses, ", ")
 }
 
 // miss says why an entry does not match.
-func (w *writer) miss(what string, e *netpoldv1.Entry) string {
+func (w *writer) miss(what string, e *netpoldv1.Entry) {
 	if _, wanted, ok := strings.Cut(e.GetDetail(), ", wanted "); ok && what == "port" {
 		switch e.GetWhy() {
 		case netpoldv1.Miss_MISS_NUMBER:
-			return fmt.Sprintf("port %s does not: %d was asked", wanted, w.r.GetPort())
+			w.add("port ", wanted, " does not: ")
+			w.number(int(w.r.GetPort()))
+			w.add(" was asked")
+			return
 		case netpoldv1.Miss_MISS_PROTOCOL:
-			return fmt.Sprintf("port %s does not: %s was asked", wanted, protocolText(w.r.GetProtocol()))
+			w.add("port ", wanted, " does not: ", protocolText(w.r.GetProtocol()), " was asked")
+			return
 		default:
 		}
 	}
-	return fmt.Sprintf("%s %d does not: %s", what, e.GetIndex(), e.GetDetail())
+	w.add(what, " ")
+	w.number(int(e.GetIndex()))
+	w.add(" does not: ", e.GetDetail())
 }
 
 // closest says what would help, or the rule that denies.
 func (w *writer) closest() {
-	helped := map[netpoldv1.Direction]bool{}
 	for _, c := range w.r.GetClosest() {
-		helped[c.GetSide()] = true
 		if denier := c.GetDeniedBy(); denier != nil {
-			w.line("denied by: %s; %s", refName(denier), w.remedy(c.GetSide()))
+			w.add("denied by: ")
+			w.refName(denier)
+			w.line("; ", w.remedy(c.GetSide()))
 			continue
 		}
-		w.line("closest: %s %s%s", refName(c.GetPolicy()), w.fix(c), w.otherSide(c))
+		w.add("closest: ")
+		w.refName(c.GetPolicy())
+		w.add(" ")
+		w.fix(c)
+		w.line(w.otherSide(c))
 	}
-	for _, d := range []netpoldv1.Direction{netpoldv1.Direction_DIRECTION_EGRESS, netpoldv1.Direction_DIRECTION_INGRESS} {
-		if s := w.sideOf(d); !s.GetAllowed() && !helped[d] && len(w.r.GetClosest()) < maxClosest {
-			w.line("closest: no rule for %s would match after one change", s.name)
+	for _, d := range [...]netpoldv1.Direction{netpoldv1.Direction_DIRECTION_EGRESS, netpoldv1.Direction_DIRECTION_INGRESS} {
+		helps := func(c *netpoldv1.Closest) bool { return c.GetSide() == d }
+		if s := w.sideOf(d); !s.GetAllowed() && len(w.r.GetClosest()) < maxClosest &&
+			!slices.ContainsFunc(w.r.GetClosest(), helps) {
+			w.line("closest: no rule for ", s.name, " would match after one change")
 		}
 	}
 }
@@ -131,48 +175,35 @@ func (w *writer) remedy(d netpoldv1.Direction) string {
 	return "no NetworkPolicy is a remedy"
 }
 
-func refName(r *netpoldv1.RuleRef) string {
-	text := fmt.Sprintf("rule %d", r.GetRuleIndex())
-	if r.GetRuleName() != "" {
-		text += fmt.Sprintf(" %+q", r.GetRuleName())
-	}
-	return text + " of " + policyName(r.GetKind(), r.GetNamespace(), r.GetName())
-}
-
 // fix says what a rule lacks.
-func (w *writer) fix(c *netpoldv1.Closest) string {
+func (w *writer) fix(c *netpoldv1.Closest) {
 	other := w.r.GetDst()
 	if c.GetSide() == netpoldv1.Direction_DIRECTION_INGRESS {
 		other = w.r.GetSrc()
 	}
 	switch fix := c.GetFix().(type) {
 	case *netpoldv1.Closest_OpenPort:
-		return fmt.Sprintf("lacks port %s %d", protocolText(fix.OpenPort.GetProtocol()), fix.OpenPort.GetPort())
+		w.add("lacks port ", protocolText(fix.OpenPort.GetProtocol()), " ")
+		w.number(int(fix.OpenPort.GetPort()))
 	case *netpoldv1.Closest_AddCidr:
-		return "lacks a peer ipBlock " + fix.AddCidr
+		w.add("lacks a peer ipBlock ", fix.AddCidr)
 	case *netpoldv1.Closest_SetLabels:
-		whose := endText(other)
 		if fix.SetLabels.GetOfNamespace() {
-			whose = "namespace " + audit.Printable(other.GetNamespace())
+			w.add("would match namespace ", audit.Printable(other.GetNamespace()))
+		} else {
+			w.add("would match ", endText(other))
 		}
-		var parts []string
+		between := " with "
 		for _, key := range slices.Sorted(maps.Keys(fix.SetLabels.GetLabels())) {
-			parts = append(parts, audit.Printable(key)+"="+labelValue(fix.SetLabels.GetLabels()[key]))
+			w.add(between, audit.Printable(key), "=", labelValue(fix.SetLabels.GetLabels()[key]))
+			between = ","
 		}
-		text := "would match " + whose
-		if len(parts) > 0 {
-			text += " with " + strings.Join(parts, ",")
-		}
-		var gone []string
+		between = " without "
 		for _, key := range fix.SetLabels.GetRemove() {
-			gone = append(gone, audit.Printable(key))
+			w.add(between, audit.Printable(key))
+			between = ","
 		}
-		if len(gone) > 0 {
-			text += " without " + strings.Join(gone, ",")
-		}
-		return text
 	default:
-		return ""
 	}
 }
 

@@ -1,9 +1,8 @@
 package explaintext
 
 import (
-	"fmt"
 	"slices"
-	"strings"
+	"strconv"
 
 	"github.com/netpold/netpold/audit"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
@@ -37,7 +36,9 @@ func (w *writer) sideOf(d netpoldv1.Direction) *side {
 // side says why a side allows or denies, with the rules that decided or are closest. The other rules are left
 // for more.
 func (w *writer) side(s *side) {
-	w.line("%s: %s", s.name, s.why())
+	w.add(s.name, ": ")
+	w.why(s)
+	w.end()
 	for _, t := range s.GetTiers() {
 		for _, p := range t.GetPolicies() {
 			for _, r := range p.GetRules() {
@@ -112,57 +113,69 @@ func (w *writer) more(s *side) {
 		rest = rest[:maxRules]
 	}
 	if len(rest) > 0 {
-		w.line("other rules of %s:", s.name)
+		w.line("other rules of ", s.name, ":")
 	}
 	for _, r := range rest {
 		w.rule(r)
 	}
 	if left := len(s.rest) - len(rest); left > 0 {
-		w.line("  and %d more: -o wide prints them", left)
+		w.add("  and ")
+		w.number(left)
+		w.line(" more: -o wide prints them")
 	}
 	for _, t := range s.GetTiers() {
 		if left := int(t.GetPoliciesTotal()) - len(t.GetPolicies()); left > 0 {
-			w.line("  and %d more policies of %s, which are too many to list", left, s.name)
+			w.add("  and ")
+			w.number(left)
+			w.line(" more policies of ", s.name, ", which are too many to list")
 		}
 	}
 }
 
-// why returns why a side allows or denies.
-func (s *side) why() string {
-	end := endText(s.end)
+// why says why a side allows or denies.
+func (w *writer) why(s *side) {
 	if !s.GetApplies() {
-		return "no policy concerns " + kindText(s.end) + ", so it allows"
+		w.add("no policy concerns ", kindText(s.end), ", so it allows")
+		return
 	}
 	exempt := exemptText(s.GetExempt())
 	decided := s.decided()
 	switch {
-	case decided == nil && exempt != "":
-		return "allows: " + exempt
-	case decided == nil:
-		return "allows: no policy isolates " + end
-	case exempt != "" && decided.GetTier() == netpoldv1.Tier_TIER_NETWORK_POLICY:
-		return "allows: " + exempt
+	case decided == nil && exempt == "":
+		w.add("allows: no policy isolates ", endText(s.end))
+		return
+	case exempt != "" && (decided == nil || decided.GetTier() == netpoldv1.Tier_TIER_NETWORK_POLICY):
+		w.add("allows: ", exempt)
+		return
 	}
 	for _, p := range decided.GetPolicies() {
 		for _, r := range p.GetRules() {
-			if r.GetDecided() {
-				verb := "allowed by "
-				if !s.GetAllowed() {
-					verb = "denied by "
-				}
-				return verb + ruleName(p, r) + tierText(decided, p)
+			if !r.GetDecided() {
+				continue
 			}
+			if s.GetAllowed() {
+				w.add("allowed by ")
+			} else {
+				w.add("denied by ")
+			}
+			w.ruleName(p, r)
+			w.tier(decided, p)
+			return
 		}
 	}
 	if s.GetAllowed() {
-		return "allows"
+		w.add("allows")
+		return
 	}
-	for _, p := range decided.GetPolicies() {
-		if len(p.GetRules()) > 0 || decided.GetPoliciesTotal() > 0 {
-			return "isolated by " + policiesText(decided) + "; no rule matches"
-		}
+	w.add("isolated by ")
+	w.policies(decided)
+	hasRules := func(p *netpoldv1.PolicyExplanation) bool { return len(p.GetRules()) > 0 }
+	if len(decided.GetPolicies()) > 0 && decided.GetPoliciesTotal() > 0 ||
+		slices.ContainsFunc(decided.GetPolicies(), hasRules) {
+		w.add("; no rule matches")
+	} else {
+		w.add("; there are no rules")
 	}
-	return "isolated by " + policiesText(decided) + "; there are no rules"
 }
 
 func kindText(e *netpoldv1.ExplainedEnd) string {
@@ -192,53 +205,68 @@ func exemptText(x netpoldv1.Exemption) string {
 	}
 }
 
-// policyName returns a policy as it is named in words: a NetworkPolicy by namespace and name alone.
-func policyName(kind, namespace, name string) string {
+// policyName says a policy as it is named in words: a NetworkPolicy by namespace and name alone.
+func (w *writer) policyName(kind, namespace, name string) {
 	if kind == "NetworkPolicy" {
-		return audit.Printable(namespace) + "/" + audit.Printable(name)
+		w.add(audit.Printable(namespace), "/", audit.Printable(name))
+		return
 	}
-	return kind + " " + audit.Printable(name)
+	w.add(kind, " ", audit.Printable(name))
 }
 
-// ruleName returns a rule as it is named in words. Example: "rule 0 of shop/db".
-func ruleName(p *netpoldv1.PolicyExplanation, r *netpoldv1.RuleExplanation) string {
-	text := fmt.Sprintf("rule %d", r.GetIndex())
-	if r.GetName() != "" {
-		text += fmt.Sprintf(" %+q", r.GetName())
-	}
-	return text + " of " + policyName(p.GetKind(), p.GetNamespace(), p.GetName())
+// ruleName says a rule as it is named in words. Example: "rule 0 of shop/db".
+func (w *writer) ruleName(p *netpoldv1.PolicyExplanation, r *netpoldv1.RuleExplanation) {
+	w.rulePlace(r.GetIndex(), r.GetName())
+	w.policyName(p.GetKind(), p.GetNamespace(), p.GetName())
 }
 
-// tierText returns the tier of a cluster-wide policy and its priority, in brackets.
-func tierText(t *netpoldv1.TierExplanation, p *netpoldv1.PolicyExplanation) string {
-	text := ""
+// refName says a rule that an answer names, as ruleName does.
+func (w *writer) refName(r *netpoldv1.RuleRef) {
+	w.rulePlace(r.GetRuleIndex(), r.GetRuleName())
+	w.policyName(r.GetKind(), r.GetNamespace(), r.GetName())
+}
+
+// rulePlace says which rule of a policy is meant.
+func (w *writer) rulePlace(index uint32, name string) {
+	w.add("rule ")
+	w.number(int(index))
+	if name != "" {
+		w.add(" ")
+		w.text = strconv.AppendQuoteToASCII(w.text, name)
+	}
+	w.add(" of ")
+}
+
+// tier says the tier of a cluster-wide policy and its priority, in brackets.
+func (w *writer) tier(t *netpoldv1.TierExplanation, p *netpoldv1.PolicyExplanation) {
 	switch t.GetTier() {
 	case netpoldv1.Tier_TIER_ADMIN:
-		text = " (Admin"
+		w.add(" (Admin")
 	case netpoldv1.Tier_TIER_BASELINE:
-		text = " (Baseline"
+		w.add(" (Baseline")
 	default:
-		return ""
+		return
 	}
 	if p.Priority != nil {
-		text += fmt.Sprintf(", priority %d", p.GetPriority())
+		w.add(", priority ")
+		w.number(int(p.GetPriority()))
 	}
-	return text + ")"
+	w.add(")")
 }
 
-// policiesText names the policies of a tier.
-func policiesText(t *netpoldv1.TierExplanation) string {
-	var names []string
-	for _, p := range t.GetPolicies() {
-		if len(names) == maxNames {
-			break
+// policies names the policies of a tier.
+func (w *writer) policies(t *netpoldv1.TierExplanation) {
+	shown := t.GetPolicies()[:min(len(t.GetPolicies()), maxNames)]
+	for i, p := range shown {
+		if i > 0 {
+			w.add(", ")
 		}
-		names = append(names, policyName(p.GetKind(), p.GetNamespace(), p.GetName()))
+		w.policyName(p.GetKind(), p.GetNamespace(), p.GetName())
 	}
-	text := strings.Join(names, ", ")
 	total := max(int(t.GetPoliciesTotal()), len(t.GetPolicies()))
-	if more := total - len(names); more > 0 {
-		text += fmt.Sprintf(" and %d more", more)
+	if more := total - len(shown); more > 0 {
+		w.add(" and ")
+		w.number(more)
+		w.add(" more")
 	}
-	return text
 }

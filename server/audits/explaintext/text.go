@@ -3,8 +3,9 @@
 package explaintext
 
 import (
-	"fmt"
+	"bytes"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/netpold/netpold/audit"
@@ -27,11 +28,11 @@ const (
 // Text returns the explanation as lines. A wide one says every rule and each of its entries; another one has at
 // most 40 lines. It is ASCII without control characters, whatever the names are.
 func Text(r *netpoldv1.ExplainResponse, wide bool) string {
-	w := &writer{r: r, wide: wide}
+	w := &writer{r: r, wide: wide, text: make([]byte, 0, 2048), starts: make([]int, 0, maxLines)}
 	w.verdict()
-	sides := []*side{w.sideOf(netpoldv1.Direction_DIRECTION_EGRESS), w.sideOf(netpoldv1.Direction_DIRECTION_INGRESS)}
+	sides := [...]*side{w.sideOf(netpoldv1.Direction_DIRECTION_EGRESS), w.sideOf(netpoldv1.Direction_DIRECTION_INGRESS)}
 	if sides[0].Allowed && !sides[1].Allowed {
-		slices.Reverse(sides)
+		sides[0], sides[1] = sides[1], sides[0]
 	}
 	w.side(sides[0])
 	if !sides[0].Allowed && !sides[1].Allowed {
@@ -43,34 +44,65 @@ func Text(r *netpoldv1.ExplainResponse, wide bool) string {
 		w.side(sides[1])
 	}
 	w.more(sides[1])
-	lines := w.lines
-	if n := len(lines); !wide && n > maxLines {
-		lines = append(slices.Clip(lines[:maxLines-1]),
-			fmt.Sprintf("and %d more lines: -o wide prints all", n-maxLines+1))
+	if n := len(w.starts); !wide && n > maxLines {
+		w.text = append(w.text[:w.starts[maxLines-1]], "and "...)
+		w.text = strconv.AppendInt(w.text, int64(n-maxLines+1), 10)
+		w.text = append(w.text, " more lines: -o wide prints all\n"...)
 	}
-	return strings.Join(lines, "\n") + "\n"
+	return string(w.text)
 }
 
-// A writer writes one text.
+// A writer writes one text. Most of a text is a few hundred bytes here and there, so all that writes a part of a
+// line appends to one buffer.
 type writer struct {
-	r     *netpoldv1.ExplainResponse
-	wide  bool
-	lines []string
+	r    *netpoldv1.ExplainResponse
+	wide bool
+	text []byte
+	// starts are where lines begin.
+	starts []int
+	// begun is where the line begins that is not ended yet.
+	begun int
 }
 
-// line adds a line, broken where it is too long.
-func (w *writer) line(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	indent := len(text) - len(strings.TrimLeft(text, " "))
-	for len(text) > maxColumns {
-		at := strings.LastIndexByte(text[:maxColumns+1], ' ')
-		if at <= indent+4 {
+// add appends parts to the line.
+func (w *writer) add(parts ...string) {
+	for _, p := range parts {
+		w.text = append(w.text, p...)
+	}
+}
+
+// number appends a number to the line.
+func (w *writer) number(n int) { w.text = strconv.AppendInt(w.text, int64(n), 10) }
+
+// line appends parts to the line and ends it.
+func (w *writer) line(parts ...string) {
+	w.add(parts...)
+	w.end()
+}
+
+// end ends the line, which is broken if it is too long.
+func (w *writer) end() {
+	if len(w.text)-w.begun > maxColumns {
+		w.breakLine()
+	}
+	w.starts, w.text = append(w.starts, w.begun), append(w.text, '\n')
+	w.begun = len(w.text)
+}
+
+// breakLine breaks the line into some that are short enough; the last of them is not ended.
+func (w *writer) breakLine() {
+	line := w.text[w.begun:]
+	indent := len(line) - len(bytes.TrimLeft(line, " ")) + 4
+	for len(line) > maxColumns {
+		at := bytes.LastIndexByte(line[:maxColumns+1], ' ')
+		if at <= indent {
 			at = maxColumns
 		}
-		w.lines = append(w.lines, strings.TrimRight(text[:at], " "))
-		text = strings.Repeat(" ", indent+4) + strings.TrimLeft(text[at:], " ")
+		end, rest := len(bytes.TrimRight(line[:at], " ")), len(line)-len(bytes.TrimLeft(line[at:], " "))
+		w.text = slices.Replace(w.text, w.begun+end, w.begun+rest, []byte("\n        "[:1+indent])...)
+		w.starts, w.begun = append(w.starts, w.begun), w.begun+end+1
+		line = w.text[w.begun:]
 	}
-	w.lines = append(w.lines, text)
 }
 
 // verdict says the verdict, and how the pair came to be the one that is explained.
@@ -80,20 +112,30 @@ func (w *writer) verdict() {
 	if a.GetAllowed() {
 		verdict = "allowed"
 	}
-	w.line("%s %s -> %s %s", verdict, endText(w.r.GetSrc()), endText(w.r.GetDst()),
+	w.line(verdict, " ", endText(w.r.GetSrc()), " -> ", endText(w.r.GetDst()), " ",
 		portText(w.r.GetPort(), w.r.GetProtocol()))
 	if s := w.r.GetService(); s != nil {
-		w.line("  an endpoint of svc/%s/%s: its port %d leads to %s, port %d", audit.Printable(s.GetNamespace()),
-			audit.Printable(s.GetName()), s.GetPort(), orName(s.GetEndpoint(), w.r.GetDst()), s.GetTargetPort())
+		w.add("  an endpoint of svc/", audit.Printable(s.GetNamespace()), "/", audit.Printable(s.GetName()))
+		w.add(": its port ")
+		w.number(int(s.GetPort()))
+		w.add(" leads to ", orName(s.GetEndpoint(), w.r.GetDst()), ", port ")
+		w.number(int(s.GetTargetPort()))
+		w.end()
 	}
 	switch total, allowed := a.GetBackendsTotal(), a.GetBackendsAllowed(); {
 	case total > 1 && allowed == total:
-		w.line("  all %d pairs of source and destination are allowed; this is the first", total)
+		w.add("  all ")
+		w.number(int(total))
+		w.line(" pairs of source and destination are allowed; this is the first")
 	case total > 1:
-		w.line("  %d of %d pairs of source and destination are allowed; this is the first denied one", allowed, total)
+		w.add("  ")
+		w.number(int(allowed))
+		w.add(" of ")
+		w.number(int(total))
+		w.line(" pairs of source and destination are allowed; this is the first denied one")
 	}
 	if family := w.onlyFamily(); family != "" {
-		w.line("  in %s alone: the other address family is denied", family)
+		w.line("  in ", family, " alone: the other address family is denied")
 	}
 	if a.GetStale() {
 		w.line("  the state is stale: the server has not heard of the cluster for too long")
@@ -153,9 +195,18 @@ func labelsText(labels map[string]string) string {
 }
 
 func portText(port uint32, protocol netpoldv1.Protocol) string {
-	return fmt.Sprintf("%d/%s", port, protocolText(protocol))
+	return strconv.Itoa(int(port)) + "/" + protocolText(protocol)
 }
 
 func protocolText(protocol netpoldv1.Protocol) string {
-	return strings.TrimPrefix(protocol.String(), "PROTOCOL_")
+	switch protocol {
+	case netpoldv1.Protocol_PROTOCOL_TCP:
+		return "TCP"
+	case netpoldv1.Protocol_PROTOCOL_UDP:
+		return "UDP"
+	case netpoldv1.Protocol_PROTOCOL_SCTP:
+		return "SCTP"
+	default:
+		return strings.TrimPrefix(protocol.String(), "PROTOCOL_")
+	}
 }

@@ -58,7 +58,7 @@ var (
 func Explanation(
 	e *engine.Explanation, closest []audit.Closest, port uint16, locate func(engine.ObjectKey) mirror.Location,
 ) *netpoldv1.ExplainResponse {
-	x := explainer{e, locate}
+	x := newExplainer(e, locate)
 	r := &netpoldv1.ExplainResponse{
 		Src: explainedEnd(&e.Src), Dst: explainedEnd(&e.Dst), Port: uint32(e.Port),
 		Protocol: protocols.proto(e.Protocol), Family: ipFamilies.proto(e.Family),
@@ -73,6 +73,7 @@ func Explanation(
 	for i := range closest {
 		r.Closest = append(r.Closest, closestRule(&closest[i]))
 	}
+	x.setDetails()
 	return r
 }
 
@@ -97,10 +98,63 @@ func explainedEnd(e *engine.ExplainedEnd) *netpoldv1.ExplainedEnd {
 	return to
 }
 
-// An explainer writes the sides of one explanation.
+// An explainer writes the sides of one explanation. Most of what it writes is rules and entries, so they have their
+// memory and their texts together.
 type explainer struct {
 	e      *engine.Explanation
 	locate func(engine.ObjectKey) mirror.Location
+	// rules and entries are room for those to come.
+	rules   []*netpoldv1.RuleExplanation
+	entries []*netpoldv1.Entry
+	// written are the entries written, and details their texts, one after the other, of which each ends at ends.
+	written []*netpoldv1.Entry
+	details []byte
+	ends    []int
+}
+
+func newExplainer(e *engine.Explanation, locate func(engine.ObjectKey) mirror.Location) explainer {
+	rules, entries := 0, 0
+	for _, s := range [...]*engine.SideExplanation{&e.Egress, &e.Ingress} {
+		for _, t := range s.Tiers {
+			for _, p := range t.Policies {
+				rules += len(p.Rules)
+				for i := range p.Rules {
+					entries += len(p.Rules[i].Peers) + len(p.Rules[i].Ports)
+				}
+			}
+		}
+	}
+	x := explainer{
+		e: e, locate: locate, rules: pointers(make([]netpoldv1.RuleExplanation, rules)),
+		entries: pointers(make([]netpoldv1.Entry, entries)), details: make([]byte, 0, 32*entries),
+		ends: make([]int, 0, entries),
+	}
+	x.written = x.entries
+	return x
+}
+
+// setDetails gives the entries their texts.
+func (x *explainer) setDetails() {
+	text, from := string(x.details), 0
+	for i, end := range x.ends {
+		x.written[i].Detail, from = text[from:end], end
+	}
+}
+
+// entry writes an entry whose text was appended to details.
+func (x *explainer) entry(to *netpoldv1.Entry, index int, matched bool, why engine.Miss) {
+	to.Index, to.Matched, to.Why = uint32(index), matched, misses.proto(why)
+	x.ends = append(x.ends, len(x.details))
+}
+
+// take returns the first n of what there is room for.
+func take[T any](room *[]*T, n int) []*T {
+	if n == 0 {
+		return nil
+	}
+	first := (*room)[:n:n]
+	*room = (*room)[n:]
+	return first
 }
 
 func (x *explainer) side(d audit.Direction, s *engine.SideExplanation) *netpoldv1.SideExplanation {
@@ -169,35 +223,42 @@ func (x *explainer) policy(d audit.Direction, p *engine.PolicyExplanation) *netp
 		at := x.locate(key)
 		to.File, to.Document = at.File, uint32(at.Document)
 	}
+	to.Rules = take(&x.rules, len(p.Rules))
 	for i := range p.Rules {
-		to.Rules = append(to.Rules, x.rule(d, p.Policy, &p.Rules[i]))
+		x.rule(to.Rules[i], d, p.Policy, &p.Rules[i])
+	}
+	return to
+}
+
+// pointers returns pointers to the elements of a slice; nil for none.
+func pointers[T any](list []T) []*T {
+	if len(list) == 0 {
+		return nil
+	}
+	to := make([]*T, len(list))
+	for i := range list {
+		to[i] = &list[i]
 	}
 	return to
 }
 
 func (x *explainer) rule(
-	d audit.Direction, p *engine.Policy, r *engine.RuleExplanation,
-) *netpoldv1.RuleExplanation {
-	to := &netpoldv1.RuleExplanation{
-		Index: uint32(r.Index), Name: r.Name, Action: actions.proto(r.Action), Matched: r.Matched,
-		PeerMatched: r.PeerMatched, PortMatched: r.PortMatched, Decided: r.Decided, Reached: r.Reached,
-		AnyPeer: r.AnyPeer, AnyPort: r.AnyPort,
-	}
+	to *netpoldv1.RuleExplanation, d audit.Direction, p *engine.Policy, r *engine.RuleExplanation,
+) {
+	to.Index, to.Name, to.Action = uint32(r.Index), r.Name, actions.proto(r.Action)
+	to.Matched, to.PeerMatched, to.PortMatched = r.Matched, r.PeerMatched, r.PortMatched
+	to.Decided, to.Reached, to.AnyPeer, to.AnyPort = r.Decided, r.Reached, r.AnyPeer, r.AnyPort
+	to.Peers, to.Ports = take(&x.entries, len(r.Peers)), take(&x.entries, len(r.Ports))
 	for i := range r.Peers {
 		peer := &r.Peers[i]
-		to.Peers = append(to.Peers, &netpoldv1.Entry{
-			Index: uint32(peer.Index), Matched: peer.Matched, Why: misses.proto(peer.Why),
-			Detail: audit.PeerDetail(x.e, d, p, peer),
-		})
+		x.details = audit.AppendPeerDetail(x.details, x.e, d, p, peer)
+		x.entry(to.Peers[i], peer.Index, peer.Matched, peer.Why)
 	}
 	for i := range r.Ports {
 		port := &r.Ports[i]
-		to.Ports = append(to.Ports, &netpoldv1.Entry{
-			Index: uint32(port.Index), Matched: port.Matched, Why: misses.proto(port.Why),
-			Detail: audit.PortDetail(x.e, port),
-		})
+		x.details = audit.AppendPortDetail(x.details, x.e, port)
+		x.entry(to.Ports[i], port.Index, port.Matched, port.Why)
 	}
-	return to
 }
 
 func closestRule(c *audit.Closest) *netpoldv1.Closest {
