@@ -47,6 +47,9 @@ func (f *folding) add(x *engine.Reach) *folded {
 // connectionsOf returns the connections of a role of sources to groups.
 func (l *List) connectionsOf(src *roleGroups) []folded {
 	row := l.against.From(src.role, func(kind uint8) bool { return listed(src.kind, GroupKind(kind)) })
+	if len(row.Sets)+len(row.Singles) == 0 {
+		return nil
+	}
 	f := folding{list: l, at: map[string]int{}}
 	var pods uint64
 	for _, s := range row.Sets {

@@ -22,6 +22,8 @@ type Destinations struct {
 	byPortName          map[string][]uint32
 	// rulesBySelector and rulesByBlock have the destinations whose ingress rules name a peer.
 	rulesBySelector, rulesByBlock map[uint32][]uint32
+	// granted reports whether some set allows anything to a source that no rule names.
+	granted bool
 	// defaults remembers the results of sets, by what they depend on of the source.
 	defaults map[defaultKey][]SetReach
 	// seen has for each destination the row that met it last, so that a row meets it once.
@@ -93,6 +95,7 @@ func (r *Roles) Destinations(list []Destination) *Destinations {
 			kind: list[i].Kind, families: mine.families, byIP: mine.byIP,
 			grants: r.side(mine.subject, &role{}, noFamily, nil),
 		}
+		d.granted = d.granted || len(set.grants) > 0
 		key := set.key()
 		at, ok := sets[key]
 		if !ok {
@@ -191,6 +194,9 @@ func (d *Destinations) From(source uint32, listed func(kind uint8) bool) Row {
 	src := d.roles.roles[asSource][source]
 	d.meetSpecial(src)
 	var row Row
+	if len(d.special) == 0 && !d.granted {
+		return row // most sources, if few destinations are asked about
+	}
 	excepted := map[uint32][]uint32{}
 	byDefault := d.defaultsOf(src)
 	for _, i := range d.special {
@@ -271,6 +277,9 @@ func (d *Destinations) meet(list []uint32) {
 // names them.
 func (d *Destinations) defaultsOf(src *role) []SetReach {
 	key := defaultKey{src.subject, src.families, src.byIP}
+	if !d.granted {
+		key = defaultKey{} // nothing, whatever the source
+	}
 	if list, ok := d.defaults[key]; ok {
 		return list
 	}
