@@ -231,6 +231,7 @@ func (l *linter) run(s *engine.Snapshot) {
 	if l.wantsNamespace("") {
 		l.lintTies()
 	}
+	l.lintIgnores()
 	l.lintPods()
 }
 
@@ -266,6 +267,25 @@ func (l *linter) add(f Finding, content ...string) {
 func (l *linter) suppresses(f *Finding) bool {
 	return ignores(l.ignored[f.Policy], f.Code) ||
 		ignores(l.ignored[engine.ObjectKey{Kind: engine.KindNamespace, Name: f.namespace()}], f.Code)
+}
+
+// lintIgnores finds words of annotations that are no code.
+func (l *linter) lintIgnores() {
+	for of, annotation := range l.ignored {
+		f := Finding{Code: UnknownCodeIgnored, Policy: of, Rule: none, Peer: none, Port: none}
+		if of.Kind == engine.KindNamespace {
+			f.Policy = engine.ObjectKey{Kind: engine.KindPolicy, Namespace: of.Name}
+		}
+		for word := range strings.SplitSeq(annotation, ",") {
+			word = strings.TrimSpace(word)
+			if _, known := codeInfo[Code(word)]; known || word == "*" || word == "" {
+				continue
+			}
+			f.Message = fmt.Sprintf("has netpold.dev/lint-ignore with %s, which is no code and suppresses nothing",
+				Printable(word))
+			l.add(f, word)
+		}
+	}
 }
 
 // ignores reports whether an annotation names a code, or all.

@@ -28,6 +28,7 @@ const (
 	AllowsAll                Code = "allows-all"
 	PriorityTie              Code = "priority-tie"
 	RuleNeverReached         Code = "rule-never-reached"
+	UnknownCodeIgnored       Code = "unknown-code-ignored"
 )
 
 // CodeInfo is what people are told of a code.
@@ -160,5 +161,11 @@ var codeInfo = map[Code]CodeInfo{
 		"The first rule of a tier that matches decides. For every Pod that the policy selects, earlier rules " +
 			"match whatever this one does, so that it never decides. Deleting it changes nothing.",
 		"Delete the rule, or move it before the others if it is meant to win.",
+	},
+	UnknownCodeIgnored: {
+		SeverityInfo, "An annotation suppresses a code that does not exist.",
+		"The annotation netpold.dev/lint-ignore of the policy, or of the Namespace, has a word that is no code, so " +
+			"that it suppresses nothing. A newer netpold may know it.",
+		"Correct the code, or delete the word.",
 	},
 }

@@ -14,13 +14,14 @@ type dnsEnd struct {
 	port uint16
 }
 
-// dnsEnds returns the endpoints of Service kube-system/kube-dns for UDP 53; none if there is no such Service or
-// nothing behind it.
-func (l *linter) dnsEnds() []dnsEnd {
-	targets := l.snapshot.ServiceTargets("kube-system", "kube-dns", 53, engine.UDP)
-	if len(targets) == 0 {
-		return nil
+// dnsEnds returns the endpoints of Service kube-system/kube-dns for UDP 53, and whether there is such a Service.
+// It may have none.
+func (l *linter) dnsEnds() (list []dnsEnd, isService bool) {
+	key := engine.ObjectKey{Kind: engine.KindService, Namespace: "kube-system", Name: "kube-dns"}
+	if _, ok := l.snapshot.Object(key); !ok {
+		return nil, false
 	}
+	targets := l.snapshot.ServiceTargets(key.Namespace, key.Name, 53, engine.UDP)
 	byAddr := map[netip.Addr]*lintEnd{}
 	byName := map[string]*lintEnd{}
 	for _, e := range l.ends {
@@ -28,7 +29,7 @@ func (l *linter) dnsEnds() []dnsEnd {
 			for _, a := range e.pods[i].IPs {
 				byAddr[a] = e
 			}
-			if e.pods[i].Namespace == "kube-system" {
+			if e.pods[i].Namespace == key.Namespace {
 				byName[e.pods[i].Name] = e
 			}
 		}
@@ -36,7 +37,6 @@ func (l *linter) dnsEnds() []dnsEnd {
 			byAddr[e.addrs[0]] = e
 		}
 	}
-	var list []dnsEnd
 	for _, t := range targets {
 		d := dnsEnd{end: byAddr[t.IP], addr: t.IP, port: t.Port}
 		if !t.IP.IsValid() {
@@ -44,12 +44,12 @@ func (l *linter) dnsEnds() []dnsEnd {
 		}
 		list = append(list, d)
 	}
-	return list
+	return list, true
 }
 
 // forgetsDNS reports whether Pods are isolated for egress by policies with an egress rule, and their egress
-// side allows UDP 53 to no endpoint of the DNS or, if there is none, to no Pod and no outside address.
-func (l *linter) forgetsDNS(c *lintClass, e *lintEnd, dns []dnsEnd) bool {
+// side allows UDP 53 to no endpoint of the DNS or, if there is no such Service, to no Pod and no outside address.
+func (l *linter) forgetsDNS(c *lintClass, e *lintEnd, dns []dnsEnd, isService bool) bool {
 	stack := c.stacks[side(Egress)]
 	if l.options.IgnorePolicies || !slices.ContainsFunc(stack.policies, func(p *lintPolicy) bool {
 		return len(p.rules[side(Egress)]) > 0
@@ -66,7 +66,7 @@ func (l *linter) forgetsDNS(c *lintClass, e *lintEnd, dns []dnsEnd) bool {
 			return false
 		}
 	}
-	return len(dns) > 0 || !l.allowsAny(e)
+	return isService || !l.allowsAny(e)
 }
 
 // allowsPort reports whether the egress side of s allows a port to q, in whatever way both are asked for.

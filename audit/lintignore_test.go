@@ -113,7 +113,7 @@ func TestN2Annotations(t *testing.T) {
 				namespace.LintIgnore = annotation
 			}
 			s := snapshotOf([]engine.Object{policy, namespace}, engine.Options{})
-			all := lint(t, s)
+			all, _ := lintOf(t, s, &audit.LintRequest{Suppressed: true, Codes: []audit.Code{audit.SelectsNothing}})
 			if len(all) != 1 || all[0].Code != audit.SelectsNothing || all[0].Suppressed != want {
 				t.Errorf("%q on the %s: %+v", annotation, on, all)
 			}

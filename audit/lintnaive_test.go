@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/netpold/netpold/audit"
 	"github.com/netpold/netpold/engine"
@@ -76,7 +77,28 @@ func naively(objects []engine.Object, options engine.Options) map[string]bool {
 	n.ties(policies)
 	n.notIsolated(policies)
 	n.forgottenDNS(policies)
+	n.unknownCodes()
 	return n.found
+}
+
+// unknownCodes finds annotations with the one word that random objects have and that is no code.
+func (n *naiveLint) unknownCodes() {
+	for _, o := range n.objects {
+		annotation, of := "", engine.KeyOf(o)
+		switch o := o.(type) {
+		case *engine.Policy:
+			annotation = o.LintIgnore
+		case *engine.ClusterPolicy:
+			annotation = o.LintIgnore
+		case *engine.Namespace:
+			annotation, of = o.LintIgnore, engine.ObjectKey{Kind: engine.KindPolicy, Namespace: o.Name}
+		}
+		if strings.HasPrefix(annotation, "allow-all,") {
+			n.found[foundText(&audit.Finding{
+				Code: audit.UnknownCodeIgnored, Severity: audit.SeverityInfo, Policy: of, Rule: -1, Peer: -1, Port: -1,
+			})] = true
+		}
+	}
 }
 
 // running returns the Pods that have not finished, those on the host network or the others.

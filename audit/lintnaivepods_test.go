@@ -68,18 +68,20 @@ func (n *naiveLint) forgottenDNS(policies []*naivePolicy) {
 }
 
 // asksDNS reports whether the egress side of a Pod allows UDP 53 to an endpoint of Service
-// kube-system/kube-dns or, if there is none, to a Pod or an address outside the cluster.
+// kube-system/kube-dns or, if there is no such Service, to a Pod or an address outside the cluster.
 func (n *naiveLint) asksDNS(p *engine.Pod) bool {
 	type target struct {
 		ends []enginetest.ListedEnd
 		port uint16
 	}
 	var targets []target
+	isService := false
 	for _, o := range n.objects {
 		s, ok := o.(*engine.Service)
 		if !ok || s.Namespace != "kube-system" || s.Name != "kube-dns" {
 			continue
 		}
+		isService = true
 		for _, family := range []engine.Families{engine.IPv4, engine.IPv6} {
 			for _, b := range n.oracle.Backends(s, 53, engine.UDP, family) {
 				if b.Pod != nil {
@@ -91,7 +93,7 @@ func (n *naiveLint) asksDNS(p *engine.Pod) bool {
 			}
 		}
 	}
-	if len(targets) == 0 {
+	if !isService {
 		for _, pod := range n.running(false) {
 			targets = append(targets, target{n.askedWays(pod), 53})
 		}

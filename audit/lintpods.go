@@ -30,8 +30,9 @@ func (l *linter) lintPods() {
 		}
 	}
 	var dns []dnsEnd
+	isService := false
 	if l.wants(EgressForgetsDNS) {
-		dns = l.dnsEnds()
+		dns, isService = l.dnsEnds()
 	}
 	for _, c := range l.classes {
 		if l.step() {
@@ -46,7 +47,7 @@ func (l *linter) lintPods() {
 					add(NotIsolated, d, e)
 				}
 			}
-			if l.wants(EgressForgetsDNS) && l.forgetsDNS(c, e, dns) {
+			if l.wants(EgressForgetsDNS) && l.forgetsDNS(c, e, dns, isService) {
 				add(EgressForgetsDNS, Egress, e)
 			}
 		}

@@ -217,6 +217,14 @@ func TestLintFindsPlantedFaults(t *testing.T) {
 		"egress-forgets-dns, the Service's port": {strings.Replace(dnsService, "targetPort: dns", "targetPort: 5353", 1),
 			"warning egress-forgets-dns deploy/shop/web egress"},
 		"egress-forgets-dns, not: no egress rule": {dnsService, ""},
+		"egress-forgets-dns, the Service has no endpoint": {"\n---\napiVersion: v1\nkind: Service\nmetadata: {name: kube-dns, namespace: kube-system}\nspec: {ports: [{name: dns, port: 53, protocol: UDP}]}\n" +
+			policyIn("z", "{podSelector: {matchLabels: {app: cart}}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 203.0.113.0/24}}]}]}"),
+			"warning egress-forgets-dns deploy/shop/web egress, warning egress-forgets-dns shop/cart-0 egress"},
+		"unknown-code-ignored": {strings.Replace(policyIn("x", cart+"[{from: [{ipBlock: {cidr: 203.0.113.0/24}}]}]}"),
+			"metadata: {", "metadata: {annotations: {netpold.dev/lint-ignore: 'allows-all, allow-all'}, ", 1),
+			"info unknown-code-ignored shop/x -"},
+		"unknown-code-ignored, of a Namespace": {"\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: extra, annotations: {netpold.dev/lint-ignore: '*x'}}\n",
+			"info unknown-code-ignored ns/extra -"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -29,6 +29,8 @@ func FindingSubject(f *netpoldv1.Finding) string {
 		return WorkloadWords(f.GetWorkload())
 	case p.GetName() == "" && len(f.GetPods()) == 1:
 		return p.GetNamespace() + "/" + f.GetPods()[0]
+	case p.GetName() == "":
+		return "ns/" + p.GetNamespace()
 	case p.GetNamespace() == "":
 		return p.GetKind() + " " + p.GetName()
 	default:

@@ -141,6 +141,8 @@ func (b *sarifBases) locationOf(f *netpoldv1.Finding) sarifLocation {
 		name = w.GetKind() + "/" + w.GetNamespace() + "/" + w.GetName()
 	case p.GetName() == "" && len(f.GetPods()) > 0:
 		name = "Pod/" + p.GetNamespace() + "/" + f.GetPods()[0]
+	case p.GetName() == "":
+		name = "Namespace/" + p.GetNamespace()
 	case p.GetNamespace() == "":
 		name = p.GetKind() + "/" + p.GetName()
 	}

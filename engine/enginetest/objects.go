@@ -177,7 +177,7 @@ func (r *Random) lintIgnore() string {
 	if r.chance(80) {
 		return ""
 	}
-	return pick(r, "*", "selects-nothing", "allows-all, not-isolated,rule-redundant")
+	return pick(r, "*", "selects-nothing", "allows-all, not-isolated,rule-redundant", "allow-all, rules-ignored")
 }
 
 // hostPort returns a host port, sometimes of one address alone.
