@@ -10,6 +10,8 @@ import (
 
 	netpold "github.com/netpold/netpold/clients/go"
 	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/mirror"
+	"github.com/netpold/netpold/mirror/manifests"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/proto/notes"
 	"github.com/netpold/netpold/server/servertest"
@@ -45,7 +47,10 @@ func app(name string) engine.Selector {
 // exampleServer starts a server, in place of one that runs somewhere.
 func exampleServer() (address string, stop func()) {
 	tb := &exampleTB{}
-	return servertest.Start(tb, shop()...).Addr(), tb.cleanUp
+	readOverlay := func(base *engine.Snapshot, o *mirror.Overlay) ([]engine.Change, []mirror.OverlayProblem, error) {
+		return manifests.ReadOverlay(base, o, manifests.Options{})
+	}
+	return servertest.StartWith(tb, readOverlay, shop()...).Addr(), tb.cleanUp
 }
 
 // An exampleTB is a testing.TB for examples, which have none.
@@ -183,6 +188,43 @@ func ExampleClient_Explain() {
 	}
 	// Output:
 	// rule 0 of cart lacks port 9090
+}
+
+// What would the deletion of a policy change? Of a connection that is not in the answer nothing changes.
+func ExampleClient_Simulate() {
+	address, stop := exampleServer()
+	defer stop()
+
+	client, err := netpold.Dial(address, netpold.WithInsecure())
+	if err != nil {
+		panic(err)
+	}
+	defer client.Close()
+
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	deletion := &netpoldv1.OverlayChange{Change: &netpoldv1.OverlayChange_Delete{
+		Delete: &netpoldv1.ObjectRef{Kind: "NetworkPolicy", Namespace: "shop", Name: "cart"},
+	}}
+	names := map[uint32]string{}
+	for message, err := range client.Simulate(ctx, &netpoldv1.SimulateRequest{
+		Overlay: &netpoldv1.Overlay{Changes: []*netpoldv1.OverlayChange{deletion}},
+	}) {
+		switch {
+		case err != nil:
+			panic(err)
+		case message.GetGroup() != nil:
+			names[message.GetGroup().GetId()] = message.GetGroup().GetMembers()[0].GetName()
+		case message.GetChange() != nil:
+			c := message.GetChange()
+			fmt.Println(c.GetKind(), names[c.GetSrcGroups()[0]], "to", names[c.GetDstGroups()[0]], c.GetPorts()[0].GetFirst())
+		case message.GetSummary() != nil:
+			fmt.Println(message.GetSummary().GetClosed(), "closed,", message.GetSummary().GetOpened(), "opened")
+		}
+	}
+	// Output:
+	// CHANGE_KIND_CLOSED frontend-0 to cart-0 8080
+	// 1 closed, 0 opened
 }
 
 func ExampleError() {

@@ -118,7 +118,11 @@ func (r remote) BatchAllowed(
 // connection failed, what to do.
 func (inv *invocation) callError(err error) error {
 	st := status.Convert(err)
-	return &statusError{inv.callText(st), st}
+	text := inv.callText(st)
+	if rest, ok := strings.CutPrefix(text, "at_least: "); ok && inv.gaveToken {
+		text = "--at-least: " + rest
+	}
+	return &statusError{text, st}
 }
 
 func (inv *invocation) callText(st *status.Status) string {

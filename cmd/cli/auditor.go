@@ -84,7 +84,30 @@ type remoteAuditor struct {
 func (r remoteAuditor) explain(
 	ctx context.Context, request *netpoldv1.ExplainRequest,
 ) (*netpoldv1.ExplainResponse, error) {
-	return r.client.Explain(ctx, request)
+	for {
+		response, err := r.client.Explain(ctx, request)
+		if !waitForRoom(ctx, err) {
+			return response, err
+		}
+	}
+}
+
+// waitForRoom waits as long as a server advises that has too many audits, and reports whether to ask again: not
+// after another error, or if ctx ends before.
+func waitForRoom(ctx context.Context, err error) bool {
+	failed, ok := errors.AsType[*netpold.Error](err)
+	if !ok || failed.Reason != "TOO_MANY_AUDITS" || failed.RetryAfter <= 0 {
+		return false
+	}
+	if end, ok := ctx.Deadline(); ok && time.Until(end) < failed.RetryAfter {
+		return false
+	}
+	select {
+	case <-time.After(failed.RetryAfter):
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 func (r remoteAuditor) list(ctx context.Context, request *netpoldv1.ListConnectionsRequest,

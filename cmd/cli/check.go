@@ -102,6 +102,7 @@ func (inv *invocation) checkVerb() *cobra.Command {
 // usage returns what is wrong with how the verb was called; nil if nothing is.
 func (c *check) usage(args []string) error {
 	given := c.cmd.Flags().Changed
+	c.inv.gaveToken = given("at-least")
 	if given("at-least") && c.atLeast == "" {
 		return usageError(c.cmd, "--at-least needs a token: did what was to print it fail?")
 	}

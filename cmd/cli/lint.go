@@ -116,6 +116,7 @@ func (l *lint) run(ctx context.Context, _ []string) error {
 		Codes: codes, Namespaces: l.namespaces, AtLeast: l.atLeast, Suppressed: l.output == sarifOutput,
 		Overlay: l.overlay.message(),
 	}
+	l.inv.gaveToken = l.atLeast != ""
 	auditor, closeAuditor, err := l.inv.openAuditor(ctx)
 	if err != nil {
 		return err

@@ -1,15 +1,23 @@
 package cli_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
@@ -142,6 +150,63 @@ func (silentAudits) Lint(_ *netpoldv1.LintRequest, to grpc.ServerStreamingServer
 	}
 	<-to.Context().Done()
 	return to.Context().Err()
+}
+
+// A fullAudits has too many audits, and room after two calls.
+type fullAudits struct {
+	netpoldv1.UnimplementedAuditServiceServer
+	calls atomic.Int32
+}
+
+func (f *fullAudits) Explain(context.Context, *netpoldv1.ExplainRequest) (*netpoldv1.ExplainResponse, error) {
+	if f.calls.Add(1) > 2 {
+		answer := &netpoldv1.AllowedResponse{Allowed: true}
+		return &netpoldv1.ExplainResponse{Answer: answer, Text: "allowed at last\n"}, nil
+	}
+	st, err := status.New(codes.ResourceExhausted, "too many audits").WithDetails(
+		&errdetails.ErrorInfo{Reason: "TOO_MANY_AUDITS"},
+		&errdetails.RetryInfo{RetryDelay: durationpb.New(time.Millisecond)})
+	return nil, errors.Join(err, st.Err())
+}
+
+// A5: check --explain asks again when a server with too many audits says so, on a command line and for a line of a
+// file, and no longer than --timeout.
+func TestA5ExplainWaitsForRoom(t *testing.T) {
+	t.Parallel()
+	line := `{"src":{"ip":"10.0.0.1"},"dst":{"ip":"10.0.0.2"},"port":1}` + "\n"
+	for _, args := range [][]string{{"10.0.0.1", "10.0.0.2", "-p=1"}, {"-f=-"}} {
+		audits := new(fullAudits)
+		got := netpoldWith(t, nil, line, append([]string{"check", "--server", serveAudits(t, audits), "--explain"}, args...)...)
+		if got.code != 0 || got.stdout != "allowed at last\n" || audits.calls.Load() != 3 {
+			t.Errorf("%v: exit code %d after %d calls: %s%s", args, got.code, audits.calls.Load(), got.stdout, got.stderr)
+		}
+	}
+}
+
+// A wrong token is told by the name of its flag, and by its field if a line of a file has it.
+func TestTokenIsNamedByItsFlag(t *testing.T) {
+	t.Parallel()
+	line := `{"src":{"ip":"10.0.0.1"},"dst":{"ip":"10.0.0.2"},"port":1}` + "\n"
+	withToken := `{"src":{"ip":"10.0.0.1"},"dst":{"ip":"10.0.0.2"},"port":1,"at_least":"bogus"}` + "\n"
+	for _, test := range []struct {
+		in, want string
+		args     []string
+	}{
+		{"", "--at-least: ", []string{"check", "10.0.0.1", "10.0.0.2", "-p=1", "--at-least=bogus"}},
+		{"", "--at-least: ", []string{"check", "10.0.0.1", "10.0.0.2", "-p=1", "--at-least=bogus", "--explain"}},
+		{"", "--at-least: ", []string{"lint", "--at-least=bogus"}},
+		{line, "--at-least: ", []string{"check", "-f=-", "--at-least=bogus"}},
+		{line, "--at-least: ", []string{"check", "-f=-", "--at-least=bogus", "--explain"}},
+		{withToken, "at_least: ", []string{"check", "-f=-"}},
+		{withToken, "at_least: ", []string{"check", "-f=-", "--explain"}},
+	} {
+		got := netpoldWith(t, nil, test.in, append(test.args, "--manifests", writeFile(t, "cluster.yaml", lintBase))...)
+		text := got.stdout + got.stderr
+		if got.code != 2 || !strings.Contains(text, test.want) ||
+			strings.Contains(text, "--at-least: ") != (test.want == "--at-least: ") {
+			t.Errorf("%v: exit code %d: %s", test.args, got.code, text)
+		}
+	}
 }
 
 // --timeout bounds for how long a server may say nothing.

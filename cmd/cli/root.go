@@ -93,6 +93,8 @@ type invocation struct {
 	quiet bool
 	// errorResults has, by verb, what prints an error as a result. Other verbs print no results.
 	errorResults map[string]func(output string, failure error)
+	// gaveToken reports whether the token of the questions is that of --at-least.
+	gaveToken bool
 	// allNamespaces is --all-namespaces.
 	allNamespaces bool
 	// asked is the client of the server that answers; nil if none does.

@@ -12,6 +12,7 @@ import (
 
 	netpold "github.com/netpold/netpold/clients/go"
 	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/mirror"
 	"github.com/netpold/netpold/server"
 )
 
@@ -27,6 +28,13 @@ type Instance struct {
 // server is ready when Start returns, and owns the objects.
 func Start(tb testing.TB, objects ...engine.Object) *Instance {
 	tb.Helper()
+	return StartWith(tb, nil, objects...)
+}
+
+// StartWith does what Start does, and the server reads the overlays of requests by overlay. Without one it refuses
+// them, since what reads Kubernetes' objects is not part of a server.
+func StartWith(tb testing.TB, overlay mirror.OverlayReader, objects ...engine.Object) *Instance {
+	tb.Helper()
 	source := NewSource()
 	changes := make([]engine.Change, len(objects))
 	for i, object := range objects {
@@ -34,7 +42,7 @@ func Start(tb testing.TB, objects ...engine.Object) *Instance {
 	}
 	source.Apply(changes...)
 	config := server.Defaults()
-	config.Source = source
+	config.Source, config.Overlay = source, overlay
 	config.Version = "test"
 	config.Listen = "127.0.0.1:0"
 	config.AdminListen = ""
