@@ -19,6 +19,13 @@ type Options struct {
 	// DecideOwnService decides the connections of a Pod that reaches itself through a Service; otherwise they
 	// are exempt (S2).
 	DecideOwnService bool
+	// JoinDirections lets the rules of a NetworkPolicy that isolates both directions, and selects both ends,
+	// count for either side: an ingress rule allows its source's egress too, and an egress rule its
+	// destination's ingress.
+	JoinDirections bool
+	// ShareBlocks takes all ipBlocks of a rule for one set, in which the longest prefix that contains an
+	// address decides: whether it is a cidr or an except of any of them.
+	ShareBlocks bool
 	// IgnorePolicies lets no policy of any kind apply to a Pod. Policies are still stored and counted.
 	IgnorePolicies bool
 }

@@ -202,6 +202,10 @@ func (s *state) decide(src, dst *party, protocol Protocol, port uint16, family F
 		p := src.asPeer(family, s.options)
 		dst.class.hot.decideSide(s, ingress, protocol, port, &p, &d.Ingress)
 	}
+	if s.options.JoinDirections && src.class != nil && dst.class != nil {
+		toDst, toSrc := dst.asPeer(family, s.options), src.asPeer(family, s.options)
+		s.joinDirections(&src.class.hot, &dst.class.hot, protocol, port, &toDst, &toSrc, d)
+	}
 	d.conclude()
 }
 

@@ -6,7 +6,7 @@ import "net/netip"
 // time. It reports whether it could; if not, ask Allowed.
 //
 // It can for nearly all pairs of IPv4 addresses: those of two Pods, or of a Pod and an address outside the
-// cluster. It does not ask the ingress side once the egress side denied, as the reason is known by then. It
+// cluster. With [Options.JoinDirections] it cannot deny. It does not ask the ingress side once the egress side denied, as the reason is known by then. It
 // allocates nothing.
 func (s *Snapshot) AllowedDirect(
 	src, dst netip.Addr, port uint16, protocol Protocol,
@@ -25,7 +25,7 @@ func (s *Snapshot) AllowedDirect(
 		p := seenAs(to, dst, to != nil, IPv4, s.options)
 		v := from.ask(&s.state, egress, protocol, port, &p)
 		if !v.allows {
-			return DeniedAtEgress, true
+			return DeniedAtEgress, !s.options.JoinDirections
 		}
 		if v.tier != NoTier {
 			reason = AllowedByRule
@@ -35,7 +35,7 @@ func (s *Snapshot) AllowedDirect(
 		p := seenAs(from, src, from != nil, IPv4, s.options)
 		v := to.ask(&s.state, ingress, protocol, port, &p)
 		if !v.allows {
-			return DeniedAtIngress, true
+			return DeniedAtIngress, !s.options.JoinDirections
 		}
 		if v.tier != NoTier {
 			reason = AllowedByRule
@@ -147,6 +147,9 @@ func (s *state) decideAddresses(q *Query, d *Decision) bool {
 	}
 	if to != nil {
 		to.decideSide(s, ingress, q.Protocol, q.Port, &toSrc, &d.Ingress)
+	}
+	if s.options.JoinDirections {
+		s.joinDirections(from, to, q.Protocol, q.Port, &toDst, &toSrc, d)
 	}
 	d.conclude()
 	return true

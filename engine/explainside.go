@@ -61,6 +61,9 @@ func (s *state) explainSide(d direction, p *pair) SideExplanation {
 		if tier == NetworkPolicies && inTier && len(t.Policies) > 0 {
 			t.Verdict = Allow // whatever its rules say (S44)
 		}
+		if s.options.JoinDirections && t.Decided && q.side.Allowed {
+			t.Verdict = Allow // by a rule of the other direction, perhaps
+		}
 		e.Tiers = append(e.Tiers, t)
 	}
 	return e

@@ -103,7 +103,7 @@ func blockOf(p *Peer) *IPBlock {
 
 // compile returns a NetworkPolicy in compiled form, without its uid and subject. intern makes a selector
 // known and returns its id.
-func compile(src *Policy, intern func(*selector) uint32) *policy {
+func compile(src *Policy, o Options, intern func(*selector) uint32) *policy {
 	p := &policy{
 		source: src, tier: NetworkPolicies,
 		isolates: [directions]bool{src.IsolatesEgress, src.IsolatesIngress},
@@ -115,7 +115,11 @@ func compile(src *Policy, intern func(*selector) uint32) *policy {
 		p.rules[d] = make([]rule, 0, len(rules))
 		for i := range rules {
 			group := func(p *Peer) *selector { return selectorOf(src.Namespace, p) }
-			p.rules[d] = append(p.rules[d], compileRule(&rules[i], Allow, group, intern))
+			r := compileRule(&rules[i], Allow, group, intern)
+			if o.ShareBlocks {
+				r.blocks = sharedBlocks(r.blocks)
+			}
+			p.rules[d] = append(p.rules[d], r)
 		}
 	}
 	return p

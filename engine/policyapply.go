@@ -14,7 +14,7 @@ func (t *txn) applyPolicy(o *Policy, gone bool) {
 	key := nameKey{o.Namespace, o.Name}
 	old, ok := t.policies.Get(key)
 	if !gone {
-		p := compile(o, t.acquirePeer)
+		p := compile(o, t.options, t.acquirePeer)
 		t.policyUID++
 		p.uid = t.policyUID
 		p.subject = t.acquireSubject(newSelector(o.Namespace, nil, o.Subject), p)

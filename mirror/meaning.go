@@ -46,6 +46,8 @@ const (
 	AsksSCTP
 	// HasIPv6Block: a rule has an ipBlock of IPv6 addresses.
 	HasIPv6Block
+	// HasWholeIPv6Block: a rule has the ipBlock ::/0.
+	HasWholeIPv6Block
 	// IsClusterNetworkPolicy: it is one.
 	IsClusterNetworkPolicy
 	// IsOlderTier: it is an AdminNetworkPolicy or the BaselineAdminNetworkPolicy.
@@ -73,6 +75,8 @@ func (t Trait) String() string {
 		return "has an endPort"
 	case AsksSCTP:
 		return "asks for SCTP"
+	case HasWholeIPv6Block:
+		return "has the ipBlock ::/0"
 	default:
 		return "has an ipBlock of IPv6 addresses"
 	}
@@ -81,9 +85,9 @@ func (t Trait) String() string {
 // isOf reports whether a NetworkPolicy has the trait in a direction that it isolates.
 func (t Trait) isOf(p *engine.Policy) bool {
 	has := func(r engine.Rule) bool {
-		if t == HasIPv6Block {
+		if t == HasIPv6Block || t == HasWholeIPv6Block {
 			return slices.ContainsFunc(r.Peers, func(x engine.Peer) bool {
-				return x.Block != nil && x.Block.CIDR.Addr().Is6()
+				return x.Block != nil && x.Block.CIDR.Addr().Is6() && (t == HasIPv6Block || x.Block.CIDR.Bits() == 0)
 			})
 		}
 		return slices.ContainsFunc(r.Ports, t.isOfPort)

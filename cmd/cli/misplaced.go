@@ -19,6 +19,8 @@ var countsFor = map[string][]place{
 	"local-above-tiers":    {fromManifests, fromCluster},
 	"own-node-exempt":      {fromManifests, fromCluster},
 	"own-service-exempt":   {fromManifests, fromCluster},
+	"joined-directions":    {fromManifests, fromCluster},
+	"shared-ipblocks":      {fromManifests, fromCluster},
 	"policies-enforced":    {fromManifests, fromCluster},
 	"policy-tiers":         {fromManifests, fromCluster},
 	"max-staleness":        {fromCluster},

@@ -48,7 +48,7 @@ func TestHelpAgreesWithTheSettings(t *testing.T) {
 	}
 	// Tokens do not depend on what decisions mean.
 	noneOfTokens := []string{
-		"ipblock-matches-pods", "own-node-exempt", "own-service-exempt", "local-above-tiers", "policies-enforced",
+		"ipblock-matches-pods", "own-node-exempt", "own-service-exempt", "joined-directions", "shared-ipblocks", "local-above-tiers", "policies-enforced",
 	}
 	c := config.New()
 	for _, group := range []struct {

@@ -52,7 +52,7 @@ func (inv *invocation) tokenVerb() *cobra.Command {
 		}
 		return printText(inv.stdout, token+"\n")
 	}, without(inv.config.StateFlags(), "ipblock-matches-pods", "own-node-exempt",
-		"own-service-exempt", "local-above-tiers", "policies-enforced"), inv.config.ClientFlags(),
+		"own-service-exempt", "joined-directions", "shared-ipblocks", "local-above-tiers", "policies-enforced"), inv.config.ClientFlags(),
 		inv.config.FileFlags())
 }
 

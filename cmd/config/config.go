@@ -59,6 +59,11 @@ type State struct {
 	OwnNodeExempt bool
 	// OwnServiceExempt is whether they leave a Pod alone that reaches itself through a Service (S2).
 	OwnServiceExempt bool
+	// JoinedDirections is whether rules of a policy for both directions count for both sides of connections
+	// between the Pods that it selects.
+	JoinedDirections bool
+	// SharedIPBlocks is whether the ipBlocks of a rule are one set, in which the longest prefix decides.
+	SharedIPBlocks bool
 	// PoliciesEnforced is whether policies count at all.
 	PoliciesEnforced bool
 }

@@ -18,7 +18,7 @@ const likeFlag = "like"
 // meaningFlags are the settings of what decisions mean. A plugin's row may set each of them.
 var meaningFlags = []string{
 	"ipblock-matches-pods", "own-node-exempt", "own-service-exempt",
-	"policies-enforced", "policy-tiers", "local-above-tiers",
+	"policies-enforced", "policy-tiers", "local-above-tiers", "joined-directions", "shared-ipblocks",
 }
 
 // pluginNames returns the names of the table in its order.
@@ -57,6 +57,11 @@ func (s *State) addMeaningFlags(f *pflag.FlagSet) {
 	f.BoolVar(&s.LocalAboveTiers, "local-above-tiers", false,
 		"whether no cluster-wide policy can cut a Pod off from its own Node, or from itself through a Service, "+
 			"as far as --own-node-exempt and --own-service-exempt leave these alone")
+	f.BoolVar(&s.JoinedDirections, "joined-directions", false,
+		"whether the rules of a NetworkPolicy for both directions count for both sides "+
+			"of connections between the Pods that it selects")
+	f.BoolVar(&s.SharedIPBlocks, "shared-ipblocks", false,
+		"whether the ipBlocks of a rule are one set, in which the longest cidr or except decides")
 	f.BoolVar(&s.PoliciesEnforced, "policies-enforced", true,
 		"whether policies count at all; "+
 			"with =false every connection is allowed, as where no network plugin enforces policies")
@@ -110,6 +115,8 @@ func (s *State) Engine() engine.Options {
 		LocalAboveTiers:    s.LocalAboveTiers,
 		DecideOwnNode:      !s.OwnNodeExempt,
 		DecideOwnService:   !s.OwnServiceExempt,
+		JoinDirections:     s.JoinedDirections,
+		ShareBlocks:        s.SharedIPBlocks,
 		IgnorePolicies:     !s.PoliciesEnforced,
 	}
 }

@@ -21,7 +21,7 @@ const Kubernetes = "kubernetes"
 // Plugins returns the table of --like, the API's own meaning first and the others by name. Why a row is as it
 // is stands in docs/semantics.md, "What your network plugin does", with the sources. A test compares the two.
 func Plugins() []Plugin {
-	const off = "false"
+	const on, off = "true", "false"
 	decidesOwnNode := map[string]string{"own-node-exempt": off}
 	readsNoTiers := map[string]string{"policy-tiers": PolicyTiersOff}
 	likeCilium := map[string]string{"ipblock-matches-pods": off, "own-node-exempt": off}
@@ -46,6 +46,9 @@ func Plugins() []Plugin {
 		{Name: "gke-dataplane-v2", Title: "GKE Dataplane V2", Settings: likeCilium, Departures: gkeDeparts()},
 		{Name: "kindnet", Title: "kindnet", Settings: likeKubeNetworkPolicies},
 		{Name: "kube-network-policies", Title: "kube-network-policies", Settings: likeKubeNetworkPolicies},
+		{Name: "kube-router", Title: "kube-router", Settings: map[string]string{
+			"joined-directions": on, "own-node-exempt": off, "policy-tiers": PolicyTiersOff, "shared-ipblocks": on,
+		}, Departures: kubeRouterDeparts()},
 		{Name: "ovn-kubernetes", Title: "OVN-Kubernetes", Settings: decidesOwnNode, Departures: []mirror.Departure{
 			{Trait: mirror.NamesPorts,
 				Effect: "OVN-Kubernetes takes a named port for every port of the protocol, and so allows more"},
@@ -72,6 +75,14 @@ func ciliumDeparts() []mirror.Departure {
 		{Trait: mirror.IsClusterNetworkPolicy,
 			Effect: "Cilium reads them from 1.20 on, with k8sClusterNetworkPolicy.enabled"},
 		{Trait: mirror.IsOlderTier, Effect: "Cilium is not known to read them"},
+	}
+}
+
+func kubeRouterDeparts() []mirror.Departure {
+	return []mirror.Departure{
+		{Trait: mirror.NamesPorts, Effect: "kube-router may open other ports and other Pods than those of the name"},
+		{Trait: mirror.HasWholeIPv6Block,
+			Effect: "kube-router takes ::/0 for 2000::/3 and fd00::/8, and so matches less"},
 	}
 }
 

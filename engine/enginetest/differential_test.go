@@ -61,6 +61,7 @@ func differ(seed uint64, questions int) (int, string) {
 	options := engine.Options{
 		IPBlockIgnoresPods: seed%4 == 3, LocalAboveTiers: seed%8 == 5,
 		DecideOwnNode: seed%5 == 2, DecideOwnService: seed%5 == 3, IgnorePolicies: seed%31 == 30,
+		JoinDirections: seed%3 == 1, ShareBlocks: seed%7 == 4,
 	}
 	cluster, state := engine.NewCluster(options), enginetest.State{}
 	var past, old = [][]engine.Change{}, cluster.Snapshot()

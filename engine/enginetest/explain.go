@@ -121,6 +121,9 @@ func (d *differences) explainedTier(
 	if e.Tier == engine.NetworkPolicies && o.exempt(c, egress) == exemptInTier {
 		verdict = engine.Allow // S44
 	}
+	if o.Options.JoinDirections && side.Tier == e.Tier && side.Allowed {
+		verdict = engine.Allow
+	}
 	if len(policies) > 0 {
 		d.note(name+".Verdict", e.Verdict, verdict)
 	}

@@ -27,6 +27,7 @@ func TestExplainNeverContradicts(t *testing.T) {
 		options := engine.Options{
 			IPBlockIgnoresPods: seed%4 == 3, LocalAboveTiers: seed%8 == 5,
 			DecideOwnNode: seed%5 == 2, DecideOwnService: seed%5 == 3, IgnorePolicies: seed%31 == 30,
+			JoinDirections: seed%3 == 1,
 		}
 		cluster, state := engine.NewCluster(options), enginetest.State{}
 		batch := r.Churn(state)

@@ -187,19 +187,26 @@ func (o *Oracle) networkPolicies(c connection, subject, peer party, egress bool)
 		s.Isolated, s.Tier = true, engine.NetworkPolicies
 		s.Isolating = append(s.Isolating, p)
 		for i, r := range rules { // S14
-			peers := len(r.Peers) == 0 || slices.ContainsFunc(r.Peers, func(x engine.Peer) bool {
-				return o.matchPeer(x, p.Namespace, peer)
-			})
-			ports := len(r.Ports) == 0 || slices.ContainsFunc(r.Ports, func(p engine.Port) bool {
-				return matchPort(p, c.dst, c.port, c.protocol)
-			})
-			if peers && ports && s.Policy == nil { // S15
+			if s.Policy == nil && o.matchRule(r, p.Namespace, c, peer) {
 				s.Policy, s.Rule = p, i
 			}
 		}
 	}
-	s.Allowed = !s.Isolated || s.Policy != nil // S13, S14
+	s.Allowed = !s.Isolated || s.Policy != nil || o.allowsJoined(c, subject, peer, egress) // S13, S14
 	return s
+}
+
+// matchRule reports whether a rule of a policy in namespace matches a connection with a peer (S15).
+func (o *Oracle) matchRule(r engine.Rule, namespace string, c connection, peer party) bool {
+	peers := len(r.Peers) == 0 || slices.ContainsFunc(r.Peers, func(x engine.Peer) bool {
+		return o.matchPeer(x, namespace, peer)
+	})
+	if o.Options.ShareBlocks && len(r.Peers) > 0 {
+		peers = o.matchSharedPeers(r.Peers, namespace, peer)
+	}
+	return peers && (len(r.Ports) == 0 || slices.ContainsFunc(r.Ports, func(p engine.Port) bool {
+		return matchPort(p, c.dst, c.port, c.protocol)
+	}))
 }
 
 // matchPeer reports whether the peer x, of a policy in namespace, matches e (S16).

@@ -57,6 +57,8 @@ var switches = map[string]func(*Flags){
 	"--local-above-tiers":          func(f *Flags) { f.Options.LocalAboveTiers = true },
 	"--own-node-exempt=false":      func(f *Flags) { f.Options.DecideOwnNode = true },
 	"--own-service-exempt=false":   func(f *Flags) { f.Options.DecideOwnService = true },
+	"--joined-directions":          func(f *Flags) { f.Options.JoinDirections = true },
+	"--shared-ipblocks":            func(f *Flags) { f.Options.ShareBlocks = true },
 	"--policies-enforced=false":    func(f *Flags) { f.Options.IgnorePolicies = true },
 	"--policy-tiers=off":           func(f *Flags) { f.IgnoreTiers = true },
 }
