@@ -42,6 +42,13 @@ func (p *program) build(tb testing.TB) string {
 	return p.path
 }
 
+// Build builds a command of a module of this repository, or one that it requires, and returns where it is. dir is
+// the module, from the root of the repository.
+func Build(tb testing.TB, dir, pkg string) (path string) {
+	tb.Helper()
+	return (&program{dir: dir, pkg: pkg}).build(tb)
+}
+
 func (p *program) compile() (string, error) {
 	if other := os.Getenv("NETPOLD"); other != "" && p == netpoldProgram {
 		return other, nil

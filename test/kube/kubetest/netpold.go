@@ -23,14 +23,21 @@ type Netpold struct {
 	Addr, AdminAddr string
 
 	tb   testing.TB
+	path string
 	args []string
 }
 
 // StartNetpold serves until the test ends; args are further flags of "netpold serve". It may not be ready yet.
 func StartNetpold(tb testing.TB, args ...string) *Netpold {
 	tb.Helper()
+	return StartNetpoldAt(tb, netpoldProgram.build(tb), args...)
+}
+
+// StartNetpoldAt does what StartNetpold does, with the netpold at path.
+func StartNetpoldAt(tb testing.TB, path string, args ...string) *Netpold {
+	tb.Helper()
 	addrs := freeAddrs(tb, 2)
-	n := &Netpold{Addr: addrs[0], AdminAddr: addrs[1], tb: tb, args: args}
+	n := &Netpold{Addr: addrs[0], AdminAddr: addrs[1], tb: tb, path: path, args: args}
 	n.Start()
 	return n
 }
@@ -38,7 +45,7 @@ func StartNetpold(tb testing.TB, args ...string) *Netpold {
 // Start serves again, on the same addresses, after the process has ended.
 func (n *Netpold) Start() {
 	n.tb.Helper()
-	n.Process = start(n.tb, "netpold", netpoldProgram.build(n.tb), slices.Concat(
+	n.Process = start(n.tb, "netpold", n.path, slices.Concat(
 		[]string{"serve", "--listen=" + n.Addr, "--admin-listen=" + n.AdminAddr, "--log-format=json"}, n.args), nil)
 }
 

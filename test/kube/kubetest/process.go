@@ -29,6 +29,12 @@ const (
 	loggedOutput = 8 << 10
 )
 
+// StartProgram runs a program until the test ends. What it wrote last is logged if the test fails.
+func StartProgram(tb testing.TB, name, path string, args ...string) *Process {
+	tb.Helper()
+	return start(tb, name, path, args, nil)
+}
+
 // start runs a program until the test ends. What it wrote last is logged if the test fails.
 func start(tb testing.TB, name, path string, args, env []string) *Process {
 	tb.Helper()
