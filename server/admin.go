@@ -19,13 +19,21 @@ const adminIndex = `netpold
 /metrics       Prometheus metrics
 /healthz       200 while the process is alive
 /readyz        200 while questions are answered, else 503 and why not
-/debug/pprof/  profiles: heap, goroutine, profile?seconds=10, ...
 `
 
-// newAdmin returns a server of the admin pages. ready reports whether questions are answered, and why not.
-func newAdmin(registry *prometheus.Registry, log *slog.Logger, ready func() (bool, string)) *http.Server {
+const profilesIndex = `/debug/pprof/  profiles: heap, goroutine, profile?seconds=10, ...
+`
+
+// newAdmin returns a server of the admin pages. ready reports whether questions are answered, and why not. Profiles
+// show what is in memory, so they are served only if asked for (P33).
+func newAdmin(registry *prometheus.Registry, log *slog.Logger, ready func() (bool, string),
+	profiles bool) *http.Server {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", text(func() (int, string) { return http.StatusOK, adminIndex }))
+	index := adminIndex
+	if profiles {
+		index += profilesIndex
+	}
+	mux.HandleFunc("GET /{$}", text(func() (int, string) { return http.StatusOK, index }))
 	mux.HandleFunc("GET /healthz", text(func() (int, string) { return http.StatusOK, "ok\n" }))
 	mux.HandleFunc("GET /readyz", text(func() (int, string) {
 		ok, why := ready()
@@ -37,11 +45,13 @@ func newAdmin(registry *prometheus.Registry, log *slog.Logger, ready func() (boo
 	errorLog := slog.NewLogLogger(log.Handler(), slog.LevelWarn)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry,
 		promhttp.HandlerOpts{ErrorLog: errorLog, Registry: registry}))
-	// Not /debug/pprof/cmdline: it would show the arguments of the process.
-	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	if profiles {
+		// Not /debug/pprof/cmdline: it would show the arguments of the process.
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	}
 	return &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 5 * time.Second,

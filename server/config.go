@@ -31,21 +31,46 @@ type Config struct {
 	// Version is what GetStatus and the metric netpold_build_info show. Default: "dev".
 	Version string
 
-	// Listen is the gRPC address. Port 0 takes a free one, which [Server.Addr] returns. Default: 127.0.0.1:9480.
+	// Listen is the gRPC address: HOST:PORT, or unix:///PATH. Port 0 takes a free one, which [Server.Addr] returns.
+	// Beyond the loopback and Unix sockets [New] refuses it, unless callers are authenticated, by TLS.ClientCA or
+	// KubeAuthz, or Insecure is set. Default: 127.0.0.1:9480.
 	Listen string
-	// AdminListen is the address of /metrics, /healthz, /readyz and /debug/pprof. They have no TLS and need
-	// no credentials, so keep them on the loopback or on a private network of the cluster. Empty turns them
-	// off. Default: 127.0.0.1:9481.
+	// Insecure lets everybody who can connect to a port beyond the loopback ask. It is logged as a warning.
+	Insecure bool
+	// AdminListen is the address of /metrics, /healthz, /readyz and /debug/pprof. They have no TLS and need no
+	// credentials unless AdminTLS is set, so keep them on the loopback or on a private network of the cluster.
+	// Without AdminTLS, /debug/pprof is served on the loopback alone. Empty turns them off. Default: 127.0.0.1:9481.
 	AdminListen string
-	// ForwardAuthListen is the address at which proxies ask by HTTP. Empty turns it off. Default: off.
+	// ForwardAuthListen is the address at which proxies ask by HTTP. Beyond the loopback it needs TLS.ClientCA or
+	// Insecure. Empty turns it off. Default: off.
 	ForwardAuthListen string
 	// TrustedProxies are the addresses and CIDRs, with commas between them, of those who may ask there. They also
 	// are the hops whose word on their clients counts. Default: 127.0.0.0/8,::1.
 	TrustedProxies string
 	// ClientIPHeader is the header in which they name their clients. Default: X-Forwarded-For.
 	ClientIPHeader string
+	// AdminTLS secures the admin pages with TLS too: whoever reads them shows a certificate as callers do. It needs
+	// TLS. Default: plaintext.
+	AdminTLS bool
 	// TLS secures the gRPC port and that of forward-auth. Default: plaintext.
 	TLS TLSFiles
+
+	// AuthzPolicy is a file with a gRPC authorization policy (gRFC A43), which says by the URI of a client
+	// certificate, else its DNS names, else its subject, what a caller may call. It needs TLS.ClientCA. It is looked
+	// at every 5 s; if a changed file does not load, that is logged and counted, and the last good one stays in use.
+	// Default: whoever can connect may call everything.
+	AuthzPolicy string
+	// KubeAuthz asks Reviewer whose the bearer token of each call is, and whether they have the right to ask: create
+	// or watch decisions, create audits, or get status, of netpold.io. It needs TLS or the loopback, and excludes
+	// AuthzPolicy. Default: no token is needed.
+	KubeAuthz bool
+	// Reviewer asks the API server. Required with KubeAuthz.
+	Reviewer mirror.Reviewer
+	// KubeAuthzAudience is the audience that a token must be for. Default: netpold.
+	KubeAuthzAudience string
+	// KubeAuthzTTL is how long answers of Reviewer are remembered. Open streams are judged again within 30 times
+	// that. Default: 10 s.
+	KubeAuthzTTL time.Duration
 
 	// DecisionLog is where a record of each decision goes: the path of a file that is appended to, "-" for
 	// Stdout, or [DecisionLogOTLP]. Default: there is no decision log.
@@ -132,6 +157,8 @@ func Defaults() Config {
 		AdminListen:           "127.0.0.1:9481",
 		TrustedProxies:        "127.0.0.0/8,::1",
 		ClientIPHeader:        "X-Forwarded-For",
+		KubeAuthzAudience:     "netpold",
+		KubeAuthzTTL:          10 * time.Second,
 		DecisionLogSample:     decisionlog.DefaultSample,
 		DecisionLogQueue:      decisionlog.DefaultQueue,
 		WhenStale:             AnswerWhenStale,
@@ -155,6 +182,19 @@ func Defaults() Config {
 	}
 }
 
+// authenticates reports whether callers of the gRPC port have to show who they are.
+func (c *Config) authenticates() bool {
+	return c.TLS.ClientCA != "" || c.TLS.enabled() && c.KubeAuthz
+}
+
+// quoted returns a value for an error; an empty one is to be seen.
+func quoted(value string) string {
+	if value == "" {
+		return `""`
+	}
+	return value
+}
+
 // Validate returns a [FieldError] with a remedy for each invalid value, joined.
 func (c *Config) Validate() error {
 	var errs []error
@@ -167,7 +207,9 @@ func (c *Config) Validate() error {
 		errs = append(errs, fieldError("Source", "", errors.New("give the source of the cluster's state")))
 	}
 	const positive = "give a positive duration, for example "
-	reject(c.Listen == "", "Listen", `""`, "give HOST:PORT, for example 127.0.0.1:9480; port 0 takes a free one")
+	wrong := wrongListen(c.Listen)
+	reject(wrong != "", "Listen", quoted(c.Listen), wrong)
+	reject(!c.authenticates() && !c.Insecure && beyondLoopback(c.Listen), "Listen", c.Listen, whoMayAsk)
 	reject(c.WhenStale != "" && c.WhenStale != AnswerWhenStale && c.WhenStale != DenyWhenStale,
 		"WhenStale", strconv.Quote(string(c.WhenStale)),
 		fmt.Sprintf("give %s or %s", AnswerWhenStale, DenyWhenStale))
@@ -210,12 +252,25 @@ func (c *Config) Validate() error {
 	reject(c.DrainDelay < 0, "DrainDelay", c.DrainDelay, "give 0s or more")
 	reject(c.DrainTimeout < 0, "DrainTimeout", c.DrainTimeout, "give 0s or more")
 	if c.ForwardAuthListen != "" {
+		reject(c.TLS.ClientCA == "" && !c.Insecure && beyondLoopback(c.ForwardAuthListen), "ForwardAuthListen",
+			c.ForwardAuthListen, whoMayAskByHTTP)
 		if _, err := forwardauth.ParseProxies(c.TrustedProxies); err != nil {
 			errs = append(errs, fieldError("TrustedProxies", "", err))
 		}
 		reject(!proxied.IsHeader(c.ClientIPHeader), "ClientIPHeader", strconv.Quote(c.ClientIPHeader),
 			"give the name of a header, for example X-Forwarded-For")
 	}
+	reject(c.AuthzPolicy != "" && c.TLS.ClientCA == "", "AuthzPolicy", c.AuthzPolicy,
+		"it is about client certificates: give --tls-client-ca too")
+	reject(c.AuthzPolicy != "" && c.KubeAuthz, "AuthzPolicy", c.AuthzPolicy,
+		"it excludes --kube-authz: give one of both, for only one can say who may ask")
+	reject(c.KubeAuthz && !c.TLS.enabled() && beyondLoopback(c.Listen), "KubeAuthz", c.KubeAuthz,
+		"tokens would cross the network in plaintext: give --tls-cert and --tls-key, or listen on 127.0.0.1 or "+
+			"unix:///PATH")
+	reject(c.KubeAuthz && c.KubeAuthzAudience == "", "KubeAuthzAudience", `""`, "give a name; the default is netpold")
+	reject(c.KubeAuthz && c.KubeAuthzTTL <= 0, "KubeAuthzTTL", c.KubeAuthzTTL, positive+"10s")
+	reject(c.KubeAuthz && c.Reviewer == nil, "Reviewer", "", "give what asks the API server")
+	reject(c.AdminTLS && !c.TLS.enabled(), "AdminTLS", c.AdminTLS, "it needs --tls-cert and --tls-key: give both")
 	errs = append(errs, c.TLS.validate())
 	return errors.Join(errs...)
 }

@@ -12,6 +12,9 @@ func SetAfter(s *Server, after func(time.Duration) <-chan time.Time) { s.after =
 // SetNoteTicks replaces the clock by which s looks at the notes of the state.
 func SetNoteTicks(s *Server, ticks <-chan time.Time) { s.noteTicks = ticks }
 
+// SetPolicyTicks replaces the clock by which s looks at its policy of callers.
+func SetPolicyTicks(s *Server, ticks <-chan time.Time) { s.policyTicks = ticks }
+
 // CloseListener closes the gRPC port under s.
 func CloseListener(s *Server) { _ = s.grpcListener.Close() }
 

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+	"github.com/netpold/netpold/server/access"
 	"github.com/netpold/netpold/server/decisionlog"
 	"github.com/netpold/netpold/server/internal/current"
 	"github.com/netpold/netpold/server/internal/metrics"
@@ -21,21 +22,27 @@ import (
 )
 
 // interceptors returns the interceptors of every call, outermost first: metrics, so that calls refused by the
-// others count; the log of errors; the decision log, which puts its id into errors; recovery; the cap on the
-// deadline, or for streams the drain. records is nil without a decision log.
-func interceptors(m *metrics.Metrics, log *slog.Logger, records *decisionlog.Log, maxDeadline time.Duration,
-	draining context.Context) []grpc.ServerOption {
+// others count; who may ask, so that the decision log has no decision of those who may not; the log of errors; the
+// decision log, which puts its id into errors; recovery; the cap on the deadline, or for streams the drain. guard and
+// records may be nil.
+func interceptors(m *metrics.Metrics, log *slog.Logger, guard *access.Guard, records *decisionlog.Log,
+	maxDeadline time.Duration, draining context.Context) []grpc.ServerOption {
 	recovered := recovery.WithRecoveryHandlerContext(func(ctx context.Context, p any) error {
 		m.Panics.Inc()
 		method, _ := grpc.Method(ctx)
 		log.ErrorContext(ctx, "call panicked", "method", method, "panic", p, "stack", string(debug.Stack()))
 		return wire.Panicked().Err()
 	})
+	recoverUnary, recoverStream := recovery.UnaryServerInterceptor(recovered), recovery.StreamServerInterceptor(recovered)
+	unary := []grpc.UnaryServerInterceptor{m.GRPC.UnaryServerInterceptor()}
+	stream := []grpc.StreamServerInterceptor{m.GRPC.StreamServerInterceptor()}
+	if guard != nil {
+		unary = append(unary, recoverUnary, capDeadline(maxDeadline), guard.Unary)
+		stream = append(stream, recoverStream, guard.Stream)
+	}
 	return []grpc.ServerOption{
-		grpc.ChainUnaryInterceptor(m.GRPC.UnaryServerInterceptor(), logUnary(log, records),
-			recovery.UnaryServerInterceptor(recovered), capDeadline(maxDeadline)),
-		grpc.ChainStreamInterceptor(m.GRPC.StreamServerInterceptor(), logStream(log, records),
-			recovery.StreamServerInterceptor(recovered), drainStream(draining)),
+		grpc.ChainUnaryInterceptor(append(unary, logUnary(log, records), recoverUnary, capDeadline(maxDeadline))...),
+		grpc.ChainStreamInterceptor(append(stream, logStream(log, records), recoverStream, drainStream(draining))...),
 	}
 }
 

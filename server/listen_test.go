@@ -46,7 +46,7 @@ func TestListenErrors(t *testing.T) {
 	} {
 		config := server.Defaults()
 		config.Source = synced()
-		config.Listen = address
+		config.Listen, config.Insecure = address, true
 		_, err := server.New(config)
 		if err == nil || !strings.HasPrefix(err.Error(), "Config.Listen "+address+": ") ||
 			!strings.Contains(err.Error(), remedy) {

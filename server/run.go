@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"sync"
 
@@ -29,6 +30,10 @@ func (s *Server) Run(ctx context.Context) error {
 		serving = append(serving, "forward_auth_addr", s.ForwardAuthAddr())
 	}
 	s.log.Info("serving", serving...)
+	if s.insecure {
+		s.log.Warn("insecure: everybody who can connect may ask, and learn what is allowed", "addr", s.Addr(),
+			"tls", s.tls != nil)
+	}
 	// A server that is ready from the start must say so to its first caller.
 	health := s.turnHealth(turn{ready: s.source.Ready()})
 	s.running.Store(true)
@@ -51,6 +56,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	followed, endNotes := context.WithCancel(context.WithoutCancel(ctx))
 	running.Go(func() { s.followNotes(followed) })
+	running.Go(func() { s.callers.follow(followed, s) })
 	err := s.untilEnd(ctx, health, failed)
 	endNotes()
 	s.drainCalls()
@@ -69,7 +75,11 @@ func (s *Server) serveGRPC() error {
 }
 
 func (s *Server) serveAdmin() error {
-	if err := s.admin.Serve(s.adminListener); err != nil && !errors.Is(err, http.ErrServerClosed) {
+	serve := s.admin.Serve
+	if s.admin.TLSConfig != nil {
+		serve = func(l net.Listener) error { return s.admin.ServeTLS(l, "", "") }
+	}
+	if err := serve(s.adminListener); err != nil && !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving the admin pages on %s: %w", s.AdminAddr(), err)
 	}
 	return nil

@@ -56,11 +56,16 @@ type Server struct {
 	drain     drainTimes
 	tls       *tlsReloader     // nil for plaintext
 	decisions *decisionlog.Log // nil when off
+	callers   callers
 	whenStale WhenStale
+	// insecure lets everybody who can connect ask, and says so.
+	insecure bool
 	// after is time.After, unless a test replaces the clock.
 	after func(time.Duration) <-chan time.Time
 	// noteTicks says when to look at the notes of the state; nil means every noteInterval.
 	noteTicks <-chan time.Time
+	// policyTicks says when to look at the policy of callers; nil means every 5 s.
+	policyTicks <-chan time.Time
 
 	grpc          *grpc.Server
 	health        *health.Server
@@ -103,25 +108,34 @@ func New(config Config) (*Server, error) {
 		log:       config.Logger,
 		drain:     drainTimes{delay: config.DrainDelay, timeout: config.DrainTimeout},
 		whenStale: config.WhenStale,
+		insecure:  config.Insecure,
 		after:     time.After,
 		tls:       reloader,
 		health:    newHealth(),
 		stopped:   make(chan struct{}),
 	}
+	if s.callers, err = openCallers(&config, m); err != nil {
+		return nil, err
+	}
 	if s.decisions, err = openDecisionLog(&config); err != nil {
+		s.callers.close()
 		return nil, err
 	}
 	if err := s.listen(&config); err != nil {
+		s.callers.close()
 		return nil, errors.Join(err, s.closeDecisionLog())
 	}
 	// It is ended by the drain or by Stop, whichever is first.
 	streams, endStreams := context.WithCancelCause(context.Background())
 	s.endStreams = endStreams
 	s.grpc = grpc.NewServer(append(grpcOptions(&config, creds),
-		interceptors(m, s.log, s.decisions, config.MaxDeadline, streams)...)...)
+		interceptors(m, s.log, s.callers.guard(), s.decisions, config.MaxDeadline, streams)...)...)
 	s.register(&config, m, streams)
 	if s.adminListener != nil {
-		s.admin = newAdmin(m.Registry, s.log, s.ready)
+		s.admin = newAdmin(m.Registry, s.log, s.ready, config.AdminTLS || !beyondLoopback(s.AdminAddr()))
+		if config.AdminTLS {
+			s.admin.TLSConfig = reloader.httpConfig()
+		}
 	}
 	return s, nil
 }
@@ -153,6 +167,10 @@ func (s *Server) listen(config *Config) error {
 	listener, err := listen("Listen", config.Listen)
 	if err != nil {
 		return err
+	}
+	// A name may have become another address since Validate.
+	if !config.authenticates() && !config.Insecure && beyondLoopback(textOf(listener)) {
+		return errors.Join(fieldError("Listen", config.Listen, errors.New(whoMayAsk)), listener.Close())
 	}
 	s.grpcListener = listener
 	if config.AdminListen != "" {
@@ -248,8 +266,8 @@ func (s *Server) register(config *Config, m *metrics.Metrics, streams context.Co
 	m.GRPC.InitializeMetrics(s.grpc)
 }
 
-// Addr returns the gRPC address, with the actual port.
-func (s *Server) Addr() string { return s.grpcListener.Addr().String() }
+// Addr returns the gRPC address, with the actual port; of a Unix socket, unix:///PATH.
+func (s *Server) Addr() string { return textOf(s.grpcListener) }
 
 // AdminAddr returns the address of the admin pages; empty when they are off.
 func (s *Server) AdminAddr() string {
@@ -268,6 +286,7 @@ func (s *Server) Stop() {
 		close(s.stopped)
 		s.endStreams(current.ErrShuttingDown)
 		s.grpc.Stop()
+		s.callers.close()
 		s.close(s.grpcListener)
 		if s.forwardAuth != nil {
 			s.close(s.forwardAuth)

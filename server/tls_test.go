@@ -82,6 +82,19 @@ func (a *authority) issue(serial int64, notAfter time.Time) (cert, key []byte) {
 		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
 }
 
+// certify returns a client's key pair with the names of template.
+func (a *authority) certify(template *x509.Certificate) tls.Certificate {
+	a.t.Helper()
+	private := newKey(a.t)
+	template.SerialNumber, template.NotAfter = big.NewInt(7), time.Now().Add(time.Hour)
+	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, private.Public(), a.key)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private}
+}
+
 // client returns a configuration that trusts the authority, and presents a certificate of shows unless that
 // is nil.
 func (a *authority) client(shows *authority) *tls.Config {

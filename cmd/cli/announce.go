@@ -21,6 +21,8 @@ type announcement struct {
 	unread bool
 	// secured means that the server uses TLS, so that a client needs more options.
 	secured bool
+	// adminTLS means that the admin pages do too.
+	adminTLS bool
 	// checkout means that the commands run from the project's source, with nothing installed.
 	checkout bool
 }
@@ -31,7 +33,11 @@ func (a *announcement) text() string {
 	fmt.Fprintf(&b, "# netpold %s serves %s\n", a.version, a.source)
 	fmt.Fprintf(&b, "#   gRPC   %s\n", a.addr)
 	if a.adminAddr != "" {
-		fmt.Fprintf(&b, "#   admin  http://%s/  metrics, healthz, readyz, debug/pprof\n", dialable(a.adminAddr))
+		scheme := "http"
+		if a.adminTLS {
+			scheme = "https"
+		}
+		fmt.Fprintf(&b, "#   admin  %s://%s/  metrics, healthz, readyz\n", scheme, dialable(a.adminAddr))
 	}
 	if a.unread {
 		b.WriteString("# It answers nothing before the cluster is read whole.\n")
@@ -71,8 +77,11 @@ func (a *announcement) grpcurl(e *example) string {
 	if err != nil {
 		return ""
 	}
-	return fmt.Sprintf("%s -plaintext -d '%s' %s netpold.v1.DecisionService/Allowed", tool, question,
-		dialable(a.addr))
+	target := dialable(a.addr)
+	if path, ok := strings.CutPrefix(target, "unix://"); ok {
+		target = "-unix " + path
+	}
+	return fmt.Sprintf("%s -plaintext -d '%s' %s netpold.v1.DecisionService/Allowed", tool, question, target)
 }
 
 // netpold returns the command that runs the program.

@@ -36,6 +36,7 @@ func (inv *invocation) reload(srv *server.Server, from followed, log *slog.Logge
 	if !srv.ReloadTLS() {
 		log.Debug("no TLS files to read again")
 	}
+	srv.ReloadAuthzPolicy()
 	if files, ok := from.(reloadable); ok {
 		files.Reload()
 	}

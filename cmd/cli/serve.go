@@ -13,6 +13,7 @@ import (
 
 	"github.com/netpold/netpold/cmd/config"
 	"github.com/netpold/netpold/mirror"
+	"github.com/netpold/netpold/mirror/review"
 	"github.com/netpold/netpold/server"
 )
 
@@ -27,10 +28,11 @@ func (inv *invocation) serveVerb() *cobra.Command {
 			"--manifests are read as one.\n\n" +
 			"On SIGTERM or SIGINT it drains; a second signal ends it immediately. On SIGHUP it reads settings, TLS\n" +
 			"files and manifests again, and opens the file of the decision log again.",
-		Example: "  netpold serve --listen 0.0.0.0:9480\n" +
+		Example: "  netpold serve --listen unix:///run/netpold/grpc.sock\n" +
 			"  netpold serve --context staging --max-staleness 5m\n" +
 			"  netpold serve --manifests examples/shop\n" +
-			"  netpold serve --config netpold.yaml --listen 0.0.0.0:9480",
+			"  netpold serve --listen 0.0.0.0:9480 --tls-cert tls.crt --tls-key tls.key --tls-client-ca ca.crt\n" +
+			"  netpold serve --config netpold.yaml --listen 0.0.0.0:9480 --insecure",
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
@@ -44,6 +46,11 @@ func (inv *invocation) serve(ctx context.Context, _ []string) error {
 	log, level := newLogger(inv.stderr, inv.config.Log)
 	settings := inv.config.Server
 	settings.Source = unopened{} // the source comes last, because reading it may take long
+	reviewer, err := inv.openReviewer()
+	if err != nil {
+		return err
+	}
+	settings.Reviewer = reviewer
 	if err := settings.Validate(); err != nil {
 		return config.InFlags(err)
 	}
@@ -81,6 +88,23 @@ func (inv *invocation) serve(ctx context.Context, _ []string) error {
 			}
 		}
 	})
+}
+
+// openReviewer returns what asks an API server about callers; nil if none is to be asked.
+func (inv *invocation) openReviewer() (mirror.Reviewer, error) {
+	file := inv.config.KubeAuthzKubeconfig
+	if !inv.config.Server.KubeAuthz {
+		if file != "" {
+			return nil, fmt.Errorf("--kube-authz-kubeconfig %s: it counts with --kube-authz alone: give both", file)
+		}
+		return nil, nil //nolint:nilnil // there is nobody to ask
+	}
+	reviewer, err := review.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("--kube-authz-kubeconfig %q: %w: give a kubeconfig file of the cluster whose tokens "+
+			"callers have, or run in it", file, err)
+	}
+	return reviewer, nil
 }
 
 // A followed is a source that follows what it mirrors.
@@ -164,8 +188,8 @@ func (inv *invocation) announce(ctx context.Context, srv *server.Server, setting
 	}
 	a := announcement{
 		version: settings.Version, source: settings.Source.Status().Source, addr: srv.Addr(),
-		adminAddr: srv.AdminAddr(),
-		checkout:  inCheckout(), secured: settings.TLS != (server.TLSFiles{}),
+		adminAddr: srv.AdminAddr(), adminTLS: settings.AdminTLS,
+		checkout: inCheckout(), secured: settings.TLS != (server.TLSFiles{}),
 	}
 	state, ok := settings.Source.State()
 	a.unread = !ok

@@ -43,6 +43,26 @@ func TestServeCalledWrongly(t *testing.T) {
 			`--listen: "localhost" is not an address to listen on: missing port in address: give HOST:PORT`},
 		"empty address": {[]string{manifests, "--listen="},
 			`--listen: "" is not an address to listen on: missing port in address: give HOST:PORT`},
+		"P32: everybody could ask": {[]string{manifests, "--listen=0.0.0.0:0"},
+			"netpold: --listen 0.0.0.0:0: others than this machine reach it, and nothing says who may ask: require " +
+				"certificates of clients with --tls-cert, --tls-key and --tls-client-ca, or tokens with --tls-cert, " +
+				"--tls-key and --kube-authz; or listen on 127.0.0.1 or unix:///PATH; or let everybody who can connect " +
+				"ask, with --insecure"},
+		"P32: on every address": {[]string{manifests, "--listen=:0"}, "netpold: --listen :0: others than"},
+		"P32: a socket without a path": {[]string{manifests, "--listen=unix://"},
+			`--listen: "unix://" is no Unix socket to listen on: give unix:///PATH`},
+		"P32: a file in the socket's place": {[]string{manifests, "--listen=unix://" + file, "--admin-listen="},
+			"netpold: --listen unix://" + file + ": something that is no socket is there: remove it, or give another"},
+		"P36: a kubeconfig that does not count": {append(free, "--kube-authz-kubeconfig=k"),
+			"netpold: --kube-authz-kubeconfig k: it counts with --kube-authz alone: give both"},
+		"P36: no API server to ask": {append(free, "--kube-authz"),
+			`netpold: --kube-authz-kubeconfig "": no way to an API server: unable to load in-cluster configuration`},
+		"P36: a kubeconfig that is none": {append(free, "--kube-authz", "--kube-authz-kubeconfig=/nowhere/k"),
+			`netpold: --kube-authz-kubeconfig "/nowhere/k": no way to an API server: stat /nowhere/k: no such file`},
+		"P35: a policy of nothing": {append(free, "--authz-policy="+file),
+			"netpold: --authz-policy " + file + ": it is about client certificates: give --tls-client-ca too"},
+		"P33: secured by nothing": {append(free, "--admin-tls"),
+			"netpold: --admin-tls true: it needs --tls-cert and --tls-key: give both"},
 		"half a key pair": {[]string{"--manifests=/nowhere/m", "--tls-cert=" + file},
 			"netpold: --tls-cert, --tls-key: give both"},
 		"certificate is none": {append(free, "--tls-cert="+file, "--tls-key="+file),
@@ -148,7 +168,7 @@ func TestAnnouncementOfOddClusters(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			i := serve(t, "--manifests", writeFile(t, "cluster.yaml", test.cluster), "--log-format=text",
-				"--listen=0.0.0.0:0")
+				"--listen=0.0.0.0:0", "--insecure")
 			text := i.log.String()
 			if !strings.Contains(text, test.with) || strings.Contains(text, test.without) ||
 				strings.Contains(text, "--server 0.0.0.0") || strings.Contains(text, "--server [::]") {

@@ -24,8 +24,11 @@ type Config struct {
 	State State
 	// Client says how to ask a running netpold.
 	Client Client
-	// Server configures the service. Its Source, Logger and Version are not settings.
+	// Server configures the service. Its Source, Logger, Version and Reviewer are not settings.
 	Server server.Config
+	// KubeAuthzKubeconfig is the file that says which API server is asked about callers; empty for that of the Pod in
+	// which this runs.
+	KubeAuthzKubeconfig string
 	// Log says what serve logs.
 	Log Log
 

@@ -61,9 +61,13 @@ func (c *Config) clientFlags() *pflag.FlagSet {
 func (c *Config) serverFlags() *pflag.FlagSet {
 	f := newGroup()
 	s := &c.Server
-	f.StringVar(&s.Listen, "listen", s.Listen, "gRPC `HOST:PORT`; port 0 takes a free one")
+	f.StringVar(&s.Listen, "listen", s.Listen, "gRPC `HOST:PORT`, or unix:///PATH; port 0 takes a free one")
+	f.BoolVar(&s.Insecure, "insecure", s.Insecure,
+		"let everybody who can connect ask, also beyond the loopback, where callers are otherwise authenticated")
 	f.StringVar(&s.AdminListen, "admin-listen", s.AdminListen,
-		"`HOST:PORT` of /metrics, /healthz, /readyz and /debug/pprof, without TLS; empty turns them off")
+		"`HOST:PORT` of /metrics, /healthz, /readyz and, on the loopback or with --admin-tls, /debug/pprof; empty "+
+			"turns them off")
+	f.BoolVar(&s.AdminTLS, "admin-tls", s.AdminTLS, "secure the admin pages with the same TLS files, too")
 	f.StringVar(&s.ForwardAuthListen, "forward-auth-listen", s.ForwardAuthListen,
 		"`HOST:PORT` at which nginx, Caddy, Traefik or HAProxy ask by HTTP; empty turns it off")
 	f.StringVar(&s.TrustedProxies, "trusted-proxies", s.TrustedProxies,
@@ -75,6 +79,7 @@ func (c *Config) serverFlags() *pflag.FlagSet {
 	f.StringVar(&s.TLS.Key, "tls-key", "", "PEM `FILE` of its private key")
 	f.StringVar(&s.TLS.ClientCA, "tls-client-ca", "",
 		"PEM `FILE` of authorities: a client must then show a certificate that they signed")
+	addCallerFlags(f, c)
 	f.DurationVar(&c.State.MaxStaleness, "max-staleness", live.DefaultMaxStaleness,
 		"`DURATION` without a sign of life from a cluster after which the state is stale; 0s for never")
 	f.Var(NewChoice((*string)(&s.WhenStale), string(server.AnswerWhenStale), string(server.DenyWhenStale)),
@@ -123,6 +128,23 @@ func (c *Config) serverFlags() *pflag.FlagSet {
 	return withEnv(f)
 }
 
+// addCallerFlags adds the flags that say who may ask (P35, P36).
+func addCallerFlags(f *pflag.FlagSet, c *Config) {
+	s := &c.Server
+	f.StringVar(&s.AuthzPolicy, "authz-policy", s.AuthzPolicy,
+		"JSON `FILE` of a gRPC authorization policy: what a caller may call, by its client certificate; read again when "+
+			"it changes")
+	f.BoolVar(&s.KubeAuthz, "kube-authz", s.KubeAuthz,
+		"ask the API server whose the bearer token of a call is, and whether they may ask")
+	f.StringVar(&s.KubeAuthzAudience, "kube-authz-audience", s.KubeAuthzAudience,
+		"`NAME` of the audience that tokens must be for")
+	f.DurationVar(&s.KubeAuthzTTL, "kube-authz-ttl", s.KubeAuthzTTL,
+		"`DURATION` for which answers about callers are remembered, also refusals")
+	f.StringVar(&c.KubeAuthzKubeconfig, "kube-authz-kubeconfig", "",
+		"kubeconfig `FILE` of the API server that is asked about callers (default: the one of the Pod that this runs in)")
+	Positive(f, "kube-authz-ttl")
+}
+
 // addDecisionLogFlags adds the flags of the decision log (G1 to G4).
 func addDecisionLogFlags(f *pflag.FlagSet, s *server.Config) {
 	f.StringVar(&s.DecisionLog, "decision-log", s.DecisionLog,
@@ -142,8 +164,8 @@ func addDecisionLogFlags(f *pflag.FlagSet, s *server.Config) {
 // checks settings that depend on each other.
 func limitServer(f *pflag.FlagSet) {
 	limit(f, "listen", wrongListen)
-	limit(f, "admin-listen", orEmpty(wrongListen))
-	limit(f, "forward-auth-listen", orEmpty(wrongListen))
+	limit(f, "admin-listen", orEmpty(wrongPort))
+	limit(f, "forward-auth-listen", orEmpty(wrongPort))
 	limit(f, "trusted-proxies", wrongProxies)
 	Between(f, "max-batch", 1, math.MaxInt64)
 	Between(f, "max-watched", 1, math.MaxInt32)

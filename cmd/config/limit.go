@@ -6,6 +6,7 @@ import (
 	"math"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -100,8 +101,19 @@ func wrongShare(text string) string {
 	return ""
 }
 
-// wrongListen returns what is wrong with the address of a listener; "" if nothing.
+// wrongListen returns what is wrong with the address of a listener, which may be a Unix socket; "" if nothing.
 func wrongListen(text string) string {
+	if strings.HasPrefix(text, "unix:") {
+		if !strings.HasPrefix(text, "unix:///") || strings.HasSuffix(text, "/") {
+			return "is no Unix socket to listen on: give unix:///PATH, for example unix:///run/netpold/grpc.sock"
+		}
+		return ""
+	}
+	return wrongPort(text)
+}
+
+// wrongPort returns what is wrong with HOST:PORT of a listener; "" if nothing.
+func wrongPort(text string) string {
 	const remedy = ": give HOST:PORT, for example 127.0.0.1:9480; port 0 takes a free one"
 	_, port, err := net.SplitHostPort(text)
 	if err != nil {

@@ -37,7 +37,7 @@ kind load docker-image "$image" --name "$cluster"
 
 step "Installing netpold"
 helm upgrade --install netpold deploy/helm/netpold --kube-context "kind-$cluster" --namespace netpold --create-namespace \
-	--set image.repository=netpold,image.tag=kind --wait --timeout 3m
+	--set image.repository=netpold,image.tag=kind,insecure=true --wait --timeout 3m
 
 step "Applying a small shop"
 on_cluster apply -f examples/kind/shop.yaml

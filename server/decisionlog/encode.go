@@ -8,10 +8,10 @@ import (
 	"time"
 
 	spb "google.golang.org/genproto/googleapis/rpc/status"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/peer"
 
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+	"github.com/netpold/netpold/server/internal/caller"
 )
 
 // timeForm is RFC 3339 with all nanoseconds, so that lines sort by it as text.
@@ -106,7 +106,7 @@ func appendCaller(b []byte, p *peer.Peer) []byte {
 		b = append(b, `""`...)
 	} else {
 		b = appendAddress(b, p.Addr)
-		identity = identityOf(p.AuthInfo)
+		identity = caller.Certified(p.AuthInfo)
 	}
 	return append(appendString(append(b, `,"identity":`...), identity), '}')
 }
@@ -123,23 +123,6 @@ func appendAddress(b []byte, a net.Addr) []byte {
 		return append(b, `""`...)
 	}
 	return appendString(b, a.String())
-}
-
-// identityOf returns who the client certificate is for: its URI, else its DNS name, else its subject. It is
-// empty without mutual TLS.
-func identityOf(auth credentials.AuthInfo) string {
-	info, ok := auth.(credentials.TLSInfo)
-	if !ok || len(info.State.VerifiedChains) == 0 || len(info.State.PeerCertificates) == 0 {
-		return ""
-	}
-	switch cert := info.State.PeerCertificates[0]; {
-	case len(cert.URIs) > 0:
-		return cert.URIs[0].String()
-	case len(cert.DNSNames) > 0:
-		return cert.DNSNames[0]
-	default:
-		return cert.Subject.String()
-	}
 }
 
 // The form of a traceparent: a version, the trace, the parent and flags, with dashes between them.

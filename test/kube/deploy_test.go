@@ -38,11 +38,33 @@ func kustomized(t *testing.T, folder string) []*unstructured.Unstructured {
 
 func charted(t *testing.T, values map[string]any) []*unstructured.Unstructured {
 	t.Helper()
-	list, _, err := render.Helm(chart(), namespace, values)
+	list, _, err := render.Helm(chart(), namespace, open(values))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return list
+}
+
+// kustomizedWith renders a folder with a component that says who may ask.
+func kustomizedWith(t *testing.T, folder, component string) []*unstructured.Unstructured {
+	t.Helper()
+	list, err := render.KustomizeWith(filepath.Join(kubetest.Deploy(), "kustomize"), folder, component)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// open are values that let everybody ask.
+func open(values map[string]any) map[string]any {
+	opened := maps.Clone(values)
+	if opened == nil {
+		opened = map[string]any{}
+	}
+	if _, chosen := opened["tls"]; !chosen {
+		opened["insecure"] = true
+	}
+	return opened
 }
 
 // monitored are the values that add all that is optional.
@@ -94,15 +116,19 @@ func plain(value any) any {
 
 // TestRenderingsAgree: kustomize and Helm make the same objects.
 func TestRenderingsAgree(t *testing.T) {
-	for folder, test := range map[string]struct {
-		values map[string]any
-		kinds  int
+	for name, test := range map[string]struct {
+		folder, component string
+		values            map[string]any
+		kinds             int
 	}{
-		"base":       {nil, 9},
-		"monitoring": {monitored(), 12},
+		"base":       {"base", "insecure", nil, 9},
+		"monitoring": {"monitoring", "insecure", monitored(), 12},
+		"tls": {"base", "tls", map[string]any{
+			"tls": map[string]any{"secretName": "netpold-tls", "requireClientCertificate": true}}, 9},
 	} {
-		t.Run(folder, func(t *testing.T) {
-			kustomize, helm := byKey(t, kustomized(t, folder)), byKey(t, charted(t, test.values))
+		t.Run(name, func(t *testing.T) {
+			kustomize := byKey(t, kustomizedWith(t, test.folder, test.component))
+			helm := byKey(t, charted(t, test.values))
 			if diff := cmp.Diff(kustomize, helm); diff != "" {
 				t.Errorf("(-kustomize +helm)\n%s", diff)
 			}
@@ -198,11 +224,30 @@ func TestValuesAreChecked(t *testing.T) {
 		"everybody's ServiceAccount": {map[string]any{"serviceAccount": map[string]any{"create": false}}, "give serviceAccount.name"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, _, err := render.Helm(chart(), namespace, test.values)
+			_, _, err := render.Helm(chart(), namespace, open(test.values))
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("error is %v, want one about %s", err, test.want)
 			}
 		})
+	}
+}
+
+// TestP32ChartAsksWhoMayAsk: without a choice of who may ask, nothing is installed.
+func TestP32ChartAsksWhoMayAsk(t *testing.T) {
+	for name, tls := range map[string]map[string]any{
+		"nothing is said": {}, "TLS that asks no certificate": {"secretName": "cert"},
+	} {
+		_, _, err := render.Helm(chart(), namespace, map[string]any{"tls": tls})
+		if err == nil || !strings.Contains(err.Error(), "nothing says who may ask: give tls.secretName") {
+			t.Errorf("%s: error is %v", name, err)
+		}
+	}
+	var d appsv1.Deployment
+	as(t, deployment(t, kustomized(t, "base")), &d)
+	for _, arg := range d.Spec.Template.Spec.Containers[0].Args {
+		if arg == "--insecure" || strings.HasPrefix(arg, "--tls") {
+			t.Errorf("the base has made a choice: %s", arg)
+		}
 	}
 }
 
@@ -221,7 +266,7 @@ func TestNotesTellTheRisk(t *testing.T) {
 		"clients": {variants()["everything else"], []string{"policy-decisions-headless"}, []string{"Every Pod"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, notes, err := render.Helm(chart(), namespace, test.values)
+			_, notes, err := render.Helm(chart(), namespace, open(test.values))
 			if err != nil {
 				t.Fatal(err)
 			}

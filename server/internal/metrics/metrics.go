@@ -55,6 +55,7 @@ type Metrics struct {
 	shed       *prometheus.CounterVec
 	audits     audits
 	watches    watchMetrics
+	access     access
 	proxied    proxied
 }
 
@@ -92,6 +93,7 @@ func New(source mirror.Source, version string) *Metrics {
 	}, []string{"limit"})
 	m.shed.WithLabelValues("watches")
 	m.watches = newWatchMetrics(m.Registry)
+	m.access = newAccess(m.Registry)
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "build_info", Help: "Always 1; the version is in the labels.",
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
@@ -197,9 +199,5 @@ func (m *Metrics) Batch(method string, questions int) {
 
 // TLSReload counts a change of the TLS files. err is why it was refused; nil if it was taken.
 func (m *Metrics) TLSReload(err error) {
-	result := reloadTaken
-	if err != nil {
-		result = reloadRefused
-	}
-	m.tlsReloads.WithLabelValues(result).Inc()
+	m.tlsReloads.WithLabelValues(reloadResult(err)).Inc()
 }

@@ -43,6 +43,9 @@ const (
 	ReasonAuditTooLarge    = "AUDIT_TOO_LARGE"
 	ReasonCursorExpired    = "CURSOR_EXPIRED"
 	ReasonUnknownAddress   = "UNKNOWN_ADDRESS"
+	ReasonCallerUnknown    = "CALLER_UNKNOWN"
+	ReasonCallerNotAllowed = "CALLER_NOT_ALLOWED"
+	ReasonAuthzUnavailable = "AUTHZ_UNAVAILABLE"
 )
 
 // retryDelay is how long a client should wait after UNAVAILABLE or TOO_MANY_AUDITS.

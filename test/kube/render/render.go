@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -36,6 +37,27 @@ func Kustomize(dir string) ([]*unstructured.Unstructured, error) {
 		return nil, fmt.Errorf("kustomize %s: %w", dir, err)
 	}
 	return objects(text)
+}
+
+// KustomizeWith renders a folder of root with a component, which is another one, as an overlay does.
+func KustomizeWith(root, folder, component string) (list []*unstructured.Unstructured, err error) {
+	dir, err := os.MkdirTemp("", "overlay")
+	if err != nil {
+		return nil, fmt.Errorf("overlay: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return nil, fmt.Errorf("overlay: %w", err)
+	}
+	from, err := filepath.Rel(dir, root)
+	if err != nil {
+		return nil, fmt.Errorf("overlay: %w", err)
+	}
+	text := fmt.Sprintf("resources: [%s]\ncomponents: [%s]\n", filepath.Join(from, folder), filepath.Join(from, component))
+	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o600); err != nil {
+		return nil, fmt.Errorf("overlay: %w", err)
+	}
+	return Kustomize(dir)
 }
 
 // HelmFiles renders a chart as a release called netpold in a namespace, with values over its own. The text of each file is

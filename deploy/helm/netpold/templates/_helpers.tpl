@@ -51,6 +51,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and .Values.tls.requireClientCertificate (not .Values.tls.secretName) -}}
 {{- fail "tls.requireClientCertificate needs TLS: give tls.secretName, a Secret with tls.crt, tls.key and ca.crt" -}}
 {{- end -}}
+{{- if not (or .Values.insecure (and .Values.tls.secretName .Values.tls.requireClientCertificate)) -}}
+{{- fail "nothing says who may ask: give tls.secretName, a Secret with tls.crt, tls.key and ca.crt, and tls.requireClientCertificate=true; or, to let everybody who can connect ask, insecure=true" -}}
+{{- end -}}
 {{- if not (or .Values.serviceAccount.create .Values.serviceAccount.name) -}}
 {{- fail "serviceAccount.create is false: give serviceAccount.name, or every Pod of the namespace may read the cluster" -}}
 {{- end -}}

@@ -16,10 +16,11 @@ import (
 const schemaFile = "values.schema.json"
 
 // chartsOwn returns the flags that the chart sets by itself, so that they are no settings: where the cluster is, where to
-// listen, and the certificates.
+// listen, who may ask, and the certificates. Probes could not ask an admin port over TLS that requires certificates.
 func chartsOwn() []string {
 	return []string{
-		"manifests", "kubeconfig", "context", "namespace", "listen", "admin-listen", "tls-cert", "tls-key", "tls-client-ca",
+		"manifests", "kubeconfig", "context", "namespace", "listen", "insecure", "admin-listen", "admin-tls", "tls-cert",
+		"tls-key", "tls-client-ca", "authz-policy", "kube-authz", "kube-authz-kubeconfig",
 	}
 }
 
