@@ -45,14 +45,14 @@ func (c *cache) lastToken(e *cacheEntry) string {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case e.asked != nil:
+	if e.asked != nil {
 		return e.asked.GetToken()
-	case e.answer.Load() != nil:
-		return c.token
-	default:
-		return ""
 	}
+	// An earlier entry of the same question may have been forgotten.
+	if n := len(c.owed); n > 0 {
+		return c.owed[n-1]
+	}
+	return c.token
 }
 
 // learn keeps an answer of a server, which was asked at some time, as the last known one. If the stream may be

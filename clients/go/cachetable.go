@@ -24,16 +24,17 @@ type cacheTable struct {
 // A cacheEntry is a remembered question. Its fields are guarded by the lock of the cache, but for the atomic ones
 // and those that never change.
 type cacheEntry struct {
-	hash     uint64
-	next     atomic.Pointer[cacheEntry]
-	question cachedQuestion
-	id       uint64
-
+	// First what a hit reads.
+	hash uint64
+	next atomic.Pointer[cacheEntry]
 	// answer is the last one of the watch; nil if there is none that may be given. Whoever removes the entry
 	// sets it to nil, because nobody keeps it right from then on.
 	answer atomic.Pointer[cachedAnswer]
 	// used is when the question was asked last.
-	used atomic.Int64
+	used     atomic.Int64
+	question cachedQuestion
+
+	id uint64
 
 	// settled is closed when the first answer is there, or why there will be none.
 	settled chan struct{}

@@ -3,8 +3,10 @@ package netpold
 import (
 	"crypto/tls"
 	"errors"
+	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	_ "google.golang.org/grpc/health" // implements the health checks of healthCheckConfig
@@ -65,6 +67,14 @@ func (s *settings) dialOptions(creds credentials.TransportCredentials,
 	return append([]grpc.DialOption{
 		grpc.WithTransportCredentials(creds),
 		grpc.WithDefaultServiceConfig(serviceConfig),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			// Jitter makes the delay anything from 0 to twice as long. gRPC's own maximum is two minutes: a server
+			// that was away for a while would be left alone for so long.
+			Backoff: backoff.Config{
+				BaseDelay: leastReopen, Multiplier: 2, Jitter: 1, MaxDelay: mostReopen / 2,
+			},
+			MinConnectTimeout: 20 * time.Second,
+		}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxResponseBytes),
 			grpc.ForceCodecV2(netpoldv1.Codec(0))),
 	}, s.extra...)

@@ -19,8 +19,9 @@ import (
 )
 
 // TestEveryWayToAskAgrees asks of random clusters who may reach whom: the naive oracle, Allowed, a batch, a stream,
-// Check of both filters, forward-auth, Explain, and the list as a reader of the contract expands it, over the wire and from the command (P1, A2, A3,
-// A6, L1). Ports and addresses are those at the borders of rules.
+// the client with a cache, Check of both filters, forward-auth, Explain, and the list as a reader of the contract
+// expands it, over the wire and from the command (P1, A2, A3, A6, L1). Ports and addresses are those at the borders
+// of rules.
 func TestEveryWayToAskAgrees(t *testing.T) {
 	seeds := uint64(150)
 	if testing.Short() {
@@ -33,7 +34,7 @@ func TestEveryWayToAskAgrees(t *testing.T) {
 			addr, forwardAuth, client := serve(t, c)
 			a.borders()
 			a.list(t, addr, client)
-			a.byName(t, client, newProxies(t, addr, forwardAuth))
+			a.byName(t, client, dial(t, addr, netpold.WithCache(netpold.CacheConfig{})), newProxies(t, addr, forwardAuth))
 			a.byAddress(t, client)
 			a.change(t, client)
 		})
@@ -139,7 +140,7 @@ func exempt(src, dst *engine.Pod) bool {
 }
 
 // byName compares all ways about pairs of Pods, and about a Pod and the outside.
-func (a *agreement) byName(t *testing.T, client *netpold.Client, by *proxies) {
+func (a *agreement) byName(t *testing.T, client, cached *netpold.Client, by *proxies) {
 	t.Helper()
 	questions := a.pairs()
 	inside := len(questions)
@@ -159,6 +160,7 @@ func (a *agreement) byName(t *testing.T, client *netpold.Client, by *proxies) {
 		checkAnswer(t, "batch", q, answers[i], want)
 		if i%16 == 0 {
 			checkAlone(t, client, q, answers[i])
+			checkWatched(t, cached, q, answers[i])
 			by.check(t, q, answers[i])
 		}
 		if i < inside {

@@ -21,12 +21,18 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func serve(t *testing.T, c *cluster) (addr, forwardAuth string, client *netpold.Client) {
 	t.Helper()
 	addr, forwardAuth = door.ServeProxies(t, c.snapshot)
-	client, err := netpold.Dial(addr, netpold.WithInsecure())
+	return addr, forwardAuth, dial(t, addr)
+}
+
+// dial returns a client of a server.
+func dial(t *testing.T, addr string, options ...netpold.Option) *netpold.Client {
+	t.Helper()
+	client, err := netpold.Dial(addr, append(options, netpold.WithInsecure())...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	door.Close(t, client)
-	return addr, forwardAuth, client
+	return client
 }
 
 // command runs the command and returns what it prints.
@@ -129,5 +135,24 @@ func checkAlone(t *testing.T, client *netpold.Client, q question, batched *netpo
 	}
 	if !proto.Equal(alone, batched) || !proto.Equal(explained.GetAnswer(), alone) {
 		t.Errorf("%v\nbatch   %v\nalone   %v\nexplain %v", q.oracle(), batched, alone, explained.GetAnswer())
+	}
+}
+
+// checkWatched asks a question twice of a client with a cache. The first answer comes over the watch, the second is
+// local, and both are those of the batch (P1).
+func checkWatched(t *testing.T, cached *netpold.Client, q question, batched *netpoldv1.AllowedResponse) {
+	t.Helper()
+	before := cached.CacheStats()
+	for range 2 {
+		got, err := cached.Allowed(t.Context(), q.proto())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !proto.Equal(got, batched) {
+			t.Errorf("%v\nbatch %v\ncache %v", q.oracle(), batched, got)
+		}
+	}
+	if s := cached.CacheStats(); s.Hits == before.Hits {
+		t.Errorf("%v: no local answer: %+v", q.oracle(), s)
 	}
 }
