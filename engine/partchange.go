@@ -22,21 +22,21 @@ func (s *Snapshot) EachChangedPart(before *Snapshot, yield func(Part)) (known bo
 	eachChangedClass(a, b, yield)
 	eachChangedAddress(a, b, yield)
 	eachChangedNamespace(a, b, yield)
-	eachChangedKey(&a.nodes, &b.nodes, sameRecord, func(name string) {
+	b.nodes.EachChanged(&a.nodes, sameRecord, func(name string) {
 		yield(Part{kind: partNode, name: name})
 	})
-	eachChangedKey(&a.workloads, &b.workloads, sameRecord, func(k workloadKey) {
+	b.workloads.EachChanged(&a.workloads, sameRecord, func(k workloadKey) {
 		yield(Part{kind: partWorkload, namespace: k.namespace, workload: k.kind, name: k.name})
 	})
-	eachChangedKey(&a.services, &b.services, sameRecord, func(k nameKey) {
+	b.services.EachChanged(&a.services, sameRecord, func(k nameKey) {
 		yield(Part{kind: partService, namespace: k.namespace, name: k.name})
 	})
-	eachChangedKey(&a.slices, &b.slices, sameRecord, func(k nameKey) {
+	b.slices.EachChanged(&a.slices, sameRecord, func(k nameKey) {
 		yield(Part{kind: partSlice, namespace: k.namespace, name: k.name})
 	})
 	policies := func() { yield(Part{kind: partPolicies}) }
-	eachChangedKey(&a.policies, &b.policies, sameRecord, func(nameKey) { policies() })
-	eachChangedKey(&a.clusterPolicies, &b.clusterPolicies, sameRecord, func(ObjectKey) { policies() })
+	b.policies.EachChanged(&a.policies, sameRecord, func(nameKey) { policies() })
+	b.clusterPolicies.EachChanged(&a.clusterPolicies, sameRecord, func(ObjectKey) { policies() })
 	return true
 }
 
@@ -51,14 +51,14 @@ func eachChangedClass(a, b *state, yield func(Part)) {
 
 // eachChangedAddress yields the addresses of which the owner or its record is another, or the Services.
 func eachChangedAddress(a, b *state, yield func(Part)) {
-	eachChangedKey(&a.ipv4, &b.ipv4, sameRecord, func(k uint32) { yield(addressPart(ipv4Of(k))) })
-	eachChangedKey(&a.ipv6, &b.ipv6, sameRecord, func(k [16]byte) { yield(addressPart(netip.AddrFrom16(k))) })
-	eachChangedKey(&a.vips, &b.vips, slices.Equal[[]nameKey], func(ip netip.Addr) { yield(addressPart(ip)) })
+	b.ipv4.EachChanged(&a.ipv4, sameRecord, func(k uint32) { yield(addressPart(ipv4Of(k))) })
+	b.ipv6.EachChanged(&a.ipv6, sameRecord, func(k [16]byte) { yield(addressPart(netip.AddrFrom16(k))) })
+	b.vips.EachChanged(&a.vips, slices.Equal[[]nameKey], func(ip netip.Addr) { yield(addressPart(ip)) })
 }
 
 // eachChangedNamespace yields the namespaces whose labels differ, and the Pods whose records do.
 func eachChangedNamespace(a, b *state, yield func(Part)) {
-	eachChangedKey(&a.namespaces, &b.namespaces, sameRecord, func(name string) {
+	b.namespaces.EachChanged(&a.namespaces, sameRecord, func(name string) {
 		var none persist.Map[string, *pod]
 		old, fresh := &none, &none
 		if ns, ok := a.namespaces.Get(name); ok {
@@ -70,24 +70,8 @@ func eachChangedNamespace(a, b *state, yield func(Part)) {
 		if !slices.Equal(a.labelsOf(name), b.labelsOf(name)) {
 			yield(Part{kind: partNamespace, namespace: name})
 		}
-		eachChangedKey(old, fresh, sameRecord, func(pod string) { yield(podPart(nameKey{name, pod})) })
+		fresh.EachChanged(old, sameRecord, func(pod string) { yield(podPart(nameKey{name, pod})) })
 	})
-}
-
-// eachChangedKey yields the keys that only one of two maps has, or whose values are not the same.
-func eachChangedKey[K comparable, V any](
-	before, after *persist.Map[K, V], same func(a, b V) bool, yield func(K),
-) {
-	for k, fresh := range after.Unshared(before) {
-		if old := before.Find(k); old == nil || !same(*old, fresh) {
-			yield(k)
-		}
-	}
-	for k := range before.Unshared(after) {
-		if after.Find(k) == nil {
-			yield(k)
-		}
-	}
 }
 
 // sameRecord reports whether two records are the same, by identity. Records are immutable.

@@ -104,7 +104,7 @@ func (w *watchRun) run(ctx context.Context, args []string) error {
 		}
 		delay := rand.N(bound) //nolint:gosec // to spread callers, no secret
 		if e, ok := errors.AsType[*netpold.Error](err); ok {
-			delay = max(delay, e.RetryAfter)
+			delay += e.RetryAfter // beyond it, since the server gives many callers the same advice
 		}
 		w.inv.notice("%v; resuming in %v", w.inv.callError(err), delay.Round(time.Millisecond))
 		select {

@@ -117,10 +117,10 @@ func (d *directory[B]) all() iter.Seq[B] {
 	}
 }
 
-// unshared yields the blocks of d at the places where o has another one. A block may be yielded several
-// times, one after the other.
-func (d *directory[B]) unshared(o *directory[B]) iter.Seq[B] {
-	return func(yield func(B) bool) {
+// unshared yields the blocks of d at the places where o has another one, and that of o. A pair may be yielded
+// several times, one after the other.
+func (d *directory[B]) unshared(o *directory[B]) iter.Seq2[B, B] {
+	return func(yield func(B, B) bool) {
 		depth := max(d.depth, o.depth)
 		for i := uint64(0); i < 1<<depth; i++ {
 			if depth > fanBits && d.depth == o.depth && i%fanSize == 0 && d.fans[i>>fanBits] == o.fans[i>>fanBits] {
@@ -128,7 +128,7 @@ func (d *directory[B]) unshared(o *directory[B]) iter.Seq[B] {
 				continue
 			}
 			h := i << (hashBits - depth)
-			if b := d.at(h); b != o.at(h) && !yield(b) {
+			if b, other := d.at(h), o.at(h); b != other && !yield(b, other) {
 				return
 			}
 		}

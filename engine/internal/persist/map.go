@@ -262,6 +262,50 @@ func (m *Map[K, V]) Unshared(o *Map[K, V]) iter.Seq2[K, V] {
 	}
 }
 
+// EachChanged yields the keys that only one of m and before has, or whose values are not the same, some of them
+// several times. If one was made of the other, it takes time for the pages that were written.
+//
+// A write copies a page, and leaves most entries where they are. So most are compared without a look-up.
+func (m *Map[K, V]) EachChanged(before *Map[K, V], same func(a, b V) bool, yield func(K)) {
+	var lastFresh, lastOld *page[K, V]
+	for fresh, old := range m.pages.unshared(&before.pages) {
+		if fresh == lastFresh && old == lastOld {
+			continue
+		}
+		lastFresh, lastOld = fresh, old
+		for i, x := range fresh.list() {
+			was := old.valueAt(i, &x.key)
+			if was == nil {
+				was = before.Find(x.key)
+			}
+			if was == nil || !same(*was, x.value) {
+				yield(x.key)
+			}
+		}
+		for i, x := range old.list() {
+			if fresh.valueAt(i, &x.key) == nil && m.Find(x.key) == nil {
+				yield(x.key)
+			}
+		}
+	}
+}
+
+// list returns the entries of a page, none of no page.
+func (p *page[K, V]) list() []entry[K, V] {
+	if p == nil {
+		return nil
+	}
+	return p.entries
+}
+
+// valueAt returns a pointer to the value at an index, if the key there is k; otherwise nil.
+func (p *page[K, V]) valueAt(i int, k *K) *V {
+	if p == nil || i >= len(p.entries) || p.entries[i].key != *k {
+		return nil
+	}
+	return &p.entries[i].value
+}
+
 // all yields every entry, and reports whether the caller wants more.
 func (p *page[K, V]) all(yield func(K, V) bool) bool {
 	for i := range p.entries {

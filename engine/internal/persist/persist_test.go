@@ -111,6 +111,14 @@ func TestUnsharedHasAllThatDiffers(t *testing.T) {
 			}
 		}
 		for _, pair := range [][2]*Map[int, int]{{&first, &second}, {&second, &first}} {
+			changed := map[int]bool{}
+			pair[0].EachChanged(pair[1], func(a, b int) bool { return a == b }, func(k int) { changed[k] = true })
+			for k := range 8000 {
+				a, inA := pair[0].Get(k)
+				if b, inB := pair[1].Get(k); changed[k] != (inA != inB || a != b) {
+					t.Fatalf("seed %d: key %d: %d, %v and %d, %v; changed is %v", seed, k, a, inA, b, inB, changed[k])
+				}
+			}
 			got, n := map[int]int{}, 0
 			for k, v := range pair[0].Unshared(pair[1]) {
 				got[k] = v
