@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -182,7 +183,7 @@ func (c *cache) open() {
 		ended: make(chan struct{}), kick: make(chan struct{}, 1), acknowledged: never, resuming: len(c.byID),
 	}
 	c.session, c.limit = s, c.config.Size
-	if c.token != "" {
+	if c.token != "" && !slices.Contains(c.owed, c.token) { // it is there already if the last stream failed early
 		c.owed = append([]string{c.token}, c.owed...)
 	}
 	for _, e := range c.byID {
