@@ -80,7 +80,7 @@ func (c *cache) learn(e *cacheEntry, response *netpoldv1.AllowedResponse, asked 
 // owe has the stream reach a token.
 func (c *cache) owe(token string) {
 	s := c.session
-	if len(c.owed) >= maxOwed {
+	for len(c.owed) >= maxOwed {
 		c.owed = slices.Delete(c.owed, 0, 1)
 		if s != nil && s.told > 0 {
 			s.told--

@@ -313,6 +313,37 @@ func TestP28TokensOfAnotherSource(t *testing.T) {
 	})
 }
 
+// After a long outage, while a server answered and the cluster changed, a stream is resumed by a few messages.
+func TestP28ResumedAfterALongOutage(t *testing.T) {
+	t.Parallel()
+	bubble(t, netpold.CacheConfig{}, func(t *testing.T, r *replica, client *netpold.Client) {
+		expect(t, client, cartOn(8080), true)
+		expect(t, client, cartOn(9090), false)
+		synctest.Wait()
+		refuse(&r.watches, codes.Unavailable, "no watch here")
+		r.cutWatch()
+		for i := range 200 {
+			time.Sleep(5 * time.Second)
+			openCart(r.source, i%2 == 0)
+			expect(t, client, cartOn(9090), i%2 == 0)
+		}
+		refuse(&r.watches, codes.OK, "")
+		r.received.Store(0)
+		for client.CacheStats().Age > 3*time.Second {
+			time.Sleep(100 * time.Millisecond)
+		}
+		if n := r.received.Load(); n > 25 {
+			t.Errorf("%d messages", n)
+		}
+		before := client.CacheStats().Hits
+		expect(t, client, cartOn(9090), false)
+		expect(t, client, cartOn(8080), true)
+		if got := client.CacheStats().Hits; got != before+2 {
+			t.Errorf("%d hits", got-before)
+		}
+	})
+}
+
 // A stream on which nothing comes any more is given up: the client opens another, and asks meanwhile.
 func TestP29SilentServer(t *testing.T) {
 	t.Parallel()
