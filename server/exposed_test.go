@@ -59,6 +59,33 @@ func TestP32RefusesWhatEverybodyCouldAsk(t *testing.T) {
 	}
 }
 
+// P32: the port of forward-auth refuses likewise, and --trusted-proxies do not make up for it.
+func TestP32RefusesForwardAuthOfEverybody(t *testing.T) {
+	t.Parallel()
+	for listen, want := range map[string]struct{ insecure, refused bool }{
+		":0":          {refused: true},
+		"0.0.0.0:0":   {refused: true},
+		"192.0.2.1:0": {refused: true},
+		"[::]:0":      {insecure: true},
+		"127.0.0.1:0": {},
+		"localhost:0": {},
+	} {
+		config := server.Defaults()
+		config.Source, config.AdminListen, config.Listen = synced(), "", "127.0.0.1:0"
+		config.ForwardAuthListen, config.TrustedProxies, config.Insecure = listen, "10.0.0.0/8", want.insecure
+		s, err := server.New(config)
+		if err == nil {
+			s.Stop()
+		}
+		switch wrong, _ := errors.AsType[*server.FieldError](err); {
+		case !want.refused && err != nil:
+			t.Errorf("%s: %v", listen, err)
+		case want.refused && (wrong == nil || wrong.Fields[0].Name != "ForwardAuthListen"):
+			t.Errorf("%s: %v, want an error of ForwardAuthListen", listen, err)
+		}
+	}
+}
+
 // P32: --insecure is a warning at each start.
 func TestP32InsecureIsAWarning(t *testing.T) {
 	t.Parallel()

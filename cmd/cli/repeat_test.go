@@ -23,6 +23,9 @@ func twoValues(t *testing.T, flag *pflag.Flag) (first, second string) {
 	}
 	switch value.Type() {
 	case "string":
+		if flag.Name == "trusted-proxies" {
+			return "10.0.0.1", "10.0.0.2"
+		}
 		return "one", "two"
 	case "int", "uint32", "port":
 		return "5432", "5433"

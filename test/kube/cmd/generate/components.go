@@ -17,6 +17,9 @@ func components() map[string]string {
 `,
 		"tls": `# Requires certificates of clients. The Secret netpold-tls has tls.crt and tls.key, and ca.crt, which signs those of clients.
 ` + component + tlsPatch + `      - {op: add, path: /spec/template/spec/containers/0/args/5, value: --tls-client-ca=/etc/netpold/tls/ca.crt}
+  - target: {kind: Service, name: 'netpold(-headless)?'}
+    patch: |-
+      - {op: replace, path: /spec/ports/0/appProtocol, value: https}
 `,
 	}
 }
