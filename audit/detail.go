@@ -243,7 +243,7 @@ func requirementMarks(o engine.Operator, equation bool) (before, between, after 
 // AppendPortDetail appends what a port of a rule wants and, if it does not match, what was asked. Examples: "TCP
 // 5432"; "TCP 5433, wanted TCP 5432".
 func AppendPortDetail(b []byte, e *engine.Explanation, x *engine.PortExplanation) []byte {
-	switch x.Why {
+	switch x.Why { //nolint:exhaustive // all others name what was asked
 	case engine.MissNone:
 		return appendPort(b, &x.Port)
 	case engine.MissInvalid:

@@ -93,7 +93,7 @@ func (l *unixListener) Addr() net.Addr { return &net.UnixAddr{Name: l.path, Net:
 
 // Accept implements [net.Listener].
 func (l *unixListener) Accept() (net.Conn, error) {
-	conn, err := l.UnixListener.AcceptUnix()
+	conn, err := l.AcceptUnix()
 	if err != nil {
 		return nil, err
 	}

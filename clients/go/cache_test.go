@@ -31,7 +31,7 @@ func TestP26AskedBeforeIsAnsweredLocally(t *testing.T) {
 			t.Errorf("%v", got)
 		}
 		expect(t, client, cartOn(8080), true)
-		time.Sleep(time.Minute) // and it stays fresh
+		time.Sleep(time.Minute) //nolint:forbidigo // of a fake clock; and it stays fresh
 		expect(t, client, cartOn(9090), true)
 		expectStats(t, client, 4, 2)
 		if r.asked.Load() != 0 || r.watched.Load() != 1 {
@@ -154,7 +154,7 @@ func TestP30Evictions(t *testing.T) {
 		ask := func(port uint32) {
 			t.Helper()
 			expect(t, client, cartOn(port), port == 8080)
-			time.Sleep(2 * time.Millisecond)
+			time.Sleep(2 * time.Millisecond) //nolint:forbidigo // of a fake clock
 		}
 		ask(1)
 		ask(2)
@@ -168,13 +168,13 @@ func TestP30Evictions(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 		for range 4 {
-			time.Sleep(30 * time.Second)
+			time.Sleep(30 * time.Second) //nolint:forbidigo // of a fake clock
 			ask(1)
 		}
 		if s := client.CacheStats(); s.Entries != 1 || s.Evictions != 3 || s.Misses != 4 {
 			t.Errorf("after a while: %+v", s)
 		}
-		time.Sleep(2 * time.Minute)
+		time.Sleep(2 * time.Minute) //nolint:forbidigo // of a fake clock
 		if s := client.CacheStats(); s.Entries != 0 || s.Evictions != 4 || s.Connected {
 			t.Errorf("with nothing to remember: %+v", s)
 		}
@@ -194,7 +194,7 @@ func TestP26Stale(t *testing.T) {
 		expect(t, client, cartOn(8080), true)
 		for _, stale := range []bool{true, false, true, false} {
 			r.setStale(stale)
-			time.Sleep(20 * time.Second)
+			time.Sleep(20 * time.Second) //nolint:forbidigo // of a fake clock
 			for range 2 {
 				if got := expect(t, client, cartOn(8080), true); got.GetStale() != stale {
 					t.Errorf("stale %v, want %v", got.GetStale(), stale)

@@ -135,7 +135,7 @@ func limited(source *servertest.Source) *decisions.Service {
 // A cuttable is a stream with a context that a test can end.
 type cuttable struct {
 	grpc.ServerStream
-	ctx      context.Context
+	ctx      context.Context //nolint:containedctx // what Context returns
 	received *atomic.Int64
 }
 

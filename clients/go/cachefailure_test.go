@@ -67,7 +67,7 @@ func TestP27AgeCountsFromTheAcknowledgedMessage(t *testing.T) {
 					return err
 				}
 				response = &netpoldv1.WatchAllowedResponse{Complete: true, Applied: 1}
-				time.Sleep(100 * time.Millisecond)
+				time.Sleep(100 * time.Millisecond) //nolint:forbidigo // of a fake clock
 			}
 			return stream.Context().Err()
 		}}
@@ -79,7 +79,7 @@ func TestP27AgeCountsFromTheAcknowledgedMessage(t *testing.T) {
 					t.Errorf("after %d s: revision %d", age, got.GetRevision())
 				}
 			}
-			time.Sleep(time.Second + time.Millisecond)
+			time.Sleep(time.Second + time.Millisecond) //nolint:forbidigo // of a fake clock
 		}
 		if s := client.CacheStats(); s.Age != 5*time.Second+5*time.Millisecond {
 			t.Errorf("%+v", s)
@@ -111,7 +111,7 @@ func TestP28NoPermissionAfterADenial(t *testing.T) {
 			t.Helper()
 			for before := client.CacheStats().Hits; client.CacheStats().Hits == before; {
 				expect(t, client, q, allowed)
-				time.Sleep(10 * time.Millisecond)
+				time.Sleep(10 * time.Millisecond) //nolint:forbidigo // of a fake clock
 			}
 		}
 		untilHit(cartOn(8080), true)
@@ -120,12 +120,12 @@ func TestP28NoPermissionAfterADenial(t *testing.T) {
 		closed := engine.Change{Object: &engine.Policy{Namespace: "shop", Name: "cart", IsolatesIngress: true,
 			Subject: app("cart")}}
 		ahead.source.Apply(closed)
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) //nolint:forbidigo // of a fake clock
 		expect(t, client, cartOn(8080), false)
 		refuse(&behind.watches, codes.OK, "")
 		for range 1000 {
 			expect(t, client, cartOn(8080), false)
-			time.Sleep(10 * time.Millisecond)
+			time.Sleep(10 * time.Millisecond) //nolint:forbidigo // of a fake clock
 		}
 		behind.source.Apply(closed)
 		untilHit(cartOn(8080), false)
@@ -182,7 +182,7 @@ func TestP29FailureModes(t *testing.T) {
 				r.cutWatch()
 				expect(t, client, cartOn(8080), true) // still fresh
 				for range 5 {
-					time.Sleep(15 * time.Second)
+					time.Sleep(15 * time.Second) //nolint:forbidigo // of a fake clock
 					got, err := client.Allowed(soon(t), cartOn(8080))
 					test.check(t, got, err, time.Since(lost))
 				}
@@ -195,7 +195,7 @@ func TestP29FailureModes(t *testing.T) {
 				openCart(r.source, false)
 				expect(t, client, cartOn(9999), false)
 				refuse(&r.calls, codes.Unavailable, "no calls here")
-				time.Sleep(5 * time.Second)
+				time.Sleep(5 * time.Second) //nolint:forbidigo // of a fake clock
 				if got, err := client.Allowed(soon(t), cartOn(9999)); got.GetAllowed() {
 					t.Errorf("after a denial: %v, %v", got, err)
 				}
@@ -230,7 +230,7 @@ func TestP30Overload(t *testing.T) {
 				t.Errorf("%+v after %d calls", e, r.asked.Load())
 			}
 		}
-		time.Sleep(5 * time.Minute)
+		time.Sleep(5 * time.Minute) //nolint:forbidigo // of a fake clock
 		// Each time 10 s and up to 5 s more.
 		if n := r.watched.Load(); n < 20 || n > 31 {
 			t.Errorf("%d watches in 5 minutes", n)
@@ -241,10 +241,10 @@ func TestP30Overload(t *testing.T) {
 		}
 		r.calls.Store(other)
 		_, err = client.Allowed(soon(t), cartOn(8080))
-		errorOf(t, err, netpold.ErrOverloaded)
+		_ = errorOf(t, err, netpold.ErrOverloaded)
 		refuse(&r.calls, codes.ResourceExhausted, "a large message")
 		_, err = client.Allowed(soon(t), cartOn(8080))
-		errorOf(t, err, netpold.ErrTooLarge)
+		_ = errorOf(t, err, netpold.ErrTooLarge)
 	})
 }
 
@@ -256,7 +256,7 @@ func TestP30ReconnectsBackOff(t *testing.T) {
 		refuse(&r.watches, codes.Unavailable, "no watch here")
 		client := dialReplicas(t, []*replica{r}, netpold.WithCache(netpold.CacheConfig{}))
 		expect(t, client, cartOn(8080), true)
-		time.Sleep(10 * time.Minute)
+		time.Sleep(10 * time.Minute) //nolint:forbidigo // of a fake clock
 		// 2.5 s in the mean: 240 times, with a deviation of 9.
 		if n := r.watched.Load(); n < 180 || n > 320 {
 			t.Errorf("%d watches in 10 minutes", n)
@@ -280,7 +280,7 @@ func TestP30ServersWithLowLimits(t *testing.T) {
 			expect(t, client, cartOn(8080+port), port == 0)
 		}
 		refuse(&r.watches, codes.OK, "")
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) //nolint:forbidigo // of a fake clock
 		for range 3 {
 			for port := range uint32(20) {
 				expect(t, client, cartOn(8080+port), port == 0)
@@ -302,10 +302,10 @@ func TestP28TokensOfAnotherSource(t *testing.T) {
 		expect(t, client, cartOn(8080), true)
 		r.foreign.Store(true)
 		r.cutWatch()
-		time.Sleep(10 * time.Second)
+		time.Sleep(10 * time.Second) //nolint:forbidigo // of a fake clock
 		for range 20 {
 			expect(t, client, cartOn(8080), true)
-			time.Sleep(time.Second)
+			time.Sleep(time.Second) //nolint:forbidigo // of a fake clock
 		}
 		if s := client.CacheStats(); s.Hits < 15 || !s.Connected {
 			t.Errorf("%+v", s)
@@ -323,14 +323,14 @@ func TestP28ResumedAfterALongOutage(t *testing.T) {
 		refuse(&r.watches, codes.Unavailable, "no watch here")
 		r.cutWatch()
 		for i := range 200 {
-			time.Sleep(5 * time.Second)
+			time.Sleep(5 * time.Second) //nolint:forbidigo // of a fake clock
 			openCart(r.source, i%2 == 0)
 			expect(t, client, cartOn(9090), i%2 == 0)
 		}
 		refuse(&r.watches, codes.OK, "")
 		r.received.Store(0)
 		for client.CacheStats().Age > 3*time.Second {
-			time.Sleep(100 * time.Millisecond)
+			time.Sleep(100 * time.Millisecond) //nolint:forbidigo // of a fake clock
 		}
 		if n := r.received.Load(); n > 25 {
 			t.Errorf("%d messages", n)
@@ -364,7 +364,7 @@ func TestP29SilentServer(t *testing.T) {
 		if waited := time.Since(asked); waited > 0 {
 			t.Errorf("waited again, %v", waited)
 		}
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) //nolint:forbidigo // of a fake clock
 		if n := r.watched.Load(); n < 6 {
 			t.Errorf("%d watches in a minute", n)
 		}

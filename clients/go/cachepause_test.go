@@ -39,7 +39,7 @@ func askForEver(address string) {
 		if err != nil {
 			panic(err)
 		}
-		fmt.Println(answer.GetAllowed(), asked.UnixNano(), client.CacheStats().Hits)
+		fmt.Println(answer.GetAllowed(), asked.UnixNano(), client.CacheStats().Hits) //nolint:forbidigo // to the parent
 	}
 }
 

@@ -37,7 +37,6 @@ const (
 type session struct {
 	// ended is closed when the stream is over. kick has a value when there may be something to send.
 	ended, kick chan struct{}
-	cancel      context.CancelFunc
 	// stalled reports whether the server was too slow to answer a first question since it was last heard.
 	stalled atomic.Bool
 

@@ -75,7 +75,7 @@ func TestAtLeastNamesWhatLags(t *testing.T) {
 	got := netpold(t, "check", "--kubeconfig", api.kubeconfig(t), "--timeout=300ms", "--at-least",
 		strings.TrimSpace(future.stdout),
 		"shop/other-0", "shop/cart-0", "-p", "8080")
-	got.want(t, 2, "", "netpold: at_least: of the server's snapshot, networkpolicies is still older than the token")
+	got.want(t, 2, "", "netpold: --at-least: of the server's snapshot, networkpolicies is still older than the token")
 }
 
 // TestServeClusterThatMayNotBeRead (S26): nothing is answered before every resource is read, what is missing

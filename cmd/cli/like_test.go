@@ -311,7 +311,7 @@ func TestUnknownPlugin(t *testing.T) {
 	file := writeFile(t, "cluster.yaml", likeCluster)
 	question := []string{"check", "--manifests", file, "shop/api-0", "shop/web-0", "-p", "8080"}
 	for given, want := range map[string]string{
-		"celium": "gke-dataplane-v2, kindnet, kube-network-policies, ovn-kubernetes or weave: did you mean cilium?",
+		"celium": "gke-dataplane-v2, kindnet, kube-network-policies, kube-router, ovn-kubernetes or weave: did you mean cilium?",
 		"zzzzz":  "give kubernetes, antrea, aws-vpc-cni, azure-cilium, azure-npm, calico, cilium, flannel, ",
 	} {
 		if got := netpold(t, append(question, "--like="+given)...); got.code != 2 ||

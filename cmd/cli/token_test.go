@@ -168,7 +168,7 @@ func TestTokenOfManifests(t *testing.T) {
 	netpold(t, asked(i, "--at-least", strings.TrimSpace(token.stdout))...).want(t, 1, "denied", "")
 	other := netpold(t, "token", "--manifests", writeFile(t, "cluster.yaml", cluster+"---"+openCart))
 	netpold(t, asked(i, "--at-least", strings.TrimSpace(other.stdout))...).
-		want(t, 2, "", "netpold: at_least: the token is of another source")
+		want(t, 2, "", "netpold: --at-least: the token is of another source")
 }
 
 // TestCheckNeedsATokenThatIsOne: what was to print it may have failed.
@@ -177,7 +177,7 @@ func TestCheckNeedsATokenThatIsOne(t *testing.T) {
 	question := []string{"check", "--manifests", file, "shop/web-0", "shop/cart-0", "-p", "8080", "--at-least"}
 	netpold(t, append(question, "")...).
 		want(t, 2, "", "netpold: --at-least needs a token: did what was to print it fail?; see 'netpold check --help'\n")
-	netpold(t, append(question, "x")...).want(t, 2, "", "netpold: at_least: is not a token of netpold")
+	netpold(t, append(question, "x")...).want(t, 2, "", "netpold: --at-least: is not a token of netpold")
 }
 
 // FuzzTokenOfObjects: whatever is given, there is a token that can be asked with, or an error.

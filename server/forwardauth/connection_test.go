@@ -75,7 +75,7 @@ func TestDrainP45(t *testing.T) {
 	}
 	stop()
 	for d.ask(t, "/healthz").status == 200 {
-		time.Sleep(time.Millisecond) // until the drain has begun
+		// The drain has not begun.
 	}
 	if got := d.from(t, "10.0.0.1"); got.status != 200 || !got.closes {
 		t.Errorf("during the delay: %+v", got)
@@ -86,7 +86,7 @@ func TestDrainP45(t *testing.T) {
 		t.Error(err)
 	}
 	if conn, err := net.Dial("tcp", d.ForwardAuthAddr()); err == nil {
-		conn.Close()
+		_ = conn.Close()
 		t.Error("the port is still open")
 	}
 }
