@@ -3,6 +3,7 @@ package proxies
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -364,7 +365,7 @@ func say(t *testing.T, addr, preface string) bool {
 	}
 	got := make([]byte, 5)
 	_, err = io.ReadFull(conn, got)
-	if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
 		t.Error("the connection stays open, and says nothing")
 	}
 	return err == nil && string(got) == "hello"

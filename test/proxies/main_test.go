@@ -237,8 +237,11 @@ func run(t *testing.T, ready string, name string, args ...string) *process {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // it is killed
+	}()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		<-ended
@@ -254,9 +257,8 @@ func run(t *testing.T, ready string, name string, args ...string) *process {
 			return p
 		}
 		select {
-		case err := <-ended:
-			ended <- err
-			t.Fatalf("%s has ended: %v\n%s", name, err, p.log)
+		case <-ended:
+			t.Fatalf("%s has ended\n%s", name, p.log)
 		case <-time.After(20 * time.Millisecond): // polls
 		}
 		if time.Now().After(deadline) {
@@ -268,7 +270,7 @@ func run(t *testing.T, ready string, name string, args ...string) *process {
 // waitFor polls until ok.
 func waitFor(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !ok(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(20 * time.Millisecond) { //nolint:forbidigo // a proxy has no event to wait for
 		if time.Now().After(deadline) {
 			t.Fatalf("waited for %s", what)
 		}
