@@ -41,7 +41,7 @@ type Guard struct {
 }
 
 func newGuard(j judge, log *slog.Logger, m *metrics.Metrics) *Guard {
-	return &Guard{judge: j, refusals: refusals{log: log, last: map[refusal]time.Time{}}, metrics: m, now: time.Now}
+	return &Guard{judge: j, refusals: refusals{log: log}, metrics: m, now: time.Now}
 }
 
 // Unary is the interceptor of calls.

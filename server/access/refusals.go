@@ -3,37 +3,26 @@ package access
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"time"
 
 	"google.golang.org/grpc/peer"
 
+	"github.com/netpold/netpold/server/internal/occasions"
 	"github.com/netpold/netpold/server/internal/wire"
-)
-
-const (
-	// quiet is how long a refusal of a principal at a service is not logged again.
-	quiet = 10 * time.Second
-	// maxTold bounds how many principals and services are remembered. When there are more within quiet, those beyond
-	// are counted, and not logged.
-	maxTold = 1024
 )
 
 // A refusal is whom what refused; the principal is empty if it is not known.
 type refusal struct{ principal, service string }
 
-// refusals logs refusals. It is safe for concurrent use.
+// refusals logs refusals, each now and then. It is safe for concurrent use.
 type refusals struct {
-	log *slog.Logger
-
-	// mu guards last, when each was logged.
-	mu   sync.Mutex
-	last map[refusal]time.Time
+	log       *slog.Logger
+	occasions occasions.Occasions[refusal]
 }
 
-// tell logs a refusal, unless it was logged within quiet.
+// tell logs a refusal, unless it was logged a moment ago.
 func (r *refusals) tell(ctx context.Context, now time.Time, of refusal, f *wire.Failure) {
-	if !r.due(now, of) {
+	if !r.occasions.Due(now, of) {
 		return
 	}
 	address := ""
@@ -42,25 +31,4 @@ func (r *refusals) tell(ctx context.Context, now time.Time, of refusal, f *wire.
 	}
 	r.log.WarnContext(ctx, "caller refused", "reason", f.Reason, "principal", of.principal, "service", of.service,
 		"peer", address, "error", f.Message)
-}
-
-// due reports whether a refusal is to be logged, and remembers that it is.
-func (r *refusals) due(now time.Time, of refusal) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if last, told := r.last[of]; told && now.Sub(last) < quiet {
-		return false
-	}
-	if len(r.last) >= maxTold {
-		for old, at := range r.last {
-			if now.Sub(at) >= quiet {
-				delete(r.last, old)
-			}
-		}
-		if len(r.last) >= maxTold {
-			return false
-		}
-	}
-	r.last[of] = now
-	return true
 }

@@ -27,7 +27,9 @@ import (
 	"github.com/netpold/netpold/mirror"
 	"github.com/netpold/netpold/server/internal/decisionid"
 	"github.com/netpold/netpold/server/internal/metrics"
+	"github.com/netpold/netpold/server/internal/occasions"
 	"github.com/netpold/netpold/server/internal/proxied"
+	"github.com/netpold/netpold/server/internal/wire"
 )
 
 // The limits of a request (P13), in bytes.
@@ -62,8 +64,8 @@ type Options struct {
 type Service struct {
 	door    proxied.Door
 	options Options
-	refused occasions
-	failed  occasions
+	refused occasions.Occasions[string]
+	failed  occasions.Occasions[string]
 }
 
 // New returns a service that answers from the states of source.
@@ -130,16 +132,14 @@ func (s *Service) fromProxy(r *http.Request) bool {
 
 // refuseCaller refuses a caller that is no proxy, whatever it says (P15).
 func (s *Service) refuseCaller(w http.ResponseWriter, r *http.Request) {
-	s.door.Metrics.CallerRefused("forward_auth", callerNotAllowed)
+	s.door.Metrics.CallerRefused("forward_auth", wire.ReasonCallerNotAllowed)
 	host, _, _ := net.SplitHostPort(r.RemoteAddr)
-	if s.refused.due(host) {
+	if s.refused.Due(time.Now(), host) {
 		s.options.Logger.Warn("a caller of forward-auth is refused: its address is not in --trusted-proxies",
-			"reason", callerNotAllowed, "peer", host)
+			"reason", wire.ReasonCallerNotAllowed, "peer", host)
 	}
 	s.refuse(w, http.StatusForbidden)
 }
-
-const callerNotAllowed = "CALLER_NOT_ALLOWED"
 
 // answer answers a question.
 func (s *Service) answer(w http.ResponseWriter, r *http.Request) {
@@ -153,7 +153,7 @@ func (s *Service) answer(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	level := slog.LevelDebug
-	if s.failed.due(o.Failure.Code.String() + o.Failure.Reason) {
+	if s.failed.Due(time.Now(), o.Failure.Code.String()+o.Failure.Reason) {
 		level = slog.LevelWarn
 	}
 	s.options.Logger.Log(r.Context(), level, "a question of forward-auth has no decision", "code",
