@@ -163,31 +163,44 @@ func (s *Server) ReloadTLS() bool {
 }
 
 // listen opens all ports, or none.
-func (s *Server) listen(config *Config) error {
-	listener, err := listen("Listen", config.Listen)
-	if err != nil {
+func (s *Server) listen(config *Config) (err error) {
+	var opened []net.Listener
+	defer func() {
+		if err != nil {
+			for _, listener := range opened {
+				err = errors.Join(err, listener.Close())
+			}
+		}
+	}()
+	open := func(field, address string) (net.Listener, error) {
+		listener, err := listen(field, address)
+		if err == nil {
+			opened = append(opened, listener)
+		}
+		return listener, err
+	}
+	// Validate has looked at the addresses too, but a name may have become another one since.
+	exposed := func(listener net.Listener) bool { return !config.Insecure && beyondLoopback(textOf(listener)) }
+	if s.grpcListener, err = open("Listen", config.Listen); err != nil {
 		return err
 	}
-	// A name may have become another address since Validate.
-	if !config.authenticates() && !config.Insecure && beyondLoopback(textOf(listener)) {
-		return errors.Join(fieldError("Listen", config.Listen, errors.New(whoMayAsk)), listener.Close())
+	if !config.authenticates() && exposed(s.grpcListener) {
+		return fieldError("Listen", config.Listen, errors.New(whoMayAsk))
 	}
-	s.grpcListener = listener
 	if config.AdminListen != "" {
-		if s.adminListener, err = listen("AdminListen", config.AdminListen); err != nil {
-			return errors.Join(err, listener.Close())
+		if s.adminListener, err = open("AdminListen", config.AdminListen); err != nil {
+			return err
 		}
 	}
 	if config.ForwardAuthListen != "" {
-		forward, err := listen("ForwardAuthListen", config.ForwardAuthListen)
+		listener, err := open("ForwardAuthListen", config.ForwardAuthListen)
 		if err != nil {
-			err = errors.Join(err, listener.Close())
-			if s.adminListener != nil {
-				err = errors.Join(err, s.adminListener.Close())
-			}
 			return err
 		}
-		s.forwardAuth = &forwardAuth{listener: forward}
+		if config.TLS.ClientCA == "" && exposed(listener) {
+			return fieldError("ForwardAuthListen", config.ForwardAuthListen, errors.New(whoMayAskByHTTP))
+		}
+		s.forwardAuth = &forwardAuth{listener: listener}
 	}
 	return nil
 }
