@@ -46,8 +46,7 @@ type cacheEntry struct {
 	// queued reports whether it is among those to be sent, watched whether it was sent in the present stream, and
 	// removed whether it is no longer remembered.
 	queued, watched, removed bool
-	// asked is the last answer of Allowed, if it is newer than that of the watch. token is that of asked, and
-	// askedAt is when it was asked for.
+	// asked is the last answer of Allowed, if it is newer than that of the watch. askedAt is when it was asked for.
 	asked   *netpoldv1.AllowedResponse
 	askedAt int64
 	// placed is used as the heap knows it, which is never later; index is the place in the heap.
