@@ -47,6 +47,19 @@ func FoldProblems(problems []Problem) []FoldedProblem {
 	return list
 }
 
+// FirstProblems returns the first most of the joined problems, and how many problems are not among them: an edit may
+// make more than anybody reads.
+func FirstProblems(problems []Problem, most int) (first []FoldedProblem, more int) {
+	first = FoldProblems(problems)
+	if len(first) <= most {
+		return first, 0
+	}
+	for _, f := range first[most:] {
+		more += f.Count
+	}
+	return first[:most], more
+}
+
 // Location returns where the problem is. Example: shop.yaml, document 2: NetworkPolicy "shop/web":
 // spec.egress[0].
 func (p Problem) Location() string {

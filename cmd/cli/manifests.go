@@ -40,7 +40,7 @@ func (inv *invocation) readFiles(ctx context.Context, flag string, paths []strin
 func (inv *invocation) manifestOptions() manifests.Options {
 	s := &inv.config.State
 	return manifests.Options{Paths: s.Manifests, Stdin: inv.stdin, Namespace: s.Namespace,
-		IgnoreTiers: s.IgnoresTiers()}
+		IgnoreTiers: s.IgnoresTiers(), MaxBytes: int64(s.MaxManifestBytes)}
 }
 
 // openManifests reads the manifests. It returns an error if they have any problem.
@@ -59,6 +59,7 @@ func (inv *invocation) openFiles(
 		Engine:  inv.config.State.Engine(),
 		Meaning: inv.config.Meaning(),
 		Logger:  log,
+		Settle:  inv.config.State.ManifestsSettle,
 	})
 	if err != nil {
 		return nil, inv.filesError("--"+flag, paths, err)
@@ -80,8 +81,12 @@ func (inv *invocation) filesError(flag string, paths []string, err error) error 
 		}
 		return fmt.Errorf("%s %s: %w", flag, strings.Join(paths, ", "), err)
 	}
-	for _, problem := range mirror.FoldProblems(problems.Problems) {
-		fmt.Fprintln(inv.stderr, &problem)
+	first, more := mirror.FirstProblems(problems.Problems, maxPrintedProblems)
+	for i := range first {
+		fmt.Fprintln(inv.stderr, &first[i])
+	}
+	if more > 0 {
+		fmt.Fprintf(inv.stderr, "%d more problems are not listed\n", more)
 	}
 	count := "1 problem"
 	if n := len(problems.Problems); n > 1 {

@@ -24,6 +24,7 @@ var countsFor = map[string][]place{
 	"policies-enforced":    {fromManifests, fromCluster},
 	"policy-tiers":         {fromManifests, fromCluster},
 	"max-staleness":        {fromCluster},
+	"manifests-settle":     {fromManifests},
 	"tls":                  {fromServer},
 	"tls-ca":               {fromServer},
 	"tls-client-cert":      {fromServer},
@@ -75,6 +76,8 @@ func misplacedError(name string, chosen place, by string) error {
 	case slices.Contains(countsFor[name], fromServer):
 		return fmt.Errorf("%s: it is for asking a running netpold: give --server HOST:PORT, or leave it out",
 			beside)
+	case chosen == fromCluster: // --manifests-settle
+		return fmt.Errorf("--%s is for files, and the state is a running cluster's: give --manifests PATH, or leave it out", name)
 	default: // --max-staleness
 		return fmt.Errorf("%s: it is for a running cluster, and files are read again by themselves: leave one "+
 			"of them out", beside)

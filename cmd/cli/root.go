@@ -112,14 +112,21 @@ func (inv *invocation) notice(format string, args ...any) {
 
 // printProblems prints the problems of the objects that an answer depends on. --quiet hides only warnings.
 func (inv *invocation) printProblems(problems []mirror.Problem) {
-	for _, problem := range mirror.FoldProblems(problems) {
-		if problem.Warning {
-			inv.notice("%s", &problem)
+	first, more := mirror.FirstProblems(problems, maxPrintedProblems)
+	for i := range first {
+		if problem := &first[i]; problem.Warning {
+			inv.notice("%s", problem)
 		} else {
-			fmt.Fprintf(inv.stderr, "netpold: %s\n", &problem)
+			fmt.Fprintf(inv.stderr, "netpold: %s\n", problem)
 		}
 	}
+	if more > 0 {
+		inv.notice("%d more problems are not listed", more)
+	}
 }
+
+// maxPrintedProblems is how many problems are listed. Thousands have one cause, mostly.
+const maxPrintedProblems = 100
 
 // addQuiet adds -q. It is no setting: a variable that is set somewhere must not hide a warning.
 func (inv *invocation) addQuiet(cmd *cobra.Command) {

@@ -40,6 +40,10 @@ type Config struct {
 type State struct {
 	// Manifests are files and directories, and "-" for standard input, read as one; empty for none.
 	Manifests []string
+	// MaxManifestBytes is how many bytes all manifests together may have.
+	MaxManifestBytes int
+	// ManifestsSettle is how long a manifest that lost policies must stand still first; 0 means not at all.
+	ManifestsSettle time.Duration
 	// Kubeconfig is the file that says how to reach a cluster; empty for that of KUBECONFIG, ~/.kube/config,
 	// or the Pod in which this runs.
 	Kubeconfig string

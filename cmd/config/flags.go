@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/netpold/netpold/mirror/live"
+	"github.com/netpold/netpold/mirror/manifests"
 	"github.com/netpold/netpold/server"
 )
 
@@ -26,6 +27,8 @@ func (c *Config) stateFlags() *pflag.FlagSet {
 	f.Var(NewPaths(&s.Manifests), "manifests",
 		"take the cluster's state from `PATH`: a YAML or JSON file, a directory of them, or - for standard input; "+
 			"give it several times to read all as one")
+	f.IntVar(&s.MaxManifestBytes, "max-manifest-bytes", manifests.DefaultMaxBytes,
+		"read at most so many `BYTES` of manifests, all files together, and unpacked")
 	f.StringVar(&s.Kubeconfig, "kubeconfig", "",
 		"take it from the cluster that `FILE` tells how to reach (default: KUBECONFIG, ~/.kube/config, or the "+
 			"cluster that this runs in)")
@@ -35,6 +38,7 @@ func (c *Config) stateFlags() *pflag.FlagSet {
 			"with --manifests, the namespace of objects that name none (default: default)")
 	s.addMeaningFlags(f)
 	limit(f, "namespace", orEmpty(wrongNamespace))
+	Between(f, "max-manifest-bytes", 1, math.MaxInt64)
 	return withEnv(f)
 }
 
@@ -80,6 +84,9 @@ func (c *Config) serverFlags() *pflag.FlagSet {
 	f.StringVar(&s.TLS.ClientCA, "tls-client-ca", "",
 		"PEM `FILE` of authorities: a client must then show a certificate that they signed")
 	addCallerFlags(f, c)
+	f.DurationVar(&c.State.ManifestsSettle, "manifests-settle", 10*time.Second,
+		"`DURATION` that a manifest must stand still which was written in place and lost policies, or everything; 0s for "+
+			"not at all")
 	f.DurationVar(&c.State.MaxStaleness, "max-staleness", live.DefaultMaxStaleness,
 		"`DURATION` without a sign of life from a cluster after which the state is stale; 0s for never")
 	f.Var(NewChoice((*string)(&s.WhenStale), string(server.AnswerWhenStale), string(server.DenyWhenStale)),
@@ -178,7 +185,7 @@ func limitServer(f *pflag.FlagSet) {
 	Between(f, "max-audits", 1, math.MaxInt32)
 	Between(f, "max-connections", 1, math.MaxUint32)
 	Positive(f, "max-deadline", "max-audit-deadline", "max-connection-age", "max-connection-age-grace")
-	notNegative(f, "max-staleness", "drain-delay", "drain-timeout")
+	notNegative(f, "manifests-settle", "max-staleness", "drain-delay", "drain-timeout")
 }
 
 func newGroup() *pflag.FlagSet {

@@ -97,6 +97,6 @@ func (r *fileReader) ignoresTier(h head) bool {
 	if isList {
 		n = len(h.Items)
 	}
-	r.ignored[kind] += n
+	r.countIgnored(kind, n)
 	return true
 }

@@ -19,8 +19,8 @@ import (
 
 // file reads every document of a file. found means that the file was found in a directory, not named.
 func (r *fileReader) file(name string, data []byte, found bool) {
-	r.sizes[name] = len(data)
-	data, err := unpacked(data)
+	data, err := unpacked(data, r.left)
+	r.left -= int64(len(data))
 	if err == nil {
 		data, err = utf8Of(data)
 	}

@@ -57,8 +57,10 @@ type fileReader struct {
 	sliced map[identity]bool
 	// text is the present document, if it is YAML.
 	text []byte
-	// sizes has the size of each file in bytes.
-	sizes map[string]int
+	// held says what each file holds.
+	held map[string]*held
+	// left is how many bytes of unpacked text may still be read.
+	left int64
 	// over is what the files are laid over; nil for files that are a cluster by themselves.
 	over *laying
 }
@@ -70,8 +72,8 @@ func newReading(o Options) *fileReader {
 	return &fileReader{
 		namespace: o.Namespace, ignoreTiers: o.IgnoreTiers, versioned: map[identity][]byte{},
 		ignored: map[string]int{}, beside: map[string]bool{}, leftOut: map[string][]string{},
-		seen: map[identity]location{}, sliced: map[identity]bool{}, sizes: map[string]int{},
-		mostEndpoints: maxMadeEndpoints,
+		seen: map[identity]location{}, sliced: map[identity]bool{}, held: map[string]*held{},
+		mostEndpoints: maxMadeEndpoints, left: o.most(),
 	}
 }
 
@@ -173,7 +175,7 @@ func (r *fileReader) object(at location, raw []byte) {
 	h := headOf(raw)
 	at = at.locate(h, r.namespace)
 	if isKustomization(at.file) && (h.Kind == "" || h.APIVersion == "") || isKustomize(h) {
-		r.ignored["Kustomization"]++
+		r.countIgnored("Kustomization", 1)
 		r.kustomizations = append(r.kustomizations, kustomization{at, raw})
 		return
 	}
@@ -278,7 +280,7 @@ func (r *fileReader) ignore(at location, h head) {
 		r.unmodelled.Add(of, namespace)
 		return
 	}
-	r.ignored[ignoredAs(h)]++
+	r.countIgnored(ignoredAs(h), 1)
 	if h.Kind == "NetworkPolicy" {
 		r.warn(at, "apiVersion", fmt.Sprintf(
 			"%q plays no part: only NetworkPolicies of networking.k8s.io/v1 are read",
@@ -336,6 +338,7 @@ func (r *fileReader) isNew(at location) bool {
 	first, seen := r.seen[at.identity()]
 	if !seen {
 		r.seen[at.identity()] = at
+		r.held[at.file].count(at.kind)
 		return true
 	}
 	switch {

@@ -36,11 +36,12 @@ type listing struct {
 	// leftOut are files that are no manifests by name, by reason.
 	leftOut map[string][]string
 	visited map[string]bool
+	streams *streams
 }
 
 // list returns the manifests under all paths. A file under several paths is listed once.
-func list(paths []string) (*listing, error) {
-	l := &listing{visited: map[string]bool{}, leftOut: map[string][]string{}}
+func list(paths []string, streams *streams) (*listing, error) {
+	l := &listing{visited: map[string]bool{}, leftOut: map[string][]string{}, streams: streams}
 	for _, path := range paths {
 		if err := l.add(path); err != nil {
 			return nil, err
@@ -58,6 +59,9 @@ func (l *listing) add(path string) error {
 		return nil
 	}
 	info, err := os.Stat(path)
+	if err == nil {
+		err = l.streams.changedType(path, info.Mode())
+	}
 	if err != nil {
 		return unreadable(path, err)
 	}
@@ -74,7 +78,15 @@ func (l *listing) add(path string) error {
 	return nil
 }
 
+// A remediedError is an error of a file that says itself what to do.
+type remediedError string
+
+func (e remediedError) Error() string { return string(e) }
+
 func unreadable(path string, err error) error {
+	if wrong, ok := errors.AsType[remediedError](err); ok {
+		return &PathError{Path: path, Err: wrong}
+	}
 	remedy := "make it readable"
 	if errors.Is(err, os.ErrNotExist) {
 		remedy = `name a file or directory that exists, or "-" for standard input`
@@ -128,6 +140,8 @@ func (l *listing) entry(path, relative string) {
 		}
 	case info.IsDir():
 		l.dir(path, relative)
+	case !info.Mode().IsRegular() && isManifest(path):
+		l.reject(path, noFile(info.Mode()))
 	case info.Mode().IsRegular() && isManifest(path):
 		if l.first(path) {
 			l.files = append(l.files, file{path: path, relative: relative})
@@ -197,6 +211,9 @@ func (l *listing) reject(path string, err error) {
 }
 
 func unread(path string, err error) mirror.Problem {
+	if wrong, ok := errors.AsType[remediedError](err); ok {
+		return mirror.Problem{File: path, Message: string(wrong)}
+	}
 	return mirror.Problem{File: path,
 		Message: "cannot be read: " + reasonOf(err).Error() + "; make it readable, or remove it"}
 }
@@ -215,10 +232,11 @@ func markUnread(h hash.Hash, p mirror.Problem) { mark(h, "\x00"+p.File+"\x00"+p.
 // readAll reads every file of the options into r. It returns the sum of their bytes, and their number.
 func (r *fileReader) readAll(ctx context.Context, o Options, streams *streams) (sum, int, error) {
 	h := sha256.New()
-	l, err := list(o.Paths)
+	l, err := list(o.Paths, streams)
 	if err != nil {
 		return sum{}, 0, err
 	}
+	left := streams.most
 	r.problems = append(r.problems, l.problems...)
 	maps.Copy(r.leftOut, l.leftOut)
 	l.mark(h)
@@ -226,7 +244,7 @@ func (r *fileReader) readAll(ctx context.Context, o Options, streams *streams) (
 		if err := ctx.Err(); err != nil {
 			return sum{}, 0, &PathError{Path: f.path, Err: err}
 		}
-		data, err := streams.content(ctx, f)
+		data, info, err := streams.content(ctx, f, left)
 		if err != nil {
 			if f.relative == "" {
 				return sum{}, 0, err
@@ -236,13 +254,16 @@ func (r *fileReader) readAll(ctx context.Context, o Options, streams *streams) (
 			markUnread(h, problem)
 			continue
 		}
+		left -= int64(len(data))
 		mark(h, f.relative, int64(len(data)))
 		h.Write(data)
 		name := f.path
 		if name == stdinPath {
 			name = "stdin"
 		}
+		r.held[name] = &held{info: info, size: len(data)}
 		r.file(name, data, f.relative != "")
+		r.held[name].remember(data)
 	}
 	read := map[string]bool{}
 	for _, f := range l.files {
@@ -254,11 +275,11 @@ func (r *fileReader) readAll(ctx context.Context, o Options, streams *streams) (
 
 // fingerprint returns the sum that reading the paths would return, without keeping the files in memory.
 func fingerprint(paths []string, streams *streams) (sum, error) {
-	l, err := list(paths)
+	l, err := list(paths, streams)
 	if err != nil {
 		return sum{}, err
 	}
-	h := sha256.New()
+	h, left := sha256.New(), streams.most
 	l.mark(h)
 	for _, f := range l.files {
 		if f.once {
@@ -268,32 +289,35 @@ func fingerprint(paths []string, streams *streams) (sum, error) {
 			}
 			mark(h, f.relative, int64(len(data)))
 			h.Write(data)
-		} else if err := hashFile(h, f); err != nil {
+			left -= int64(len(data))
+			continue
+		}
+		size, err := streams.hash(h, f, left)
+		if err != nil {
 			return sum{}, err
 		}
+		left -= size
 	}
 	return sum(h.Sum(nil)), nil
 }
 
-func hashFile(h hash.Hash, f file) error {
-	opened, err := os.Open(f.path)
+// hash adds a file to the hash, and returns its size.
+func (s *streams) hash(h hash.Hash, f file, left int64) (int64, error) {
+	opened, info, err := s.open(f.path, left)
 	if err != nil {
 		if f.relative == "" {
-			return unreadable(f.path, err)
+			return 0, unreadable(f.path, err)
 		}
 		markUnread(h, unread(f.path, err))
-		return nil
+		return 0, nil
 	}
 	defer func() { _ = opened.Close() }() // nothing was written
-	info, err := opened.Stat()
-	if err != nil {
-		return unreadable(f.path, err)
-	}
 	mark(h, f.relative, info.Size())
-	if _, err := io.Copy(h, opened); err != nil {
-		return unreadable(f.path, err)
+	size, err := io.Copy(h, io.LimitReader(opened, left+1))
+	if err != nil {
+		return 0, unreadable(f.path, err)
 	}
-	return nil
+	return size, nil
 }
 
 // mark adds the head of a file to the hash. It includes the sizes, so that names and bytes cannot be mistaken

@@ -143,7 +143,7 @@ func TestUnreadableEntriesAreSeen(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := write(t, map[string]string{"a.yaml": podNamed("a")})
-			was, err := fingerprint([]string{dir}, newStreams(nil))
+			was, err := fingerprint([]string{dir}, newStreams(Options{}))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -151,11 +151,11 @@ func TestUnreadableEntriesAreSeen(t *testing.T) {
 			if err := os.Symlink(target, link); err != nil {
 				t.Fatal(err)
 			}
-			now, err := fingerprint([]string{dir}, newStreams(nil))
+			now, err := fingerprint([]string{dir}, newStreams(Options{}))
 			if err != nil || now == was {
 				t.Errorf("the link is not seen: %v", err)
 			}
-			_, c, err := read(context.Background(), Options{Paths: []string{dir}}, newStreams(nil))
+			_, c, err := read(context.Background(), Options{Paths: []string{dir}}, newStreams(Options{}))
 			if invalid, ok := errors.AsType[*ProblemsError](err); !ok || len(invalid.Problems) != 1 ||
 				invalid.Problems[0].File != link {
 				t.Errorf("error %v", err)
@@ -164,7 +164,7 @@ func TestUnreadableEntriesAreSeen(t *testing.T) {
 				t.Error("what is read and what is compared differ: it would be read at every look")
 			}
 			must(t, os.Remove(link))
-			if now, err := fingerprint([]string{dir}, newStreams(nil)); err != nil || now != was {
+			if now, err := fingerprint([]string{dir}, newStreams(Options{})); err != nil || now != was {
 				t.Errorf("the link is seen after it has gone: %v", err)
 			}
 		})
@@ -197,11 +197,11 @@ func TestProblemsOfEveryFileAreTold(t *testing.T) {
 // TestFingerprint proves that reading and comparing use the same bytes.
 func TestFingerprint(t *testing.T) {
 	dir := write(t, map[string]string{"a.yaml": podNamed("a"), "sub/b.yaml": podNamed("b")})
-	_, c, err := read(context.Background(), Options{Paths: []string{dir}}, newStreams(nil))
+	_, c, err := read(context.Background(), Options{Paths: []string{dir}}, newStreams(Options{}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	was, err := fingerprint([]string{dir}, newStreams(nil))
+	was, err := fingerprint([]string{dir}, newStreams(Options{}))
 	if err != nil || was != c.sum {
 		t.Fatalf("%x, read %x: %v", was, c.sum, err)
 	}
@@ -215,14 +215,14 @@ func TestFingerprint(t *testing.T) {
 		},
 	} {
 		edit()
-		now, err := fingerprint([]string{dir}, newStreams(nil))
+		now, err := fingerprint([]string{dir}, newStreams(Options{}))
 		if err != nil || now == was {
 			t.Errorf("an edit is not seen: %v", err)
 		}
 		was = now
 	}
 	put(t, filepath.Join(dir, "notes.txt"), "x")
-	if now, err := fingerprint([]string{dir}, newStreams(nil)); err != nil || now != was {
+	if now, err := fingerprint([]string{dir}, newStreams(Options{})); err != nil || now != was {
 		t.Errorf("another file is seen: %v", err)
 	}
 }

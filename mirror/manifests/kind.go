@@ -231,3 +231,19 @@ func ignoredAs(h head) string {
 	}
 	return string(h.Kind)
 }
+
+// The kinds that play no part are told by name up to a number and a length. Each name is a label of a metric for good.
+const (
+	maxIgnored     = 100
+	maxIgnoredName = 253
+	// otherKinds stands for all others.
+	otherKinds = "other"
+)
+
+// countIgnored counts objects of a kind that plays no part.
+func (r *fileReader) countIgnored(kind string, n int) {
+	if _, known := r.ignored[kind]; !known && (len(r.ignored) >= maxIgnored || len(kind) > maxIgnoredName) {
+		kind = otherKinds
+	}
+	r.ignored[kind] += n
+}

@@ -35,7 +35,16 @@ type Options struct {
 	// IgnoreTiers leaves the cluster-wide policies out, as kinds that play no part (S31): for a cluster whose
 	// network plugin does not know them.
 	IgnoreTiers bool
+	// MaxBytes is how many bytes all files together may have, and unpacked too; 0 means [DefaultMaxBytes].
+	MaxBytes int64
 }
+
+// DefaultMaxBytes is how many bytes of files are read unless [Options] say otherwise. A cluster of 50,000 Pods has
+// about as many.
+const DefaultMaxBytes = 256 << 20
+
+// most returns how many bytes of files may be read.
+func (o *Options) most() int64 { return cmp.Or(o.MaxBytes, DefaultMaxBytes) }
 
 // paths returns all paths, for messages.
 func (o *Options) paths() string { return strings.Join(o.Paths, ", ") }
@@ -107,16 +116,16 @@ var ErrNoObjects = errors.New("no object that plays a part in decisions")
 // Read reads the files once. The error is a [*ProblemsError] or a [*PathError], which may wrap
 // [ErrNoObjects]. The Report is valid even with an error.
 func Read(ctx context.Context, o Options) (Result, error) {
-	streams := newStreams(o.Stdin)
+	streams := newStreams(o)
 	streams.forget = true
 	result, _, err := read(ctx, o, streams)
 	return result, err
 }
 
-// A content identifies the bytes that were read: their sum, and the size of each file.
+// A content identifies the bytes that were read: their sum, and what each file holds.
 type content struct {
-	sum   sum
-	sizes map[string]int
+	sum  sum
+	held map[string]*held
 }
 
 // read does the work of Read, and also returns the content.
@@ -129,7 +138,7 @@ func read(ctx context.Context, o Options, streams *streams) (Result, content, er
 	if err != nil {
 		return Result{}, content{}, err
 	}
-	c := content{s, r.sizes}
+	c := content{s, r.held}
 	objects := r.finish()
 	sortProblems(r.problems)
 	result := Result{Report: Report{

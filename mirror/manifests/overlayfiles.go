@@ -29,7 +29,8 @@ func ReadOverlayFiles(ctx context.Context, o Options, prune bool) (*OverlayFiles
 		o.Namespace = "default"
 	}
 	o.IgnoreTiers = false // who lays the documents over a state decides
-	l, err := list(o.Paths)
+	streams := newStreams(o)
+	l, err := list(o.Paths, streams)
 	if err != nil {
 		return nil, err
 	}
@@ -39,14 +40,14 @@ func ReadOverlayFiles(ctx context.Context, o Options, prune bool) (*OverlayFiles
 	var result OverlayFiles
 	var documents []mirror.Problem
 	read := map[string]bool{}
-	streams := newStreams(o.Stdin)
+	left := streams.most
 	for _, f := range l.files {
 		read[filepath.Clean(f.path)] = true
 		name := f.path
 		if name == stdinPath {
 			name = "stdin"
 		}
-		data, err := streams.content(ctx, f)
+		data, _, err := streams.content(ctx, f, left)
 		switch {
 		case err != nil && (f.relative == "" || ctx.Err() != nil):
 			return nil, err
@@ -54,7 +55,8 @@ func ReadOverlayFiles(ctx context.Context, o Options, prune bool) (*OverlayFiles
 			whole.problems = append(whole.problems, unread(f.path, err))
 			continue
 		}
-		text, err := overlayText(data)
+		text, err := overlayText(data, left)
+		left -= int64(max(len(data), len(text)))
 		if err != nil {
 			whole.problem(location{file: name}, "", err.Error())
 			continue
@@ -92,9 +94,9 @@ func ReadOverlayFiles(ctx context.Context, o Options, prune bool) (*OverlayFiles
 	return &result, nil
 }
 
-// overlayText returns the content of a file as a change has it.
-func overlayText(data []byte) (string, error) {
-	data, err := unpacked(data)
+// overlayText returns the content of a file as a change has it, which may have most bytes.
+func overlayText(data []byte, most int64) (string, error) {
+	data, err := unpacked(data, most)
 	if err == nil {
 		data, err = utf8Of(data)
 	}
@@ -107,7 +109,7 @@ func overlayText(data []byte) (string, error) {
 // join adds what plays no part in another reading.
 func (r *fileReader) join(other *fileReader) {
 	for kind, n := range other.ignored {
-		r.ignored[kind] += n
+		r.countIgnored(kind, n)
 	}
 	for reason, files := range other.leftOut {
 		r.leftOut[reason] = append(r.leftOut[reason], files...)

@@ -8,9 +8,6 @@ import (
 	"io"
 )
 
-// maxUnpacked limits the uncompressed size of a file, in bytes: a small file could otherwise fill the memory.
-const maxUnpacked = 1 << 30
-
 // packings are the first bytes of archives and the like, and what to do about them.
 var packings = []struct{ magic, what string }{
 	{"BZh", `is compressed by bzip2: unpack it ("bunzip2 FILE")`},
@@ -19,18 +16,20 @@ var packings = []struct{ magic, what string }{
 	{"PK\x03\x04", `is a zip archive: unpack it ("unzip FILE -d DIR") and read the directory`},
 }
 
-// unpacked returns the text of a file, which may be compressed by gzip whatever its name.
-func unpacked(data []byte) ([]byte, error) {
+// unpacked returns the text of a file, which may be compressed by gzip whatever its name. The text may have most
+// bytes: a small file could otherwise fill the memory.
+func unpacked(data []byte, most int64) ([]byte, error) {
 	if bytes.HasPrefix(data, []byte{0x1f, 0x8b}) {
 		packed, err := gzip.NewReader(bytes.NewReader(data))
 		if err == nil {
-			data, err = io.ReadAll(io.LimitReader(packed, maxUnpacked+1))
+			data, err = io.ReadAll(io.LimitReader(packed, most+1))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("is compressed by gzip, and damaged or cut off: %w; make it again", err)
 		}
-		if len(data) > maxUnpacked {
-			return nil, fmt.Errorf("is more than %d MiB when it is unpacked: divide it", maxUnpacked>>20)
+		if int64(len(data)) > most {
+			return nil, fmt.Errorf("is more than %d bytes when it is unpacked, which is the limit: divide it, or set "+
+				"--max-manifest-bytes to more", most)
 		}
 	}
 	for _, p := range packings {

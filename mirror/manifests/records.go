@@ -1,6 +1,8 @@
 package manifests
 
 import (
+	"context"
+	"log/slog"
 	"slices"
 
 	"github.com/netpold/netpold/engine"
@@ -24,6 +26,20 @@ func attributes(p *mirror.FoldedProblem) []any {
 		list = append(list, "count", p.Count, "also", p.Also)
 	}
 	return list
+}
+
+// maxLogged is how many problems of one edit are logged. The others are counted.
+const maxLogged = 20
+
+// logProblems logs the first problems of an edit, and how many more there are.
+func (s *Source) logProblems(level slog.Level, message string, problems []mirror.Problem) {
+	first, more := mirror.FirstProblems(problems, maxLogged)
+	for i := range first {
+		s.log.Log(context.Background(), level, message, attributes(&first[i])...)
+	}
+	if more > 0 {
+		s.log.Log(context.Background(), level, message, "more", more, "problem", "mend those that are logged first")
+	}
 }
 
 // maxNamed is how many removed policies a record names.

@@ -34,6 +34,9 @@ type SourceOptions struct {
 	Quiet time.Duration
 	// Check is the interval at which files are compared without an event; 0 means 30 s.
 	Check time.Duration
+	// Settle is how long a file must be unchanged that was written in place and lost policies, or everything, before
+	// that is believed; 0 means that it is believed at once.
+	Settle time.Duration
 }
 
 // Source implements [mirror.Source] for files. It publishes each edit without problems. Until then the last
@@ -52,7 +55,9 @@ type Source struct {
 	// Used by the goroutine that loads:
 	cluster *engine.Cluster
 	objects map[engine.ObjectKey]engine.Object
-	sizes   map[string]int
+	held    map[string]*held
+	// waits are the files that must stand still first, by name.
+	waits map[string]waiting
 	// tried is the sum of what was read last, accepted or not.
 	tried sum
 
@@ -81,9 +86,9 @@ func NewSource(o SourceOptions) (*Source, error) {
 	if len(o.Paths) == 0 || slices.Contains(o.Paths, "") {
 		return nil, errors.New(`manifests: no path is given; name a file, a directory, or "-" for standard input`)
 	}
-	if o.Quiet < 0 || o.Check < 0 {
-		return nil, fmt.Errorf("manifests %q: quiet %v and check %v must not be negative", o.paths(), o.Quiet,
-			o.Check)
+	if o.Quiet < 0 || o.Check < 0 || o.Settle < 0 {
+		return nil, fmt.Errorf("manifests %q: quiet %v, check %v and settle %v must not be negative", o.paths(), o.Quiet,
+			o.Check, o.Settle)
 	}
 	if o.Quiet == 0 {
 		o.Quiet = 100 * time.Millisecond
@@ -101,7 +106,7 @@ func NewSource(o SourceOptions) (*Source, error) {
 	if _, err := rand.Read(s.instance[:]); err != nil {
 		return nil, fmt.Errorf("manifests %q: random name of this process: %w", o.paths(), err)
 	}
-	s.streams = newStreams(o.Stdin)
+	s.streams = newStreams(o.Options)
 	for _, path := range o.Paths {
 		if path == stdinPath {
 			continue
@@ -140,14 +145,14 @@ func (s *Source) load(ctx context.Context) error {
 		return ctx.Err()
 	}
 	if len(s.watched) > 0 {
-		if now, ferr := fingerprint(s.options.Paths, s.streams); ferr == nil && content.sizes != nil &&
+		if now, ferr := fingerprint(s.options.Paths, s.streams); ferr == nil && content.held != nil &&
 			now != content.sum {
 			return errMoving
 		}
 	}
 	s.tried = content.sum
 	if err == nil {
-		err = s.emptied(content.sizes)
+		err = s.settled(result, content)
 	}
 	if err != nil {
 		s.reject(result.Report, err)
@@ -155,21 +160,6 @@ func (s *Source) load(ctx context.Context) error {
 	}
 	s.publish(result, content)
 	return nil
-}
-
-// emptied returns an error if files that had objects are empty now: somebody is about to write them.
-func (s *Source) emptied(sizes map[string]int) error {
-	var problems []mirror.Problem
-	for _, name := range slices.Sorted(maps.Keys(sizes)) {
-		if sizes[name] == 0 && s.sizes[name] > 0 {
-			problems = append(problems, mirror.Problem{File: name,
-				Message: "is empty and was not: delete it if what it held is to go"})
-		}
-	}
-	if problems == nil {
-		return nil
-	}
-	return &ProblemsError{Problems: problems}
 }
 
 // reject keeps the last good state and logs why, once for the same problems.
@@ -191,15 +181,13 @@ func (s *Source) reject(report Report, err error) {
 	if known || s.present.Load() == nil { // the caller gets the error of the first read
 		return
 	}
-	for _, p := range mirror.FoldProblems(problems) {
-		s.log.Error("manifests rejected; still serving the last good state", attributes(&p)...)
-	}
+	s.logProblems(slog.LevelError, "manifests rejected; still serving the last good state", problems)
 }
 
 // publish makes the objects of the files the present state.
 func (s *Source) publish(result Result, c content) {
 	changes, objects := changesTo(s.objects, result.Objects)
-	s.objects, s.sizes = objects, c.sizes
+	s.objects, s.held, s.waits = objects, c.held, nil
 	was := s.present.Load()
 	next := &published{token: token{instance: s.instance, generation: 1, content: s.contentOf(c.sum)}}
 	if was != nil {
@@ -222,9 +210,7 @@ func (s *Source) publish(result Result, c content) {
 	s.mu.Unlock()
 
 	if !warned {
-		for _, p := range mirror.FoldProblems(result.Report.Problems) {
-			s.log.Warn("manifests", attributes(&p)...)
-		}
+		s.logProblems(slog.LevelWarn, "manifests", result.Report.Problems)
 	}
 	if was != nil {
 		mirror.LogPolicies(s.log, was.Snapshot, changes)
@@ -311,13 +297,13 @@ func (s *Source) Status() mirror.Status {
 		Meaning:      s.options.Meaning,
 		Source:       "manifests " + s.options.paths(),
 		Ready:        s.present.Load() != nil,
-		Problems:     slices.Clone(s.report.Problems),
+		Problems:     slices.Clip(s.report.Problems),
 		IgnoredKinds: maps.Clone(s.report.Ignored),
 		Unmodelled:   slices.Clone(s.report.Unmodelled),
 		LeftOut:      slices.Clone(s.report.LeftOut),
 	}
 	if s.rejected != nil {
-		status.Problems = slices.Clone(s.rejected)
+		status.Problems = slices.Clip(s.rejected)
 	}
 	for _, k := range convert.Kinds() {
 		if k.Optional && s.options.IgnoreTiers {

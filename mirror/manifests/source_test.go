@@ -165,7 +165,7 @@ func TestEditsAreTakenWholeOrNotAtAll(t *testing.T) {
 
 func TestAnEmptiedFileIsNoDeletion(t *testing.T) {
 	dir := write(t, map[string]string{"a.yaml": podNamed("a"), "b.yaml": podNamed("b"), "c.yaml": ""})
-	s := loaded(t, SourceOptions{Options: Options{Paths: []string{dir}}})
+	s := loaded(t, SourceOptions{Options: Options{Paths: []string{dir}}, Settle: time.Hour})
 	put(t, filepath.Join(dir, "a.yaml"), "")
 	invalid, ok := errors.AsType[*ProblemsError](s.Load(context.Background()))
 	if !ok || len(invalid.Problems) != 1 || invalid.Problems[0].File != filepath.Join(dir, "a.yaml") ||

@@ -66,6 +66,15 @@ func (w *watch) loop(ctx context.Context, events <-chan fsnotify.Event, errs <-c
 	defer ticker.Stop()
 	rest := time.NewTimer(0)
 	defer rest.Stop()
+	settle := time.NewTimer(check)
+	defer settle.Stop()
+	compare := func() error {
+		err := w.compare(ctx)
+		if left := w.source.settles(); left > 0 {
+			settle.Reset(left)
+		}
+		return err
+	}
 	var first time.Time // time of the first event that is not handled yet
 	postpone := func() {
 		now := time.Now()
@@ -87,18 +96,22 @@ func (w *watch) loop(ctx context.Context, events <-chan fsnotify.Event, errs <-c
 			postpone() // some events may be lost
 		case <-rest.C:
 			first = time.Time{}
-			if errors.Is(w.compare(ctx), errMoving) {
+			if errors.Is(compare(), errMoving) {
 				postpone()
 			}
 		case <-w.source.reload:
 			w.source.tried = sum{} // makes compare read all files
-			if err := w.compare(ctx); errors.Is(err, errMoving) {
+			if err := compare(); errors.Is(err, errMoving) {
 				postpone()
 			} else if err != nil {
 				w.source.log.Error("manifests read again; still rejected", "error", err)
 			}
 		case <-ticker.C:
-			if errors.Is(w.compare(ctx), errMoving) {
+			if errors.Is(compare(), errMoving) {
+				postpone()
+			}
+		case <-settle.C:
+			if errors.Is(compare(), errMoving) {
 				postpone()
 			}
 		}
@@ -116,7 +129,7 @@ func (w *watch) concerns(path string) bool {
 func (w *watch) compare(ctx context.Context) error {
 	w.follow()
 	s := w.source
-	if now, err := fingerprint(s.options.Paths, s.streams); err == nil && now == s.tried {
+	if now, err := fingerprint(s.options.Paths, s.streams); err == nil && now == s.tried && !s.hasSettled() {
 		s.mu.Lock()
 		s.verified = time.Now()
 		s.mu.Unlock()
@@ -135,7 +148,7 @@ func (w *watch) follow() {
 	for _, path := range w.source.watched {
 		w.names[path] = true
 		parents[filepath.Dir(path)] = true
-		if l, err := list([]string{path}); err == nil {
+		if l, err := list([]string{path}, w.source.streams); err == nil {
 			for _, d := range l.dirs {
 				w.dirs[d] = true
 			}

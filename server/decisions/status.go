@@ -80,13 +80,30 @@ func protoResources(resources []mirror.Resource) []*netpoldv1.ResourceStatus {
 	return out
 }
 
-// maxProblems bounds the problems in one answer, so that a client takes it.
-const maxProblems = 1000
+// The limits of the problems in one answer, so that a client takes it.
+const (
+	maxProblems     = 1000
+	maxProblemBytes = 1 << 20
+)
+
+// firstProblems returns how many problems an answer has.
+func firstProblems(problems []mirror.Problem) int {
+	size := 0
+	for i := range problems {
+		p := &problems[i]
+		size += len(p.File) + len(p.Kind) + len(p.Namespace) + len(p.Name) + len(p.Field) + len(p.Message)
+		if i == maxProblems || size > maxProblemBytes {
+			return i
+		}
+	}
+	return len(problems)
+}
 
 // protoProblems returns the first problems. If there are more, the last one says how many.
 func protoProblems(problems []mirror.Problem) []*netpoldv1.Problem {
-	if more := len(problems) - maxProblems; more > 0 {
-		problems = append(slices.Clone(problems[:maxProblems]), mirror.Problem{
+	if n := firstProblems(problems); n < len(problems) {
+		more := len(problems) - n
+		problems = append(slices.Clone(problems[:n]), mirror.Problem{
 			Message: fmt.Sprintf("%d more problems are left out here: mend these first, or see the log", more),
 			Warning: true,
 		})
