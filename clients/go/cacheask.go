@@ -12,14 +12,21 @@ import (
 func (c *cache) askServer(
 	ctx context.Context, asked *netpoldv1.AllowedRequest, e *cacheEntry,
 ) (*netpoldv1.AllowedResponse, error) {
-	sent, token := c.now(), c.lastToken(e)
-	response, err := c.client.allowed(ctx, atLeast(asked, token))
-	if e, ok := errors.AsType[*Error](err); ok && e.Reason == "TOKEN_UNKNOWN" {
-		response, err = c.client.allowed(ctx, asked) // a server of other files
-	}
-	if err == nil {
-		c.learn(e, response, sent)
-		return response, nil
+	var err error
+	for learned := false; !learned; {
+		var response *netpoldv1.AllowedResponse
+		sent := c.now()
+		token, turn := c.lastToken(e)
+		response, err = c.client.allowed(ctx, atLeast(asked, token))
+		if e, ok := errors.AsType[*Error](err); ok && e.Reason == "TOKEN_UNKNOWN" {
+			response, err = c.client.allowed(ctx, asked) // a server of other files
+		}
+		if err != nil {
+			break
+		}
+		if learned = c.learn(e, response, sent, turn); learned {
+			return response, nil
+		}
 	}
 	if last := c.lastAnswer(e); last != nil && undecided(err) {
 		return last, nil
@@ -38,13 +45,18 @@ func atLeast(q *netpoldv1.AllowedRequest, token string) *netpoldv1.AllowedReques
 	}
 }
 
-// lastToken returns the token that the next answer to a question must not be older than.
-func (c *cache) lastToken(e *cacheEntry) string {
+// lastToken returns the token that the next answer to a question must not be older than, and how many answers it had.
+func (c *cache) lastToken(e *cacheEntry) (token string, turn uint64) {
 	if e == nil {
-		return ""
+		return "", 0
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.tokenOf(e), e.turn
+}
+
+// tokenOf returns the token that the next answer to a question must not be older than.
+func (c *cache) tokenOf(e *cacheEntry) string {
 	if e.asked != nil {
 		return e.asked.GetToken()
 	}
@@ -55,15 +67,22 @@ func (c *cache) lastToken(e *cacheEntry) string {
 	return c.token
 }
 
-// learn keeps an answer of a server, which was asked at some time, as the last known one. If the stream may be
+// learn keeps an answer of a server, which was asked at some time and turn, as the last known one. If the stream may be
 // behind it, the stream must reach it first, and then answer the question anew: otherwise a denial could be followed
 // by an older permission.
-func (c *cache) learn(e *cacheEntry, response *netpoldv1.AllowedResponse, asked int64) {
+//
+// It reports false if another answer came meanwhile, of another snapshot. Nobody knows which is older, so the question
+// must be asked again.
+func (c *cache) learn(e *cacheEntry, response *netpoldv1.AllowedResponse, asked int64, turn uint64) bool {
 	if e == nil {
-		return
+		return true
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if e.turn != turn && response.GetToken() != c.tokenOf(e) {
+		return false
+	}
+	e.turn++
 	e.asked, e.askedAt = response, asked
 	if token := response.GetToken(); token != c.token {
 		if !slices.Contains(c.owed, token) {
@@ -75,6 +94,7 @@ func (c *cache) learn(e *cacheEntry, response *netpoldv1.AllowedResponse, asked 
 			c.queue(e)
 		}
 	}
+	return true
 }
 
 // owe has the stream reach a token.

@@ -49,6 +49,8 @@ type cacheEntry struct {
 	// asked is the last answer of Allowed, if it is newer than that of the watch. askedAt is when it was asked for.
 	asked   *netpoldv1.AllowedResponse
 	askedAt int64
+	// turn counts the answers of both.
+	turn uint64
 	// placed is used as the heap knows it, which is never later; index is the place in the heap.
 	placed int64
 	index  int

@@ -3,7 +3,6 @@ package netpold
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"slices"
 	"strconv"
 	"sync"
@@ -16,13 +15,6 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
-)
-
-// The delays before a stream is opened again are random, up to a bound that doubles from the least to the most. So
-// clients that lost the same server do not come back at once.
-const (
-	leastReopen = 100 * time.Millisecond
-	mostReopen  = 5 * time.Second
 )
 
 // maxWatchAdd is the most questions of one request, below the least --max-batch that makes sense. maxOwed is the
@@ -154,22 +146,17 @@ func (c *cache) follow() {
 	c.follows = true
 	c.open()
 	c.running.Go(func() {
-		for bound := leastReopen; ; {
+		for wait := (Backoff{}); ; {
 			s := c.nextSession()
 			if s == nil {
 				return
 			}
 			err := c.run(s)
 			if c.end(s, err) {
-				bound = leastReopen
+				wait.Reset()
 			}
-			delay := rand.N(bound) //nolint:gosec // to spread callers, no secret
-			if e, ok := errors.AsType[*Error](err); ok {
-				delay += e.RetryAfter
-			}
-			bound = min(2*bound, mostReopen)
 			select {
-			case <-time.After(delay):
+			case <-time.After(wait.Next(err)):
 			case <-c.ctx.Done():
 			}
 		}
@@ -389,6 +376,7 @@ func (c *cache) take(e *cacheEntry, a *netpoldv1.WatchAnswer, at int64) {
 		}
 	}
 	e.etag, e.asked = a.GetEtag(), nil
+	e.turn++
 	e.answer.Store(answer)
 	e.settle()
 }

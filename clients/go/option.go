@@ -71,18 +71,19 @@ func (s *settings) dialOptions(creds credentials.TransportCredentials,
 			// Jitter makes the delay anything from 0 to twice as long. gRPC's own maximum is two minutes: a server
 			// that was away for a while would be left alone for so long.
 			Backoff: backoff.Config{
-				BaseDelay: leastReopen, Multiplier: 2, Jitter: 1, MaxDelay: mostReopen / 2,
+				BaseDelay: leastDelay, Multiplier: 2, Jitter: 1, MaxDelay: mostDelay / 2,
 			},
 			MinConnectTimeout: 20 * time.Second,
 		}),
+		grpc.WithChainUnaryInterceptor(retry),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxResponseBytes),
 			grpc.ForceCodecV2(netpoldv1.Codec(0))),
 	}, s.extra...)
 }
 
-// The service configs. Every method only reads, so retries are safe. A watch is opened again by whoever has its
-// answers so far, and knows how long the server wants to be left alone. Status shows why a server is not healthy,
-// so it ignores health.
+// The service configs. Every method only reads, so retries are safe. Calls that are not streams are retried by [retry]. A
+// watch is opened again by whoever has its answers so far, and knows how long the server wants to be left alone. Status
+// shows why a server is not healthy, so it ignores health.
 const (
 	healthyConfig = `{
 		"loadBalancingConfig": [{"round_robin": {}}],
@@ -94,9 +95,12 @@ const (
 		"methodConfig": [` + retryConfig + `]
 	}`
 	retryConfig = `{
-		"name": [{"service": "netpold.v1.DecisionService", "method": "WatchAllowed"}]
-	}, {
-		"name": [{}],
+		"name": [
+			{"service": "netpold.v1.DecisionService", "method": "StreamAllowed"},
+			{"service": "netpold.v1.AuditService", "method": "ListConnections"},
+			{"service": "netpold.v1.AuditService", "method": "Lint"},
+			{"service": "netpold.v1.AuditService", "method": "Simulate"}
+		],
 		"retryPolicy": {
 			"maxAttempts": 4,
 			"initialBackoff": "0.1s",

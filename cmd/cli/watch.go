@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"time"
 
@@ -17,12 +16,6 @@ import (
 	netpold "github.com/netpold/netpold/clients/go"
 	"github.com/netpold/netpold/cmd/config"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
-)
-
-// The delays before a watch is opened again are random, up to a bound that doubles from the least to the most.
-const (
-	leastResume = 100 * time.Millisecond
-	mostResume  = 5 * time.Second
 )
 
 // maxWatchAdd is the most questions of one request of a watch, below the least --max-batch that makes sense.
@@ -88,7 +81,7 @@ func (w *watchRun) run(ctx context.Context, args []string) error {
 	defer client.Close() //nolint:errcheck // nothing is lost
 	ctx, stop := untilSignal(ctx)
 	defer stop()
-	for bound := leastResume; ; bound = min(2*bound, mostResume) {
+	for wait := (netpold.Backoff{}); ; {
 		heard, err := w.watch(ctx, client)
 		w.heard = w.heard || heard
 		switch {
@@ -97,15 +90,12 @@ func (w *watchRun) run(ctx context.Context, args []string) error {
 		case !w.resumes(err) || !w.answered(err):
 			return w.inv.callError(err)
 		case heard:
-			bound = leastResume
+			wait.Reset()
 		}
 		if status.Code(err) == codes.FailedPrecondition {
 			w.token = "" // of another source: the server was restarted, or is of other files
 		}
-		delay := rand.N(bound) //nolint:gosec // to spread callers, no secret
-		if e, ok := errors.AsType[*netpold.Error](err); ok {
-			delay += e.RetryAfter // beyond it, since the server gives many callers the same advice
-		}
+		delay := wait.Next(err)
 		w.inv.notice("%v; resuming in %v", w.inv.callError(err), delay.Round(time.Millisecond))
 		select {
 		case <-time.After(delay):
