@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/netpold/netpold/mirror"
 	"github.com/netpold/netpold/server/audits"
 	"github.com/netpold/netpold/server/decisionlog"
@@ -85,6 +87,9 @@ type Config struct {
 	// DecisionLogQueue is how many records may wait to be written. Those beyond are dropped and counted.
 	// Default: 65,536.
 	DecisionLogQueue int
+
+	// TracerProvider makes the spans of calls, with a provider of OpenTelemetry. Default: none are made.
+	TracerProvider trace.TracerProvider
 
 	// WhenStale says what happens to questions while [mirror.Source.Stale] reports true. Default: they are
 	// answered, and each response says that the state is stale.

@@ -80,6 +80,9 @@ func (s *Server) registerForwardAuth(config *Config, options proxied.Options) {
 		Ready:        s.ready,
 		Draining:     s.draining.Load,
 	}, s.tls)
+	if s.tracer != nil {
+		s.forwardAuth.Handler = s.tracer.Handler(s.forwardAuth.Handler, forwardauth.PathQuestion, forwardauth.PathHealth)
+	}
 }
 
 // ForwardAuthAddr returns the address of forward-auth; empty when it is off.

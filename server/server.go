@@ -31,6 +31,7 @@ import (
 	"github.com/netpold/netpold/server/internal/metrics"
 	"github.com/netpold/netpold/server/internal/proxied"
 	"github.com/netpold/netpold/server/internal/watches"
+	"github.com/netpold/netpold/server/tracing"
 )
 
 // Connection limits that are not configurable.
@@ -56,6 +57,7 @@ type Server struct {
 	drain     drainTimes
 	tls       *tlsReloader     // nil for plaintext
 	decisions *decisionlog.Log // nil when off
+	tracer    *tracing.Tracer  // nil when off
 	callers   callers
 	whenStale WhenStale
 	// insecure lets everybody who can connect ask, and says so.
@@ -128,7 +130,12 @@ func New(config Config) (*Server, error) {
 	// It is ended by the drain or by Stop, whichever is first.
 	streams, endStreams := context.WithCancelCause(context.Background())
 	s.endStreams = endStreams
-	s.grpc = grpc.NewServer(append(grpcOptions(&config, creds),
+	options := grpcOptions(&config, creds)
+	if config.TracerProvider != nil {
+		s.tracer = tracing.New(config.TracerProvider, config.Version)
+		options = append(options, s.tracer.ServerOptions()...)
+	}
+	s.grpc = grpc.NewServer(append(options,
 		interceptors(m, s.log, s.callers.guard(), s.decisions, config.MaxDeadline, streams)...)...)
 	s.register(&config, m, streams)
 	if s.adminListener != nil {
@@ -271,6 +278,9 @@ func (s *Server) register(config *Config, m *metrics.Metrics, streams context.Co
 		Record:      record,
 		Metrics:     m,
 		Logger:      config.Logger,
+	}
+	if s.tracer != nil {
+		asked.Trace = s.tracer.Outcome
 	}
 	extauthz.Register(s.grpc, config.Source, asked)
 	s.registerForwardAuth(config, asked)

@@ -79,6 +79,17 @@ func TestServerIsFreeOfKubernetes(t *testing.T) {
 	}
 }
 
+// Who traces nothing loads nothing for it: what exports traces is loaded by cmd alone (P46).
+func TestServerExportsNoTraces(t *testing.T) {
+	t.Parallel()
+	for _, p := range goList(t, "-deps", "./server") {
+		if strings.HasPrefix(p.ImportPath, "go.opentelemetry.io/otel/exporters/otlp/otlptrace") ||
+			p.ImportPath == module+"server/tracing/otlp" {
+			t.Errorf("server depends on %s", p.ImportPath)
+		}
+	}
+}
+
 // Doors of the server, and what they share, do not import each other's packages: only server/internal/ is
 // shared.
 func TestDoorsDoNotImportEachOther(t *testing.T) {

@@ -19,16 +19,18 @@ func textLogs(w io.Writer, format string) bool {
 	return ok && term.IsTerminal(int(file.Fd())) //nolint:gosec // a file descriptor is small
 }
 
-// newLogger returns a logger, and its level, which can be changed later.
-func newLogger(w io.Writer, settings config.Log) (*slog.Logger, *slog.LevelVar) {
-	level := new(slog.LevelVar)
-	level.Set(settings.SlogLevel())
-	options := &slog.HandlerOptions{Level: level}
+// newLogger returns a logger within its level, which can be changed later.
+func newLogger(w io.Writer, settings config.Log) *logLevel {
+	l := &logLevel{now: new(slog.LevelVar), settled: settings.SlogLevel()}
+	l.now.Set(l.settled)
+	options := &slog.HandlerOptions{Level: l.now}
 	if textLogs(w, settings.Format) {
-		return slog.New(slog.NewTextHandler(w, options)), level
+		l.log = slog.New(slog.NewTextHandler(w, options))
+		return l
 	}
 	options.ReplaceAttr = readableDuration
-	return slog.New(slog.NewJSONHandler(w, options)), level
+	l.log = slog.New(slog.NewJSONHandler(w, options))
+	return l
 }
 
 // readableDuration writes a duration as text logs do, "3s". As JSON, slog would write 3000000000.

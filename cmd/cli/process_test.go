@@ -111,6 +111,18 @@ func TestProcess(t *testing.T) {
 			t.Errorf("exits with %d:\n%s", got, p.stderr)
 		}
 	})
+	t.Run("P46 SIGUSR1 logs at debug", func(t *testing.T) {
+		p := start(t, binary, "serve", "--manifests", file, "--listen=127.0.0.1:0", "--drain-delay=0s")
+		address := p.stderr.await(t, "serving")["addr"].(string)
+		p.signal(t, syscall.SIGUSR1)
+		p.stderr.await(t, "SIGUSR1: the log level is debug for a while")
+		netpold(t, "check", "--server", address, "shop/none", "shop/cart-0", "-p", "8080")
+		p.stderr.await(t, "call failed")
+		p.signal(t, syscall.SIGTERM)
+		if got := p.exit(t); got != 0 {
+			t.Errorf("exits with %d:\n%s", got, p.stderr)
+		}
+	})
 	t.Run("G4 SIGHUP loses and cuts no record", func(t *testing.T) { rotates(t, binary) })
 	t.Run("G4 SIGTERM writes what is queued", func(t *testing.T) {
 		p := start(t, binary, "serve", "--manifests", file, "--listen=127.0.0.1:0", "--drain-delay=0s",

@@ -10,11 +10,15 @@ import (
 	"github.com/netpold/netpold/server"
 )
 
-// hangups returns a channel of SIGHUPs. Until stop is called, SIGHUP does not end the process.
-func hangups() (hups <-chan os.Signal, stop func()) {
-	hup := make(chan os.Signal, 1)
+// hangups returns channels of SIGHUPs, and of signals to debug. Until stop is called, they do not end the process.
+func hangups() (hups, debugs <-chan os.Signal, stop func()) {
+	hup, debug := make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
-	return hup, func() { signal.Stop(hup) }
+	notifyDebug(debug)
+	return hup, debug, func() {
+		signal.Stop(hup)
+		signal.Stop(debug)
+	}
 }
 
 // A reloadable is a source that can be read again.
@@ -24,14 +28,15 @@ type reloadable interface {
 }
 
 // reload reads again, on SIGHUP, what can change without a restart. It logs each result.
-func (inv *invocation) reload(srv *server.Server, from followed, log *slog.Logger, level *slog.LevelVar) {
+func (inv *invocation) reload(srv *server.Server, from followed, level *logLevel) {
+	log := level.log
 	log.Info("SIGHUP: settings, TLS files and manifests are read again")
 	srv.ReopenDecisionLog() // first: whoever rotates logs waits for it
 	next, err := inv.config.Reread(inv.environ)
 	if err != nil {
 		log.Error("changed settings rejected; the present ones stay in use", "error", err)
 	} else {
-		inv.applySettings(next.Log.SlogLevel(), inv.config.Differences(next), log, level)
+		applySettings(next.Log.SlogLevel(), inv.config.Differences(next), level)
 	}
 	if !srv.ReloadTLS() {
 		log.Debug("no TLS files to read again")
@@ -43,14 +48,10 @@ func (inv *invocation) reload(srv *server.Server, from followed, log *slog.Logge
 }
 
 // applySettings sets the log level, the only setting that can change without a restart.
-func (inv *invocation) applySettings(to slog.Level, changed []string, log *slog.Logger,
-	level *slog.LevelVar) {
-	if level.Level() != to {
-		log.Info("log level changed", "from", level.Level(), "to", to)
-		level.Set(to)
-	}
+func applySettings(to slog.Level, changed []string, level *logLevel) {
+	level.settle(to)
 	changed = slices.DeleteFunc(changed, func(name string) bool { return name == "log-level" })
 	if len(changed) > 0 {
-		log.Warn("changed settings count from the next start", "settings", changed)
+		level.log.Warn("changed settings count from the next start", "settings", changed)
 	}
 }

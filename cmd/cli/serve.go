@@ -27,7 +27,8 @@ func (inv *invocation) serveVerb() *cobra.Command {
 			"With --manifests it follows files instead. An edit with problems is rejected as a whole. Several\n" +
 			"--manifests are read as one.\n\n" +
 			"On SIGTERM or SIGINT it drains; a second signal ends it immediately. On SIGHUP it reads settings, TLS\n" +
-			"files and manifests again, and opens the file of the decision log again.",
+			"files and manifests again, and opens the file of the decision log again. SIGUSR1 lowers the log level\n" +
+			"to debug for ten minutes.",
 		Example: "  netpold serve --listen unix:///run/netpold/grpc.sock\n" +
 			"  netpold serve --context staging --max-staleness 5m\n" +
 			"  netpold serve --manifests examples/shop\n" +
@@ -41,9 +42,10 @@ func (inv *invocation) serveVerb() *cobra.Command {
 }
 
 func (inv *invocation) serve(ctx context.Context, _ []string) error {
-	hups, giveBack := hangups()
+	hups, debugs, giveBack := hangups()
 	defer giveBack()
-	log, level := newLogger(inv.stderr, inv.config.Log)
+	level := newLogger(inv.stderr, inv.config.Log)
+	log := level.log
 	settings := inv.config.Server
 	settings.Source = unopened{} // the source comes last, because reading it may take long
 	reviewer, err := inv.openReviewer()
@@ -61,6 +63,11 @@ func (inv *invocation) serve(ctx context.Context, _ []string) error {
 	settings.Source, settings.Logger, settings.Version = from, log, readBuild().Version
 	settings.Stdout = unremembered(inv.stdout)
 	settings.Overlay = inv.overlayReader()
+	endTraces, err := inv.openTracing(ctx, &settings)
+	if err != nil {
+		return err
+	}
+	defer endTraces()
 	srv, err := server.New(settings)
 	if err != nil {
 		return config.InFlags(err)
@@ -82,7 +89,11 @@ func (inv *invocation) serve(ctx context.Context, _ []string) error {
 		for {
 			select {
 			case <-hups:
-				inv.reload(srv, from, log, level)
+				inv.reload(srv, from, level)
+			case <-debugs:
+				level.debug()
+			case <-level.debugging:
+				level.endDebug()
 			case <-ctx.Done():
 				return
 			}

@@ -24,11 +24,13 @@ type Config struct {
 	State State
 	// Client says how to ask a running netpold.
 	Client Client
-	// Server configures the service. Its Source, Logger, Version and Reviewer are not settings.
+	// Server configures the service. Its Source, Logger, Version, Reviewer and TracerProvider are not settings.
 	Server server.Config
 	// KubeAuthzKubeconfig is the file that says which API server is asked about callers; empty for that of the Pod in
 	// which this runs.
 	KubeAuthzKubeconfig string
+	// Tracing is [TracingNone] or [TracingOTLP].
+	Tracing string
 	// Log says what serve logs.
 	Log Log
 
@@ -114,6 +116,14 @@ type Log struct {
 	// Format is auto, text or json.
 	Format string
 }
+
+// The values of Config.Tracing.
+const (
+	// TracingNone makes no traces.
+	TracingNone = "none"
+	// TracingOTLP exports a span of each call, as the OTEL_* variables say.
+	TracingOTLP = "otlp"
+)
 
 // An Origin is where a setting's value comes from. Later ones override earlier ones.
 type Origin int

@@ -127,6 +127,8 @@ func (c *Config) serverFlags() *pflag.FlagSet {
 	f.DurationVar(&s.DrainTimeout, "drain-timeout", s.DrainTimeout,
 		"`DURATION` that calls in progress may take after that")
 	addDecisionLogFlags(f, s)
+	f.Var(NewChoice(&c.Tracing, TracingNone, TracingOTLP), "tracing",
+		"make a span of each call, and export it by OpenTelemetry as the OTEL_* variables say")
 	c.Log = Log{Level: "info", Format: "auto"}
 	f.Var(NewChoice(&c.Log.Level, "debug", "info", "warn", "error"), "log-level", "least level that is logged")
 	f.Var(NewChoice(&c.Log.Format, "auto", "text", "json"), "log-format",

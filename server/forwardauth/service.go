@@ -43,8 +43,10 @@ const MaxHeaderBytes = maxURL + maxHeader
 
 // The paths.
 const (
-	pathQuestion = "/authz"
-	pathHealth   = "/healthz"
+	// PathQuestion is where questions are asked, and so is every path below it.
+	PathQuestion = "/authz"
+	// PathHealth is where the server's readiness is asked for.
+	PathHealth = "/healthz"
 )
 
 // Options configure a [Service].
@@ -91,9 +93,9 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, http.StatusRequestURITooLong)
 	case sizeOf(r.Header) > maxHeader:
 		s.refuse(w, http.StatusRequestHeaderFieldsTooLarge)
-	case path == pathHealth:
+	case path == PathHealth:
 		s.health(w)
-	case path != pathQuestion && !strings.HasPrefix(path, pathQuestion+"/"):
+	case path != PathQuestion && !strings.HasPrefix(path, PathQuestion+"/"):
 		s.refuse(w, http.StatusNotFound)
 	case !s.fromProxy(r):
 		s.refuseCaller(w, r)

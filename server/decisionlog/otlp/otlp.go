@@ -5,11 +5,9 @@
 package otlp
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"regexp"
 	"strconv"
 	"time"
@@ -20,24 +18,15 @@ import (
 	"go.opentelemetry.io/otel/log"
 	"go.opentelemetry.io/otel/propagation"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
-	"go.opentelemetry.io/otel/sdk/resource"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/netpold/netpold/server/decisionlog"
+	"github.com/netpold/netpold/server/internal/otlpenv"
 )
 
 // EventName is the event name of every record.
 const EventName = "netpold.decision"
-
-// The protocols of OTEL_EXPORTER_OTLP_PROTOCOL.
-const (
-	overGRPC = "grpc"
-	overHTTP = "http/protobuf"
-)
-
-// The ports that the exporters take when no endpoint is named.
-var defaults = map[string]string{overGRPC: "https://localhost:4317", overHTTP: "https://localhost:4318"}
 
 // An Exporter is a [decisionlog.Exporter]. It is not safe for concurrent use.
 type Exporter struct {
@@ -51,32 +40,20 @@ type Exporter struct {
 // New returns an exporter as the environment says. Its error names the variables that are wrong. It connects with
 // the first records.
 func New(ctx context.Context, version string) (*Exporter, error) {
-	protocol := cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL"), os.Getenv("OTEL_EXPORTER_OTLP_PROTOCOL"),
-		overHTTP)
-	e := &Exporter{target: "OTLP " + cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"),
-		os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT"), defaults[protocol]) + " (" + protocol + ")"}
-	if err := wrongVariables(); err != nil {
+	protocol, target, err := otlpenv.Exporter(otlpenv.Logs)
+	if err != nil {
 		return nil, err
 	}
-	var err error
-	switch protocol {
-	case overGRPC: // the writer of the log retries
+	e := &Exporter{target: target}
+	if protocol == otlpenv.OverGRPC { // the writer of the log retries
 		e.exporter, err = otlploggrpc.New(ctx, otlploggrpc.WithRetry(otlploggrpc.RetryConfig{}))
-	case overHTTP:
+	} else {
 		e.exporter, err = otlploghttp.New(ctx, otlploghttp.WithRetry(otlploghttp.RetryConfig{}))
-	default:
-		return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL %q: give %s or %s", protocol, overGRPC, overHTTP)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: see the OTEL_EXPORTER_OTLP_* variables", err)
 	}
-	// The variables win over what is set here.
-	described, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithHost(), resource.WithFromEnv())
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err), e.exporter.Shutdown(ctx))
-	}
-	named, err := resource.Merge(resource.NewSchemaless(
-		attribute.String("service.name", "netpold"), attribute.String("service.version", version)), described)
+	named, err := otlpenv.Resource(ctx, version)
 	if err != nil {
 		return nil, errors.Join(err, e.exporter.Shutdown(ctx))
 	}

@@ -34,6 +34,8 @@ type Options struct {
 	Metrics *metrics.Metrics
 	// Record writes a decision to the decision log. Default: none is written.
 	Record Recorder
+	// Trace describes an outcome in the span of its context. Default: nothing is traced.
+	Trace func(ctx context.Context, o *Outcome)
 	// Logger gets panics. Default: they are dropped.
 	Logger *slog.Logger
 }
@@ -84,6 +86,9 @@ func (d *Door) Decide(
 	if d.Record != nil {
 		answer, failed := o.Record()
 		d.Record(ctx, id, d.method, started, &q.Request, answer, failed)
+	}
+	if d.Trace != nil {
+		d.Trace(ctx, &o)
 	}
 	return o
 }

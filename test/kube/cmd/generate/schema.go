@@ -20,7 +20,7 @@ const schemaFile = "values.schema.json"
 func chartsOwn() []string {
 	return []string{
 		"manifests", "kubeconfig", "context", "namespace", "listen", "insecure", "admin-listen", "admin-tls", "tls-cert",
-		"tls-key", "tls-client-ca", "authz-policy", "kube-authz", "kube-authz-kubeconfig",
+		"tls-key", "tls-client-ca", "authz-policy", "kube-authz", "kube-authz-kubeconfig", "forward-auth-listen",
 	}
 }
 
