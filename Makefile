@@ -118,7 +118,7 @@ generate-diff: ## Fail when generated files are not what "make generate" writes
 	diff -ru "$$now" "$$tmp" || { echo 'Generated files are out of date: run "make generate" and commit what it changes.' >&2; exit 1; }
 
 .PHONY: lint
-lint: lint-go lint-mod lint-proto ## Lint Go, modules and proto; "make fix" mends what can be mended
+lint: lint-go lint-mod lint-proto lint-vuln ## Lint Go, modules and proto, look for known vulnerabilities; "make fix" mends what can be mended
 
 # Every module but the tools, which have no code.
 .PHONY: lint-go
@@ -158,6 +158,18 @@ lint-proto:
 	tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; \
 	git archive "$$base" buf.yaml proto | tar -x -C "$$tmp"; \
 	$(TOOL) buf breaking --against "$$tmp"
+
+# What netpold calls and is known to be vulnerable. GOVULNDB names another database than the one of the Go project.
+.PHONY: lint-vuln
+lint-vuln:
+	@echo govulncheck
+	@rc=0; found=$$($(TOOL) govulncheck -db "$${GOVULNDB:-https://vuln.go.dev}" ./... 2>&1) || rc=$$?; \
+	case "$$rc:$$found" in \
+	0:*) ;; \
+	1:*'fetching vulnerabilities'*) \
+		printf '%s\n' "$$found" '*** NOT LOOKED FOR KNOWN VULNERABILITIES: their database cannot be had. GOVULNDB may name a copy. ***' >&2;; \
+	*) printf '%s\n' "$$found" >&2; exit 1;; \
+	esac
 
 .PHONY: fix
 fix: ## Format, tidy and apply the fixes that linters know
