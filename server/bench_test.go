@@ -216,8 +216,13 @@ func callers(b *testing.B, questions int, call func(ctx context.Context, i int) 
 		}
 	})
 	rate(b, questions)
-	b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/(float64(b.N)*float64(questions)),
-		"cpu-ns/question")
+	reportCPU(b, before, questions)
+}
+
+// reportCPU reports the time that the CPUs were busy since before, for operations of so many questions.
+func reportCPU(b *testing.B, before time.Duration, questions int) {
+	b.Helper()
+	b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/(float64(b.N)*float64(questions)), "cpu-ns/question")
 }
 
 // cpuTime returns how long this process has kept the CPUs busy.
@@ -230,9 +235,11 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// streams runs one stream for each core, with as many batches in progress as flow control allows.
+// streams runs one stream for each core, with as many batches in progress as flow control allows. CPU time is that of
+// client and server together.
 func (w *wired) streams(b *testing.B, size int) {
 	b.ReportAllocs()
+	before := cpuTime(b)
 	b.RunParallel(func(pb *testing.PB) {
 		stream, err := w.client.Stream(b.Context())
 		if err != nil {
@@ -262,6 +269,7 @@ func (w *wired) streams(b *testing.B, size int) {
 		}
 	})
 	rate(b, size)
+	reportCPU(b, before, size)
 }
 
 // many measures AllowedMany. It counts questions, not batches.

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -190,6 +191,39 @@ func TestG1Allowed(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), "decision_id="+ids[2]) {
 		t.Errorf("the server's log lacks the id:\n%s", log)
+	}
+}
+
+// TestG1AtOnce proves that calls in progress at once have an id each in their metadata, that of their own record.
+func TestG1AtOnce(t *testing.T) {
+	t.Parallel()
+	r, written := startLogged(t, nil)
+	const callers, each = 8, 100
+	ids := make([]string, callers*each)
+	var group sync.WaitGroup
+	for caller := range callers {
+		group.Go(func() {
+			for i := caller * each; i < (caller+1)*each; i++ {
+				q := ask()
+				q.Port = uint32(i + 1)
+				var header metadata.MD
+				if _, err := r.decisions().Allowed(soon(t), q, grpc.Header(&header)); err != nil {
+					t.Error(err)
+					return
+				}
+				ids[i] = strings.Join(header.Get(decisionID), " ")
+			}
+		})
+	}
+	group.Wait()
+	got := written()
+	if len(got) != len(ids) {
+		t.Fatalf("%d records, want %d", len(got), len(ids))
+	}
+	for i := range got {
+		if port := got[i].question(t).GetPort(); got[i].DecisionID != ids[port-1] {
+			t.Errorf("the record of port %d has the id %s, the metadata %s", port, got[i].DecisionID, ids[port-1])
+		}
 	}
 }
 

@@ -46,14 +46,14 @@ func (l *Log) allowed(ctx context.Context, req any, handler grpc.UnaryHandler) (
 	}
 	took := time.Since(started)
 	q, _ := req.(*netpoldv1.AllowedRequest)
+	id := decisionid.New()
+	var failed *spb.Status
 	if err != nil {
-		id := announce(ctx)
-		failed, err := identified(err, id)
-		l.one(callOf(ctx, id, methodAllowed), started, took, q, nil, failed)
-		return resp, err
+		failed, err = identified(err, id)
 	}
-	l.one(callOf(ctx, announce(ctx), methodAllowed), started, took, q, a, nil)
-	return resp, nil
+	l.one(callOf(ctx, id, methodAllowed), started, took, q, a, failed)
+	id.Send(ctx)
+	return resp, err
 }
 
 func (l *Log) batchAllowed(ctx context.Context, req any, handler grpc.UnaryHandler) (any, error) {

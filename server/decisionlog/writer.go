@@ -166,7 +166,7 @@ func (w *writer) tellDropped() {
 	}
 	from := len(w.encoder.b)
 	now := time.Now()
-	w.encoder.b = appendDropped(w.encoder.b, now, dropped-w.told)
+	w.encoder.appendDropped(now, dropped-w.told)
 	end := len(w.encoder.b)
 	w.lines.dropped = append(w.lines.dropped, end)
 	if w.exports {
