@@ -66,6 +66,44 @@ func TestLoad(t *testing.T) {
 			t.Errorf("rows are %q, want %q:\n%s%s", got, want, &stdout, &stderr)
 		}
 	})
+	t.Run("decision log", func(t *testing.T) {
+		s := settings{netpold: program, size: size, step: 100 * time.Millisecond, connections: 2, logRounds: 2}
+		var stdout, stderr bytes.Buffer
+		if err := drive(t.Context(), s, &stdout, &stderr); err != nil {
+			t.Fatalf("%v\n%s", err, &stderr)
+		}
+		if got := stdout.String(); strings.Count(got, "\n| with") != 2 || strings.Contains(got, "| 0 |") ||
+			strings.Contains(got, "NaN") || strings.Count(stderr.String(), " calls/s") != 4 {
+			t.Errorf("%s%s", got, &stderr)
+		}
+	})
+	t.Run("flows", func(t *testing.T) {
+		t.Setenv("TMPDIR", t.TempDir())
+		s := settings{netpold: program, size: size, flows: 2000, distinct: 100}
+		var stdout, stderr bytes.Buffer
+		if err := measureFlows(t.Context(), s, &stdout, &stderr); err != nil {
+			t.Fatalf("%v\n%s", err, &stderr)
+		}
+		if got := stdout.String(); strings.Count(got, "\n| 100 | ") != 4 || strings.Count(got, "\n| 2000 | ") != 4 {
+			t.Errorf("%s%s", got, &stderr)
+		}
+	})
+	t.Run("a summary that is not what is known is told", func(t *testing.T) {
+		dir, cluster := t.TempDir(), synthetic.New(size)
+		file, err := writeManifests(dir, cluster)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, "flows.json")
+		strangers, err := writeFlows(path, cluster, 200, 200)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = auditFlows(t.Context(), settings{netpold: program, flows: 200}, strangers+1, path, "--manifests", file)
+		if err == nil || !strings.Contains(err.Error(), "Disagrees:2}, want 200 records, all asked, of which 3 disagree") {
+			t.Errorf("error is %v", err)
+		}
+	})
 	t.Run("a server of another cluster is not driven", func(t *testing.T) {
 		cluster := synthetic.New(size)
 		questions := newQuestions(cluster)
@@ -195,6 +233,7 @@ func TestFlags(t *testing.T) {
 		"-connections is 0":  {"-connections", "0"},
 		"-beside is -1":      {"-beside", "-1", "-lists", "1"},
 		"-beside needs":      {"-beside", "100"},
+		"-decision-log is -": {"-decision-log", "-1"},
 		`"fast" is not`:      {"fast"},
 		"`make build` makes": {"-netpold", filepath.Join(t.TempDir(), "netpold")},
 	} {

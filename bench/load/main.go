@@ -44,6 +44,9 @@ type settings struct {
 	// flows are records that netpold audit reads; with 0 it is not measured, else nothing else is. distinct of them
 	// are different questions.
 	flows, distinct int
+	// logRounds is how often Allowed is measured with the decision log and without it, in turns; with 0 it is not, else
+	// nothing else is.
+	logRounds int
 	// loads are driven one after another.
 	loads []load
 }
@@ -85,6 +88,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.IntVar(&s.lists, "lists", 0, "whole lists that are taken at once beside Allowed, measured last; 0 for none")
 	flags.Float64Var(&s.beside, "beside", 0,
 		"measure only Allowed at this `rate`, alone and beside lists; 0 for all, and then 90% of the best rate")
+	flags.IntVar(&s.logRounds, "decision-log", 0,
+		"measure only what the decision log costs Allowed, with it and without it in so many `turns`")
 	flags.IntVar(&s.flows, "flows", 0, "instead of calls, measure netpold audit of so many records of Hubble")
 	flags.IntVar(&s.distinct, "distinct", 20_000, "different questions among the flows; all different is measured too")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
@@ -119,6 +124,8 @@ func (s *settings) validate(rest []string) error {
 		return errors.New("-beside needs -lists: give 1 or 2")
 	case s.lists < 0 || s.lists > 2:
 		return fmt.Errorf("-lists is %d: give 0 to 2, as a server takes no more at once", s.lists)
+	case s.logRounds < 0 || s.logRounds > 100:
+		return fmt.Errorf("-decision-log is %d: give 1 to 100 turns, or 0", s.logRounds)
 	case s.flows < 0 || s.distinct < 1:
 		return fmt.Errorf("-flows is %d and -distinct %d: give 0 or more, and 1 or more", s.flows, s.distinct)
 	case s.connections < 1 || s.connections > math.MaxUint16:
@@ -158,6 +165,9 @@ func drive(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 		return err
 	}
 	questions := newQuestions(cluster)
+	if s.logRounds > 0 {
+		return measureLog(ctx, s, dir, file, cluster, questions, stdout, stderr)
+	}
 	var rows []row
 	if s.beside > 0 {
 		rows, err = besideLists(ctx, s, s.beside, file, rows, questions, stderr)

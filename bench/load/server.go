@@ -27,11 +27,12 @@ type server struct {
 // startLimit is for how long a server may read its manifests.
 const startLimit = time.Minute
 
-// startServer starts a server of manifests on ports of the loopback that are free, and returns when it answers.
-func startServer(ctx context.Context, program, manifests string) (*server, error) {
+// startServer starts a server of manifests, with more flags, on ports of the loopback that are free, and returns when it
+// answers.
+func startServer(ctx context.Context, program, manifests string, flags ...string) (*server, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	cmd := exec.CommandContext(ctx, program, "serve", "--manifests", manifests, "--listen", "127.0.0.1:0",
-		"--admin-listen", "127.0.0.1:0", "--log-format", "json")
+	cmd := exec.CommandContext(ctx, program, append([]string{"serve", "--manifests", manifests, "--listen", "127.0.0.1:0",
+		"--admin-listen", "127.0.0.1:0", "--log-format", "json"}, flags...)...)
 	cmd.Env = ownEnv(os.Environ())
 	endWithParent(cmd)
 	stderr, err := cmd.StderrPipe()
