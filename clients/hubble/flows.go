@@ -64,6 +64,9 @@ func Open(ctx context.Context, options Options) (*Flows, error) {
 	f := &Flows{options: options, cursor: cursor{start: options.Since}}
 	if f.options.timing == (timing{}) {
 		f.options.timing = defaultTiming
+		if options.Timeout > 0 {
+			f.options.timing.answer = options.Timeout
+		}
 	}
 	var err error
 	// The stream outlives ctx.

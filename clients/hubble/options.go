@@ -17,6 +17,8 @@ type Options struct {
 	// Until is up to when they are wanted; zero is for as long as they are read. If it has passed, Next returns
 	// [io.EOF] after what Hubble has. Otherwise it does so when Until has passed here.
 	Until time.Time
+	// Timeout is how long it may take to connect, and to answer when nothing comes. Default: 10 s.
+	Timeout time.Duration
 	// Event is told what happens to the connection and behind it, by Next and Open. It may be nil.
 	Event func(Event)
 	// timing is set by tests alone; the zero value is defaultTiming.

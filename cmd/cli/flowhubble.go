@@ -74,7 +74,7 @@ func (inv *invocation) openHubble(
 	ctx context.Context, h *hubbleFlags, window flows.Window,
 ) (*hubbleSource, error) {
 	options := hubble.Options{
-		Target: h.Server, Since: window.Since, Until: window.Until,
+		Target: h.Server, Since: window.Since, Until: window.Until, Timeout: inv.config.Client.Timeout,
 		Event: func(e hubble.Event) { inv.notice("--hubble %s: %s", h.Server, e) },
 	}
 	if h.Secure() {
@@ -144,7 +144,7 @@ func (h *hubbleFlags) failed(err error) error {
 		remedy = "is Hubble Relay there, and with TLS or without as here (--hubble-tls)? 'kubectl -n kube-system " +
 			"port-forward service/hubble-relay 4245:80' makes it 127.0.0.1:4245"
 	case codes.DeadlineExceeded:
-		remedy = "something is there but does not answer: is it Hubble Relay, and ready?"
+		remedy = "something is there but does not answer within --timeout: is it Hubble Relay, and ready?"
 	case codes.Unimplemented:
 		remedy = "this is no Hubble: give the address of Hubble Relay, the Service kube-system/hubble-relay"
 	case codes.Unauthenticated, codes.PermissionDenied:

@@ -112,8 +112,20 @@ func TestAuditOfHubbleCalledWrongly(t *testing.T) {
 	}
 }
 
+// A relay that takes connections and says nothing is an error, after --timeout, that says what to look at.
+func TestAuditOfHubbleThatHangs(t *testing.T) {
+	t.Parallel()
+	server := hubbletest.Start(t)
+	server.Send(seen(1, "10.0.0.1", flow.Verdict_FORWARDED))
+	server.Hang(true)
+	file := writeFile(t, "cluster.yaml", cluster)
+	netpold(t, "audit", "--manifests", file, "--hubble", server.Addr(), "--since=2026-11-26T12:00:00Z",
+		"--timeout=200ms").want(t, 2, "",
+		"something is there but does not answer within --timeout: is it Hubble Relay, and ready?")
+}
+
 // followsHubble runs the program until it is interrupted: the relay restarts meanwhile, and no flow is lost or
-// judged twice.
+// judged twice. When the relay hangs, the summary still comes.
 func followsHubble(t *testing.T, binary string) {
 	t.Helper()
 	server, authority := hubbletest.StartTLS(t)
@@ -153,6 +165,8 @@ func followsHubble(t *testing.T, binary string) {
 			t.Errorf("no %q in the metrics:\n%s", want, metrics)
 		}
 	}
+	server.Hang(true)
+	server.Send(disagreeing(4))
 	p.signal(t, syscall.SIGINT)
 	if got := p.exit(t); got != 1 {
 		t.Errorf("exits with %d:\n%s", got, p.stderr)

@@ -47,8 +47,8 @@ func (c *Config) clientFlags() *pflag.FlagSet {
 	s := &c.Client
 	f.StringVar(&s.Server, "server", "", "ask the running netpold at `HOST:PORT`")
 	f.DurationVar(&s.Timeout, "timeout", 10*time.Second,
-		"`DURATION` that one call to the server may take (list, lint: for which it may say nothing), or for which a "+
-			"cluster may fail to be read")
+		"`DURATION` that one call to the server may take (list, lint: for which it may say nothing; audit: also to "+
+			"Hubble), or for which a cluster may fail to be read")
 	f.BoolVar(&s.TLS, "tls", false, "ask the server over TLS; implied by the other --tls-* flags")
 	f.StringVar(&s.CA, "tls-ca", "",
 		"PEM `FILE` of the authorities that sign the server's certificate (default: the system's)")
