@@ -2,10 +2,9 @@ package render
 
 import (
 	"strconv"
-	"strings"
 	"time"
-	"unicode/utf8"
 
+	"github.com/netpold/netpold/proto/jsontext"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
@@ -77,19 +76,12 @@ func (w *jsonWriter) plain(name, value string) {
 
 func (w *jsonWriter) text(name, value string) {
 	w.name(name)
-	*w = append(appendQuoted(*w, value), ',')
+	*w = append(jsontext.AppendString(*w, value), ',')
 }
 
 func (w *jsonWriter) list(name string, values []string) {
 	w.name(name)
-	*w = append(*w, '[')
-	for i, value := range values {
-		if i > 0 {
-			*w = append(*w, ',')
-		}
-		*w = appendQuoted(*w, value)
-	}
-	*w = append(*w, "],"...)
+	*w = append(jsontext.AppendStrings(*w, values), ',')
 }
 
 func (w *jsonWriter) side(name string, s *netpoldv1.Side) {
@@ -97,24 +89,7 @@ func (w *jsonWriter) side(name string, s *netpoldv1.Side) {
 		return
 	}
 	w.name(name)
-	*w = append(*w, '{')
-	w.bool("allowed", s.GetAllowed())
-	w.bool("isolated", s.GetIsolated())
-	w.text("policy", s.GetPolicy())
-	if s.RuleIndex != nil {
-		w.number("ruleIndex", uint64(s.GetRuleIndex()))
-	}
-	w.list("isolatedBy", s.GetIsolatedBy())
-	w.number("isolatedByTotal", uint64(s.GetIsolatedByTotal()))
-	w.plain("tier", netpoldv1.Tier_name[int32(s.GetTier())])
-	w.text("kind", s.GetKind())
-	w.text("ruleName", s.GetRuleName())
-	if s.Priority != nil {
-		w.name("priority")
-		*w = append(strconv.AppendInt(*w, int64(s.GetPriority()), 10), ',')
-	}
-	(*w)[len(*w)-1] = '}'
-	*w = append(*w, ',')
+	*w = append(jsontext.AppendSide(*w, s), ',')
 }
 
 // appendTime appends a time as protojson writes it: in UTC, with no, 3, 6 or 9 digits behind the second.
@@ -130,31 +105,4 @@ func appendTime(b []byte, t time.Time) []byte {
 		layout = whole + ".000000Z"
 	}
 	return t.UTC().AppendFormat(b, layout)
-}
-
-// appendQuoted appends text in quotes, with escapes for what does not print.
-func appendQuoted(b []byte, text string) []byte {
-	b = append(b, '"')
-	if !strings.ContainsFunc(text, escaped) {
-		return append(append(b, text...), '"')
-	}
-	for _, r := range text {
-		switch {
-		case r == '"' || r == '\\':
-			b = append(b, '\\', byte(r))
-		case !hidden(r):
-			b = utf8.AppendRune(b, r)
-		default:
-			b = appendEscape(b, r)
-		}
-	}
-	return append(b, '"')
-}
-
-// escaped reports whether a rune is not written as itself.
-func escaped(r rune) bool {
-	if r < utf8.RuneSelf {
-		return r < ' ' || r == 0x7f || r == '"' || r == '\\'
-	}
-	return hidden(r)
 }

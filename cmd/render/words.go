@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	netpold "github.com/netpold/netpold/clients/go"
+	"github.com/netpold/netpold/proto/jsontext"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
@@ -15,7 +15,7 @@ import (
 // change the direction of text, other runes that do not print, and bytes that are not UTF-8. Each is written
 // as Go writes it. Example: \x1b.
 func Clean(text string) string {
-	if !strings.ContainsFunc(text, hidden) {
+	if !strings.ContainsFunc(text, jsontext.Hidden) {
 		return text
 	}
 	var b strings.Builder
@@ -23,7 +23,7 @@ func Clean(text string) string {
 		switch {
 		case r == utf8.RuneError && !strings.HasPrefix(text[i:], string(utf8.RuneError)):
 			fmt.Fprintf(&b, `\x%02x`, text[i])
-		case !hidden(r):
+		case !jsontext.Hidden(r):
 			b.WriteRune(r)
 		case r < utf8.RuneSelf:
 			fmt.Fprintf(&b, `\x%02x`, r)
@@ -35,9 +35,6 @@ func Clean(text string) string {
 	}
 	return b.String()
 }
-
-// hidden reports whether a rune is not shown as itself.
-func hidden(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }
 
 // maxPort is the last port.
 const maxPort = 65535

@@ -10,6 +10,7 @@ import (
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/peer"
 
+	"github.com/netpold/netpold/proto/jsontext"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server/internal/caller"
 )
@@ -59,7 +60,7 @@ func (w *encoder) entry(e *entry) {
 	w.caller = appendCaller(append(w.caller[:0], `,"caller":`...), e.peer)
 	w.tail = strconv.AppendInt(append(w.tail[:0], `,"latency_us":`...), e.took.Microseconds(), 10)
 	if id := traceID(e.traceparent); id != "" {
-		w.tail = appendString(append(w.tail, `,"trace_id":`...), id)
+		w.tail = jsontext.AppendString(append(w.tail, `,"trace_id":`...), id)
 	}
 	left := e.n
 	switch {
@@ -116,7 +117,7 @@ func (w *encoder) appendEnd(b []byte, e *entry, allowed bool) []byte {
 		b = append(b, '1')
 	}
 	if e.requestID != "" {
-		b = appendString(append(b, `,"request_id":`...), e.requestID)
+		b = jsontext.AppendString(append(b, `,"request_id":`...), e.requestID)
 	}
 	return append(b, "}\n"...)
 }
@@ -130,7 +131,7 @@ func appendCaller(b []byte, p *peer.Peer) []byte {
 		b = appendAddress(b, p.Addr)
 		identity = caller.Certified(p.AuthInfo)
 	}
-	return append(appendString(append(b, `,"identity":`...), identity), '}')
+	return append(jsontext.AppendString(append(b, `,"identity":`...), identity), '}')
 }
 
 // appendAddress appends the address of a caller. Nearly all are of TCP, and cost no memory.
@@ -144,7 +145,7 @@ func appendAddress(b []byte, a net.Addr) []byte {
 	if a == nil {
 		return append(b, `""`...)
 	}
-	return appendString(b, a.String())
+	return jsontext.AppendString(b, a.String())
 }
 
 // The form of a traceparent: a version, the trace, the parent and flags, with dashes between them.

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strconv"
 
+	"github.com/netpold/netpold/proto/jsontext"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
@@ -82,7 +83,7 @@ func (w *encoder) appendRowEnd(b []byte, e *entry, row *row, key byte) []byte {
 		*answer = appendResponse(nil, &netpoldv1.AllowedResponse{Allowed: row.allowed,
 			Reason: netpoldv1.Reason(row.reason), Revision: e.revision, Stale: e.stale})
 	}
-	b = appendEnum(b, netpoldv1.Protocol_name, int32(row.protocol))
+	b = jsontext.AppendEnum(b, netpoldv1.Protocol_name, int32(row.protocol))
 	return w.appendEnd(append(append(b, betweenQuestionAndAnswer...), *answer...), e, row.allowed)
 }
 

@@ -4,12 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"strconv"
-	"strings"
-	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/netpold/netpold/proto/jsontext"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
@@ -22,8 +21,8 @@ func appendRequest(b []byte, q *netpoldv1.AllowedRequest) []byte {
 	b = appendEndpoint(b, `"src":`, q.GetSrc())
 	b = appendEndpoint(b, `"dst":`, q.GetDst())
 	b = strconv.AppendUint(append(b, `"port":`...), uint64(q.GetPort()), 10)
-	b = appendEnum(append(b, `,"protocol":`...), netpoldv1.Protocol_name, int32(q.GetProtocol()))
-	b = appendString(append(b, `,"atLeast":`...), q.GetAtLeast())
+	b = jsontext.AppendEnum(append(b, `,"protocol":`...), netpoldv1.Protocol_name, int32(q.GetProtocol()))
+	b = jsontext.AppendString(append(b, `,"atLeast":`...), q.GetAtLeast())
 	b = strconv.AppendBool(append(b, `,"details":`...), q.GetDetails())
 	return append(b, '}')
 }
@@ -36,10 +35,10 @@ func appendEndpoint(b []byte, key string, endpoint *netpoldv1.Endpoint) []byte {
 	b = append(b, key...)
 	switch e := endpoint.GetEndpoint().(type) {
 	case *netpoldv1.Endpoint_Ip:
-		b = append(appendString(append(b, `{"ip":`...), e.Ip), '}')
+		b = append(jsontext.AppendString(append(b, `{"ip":`...), e.Ip), '}')
 	case *netpoldv1.Endpoint_Pod:
-		b = appendString(append(b, `{"pod":{"namespace":`...), e.Pod.GetNamespace())
-		b = append(appendString(append(b, `,"name":`...), e.Pod.GetName()), "}}"...)
+		b = jsontext.AppendString(append(b, `{"pod":{"namespace":`...), e.Pod.GetNamespace())
+		b = append(jsontext.AppendString(append(b, `,"name":`...), e.Pod.GetName()), "}}"...)
 	default:
 		b = appendMessage(b, endpoint)
 	}
@@ -49,7 +48,7 @@ func appendEndpoint(b []byte, key string, endpoint *netpoldv1.Endpoint) []byte {
 // appendResponse appends an answer without its token.
 func appendResponse(b []byte, a *netpoldv1.AllowedResponse) []byte {
 	b = strconv.AppendBool(append(b, `{"allowed":`...), a.GetAllowed())
-	b = appendEnum(append(b, `,"reason":`...), netpoldv1.Reason_name, int32(a.GetReason()))
+	b = jsontext.AppendEnum(append(b, `,"reason":`...), netpoldv1.Reason_name, int32(a.GetReason()))
 	b = appendSide(b, `,"egress":`, a.GetEgress())
 	b = appendSide(b, `,"ingress":`, a.GetIngress())
 	b = append(b, `,"families":[`...)
@@ -57,7 +56,7 @@ func appendResponse(b []byte, a *netpoldv1.AllowedResponse) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendEnum(b, netpoldv1.IpFamily_name, int32(family))
+		b = jsontext.AppendEnum(b, netpoldv1.IpFamily_name, int32(family))
 	}
 	b = strconv.AppendUint(append(b, `],"revision":"`...), a.GetRevision(), 10)
 	b = strconv.AppendUint(append(b, `","backendsAllowed":`...), uint64(a.GetBackendsAllowed()), 10)
@@ -70,7 +69,7 @@ func appendResponse(b []byte, a *netpoldv1.AllowedResponse) []byte {
 		b = appendMessage(append(b, `,"dst":`...), a.GetDst())
 	}
 	b = strconv.AppendUint(append(b, `,"port":`...), uint64(a.GetPort()), 10)
-	b = appendEnum(append(b, `,"protocol":`...), netpoldv1.Protocol_name, int32(a.GetProtocol()))
+	b = jsontext.AppendEnum(append(b, `,"protocol":`...), netpoldv1.Protocol_name, int32(a.GetProtocol()))
 	b = append(b, `,"notes":[`...)
 	for i, note := range a.GetNotes() {
 		if i > 0 {
@@ -81,72 +80,19 @@ func appendResponse(b []byte, a *netpoldv1.AllowedResponse) []byte {
 	return append(b, "]}"...)
 }
 
+// appendSide appends a member with a side; nothing for nil.
 func appendSide(b []byte, key string, s *netpoldv1.Side) []byte {
 	if s == nil {
 		return b
 	}
-	b = strconv.AppendBool(append(append(b, key...), `{"allowed":`...), s.GetAllowed())
-	b = strconv.AppendBool(append(b, `,"isolated":`...), s.GetIsolated())
-	b = appendString(append(b, `,"policy":`...), s.GetPolicy())
-	if s.RuleIndex != nil {
-		b = strconv.AppendUint(append(b, `,"ruleIndex":`...), uint64(s.GetRuleIndex()), 10)
-	}
-	b = append(b, `,"isolatedBy":[`...)
-	for i, policy := range s.GetIsolatedBy() {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = appendString(b, policy)
-	}
-	b = strconv.AppendUint(append(b, `],"isolatedByTotal":`...), uint64(s.GetIsolatedByTotal()), 10)
-	b = appendEnum(append(b, `,"tier":`...), netpoldv1.Tier_name, int32(s.GetTier()))
-	b = appendString(append(b, `,"kind":`...), s.GetKind())
-	b = appendString(append(b, `,"ruleName":`...), s.GetRuleName())
-	if s.Priority != nil {
-		b = strconv.AppendInt(append(b, `,"priority":`...), int64(s.GetPriority()), 10)
-	}
-	return append(b, '}')
-}
-
-// appendEnum appends the name of a value, or its number if it has none.
-func appendEnum(b []byte, names map[int32]string, value int32) []byte {
-	if name, ok := names[value]; ok {
-		return append(append(append(b, '"'), name...), '"')
-	}
-	return strconv.AppendInt(b, int64(value), 10)
-}
-
-// appendString appends a JSON string. Nearly all strings need no escapes.
-func appendString(b []byte, s string) []byte {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
-			return appendEscaped(b, s)
-		}
-	}
-	return append(append(append(b, '"'), s...), '"')
-}
-
-func appendEscaped(b []byte, s string) []byte {
-	const digits = "0123456789abcdef"
-	b = append(b, '"')
-	for _, c := range strings.ToValidUTF8(s, "\uFFFD") {
-		switch {
-		case c == '"' || c == '\\':
-			b = append(b, '\\', byte(c))
-		case c < ' ':
-			b = append(b, '\\', 'u', '0', '0', digits[c>>4], digits[c&0xf])
-		default:
-			b = utf8.AppendRune(b, c)
-		}
-	}
-	return append(b, '"')
+	return jsontext.AppendSide(append(b, key...), s)
 }
 
 // appendMessage appends any message as the library writes it, without its white space, which varies.
 func appendMessage(b []byte, m proto.Message) []byte {
 	raw, err := protojson.MarshalOptions{EmitDefaultValues: true}.Marshal(m)
 	if err != nil { // a detail of a type that this program does not have
-		return append(appendString(append(b, `{"message":`...), err.Error()), '}')
+		return append(jsontext.AppendString(append(b, `{"message":`...), err.Error()), '}')
 	}
 	buffer := bytes.NewBuffer(b)
 	if err := json.Compact(buffer, raw); err != nil {
