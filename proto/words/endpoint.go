@@ -5,7 +5,12 @@ import netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 // IP returns the endpoint that owns an IPv4 or IPv6 address: a Pod, a Node, a Service, or nothing in the
 // cluster.
 func IP(address string) *netpoldv1.Endpoint {
-	return &netpoldv1.Endpoint{Endpoint: &netpoldv1.Endpoint_Ip{Ip: address}}
+	both := &struct { // one allocation
+		endpoint netpoldv1.Endpoint
+		ip       netpoldv1.Endpoint_Ip
+	}{ip: netpoldv1.Endpoint_Ip{Ip: address}}
+	both.endpoint.Endpoint = &both.ip
+	return &both.endpoint
 }
 
 // Pod returns a Pod by name.

@@ -56,7 +56,7 @@ func (s *Service) Check(ctx context.Context, req *authv3.CheckRequest) (*authv3.
 	id := decisionid.New()
 	id.Announce(ctx)
 	stands := q.principal.standing
-	o := s.door.Decide(ctx, id, &q.Question, fail, func(state *current.State, o *proxied.Outcome) {
+	o := s.door.Decide(ctx, started, id, &q.Question, fail, func(state *current.State, o *proxied.Outcome) {
 		stands = q.stands(state, o)
 	})
 	verdict := o.Verdict()
@@ -64,7 +64,7 @@ func (s *Service) Check(ctx context.Context, req *authv3.CheckRequest) (*authv3.
 	if verdict == proxied.Error && !o.Shadow {
 		return nil, o.Failure.Err()
 	}
-	response := s.response(q, &o, stands)
+	response := s.response(q, o, stands)
 	s.door.Metrics.Took(metrics.Check, time.Since(started))
 	return response, nil
 }

@@ -12,11 +12,21 @@ import (
 	"github.com/netpold/netpold/server/internal/proxied"
 )
 
-// The headers of an answer, besides those of a denial (P16).
+// The headers of an answer, besides those of a denial (P16), as net/http keeps them.
 const (
-	headerVerdict  = "X-Netpold-Verdict"
-	headerRevision = "X-Netpold-Revision"
-	headerShadow   = "X-Netpold-Shadow"
+	headerDecisionID = "X-Netpold-Decision-Id"
+	headerVerdict    = "X-Netpold-Verdict"
+	headerRevision   = "X-Netpold-Revision"
+	headerShadow     = "X-Netpold-Shadow"
+)
+
+// The values of headers that many answers have, which nobody modifies.
+var (
+	verdicts = map[proxied.Verdict][]string{
+		proxied.Allowed: {string(proxied.Allowed)}, proxied.Denied: {string(proxied.Denied)},
+		proxied.Error: {string(proxied.Error)},
+	}
+	inShadow = []string{"true"}
 )
 
 const typeJSON = "application/json"
@@ -24,20 +34,21 @@ const typeJSON = "application/json"
 // write writes an outcome, and returns its status (P16).
 func (s *Service) write(w http.ResponseWriter, o *proxied.Outcome) (status int) {
 	h, verdict := w.Header(), o.Verdict()
-	h[http.CanonicalHeaderKey(proxied.HeaderDecisionID)] = []string{o.DecisionID}
-	h[headerVerdict] = []string{string(verdict)}
+	own := []string{o.DecisionID, ""} // one allocation for two headers
+	h[headerDecisionID] = own[:1:1]
+	h[headerVerdict] = verdicts[verdict]
 	if o.Revision != 0 {
-		h[headerRevision] = []string{strconv.FormatUint(o.Revision, 10)}
+		own[1] = strconv.FormatUint(o.Revision, 10)
+		h[headerRevision] = own[1:]
 	}
 	if o.Shadow {
-		h[headerShadow] = []string{"true"}
+		h[headerShadow] = inShadow
 	}
 	switch {
 	case verdict == proxied.Denied:
 		status = http.StatusForbidden
 	case verdict == proxied.Allowed || o.Shadow:
-		w.WriteHeader(http.StatusOK)
-		return http.StatusOK
+		return http.StatusOK // net/http writes it by itself, and sooner: it need not keep the headers from changes
 	case o.Failure.Code == codes.InvalidArgument:
 		body, err := protojson.Marshal(o.Failure.Proto())
 		if err != nil { // never: all details are known

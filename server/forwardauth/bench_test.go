@@ -2,6 +2,8 @@ package forwardauth_test
 
 import (
 	"bufio"
+	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -38,16 +40,29 @@ func BenchmarkForwardAuth(b *testing.B) {
 						b.Error(err)
 						return
 					}
-					resp, err := http.ReadResponse(reader, nil)
-					if err != nil || resp.StatusCode != http.StatusOK {
-						b.Error(resp, err)
+					if err := readOK(reader); err != nil {
+						b.Error(err)
 						return
 					}
-					_ = resp.Body.Close()
 				}
 			})
 			b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/float64(b.N), "cpu-ns/question")
 		})
+	}
+}
+
+// readOK reads an answer without a body. It does not allocate: what the client of a benchmark does is not measured.
+func readOK(reader *bufio.Reader) error {
+	for first := true; ; first = false {
+		line, err := reader.ReadSlice('\n')
+		switch {
+		case err != nil:
+			return err
+		case first && !bytes.HasPrefix(line, []byte("HTTP/1.1 200 ")):
+			return fmt.Errorf("answered with %s", line)
+		case len(line) == len("\r\n"):
+			return nil
+		}
 	}
 }
 

@@ -148,8 +148,8 @@ func (s *Service) answer(w http.ResponseWriter, r *http.Request) {
 	started := time.Now()
 	q, fail := s.read(r.URL.RawQuery, r.Header[s.options.ClientHeader])
 	id := decisionid.New()
-	o := s.door.Decide(s.callerOf(r), id, q, fail, nil)
-	s.door.Metrics.ForwardAuth(s.write(w, &o))
+	o := s.door.Decide(s.callerOf(r), started, id, q, fail, nil)
+	s.door.Metrics.ForwardAuth(s.write(w, o))
 	if o.Verdict() != proxied.Error {
 		s.door.Metrics.Took(metrics.ForwardAuth, time.Since(started))
 		return

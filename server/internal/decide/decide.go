@@ -31,7 +31,11 @@ func (d Decider) Decide(
 	ctx context.Context, state *current.State, detailer *details.Detailer, query engine.Query,
 	req *netpoldv1.AllowedRequest, failed func(error) *wire.Failure,
 ) (engine.Decision, *wire.Failure) {
-	decision, err := d.AllowedUntil(ctx.Done(), state.Snapshot, query)
+	var done <-chan struct{}
+	if state.Snapshot.FansOut(&query) { // others are decided at once, and the channel would cost an allocation
+		done = ctx.Done()
+	}
+	decision, err := d.AllowedUntil(done, state.Snapshot, query)
 	switch {
 	case err == nil:
 		return decision, nil

@@ -19,6 +19,10 @@ type proxied struct {
 	checks *prometheus.CounterVec
 	// requests counts those of forward-auth, and refused the callers that may not ask.
 	requests, refused *prometheus.CounterVec
+	// byCode has the counters of requests for the usual codes, and byVerdict those of checks by whether the HTTP filter
+	// asks and the verdict, without shadow: so that usual answers need no look-up of labels.
+	byCode    map[int]prometheus.Counter
+	byVerdict [2]map[string]prometheus.Counter
 	// decisions has the decisions of all doors.
 	decisions *prometheus.CounterVec
 }
@@ -33,16 +37,18 @@ func newProxied(decisions *prometheus.CounterVec) proxied {
 		Namespace: namespace, Name: "forward_auth_requests_total",
 		Help: "Requests of forward-auth, other than of its health, by the HTTP status of the answer.",
 	}, []string{"code"})
+	p.byCode = map[int]prometheus.Counter{}
 	for _, code := range []int{http.StatusOK, http.StatusBadRequest, http.StatusForbidden, http.StatusServiceUnavailable} {
-		p.requests.WithLabelValues(strconv.Itoa(code))
+		p.byCode[code] = p.requests.WithLabelValues(strconv.Itoa(code))
 	}
 	p.refused = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: namespace, Name: "callers_refused_total",
 		Help: "Calls of those who may not ask, by service and reason.",
 	}, []string{"service", "reason"})
-	for _, filter := range []string{httpFilter, networkFilter} {
+	for i, filter := range []string{networkFilter, httpFilter} {
+		p.byVerdict[i] = map[string]prometheus.Counter{}
 		for _, verdict := range []string{"allowed", "denied", "error"} {
-			p.checks.WithLabelValues(filter, verdict, "false")
+			p.byVerdict[i][verdict] = p.checks.WithLabelValues(filter, verdict, "false")
 		}
 	}
 	return p
@@ -53,18 +59,27 @@ func (m *Metrics) Checked(byHTTP bool, verdict string, shadow bool) {
 	if m == nil {
 		return
 	}
-	filter := networkFilter
+	filter, i := networkFilter, 0
 	if byHTTP {
-		filter = httpFilter
+		filter, i = httpFilter, 1
+	}
+	if usual := m.proxied.byVerdict[i][verdict]; usual != nil && !shadow {
+		usual.Inc()
+		return
 	}
 	m.proxied.checks.WithLabelValues(filter, verdict, strconv.FormatBool(shadow)).Inc()
 }
 
 // ForwardAuth counts a request of forward-auth, by the status of its answer.
 func (m *Metrics) ForwardAuth(status int) {
-	if m != nil {
-		m.proxied.requests.WithLabelValues(strconv.Itoa(status)).Inc()
+	if m == nil {
+		return
 	}
+	if usual := m.proxied.byCode[status]; usual != nil {
+		usual.Inc()
+		return
+	}
+	m.proxied.requests.WithLabelValues(strconv.Itoa(status)).Inc()
 }
 
 // CallerRefused counts a call of one who may not ask service.

@@ -71,14 +71,16 @@ func NewDoor(method string, source mirror.Source, options Options) Door {
 }
 
 // Decide returns what a question comes to, or the failure to read it. It never waits. besides is called after the
-// policies were asked, and may deny more; nil for nothing more.
+// policies were asked, and may deny more; nil for nothing more. A question came at started, and is decided once: the
+// outcome is part of it.
 func (d *Door) Decide(
-	ctx context.Context, id decisionid.ID, q *Question, fail *wire.Failure, besides func(*current.State, *Outcome),
-) Outcome {
-	started := time.Now()
-	o := Outcome{DecisionID: id.String(), Failure: fail, Shadow: q.Shadow || d.Shadow}
-	d.decide(ctx, q, &o, besides)
-	d.count(&o)
+	ctx context.Context, started time.Time, id decisionid.ID, q *Question, fail *wire.Failure,
+	besides func(*current.State, *Outcome),
+) *Outcome {
+	o := &q.outcome
+	*o = Outcome{DecisionID: id.String(), Failure: fail, Shadow: q.Shadow || d.Shadow}
+	d.decide(ctx, q, o, besides)
+	d.count(o)
 	if o.Failure != nil {
 		own := *o.Failure // some are shared
 		own.DecisionID, o.Failure = o.DecisionID, &own
@@ -88,7 +90,7 @@ func (d *Door) Decide(
 		d.Record(ctx, id, d.method, started, &q.Request, answer, failed)
 	}
 	if d.Trace != nil {
-		d.Trace(ctx, &o)
+		d.Trace(ctx, o)
 	}
 	return o
 }
@@ -140,7 +142,7 @@ func (d *Door) ask(ctx context.Context, q *Question, state *current.State, o *Ou
 		fail = UnknownAddress(state.Snapshot, q.Query.Dst, "dst", q.Dst)
 	}
 	if o.Failure = fail; fail == nil {
-		o.Response = state.Fill(new(wire.Answer), &decision)
+		o.Response = state.Fill(&q.answer, &decision)
 		o.Decided = decision.Reason
 	}
 }

@@ -30,6 +30,10 @@ type Question struct {
 	KnownSrc, KnownDst bool
 	// Shadow lets the client through, whatever the answer is (P12).
 	Shadow bool
+
+	// outcome is what it came to, and answer what the policies say: so all of a question is one allocation.
+	outcome Outcome
+	answer  wire.Answer
 }
 
 // locate returns what errors call an end, and the field that it comes from.
@@ -162,10 +166,13 @@ func (r *Reader) Failure() *wire.Failure {
 // else, and for a zone. An IPv4-mapped address is IPv4.
 func HeaderIP(text string) (ip netip.Addr, ok bool) {
 	text = strings.Trim(text, " \t")
-	if at, err := netip.ParseAddrPort(text); err == nil {
+	ip, err := netip.ParseAddr(unbracketed(text))
+	if err != nil { // most have no port
+		at, err := netip.ParseAddrPort(text)
+		if err != nil {
+			return netip.Addr{}, false
+		}
 		ip = at.Addr()
-	} else if ip, err = netip.ParseAddr(unbracketed(text)); err != nil {
-		return netip.Addr{}, false
 	}
 	ip = ip.Unmap()
 	return ip, ip.Zone() == ""
