@@ -125,6 +125,8 @@ func TestRenderingsAgree(t *testing.T) {
 		"monitoring": {"monitoring", "insecure", monitored(), 12},
 		"tls": {"base", "tls", map[string]any{
 			"tls": map[string]any{"secretName": "netpold-tls", "requireClientCertificate": true}}, 9},
+		"kube-authz": {"base", "kube-authz", map[string]any{
+			"tls": map[string]any{"secretName": "netpold-tls"}, "kubeAuthz": true}, 9},
 	} {
 		t.Run(name, func(t *testing.T) {
 			kustomize := byKey(t, kustomizedWith(t, test.folder, test.component))
@@ -145,6 +147,7 @@ func variants() map[string]map[string]any {
 		"default":   nil,
 		"monitored": monitored(),
 		"tls":       {"tls": map[string]any{"secretName": "cert", "requireClientCertificate": true}},
+		"tokens":    {"tls": map[string]any{"secretName": "cert"}, "kubeAuthz": true},
 		"fixed": {
 			"autoscaling": map[string]any{"enabled": false}, "replicas": 3,
 			"image":             map[string]any{"digest": "sha256:" + strings.Repeat("0", 64), "pullSecrets": []any{map[string]any{"name": "pull"}}},
@@ -220,6 +223,10 @@ func TestValuesAreChecked(t *testing.T) {
 		"more least than most":    {map[string]any{"autoscaling": map[string]any{"minReplicas": 7}}, "raise maxReplicas"},
 		"clients' certificates without TLS": {
 			map[string]any{"tls": map[string]any{"requireClientCertificate": true}}, "give tls.secretName",
+		},
+		"tokens without TLS": {map[string]any{"kubeAuthz": true}, "kubeAuthz needs TLS"},
+		"the chart's own, by HTTP": {
+			map[string]any{"settings": map[string]any{"forward-auth-listen": ":1"}}, "forward-auth-listen",
 		},
 		"everybody's ServiceAccount": {map[string]any{"serviceAccount": map[string]any{"create": false}}, "give serviceAccount.name"},
 	} {

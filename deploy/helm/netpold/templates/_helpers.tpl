@@ -51,8 +51,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and .Values.tls.requireClientCertificate (not .Values.tls.secretName) -}}
 {{- fail "tls.requireClientCertificate needs TLS: give tls.secretName, a Secret with tls.crt, tls.key and ca.crt" -}}
 {{- end -}}
-{{- if not (or .Values.insecure (and .Values.tls.secretName .Values.tls.requireClientCertificate)) -}}
-{{- fail "nothing says who may ask: give tls.secretName, a Secret with tls.crt, tls.key and ca.crt, and tls.requireClientCertificate=true; or, to let everybody who can connect ask, insecure=true" -}}
+{{- if and .Values.kubeAuthz (not .Values.tls.secretName) -}}
+{{- fail "kubeAuthz needs TLS, or tokens would cross the network in plaintext: give tls.secretName, a Secret with tls.crt and tls.key" -}}
+{{- end -}}
+{{- if and .Values.kubeAuthz .Values.forwardAuth.enabled (not (or .Values.insecure .Values.tls.requireClientCertificate)) -}}
+{{- fail "forwardAuth asks for no token: give tls.requireClientCertificate=true too, or insecure=true to let everybody ask there" -}}
+{{- end -}}
+{{- if not (or .Values.insecure .Values.kubeAuthz (and .Values.tls.secretName .Values.tls.requireClientCertificate)) -}}
+{{- fail "nothing says who may ask: give tls.secretName, a Secret with tls.crt, tls.key and ca.crt, and tls.requireClientCertificate=true or kubeAuthz=true; or, to let everybody who can connect ask, insecure=true" -}}
 {{- end -}}
 {{- if not (or .Values.serviceAccount.create .Values.serviceAccount.name) -}}
 {{- fail "serviceAccount.create is false: give serviceAccount.name, or every Pod of the namespace may read the cluster" -}}

@@ -15,14 +15,29 @@ func components() map[string]string {
 		"insecure": `# Lets everybody who can connect ask, and learn what is allowed: for a try, or where a NetworkPolicy or a mesh says who may.
 ` + component + `      - {op: add, path: /spec/template/spec/containers/0/args/3, value: --insecure}
 `,
+		"kube-authz": `# Asks the API server whose the bearer token of each call is, and whether RBAC lets them ask. The Secret netpold-tls has tls.crt
+# and tls.key.
+` + component + tlsPatch + `      - {op: add, path: /spec/template/spec/containers/0/args/5, value: --kube-authz}
+  - target: {kind: ClusterRole, name: netpold}
+    patch: |-
+      - op: add
+        path: /rules/-
+        value: {apiGroups: [authentication.k8s.io], resources: [tokenreviews], verbs: [create]}
+      - op: add
+        path: /rules/-
+        value: {apiGroups: [authorization.k8s.io], resources: [subjectaccessreviews], verbs: [create]}
+` + servicesPatch,
 		"tls": `# Requires certificates of clients. The Secret netpold-tls has tls.crt and tls.key, and ca.crt, which signs those of clients.
 ` + component + tlsPatch + `      - {op: add, path: /spec/template/spec/containers/0/args/5, value: --tls-client-ca=/etc/netpold/tls/ca.crt}
-  - target: {kind: Service, name: 'netpold(-headless)?'}
-    patch: |-
-      - {op: replace, path: /spec/ports/0/appProtocol, value: https}
-`,
+` + servicesPatch,
 	}
 }
+
+// servicesPatch says in the Services that TLS is spoken.
+const servicesPatch = `  - target: {kind: Service, name: 'netpold(-headless)?'}
+    patch: |-
+      - {op: replace, path: /spec/ports/0/appProtocol, value: https}
+`
 
 // tlsPatch adds TLS. A kubelet cannot ask gRPC over it, so the probes ask /readyz.
 const tlsPatch = `      - {op: add, path: /spec/template/spec/containers/0/args/3, value: --tls-cert=/etc/netpold/tls/tls.crt}

@@ -39,7 +39,7 @@ func bases() map[string]base {
 #   components: ["github.com/netpold/netpold/deploy/kustomize/tls?ref=v1.2.3"]
 #   images: [{name: netpold, newName: REGISTRY/netpold, newTag: v1.2.3}]
 #
-# Choose the component tls or insecure: without one, nothing says who may ask, and netpold refuses to start.
+# Choose the component tls, kube-authz or insecure: without one, nothing says who may ask, and netpold refuses to start.
 apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 namespace: ` + namespace + `
