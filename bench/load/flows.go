@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"time"
 
 	"github.com/netpold/netpold/audit/flows"
@@ -192,8 +191,7 @@ func auditFlows(ctx context.Context, s settings, strangers int, file string, fla
 	if err != nil {
 		return r, err
 	}
-	// Linux counts what this process holds as the child's until it runs its own program.
-	debug.FreeOSMemory()
+	forgetResident()
 	started := time.Now()
 	if err := cmd.Start(); err != nil {
 		return r, err

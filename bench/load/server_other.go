@@ -13,4 +13,6 @@ func endWithParent(*exec.Cmd) {}
 
 func mostResident(*os.ProcessState) int64 { return 0 }
 
+func forgetResident() {}
+
 func processTime() time.Duration { return 0 }
