@@ -190,6 +190,8 @@ func (a *flowAudit) usage(args []string) error {
 	case stdin == 1 && slices.Contains(a.inv.config.State.Manifests, "-"):
 		return usageError(a.cmd, "--manifests - and the records exclude each other: standard input can be read once; give "+
 			"the records as a file")
+	case a.listenMetrics == "" && a.cmd.Flags().Changed("listen-metrics"):
+		return usageError(a.cmd, "--listen-metrics: its value is empty: give HOST:PORT, or leave the flag out")
 	case a.summaryOnly && a.cmd.Flags().Changed("only"):
 		return usageError(a.cmd, "--only and --summary-only exclude each other: leave one of them out")
 	}

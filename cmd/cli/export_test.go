@@ -41,3 +41,6 @@ func Generate(ctx context.Context, source mirror.Source) (text, held string, err
 
 // Paint returns text as a terminal gets it.
 func Paint(text string) string { return paint(text) }
+
+// ProgressText is progressText.
+var ProgressText = progressText

@@ -106,7 +106,8 @@ func TestAuditOfHubbleCalledWrongly(t *testing.T) {
 			"--hubble", server.Addr(),
 		},
 		"unknown service observer.Observer: this is no Hubble: give the address of Hubble Relay": {"--hubble", i.addr},
-		"--listen-metrics: listen tcp: ": {"--listen-metrics=nowhere", "/dev/null"},
+		"--listen-metrics: its value is empty: give HOST:PORT":                                   {"--listen-metrics=", "/dev/null"},
+		"--listen-metrics: listen tcp: ":                                                         {"--listen-metrics=nowhere", "/dev/null"},
 	} {
 		netpold(t, append([]string{"audit", "--manifests", file}, args...)...).want(t, 2, "", want)
 	}
