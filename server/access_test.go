@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
@@ -379,5 +380,42 @@ func TestP35PolicyOnAUnixSocket(t *testing.T) {
 	}
 	if got := statusOf(t, conn); got != refused {
 		t.Error(got)
+	}
+}
+
+// P35: what a policy allowed once is remembered for a certificate and a method, but not if the policy looks at
+// headers, however they are spelt, nor past a change of the policy.
+func TestP35NothingIsRememberedTooLong(t *testing.T) {
+	t.Parallel()
+	withHeader := func(key string) string {
+		return `{"name": "callers", "allow_rules": [{"name": "a", "request": {"` + key +
+			`": [{"key": "tenant", "values": ["red"]}]}}]}`
+	}
+	for _, policy := range []string{withHeader("headers"), withHeader("he\\u0061ders")} {
+		g := startGuarded(t, policy, nil)
+		conn := g.as(t, names{uri: "spiffe://td/ns/mesh/sa/proxy"})
+		for range 2 {
+			for tenant, want := range map[string]string{"red": "OK", "blue": refused} {
+				ctx := metadata.AppendToOutgoingContext(soon(t), "tenant", tenant)
+				_, err := netpoldv1.NewDecisionServiceClient(conn).Allowed(ctx, ask())
+				if got := refusedAs(t, err); got != want {
+					t.Errorf("%s: tenant %s: %s, want %s", policy, tenant, got, want)
+				}
+			}
+		}
+	}
+	g := startGuarded(t, proxies, nil)
+	conn := g.as(t, names{uri: "spiffe://td/ns/mesh/sa/proxy"})
+	for range 2 {
+		if got := allowed(t, conn); got != "OK" {
+			t.Errorf("a caller that the policy allows: %s", got)
+		}
+		if got := statusOf(t, conn); got != refused {
+			t.Errorf("another method: %s", got)
+		}
+	}
+	g.rewrite(t, nobody)
+	if got := allowed(t, conn); got != refused {
+		t.Errorf("after a change, on the same connection: %s", got)
 	}
 }

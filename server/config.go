@@ -16,6 +16,7 @@ import (
 	"github.com/netpold/netpold/server/decisionlog"
 	"github.com/netpold/netpold/server/decisions"
 	"github.com/netpold/netpold/server/forwardauth"
+	"github.com/netpold/netpold/server/internal/overload"
 	"github.com/netpold/netpold/server/internal/proxied"
 	"github.com/netpold/netpold/server/internal/watches"
 	"github.com/netpold/netpold/server/internal/wire"
@@ -117,6 +118,16 @@ type Config struct {
 	MaxMessageBytes int
 	// MaxStreams limits the calls in progress on one connection. Default: 1,000.
 	MaxStreams uint32
+	// MaxInFlight limits the calls in progress; half as many may wait for at_least. A batch counts 1 for each 100
+	// questions begun, a stream 1. Calls beyond are refused at once. Health, status and watches do not count. Default:
+	// 0, which is 1,024 for each processor.
+	MaxInFlight int
+	// MaxInFlightPerCaller limits those of one caller: of a principal, else of an address. Default: 0, which is half
+	// of MaxInFlight.
+	MaxInFlightPerCaller int
+	// MaxClientConnections limits the connections of callers, to gRPC and forward-auth together. One beyond takes the
+	// place of an idle one, or is closed. Default: 10,000.
+	MaxClientConnections int
 	// MaxDeadline limits the time of a call. Callers without a deadline, or with a longer one, get this one.
 	// It does not limit streams, only how long each of their batches waits for its at_least. Default: 30 s.
 	MaxDeadline time.Duration
@@ -147,6 +158,9 @@ const (
 	MaxWatchHeartbeat = wire.MaxHeartbeat
 )
 
+// MaxLimit is the largest Config.MaxInFlight, MaxInFlightPerCaller and MaxClientConnections.
+const MaxLimit = overload.MaxLimit
+
 // MaxCacheSize is the largest Config.CacheSize: some 10 GiB.
 const MaxCacheSize = 1 << 24
 
@@ -176,6 +190,7 @@ func Defaults() Config {
 		CacheSize:             16384,
 		MaxMessageBytes:       16 << 20,
 		MaxStreams:            1000,
+		MaxClientConnections:  overload.DefaultConnections,
 		MaxDeadline:           30 * time.Second,
 		MaxAudits:             audits.DefaultMaxAudits,
 		MaxAuditDeadline:      audits.DefaultMaxDeadline,
@@ -246,6 +261,12 @@ func (c *Config) Validate() error {
 	reject(c.MaxMessageBytes < 1 || c.MaxMessageBytes > math.MaxInt32, "MaxMessageBytes", c.MaxMessageBytes,
 		fmt.Sprintf("give 1 to %d; the default is %d", math.MaxInt32, 16<<20))
 	reject(c.MaxStreams < 1, "MaxStreams", c.MaxStreams, "give 1 or more; the default is 1000")
+	reject(c.MaxInFlight < 0 || c.MaxInFlight > MaxLimit, "MaxInFlight", c.MaxInFlight,
+		fmt.Sprintf("give 1 to %d, or 0 for 1024 for each processor", MaxLimit))
+	reject(c.MaxInFlightPerCaller < 0 || c.MaxInFlightPerCaller > MaxLimit, "MaxInFlightPerCaller",
+		c.MaxInFlightPerCaller, fmt.Sprintf("give 1 to %d, or 0 for half of MaxInFlight", MaxLimit))
+	reject(c.MaxClientConnections < 1 || c.MaxClientConnections > MaxLimit, "MaxClientConnections",
+		c.MaxClientConnections, fmt.Sprintf("give 1 to %d; the default is %d", MaxLimit, overload.DefaultConnections))
 	reject(c.MaxDeadline <= 0, "MaxDeadline", c.MaxDeadline, positive+"30s")
 	reject(c.MaxAudits < 1, "MaxAudits", c.MaxAudits,
 		fmt.Sprintf("give 1 or more; the default is %d", audits.DefaultMaxAudits))

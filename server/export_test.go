@@ -3,7 +3,13 @@ package server
 import (
 	"time"
 
+	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"github.com/netpold/netpold/cache"
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+	"github.com/netpold/netpold/server/decisions"
 )
 
 // SetAfter replaces the clock of s's drain.
@@ -20,3 +26,23 @@ func CloseListener(s *Server) { _ = s.grpcListener.Close() }
 
 // Register adds a service to s, before it runs.
 func Register(s *Server, desc *grpc.ServiceDesc, service any) { s.grpc.RegisterService(desc, service) }
+
+// RegisterGated adds a service whose calls need places to s, before it runs.
+func RegisterGated(s *Server, desc *grpc.ServiceDesc, service any) {
+	s.gate.Registrar(s.grpc, nil).RegisterService(desc, service)
+}
+
+// Bare returns a server of DecisionService on the port of config without limits, without a policy and without metrics.
+func Bare(config *Config) (*grpc.Server, error) {
+	reloader, err := newTLSReloader(config.TLS, config.Logger, func(error) {})
+	if err != nil {
+		return nil, err
+	}
+	recovered := recovery.UnaryServerInterceptor()
+	s := grpc.NewServer(append(transportOptions(config), grpc.Creds(credentials.NewTLS(reloader.config())),
+		grpc.ChainUnaryInterceptor(logUnary(config.Logger, nil), recovered, capDeadline(config.MaxDeadline)))...)
+	netpoldv1.RegisterDecisionServiceServer(s, decisions.New(config.Source, decisions.Options{
+		Cache: cache.New(config.CacheSize),
+	}))
+	return s, nil
+}

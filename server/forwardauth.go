@@ -11,6 +11,7 @@ import (
 
 	"github.com/netpold/netpold/mirror"
 	"github.com/netpold/netpold/server/forwardauth"
+	"github.com/netpold/netpold/server/internal/overload"
 	"github.com/netpold/netpold/server/internal/proxied"
 )
 
@@ -25,12 +26,14 @@ const (
 type forwardAuth struct {
 	*http.Server
 	listener net.Listener
+	gate     *overload.Gate
 }
 
 // register makes the server of an open port. It serves TLS with certificates of reloader, unless that is nil.
 func (f *forwardAuth) register(source mirror.Source, options forwardauth.Options, reloader *tlsReloader) {
 	f.Server = &http.Server{
 		Handler:                      forwardauth.New(source, options),
+		ConnContext:                  options.Gate.ConnContext,
 		DisableGeneralOptionsHandler: true, // it would answer 200
 		ReadHeaderTimeout:            forwardAuthHeaderTimeout,
 		ReadTimeout:                  forwardAuthTimeout,
@@ -51,7 +54,7 @@ func (f *forwardAuth) serve() error {
 	if f.TLSConfig != nil {
 		serve = func(l net.Listener) error { return f.ServeTLS(l, "", "") }
 	}
-	if err := serve(f.listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
+	if err := serve(f.gate.Listener(f.listener, false)); err != nil && !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving forward-auth on %s: %w", f.listener.Addr(), err)
 	}
 	return nil
@@ -73,8 +76,10 @@ func (s *Server) registerForwardAuth(config *Config, options proxied.Options) {
 	}
 	// Validate has parsed it.
 	proxies, _ := forwardauth.ParseProxies(config.TrustedProxies)
+	s.forwardAuth.gate = s.gate
 	s.forwardAuth.register(config.Source, forwardauth.Options{
 		Options:      options,
+		Gate:         s.gate,
 		Proxies:      proxies,
 		ClientHeader: config.ClientIPHeader,
 		Ready:        s.ready,

@@ -18,15 +18,17 @@ import (
 	"github.com/netpold/netpold/server/decisionlog"
 	"github.com/netpold/netpold/server/internal/current"
 	"github.com/netpold/netpold/server/internal/metrics"
+	"github.com/netpold/netpold/server/internal/overload"
 	"github.com/netpold/netpold/server/internal/wire"
 )
 
-// interceptors returns the interceptors of every call, outermost first: metrics, so that calls refused by the
-// others count; who may ask, so that the decision log has no decision of those who may not; the log of errors; the
-// decision log, which puts its id into errors; recovery; the cap on the deadline, or for streams the drain. guard and
-// records may be nil.
-func interceptors(m *metrics.Metrics, log *slog.Logger, guard *access.Guard, records *decisionlog.Log,
-	maxDeadline time.Duration, draining context.Context) []grpc.ServerOption {
+// interceptors returns the interceptors of every call, outermost first: the gate of streams, since unary calls have
+// passed it already; metrics, so that calls refused by the others count; the cap on the deadline of unary calls; who may
+// ask, so that the decision log has no decision of those who may not; the log of errors; the decision log, which puts
+// its id into errors; recovery, outside of which that of the gate is left; for streams the drain. guard and records may
+// be nil.
+func interceptors(m *metrics.Metrics, log *slog.Logger, gate *overload.Gate, guard *access.Guard,
+	records *decisionlog.Log, maxDeadline time.Duration, draining context.Context) []grpc.ServerOption {
 	recovered := recovery.WithRecoveryHandlerContext(func(ctx context.Context, p any) error {
 		m.Panics.Inc()
 		method, _ := grpc.Method(ctx)
@@ -34,14 +36,14 @@ func interceptors(m *metrics.Metrics, log *slog.Logger, guard *access.Guard, rec
 		return wire.Panicked().Err()
 	})
 	recoverUnary, recoverStream := recovery.UnaryServerInterceptor(recovered), recovery.StreamServerInterceptor(recovered)
-	unary := []grpc.UnaryServerInterceptor{m.GRPC.UnaryServerInterceptor()}
-	stream := []grpc.StreamServerInterceptor{m.GRPC.StreamServerInterceptor()}
+	unary := []grpc.UnaryServerInterceptor{m.GRPC.UnaryServerInterceptor(), capDeadline(maxDeadline)}
+	stream := []grpc.StreamServerInterceptor{gate.Stream, m.GRPC.StreamServerInterceptor()}
 	if guard != nil {
-		unary = append(unary, recoverUnary, capDeadline(maxDeadline), guard.Unary)
+		unary = append(unary, guard.Unary)
 		stream = append(stream, recoverStream, guard.Stream)
 	}
 	return []grpc.ServerOption{
-		grpc.ChainUnaryInterceptor(append(unary, logUnary(log, records), recoverUnary, capDeadline(maxDeadline))...),
+		grpc.ChainUnaryInterceptor(append(unary, logUnary(log, records), recoverUnary)...),
 		grpc.ChainStreamInterceptor(append(stream, logStream(log, records), recoverStream, drainStream(draining))...),
 	}
 }

@@ -68,7 +68,7 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 func (s *Server) serveGRPC() error {
-	if err := s.grpc.Serve(s.grpcListener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+	if err := s.grpc.Serve(s.gate.Listener(s.grpcListener, true)); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 		return fmt.Errorf("serving gRPC on %s: %w", s.Addr(), err)
 	}
 	return nil

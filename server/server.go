@@ -29,6 +29,7 @@ import (
 	"github.com/netpold/netpold/server/extauthz"
 	"github.com/netpold/netpold/server/internal/current"
 	"github.com/netpold/netpold/server/internal/metrics"
+	"github.com/netpold/netpold/server/internal/overload"
 	"github.com/netpold/netpold/server/internal/proxied"
 	"github.com/netpold/netpold/server/internal/watches"
 	"github.com/netpold/netpold/server/tracing"
@@ -59,6 +60,7 @@ type Server struct {
 	decisions *decisionlog.Log // nil when off
 	tracer    *tracing.Tracer  // nil when off
 	callers   callers
+	gate      *overload.Gate
 	whenStale WhenStale
 	// insecure lets everybody who can connect ask, and says so.
 	insecure bool
@@ -119,6 +121,7 @@ func New(config Config) (*Server, error) {
 	if s.callers, err = openCallers(&config, m); err != nil {
 		return nil, err
 	}
+	s.gate = openGate(&config, &s.callers, m)
 	if s.decisions, err = openDecisionLog(&config); err != nil {
 		s.callers.close()
 		return nil, err
@@ -130,13 +133,13 @@ func New(config Config) (*Server, error) {
 	// It is ended by the drain or by Stop, whichever is first.
 	streams, endStreams := context.WithCancelCause(context.Background())
 	s.endStreams = endStreams
-	options := grpcOptions(&config, creds)
+	options := grpcOptions(&config, s.gate, creds)
 	if config.TracerProvider != nil {
 		s.tracer = tracing.New(config.TracerProvider, config.Version)
 		options = append(options, s.tracer.ServerOptions()...)
 	}
 	s.grpc = grpc.NewServer(append(options,
-		interceptors(m, s.log, s.callers.guard(), s.decisions, config.MaxDeadline, streams)...)...)
+		interceptors(m, s.log, s.gate, s.callers.guard(), s.decisions, config.MaxDeadline, streams)...)...)
 	s.register(&config, m, streams)
 	if s.adminListener != nil {
 		s.admin = newAdmin(m.Registry, s.log, s.ready, config.AdminTLS || !beyondLoopback(s.AdminAddr()))
@@ -212,9 +215,13 @@ func (s *Server) listen(config *Config) (err error) {
 	return nil
 }
 
-func grpcOptions(config *Config, creds credentials.TransportCredentials) []grpc.ServerOption {
+func grpcOptions(config *Config, gate *overload.Gate, creds credentials.TransportCredentials) []grpc.ServerOption {
+	return append(transportOptions(config), grpc.Creds(gate.Credentials(creds)), grpc.InTapHandle(gate.Tap))
+}
+
+// transportOptions returns what connections are like.
+func transportOptions(config *Config) []grpc.ServerOption {
 	return []grpc.ServerOption{
-		grpc.Creds(creds),
 		grpc.ForceServerCodecV2(netpoldv1.Codec(config.MaxBatch)),
 		grpc.MaxRecvMsgSize(config.MaxMessageBytes),
 		grpc.MaxConcurrentStreams(config.MaxStreams),
@@ -241,6 +248,7 @@ func (s *Server) register(config *Config, m *metrics.Metrics, streams context.Co
 		MaxWait:     config.MaxDeadline,
 		RefuseStale: config.WhenStale == DenyWhenStale,
 		UntilDrain:  current.UntilDrain(streams),
+		Gate:        s.gate,
 		Metrics:     m,
 		Watches: watches.Limits{
 			Questions: config.MaxWatched, Total: config.MaxWatchedTotal, Watches: config.MaxWatches,
@@ -255,14 +263,16 @@ func (s *Server) register(config *Config, m *metrics.Metrics, streams context.Co
 		options.Cache = cache.New(config.CacheSize)
 		m.RegisterCache(options.Cache)
 	}
-	netpoldv1.RegisterDecisionServiceServer(s.grpc, decisions.New(config.Source, options))
-	netpoldv1.RegisterStatusServiceServer(s.grpc, decisions.NewStatus(config.Source, config.Version, s.decisionLogStatus()))
-	netpoldv1.RegisterAuditServiceServer(s.grpc, audits.New(config.Source, audits.Options{
+	services := s.gate.Registrar(s.grpc, withoutPlaces)
+	netpoldv1.RegisterDecisionServiceServer(services, decisions.New(config.Source, options))
+	netpoldv1.RegisterStatusServiceServer(services, decisions.NewStatus(config.Source, config.Version, s.decisionLogStatus()))
+	netpoldv1.RegisterAuditServiceServer(services, audits.New(config.Source, audits.Options{
 		MaxAudits:      config.MaxAudits,
 		MaxDeadline:    config.MaxAuditDeadline,
 		MaxConnections: config.MaxConnections,
 		RefuseStale:    options.RefuseStale,
 		UntilDrain:     options.UntilDrain,
+		Gate:           s.gate,
 		Overlay:        config.Overlay,
 		Metrics:        m,
 	}))
@@ -282,10 +292,10 @@ func (s *Server) register(config *Config, m *metrics.Metrics, streams context.Co
 	if s.tracer != nil {
 		asked.Trace = s.tracer.Outcome
 	}
-	extauthz.Register(s.grpc, config.Source, asked)
+	extauthz.Register(services, config.Source, asked)
 	s.registerForwardAuth(config, asked)
-	healthv1.RegisterHealthServer(s.grpc, s.health)
-	reflection.Register(s.grpc)
+	healthv1.RegisterHealthServer(services, s.health)
+	reflection.Register(reflected{services, s.grpc})
 	m.GRPC.InitializeMetrics(s.grpc)
 }
 

@@ -30,13 +30,13 @@ import (
 
 // An authority signs certificates.
 type authority struct {
-	t    *testing.T
+	t    testing.TB
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 	pem  []byte
 }
 
-func newAuthority(t *testing.T, name string) *authority {
+func newAuthority(t testing.TB, name string) *authority {
 	t.Helper()
 	a := &authority{t: t, key: newKey(t)}
 	template := &x509.Certificate{
@@ -54,7 +54,7 @@ func newAuthority(t *testing.T, name string) *authority {
 	return a
 }
 
-func newKey(t *testing.T) *ecdsa.PrivateKey {
+func newKey(t testing.TB) *ecdsa.PrivateKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -112,7 +112,7 @@ func (a *authority) client(shows *authority) *tls.Config {
 }
 
 // tlsFiles returns paths of a server's files in a directory of the test.
-func tlsFiles(t *testing.T) server.TLSFiles {
+func tlsFiles(t testing.TB) server.TLSFiles {
 	dir := t.TempDir()
 	return server.TLSFiles{
 		Cert: filepath.Join(dir, "tls.crt"), Key: filepath.Join(dir, "tls.key"),
@@ -120,7 +120,7 @@ func tlsFiles(t *testing.T) server.TLSFiles {
 	}
 }
 
-func write(t *testing.T, files map[string][]byte) {
+func write(t testing.TB, files map[string][]byte) {
 	t.Helper()
 	for path, content := range files {
 		// It renames a new file over the old one, as mounts of Secrets do.

@@ -109,6 +109,13 @@ func (c *Config) serverFlags() *pflag.FlagSet {
 		"decisions (`N`) about workloads and Services that are remembered while they hold; 0 for none")
 	f.IntVar(&s.MaxMessageBytes, "max-message-bytes", s.MaxMessageBytes, "largest request taken, in `BYTES`")
 	f.Uint32Var(&s.MaxStreams, "max-streams", s.MaxStreams, "most calls (`N`) in progress on one connection")
+	f.IntVar(&s.MaxInFlight, "max-in-flight", s.MaxInFlight,
+		"most calls (`N`) in progress, of which half may wait for at_least; a batch counts 1 for each 100 questions "+
+			"(default: 1024 for each processor)")
+	f.IntVar(&s.MaxInFlightPerCaller, "max-in-flight-per-caller", s.MaxInFlightPerCaller,
+		"most of them (`N`) of one caller: a principal, else an address (default: half of --max-in-flight)")
+	f.IntVar(&s.MaxClientConnections, "max-client-connections", s.MaxClientConnections,
+		"most connections (`N`) of callers; one beyond takes the place of an idle one, or is closed")
 	f.DurationVar(&s.MaxDeadline, "max-deadline", s.MaxDeadline,
 		"longest `DURATION` of a call; one without a deadline, or with a longer one, gets this")
 	f.IntVar(&s.MaxAudits, "max-audits", s.MaxAudits,
@@ -184,6 +191,9 @@ func limitServer(f *pflag.FlagSet) {
 	Between(f, "cache-size", 0, server.MaxCacheSize)
 	Between(f, "max-message-bytes", 1, math.MaxInt32)
 	Between(f, "max-streams", 1, math.MaxUint32)
+	Between(f, "max-in-flight", 0, server.MaxLimit)
+	Between(f, "max-in-flight-per-caller", 0, server.MaxLimit)
+	Between(f, "max-client-connections", 1, server.MaxLimit)
 	Between(f, "max-audits", 1, math.MaxInt32)
 	Between(f, "max-connections", 1, math.MaxUint32)
 	Positive(f, "max-deadline", "max-audit-deadline", "max-connection-age", "max-connection-age-grace")

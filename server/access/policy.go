@@ -37,7 +37,7 @@ type Policy struct {
 	path string
 	log  *slog.Logger
 
-	present atomic.Pointer[authz.StaticInterceptor]
+	present atomic.Pointer[verdicts]
 
 	// mu guards the rest.
 	mu sync.Mutex
@@ -59,7 +59,7 @@ func NewPolicy(path string, log *slog.Logger, m *metrics.Metrics) (*Policy, erro
 	if err != nil {
 		return nil, err
 	}
-	p.present.Store(policy)
+	p.present.Store(newVerdicts(policy, content))
 	p.loaded = content
 	return p, nil
 }
@@ -103,7 +103,7 @@ func (p *Policy) Look() {
 		}
 		return
 	}
-	p.present.Store(policy)
+	p.present.Store(newVerdicts(policy, content))
 	p.loaded, p.rejected = content, ""
 	p.metrics.AuthzReload(nil)
 	p.log.Info("policy of callers changed; open streams are judged by it too", "file", p.path)
@@ -155,7 +155,11 @@ func parsePolicy(content []byte) (*authz.StaticInterceptor, error) {
 
 // judge implements judge, by the certificate of the caller.
 func (p *Policy) judge(ctx context.Context, method string) (string, *wire.Failure) {
-	_, err := p.present.Load().UnaryInterceptor(ctx, nil, nil, nothing)
+	present := p.present.Load()
+	err := present.apply(ctx, method)
+	if present.full() {
+		p.present.CompareAndSwap(present, &verdicts{policy: present.policy, lasting: present.lasting})
+	}
 	if err == nil {
 		return "", nil
 	}

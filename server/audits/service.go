@@ -18,6 +18,7 @@ import (
 	"github.com/netpold/netpold/server/internal/current"
 	"github.com/netpold/netpold/server/internal/details"
 	"github.com/netpold/netpold/server/internal/metrics"
+	"github.com/netpold/netpold/server/internal/overload"
 )
 
 const (
@@ -40,6 +41,8 @@ type Options struct {
 	// UntilDrain returns a context that also ends when the server drains, and a function that releases it.
 	// Default: nothing drains.
 	UntilDrain func(context.Context) (context.Context, func())
+	// Gate limits the calls that wait for at_least. Default: it does not.
+	Gate *overload.Gate
 	// Overlay reads the changes that requests lay over the state. Default: requests with changes are refused.
 	Overlay mirror.OverlayReader
 	// Metrics counts audits, and says what decisions take: audits rest for as long. Default: nothing is
@@ -81,7 +84,7 @@ func New(source mirror.Source, options Options) *Service {
 	return &Service{
 		source: source, overlay: options.Overlay,
 		state: current.NewReader(source,
-			current.Options{RefuseStale: options.RefuseStale, UntilDrain: options.UntilDrain}),
+			current.Options{RefuseStale: options.RefuseStale, UntilDrain: options.UntilDrain, Gate: options.Gate}),
 		details: details.NewSource(source),
 		slots:   make(chan struct{}, options.MaxAudits),
 		// One processor is left to decisions. A processor without work waits on the network, so that a

@@ -19,6 +19,7 @@ import (
 	"github.com/netpold/netpold/server/internal/decide"
 	"github.com/netpold/netpold/server/internal/details"
 	"github.com/netpold/netpold/server/internal/metrics"
+	"github.com/netpold/netpold/server/internal/overload"
 	"github.com/netpold/netpold/server/internal/watches"
 	"github.com/netpold/netpold/server/internal/wire"
 )
@@ -51,6 +52,8 @@ type Options struct {
 	// UntilDrain returns a context that also ends when the server drains, and a function that releases it.
 	// Default: nothing drains.
 	UntilDrain func(context.Context) (context.Context, func())
+	// Gate limits the calls that wait for at_least, and counts the batches of streams. Default: neither.
+	Gate *overload.Gate
 	// Metrics counts decisions. Default: nothing is counted.
 	Metrics *metrics.Metrics
 	// WatchLog writes the answers of WatchAllowed to the decision log. Default: none are written. Those of
@@ -75,6 +78,7 @@ type Service struct {
 	netpoldv1.UnimplementedDecisionServiceServer
 
 	state    *current.Reader
+	gate     *overload.Gate
 	decider  decide.Decider
 	maxBatch int
 	maxWait  time.Duration
@@ -90,7 +94,8 @@ type Service struct {
 func New(source mirror.Source, options Options) *Service {
 	s := &Service{
 		state: current.NewReader(source,
-			current.Options{RefuseStale: options.RefuseStale, UntilDrain: options.UntilDrain}),
+			current.Options{RefuseStale: options.RefuseStale, UntilDrain: options.UntilDrain, Gate: options.Gate}),
+		gate:     options.Gate,
 		decider:  decide.New(options.Cache),
 		maxBatch: options.MaxBatch,
 		maxWait:  options.MaxWait,

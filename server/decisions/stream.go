@@ -111,6 +111,8 @@ func (a *answering) batch() error {
 			return s.failed(fail.AtLeast(wire.Alone))
 		}
 	}
+	place := s.gate.Batch(a.ctx, questions.N)
+	defer place.Leave()
 	started := time.Now()
 	if fail := a.answer(&questions, &state); fail != nil {
 		return s.failed(fail)

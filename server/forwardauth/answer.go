@@ -35,7 +35,9 @@ const typeJSON = "application/json"
 func (s *Service) write(w http.ResponseWriter, o *proxied.Outcome) (status int) {
 	h, verdict := w.Header(), o.Verdict()
 	own := []string{o.DecisionID, ""} // one allocation for two headers
-	h[headerDecisionID] = own[:1:1]
+	if o.DecisionID != "" {           // else nothing was to be decided
+		h[headerDecisionID] = own[:1:1]
+	}
 	h[headerVerdict] = verdicts[verdict]
 	if o.Revision != 0 {
 		own[1] = strconv.FormatUint(o.Revision, 10)

@@ -28,6 +28,7 @@ import (
 	"github.com/netpold/netpold/server/internal/decisionid"
 	"github.com/netpold/netpold/server/internal/metrics"
 	"github.com/netpold/netpold/server/internal/occasions"
+	"github.com/netpold/netpold/server/internal/overload"
 	"github.com/netpold/netpold/server/internal/proxied"
 	"github.com/netpold/netpold/server/internal/wire"
 )
@@ -60,6 +61,8 @@ type Options struct {
 	Ready func() (ok bool, why string)
 	// Draining reports whether connections are to go elsewhere (P45).
 	Draining func() bool
+	// Gate refuses questions beyond the limits (P41). Default: none is refused.
+	Gate *overload.Gate
 }
 
 // Service answers proxies by HTTP. It is safe for concurrent use.
@@ -145,6 +148,12 @@ func (s *Service) refuseCaller(w http.ResponseWriter, r *http.Request) {
 
 // answer answers a question.
 func (s *Service) answer(w http.ResponseWriter, r *http.Request) {
+	place, refused := s.options.Gate.EnterHTTP(r)
+	if refused != nil {
+		s.door.Metrics.ForwardAuth(s.write(w, &proxied.Outcome{Failure: refused.Failure}))
+		return
+	}
+	defer place.Leave()
 	started := time.Now()
 	q, fail := s.read(r.URL.RawQuery, r.Header[s.options.ClientHeader])
 	id := decisionid.New()

@@ -48,14 +48,14 @@ const (
 //   - DEADLINE_EXCEEDED with ErrorInfo: at_least was not reached in time. A little of the deadline is kept back to say so.
 //     metadata["resources"] are the resources that are older than the token, where that is known: "networkpolicies".
 //   - RESOURCE_EXHAUSTED with ErrorInfo: more questions in a batch, of a stream too, than the server takes, or more watched
-//     questions; metadata has "limit" and "actual". OVERLOADED, with RetryInfo: more watches than the server takes; metadata
-//     has which "limit".
+//     questions; metadata has "limit" and "actual". OVERLOADED, with RetryInfo: more than the server does at once; metadata
+//     has which "limit": in_flight, waiting, watches. CALLER_OVER_LIMIT, with RetryInfo: more than it does for one caller.
 //     Without: a message larger than the server takes.
 //   - INTERNAL: a defect of netpold.
 //
 // ErrorInfo.domain is "netpold"; ErrorInfo.reason is one of INVALID_QUESTION, NOT_FOUND, POD_FINISHED, WORKLOAD_FINISHED,
 // NO_SERVICE_PORT, NO_READY_ENDPOINT, EXTERNAL_NAME, NOT_SYNCED, SHUTTING_DOWN, STALE, TOKEN_UNKNOWN, TOKEN_NOT_REACHED,
-// BATCH_TOO_LARGE, WATCH_TOO_LARGE, OVERLOADED.
+// BATCH_TOO_LARGE, WATCH_TOO_LARGE, OVERLOADED, CALLER_OVER_LIMIT.
 //
 // A call without a deadline, or with a longer one, gets the server's --max-deadline. A stream may last.
 type DecisionServiceClient interface {
@@ -195,14 +195,14 @@ type DecisionService_WatchAllowedClient = grpc.BidiStreamingClient[WatchAllowedR
 //   - DEADLINE_EXCEEDED with ErrorInfo: at_least was not reached in time. A little of the deadline is kept back to say so.
 //     metadata["resources"] are the resources that are older than the token, where that is known: "networkpolicies".
 //   - RESOURCE_EXHAUSTED with ErrorInfo: more questions in a batch, of a stream too, than the server takes, or more watched
-//     questions; metadata has "limit" and "actual". OVERLOADED, with RetryInfo: more watches than the server takes; metadata
-//     has which "limit".
+//     questions; metadata has "limit" and "actual". OVERLOADED, with RetryInfo: more than the server does at once; metadata
+//     has which "limit": in_flight, waiting, watches. CALLER_OVER_LIMIT, with RetryInfo: more than it does for one caller.
 //     Without: a message larger than the server takes.
 //   - INTERNAL: a defect of netpold.
 //
 // ErrorInfo.domain is "netpold"; ErrorInfo.reason is one of INVALID_QUESTION, NOT_FOUND, POD_FINISHED, WORKLOAD_FINISHED,
 // NO_SERVICE_PORT, NO_READY_ENDPOINT, EXTERNAL_NAME, NOT_SYNCED, SHUTTING_DOWN, STALE, TOKEN_UNKNOWN, TOKEN_NOT_REACHED,
-// BATCH_TOO_LARGE, WATCH_TOO_LARGE, OVERLOADED.
+// BATCH_TOO_LARGE, WATCH_TOO_LARGE, OVERLOADED, CALLER_OVER_LIMIT.
 //
 // A call without a deadline, or with a longer one, gets the server's --max-deadline. A stream may last.
 type DecisionServiceServer interface {

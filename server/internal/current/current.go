@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/netpold/netpold/mirror"
+	"github.com/netpold/netpold/server/internal/overload"
 	"github.com/netpold/netpold/server/internal/wire"
 )
 
@@ -21,6 +22,8 @@ type Options struct {
 	// UntilDrain returns a context that also ends when the server drains, and a function that releases it.
 	// Default: the context itself.
 	UntilDrain func(context.Context) (context.Context, func())
+	// Gate limits the calls that wait. Default: they may all.
+	Gate *overload.Gate
 }
 
 // Reader reads the states of a source. It is safe for concurrent use.

@@ -16,8 +16,14 @@ import (
 const maxAnswerTime = time.Second
 
 // Wait blocks until the state is not older than token, and returns it. It waits for the call's deadline, less
-// the time that answering needs. A malformed token gets [wire.MalformedToken].
+// the time that answering needs. A malformed token gets [wire.MalformedToken]. If too many wait already, one that
+// would have to is refused (P40).
 func (r *Reader) Wait(ctx context.Context, token string) (State, *wire.Failure) {
+	if r.options.Gate.Wait() {
+		defer r.options.Gate.Waited()
+	} else if !r.reached(ctx, token) {
+		return State{}, r.options.Gate.RefuseWaiting()
+	}
 	bounded, release := r.untilDrain(ctx)
 	defer release()
 	if deadline, ok := ctx.Deadline(); ok {
@@ -67,6 +73,14 @@ func notReached(err error) *wire.Failure {
 	f.Message = older + " still older than the token; retry with a longer deadline, " +
 		"or see the age of its resources with netpold.v1.StatusService/GetStatus"
 	return f
+}
+
+// reached reports whether the state is not older than token, or never will be: Wait then does not wait.
+func (r *Reader) reached(ctx context.Context, token string) bool {
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	_, err := r.source.Wait(ended, token)
+	return !errors.Is(err, context.Canceled)
 }
 
 // WellFormed reports whether token is well formed. It does not wait for its state.

@@ -88,10 +88,7 @@ func New(source mirror.Source, version string) *Metrics {
 			Help: "Changes of the TLS files, by result: taken, or refused (the last good ones stay in use).",
 		}, []string{"result"}),
 	}
-	m.shed = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Namespace: namespace, Name: "shed_total", Help: "Calls refused because of overload, by the limit.",
-	}, []string{"limit"})
-	m.shed.WithLabelValues("watches")
+	m.shed = newShed(m.Registry)
 	m.watches = newWatchMetrics(m.Registry)
 	m.access = newAccess(m.Registry)
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
@@ -105,7 +102,7 @@ func New(source mirror.Source, version string) *Metrics {
 	}
 	m.Registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), m.GRPC,
-		build, m.errors, m.Panics, m.tlsReloads, m.shed, m.audits.inFlight, m.audits.errors,
+		build, m.errors, m.Panics, m.tlsReloads, m.audits.inFlight, m.audits.errors,
 		newStateCollector(source),
 	)
 	m.registerDecisions()

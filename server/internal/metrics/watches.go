@@ -4,8 +4,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/netpold/netpold/server/internal/wire"
 )
 
 // The values of the label kind.
@@ -66,12 +64,5 @@ func (m *Metrics) WatchAnswers(first, changed int) {
 func (m *Metrics) WatchLag(d time.Duration) {
 	if m != nil {
 		m.watches.lag.Observe(d.Seconds())
-	}
-}
-
-// Shed counts a call that was refused because of overload; f names the limit. Other failures are not counted.
-func (m *Metrics) Shed(f *wire.Failure) {
-	if m != nil && f.Reason == wire.ReasonOverloaded {
-		m.shed.WithLabelValues(f.Metadata["limit"]).Inc()
 	}
 }

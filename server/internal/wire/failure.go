@@ -39,6 +39,7 @@ const (
 	ReasonBatchTooLarge    = "BATCH_TOO_LARGE"
 	ReasonWatchTooLarge    = "WATCH_TOO_LARGE"
 	ReasonOverloaded       = "OVERLOADED"
+	ReasonCallerOverLimit  = "CALLER_OVER_LIMIT"
 	ReasonTooManyAudits    = "TOO_MANY_AUDITS"
 	ReasonAuditTooLarge    = "AUDIT_TOO_LARGE"
 	ReasonCursorExpired    = "CURSOR_EXPIRED"

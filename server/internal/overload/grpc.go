@@ -1,0 +1,137 @@
+package overload
+
+import (
+	"context"
+	"runtime/debug"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/tap"
+
+	"github.com/netpold/netpold/server/internal/wire"
+)
+
+// Exempt are the methods that have no places: whole services, or single methods.
+type Exempt []string
+
+func (e Exempt) has(service, method string) bool {
+	for _, exempt := range e {
+		if exempt == service || exempt == method {
+			return true
+		}
+	}
+	return false
+}
+
+// Registrar returns a registrar of services whose calls need a place, other than those of exempt. A unary call has
+// it before its request is read. Streams get theirs in [Gate.Stream].
+func (g *Gate) Registrar(inner grpc.ServiceRegistrar, exempt Exempt) grpc.ServiceRegistrar {
+	return &registrar{inner, g, exempt}
+}
+
+type registrar struct {
+	grpc.ServiceRegistrar
+	gate   *Gate
+	exempt Exempt
+}
+
+// RegisterService implements [grpc.ServiceRegistrar].
+func (r *registrar) RegisterService(desc *grpc.ServiceDesc, service any) {
+	gated := *desc
+	gated.Methods = append([]grpc.MethodDesc(nil), desc.Methods...)
+	for i := range gated.Methods {
+		m := &gated.Methods[i]
+		name := "/" + desc.ServiceName + "/" + m.MethodName
+		if r.exempt.has(desc.ServiceName, name) {
+			m.Handler = r.gate.recovered(name, m.Handler)
+			continue
+		}
+		r.gate.methods[name] = true
+		handler := r.gate.unary(m.Handler)
+		if questions := r.gate.questions[name]; questions != nil {
+			handler = r.gate.weighed(m.Handler, questions)
+		}
+		m.Handler = r.gate.recovered(name, handler)
+	}
+	for _, stream := range desc.Streams {
+		if name := "/" + desc.ServiceName + "/" + stream.StreamName; !r.exempt.has(desc.ServiceName, name) {
+			r.gate.methods[name] = true
+		}
+	}
+	r.ServiceRegistrar.RegisterService(&gated, service)
+}
+
+// unary returns a handler that enters before it reads the request.
+func (g *Gate) unary(handler grpc.MethodHandler) grpc.MethodHandler {
+	return func(srv any, ctx context.Context, read func(any) error, through grpc.UnaryServerInterceptor) (any, error) {
+		place, refused := g.Enter(ctx)
+		if refused != nil {
+			return nil, refused.Status
+		}
+		defer place.Leave()
+		return handler(srv, ctx, read, through)
+	}
+}
+
+// weighed returns a handler that enters before it reads the request, and takes the rest of the places of its
+// questions once it is read.
+func (g *Gate) weighed(handler grpc.MethodHandler, questions func(any) int) grpc.MethodHandler {
+	return func(srv any, ctx context.Context, read func(any) error, through grpc.UnaryServerInterceptor) (any, error) {
+		place, refused := g.Enter(ctx)
+		if refused != nil {
+			return nil, refused.Status
+		}
+		held := &place // in the heap, since it changes
+		defer held.Leave()
+		return handler(srv, ctx, func(request any) error {
+			if err := read(request); err != nil {
+				return err
+			}
+			if refused := held.weigh(questions(request)); refused != nil {
+				return refused.Status
+			}
+			return nil
+		}, through)
+	}
+}
+
+// recovered returns a handler whose panics are errors of its call alone (P43), those too that happen while the
+// request is read.
+func (g *Gate) recovered(method string, handler grpc.MethodHandler) grpc.MethodHandler {
+	return func(srv any, ctx context.Context, read func(any) error,
+		through grpc.UnaryServerInterceptor) (response any, err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				g.metrics.Panicked()
+				g.log.ErrorContext(ctx, "call panicked", "method", method, "panic", p, "stack", string(debug.Stack()))
+				response, err = nil, wire.Panicked().Err()
+			}
+		}()
+		return handler(srv, ctx, read, through)
+	}
+}
+
+// Stream is the interceptor of streams. A stream has one place for as long as it is open.
+func (g *Gate) Stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo,
+	handler grpc.StreamHandler) error {
+	if !g.methods[info.FullMethod] {
+		return handler(srv, stream)
+	}
+	place, refused := g.Enter(stream.Context())
+	if refused != nil {
+		return refused.Status
+	}
+	defer place.Leave()
+	return handler(srv, stream)
+}
+
+// Tap refuses calls while limits are reached, for the least that refusing can cost. It takes no place, since gRPC
+// does not tell of all the ways in which what it lets in may end before its handler begins.
+func (g *Gate) Tap(ctx context.Context, info *tap.Info) (context.Context, error) {
+	if !g.methods[info.FullMethodName] {
+		return ctx, nil
+	}
+	if refused := g.peek(ctx); refused != nil {
+		return ctx, refused.Status
+	}
+	return ctx, nil
+}
