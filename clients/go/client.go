@@ -21,8 +21,9 @@ type Client struct {
 	// uses all servers.
 	healthy, every *grpc.ClientConn
 	// cache is nil without [WithCache].
-	cache   *cache
-	failure FailureMode
+	cache    *cache
+	failure  FailureMode
+	gatherer *gatherer
 }
 
 // Dial returns a client for target. It does not connect: the first call does, and returns an error if that
@@ -74,6 +75,7 @@ func Dial(target string, options ...Option) (*Client, error) {
 		return nil, errors.Join(fmt.Errorf("netpold: dial %q: %w", target, err), healthy.Close())
 	}
 	c := &Client{healthy: healthy, every: every, failure: s.failure}
+	c.gatherer = newGatherer(c)
 	if s.cache != nil {
 		c.cache = newCache(c, *s.cache)
 	}
@@ -148,6 +150,7 @@ func (c *Client) Close() error {
 	if c.cache != nil {
 		c.cache.close()
 	}
+	c.gatherer.close()
 	return errors.Join(c.healthy.Close(), c.every.Close())
 }
 

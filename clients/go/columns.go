@@ -47,7 +47,7 @@ func pack(questions []Question) (*netpoldv1.StreamAllowedRequest, unsaid) {
 	var wrong unsaid
 	for i := range questions {
 		q := &questions[i]
-		if !sayable(q.Src) || !sayable(q.Dst) || q.Protocol < 0 || q.Protocol > math.MaxUint8 {
+		if !q.isSayable() {
 			if wrong == nil {
 				wrong = make(unsaid)
 			}
@@ -92,6 +92,11 @@ func packAddresses(questions []Question, width int) (packed []byte, wide bool) {
 func narrow(a netip.Addr) bool { return a.Is4() || a.Is4In6() }
 
 func sayable(a netip.Addr) bool { return a.IsValid() && (a.Is4() || a.Zone() == "") }
+
+// isSayable reports whether the columns can express a question.
+func (q *Question) isSayable() bool {
+	return sayable(q.Src) && sayable(q.Dst) && q.Protocol >= 0 && q.Protocol <= math.MaxUint8
+}
 
 // wrong returns the error that the server would return; nil if the columns can express q.
 func (q *Question) wrong() *Error {

@@ -16,6 +16,8 @@
 // With Details set in a question, the answer also says what its two endpoints turned out to be, and has
 // notes. The codes of notes are the constants of github.com/netpold/netpold/proto/notes.
 //
+// [Client.Verdict] asks by address, and is the fastest way for many goroutines that ask one question each.
+//
 // With [WithCache] a question that was asked before is answered locally, and the answers follow the cluster. With
 // [WithFailureMode] a caller chooses what it gets when no server decides.
 //

@@ -35,10 +35,11 @@ const maxLogged = 20
 func (s *Source) logProblems(level slog.Level, message string, problems []mirror.Problem) {
 	first, more := mirror.FirstProblems(problems, maxLogged)
 	for i := range first {
-		s.log.Log(context.Background(), level, message, attributes(&first[i])...)
+		s.log.Log(context.Background(), level, message, attributes(&first[i])...) //nolint:sloglint // its callers have constants
 	}
 	if more > 0 {
-		s.log.Log(context.Background(), level, message, "more", more, "problem", "mend those that are logged first")
+		s.log.Log(context.Background(), level, message, "more", more, //nolint:sloglint // as above
+			"problem", "mend those that are logged first")
 	}
 }
 
