@@ -226,42 +226,6 @@ func TestP31VerdictsWhileReplicasRestart(t *testing.T) {
 	}
 }
 
-func BenchmarkVerdict(b *testing.B) {
-	client := servertest.Start(b, shop()...).Client()
-	src, dst := netip.MustParseAddr("10.0.1.4"), netip.MustParseAddr("10.0.3.7")
-	request := &netpoldv1.AllowedRequest{Src: netpold.IP("10.0.1.4"), Dst: netpold.IP("10.0.3.7"), Port: 8080}
-	for _, callers := range []int{1, 4, 16, 64, 256} {
-		for name, ask := range map[string]func() (bool, error){
-			"verdict": func() (bool, error) {
-				v, err := client.Verdict(b.Context(), netpold.Question{Src: src, Dst: dst, Port: 8080})
-				return v.Allowed, err
-			},
-			"allowed": func() (bool, error) {
-				a, err := client.Allowed(b.Context(), request)
-				return a.GetAllowed(), err
-			},
-		} {
-			b.Run(fmt.Sprintf("%d/%s", callers, name), func(b *testing.B) {
-				b.ReportAllocs()
-				var left atomic.Int64
-				left.Store(int64(b.N))
-				var all sync.WaitGroup
-				for range callers {
-					all.Go(func() {
-						for left.Add(-1) >= 0 {
-							if allowed, err := ask(); err != nil || !allowed {
-								b.Errorf("%v, %v", allowed, err)
-								return
-							}
-						}
-					})
-				}
-				all.Wait()
-			})
-		}
-	}
-}
-
 func ExampleClient_Verdict() {
 	address, stop := exampleServer()
 	defer stop()

@@ -19,7 +19,7 @@ import (
 )
 
 // TestEveryWayToAskAgrees asks of random clusters who may reach whom: the naive oracle, Allowed, a batch, a stream,
-// the client with a cache, Check of both filters, forward-auth, Explain, and the list as a reader of the contract
+// questions that the client gathers, the client with a cache, Check of both filters, forward-auth, Explain, and the list as a reader of the contract
 // expands it, over the wire and from the command (P1, A2, A3, A6, L1). Ports and addresses are those at the borders
 // of rules.
 func TestEveryWayToAskAgrees(t *testing.T) {
@@ -206,7 +206,7 @@ func (a *agreement) checkOutside(t *testing.T, q question, want engine.Decision)
 	}
 }
 
-// byAddress compares a stream with the oracle.
+// byAddress compares a stream, and questions of many goroutines, with the oracle.
 func (a *agreement) byAddress(t *testing.T, client *netpold.Client) {
 	t.Helper()
 	addrs := slices.Clone(a.addrs)
@@ -244,11 +244,13 @@ func (a *agreement) byAddress(t *testing.T, client *netpold.Client) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	gathered := askGathered(t, client, asked)
 	for i, q := range questions {
 		want, _ := a.oracle.Allowed(q.oracle())
-		got := answers.At(i)
-		if got.Err != nil || got.Allowed != want.Allowed || got.Reason.String() != "REASON_"+reasons[want.Reason] {
-			t.Errorf("stream: %v: %+v, want %v %s", q.oracle(), got, want.Allowed, reasons[want.Reason])
+		for way, got := range map[string]netpold.Verdict{"stream": answers.At(i), "Verdict": gathered[i]} {
+			if got.Err != nil || got.Allowed != want.Allowed || got.Reason.String() != "REASON_"+reasons[want.Reason] {
+				t.Errorf("%s: %v: %+v, want %v %s", way, q.oracle(), got, want.Allowed, reasons[want.Reason])
+			}
 		}
 	}
 }

@@ -1,8 +1,10 @@
 package agree
 
 import (
+	"context"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -104,6 +106,25 @@ func askBatch(t *testing.T, client *netpold.Client, questions []question) []*net
 		answers[i].Revision, answers[i].Token = response.GetRevision(), response.GetToken()
 	}
 	return answers
+}
+
+// askGathered asks each question in a goroutine of its own. Some of them go before they are answered, and ask again.
+func askGathered(t *testing.T, client *netpold.Client, questions []netpold.Question) []netpold.Verdict {
+	t.Helper()
+	verdicts := make([]netpold.Verdict, len(questions))
+	var all sync.WaitGroup
+	for i, q := range questions {
+		all.Go(func() {
+			if i%5 == 0 {
+				ctx, cancel := context.WithCancel(t.Context())
+				go cancel()
+				_, _ = client.Verdict(ctx, q)
+			}
+			verdicts[i], _ = client.Verdict(t.Context(), q)
+		})
+	}
+	all.Wait()
+	return verdicts
 }
 
 // checkAnswer compares an answer with the oracle's.
