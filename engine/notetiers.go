@@ -5,6 +5,9 @@ import "slices"
 // notesOfTiers returns what an end lacks for a rule of a cluster-wide policy to match it, where that might
 // change the verdict. Unlike a NetworkPolicy, such a rule may also deny: one that is missed allows.
 func (s *state) notesOfTiers(q *Query, p *pair) []Note {
+	if s.clusterPolicies.Len() == 0 {
+		return nil // to explain both sides takes longer than all other details
+	}
 	var list []Note
 	for d, side := range [directions]*Side{&p.decision.Egress, &p.decision.Ingress} {
 		if p.denied() && side.Allowed {
