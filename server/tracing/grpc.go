@@ -81,10 +81,20 @@ type announced struct {
 
 // SetHeader implements [grpc.ServerTransportStream].
 func (a *announced) SetHeader(md metadata.MD) error {
+	a.tell(md)
+	return a.ServerTransportStream.SetHeader(md)
+}
+
+// SendHeader implements [grpc.ServerTransportStream].
+func (a *announced) SendHeader(md metadata.MD) error {
+	a.tell(md)
+	return a.ServerTransportStream.SendHeader(md)
+}
+
+func (a *announced) tell(md metadata.MD) {
 	if ids := md[decisionid.Header]; len(ids) > 0 {
 		a.span.SetAttributes(DecisionID.String(ids[0]))
 	}
-	return a.ServerTransportStream.SetHeader(md)
 }
 
 // A carrier has the metadata of a call, whose keys are in lower case.
