@@ -44,7 +44,7 @@ func fetch(t *testing.T, client *http.Client, url string, headers ...string) (*h
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close() //nolint:errcheck // it was only read
+	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -198,8 +198,8 @@ func TestP45DrainFinishesRequests(t *testing.T) {
 				conn.Close() //nolint:errcheck // nothing was sent
 			}
 			select {
-			case <-r.ended:
-				t.Fatal("Run returned before the request was answered")
+			case err := <-r.ended:
+				t.Fatalf("Run returned before the request was answered: %v", err)
 			default:
 			}
 			close(held.release)

@@ -151,7 +151,7 @@ func TestP46SpansArrive(t *testing.T) {
 // not wait for it, and neither does the end.
 func TestP46ExporterIsDown(t *testing.T) {
 	listener := listen(t)
-	defer listener.Close() //nolint:errcheck // nothing was accepted
+	defer listener.Close()
 	t.Setenv("OTEL_BSP_MAX_QUEUE_SIZE", "4")
 	t.Setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2")
 	if log := asked(t, 100); !strings.Contains(log, "the last traces are not exported to OTLP http://127.0.0.1:") {
