@@ -5,8 +5,8 @@ import "net/netip"
 // AllowedDirect returns the reason of the decision that [Snapshot.Allowed] makes about two addresses, in less
 // time. It reports whether it could; if not, ask Allowed.
 //
-// It can for nearly all pairs of IPv4 addresses: those of two Pods, or of a Pod and an address outside the
-// cluster. With [Options.JoinDirections] it cannot deny. It does not ask the ingress side once the egress side denied, as the reason is known by then. It
+// It can for nearly all pairs of addresses of one family: those of two Pods, or of a Pod and an address outside
+// the cluster. With [Options.JoinDirections] it cannot deny. It does not ask the ingress side once the egress side denied, as the reason is known by then. It
 // allocates nothing.
 func (s *Snapshot) AllowedDirect(
 	src, dst netip.Addr, port uint16, protocol Protocol,
@@ -15,14 +15,15 @@ func (s *Snapshot) AllowedDirect(
 	if !direct {
 		return Unknown, false
 	}
-	if from != nil && to != nil && from.tiered(egress) && to.tiered(ingress) {
+	family := familyOf(src)
+	if from != nil && to != nil && from.tiered(egress) && to.tiered(ingress) && family == IPv4 {
 		if reason = s.tiers.remembered(from, to, src, dst, port, protocol); reason != Unknown {
 			return reason, true
 		}
 	}
 	reason = NotIsolated
 	if from != nil && (from.tables[egress] != nil || from.tiered(egress)) {
-		p := seenAs(to, dst, to != nil, IPv4, s.options)
+		p := seenAs(to, dst, to != nil, family, s.options)
 		v := from.ask(&s.state, egress, protocol, port, &p)
 		if !v.allows {
 			return DeniedAtEgress, !s.options.JoinDirections
@@ -32,7 +33,7 @@ func (s *Snapshot) AllowedDirect(
 		}
 	}
 	if to != nil && (to.tables[ingress] != nil || to.tiered(ingress)) {
-		p := seenAs(from, src, from != nil, IPv4, s.options)
+		p := seenAs(from, src, from != nil, family, s.options)
 		v := to.ask(&s.state, ingress, protocol, port, &p)
 		if !v.allows {
 			return DeniedAtIngress, !s.options.JoinDirections
@@ -44,40 +45,68 @@ func (s *Snapshot) AllowedDirect(
 	return reason, true
 }
 
-// notDirect marks the IPv4 addresses that need a longer look. The table directV4 gives for an address
+// notDirect marks the addresses that need a longer look. The table directV4 gives for an IPv4 address, and directV6 for
+// another,
 //
 //	0           nobody in the cluster has it
 //	class + 1   an ordinary Pod owns it, and nothing but the Pod's class takes part in a decision
 //	notDirect   any other: a Node's, a host-network Pod's, a Service's, or one of several of a Pod
 //
-// So one look-up, which reads one cache line, settles most addresses. A Pod with several IPv4 addresses is
-// not direct because two of them may be the ends of one question, which is then about the Pod and itself
-// (S2).
+// So one look-up, which for IPv4 reads one cache line, settles most addresses. A Pod with several addresses of
+// one family is not direct because two of them may be the ends of one question, which is then about the Pod and
+// itself (S2).
 const notDirect = 1 << 31
 
-// noteDirect updates directV4 for an address. It must be called whenever the claims to ip change, or the
-// Services that have it.
+// noteDirect keeps what decisions read first of an address in step. It must be called whenever the claims to ip change, or
+// the Services that have it.
 func (t *txn) noteDirect(ip netip.Addr) {
+	a := t.address(ip)
 	if !ip.Is4() {
+		if a == nil {
+			return
+		}
+		if direct := t.directOf(ip, a); direct != a.direct {
+			fresh := *a
+			fresh.direct = direct
+			t.ipv6.Set(t.edit, ip.As16(), fresh)
+		}
 		return
 	}
-	a, key := t.address(ip), ipv4Key(ip)
-	service := t.vips.Find(ip) != nil
-	switch {
-	case a == nil && !service:
-		t.directV4.Delete(t.edit, key)
-	case service || a.pod == nil || a.class >= notDirect-1 || several4(a.pod.ips):
-		t.directV4.Set(t.edit, key, notDirect)
-	default:
-		t.directV4.Set(t.edit, key, a.class+1)
+	if direct := t.directOf(ip, a); direct == 0 {
+		t.directV4.Delete(t.edit, ipv4Key(ip))
+	} else {
+		t.directV4.Set(t.edit, ipv4Key(ip), direct)
 	}
 }
 
-// several4 reports whether more than one of ips is an IPv4 address.
-func several4(ips []netip.Addr) bool {
+// directOf returns the number of an address, as at [notDirect]. a is its owner, nil for none.
+func (s *state) directOf(ip netip.Addr, a *address) uint32 {
+	service := s.vips.Find(ip) != nil
+	switch {
+	case a == nil && !service:
+		return 0
+	case service || a.pod == nil || a.class >= notDirect-1 || several(a.pod.ips, familyOf(ip)):
+		return notDirect
+	}
+	return a.class + 1
+}
+
+// directV6 returns the number of an IPv6 address, as at [notDirect].
+func (s *state) directV6(ip netip.Addr) uint32 {
+	if a := s.ipv6.Find(ip.As16()); a != nil {
+		return a.direct
+	}
+	if s.vips.Len() > 0 && s.vips.Find(ip) != nil {
+		return notDirect
+	}
+	return 0
+}
+
+// several reports whether more than one of ips is of a family.
+func several(ips []netip.Addr, family Families) bool {
 	n := 0
 	for _, ip := range ips {
-		if ip.Is4() {
+		if familyOf(ip) == family {
 			n++
 		}
 	}
@@ -87,10 +116,15 @@ func several4(ips []netip.Addr) bool {
 // directClasses returns the classes of two addresses, nil for one outside the cluster, and whether both are
 // direct. One address twice is not: the pair may be exempt (S2).
 func (s *state) directClasses(src, dst netip.Addr) (from, to *hotClass, direct bool) {
-	if !src.Is4() || !dst.Is4() || src == dst {
+	if src.Is4() != dst.Is4() || src == dst {
 		return nil, nil, false
 	}
-	a, b := s.directV4.Get(ipv4Key(src)), s.directV4.Get(ipv4Key(dst))
+	var a, b uint32
+	if src.Is4() {
+		a, b = s.directV4.Get(ipv4Key(src)), s.directV4.Get(ipv4Key(dst))
+	} else {
+		a, b = s.directV6(src), s.directV6(dst)
+	}
 	if (a|b)&notDirect != 0 {
 		return nil, nil, false
 	}
@@ -113,8 +147,9 @@ func (s *state) decideAddresses(q *Query, d *Decision) bool {
 	from, to, direct := s.directClasses(q.Src.ip, q.Dst.ip)
 	var toDst, toSrc peer
 	if direct {
-		toDst = seenAs(to, q.Dst.ip, to != nil, IPv4, s.options)
-		toSrc = seenAs(from, q.Src.ip, from != nil, IPv4, s.options)
+		family := familyOf(q.Src.ip)
+		toDst = seenAs(to, q.Dst.ip, to != nil, family, s.options)
+		toSrc = seenAs(from, q.Src.ip, from != nil, family, s.options)
 	} else {
 		src, dst := s.address(q.Src.ip), s.address(q.Dst.ip)
 		if dst != nil && dst.pod != nil {

@@ -19,6 +19,8 @@ import (
 type address struct {
 	// class is that of pod, or noClass.
 	class uint32
+	// direct is for an IPv6 address what directV4 has for the others.
+	direct uint32
 	// pod is the ordinary Pod that owns the address; nil for a Node.
 	pod *pod
 	// claims are all claims; nil if pod's is the only one. Never nil for a Node.
@@ -153,6 +155,7 @@ func (t *txn) setClaims(ip netip.Addr, mine *claims) {
 	if ip.Is4() {
 		t.ipv4.Set(t.edit, ipv4Key(ip), a)
 	} else {
+		a.direct = t.directOf(ip, &a)
 		t.ipv6.Set(t.edit, ip.As16(), a)
 	}
 	t.noteDirect(ip)

@@ -2,7 +2,9 @@ package engine
 
 import (
 	"cmp"
+	"encoding/binary"
 	"hash/maphash"
+	"math/bits"
 	"net/netip"
 	"slices"
 	"unique"
@@ -123,7 +125,7 @@ func newState(o Options) state {
 		workloads:       persist.NewMap[workloadKey, *workload](persist.HashOf[workloadKey]()),
 		directV4:        persist.NewTable(),
 		ipv4:            persist.NewMap[uint32, address](seededMix()),
-		ipv6:            persist.NewMap[[16]byte, address](persist.HashOf[[16]byte]()),
+		ipv6:            persist.NewMap[[16]byte, address](seededFold()),
 		vips:            persist.NewMap[netip.Addr, []nameKey](persist.HashOf[netip.Addr]()),
 		classIDs:        persist.NewMap[string, classRef](hashString),
 		classIndex:      newIndex(),
@@ -145,6 +147,16 @@ func seededMix() func(uint32) uint64 {
 		x = (x ^ x>>30) * 0xBF58476D1CE4E5B9
 		x = (x ^ x>>27) * 0x94D049BB133111EB
 		return x ^ x>>31
+	}
+}
+
+// seededFold returns a hash for IPv6 addresses: both halves, multiplied with random seeds and folded, as wyhash does.
+func seededFold() func([16]byte) uint64 {
+	a, b := maphash.Comparable(maphash.MakeSeed(), 0), maphash.Comparable(maphash.MakeSeed(), 0)
+	return func(v [16]byte) uint64 {
+		high, low := bits.Mul64(binary.LittleEndian.Uint64(v[:8])^a, binary.LittleEndian.Uint64(v[8:])^b)
+		high, low = bits.Mul64(high^low^a, 0x9E3779B97F4A7C15)
+		return high ^ low
 	}
 }
 
