@@ -40,10 +40,10 @@ func answerText(q *netpoldv1.AllowedRequest, a *netpoldv1.AllowedResponse) strin
 	exempt := exemptionText(a)
 	line("reason", exempt)
 	if exempt == "" || hasClusterPolicy(a.GetEgress()) {
-		line("egress", sideText(a.GetEgress(), "source", a.GetSrc()))
+		line("egress", sideText(a, a.GetEgress(), "source", a.GetSrc()))
 	}
 	if exempt == "" || hasClusterPolicy(a.GetIngress()) {
-		line("ingress", sideText(a.GetIngress(), "destination", a.GetDst()))
+		line("ingress", sideText(a, a.GetIngress(), "destination", a.GetDst()))
 	}
 	line("families", familiesText(a.GetFamilies()))
 	if total := a.GetBackendsTotal(); total > 0 {
@@ -141,9 +141,9 @@ func podText(kind string, r *netpoldv1.Resolved) string {
 	return kind
 }
 
-// sideText returns why one side allows or denies. end is "source" or "destination". r is nil if the answer
+// sideText returns why one side of an answer allows or denies. end is "source" or "destination". r is nil if the answer
 // has no details.
-func sideText(s *netpoldv1.Side, end string, r *netpoldv1.Resolved) string {
+func sideText(a *netpoldv1.AllowedResponse, s *netpoldv1.Side, end string, r *netpoldv1.Resolved) string {
 	isolating := s.GetIsolatedBy()
 	total := max(int(s.GetIsolatedByTotal()), len(isolating))
 	switch {
@@ -153,6 +153,8 @@ func sideText(s *netpoldv1.Side, end string, r *netpoldv1.Resolved) string {
 		return "allowed by " + ruleText(s.GetRuleIndex()) + " of policy " + s.GetPolicy()
 	case s.GetAllowed() && !s.GetIsolated():
 		return "allowed: " + notIsolatedText(end, r)
+	case s.GetAllowed() && s.GetTier() == netpoldv1.Tier_TIER_NETWORK_POLICY && areTwoPods(a): // --joined-directions
+		return "allowed by a rule for the other direction of a policy that selects both ends"
 	case s.GetAllowed() && s.GetTier() == netpoldv1.Tier_TIER_NETWORK_POLICY: // S44
 		return "allowed: policies isolate the " + end + ", but not from itself through a Service"
 	case s.GetAllowed():
@@ -171,6 +173,13 @@ func sideText(s *netpoldv1.Side, end string, r *netpoldv1.Resolved) string {
 		fmt.Fprintf(&b, "\n            and %d more", more)
 	}
 	return b.String()
+}
+
+// areTwoPods reports whether an answer tells of its ends, and they are different Pods.
+func areTwoPods(a *netpoldv1.AllowedResponse) bool {
+	src, dst := a.GetSrc(), a.GetDst()
+	return src != nil && dst != nil &&
+		(src.GetName() == "" || src.GetName() != dst.GetName() || src.GetNamespace() != dst.GetNamespace())
 }
 
 // clusterRuleText returns the rule of a cluster-wide policy that decided a side, in words (S52):

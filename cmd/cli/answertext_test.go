@@ -81,6 +81,19 @@ denied   10.0.0.9 -> 10.96.0.2 80/TCP
   ingress:  allowed: policies isolate the destination, but not from itself through a Service
   revision: 7
 `},
+		"S14 a side that joined directions allow": {question,
+			`{"reason":"REASON_DENIED_AT_INGRESS",
+			"src":{"kind":"RESOLVED_KIND_POD","namespace":"shop","name":"web","ip":"10.0.0.9"},
+			"dst":{"kind":"RESOLVED_KIND_POD","namespace":"shop","name":"api","ip":"10.96.0.2"},
+			"egress":{"allowed":true,"isolated":true,"tier":"TIER_NETWORK_POLICY"},
+			"ingress":{"isolated":true,"isolated_by":["shop/a"],"isolated_by_total":1,"tier":"TIER_NETWORK_POLICY"},"revision":7}`, `
+denied   10.0.0.9 -> 10.96.0.2 80/TCP
+  from:     shop/web, a Pod, 10.0.0.9
+  to:       shop/api, a Pod, 10.96.0.2
+  egress:   allowed by a rule for the other direction of a policy that selects both ends
+  ingress:  denied: policy shop/a isolates the destination, and no rule of it matches
+  revision: 7
+`},
 		"S14 a Node denied by many policies, stale": {question, `{"reason":"REASON_DENIED_AT_INGRESS",
 			"src":{"kind":"RESOLVED_KIND_NODE","node":"node-1","ip":"10.0.0.9"},
 			"dst":{"kind":"RESOLVED_KIND_HYPOTHETICAL","namespace":"shop"},"port":80,"protocol":"PROTOCOL_TCP","egress":{"allowed":true},

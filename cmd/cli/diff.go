@@ -122,7 +122,7 @@ func (d *diffVerb) run(ctx context.Context, args []string) error {
 		if m.GetProgress() != nil {
 			return nil
 		}
-		d.inv.printWarnings(d.overlay, m.GetHeader().GetOverlayWarnings())
+		d.inv.printHeader(d.overlay, m.GetHeader())
 		d.look(m)
 		return out.take(m)
 	})

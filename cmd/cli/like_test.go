@@ -171,6 +171,27 @@ func TestLikeFlannel(t *testing.T) {
 	}
 }
 
+// TestJoinedDirectionsAreNotListed: what check allows with --joined-directions (S14) is in no list, change or
+// finding, which each says, in the header too.
+func TestJoinedDirectionsAreNotListed(t *testing.T) {
+	file := writeFile(t, "cluster.yaml", likeCluster)
+	const warning = "--joined-directions is set"
+	verbs := [][]string{{"list"}, {"lint", "--fail-on", "none"}, {"diff", "-f", file}}
+	for _, verb := range verbs {
+		args := append(verb, "--manifests", file)
+		if got := netpold(t, args...); got.code != 0 || strings.Contains(got.stderr, warning) {
+			t.Errorf("%s: %+v", verb[0], got)
+		}
+		got := netpold(t, append(args, "--like=kube-router", "-o", "json")...)
+		if got.code != 0 || strings.Count(got.stderr, warning) != 1 || !strings.Contains(got.stdout, `"joinedDirections":true`) {
+			t.Errorf("%s: %+v", verb[0], got)
+		}
+		if got := netpold(t, append(args, "--like=kube-router", "-q")...); got.stderr != "" {
+			t.Errorf("%s -q: %s", verb[0], got.stderr)
+		}
+	}
+}
+
 // TestLikeIsServed: a server started with --like answers so, and says so in its log, its status and its
 // answers.
 func TestLikeIsServed(t *testing.T) {

@@ -182,7 +182,7 @@ func (l *lint) failed(err error, request *netpoldv1.LintRequest) error {
 func (l *lint) look(m *netpoldv1.LintResponse) {
 	switch {
 	case m.GetHeader() != nil:
-		l.inv.printWarnings(l.overlay, m.GetHeader().GetOverlayWarnings())
+		l.inv.printHeader(l.overlay, m.GetHeader())
 		l.result.Header = m.GetHeader()
 	case m.GetSummary() != nil:
 		l.result.Summary = m.GetSummary()

@@ -120,7 +120,7 @@ func (l *listVerb) run(ctx context.Context, args []string) error {
 	l.inv.printServerNotes(ctx)
 	out := l.printer(request)
 	if err := listWhole(ctx, auditor, request, func(m *netpoldv1.ListConnectionsResponse) error {
-		l.inv.printWarnings(l.overlay, m.GetHeader().GetOverlayWarnings())
+		l.inv.printHeader(l.overlay, m.GetHeader())
 		return out.take(m)
 	}); err != nil {
 		return l.inv.auditError(l.overlay, err, request)

@@ -96,6 +96,15 @@ func (o *overlay) message() *netpoldv1.Overlay {
 	return o.Overlay
 }
 
+// printHeader prints what a person has to know of the state that an audit rests on. o may be nil, and h too.
+func (inv *invocation) printHeader(o *overlay, h *netpoldv1.AuditHeader) {
+	inv.printWarnings(o, h.GetOverlayWarnings())
+	if h.GetJoinedDirections() {
+		inv.notice("warning: the rules of each direction are looked at alone here, and --joined-directions is set: " +
+			"between Pods that one policy for both directions selects, netpold check may allow more")
+	}
+}
+
 // printWarnings prints what may be a mistake in the changes. o may be nil.
 func (inv *invocation) printWarnings(o *overlay, warnings []*netpoldv1.OverlayWarning) {
 	if o == nil {

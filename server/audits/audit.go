@@ -147,6 +147,7 @@ func (a *call) header() *netpoldv1.AuditHeader {
 		Objects:            wire.Counts(snapshot.Counts()),
 		Overlaid:           a.overlaid,
 		OverlayWarnings:    a.warnings,
+		JoinedDirections:   snapshot.Options().JoinDirections,
 	}
 }
 

@@ -43,8 +43,11 @@ type AuditHeader struct {
 	Overlaid bool `protobuf:"varint,8,opt,name=overlaid,proto3" json:"overlaid,omitempty"`
 	// What may be a mistake in the overlay's documents, which are used nevertheless.
 	OverlayWarnings []*OverlayWarning `protobuf:"bytes,9,rep,name=overlay_warnings,json=overlayWarnings,proto3" json:"overlay_warnings,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Whether the state is answered from with --joined-directions (S14), which no list, change or finding follows: they are by
+	// the rules of each direction alone, and may lack connections that Allowed allows.
+	JoinedDirections bool `protobuf:"varint,10,opt,name=joined_directions,json=joinedDirections,proto3" json:"joined_directions,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *AuditHeader) Reset() {
@@ -140,12 +143,19 @@ func (x *AuditHeader) GetOverlayWarnings() []*OverlayWarning {
 	return nil
 }
 
+func (x *AuditHeader) GetJoinedDirections() bool {
+	if x != nil {
+		return x.JoinedDirections
+	}
+	return false
+}
+
 var File_netpold_v1_header_proto protoreflect.FileDescriptor
 
 const file_netpold_v1_header_proto_rawDesc = "" +
 	"\n" +
 	"\x17netpold/v1/header.proto\x12\n" +
-	"netpold.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18netpold/v1/overlay.proto\x1a\x17netpold/v1/status.proto\"\xf7\x02\n" +
+	"netpold.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18netpold/v1/overlay.proto\x1a\x17netpold/v1/status.proto\"\xa4\x03\n" +
 	"\vAuditHeader\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\tR\x05token\x12\x14\n" +
@@ -155,7 +165,9 @@ const file_netpold_v1_header_proto_rawDesc = "" +
 	"\x14ipblock_matches_pods\x18\x06 \x01(\bR\x12ipblockMatchesPods\x122\n" +
 	"\aobjects\x18\a \x01(\v2\x18.netpold.v1.ObjectCountsR\aobjects\x12\x1a\n" +
 	"\boverlaid\x18\b \x01(\bR\boverlaid\x12E\n" +
-	"\x10overlay_warnings\x18\t \x03(\v2\x1a.netpold.v1.OverlayWarningR\x0foverlayWarningsB7Z5github.com/netpold/netpold/proto/netpold/v1;netpoldv1b\x06proto3"
+	"\x10overlay_warnings\x18\t \x03(\v2\x1a.netpold.v1.OverlayWarningR\x0foverlayWarnings\x12+\n" +
+	"\x11joined_directions\x18\n" +
+	" \x01(\bR\x10joinedDirectionsB7Z5github.com/netpold/netpold/proto/netpold/v1;netpoldv1b\x06proto3"
 
 var (
 	file_netpold_v1_header_proto_rawDescOnce sync.Once

@@ -127,7 +127,10 @@ function showFoot(model) {
     'Verdicts are those of the policies, for new connections. ' +
     'Beside them a Pod always reaches itself, and its own Node always reaches it.';
   const plugin =
-    header.ipblockMatchesPods === false ? ' ipBlocks match no address of a Pod or Node here.' : '';
+    (header.ipblockMatchesPods === false ? ' ipBlocks match no address of a Pod or Node here.' : '') +
+    (header.joinedDirections
+      ? ' Between Pods that one policy for both directions selects, more may be allowed (--joined-directions).'
+      : '');
   byId('body').after(
     el(
       'footer',
