@@ -81,8 +81,7 @@ test-proxies: ## Run real proxies with the files of deploy/examples: Envoy, ngin
 	@test/proxies/fetch.sh
 	go test -C test/proxies -count=1 ./...
 
-# Every pair of ends is asked about and opened for real. Not part of check yet: how long the whole run takes in CI is not known.
-# What it needs and this machine lacks is said last, where it is seen.
+# Every pair of ends is asked about and opened for real. What it needs and this machine lacks is said last, where it is seen.
 REALITY_TOOLS := ip iptables ip6tables ipset nsenter
 .PHONY: test-reality
 test-reality: ## Compare netpold with real packets under a real network plugin; needs root, iproute2, iptables, ipset
@@ -93,7 +92,7 @@ test-reality: ## Compare netpold with real packets under a real network plugin; 
 		'Be root and install iproute2, iptables, ipset and util-linux. ***' >&2
 
 .PHONY: check
-check: generate-diff lint test-race test-peers test-load test-conformance test-report test-proxies test-kube ## All that CI runs
+check: generate-diff lint test-race test-peers test-load test-conformance test-report test-proxies test-kube test-reality ## All that CI runs
 
 # What is generated: Go from the .proto files, the kustomize bases from the Helm chart, the chart's settings from the flags.
 GENERATED := proto/*.pb.go deploy/kustomize/* deploy/helm/netpold/values.schema.json

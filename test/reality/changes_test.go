@@ -19,7 +19,7 @@ import (
 // Node and of both families show it. It logs both and judges neither, but that netpold is not later than packets.
 func changes(t *testing.T, c *cluster) {
 	r := random.New(7)
-	c.populate(r, kind{}) // so that the plugin has something to write
+	c.populate(r) // so that the plugin has something to write
 	c.settle()
 	var answered, enforced []time.Duration
 	for range 20 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -23,13 +24,18 @@ import (
 // netpold, which watches the same API server. Its methods are for one goroutine.
 type cluster struct {
 	*wiring
-	tb         testing.TB
+	tb testing.TB
+	// whole is the test that the cluster lives as long as.
+	whole      testing.TB
+	plugin     plugin
 	client     kubernetes.Interface
 	kubeconfig string
 	// running are the plugin's processes, one a Node.
 	running []*kubetest.Process
 	// api answers as the API means it, like as the plugin does.
 	api, like *netpold.Client
+	// made are the namespaces, which nobody would take away.
+	made map[string]bool
 	// settled counts the changes of the probe policy; see [cluster.settle].
 	settled int
 }
@@ -39,13 +45,13 @@ type cluster struct {
 func start(tb testing.TB, p plugin) *cluster {
 	tb.Helper()
 	requireRoot(tb)
-	w, err := wire(append(ports, probePorts[:]...))
+	w, err := wire(slices.Concat(ports, probePorts[:], scenePorts))
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(w.Close)
 	api := kubetest.Start(tb)
-	c := &cluster{wiring: w, tb: tb, client: api.Client(), kubeconfig: writeKubeconfig(tb, api)}
+	c := &cluster{wiring: w, tb: tb, whole: tb, plugin: p, client: api.Client(), kubeconfig: writeKubeconfig(tb, api), made: map[string]bool{}}
 	c.createNodes()
 	c.createProbes()
 	for _, node := range c.nodes {
@@ -141,6 +147,10 @@ func (c *cluster) createPod(p *corev1.Pod, phase corev1.PodPhase, addrs ...strin
 // createNamespace makes a namespace if there is none of the name.
 func (c *cluster) createNamespace(name string, labels map[string]string) {
 	c.tb.Helper()
+	if c.made[name] {
+		return
+	}
+	c.made[name] = true
 	object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
 	_, err := c.client.CoreV1().Namespaces().Create(c.tb.Context(), object, metav1.CreateOptions{})
 	c.must(err)

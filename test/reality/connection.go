@@ -11,7 +11,7 @@ import (
 )
 
 // dialers is how many connections are opened at a time. Most of them wait for a refusal that does not come.
-const dialers = 128
+const dialers = 256
 
 // A port is a destination port of a protocol.
 type port struct {

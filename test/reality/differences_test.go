@@ -14,7 +14,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// A shape is one cluster in namespace a, of which every connection is known by heart.
+// A shape is one cluster in namespace a, of which every connection is known by heart. Its YAML must not have labels
+// like y, which YAML takes for true.
 type shape struct {
 	name string
 	// pods are names with labels and ports: "web app=web http=80/TCP".
@@ -24,15 +25,15 @@ type shape struct {
 	// differs are the connections for which packets show other than the API says: "web -> api tcp 80", of both
 	// families, or of one: "IPv6 outside -> web tcp 80".
 	differs []string
-	// followed reports whether netpold answers as packets show with --like=kube-router. Otherwise it answers as
-	// the API says, and notes PLUGIN_DIFFERS.
+	// followed reports whether netpold answers as packets show with --like of the plugin. Otherwise it answers as
+	// the API says, and notes PLUGIN_DIFFERS where policies show it.
 	followed bool
 }
 
-// differences shows, with real packets, each difference of kube-router that docs/semantics.md tells: packets show
+// differences shows, with real packets, each difference of the plugin that docs/semantics.md tells: packets show
 // other than the API says for exactly the connections listed.
-func differences(t *testing.T, c *cluster) {
-	for _, s := range shapes() {
+func differences(t *testing.T, c *cluster, shapes []shape) {
+	for _, s := range shapes {
 		t.Run(s.name, func(t *testing.T) {
 			c := c.of(t)
 			c.arrange(s)
@@ -42,11 +43,18 @@ func differences(t *testing.T, c *cluster) {
 			got := map[string]bool{}
 			if s.followed {
 				for _, d := range c.judge(c.like, list, manyRounds) {
-					t.Errorf("with --like=kube-router: %s", d)
+					t.Errorf("with --like=%s: %s", c.plugin.name(), d)
 				}
-			}
-			for _, d := range c.judge(c.api, list, 2) {
-				got[families[d.family]+" "+c.words(s, d.connection)] = true
+				shown, meant := c.ask(c.like, list), c.ask(c.api, list)
+				for i, connection := range list {
+					if shown[i] != meant[i] { // packets are as shown
+						got[families[connection.family]+" "+c.words(s, connection)] = true
+					}
+				}
+			} else {
+				for _, d := range c.judge(c.api, list, 2) {
+					got[families[d.family]+" "+c.words(s, d.connection)] = true
+				}
 			}
 			want := map[string]bool{}
 			for _, text := range s.differs {
@@ -95,22 +103,42 @@ func (c *cluster) arrange(s shape) {
 	c.tb.Helper()
 	c.clear()
 	for i, text := range s.pods {
-		fields := strings.Fields(text)
-		p := newPod("a", fields[0], c.pods[i])
-		p.Labels = map[string]string{"name": fields[0]}
-		for _, f := range fields[1:] {
-			key, value, _ := strings.Cut(f, "=")
-			if number, protocol, isPort := strings.Cut(value, "/"); isPort {
-				p.Spec.Containers[0].Ports = append(p.Spec.Containers[0].Ports, corev1.ContainerPort{
-					Name: key, ContainerPort: containerPort(number), Protocol: corev1.Protocol(protocol),
-				})
-				continue
-			}
-			p.Labels[key] = value
-		}
-		c.createPod(p, corev1.PodRunning, c.pods[i].texts()...)
+		name, rest, _ := strings.Cut(text, " ")
+		p := newPod("a", name, c.pods[i])
+		p.Labels = map[string]string{"name": name}
+		c.createPod(p, describePod(p, rest), c.pods[i].texts()...)
 	}
 	c.arrangePolicies(s)
+}
+
+// describePod gives a Pod labels and ports, "app=web http=80/TCP", ports of a sidecar, "sidecar:http=80/TCP", and
+// returns its phase, which is Succeeded for "finished".
+func describePod(p *corev1.Pod, text string) corev1.PodPhase {
+	phase := corev1.PodRunning
+	if p.Labels == nil {
+		p.Labels = map[string]string{}
+	}
+	for word := range strings.FieldsSeq(text) {
+		key, value, _ := strings.Cut(word, "=")
+		number, protocol, isPort := strings.Cut(value, "/")
+		if !isPort {
+			if word == "finished" {
+				phase = corev1.PodSucceeded
+			} else {
+				p.Labels[key] = value
+			}
+			continue
+		}
+		of := &p.Spec.Containers
+		if name, isSidecar := strings.CutPrefix(key, "sidecar:"); isSidecar {
+			key, of = name, &p.Spec.InitContainers
+			*of = []corev1.Container{{Name: "sidecar", Image: "sidecar", RestartPolicy: new(corev1.ContainerRestartPolicyAlways)}}
+		}
+		(*of)[0].Ports = append((*of)[0].Ports, corev1.ContainerPort{
+			Name: key, ContainerPort: containerPort(number), Protocol: corev1.Protocol(protocol),
+		})
+	}
+	return phase
 }
 
 // arrangePolicies adds the policies of a shape.
@@ -135,12 +163,12 @@ func containerPort(word string) int32 {
 	return int32(n)
 }
 
-// shapes are the differences, by the rule of docs/semantics.md that they are about.
-func shapes() []shape {
+// kubeRouterShapes are the differences of kube-router, by the rule of docs/semantics.md that they are about.
+func kubeRouterShapes() []shape {
 	return []shape{
 		{
 			name: "S14 rules of both directions",
-			pods: []string{"web app=x", "api app=x", "db app=y"},
+			pods: []string{"web app=x", "api app=x", "db app=w"},
 			policies: []string{`{podSelector: {matchLabels: {app: x}}, policyTypes: [Ingress, Egress],
 				ingress: [{from: [{podSelector: {matchLabels: {name: web}}}], ports: [{port: 80}]}],
 				egress: [{to: [{podSelector: {matchLabels: {name: web}}}], ports: [{port: 443}]}]}`},
@@ -180,7 +208,7 @@ func shapes() []shape {
 		},
 		{
 			name:     "S21 a name that no Pod of the policy has opens every port to its Pods",
-			pods:     []string{"web app=x http=80/TCP", "api app=y"},
+			pods:     []string{"web app=x http=80/TCP", "api app=w"},
 			policies: []string{`{podSelector: {matchLabels: {app: x}}, ingress: [{from: [{podSelector: {}}], ports: [{port: none}]}]}`},
 			differs:  []string{"api -> web tcp 80", "api -> web tcp 443", "api -> web udp 80", "api -> web tcp 9090"},
 		},
@@ -213,12 +241,62 @@ func shapes() []shape {
 		},
 		{
 			name: "S10 to S16 nothing else",
-			pods: []string{"web app=x", "api app=y", "db app=z"},
+			pods: []string{"web app=x", "api app=w", "db app=z"},
 			policies: []string{
 				`{podSelector: {}}`,
-				`{podSelector: {matchLabels: {app: x}}, ingress: [{from: [{podSelector: {matchLabels: {app: y}}}], ports: [{port: 80, endPort: 443}]}]}`,
+				`{podSelector: {matchLabels: {app: x}}, ingress: [{from: [{podSelector: {matchLabels: {app: w}}}], ports: [{port: 80, endPort: 443}]}]}`,
 				`{podSelector: {matchLabels: {app: z}}, ingress: [{from: [{namespaceSelector: {}}], ports: [{port: 80, protocol: UDP}]}, {from: [{podSelector: {matchExpressions: [{key: nobody, operator: NotIn, values: [a]}]}}], ports: [{port: 9090}]}]}`,
 			},
+			followed: true,
+		},
+	}
+}
+
+// kubeNetworkPoliciesShapes are those of kube-network-policies.
+func kubeNetworkPoliciesShapes() []shape {
+	return []shape{
+		{
+			name:     "S3 what a Pod sends to its own Node is decided",
+			pods:     []string{"web"},
+			policies: []string{`{podSelector: {}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 192.168.0.1/32}}], ports: [{port: 443}]}]}`},
+			differs: []string{
+				"web -> n1 tcp 80", "web -> n1 udp 80", "web -> n1 tcp 9090", "IPv6 web -> n1 tcp 443",
+			},
+			followed: true,
+		},
+		{
+			name:     "S6 a Pod that has finished keeps its policies",
+			pods:     []string{"web finished", "api"},
+			policies: []string{`{podSelector: {matchLabels: {name: web}}, ingress: [{ports: [{port: 80}]}]}`},
+			differs: []string{
+				"api -> web tcp 443", "api -> web udp 80", "api -> web tcp 9090", "outside -> web tcp 443", "outside -> web udp 80",
+				"outside -> web tcp 9090", "n2 -> web tcp 443", "n2 -> web udp 80", "n2 -> web tcp 9090", "n3 -> web tcp 443",
+				"n3 -> web udp 80", "n3 -> web tcp 9090",
+			},
+		},
+		{
+			name:     "S6 a Pod that has finished is a peer",
+			pods:     []string{"web finished app=x", "api app=w"},
+			policies: []string{`{podSelector: {matchLabels: {app: w}}, ingress: [{from: [{podSelector: {matchLabels: {app: x}}}]}]}`},
+			differs:  []string{"web -> api tcp 80", "web -> api tcp 443", "web -> api udp 80", "web -> api tcp 9090"},
+		},
+		{
+			name:     "S21 ports of sidecars have no names",
+			pods:     []string{"web app=x sidecar:http=80/TCP", "api http=80/TCP"},
+			policies: []string{`{podSelector: {}, ingress: [{ports: [{port: http}]}]}`},
+			differs:  []string{"api -> web tcp 80", "outside -> web tcp 80", "n2 -> web tcp 80", "n3 -> web tcp 80"},
+		},
+		{
+			name: "S14, S19, S21 nothing else",
+			pods: []string{"web app=x http=80/TCP", "api app=x", "db app=w http=9090/TCP"},
+			policies: []string{
+				`{podSelector: {matchLabels: {app: x}}, policyTypes: [Ingress, Egress],
+				ingress: [{from: [{podSelector: {matchLabels: {name: web}}}], ports: [{port: 80}]}],
+				egress: [{to: [{podSelector: {matchLabels: {name: web}}}], ports: [{port: 443}]}, {ports: [{port: http}]}]}`,
+				`{podSelector: {matchLabels: {app: w}}, ingress: [{from: [
+				{ipBlock: {cidr: 203.0.113.0/24, except: [203.0.113.0/28]}}, {ipBlock: {cidr: 203.0.112.0/20}}], ports: [{port: http}]}]}`,
+			},
+			differs:  []string{"web -> n1 tcp 80", "web -> n1 tcp 443", "web -> n1 udp 80", "web -> n1 tcp 9090", "api -> n2 tcp 80", "api -> n2 tcp 443", "api -> n2 udp 80", "api -> n2 tcp 9090"},
 			followed: true,
 		},
 	}

@@ -13,6 +13,9 @@ import (
 // ports are those that everybody answers on, as the policies of the generator ask for.
 var ports = []uint16{80, 443, 8080, 8081, 9090}
 
+// scenePorts are the further ones of scenes.
+var scenePorts = []uint16{53, 81, 5000, 5978, 6379, 8000, 32000}
+
 // between returns every connection with a Pod at one end or both: every pair, on asked ports, in both families.
 func (w *wiring) between(asked ...port) []connection {
 	var list []connection
@@ -74,7 +77,8 @@ func (d disagreement) String() string {
 // judge asks a netpold about connections and opens them, and returns how they disagree. What disagrees is asked and
 // opened again, rounds times, after the plugin had time once more, so that nothing is blamed on a rule that was about to change.
 // kube-router 2.1.0 needs that: when it writes the sets of one family, it also writes those of the other as they
-// were after its last sync. Which family comes last is chance, so that one may be late by some syncs.
+// were after its last sync. Which family comes last is chance, so that one may be late by some syncs. Half-way of
+// manyRounds the plugin is started anew, so that it has to come to the same once more.
 func (c *cluster) judge(asked *netpold.Client, list []connection, rounds int) []disagreement {
 	c.tb.Helper()
 	for again := 0; ; again++ {
@@ -91,6 +95,10 @@ func (c *cluster) judge(asked *netpold.Client, list []connection, rounds int) []
 		}
 		if len(disagree) == 0 || again == rounds {
 			return disagree
+		}
+		if again == manyRounds/2 {
+			c.tb.Logf("the plugin is started anew, since after %d rounds this disagrees: %v", again, disagree[:min(len(disagree), 4)])
+			c.restart()
 		}
 		c.settle()
 		list = rest

@@ -23,11 +23,14 @@ var namespaces = []string{"a", "b", "c"}
 type kind struct {
 	// namedPorts reports whether policies ask for ports by name.
 	namedPorts bool
+	// sidecars reports whether Pods have some, and finished whether some Pods have.
+	sidecars, finished bool
 }
 
 // populate makes a random cluster in place of the last one. It does not wait until anybody knows it.
-func (c *cluster) populate(r *random.Random, k kind) {
+func (c *cluster) populate(r *random.Random) {
 	c.tb.Helper()
+	k := c.plugin.kind()
 	c.clear()
 	for _, name := range namespaces {
 		c.label(name, r.Labels())
@@ -35,10 +38,15 @@ func (c *cluster) populate(r *random.Random, k kind) {
 	for i, at := range c.pods {
 		p := r.Pod()
 		p.Name, p.Spec.NodeName, p.OwnerReferences = at.Name(), at.node, nil
+		if !k.sidecars {
+			p.Spec.InitContainers = nil
+		}
 		phase, addrs := corev1.PodRunning, at.texts()
 		switch r.IntN(24) {
 		case 0:
-			phase = corev1.PodSucceeded // its addresses belong to nobody, while it still answers
+			if k.finished {
+				phase = corev1.PodSucceeded // its addresses belong to nobody, while it still answers
+			}
 		case 1:
 			addrs = addrs[:1]
 		case 2:
@@ -61,11 +69,14 @@ func (c *cluster) populate(r *random.Random, k kind) {
 	}
 }
 
-// clear deletes all policies and Pods of random clusters.
+// clear deletes all policies and Pods but the probes.
 func (c *cluster) clear() {
 	c.tb.Helper()
 	ctx, now := c.tb.Context(), metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))}
-	for _, name := range namespaces {
+	for name := range maps.Keys(c.made) {
+		if name == probeNamespace {
+			continue
+		}
 		c.must(c.client.NetworkingV1().NetworkPolicies(name).
 			DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{}))
 		c.must(c.client.CoreV1().Pods(name).DeleteCollection(ctx, now, metav1.ListOptions{}))
@@ -112,11 +123,11 @@ func askedPorts(r *random.Random, n int) []port {
 	return list
 }
 
-// describe returns the policies of random clusters as text, for the report of a failure.
+// describe returns policies and Pods as text, for the report of a failure.
 func (c *cluster) describe(ctx context.Context) string {
 	c.tb.Helper()
 	text := ""
-	for _, name := range namespaces {
+	for _, name := range slices.Sorted(maps.Keys(c.made)) {
 		policies, err := c.client.NetworkingV1().NetworkPolicies(name).List(ctx, metav1.ListOptions{})
 		c.must(err)
 		for _, p := range policies.Items {

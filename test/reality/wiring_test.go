@@ -2,28 +2,37 @@
 
 package reality
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
+// TestWiring proves that without a plugin every place reaches every other. On a busy machine one may be late.
 func TestWiring(t *testing.T) {
 	w, err := wire([]uint16{80})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	all := w.places()
-	for _, src := range all {
-		for _, dst := range all {
-			if src == dst {
-				continue
-			}
+	var list []connection
+	for _, src := range w.places() {
+		for _, dst := range w.places() {
 			for f := range families {
-				for _, p := range []string{"tcp", "udp"} {
-					c := connection{src, dst, f, port{p, 80}}
-					if ok, err := c.probe().Opens(); !ok {
-						t.Errorf("%s %v", c, err)
-					}
+				if src != dst {
+					list = append(list, connection{src, dst, f, port{"tcp", 80}}, connection{src, dst, f, port{"udp", 80}})
 				}
 			}
 		}
+	}
+	for range 5 {
+		opened, err := try(list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := -1
+		list = slices.DeleteFunc(list, func(connection) bool { at++; return opened[at] })
+	}
+	for _, c := range list {
+		t.Errorf("%s does not open", c)
 	}
 }

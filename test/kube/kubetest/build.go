@@ -46,8 +46,12 @@ func (p *program) build(tb testing.TB) string {
 // the module, from the root of the repository.
 func Build(tb testing.TB, dir, pkg string) (path string) {
 	tb.Helper()
-	return (&program{dir: dir, pkg: pkg}).build(tb)
+	p, _ := otherPrograms.LoadOrStore([2]string{dir, pkg}, &program{dir: dir, pkg: pkg})
+	return p.(*program).build(tb) //nolint:forcetypeassert // there is nothing else in it
 }
+
+// otherPrograms has a *program for each dir and pkg that Build was asked for.
+var otherPrograms sync.Map
 
 func (p *program) compile() (string, error) {
 	if other := os.Getenv("NETPOLD"); other != "" && p == netpoldProgram {
