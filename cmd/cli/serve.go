@@ -56,18 +56,19 @@ func (inv *invocation) serve(ctx context.Context, _ []string) error {
 	if err := settings.Validate(); err != nil {
 		return config.InFlags(err)
 	}
-	from, err := inv.openSource(ctx, log)
-	if err != nil {
-		return err
-	}
-	settings.Source, settings.Logger, settings.Version = from, log, readBuild().Version
-	settings.Stdout = unremembered(inv.stdout)
-	settings.Overlay = inv.overlayReader()
+	settings.Logger, settings.Version = log, readBuild().Version
 	endTraces, err := inv.openTracing(ctx, &settings)
 	if err != nil {
 		return err
 	}
 	defer endTraces()
+	from, err := inv.openSource(ctx, log)
+	if err != nil {
+		return err
+	}
+	settings.Source = from
+	settings.Stdout = unremembered(inv.stdout)
+	settings.Overlay = inv.overlayReader()
 	srv, err := server.New(settings)
 	if err != nil {
 		return config.InFlags(err)
