@@ -114,9 +114,9 @@ func several(ips []netip.Addr, family Families) bool {
 }
 
 // directClasses returns the classes of two addresses, nil for one outside the cluster, and whether both are
-// direct. One address twice is not: the pair may be exempt (S2).
+// direct. One address twice is not, as the pair may be exempt (S2), nor is an IPv4 address written as one of IPv6.
 func (s *state) directClasses(src, dst netip.Addr) (from, to *hotClass, direct bool) {
-	if src.Is4() != dst.Is4() || src == dst {
+	if src.Is4() != dst.Is4() || src == dst || src.Is4In6() || dst.Is4In6() {
 		return nil, nil, false
 	}
 	var a, b uint32

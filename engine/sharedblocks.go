@@ -12,9 +12,6 @@ import (
 //	10.0.0.0/8 except 10.1.0.0/16    10.1.0.1 is in none of them: the except is the longest
 //	10.0.0.0/7
 func sharedBlocks(blocks []*IPBlock) []*IPBlock {
-	if len(blocks) < 2 {
-		return blocks
-	}
 	matches := map[netip.Prefix]bool{} // what a prefix was last
 	for _, b := range blocks {
 		matches[b.CIDR.Masked()] = true
