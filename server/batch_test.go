@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -177,5 +178,35 @@ func TestBatchHeedsItsContext(t *testing.T) {
 	defer cancel()
 	if _, err := service.BatchAllowed(ctx, batch); status.Code(err) != codes.DeadlineExceeded {
 		t.Errorf("past its deadline: %v", err)
+	}
+}
+
+// However many questions of a batch are wrong, a client with the limits of gRPC takes the answer. The first errors say
+// all, the rest what went wrong and why they say no more.
+func TestErrorsOfABatchAreBounded(t *testing.T) {
+	t.Parallel()
+	r := start(t, synced(shop()...), nil)
+	wrong := &netpoldv1.AllowedRequest{Protocol: 99, Port: 1 << 20,
+		Src: netpold.Labels(strings.Repeat("N", 300), nil), Dst: netpold.IP(strings.Repeat("x", 300))}
+	for range 20 {
+		wrong.Src.GetLabels().NamedPorts = append(wrong.Src.GetLabels().NamedPorts, &netpoldv1.NamedPort{})
+	}
+	batch := &netpoldv1.BatchAllowedRequest{}
+	for range decisions.DefaultMaxBatch {
+		batch.Questions = append(batch.Questions, wrong)
+	}
+	response, err := r.decisions().BatchAllowed(soon(t), batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := response.GetAnswers()
+	first := detailsOf(t, status.FromProto(answers[0].GetError()))
+	last := detailsOf(t, status.FromProto(answers[len(answers)-1].GetError()))
+	if len(first.Violations) != 16 || first.Reason != "INVALID_QUESTION" {
+		t.Errorf("the first error: %+v", first)
+	}
+	if last.Code != codes.InvalidArgument || last.Reason != "INVALID_QUESTION" ||
+		!strings.Contains(last.Message, "ask fewer questions at once") {
+		t.Errorf("the last error: %+v", last)
 	}
 }

@@ -125,6 +125,10 @@ type Config struct {
 	// MaxInFlightPerCaller limits those of one caller: of a principal, else of an address. Default: 0, which is half
 	// of MaxInFlight.
 	MaxInFlightPerCaller int
+	// MaxMemoryInFlight limits the bytes that large requests in progress take together, as they come and once they are
+	// decoded, with their answers; 64 KiB of each are free. One caller may have half of it. Default: 0, which is a
+	// quarter of GOMEMLIMIT, else 256 MiB.
+	MaxMemoryInFlight int64
 	// MaxClientConnections limits the connections of callers, to gRPC and forward-auth together. One beyond takes the
 	// place of an idle one, or is closed. Default: 10,000.
 	MaxClientConnections int
@@ -265,6 +269,8 @@ func (c *Config) Validate() error {
 		fmt.Sprintf("give 1 to %d, or 0 for 1024 for each processor", MaxLimit))
 	reject(c.MaxInFlightPerCaller < 0 || c.MaxInFlightPerCaller > MaxLimit, "MaxInFlightPerCaller",
 		c.MaxInFlightPerCaller, fmt.Sprintf("give 1 to %d, or 0 for half of MaxInFlight", MaxLimit))
+	reject(c.MaxMemoryInFlight < 0, "MaxMemoryInFlight", c.MaxMemoryInFlight,
+		"give a number of bytes, or 0 for a quarter of GOMEMLIMIT")
 	reject(c.MaxClientConnections < 1 || c.MaxClientConnections > MaxLimit, "MaxClientConnections",
 		c.MaxClientConnections, fmt.Sprintf("give 1 to %d; the default is %d", MaxLimit, overload.DefaultConnections))
 	reject(c.MaxDeadline <= 0, "MaxDeadline", c.MaxDeadline, positive+"30s")

@@ -22,7 +22,7 @@ func TestValidateNamesEveryWrongValue(t *testing.T) {
 	t.Parallel()
 	config := server.Config{DrainDelay: -1, DrainTimeout: -time.Second, WhenStale: "guess",
 		TLS: server.TLSFiles{Cert: "x"}, MaxMessageBytes: 1 << 40, CacheSize: -1, DecisionLogSample: 2,
-		MaxInFlight: -1, MaxInFlightPerCaller: -1}
+		MaxInFlight: -1, MaxInFlightPerCaller: -1, MaxMemoryInFlight: -1}
 	err := config.Validate()
 	if err == nil {
 		t.Fatal("no error")
@@ -34,7 +34,7 @@ func TestValidateNamesEveryWrongValue(t *testing.T) {
 		"Config.MaxBatch 0: ", "Config.MaxWatched 0: ", "Config.MaxWatchedTotal 0: ", "Config.MaxWatches 0: ",
 		"Config.WatchHeartbeat 0s: ",
 		"Config.CacheSize -1: ", "Config.MaxMessageBytes 1099511627776: ", "Config.MaxStreams 0: ",
-		"Config.MaxInFlight -1: ", "Config.MaxInFlightPerCaller -1: ", "Config.MaxClientConnections 0: ",
+		"Config.MaxInFlight -1: ", "Config.MaxInFlightPerCaller -1: ", "Config.MaxMemoryInFlight -1: ", "Config.MaxClientConnections 0: ",
 		"Config.MaxDeadline 0s: ", "Config.MaxAudits 0: ", "Config.MaxAuditDeadline 0s: ", "Config.MaxConnections 0: ",
 		"Config.MaxConnectionAge 0s: ", "Config.MaxConnectionAgeGrace 0s: ", "Config.DrainDelay -1ns: ",
 		"Config.DrainTimeout -1s: ",

@@ -4,8 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"runtime/debug"
-	"strings"
-	"time"
 
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -18,17 +16,15 @@ import (
 	"github.com/netpold/netpold/server/decisionlog"
 	"github.com/netpold/netpold/server/internal/current"
 	"github.com/netpold/netpold/server/internal/metrics"
-	"github.com/netpold/netpold/server/internal/overload"
 	"github.com/netpold/netpold/server/internal/wire"
 )
 
-// interceptors returns the interceptors of every call, outermost first: the gate of streams, since unary calls have
-// passed it already; metrics, so that calls refused by the others count; the cap on the deadline of unary calls; who may
-// ask, so that the decision log has no decision of those who may not; the log of errors; the decision log, which puts
+// interceptors returns the interceptors of every call, outermost first, behind the gate: metrics, so that calls
+// refused by the others count; who may ask, so that the decision log has no decision of those who may not; the log of errors; the decision log, which puts
 // its id into errors; recovery, outside of which that of the gate is left; for streams the drain. guard and records may
 // be nil.
-func interceptors(m *metrics.Metrics, log *slog.Logger, gate *overload.Gate, guard *access.Guard,
-	records *decisionlog.Log, maxDeadline time.Duration, draining context.Context) []grpc.ServerOption {
+func interceptors(m *metrics.Metrics, log *slog.Logger, guard *access.Guard, records *decisionlog.Log,
+	draining context.Context) []grpc.ServerOption {
 	recovered := recovery.WithRecoveryHandlerContext(func(ctx context.Context, p any) error {
 		m.Panics.Inc()
 		method, _ := grpc.Method(ctx)
@@ -36,8 +32,8 @@ func interceptors(m *metrics.Metrics, log *slog.Logger, gate *overload.Gate, gua
 		return wire.Panicked().Err()
 	})
 	recoverUnary, recoverStream := recovery.UnaryServerInterceptor(recovered), recovery.StreamServerInterceptor(recovered)
-	unary := []grpc.UnaryServerInterceptor{m.GRPC.UnaryServerInterceptor(), capDeadline(maxDeadline)}
-	stream := []grpc.StreamServerInterceptor{gate.Stream, m.GRPC.StreamServerInterceptor()}
+	unary := []grpc.UnaryServerInterceptor{m.GRPC.UnaryServerInterceptor()}
+	stream := []grpc.StreamServerInterceptor{m.GRPC.StreamServerInterceptor()}
 	if guard != nil {
 		unary = append(unary, guard.Unary)
 		stream = append(stream, recoverStream, guard.Stream)
@@ -45,23 +41,6 @@ func interceptors(m *metrics.Metrics, log *slog.Logger, gate *overload.Gate, gua
 	return []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(append(unary, logUnary(log, records), recoverUnary)...),
 		grpc.ChainStreamInterceptor(append(stream, logStream(log, records), recoverStream, drainStream(draining))...),
-	}
-}
-
-// capDeadline returns an interceptor that limits the deadline of calls to limit. Those of AuditService have a
-// limit of their own.
-func capDeadline(limit time.Duration) grpc.UnaryServerInterceptor {
-	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo,
-		handler grpc.UnaryHandler) (any, error) {
-		if strings.HasPrefix(info.FullMethod, "/"+netpoldv1.AuditService_ServiceDesc.ServiceName+"/") {
-			return handler(ctx, req)
-		}
-		if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > limit {
-			capped, cancel := context.WithTimeout(ctx, limit)
-			defer cancel()
-			ctx = capped
-		}
-		return handler(ctx, req)
 	}
 }
 

@@ -1,12 +1,18 @@
 package server
 
 import (
+	"strings"
+	"sync"
+	"time"
+
 	"google.golang.org/grpc"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/protobuf/proto"
 
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server/internal/metrics"
 	"github.com/netpold/netpold/server/internal/overload"
+	"github.com/netpold/netpold/server/internal/wire"
 )
 
 // withoutPlaces are the methods that are never refused because of overload (P41), and WatchAllowed, whose streams have
@@ -16,14 +22,70 @@ var withoutPlaces = overload.Exempt{
 	netpoldv1.DecisionService_WatchAllowed_FullMethodName,
 }
 
+// elementsPerQuestion is how many elements a message may have for each question of the largest batch, and
+// maxElements how many one of another service may have.
+const (
+	elementsPerQuestion = 64
+	maxElements         = 10_000
+)
+
+// An elements counts what is in requests before they are decoded. It is safe for concurrent use.
+type elements struct {
+	maxBatch int
+	shapes   sync.Map // of protoreflect.FullName, *netpoldv1.Shape
+}
+
+// of returns how many elements the wire form of a request has, or what is wrong if there are too many.
+func (e *elements) of(data []byte, request any) (int, *wire.Failure) {
+	message, ok := request.(proto.Message)
+	if !ok {
+		return 0, nil
+	}
+	kind := message.ProtoReflect().Descriptor()
+	shape, known := e.shapes.Load(kind.FullName())
+	if !known {
+		shape, _ = e.shapes.LoadOrStore(kind.FullName(), netpoldv1.ShapeOf(kind))
+	}
+	most, list := e.maxBatch*elementsPerQuestion, ""
+	switch request.(type) {
+	case *netpoldv1.AllowedRequest:
+		most = netpoldv1.MaxQuestionElements
+	case *netpoldv1.BatchAllowedRequest:
+		list = "questions"
+	case *netpoldv1.WatchAllowedRequest:
+		list = "add"
+	default:
+		if !strings.HasPrefix(string(kind.FullName()), "netpold.v1.") {
+			most = maxElements
+		}
+	}
+	n, tooLarge := shape.(*netpoldv1.Shape).Elements(data, most) //nolint:errcheck,forcetypeassert // nothing else is stored
+	if tooLarge < 0 {
+		return n, nil
+	}
+	return n, wire.TooManyElements(list, tooLarge, netpoldv1.MaxQuestionElements, most)
+}
+
 // openGate returns what refuses what is beyond the limits of config.
 func openGate(config *Config, callers *callers, m *metrics.Metrics) *overload.Gate {
 	options := overload.Options{
 		Limits: overload.Limits{
 			InFlight: config.MaxInFlight, PerCaller: config.MaxInFlightPerCaller, Connections: config.MaxClientConnections,
+			Memory: config.MaxMemoryInFlight,
 		},
-		Questions: map[string]func(any) int{netpoldv1.DecisionService_BatchAllowed_FullMethodName: questionsOf},
-		Metrics:   m, Log: config.Logger,
+		Messages: overload.Messages{
+			Codec: netpoldv1.Codec(config.MaxBatch), MaxBytes: config.MaxMessageBytes,
+			Elements: (&elements{maxBatch: config.MaxBatch}).of,
+		},
+		Deadline: func(method string) time.Duration {
+			if strings.HasPrefix(method, "/"+netpoldv1.AuditService_ServiceDesc.ServiceName+"/") {
+				return max(config.MaxDeadline, config.MaxAuditDeadline)
+			}
+			return config.MaxDeadline
+		},
+		Unfinished: config.MaxDeadline,
+		Questions:  map[string]func(any) int{netpoldv1.DecisionService_BatchAllowed_FullMethodName: questionsOf},
+		Metrics:    m, Log: config.Logger,
 	}
 	if callers.tokens != nil {
 		options.Known = callers.tokens.Known

@@ -139,7 +139,7 @@ func New(config Config) (*Server, error) {
 		options = append(options, s.tracer.ServerOptions()...)
 	}
 	s.grpc = grpc.NewServer(append(options,
-		interceptors(m, s.log, s.gate, s.callers.guard(), s.decisions, config.MaxDeadline, streams)...)...)
+		interceptors(m, s.log, s.callers.guard(), s.decisions, streams)...)...)
 	s.register(&config, m, streams)
 	if s.adminListener != nil {
 		s.admin = newAdmin(m.Registry, s.log, s.ready, config.AdminTLS || !beyondLoopback(s.AdminAddr()))
@@ -216,7 +216,9 @@ func (s *Server) listen(config *Config) (err error) {
 }
 
 func grpcOptions(config *Config, gate *overload.Gate, creds credentials.TransportCredentials) []grpc.ServerOption {
-	return append(transportOptions(config), grpc.Creds(gate.Credentials(creds)), grpc.InTapHandle(gate.Tap))
+	return append(transportOptions(config), grpc.Creds(gate.Credentials(creds)), grpc.InTapHandle(gate.Tap),
+		// The outermost one: it reads the stream itself.
+		grpc.ChainStreamInterceptor(gate.Stream))
 }
 
 // transportOptions returns what connections are like.

@@ -114,6 +114,9 @@ func (c *Config) serverFlags() *pflag.FlagSet {
 			"(default: 1024 for each processor)")
 	f.IntVar(&s.MaxInFlightPerCaller, "max-in-flight-per-caller", s.MaxInFlightPerCaller,
 		"most of them (`N`) of one caller: a principal, else an address (default: half of --max-in-flight)")
+	f.Int64Var(&s.MaxMemoryInFlight, "max-memory-in-flight", s.MaxMemoryInFlight,
+		"most memory, in `BYTES`, that large requests in progress take; one caller may have half (default: a quarter of "+
+			"GOMEMLIMIT, else 268435456)")
 	f.IntVar(&s.MaxClientConnections, "max-client-connections", s.MaxClientConnections,
 		"most connections (`N`) of callers; one beyond takes the place of an idle one, or is closed")
 	f.DurationVar(&s.MaxDeadline, "max-deadline", s.MaxDeadline,
@@ -193,6 +196,7 @@ func limitServer(f *pflag.FlagSet) {
 	Between(f, "max-streams", 1, math.MaxUint32)
 	Between(f, "max-in-flight", 0, server.MaxLimit)
 	Between(f, "max-in-flight-per-caller", 0, server.MaxLimit)
+	Between(f, "max-memory-in-flight", 0, math.MaxInt64)
 	Between(f, "max-client-connections", 1, server.MaxLimit)
 	Between(f, "max-audits", 1, math.MaxInt32)
 	Between(f, "max-connections", 1, math.MaxUint32)

@@ -4,6 +4,9 @@ import (
 	"context"
 	"time"
 
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/protobuf/proto"
+
 	"github.com/netpold/netpold/engine"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server/internal/current"
@@ -88,6 +91,7 @@ func (s *Service) answers(
 	slab := make([]batchAnswer, len(questions))
 	answers := make([]*netpoldv1.BatchAnswer, len(questions))
 	var decided metrics.DecisionCounts
+	var told errorBytes
 	detailer := s.details.Of(state)
 	for i, question := range questions {
 		b := &slab[i]
@@ -98,7 +102,7 @@ func (s *Service) answers(
 		}
 		if fail != nil {
 			s.metrics.Failed(fail)
-			b.wrapper.Answer = &netpoldv1.BatchAnswer_Error{Error: fail.Proto()}
+			b.wrapper.Answer = &netpoldv1.BatchAnswer_Error{Error: told.proto(fail)}
 			continue
 		}
 		decided.Add(decision.Reason)
@@ -114,6 +118,22 @@ func (s *Service) answers(
 	return &netpoldv1.BatchAllowedResponse{
 		Answers: answers, Revision: state.Snapshot.Revision(), Token: state.Token, Stale: state.Stale,
 	}, nil
+}
+
+// maxErrorBytes is how much the errors of a batch say in full. A client takes 4 MiB by default.
+const maxErrorBytes = 1 << 20
+
+// errorBytes counts what the errors of a batch have said.
+type errorBytes int
+
+// proto returns the google.rpc.Status of a failure, which is brief once the errors before have said enough.
+func (e *errorBytes) proto(f *wire.Failure) *spb.Status {
+	if *e >= maxErrorBytes {
+		return f.Brief().Proto()
+	}
+	st := f.Proto()
+	*e += errorBytes(proto.Size(st))
+	return st
 }
 
 // decide answers one question of a batch.

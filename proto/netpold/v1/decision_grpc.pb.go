@@ -49,7 +49,7 @@ const (
 //     metadata["resources"] are the resources that are older than the token, where that is known: "networkpolicies".
 //   - RESOURCE_EXHAUSTED with ErrorInfo: more questions in a batch, of a stream too, than the server takes, or more watched
 //     questions; metadata has "limit" and "actual". OVERLOADED, with RetryInfo: more than the server does at once; metadata
-//     has which "limit": in_flight, waiting, watches. CALLER_OVER_LIMIT, with RetryInfo: more than it does for one caller.
+//     has which "limit": in_flight, waiting, memory, watches. CALLER_OVER_LIMIT, with RetryInfo: more than it does for one caller.
 //     Without: a message larger than the server takes.
 //   - INTERNAL: a defect of netpold.
 //
@@ -196,7 +196,7 @@ type DecisionService_WatchAllowedClient = grpc.BidiStreamingClient[WatchAllowedR
 //     metadata["resources"] are the resources that are older than the token, where that is known: "networkpolicies".
 //   - RESOURCE_EXHAUSTED with ErrorInfo: more questions in a batch, of a stream too, than the server takes, or more watched
 //     questions; metadata has "limit" and "actual". OVERLOADED, with RetryInfo: more than the server does at once; metadata
-//     has which "limit": in_flight, waiting, watches. CALLER_OVER_LIMIT, with RetryInfo: more than it does for one caller.
+//     has which "limit": in_flight, waiting, memory, watches. CALLER_OVER_LIMIT, with RetryInfo: more than it does for one caller.
 //     Without: a message larger than the server takes.
 //   - INTERNAL: a defect of netpold.
 //

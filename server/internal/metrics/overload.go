@@ -15,7 +15,8 @@ func newShed(r prometheus.Registerer) *prometheus.CounterVec {
 		Namespace: namespace, Name: "shed_total",
 		Help: "Calls refused because of overload, by the limit; of connections, those refused or closed for others.",
 	}, []string{"limit"})
-	for _, limit := range []string{"in_flight", "in_flight_per_caller", "waiting", "watches", connectionsLimit} {
+	for _, limit := range []string{"in_flight", "in_flight_per_caller", "waiting", "watches", "memory",
+		"memory_per_caller", connectionsLimit} {
 		shed.WithLabelValues(limit)
 	}
 	r.MustRegister(shed)

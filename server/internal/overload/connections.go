@@ -105,6 +105,14 @@ func (c *Connection) Close() error {
 	return c.Conn.Close()
 }
 
+// CloseWrite lets net/http end a connection without a reset, so that its client reads the answer.
+func (c *Connection) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite() //nolint:wrapcheck // a connection's own error
+	}
+	return nil
+}
+
 // forget counts the connection no longer.
 func (c *Connection) forget() {
 	c.closed.Do(func() {

@@ -41,6 +41,8 @@ type Limits struct {
 	PerCaller int
 	// Connections is the most connections of clients. Default: [DefaultConnections].
 	Connections int
+	// Memory is what large requests in progress may take together, in bytes. Default: [DefaultMemory].
+	Memory int64
 }
 
 // withDefaults returns the limits with defaults in place of 0.
@@ -51,6 +53,9 @@ func (l Limits) withDefaults() Limits {
 	if l.PerCaller <= 0 {
 		l.PerCaller = max(1, l.InFlight/2)
 	}
+	if l.Memory <= 0 {
+		l.Memory = DefaultMemory()
+	}
 	if l.Connections <= 0 {
 		l.Connections = DefaultConnections
 	}
@@ -60,6 +65,13 @@ func (l Limits) withDefaults() Limits {
 // Options configure a [Gate]. The zero value is right outside of a server.
 type Options struct {
 	Limits Limits
+	// Messages says what requests may be like. Without a codec gRPC reads them.
+	Messages Messages
+	// Deadline returns how long a call of a method may take at most; 0 for no limit. A request that does not come to its
+	// end is over then too.
+	Deadline func(method string) time.Duration
+	// Unfinished is how long a message of a stream may take to come to its end; 0 for no limit.
+	Unfinished time.Duration
 	// Questions has the methods whose calls count by their questions, and how many a request has.
 	Questions map[string]func(request any) int
 	// Known returns who the caller of the metadata is, if that is known without asking. Default: callers are told
@@ -75,6 +87,10 @@ type Options struct {
 // for concurrent use.
 type Gate struct {
 	limits    Limits
+	messages  Messages
+	memory    *memory
+	deadline  func(method string) time.Duration
+	within    time.Duration
 	questions map[string]func(any) int
 	known     func(metadata.MD) (string, bool)
 	metrics   *metrics.Metrics
@@ -85,6 +101,8 @@ type Gate struct {
 	connections       connections
 	// methods has those that have places. It is complete before the first call.
 	methods map[string]bool
+	// streams has the methods that are streams, of the caller or of the server.
+	streams map[string]bool
 
 	full, fullCaller, fullWaiting refusal
 	told                          occasions.Occasions[key]
@@ -94,8 +112,11 @@ type Gate struct {
 func New(options Options) *Gate {
 	limits := options.Limits.withDefaults()
 	g := &Gate{
-		limits: limits, questions: options.Questions, known: options.Known, metrics: options.Metrics, log: options.Log,
+		limits: limits, messages: options.Messages, memory: newMemory(limits.Memory), deadline: options.Deadline,
+		within:    options.Unfinished,
+		questions: options.Questions, known: options.Known, metrics: options.Metrics, log: options.Log,
 		methods:     map[string]bool{},
+		streams:     map[string]bool{},
 		full:        newRefusal(func() *wire.Failure { return tooManyCalls(limits.InFlight) }),
 		fullCaller:  newRefusal(func() *wire.Failure { return tooManyOfCaller(limits.PerCaller) }),
 		fullWaiting: newRefusal(func() *wire.Failure { return tooManyWaiting(limits.InFlight / 2) }),

@@ -3,6 +3,7 @@ package overload
 import (
 	"context"
 	"runtime/debug"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/tap"
@@ -42,7 +43,7 @@ func (r *registrar) RegisterService(desc *grpc.ServiceDesc, service any) {
 		m := &gated.Methods[i]
 		name := "/" + desc.ServiceName + "/" + m.MethodName
 		if r.exempt.has(desc.ServiceName, name) {
-			m.Handler = r.gate.recovered(name, m.Handler)
+			m.Handler = r.gate.recovered(name, r.gate.exempted(m.Handler))
 			continue
 		}
 		r.gate.methods[name] = true
@@ -53,6 +54,7 @@ func (r *registrar) RegisterService(desc *grpc.ServiceDesc, service any) {
 		m.Handler = r.gate.recovered(name, handler)
 	}
 	for _, stream := range desc.Streams {
+		r.gate.streams["/"+desc.ServiceName+"/"+stream.StreamName] = true
 		if name := "/" + desc.ServiceName + "/" + stream.StreamName; !r.exempt.has(desc.ServiceName, name) {
 			r.gate.methods[name] = true
 		}
@@ -68,8 +70,31 @@ func (g *Gate) unary(handler grpc.MethodHandler) grpc.MethodHandler {
 			return nil, refused.Status
 		}
 		defer place.Leave()
+		if raw := g.rawOf(ctx); raw != nil {
+			r := &receiver{gate: g, raw: raw, account: place.account}
+			defer r.release()
+			read = r.unaryRequest
+		}
 		return handler(srv, ctx, read, through)
 	}
+}
+
+// exempted returns a handler without places. Its request is small.
+func (g *Gate) exempted(handler grpc.MethodHandler) grpc.MethodHandler {
+	return func(srv any, ctx context.Context, read func(any) error, through grpc.UnaryServerInterceptor) (any, error) {
+		if raw := g.rawOf(ctx); raw != nil {
+			read = (&receiver{gate: g, raw: raw, exempt: true}).unaryRequest
+		}
+		return handler(srv, ctx, read, through)
+	}
+}
+
+// rawOf returns the stream of a call, if messages are read here.
+func (g *Gate) rawOf(ctx context.Context) rawStream {
+	if g.messages.Codec == nil {
+		return nil
+	}
+	return rawOf(ctx)
 }
 
 // weighed returns a handler that enters before it reads the request, and takes the rest of the places of its
@@ -82,6 +107,11 @@ func (g *Gate) weighed(handler grpc.MethodHandler, questions func(any) int) grpc
 		}
 		held := &place // in the heap, since it changes
 		defer held.Leave()
+		if raw := g.rawOf(ctx); raw != nil {
+			r := &receiver{gate: g, raw: raw, account: place.account}
+			defer r.release()
+			read = r.unaryRequest
+		}
 		return handler(srv, ctx, func(request any) error {
 			if err := read(request); err != nil {
 				return err
@@ -114,24 +144,74 @@ func (g *Gate) recovered(method string, handler grpc.MethodHandler) grpc.MethodH
 func (g *Gate) Stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo,
 	handler grpc.StreamHandler) error {
 	if !g.methods[info.FullMethod] {
-		return handler(srv, stream)
+		return handler(srv, g.metered(stream, info, nil))
 	}
 	place, refused := g.Enter(stream.Context())
 	if refused != nil {
 		return refused.Status
 	}
 	defer place.Leave()
-	return handler(srv, stream)
+	metered := g.metered(stream, info, place.account)
+	if m, ok := metered.(*meteredStream); ok {
+		defer m.release()
+	}
+	return handler(srv, metered)
+}
+
+// metered returns a stream whose messages are bounded while they come.
+func (g *Gate) metered(stream grpc.ServerStream, info *grpc.StreamServerInfo, of *account) grpc.ServerStream {
+	ctx := stream.Context()
+	raw := g.rawOf(ctx)
+	if raw == nil {
+		return stream
+	}
+	s := &meteredStream{ServerStream: stream, receiver: receiver{gate: g, raw: raw, account: of}, within: g.within,
+		owed: !info.IsClientStream}
+	if end, ok := ctx.Value(ending{}).(context.CancelCauseFunc); ok && g.within > 0 {
+		s.overdue = time.AfterFunc(g.within, func() { end(context.DeadlineExceeded) })
+		s.overdue.Stop()
+	}
+	return s
+}
+
+// ending is the key of what ends a stream, in its context.
+type ending struct{}
+
+// limited is the context of a unary call with a deadline of the server's. gRPC ends the context that it is of with the
+// call, and so its timer.
+type limited struct {
+	context.Context
+	end context.CancelFunc
 }
 
 // Tap refuses calls while limits are reached, for the least that refusing can cost. It takes no place, since gRPC
 // does not tell of all the ways in which what it lets in may end before its handler begins.
 func (g *Gate) Tap(ctx context.Context, info *tap.Info) (context.Context, error) {
-	if !g.methods[info.FullMethodName] {
-		return ctx, nil
+	if g.methods[info.FullMethodName] {
+		if refused := g.peek(ctx); refused != nil {
+			return ctx, refused.Status
+		}
 	}
-	if refused := g.peek(ctx); refused != nil {
-		return ctx, refused.Status
+	return g.limit(ctx, info.FullMethodName), nil
+}
+
+// limit returns the context of a call, with the deadline of the server's if that is sooner, or with what ends a stream.
+// It is set here so that the wait for the request ends too.
+func (g *Gate) limit(ctx context.Context, method string) context.Context {
+	if g.streams[method] {
+		if g.within <= 0 {
+			return ctx
+		}
+		ctx, end := context.WithCancelCause(ctx)
+		return context.WithValue(ctx, ending{}, end)
 	}
-	return ctx, nil
+	if g.deadline == nil {
+		return ctx
+	}
+	limit := g.deadline(method)
+	if deadline, ok := ctx.Deadline(); limit <= 0 || ok && time.Until(deadline) <= limit {
+		return ctx
+	}
+	capped, end := context.WithTimeout(ctx, limit)
+	return &limited{capped, end}
 }

@@ -98,6 +98,19 @@ func (f *Failure) Proto() *spb.Status {
 	return st
 }
 
+// maxBrief is how much of its message a brief failure has, in bytes.
+const maxBrief = 60
+
+// Brief returns the failure with its code, its reason and the beginning of its message alone.
+func (f *Failure) Brief() *Failure {
+	message := f.Message
+	if len(message) > maxBrief {
+		message = strings.ToValidUTF8(message[:maxBrief], "") + "..."
+	}
+	return &Failure{Code: f.Code, Reason: f.Reason,
+		Message: message + " (details are left out: too many errors in one batch; ask fewer questions at once)"}
+}
+
 // Err returns the failure as the error of a call.
 func (f *Failure) Err() error { return status.ErrorProto(f.Proto()) }
 
@@ -128,6 +141,18 @@ func BatchTooLarge(field string, got, limit int) *Failure {
 			"batches, or raise the server's --max-batch", field, got, limit),
 		Metadata: map[string]string{"limit": strconv.Itoa(limit), "actual": strconv.Itoa(got)},
 	}
+}
+
+// TooManyElements refuses a message that would be large in memory: one with an entry of list that has more than
+// perQuestion elements, or more than most in all. list is empty if the message is one question, or has none.
+func TooManyElements(list string, index, perQuestion, most int) *Failure {
+	field, limit := "request", most
+	if list != "" {
+		field, limit = fmt.Sprintf("%s[%d]", list, index), perQuestion
+	}
+	return Invalid([]*errdetails.BadRequest_FieldViolation{{Field: field, Description: fmt.Sprintf(
+		"has more than %d labels, named ports and other entries, or is beyond the %d that one message may have; leave some "+
+			"out, or ask in several messages", limit, most)}})
 }
 
 // EngineError returns the failure of a question that the engine could not answer.
