@@ -46,3 +46,9 @@ func Bare(config *Config) (*grpc.Server, error) {
 	}))
 	return s, nil
 }
+
+// SetBeforeTLSLook makes s call before at each look at its TLS files.
+func SetBeforeTLSLook(s *Server, before func()) { s.tls.before = before }
+
+// WithinFiles is withinFiles.
+var WithinFiles = withinFiles

@@ -70,7 +70,7 @@ func (e *elements) of(data []byte, request any) (int, *wire.Failure) {
 func openGate(config *Config, callers *callers, m *metrics.Metrics) *overload.Gate {
 	options := overload.Options{
 		Limits: overload.Limits{
-			InFlight: config.MaxInFlight, PerCaller: config.MaxInFlightPerCaller, Connections: config.MaxClientConnections,
+			InFlight: config.MaxInFlight, PerCaller: config.MaxInFlightPerCaller, Connections: connectionLimit(config),
 			Memory: config.MaxMemoryInFlight,
 		},
 		Messages: overload.Messages{
@@ -91,6 +91,34 @@ func openGate(config *Config, callers *callers, m *metrics.Metrics) *overload.Ga
 		options.Known = callers.tokens.Known
 	}
 	return overload.New(options)
+}
+
+// reservedFiles are those that connections of callers leave over: for the admin pages, the cluster, and files.
+const reservedFiles = 256
+
+// connectionLimit returns how many connections callers may have, which leaves files over for the admin pages. A kubelet
+// that cannot reach them kills the Pod.
+func connectionLimit(config *Config) int {
+	files, ok := openFileLimit()
+	if !ok {
+		return config.MaxClientConnections
+	}
+	limit := withinFiles(config.MaxClientConnections, files)
+	if limit < config.MaxClientConnections {
+		config.Logger.Warn("fewer connections of callers are taken than max_client_connections: the process may open too few "+
+			"files; raise its limit (ulimit -n, LimitNOFILE)", "max_client_connections", config.MaxClientConnections,
+			"connections", limit, "open_files", files)
+	}
+	return limit
+}
+
+// withinFiles returns limit, or less if a process with so many open files could not have as many connections.
+func withinFiles(limit int, files uint64) int {
+	free := files / 2 // of very few, half
+	if files > 2*reservedFiles {
+		free = files - reservedFiles
+	}
+	return int(max(1, min(uint64(limit), free)))
 }
 
 // questionsOf returns the number of questions of a BatchAllowedRequest.

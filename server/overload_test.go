@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"strconv"
@@ -326,4 +327,21 @@ func TestP43PanicWhileDecoding(t *testing.T) {
 	}
 	r.awaitInFlight(t, 0)
 	expectMetrics(t, metricsOf(t, r), map[string]string{"netpold_panics_total": "1"})
+}
+
+// Connections leave files over for the admin pages.
+func TestConnectionsStayBelowTheLimitOfFiles(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		limit int
+		files uint64
+		want  int
+	}{
+		{10_000, 1 << 20, 10_000}, {10_000, math.MaxUint64, 10_000}, {10_000, 1024, 768}, {100, 1024, 100},
+		{10_000, 512, 256}, {10_000, 64, 32}, {10_000, 1, 1},
+	} {
+		if got := server.WithinFiles(test.limit, test.files); got != test.want {
+			t.Errorf("%d connections with %d files: %d, want %d", test.limit, test.files, got, test.want)
+		}
+	}
 }

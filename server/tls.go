@@ -85,12 +85,23 @@ func (r *tlsReloader) httpConfig() *tls.Config {
 
 var httpProtos = []string{"h2", "http/1.1"}
 
+// Bounds of a look at the files. A mount that hangs must not keep connections waiting.
+const (
+	// lookTimeout is how long a connection waits for a look. It then gets the last good files.
+	lookTimeout = time.Second
+	// lookAgain is how long after a look that does not end another one begins, and maxStuck how many may not end.
+	lookAgain = 10 * time.Second
+	maxStuck  = 8
+)
+
 // A tlsReloader returns the configuration of each new connection from the present files. It is safe for
 // concurrent use.
 type tlsReloader struct {
 	files  TLSFiles
 	log    *slog.Logger
 	report func(error)
+	// before is called at the beginning of each look; nil but in tests.
+	before func()
 
 	// mu guards the rest.
 	mu      sync.Mutex
@@ -98,6 +109,20 @@ type tlsReloader struct {
 	loaded  []os.FileInfo
 	// rejected is the error of the last change that did not load, so that it is logged once.
 	rejected string
+	// looking is the look in progress; nil for none. stuck counts those before it that have not ended.
+	looking *look
+	stuck   int
+	// looks counts looks, and seen is the last whose result counts.
+	looks, seen int
+}
+
+// A look reads the files once.
+type look struct {
+	number  int
+	began   time.Time
+	done    chan struct{}
+	overdue bool
+	stuck   bool
 }
 
 // newTLSReloader loads the files. It calls report for each later change, with nil if the change was accepted.
@@ -139,28 +164,91 @@ func (r *tlsReloader) reload() {
 // present returns the configuration of the files as they are now, or of the last good ones.
 func (r *tlsReloader) present() *tls.Config {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	now, err := r.stat()
-	if err == nil && sameFiles(now, r.loaded) {
-		r.rejected = ""
-		return r.current
+	l := r.looking
+	if l != nil && l.overdue && time.Since(l.began) > lookAgain && r.stuck < maxStuck {
+		l.stuck = true
+		r.stuck++
+		l = nil
 	}
+	if l == nil {
+		r.looks++
+		l = &look{number: r.looks, began: time.Now(), done: make(chan struct{})}
+		r.looking = l
+		go r.look(l)
+	}
+	wait := !l.overdue
+	r.mu.Unlock()
+	if wait {
+		timer := time.NewTimer(lookTimeout)
+		defer timer.Stop()
+		select {
+		case <-l.done:
+		case <-timer.C:
+			r.overdue(l)
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.current
+}
+
+// look reads the files if they have changed, and takes what it finds.
+func (r *tlsReloader) look(l *look) {
+	if r.before != nil {
+		r.before()
+	}
+	r.mu.Lock()
+	loaded := r.loaded
+	r.mu.Unlock()
+	now, err := r.stat()
 	var changed *tls.Config
-	if err == nil {
+	same := err == nil && sameFiles(now, loaded)
+	if err == nil && !same {
 		changed, err = r.files.load()
 	}
-	if err != nil {
-		if r.rejected != err.Error() {
-			r.rejected = err.Error()
-			r.report(err)
-			r.log.Error("changed TLS files rejected; the last good ones stay in use", "error", err)
-		}
-		return r.current
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	defer close(l.done)
+	if r.looking == l {
+		r.looking = nil
 	}
-	r.current, r.loaded, r.rejected = changed, now, ""
-	r.report(nil)
-	r.describe()
-	return r.current
+	if l.stuck {
+		r.stuck--
+	}
+	if l.number < r.seen {
+		return // a later look was faster
+	}
+	r.seen = l.number
+	switch {
+	case err != nil:
+		r.reject(err)
+	case same:
+		r.rejected = ""
+	default:
+		r.current, r.loaded, r.rejected = changed, now, ""
+		r.report(nil)
+		r.describe()
+	}
+}
+
+// overdue tells of a look that does not end.
+func (r *tlsReloader) overdue(l *look) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.looking == l && !l.overdue {
+		l.overdue = true
+		r.reject(fmt.Errorf("the TLS files cannot be read to their end within %v: does their mount hang?", lookTimeout))
+	}
+}
+
+// reject tells of files that do not load, once.
+func (r *tlsReloader) reject(err error) {
+	if r.rejected == err.Error() {
+		return
+	}
+	r.rejected = err.Error()
+	r.report(err)
+	r.log.Error("changed TLS files rejected; the last good ones stay in use", "error", err)
 }
 
 func (r *tlsReloader) stat() ([]os.FileInfo, error) {
@@ -174,6 +262,9 @@ func (r *tlsReloader) stat() ([]os.FileInfo, error) {
 		info, err := os.Stat(file.Value)
 		if err != nil {
 			return nil, fieldError(file.Name, "", err)
+		}
+		if !info.Mode().IsRegular() { // reading a pipe might never end
+			return nil, fieldError(file.Name, file.Value, errors.New("it is no regular file: give a PEM file"))
 		}
 		infos = append(infos, info)
 	}

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"log/slog"
 	"math/big"
 	"net"
@@ -16,6 +17,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -322,6 +325,60 @@ func TestTLSThatCannotBeSetUpStopsTheStart(t *testing.T) {
 		}
 		if !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Files that cannot be read to their end keep no connection waiting: the last good ones stay in use, that is told once,
+// and mended files are taken.
+func TestTLSFilesThatHang(t *testing.T) {
+	t.Parallel()
+	ca, files, log := newAuthority(t, "server"), tlsFiles(t), &logBuffer{}
+	files.ClientCA = ""
+	renew := func(serial int64) {
+		cert, key := ca.issue(serial, time.Now().Add(time.Hour))
+		write(t, map[string][]byte{files.Cert: cert, files.Key: key})
+	}
+	renew(1)
+	hang, hanging := make(chan struct{}), atomic.Bool{}
+	r := startWith(t, synced(shop()...), func(c *server.Config) { c.TLS, c.Logger = files, log.logger() },
+		func(s *server.Server) {
+			server.SetBeforeTLSLook(s, func() {
+				if hanging.Load() {
+					<-hang
+				}
+			})
+		})
+	expect := func(when string, want int64) {
+		t.Helper()
+		if got, err := presented(t, r, ca.client(nil)); err != nil || got != want {
+			t.Errorf("%s: certificate %d, %v; want %d", when, got, err, want)
+		}
+	}
+	expect("at the start", 1)
+	pipe := files.Key + ".pipe"
+	if err := errors.Join(syscall.Mkfifo(pipe, 0o600), os.Rename(pipe, files.Key)); err != nil {
+		t.Fatal(err)
+	}
+	expect("with a pipe for the key", 1)
+	renew(2)
+	expect("with a file again", 2)
+	hanging.Store(true)
+	renew(3)
+	for range 3 {
+		expect("with files that hang", 2)
+	}
+	hanging.Store(false)
+	close(hang)
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		if got, err := presented(t, r, ca.client(nil)); err == nil && got == 3 {
+			break
+		}
+	}
+	expect("when they no longer hang", 3)
+	for part, want := range map[string]int{"it is no regular file": 1, "cannot be read to their end": 1} {
+		if n := strings.Count(log.String(), part); n != want {
+			t.Errorf("%q is logged %d times:\n%s", part, n, log.String())
 		}
 	}
 }
