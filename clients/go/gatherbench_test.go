@@ -110,14 +110,14 @@ func slow(conn net.Conn, delay time.Duration) net.Conn {
 		}
 		pieces := make(chan piece, 1<<16)
 		go func() {
-			defer to.Close() //nolint:errcheck // whoever uses it sees that it is closed
+			defer to.Close()
 			for p := range pieces {
 				<-time.After(time.Until(p.at))
 				if _, err := to.Write(p.data); err != nil {
 					break
 				}
 			}
-			for range pieces { //nolint:revive // what cannot be written any more
+			for range pieces { // what cannot be written any more
 			}
 		}()
 		defer close(pieces)

@@ -194,7 +194,7 @@ func (t *counting) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo
 	if !found {
 		return conn, info, err //nolint:wrapcheck // gRPC looks at its type
 	}
-	c := tracked.(*Connection) //nolint:errcheck,forcetypeassert // nothing else is stored
+	c := tracked.(*Connection) //nolint:forcetypeassert // nothing else is stored
 	if err != nil {
 		c.forget()
 		return conn, info, err //nolint:wrapcheck // gRPC looks at its type
