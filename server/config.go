@@ -128,7 +128,7 @@ type Config struct {
 	// MaxMemoryInFlight limits the bytes that large requests in progress take together, as they come and once they are
 	// decoded, with their answers; 64 KiB of each are free. One caller may have half of it. Default: 0, which is a
 	// quarter of GOMEMLIMIT, else 256 MiB.
-	MaxMemoryInFlight int64
+	MaxMemoryInFlight int
 	// MaxClientConnections limits the connections of callers, to gRPC and forward-auth together. One beyond takes the
 	// place of an idle one, or is closed. Default: 10,000.
 	MaxClientConnections int

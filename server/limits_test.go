@@ -101,7 +101,7 @@ func TestDeadlineCap(t *testing.T) {
 // The cap is not only set but kept: a call that waits for ever ends by itself.
 func TestDeadlineCapEndsACall(t *testing.T) {
 	t.Parallel()
-	r := start(t, synced(shop()...), func(c *server.Config) { c.MaxDeadline = 20 * time.Millisecond })
+	r := start(t, synced(shop()...), func(c *server.Config) { c.MaxDeadline = 200 * time.Millisecond })
 	_, err := r.decisions().Allowed(t.Context(), atLeast("servertest:99"))
 	if diff := cmp.Diff(notReached, detailsOf(t, status.Convert(err))); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

@@ -71,7 +71,7 @@ func openGate(config *Config, callers *callers, m *metrics.Metrics) *overload.Ga
 	options := overload.Options{
 		Limits: overload.Limits{
 			InFlight: config.MaxInFlight, PerCaller: config.MaxInFlightPerCaller, Connections: connectionLimit(config),
-			Memory: config.MaxMemoryInFlight,
+			Memory: int64(config.MaxMemoryInFlight),
 		},
 		Messages: overload.Messages{
 			Codec: netpoldv1.Codec(config.MaxBatch), MaxBytes: config.MaxMessageBytes,

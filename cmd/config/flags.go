@@ -114,7 +114,7 @@ func (c *Config) serverFlags() *pflag.FlagSet {
 			"(default: 1024 for each processor)")
 	f.IntVar(&s.MaxInFlightPerCaller, "max-in-flight-per-caller", s.MaxInFlightPerCaller,
 		"most of them (`N`) of one caller: a principal, else an address (default: half of --max-in-flight)")
-	f.Int64Var(&s.MaxMemoryInFlight, "max-memory-in-flight", s.MaxMemoryInFlight,
+	f.IntVar(&s.MaxMemoryInFlight, "max-memory-in-flight", s.MaxMemoryInFlight,
 		"most memory, in `BYTES`, that large requests in progress take; one caller may have half (default: a quarter of "+
 			"GOMEMLIMIT, else 268435456)")
 	f.IntVar(&s.MaxClientConnections, "max-client-connections", s.MaxClientConnections,
