@@ -16,7 +16,7 @@ import (
 )
 
 // changes measures how long after a policy was applied netpold answers by it, and how long until packets on every
-// Node and of both families show it. It logs both and judges neither, but that netpold is not later than packets.
+// Node and of both families show it. It logs both and judges neither.
 func changes(t *testing.T, c *cluster) {
 	r := random.New(7)
 	c.populate(r) // so that the plugin has something to write

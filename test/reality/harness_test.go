@@ -4,8 +4,10 @@ package reality
 
 import "testing"
 
-// TestKubeRouter starts one cluster for all that follows, since its start takes longest.
+// TestKubeRouter starts one cluster for all that follows, since its start takes longest. It mostly waits, so that other
+// plugins have their turn beside it.
 func TestKubeRouter(t *testing.T) {
+	t.Parallel()
 	c := start(t, kubeRouter{})
 	faulty := startFaulty(t)
 	t.Run("differences", func(t *testing.T) { differences(t, c.of(t), kubeRouterShapes()) })
@@ -17,6 +19,7 @@ func TestKubeRouter(t *testing.T) {
 
 // TestKubeNetworkPolicies does the same.
 func TestKubeNetworkPolicies(t *testing.T) {
+	t.Parallel()
 	c := start(t, kubeNetworkPolicies{})
 	t.Run("differences", func(t *testing.T) { differences(t, c.of(t), kubeNetworkPoliciesShapes()) })
 	suite(t, c)
