@@ -59,7 +59,7 @@ func (e *elements) of(data []byte, request any) (int, *wire.Failure) {
 			most = maxElements
 		}
 	}
-	n, tooLarge := shape.(*netpoldv1.Shape).Elements(data, most) //nolint:errcheck,forcetypeassert // nothing else is stored
+	n, tooLarge := shape.(*netpoldv1.Shape).Elements(data, most) //nolint:forcetypeassert // nothing else is stored
 	if tooLarge < 0 {
 		return n, nil
 	}

@@ -180,8 +180,8 @@ type ending struct{}
 // limited is the context of a unary call with a deadline of the server's. gRPC ends the context that it is of with the
 // call, and so its timer.
 type limited struct {
-	context.Context
-	end context.CancelFunc
+	context.Context //nolint:containedctx // it is a context
+	end             context.CancelFunc
 }
 
 // Tap refuses calls while limits are reached, for the least that refusing can cost. It takes no place, since gRPC
