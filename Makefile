@@ -82,12 +82,13 @@ test-proxies: ## Run real proxies with the files of deploy/examples: Envoy, ngin
 	go test -C test/proxies -count=1 ./...
 
 # Every pair of ends is asked about and opened for real. What it needs and this machine lacks is said last, where it is seen.
-REALITY_TOOLS := ip iptables ip6tables ipset nsenter
+REALITY_TOOLS := ip iptables ip6tables ipset nsenter unshare
 .PHONY: test-reality
 test-reality: ## Compare netpold with real packets under a real network plugin; needs root, iproute2, iptables, ipset
 	go test -C test/reality -count=1 -timeout 30m -v ./... | grep -vE '^=== '
 	@missing=; for name in $(REALITY_TOOLS); do command -v $$name >/dev/null || missing="$$missing $$name"; done; \
 	[ "$$(id -u)" = 0 ] || missing="$$missing root"; \
+	[ -n "$$missing" ] || unshare --net true 2>/dev/null || missing=' the right to make network namespaces'; \
 	[ -z "$$missing" ] || echo "*** NOT TESTED AGAINST REAL PACKETS: missing$$missing." \
 		'Be root and install iproute2, iptables, ipset and util-linux. ***' >&2
 

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/netpold/netpold/test/reality/network"
 )
 
 // tools are the programs that the network and the plugin need, with the packages of Debian that have them.
@@ -33,5 +35,8 @@ func requireRoot(tb testing.TB) {
 			names = append(names, name)
 		}
 		tb.Skipf("NOT TESTED AGAINST REAL PACKETS: install %s", strings.Join(names, " "))
+	}
+	if err := network.Permitted(tb.Context()); err != nil {
+		tb.Skipf("NOT TESTED AGAINST REAL PACKETS: this machine does not let root make network namespaces: %v", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 // TestWiring proves that without a plugin every place reaches every other. On a busy machine one may be late.
 func TestWiring(t *testing.T) {
+	requireRoot(t)
 	w, err := wire([]uint16{80})
 	if err != nil {
 		t.Fatal(err)

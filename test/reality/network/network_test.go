@@ -18,6 +18,9 @@ func TestProbe(t *testing.T) {
 	if _, err := exec.LookPath("iptables"); os.Getuid() != 0 || err != nil {
 		t.Skip("it needs root and iptables")
 	}
+	if err := network.Permitted(t.Context()); err != nil {
+		t.Skip(err)
+	}
 	threads := network.NewThreads(2)
 	t.Cleanup(threads.Close)
 	here, there := newNamespace(t, "here", threads), newNamespace(t, "there", threads)
