@@ -110,6 +110,8 @@ type gatherer struct {
 	// room is closed when there is room for more of them; nil while nobody waits for that.
 	room  chan struct{}
 	lanes []*lane
+	// turn is whose turn it is among them.
+	turn int
 	// probing reports whether a stream is being opened to see if it leads to another server. probed is when one last was,
 	// and probeAfter how long later the next is.
 	probing    bool
@@ -225,8 +227,10 @@ func (g *gatherer) free() *lane {
 		g.open(0)
 		return nil
 	}
+	g.turn++
 	var best *lane
-	for _, l := range g.lanes {
+	for i := range g.lanes { // of equal ones, each has its turn
+		l := g.lanes[(g.turn+i)%len(g.lanes)]
 		if l.takes() && (best == nil || len(l.batches) < len(best.batches)) {
 			best = l
 		}
