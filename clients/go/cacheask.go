@@ -13,7 +13,7 @@ func (c *cache) askServer(
 	ctx context.Context, asked *netpoldv1.AllowedRequest, e *cacheEntry,
 ) (*netpoldv1.AllowedResponse, error) {
 	var err error
-	for learned := false; !learned; {
+	for {
 		var response *netpoldv1.AllowedResponse
 		sent := c.now()
 		token, turn := c.lastToken(e)
@@ -24,7 +24,7 @@ func (c *cache) askServer(
 		if err != nil {
 			break
 		}
-		if learned = c.learn(e, response, sent, turn); learned {
+		if c.learn(e, response, sent, turn) {
 			return response, nil
 		}
 	}

@@ -68,13 +68,6 @@ func (w *watch) loop(ctx context.Context, events <-chan fsnotify.Event, errs <-c
 	defer rest.Stop()
 	settle := time.NewTimer(check)
 	defer settle.Stop()
-	compare := func() error {
-		err := w.compare(ctx)
-		if left := w.source.settles(); left > 0 {
-			settle.Reset(left)
-		}
-		return err
-	}
 	var first time.Time // time of the first event that is not handled yet
 	postpone := func() {
 		now := time.Now()
@@ -82,6 +75,17 @@ func (w *watch) loop(ctx context.Context, events <-chan fsnotify.Event, errs <-c
 			first = now
 		}
 		rest.Reset(max(0, min(quiet, first.Add(10*quiet).Sub(now))))
+	}
+	compare := func() error {
+		err := w.compare(ctx)
+		if errors.Is(err, errMoving) {
+			postpone()
+			return nil
+		}
+		if left := w.source.settles(); left > 0 {
+			settle.Reset(left)
+		}
+		return err
 	}
 	for {
 		select {
@@ -96,24 +100,16 @@ func (w *watch) loop(ctx context.Context, events <-chan fsnotify.Event, errs <-c
 			postpone() // some events may be lost
 		case <-rest.C:
 			first = time.Time{}
-			if errors.Is(compare(), errMoving) {
-				postpone()
-			}
+			_ = compare() // the log has why an edit is rejected
 		case <-w.source.reload:
 			w.source.tried = sum{} // makes compare read all files
-			if err := compare(); errors.Is(err, errMoving) {
-				postpone()
-			} else if err != nil {
+			if err := compare(); err != nil {
 				w.source.log.Error("manifests read again; still rejected", "error", err)
 			}
 		case <-ticker.C:
-			if errors.Is(compare(), errMoving) {
-				postpone()
-			}
+			_ = compare() // the log has why an edit is rejected
 		case <-settle.C:
-			if errors.Is(compare(), errMoving) {
-				postpone()
-			}
+			_ = compare() // the log has why an edit is rejected
 		}
 	}
 }
