@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 
+	middleware "github.com/grpc-ecosystem/go-grpc-middleware/v2"
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
@@ -25,12 +26,7 @@ import (
 // be nil.
 func interceptors(m *metrics.Metrics, log *slog.Logger, guard *access.Guard, records *decisionlog.Log,
 	draining context.Context) []grpc.ServerOption {
-	recovered := recovery.WithRecoveryHandlerContext(func(ctx context.Context, p any) error {
-		m.Panics.Inc()
-		method, _ := grpc.Method(ctx)
-		log.ErrorContext(ctx, "call panicked", "method", method, "panic", p, "stack", string(debug.Stack()))
-		return wire.Panicked().Err()
-	})
+	recovered := recovery.WithRecoveryHandlerContext(panicked(m, log))
 	recoverUnary, recoverStream := recovery.UnaryServerInterceptor(recovered), recovery.StreamServerInterceptor(recovered)
 	unary := []grpc.UnaryServerInterceptor{m.GRPC.UnaryServerInterceptor()}
 	stream := []grpc.StreamServerInterceptor{m.GRPC.StreamServerInterceptor()}
@@ -41,6 +37,16 @@ func interceptors(m *metrics.Metrics, log *slog.Logger, guard *access.Guard, rec
 	return []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(append(unary, logUnary(log, records), recoverUnary)...),
 		grpc.ChainStreamInterceptor(append(stream, logStream(log, records), recoverStream, drainStream(draining))...),
+	}
+}
+
+// panicked returns what makes the error of a call of its panic, and tells of it (P43).
+func panicked(m *metrics.Metrics, log *slog.Logger) func(ctx context.Context, p any) error {
+	return func(ctx context.Context, p any) error {
+		m.Panics.Inc()
+		method, _ := grpc.Method(ctx)
+		log.ErrorContext(ctx, "call panicked", "method", method, "panic", p, "stack", string(debug.Stack()))
+		return wire.Panicked().Err()
 	}
 }
 
@@ -56,22 +62,13 @@ func drainStream(draining context.Context) grpc.StreamServerInterceptor {
 		}
 		ctx, release := until(stream.Context())
 		defer release()
-		err := handler(srv, &streamUntil{ServerStream: stream, ctx: ctx})
+		err := handler(srv, &middleware.WrappedServerStream{ServerStream: stream, WrappedContext: ctx})
 		if err != nil && stream.Context().Err() == nil && draining.Err() != nil {
 			return current.ShuttingDown().Err()
 		}
 		return err
 	}
 }
-
-// A streamUntil is a stream with another context.
-type streamUntil struct {
-	grpc.ServerStream
-	ctx context.Context //nolint:containedctx // a grpc.ServerStream is where a stream's context lives
-}
-
-// Context implements [grpc.ServerStream].
-func (s *streamUntil) Context() context.Context { return s.ctx }
 
 // logUnary returns an interceptor that logs errors, around the decision log if there is one. They are one: each
 // interceptor costs every call an allocation.

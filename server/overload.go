@@ -85,7 +85,7 @@ func openGate(config *Config, callers *callers, m *metrics.Metrics) *overload.Ga
 		},
 		Unfinished: config.MaxDeadline,
 		Questions:  map[string]func(any) int{netpoldv1.DecisionService_BatchAllowed_FullMethodName: questionsOf},
-		Metrics:    m, Log: config.Logger,
+		Metrics:    m, Panicked: panicked(m, config.Logger), Log: config.Logger,
 	}
 	if callers.tokens != nil {
 		options.Known = callers.tokens.Known

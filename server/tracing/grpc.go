@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	middleware "github.com/grpc-ecosystem/go-grpc-middleware/v2"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
@@ -59,19 +60,10 @@ func (t *Tracer) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServ
 	}
 	ctx, span := t.startCall(stream.Context(), info.FullMethod)
 	defer span.End()
-	err := handler(srv, &traced{ServerStream: stream, ctx: ctx})
+	err := handler(srv, &middleware.WrappedServerStream{ServerStream: stream, WrappedContext: ctx})
 	describeCode(span, err)
 	return err
 }
-
-// A traced is a stream with a span.
-type traced struct {
-	grpc.ServerStream
-	ctx context.Context //nolint:containedctx // a grpc.ServerStream is where a stream's context lives
-}
-
-// Context implements [grpc.ServerStream].
-func (s *traced) Context() context.Context { return s.ctx }
 
 // An announced is a call whose response's metadata tell the span the id of the decision.
 type announced struct {

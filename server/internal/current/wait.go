@@ -77,18 +77,20 @@ func notReached(err error) *wire.Failure {
 
 // reached reports whether the state is not older than token, or never will be: Wait then does not wait.
 func (r *Reader) reached(ctx context.Context, token string) bool {
-	ended, cancel := context.WithCancel(ctx)
-	cancel()
-	_, err := r.source.Wait(ended, token)
-	return !errors.Is(err, context.Canceled)
+	return !errors.Is(r.look(ctx, token), context.Canceled)
 }
 
 // WellFormed reports whether token is well formed. It does not wait for its state.
 func (r *Reader) WellFormed(ctx context.Context, token string) bool {
+	return !errors.Is(r.look(ctx, token), mirror.ErrTokenMalformed)
+}
+
+// look returns what waiting for token comes to at once: [context.Canceled] if its state has not come yet.
+func (r *Reader) look(ctx context.Context, token string) error {
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
 	_, err := r.source.Wait(ended, token)
-	return !errors.Is(err, mirror.ErrTokenMalformed)
+	return err //nolint:wrapcheck // only its kind is looked at
 }
 
 // Newer returns the newer of two states.

@@ -79,7 +79,9 @@ type Options struct {
 	Known func(metadata.MD) (principal string, ok bool)
 	// Metrics counts what is refused.
 	Metrics *metrics.Metrics
-	// Log gets panics that no interceptor sees. Default: they are dropped.
+	// Panicked makes the error of a call of a panic that no interceptor sees. Required for [Gate.Registrar].
+	Panicked func(ctx context.Context, p any) error
+	// Log is told of callers beyond their limit. Default: nothing is told.
 	Log *slog.Logger
 }
 
@@ -94,6 +96,7 @@ type Gate struct {
 	questions map[string]func(any) int
 	known     func(metadata.MD) (string, bool)
 	metrics   *metrics.Metrics
+	panicked  func(context.Context, any) error
 	log       *slog.Logger
 
 	inFlight, waiting atomic.Int64
@@ -115,6 +118,7 @@ func New(options Options) *Gate {
 		limits: limits, messages: options.Messages, memory: newMemory(limits.Memory), deadline: options.Deadline,
 		within:    options.Unfinished,
 		questions: options.Questions, known: options.Known, metrics: options.Metrics, log: options.Log,
+		panicked:    options.Panicked,
 		methods:     map[string]bool{},
 		streams:     map[string]bool{},
 		full:        newRefusal(func() *wire.Failure { return tooManyCalls(limits.InFlight) }),
@@ -164,12 +168,10 @@ func (g *Gate) Enter(ctx context.Context) (Place, *Refused) {
 // more takes n places more, or none.
 func (p *Place) more(n int64) *Refused {
 	g := p.gate
-	if p.account != nil && p.account.inFlight.Add(n) > int64(g.limits.PerCaller) {
-		p.account.inFlight.Add(-n)
+	if p.account != nil && !take(&p.account.inFlight, n, int64(g.limits.PerCaller)) {
 		return g.refuseCaller(p.account)
 	}
-	if g.inFlight.Add(n) > int64(g.limits.InFlight) {
-		g.inFlight.Add(-n)
+	if !take(&g.inFlight, n, int64(g.limits.InFlight)) {
 		if p.account != nil {
 			p.account.inFlight.Add(-n)
 		}
@@ -179,12 +181,13 @@ func (p *Place) more(n int64) *Refused {
 	return nil
 }
 
-// weigh takes what a request of many questions counts beyond the place that its call has.
-func (p *Place) weigh(questions int) *Refused {
-	if more := p.gate.placesOf(questions) - p.n; more > 0 {
-		return p.more(more)
+// take adds n to count unless that would exceed limit, and reports whether it did.
+func take(count *atomic.Int64, n, limit int64) bool {
+	if count.Add(n) > limit {
+		count.Add(-n)
+		return false
 	}
-	return nil
+	return true
 }
 
 // placesOf returns how many calls questions count as: one for each 100 begun, and never more than one caller may have.
@@ -213,14 +216,20 @@ func (p *Place) Leave() {
 	*p = Place{}
 }
 
+// beside returns what may take places besides the one that the call of ctx has.
+func (g *Gate) beside(ctx context.Context) Place {
+	p := Place{gate: g}
+	p.account, p.held = g.accountOf(ctx, connectionOf(ctx))
+	return p
+}
+
 // Batch takes places for a batch of a stream, whose call has one already. It takes as many as are free: what is in
 // progress is not refused.
 func (g *Gate) Batch(ctx context.Context, questions int) Place {
 	if g == nil || questions <= questionsPerPlace {
 		return Place{}
 	}
-	p := Place{gate: g}
-	p.account, p.held = g.accountOf(ctx, connectionOf(ctx))
+	p := g.beside(ctx)
 	n := g.placesOf(questions) - 1
 	if p.account != nil {
 		n = takeUpTo(&p.account.inFlight, n, g.limits.PerCaller)
@@ -249,11 +258,7 @@ func (g *Gate) Wait() bool {
 	if g == nil {
 		return true
 	}
-	if g.waiting.Add(1) > int64(max(1, g.limits.InFlight/2)) {
-		g.waiting.Add(-1)
-		return false
-	}
-	return true
+	return take(&g.waiting, 1, int64(max(1, g.limits.InFlight/2)))
 }
 
 // Waited gives back what Wait took.

@@ -2,13 +2,10 @@ package overload
 
 import (
 	"context"
-	"runtime/debug"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/tap"
-
-	"github.com/netpold/netpold/server/internal/wire"
 )
 
 // Exempt are the methods that have no places: whole services, or single methods.
@@ -43,7 +40,7 @@ func (r *registrar) RegisterService(desc *grpc.ServiceDesc, service any) {
 		m := &gated.Methods[i]
 		name := "/" + desc.ServiceName + "/" + m.MethodName
 		if r.exempt.has(desc.ServiceName, name) {
-			m.Handler = r.gate.recovered(name, r.gate.exempted(m.Handler))
+			m.Handler = r.gate.recovered(r.gate.exempted(m.Handler))
 			continue
 		}
 		r.gate.methods[name] = true
@@ -51,11 +48,12 @@ func (r *registrar) RegisterService(desc *grpc.ServiceDesc, service any) {
 		if questions := r.gate.questions[name]; questions != nil {
 			handler = r.gate.weighed(m.Handler, questions)
 		}
-		m.Handler = r.gate.recovered(name, handler)
+		m.Handler = r.gate.recovered(handler)
 	}
 	for _, stream := range desc.Streams {
-		r.gate.streams["/"+desc.ServiceName+"/"+stream.StreamName] = true
-		if name := "/" + desc.ServiceName + "/" + stream.StreamName; !r.exempt.has(desc.ServiceName, name) {
+		name := "/" + desc.ServiceName + "/" + stream.StreamName
+		r.gate.streams[name] = true
+		if !r.exempt.has(desc.ServiceName, name) {
 			r.gate.methods[name] = true
 		}
 	}
@@ -97,43 +95,33 @@ func (g *Gate) rawOf(ctx context.Context) rawStream {
 	return rawOf(ctx)
 }
 
-// weighed returns a handler that enters before it reads the request, and takes the rest of the places of its
-// questions once it is read.
+// weighed returns a unary handler that takes the rest of the places of its questions once the request is read.
 func (g *Gate) weighed(handler grpc.MethodHandler, questions func(any) int) grpc.MethodHandler {
-	return func(srv any, ctx context.Context, read func(any) error, through grpc.UnaryServerInterceptor) (any, error) {
-		place, refused := g.Enter(ctx)
-		if refused != nil {
-			return nil, refused.Status
-		}
-		held := &place // in the heap, since it changes
-		defer held.Leave()
-		if raw := g.rawOf(ctx); raw != nil {
-			r := &receiver{gate: g, raw: raw, account: place.account}
-			defer r.release()
-			read = r.unaryRequest
-		}
+	return g.unary(func(srv any, ctx context.Context, read func(any) error, through grpc.UnaryServerInterceptor) (any, error) {
+		rest := g.beside(ctx)
+		defer rest.Leave()
 		return handler(srv, ctx, func(request any) error {
 			if err := read(request); err != nil {
 				return err
 			}
-			if refused := held.weigh(questions(request)); refused != nil {
-				return refused.Status
+			if n := g.placesOf(questions(request)) - 1; n > 0 {
+				if refused := rest.more(n); refused != nil {
+					return refused.Status
+				}
 			}
 			return nil
 		}, through)
-	}
+	})
 }
 
 // recovered returns a handler whose panics are errors of its call alone (P43), those too that happen while the
 // request is read.
-func (g *Gate) recovered(method string, handler grpc.MethodHandler) grpc.MethodHandler {
+func (g *Gate) recovered(handler grpc.MethodHandler) grpc.MethodHandler {
 	return func(srv any, ctx context.Context, read func(any) error,
 		through grpc.UnaryServerInterceptor) (response any, err error) {
 		defer func() {
 			if p := recover(); p != nil {
-				g.metrics.Panicked()
-				g.log.ErrorContext(ctx, "call panicked", "method", method, "panic", p, "stack", string(debug.Stack()))
-				response, err = nil, wire.Panicked().Err()
+				response, err = nil, g.panicked(ctx, p)
 			}
 		}()
 		return handler(srv, ctx, read, through)

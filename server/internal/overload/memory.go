@@ -49,12 +49,10 @@ func newMemory(limit int64) *memory {
 
 // take takes n bytes, or returns why not.
 func (m *memory) take(n int64, of *account) *Refused {
-	if of != nil && of.memory.Add(n) > m.limit/2 {
-		of.memory.Add(-n)
+	if of != nil && !take(&of.memory, n, m.limit/2) {
 		return m.fullCaller.pick()
 	}
-	if m.held.Add(n) > m.limit {
-		m.held.Add(-n)
+	if !take(&m.held, n, m.limit) {
 		if of != nil {
 			of.memory.Add(-n)
 		}
