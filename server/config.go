@@ -222,15 +222,14 @@ func quoted(value string) string {
 // Validate returns a [FieldError] with a remedy for each invalid value, joined.
 func (c *Config) Validate() error {
 	var errs []error
-	reject := func(bad bool, field string, value any, remedy string) {
+	reject := rejection(func(bad bool, field string, value any, remedy string) {
 		if bad {
 			errs = append(errs, fieldError(field, fmt.Sprint(value), errors.New(remedy)))
 		}
-	}
+	})
 	if c.Source == nil {
 		errs = append(errs, fieldError("Source", "", errors.New("give the source of the cluster's state")))
 	}
-	const positive = "give a positive duration, for example "
 	wrong := wrongListen(c.Listen)
 	reject(wrong != "", "Listen", quoted(c.Listen), wrong)
 	reject(!c.authenticates() && !c.Insecure && beyondLoopback(c.Listen), "Listen", c.Listen, whoMayAsk)
@@ -245,6 +244,29 @@ func (c *Config) Validate() error {
 	reject(c.DenyDetail != "" && c.DenyDetail != DenyNone && c.DenyDetail != DenyReason &&
 		c.DenyDetail != DenyPolicy, "DenyDetail", strconv.Quote(string(c.DenyDetail)),
 		fmt.Sprintf("give %s, %s or %s", DenyNone, DenyReason, DenyPolicy))
+	c.validateLimits(reject)
+	if c.ForwardAuthListen != "" {
+		reject(c.TLS.ClientCA == "" && !c.Insecure && beyondLoopback(c.ForwardAuthListen), "ForwardAuthListen",
+			c.ForwardAuthListen, whoMayAskByHTTP)
+		if _, err := forwardauth.ParseProxies(c.TrustedProxies); err != nil {
+			errs = append(errs, fieldError("TrustedProxies", "", err))
+		}
+		reject(!proxied.IsHeader(c.ClientIPHeader), "ClientIPHeader", strconv.Quote(c.ClientIPHeader),
+			"give the name of a header, for example X-Forwarded-For")
+	}
+	c.validateCallers(reject)
+	errs = append(errs, c.TLS.validate())
+	return errors.Join(errs...)
+}
+
+// A rejection adds the error of a field if its value is bad.
+type rejection func(bad bool, field string, value any, remedy string)
+
+// positive is the remedy for a duration, before an example.
+const positive = "give a positive duration, for example "
+
+// validateLimits rejects limits and durations that are out of range.
+func (c *Config) validateLimits(reject rejection) {
 	reject(c.MaxBatch < 1, "MaxBatch", c.MaxBatch,
 		fmt.Sprintf("give 1 or more; the default is %d", decisions.DefaultMaxBatch))
 	for _, limit := range []struct {
@@ -283,15 +305,10 @@ func (c *Config) Validate() error {
 	reject(c.MaxConnectionAgeGrace <= 0, "MaxConnectionAgeGrace", c.MaxConnectionAgeGrace, positive+"30s")
 	reject(c.DrainDelay < 0, "DrainDelay", c.DrainDelay, "give 0s or more")
 	reject(c.DrainTimeout < 0, "DrainTimeout", c.DrainTimeout, "give 0s or more")
-	if c.ForwardAuthListen != "" {
-		reject(c.TLS.ClientCA == "" && !c.Insecure && beyondLoopback(c.ForwardAuthListen), "ForwardAuthListen",
-			c.ForwardAuthListen, whoMayAskByHTTP)
-		if _, err := forwardauth.ParseProxies(c.TrustedProxies); err != nil {
-			errs = append(errs, fieldError("TrustedProxies", "", err))
-		}
-		reject(!proxied.IsHeader(c.ClientIPHeader), "ClientIPHeader", strconv.Quote(c.ClientIPHeader),
-			"give the name of a header, for example X-Forwarded-For")
-	}
+}
+
+// validateCallers rejects settings of who may ask that do not go together.
+func (c *Config) validateCallers(reject rejection) {
 	reject(c.AuthzPolicy != "" && c.TLS.ClientCA == "", "AuthzPolicy", c.AuthzPolicy,
 		"it is about client certificates: give --tls-client-ca too")
 	reject(c.AuthzPolicy != "" && c.KubeAuthz, "AuthzPolicy", c.AuthzPolicy,
@@ -303,6 +320,4 @@ func (c *Config) Validate() error {
 	reject(c.KubeAuthz && c.KubeAuthzTTL <= 0, "KubeAuthzTTL", c.KubeAuthzTTL, positive+"10s")
 	reject(c.KubeAuthz && c.Reviewer == nil, "Reviewer", "", "give what asks the API server")
 	reject(c.AdminTLS && !c.TLS.enabled(), "AdminTLS", c.AdminTLS, "it needs --tls-cert and --tls-key: give both")
-	errs = append(errs, c.TLS.validate())
-	return errors.Join(errs...)
 }

@@ -97,6 +97,20 @@ func (c *Config) serverFlags() *pflag.FlagSet {
 	f.Var(NewChoice((*string)(&s.DenyDetail), string(server.DenyNone), string(server.DenyReason),
 		string(server.DenyPolicy)), "deny-detail",
 		"what a denial tells the client behind a proxy: nothing of the cluster, the reason, or the policies too")
+	addLimitFlags(f, s)
+	addDecisionLogFlags(f, s)
+	f.Var(NewChoice(&c.Tracing, TracingNone, TracingOTLP), "tracing",
+		"make a span of each call, and export it by OpenTelemetry as the OTEL_* variables say")
+	c.Log = Log{Level: "info", Format: "auto"}
+	f.Var(NewChoice(&c.Log.Level, "debug", "info", "warn", "error"), "log-level", "least level that is logged")
+	f.Var(NewChoice(&c.Log.Format, "auto", "text", "json"), "log-format",
+		"how logs are written; auto is text on a terminal and JSON elsewhere")
+	limitServer(f)
+	return withEnv(f)
+}
+
+// addLimitFlags adds the flags that bound what the server does, and for how long.
+func addLimitFlags(f *pflag.FlagSet, s *server.Config) {
 	f.IntVar(&s.MaxBatch, "max-batch", s.MaxBatch,
 		"most questions (`N`) in one BatchAllowed call, and in one batch of a stream")
 	f.IntVar(&s.MaxWatched, "max-watched", s.MaxWatched, "most questions (`N`) that one watch may watch")
@@ -136,15 +150,6 @@ func (c *Config) serverFlags() *pflag.FlagSet {
 		"on SIGTERM, `DURATION` for which calls are still answered after health says NOT_SERVING")
 	f.DurationVar(&s.DrainTimeout, "drain-timeout", s.DrainTimeout,
 		"`DURATION` that calls in progress may take after that")
-	addDecisionLogFlags(f, s)
-	f.Var(NewChoice(&c.Tracing, TracingNone, TracingOTLP), "tracing",
-		"make a span of each call, and export it by OpenTelemetry as the OTEL_* variables say")
-	c.Log = Log{Level: "info", Format: "auto"}
-	f.Var(NewChoice(&c.Log.Level, "debug", "info", "warn", "error"), "log-level", "least level that is logged")
-	f.Var(NewChoice(&c.Log.Format, "auto", "text", "json"), "log-format",
-		"how logs are written; auto is text on a terminal and JSON elsewhere")
-	limitServer(f)
-	return withEnv(f)
 }
 
 // addCallerFlags adds the flags that say who may ask (P35, P36).
