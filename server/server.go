@@ -45,6 +45,11 @@ const (
 	minPingInterval  = 10 * time.Second
 	handshakeTimeout = 20 * time.Second
 	maxHeaderBytes   = 64 << 10
+	// streamWindow is how much of a stream may come before it is read, which is memory that nothing else counts.
+	// Windows that grow by themselves reach 16 MiB for each stream. connectionWindow is how much of all streams of a
+	// connection may be on its way.
+	streamWindow     = 64 << 10
+	connectionWindow = 1 << 20
 	// workersPerProcessor goroutines for each processor are kept for calls. More calls at once get new ones.
 	workersPerProcessor = 32
 )
@@ -228,6 +233,8 @@ func transportOptions(config *Config) []grpc.ServerOption {
 		grpc.MaxRecvMsgSize(config.MaxMessageBytes),
 		grpc.MaxConcurrentStreams(config.MaxStreams),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
+		grpc.StaticStreamWindowSize(streamWindow),
+		grpc.StaticConnWindowSize(connectionWindow),
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.WaitForHandlers(true),
 		// A call on a goroutine of its own grows its stack anew, which is a tenth of what Allowed costs.
