@@ -81,6 +81,11 @@ test-proxies: ## Run real proxies with the files of deploy/examples: Envoy, ngin
 	@test/proxies/fetch.sh
 	go test -C test/proxies -count=1 ./...
 
+# The bounds on time are of a machine with two cores that has little else to do.
+.PHONY: test-hostile
+test-hostile: ## Attack netpold as callers may, at the limits of the Helm chart, while an innocent one asks; needs Linux
+	go test -C test/hostile -count=1 ./...
+
 # Every pair of ends is asked about and opened for real. What it needs and this machine lacks is said last, where it is seen.
 REALITY_TOOLS := ip iptables ip6tables ipset nsenter unshare
 .PHONY: test-reality
@@ -93,7 +98,7 @@ test-reality: ## Compare netpold with real packets under a real network plugin; 
 		'Be root and install iproute2, iptables, ipset and util-linux. ***' >&2
 
 .PHONY: check
-check: generate-diff lint test-race test-peers test-load test-conformance test-report test-proxies test-kube test-reality ## All that CI runs
+check: generate-diff lint test-race test-peers test-load test-conformance test-report test-proxies test-hostile test-kube test-reality ## All that CI runs
 
 # What is generated: Go from the .proto files, the kustomize bases from the Helm chart, the chart's settings from the flags.
 GENERATED := proto/*.pb.go deploy/kustomize/* deploy/helm/netpold/values.schema.json
