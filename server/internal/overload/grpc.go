@@ -40,15 +40,15 @@ func (r *registrar) RegisterService(desc *grpc.ServiceDesc, service any) {
 		m := &gated.Methods[i]
 		name := "/" + desc.ServiceName + "/" + m.MethodName
 		if r.exempt.has(desc.ServiceName, name) {
-			m.Handler = r.gate.recovered(r.gate.exempted(m.Handler))
+			m.Handler = r.gate.recovered(r.gate.exempted(m.Handler, r.gate.limitOf(name)))
 			continue
 		}
 		r.gate.methods[name] = true
-		handler := r.gate.unary(m.Handler)
+		handler := m.Handler
 		if questions := r.gate.questions[name]; questions != nil {
-			handler = r.gate.weighed(m.Handler, questions)
+			handler = r.gate.weighed(handler, questions)
 		}
-		m.Handler = r.gate.recovered(handler)
+		m.Handler = r.gate.recovered(r.gate.unary(handler, r.gate.limitOf(name)))
 	}
 	for _, stream := range desc.Streams {
 		name := "/" + desc.ServiceName + "/" + stream.StreamName
@@ -60,8 +60,8 @@ func (r *registrar) RegisterService(desc *grpc.ServiceDesc, service any) {
 	r.ServiceRegistrar.RegisterService(&gated, service)
 }
 
-// unary returns a handler that enters before it reads the request.
-func (g *Gate) unary(handler grpc.MethodHandler) grpc.MethodHandler {
+// unary returns a handler that enters before it reads the request, for calls that take limit at most.
+func (g *Gate) unary(handler grpc.MethodHandler, limit time.Duration) grpc.MethodHandler {
 	return func(srv any, ctx context.Context, read func(any) error, through grpc.UnaryServerInterceptor) (any, error) {
 		place, refused := g.Enter(ctx)
 		if refused != nil {
@@ -69,20 +69,26 @@ func (g *Gate) unary(handler grpc.MethodHandler) grpc.MethodHandler {
 		}
 		defer place.Leave()
 		if raw := g.rawOf(ctx); raw != nil {
-			r := &receiver{gate: g, raw: raw, account: place.account}
-			defer r.release()
-			read = r.unaryRequest
+			r := takeUnary(g, raw, place.account, limit)
+			defer r.done()
+			read = r.read
 		}
+		ctx, timer := capTo(ctx, limit)
+		defer timer.release()
 		return handler(srv, ctx, read, through)
 	}
 }
 
 // exempted returns a handler without places. Its request is small.
-func (g *Gate) exempted(handler grpc.MethodHandler) grpc.MethodHandler {
+func (g *Gate) exempted(handler grpc.MethodHandler, limit time.Duration) grpc.MethodHandler {
 	return func(srv any, ctx context.Context, read func(any) error, through grpc.UnaryServerInterceptor) (any, error) {
 		if raw := g.rawOf(ctx); raw != nil {
-			read = (&receiver{gate: g, raw: raw, exempt: true}).unaryRequest
+			r := takeUnary(g, raw, nil, limit)
+			defer r.done()
+			r.exempt, read = true, r.read
 		}
+		ctx, timer := capTo(ctx, limit)
+		defer timer.release()
 		return handler(srv, ctx, read, through)
 	}
 }
@@ -95,9 +101,9 @@ func (g *Gate) rawOf(ctx context.Context) rawStream {
 	return rawOf(ctx)
 }
 
-// weighed returns a unary handler that takes the rest of the places of its questions once the request is read.
+// weighed returns a handler that takes the rest of the places of its questions once the request is read.
 func (g *Gate) weighed(handler grpc.MethodHandler, questions func(any) int) grpc.MethodHandler {
-	return g.unary(func(srv any, ctx context.Context, read func(any) error, through grpc.UnaryServerInterceptor) (any, error) {
+	return func(srv any, ctx context.Context, read func(any) error, through grpc.UnaryServerInterceptor) (any, error) {
 		rest := g.beside(ctx)
 		defer rest.Leave()
 		return handler(srv, ctx, func(request any) error {
@@ -111,7 +117,7 @@ func (g *Gate) weighed(handler grpc.MethodHandler, questions func(any) int) grpc
 			}
 			return nil
 		}, through)
-	})
+	}
 }
 
 // recovered returns a handler whose panics are errors of its call alone (P43), those too that happen while the
@@ -165,13 +171,6 @@ func (g *Gate) metered(stream grpc.ServerStream, info *grpc.StreamServerInfo, of
 // ending is the key of what ends a stream, in its context.
 type ending struct{}
 
-// limited is the context of a unary call with a deadline of the server's. gRPC ends the context that it is of with the
-// call, and so its timer.
-type limited struct {
-	context.Context //nolint:containedctx // it is a context
-	end             context.CancelFunc
-}
-
 // Tap refuses calls while limits are reached, for the least that refusing can cost. It takes no place, since gRPC
 // does not tell of all the ways in which what it lets in may end before its handler begins.
 func (g *Gate) Tap(ctx context.Context, info *tap.Info) (context.Context, error) {
@@ -180,26 +179,22 @@ func (g *Gate) Tap(ctx context.Context, info *tap.Info) (context.Context, error)
 			return ctx, refused.Status
 		}
 	}
-	return g.limit(ctx, info.FullMethodName), nil
+	if g.streams[info.FullMethodName] && g.within > 0 {
+		return g.endable(ctx), nil
+	}
+	return ctx, nil
 }
 
-// limit returns the context of a call, with the deadline of the server's if that is sooner, or with what ends a stream.
-// It is set here so that the wait for the request ends too.
-func (g *Gate) limit(ctx context.Context, method string) context.Context {
-	if g.streams[method] {
-		if g.within <= 0 {
-			return ctx
-		}
-		ctx, end := context.WithCancelCause(ctx)
-		return context.WithValue(ctx, ending{}, end)
-	}
+// limitOf returns how long a call of a unary method may take; 0 for no limit.
+func (g *Gate) limitOf(method string) time.Duration {
 	if g.deadline == nil {
-		return ctx
+		return 0
 	}
-	limit := g.deadline(method)
-	if deadline, ok := ctx.Deadline(); limit <= 0 || ok && time.Until(deadline) <= limit {
-		return ctx
-	}
-	capped, end := context.WithTimeout(ctx, limit)
-	return &limited{capped, end}
+	return g.deadline(method)
+}
+
+// endable returns the context of a stream with what ends it, so that the wait for a message ends too.
+func (g *Gate) endable(ctx context.Context) context.Context {
+	ctx, end := context.WithCancelCause(ctx)
+	return context.WithValue(ctx, ending{}, end)
 }

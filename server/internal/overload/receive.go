@@ -20,8 +20,8 @@ import (
 const (
 	// freeBytes of each message are not counted: an ordinary question never waits for the memory of large ones.
 	freeBytes = 64 << 10
-	// readBytes are read at once. What is read comes in frames, which may be of one byte each.
-	readBytes = 4 << 10
+	// readBytes are read at once: a frame of the largest size. Frames may be of one byte each.
+	readBytes = 16 << 10
 	// exemptBytes is the largest message of a method without places.
 	exemptBytes = 64 << 10
 	// headerBytes come before each message: whether it is compressed, and its length.
@@ -48,6 +48,8 @@ type rawStream interface {
 	ReadMessageHeader(header []byte) error
 	Read(n int) (mem.BufferSlice, error)
 	RecvCompress() string
+	// WriteStatus ends the call, from any goroutine. Later ones do nothing.
+	WriteStatus(*status.Status) error
 }
 
 // rawOf returns the stream of a call; nil if this version of gRPC has another one.
@@ -65,24 +67,31 @@ type receiver struct {
 	exempt bool
 	// held is what the present message takes of the memory.
 	held int64
+	// header is that of the present message.
+	header [headerBytes]byte
+	// buffer has the bytes of the present message while it is read; nil for a small one.
+	buffer *[]byte
 }
+
+// buffers are what messages are read into. A decoded message shares no memory with its bytes.
+var buffers = mem.NewTieredBufferPool(4<<10, 16<<10, freeBytes, 256<<10, 1<<20)
 
 // receive reads a message and decodes it. At the end of the stream it returns io.EOF.
 func (r *receiver) receive(into any) error {
-	var header [headerBytes]byte
-	if err := r.raw.ReadMessageHeader(header[:]); err != nil {
+	if err := r.raw.ReadMessageHeader(r.header[:]); err != nil {
 		return received(err)
 	}
-	return r.body(header, into)
+	return r.body(into)
 }
 
-// body reads and decodes what follows a header.
-func (r *receiver) body(header [headerBytes]byte, into any) error {
-	data, err := r.read(int(binary.BigEndian.Uint32(header[1:])))
+// body reads and decodes what follows the header.
+func (r *receiver) body(into any) error {
+	defer r.free()
+	data, err := r.read(int(binary.BigEndian.Uint32(r.header[1:])))
 	if err != nil {
 		return err
 	}
-	if header[0] != 0 {
+	if r.header[0] != 0 {
 		if data, err = r.decompress(data); err != nil {
 			return err
 		}
@@ -105,7 +114,7 @@ func (r *receiver) read(n int) ([]byte, error) {
 	if n > limit {
 		return nil, tooLong(n, limit)
 	}
-	data := make([]byte, 0, min(n, freeBytes))
+	data := r.grow(nil, min(n, freeBytes), n)
 	for len(data) < n {
 		part, err := r.raw.Read(min(readBytes, n-len(data)))
 		if errors.Is(err, io.EOF) {
@@ -118,12 +127,38 @@ func (r *receiver) read(n int) ([]byte, error) {
 			part.Free()
 			return nil, err
 		}
+		data = r.grow(data, part.Len(), n)
 		for _, b := range part {
 			data = append(data, b.ReadOnlyData()...)
 		}
 		part.Free()
 	}
 	return data, nil
+}
+
+// grow returns data with room for more bytes, of a message of n bytes. What has not come has no room.
+func (r *receiver) grow(data []byte, more, n int) []byte {
+	size := len(data) + more
+	if size <= cap(data) {
+		return data
+	}
+	size = min(n, max(size, 2*cap(data)))
+	if mem.IsBelowBufferPoolingThreshold(size) {
+		return append(make([]byte, 0, size), data...)
+	}
+	next := buffers.Get(size)
+	grown := append((*next)[:0], data...)
+	r.free()
+	r.buffer = next
+	return grown
+}
+
+// free gives the buffer back.
+func (r *receiver) free() {
+	if r.buffer != nil {
+		buffers.Put(r.buffer)
+		r.buffer = nil
+	}
 }
 
 // decompress returns what a message is uncompressed.
@@ -195,31 +230,6 @@ func (r *receiver) release() {
 	}
 }
 
-// end reads the end of the request of a unary call.
-func (r *receiver) end() error {
-	var header [headerBytes]byte
-	switch err := r.raw.ReadMessageHeader(header[:]); {
-	case errors.Is(err, io.EOF):
-		return nil
-	case err == nil:
-		return status.Error(codes.Internal, "cardinality violation: received multiple request messages for a unary call")
-	default:
-		return received(err)
-	}
-}
-
-// unaryRequest reads the only message of a unary call.
-func (r *receiver) unaryRequest(into any) error {
-	err := r.receive(into)
-	if errors.Is(err, io.EOF) {
-		return status.Error(codes.Internal, "cardinality violation: received no request message of a unary call")
-	}
-	if err != nil {
-		return err
-	}
-	return r.end()
-}
-
 // received returns an error of a stream as that of a call.
 func received(err error) error {
 	if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -263,15 +273,14 @@ func (s *meteredStream) RecvMsg(into any) error {
 			s.overdue.Reset(s.within)
 		}
 	}
-	var header [headerBytes]byte
-	if err := s.raw.ReadMessageHeader(header[:]); err != nil {
+	if err := s.raw.ReadMessageHeader(s.header[:]); err != nil {
 		return s.ended(received(err))
 	}
 	if s.overdue != nil && !s.owed {
 		s.overdue.Reset(s.within)
 	}
 	s.owed = false
-	return s.ended(s.body(header, into))
+	return s.ended(s.body(into))
 }
 
 // ended returns the error of a message; another one if it is over because it was overdue.
