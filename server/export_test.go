@@ -40,7 +40,7 @@ func Bare(config *Config) (*grpc.Server, error) {
 	}
 	recovered := recovery.UnaryServerInterceptor()
 	s := grpc.NewServer(append(transportOptions(config), grpc.Creds(credentials.NewTLS(reloader.config())),
-		grpc.ChainUnaryInterceptor(logUnary(config.Logger, nil), recovered))...)
+		grpc.ChainUnaryInterceptor(unary(config.Logger, nil, nil, recovered)))...)
 	netpoldv1.RegisterDecisionServiceServer(s, decisions.New(config.Source, decisions.Options{
 		Cache: cache.New(config.CacheSize),
 	}))

@@ -20,23 +20,47 @@ import (
 	"github.com/netpold/netpold/server/internal/wire"
 )
 
-// interceptors returns the interceptors of every call, outermost first, behind the gate: metrics, so that calls
-// refused by the others count; who may ask, so that the decision log has no decision of those who may not; the log of errors; the decision log, which puts
-// its id into errors; recovery, outside of which that of the gate is left; for streams the drain. guard and records may
-// be nil.
+// interceptors returns the interceptors of every call, behind the gate. Their order, outermost first: metrics, so that
+// calls refused by the others count; who may ask, so that the decision log has no decision of those who may not; the log
+// of errors; the decision log, which puts its id into errors; recovery, outside of which that of the gate is left; for
+// streams the drain. guard and records may be nil.
 func interceptors(m *metrics.Metrics, log *slog.Logger, guard *access.Guard, records *decisionlog.Log,
 	draining context.Context) []grpc.ServerOption {
 	recovered := recovery.WithRecoveryHandlerContext(panicked(m, log))
-	recoverUnary, recoverStream := recovery.UnaryServerInterceptor(recovered), recovery.StreamServerInterceptor(recovered)
-	unary := []grpc.UnaryServerInterceptor{m.GRPC.UnaryServerInterceptor()}
+	recoverStream := recovery.StreamServerInterceptor(recovered)
 	stream := []grpc.StreamServerInterceptor{m.GRPC.StreamServerInterceptor()}
 	if guard != nil {
-		unary = append(unary, guard.Unary)
 		stream = append(stream, recoverStream, guard.Stream)
 	}
+	stream = append(stream, logStream(log, records), recoverStream, drainStream(draining))
 	return []grpc.ServerOption{
-		grpc.ChainUnaryInterceptor(append(unary, logUnary(log, records), recoverUnary)...),
-		grpc.ChainStreamInterceptor(append(stream, logStream(log, records), recoverStream, drainStream(draining))...),
+		grpc.ChainUnaryInterceptor(m.Unary, unary(log, guard, records, recovery.UnaryServerInterceptor(recovered))),
+		grpc.ChainStreamInterceptor(stream...),
+	}
+}
+
+// unary returns the interceptor of unary calls inside of metrics. It is one in place of many: each costs every call an
+// allocation.
+func unary(log *slog.Logger, guard *access.Guard, records *decisionlog.Log,
+	recovered grpc.UnaryServerInterceptor) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo,
+		handler grpc.UnaryHandler) (response any, err error) {
+		if guard != nil {
+			if err := guard.Check(ctx, info.FullMethod); err != nil {
+				return nil, err
+			}
+		}
+		if records == nil {
+			response, err = recovered(ctx, req, info, handler)
+		} else {
+			response, err = records.UnaryInterceptor(ctx, req, info, func(ctx context.Context, req any) (any, error) {
+				return recovered(ctx, req, info, handler)
+			})
+		}
+		if err != nil {
+			logError(ctx, log, info.FullMethod, err)
+		}
+		return response, err
 	}
 }
 
@@ -70,26 +94,7 @@ func drainStream(draining context.Context) grpc.StreamServerInterceptor {
 	}
 }
 
-// logUnary returns an interceptor that logs errors, around the decision log if there is one. They are one: each
-// interceptor costs every call an allocation.
-func logUnary(log *slog.Logger, records *decisionlog.Log) grpc.UnaryServerInterceptor {
-	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo,
-		handler grpc.UnaryHandler) (any, error) {
-		var response any
-		var err error
-		if records == nil {
-			response, err = handler(ctx, req)
-		} else {
-			response, err = records.UnaryInterceptor(ctx, req, info, handler)
-		}
-		if err != nil {
-			logError(ctx, log, info.FullMethod, err)
-		}
-		return response, err
-	}
-}
-
-// logStream is logUnary for streams.
+// logStream returns an interceptor that logs errors, around the decision log if there is one.
 func logStream(log *slog.Logger, records *decisionlog.Log) grpc.StreamServerInterceptor {
 	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo,
 		handler grpc.StreamHandler) error {

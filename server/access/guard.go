@@ -44,13 +44,12 @@ func newGuard(j judge, log *slog.Logger, m *metrics.Metrics) *Guard {
 	return &Guard{judge: j, refusals: refusals{log: log}, metrics: m, now: time.Now}
 }
 
-// Unary is the interceptor of calls.
-func (g *Guard) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
-	handler grpc.UnaryHandler) (any, error) {
-	if refused := g.check(ctx, info.FullMethod); refused != nil {
-		return nil, refused.Err()
+// Check returns the error of a call whose caller may not call a method; nil if it may.
+func (g *Guard) Check(ctx context.Context, method string) error {
+	if refused := g.check(ctx, method); refused != nil {
+		return refused.Err()
 	}
-	return handler(ctx, req)
+	return nil
 }
 
 // Stream is the interceptor of streams. A caller that has lost its right is told, and its stream ends (P39).

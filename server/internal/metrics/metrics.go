@@ -39,10 +39,11 @@ const (
 type Metrics struct {
 	// Registry has all metrics.
 	Registry *prometheus.Registry
-	// GRPC counts calls.
+	// GRPC counts calls. Its interceptor for unary ones is not used: [Metrics.Unary] costs less.
 	GRPC *grpcprom.ServerMetrics
 	// Panics counts calls that panicked.
 	Panics prometheus.Counter
+	calls  calls
 
 	// decisions has a counter for each engine.Reason, by its number.
 	decisions [engine.DeniedAtIngress + 1]prometheus.Counter
@@ -88,6 +89,7 @@ func New(source mirror.Source, version string) *Metrics {
 			Help: "Changes of the TLS files, by result: taken, or refused (the last good ones stay in use).",
 		}, []string{"result"}),
 	}
+	m.calls.library = m.GRPC
 	m.shed = newShed(m.Registry)
 	m.watches = newWatchMetrics(m.Registry)
 	m.access = newAccess(m.Registry)
