@@ -159,12 +159,19 @@ func wire(b *testing.B, change ...func(*server.Config)) *wired {
 	for range asked {
 		w.questions = append(w.questions, netpold.Question{Src: ip(), Dst: ip(), Port: 8080})
 	}
-	for _, q := range w.questions[:8*batchSize] {
-		w.requests = append(w.requests, &netpoldv1.AllowedRequest{
-			Src: netpold.IP(q.Src.String()), Dst: netpold.IP(q.Dst.String()), Port: uint32(q.Port),
-		})
-	}
+	w.requests = randomQuestions(told, 8*batchSize)
 	return w
+}
+
+// randomQuestions returns questions by IP between random Pods.
+func randomQuestions(told *synthetic.Cluster, n int) []*netpoldv1.AllowedRequest {
+	rng := rand.New(rand.NewPCG(7, 7))
+	ip := func() *netpoldv1.Endpoint { return netpold.IP(told.Pods[rng.IntN(len(told.Pods))].IPs[0].String()) }
+	questions := make([]*netpoldv1.AllowedRequest, n)
+	for i := range questions {
+		questions[i] = &netpoldv1.AllowedRequest{Src: ip(), Dst: ip(), Port: 8080}
+	}
+	return questions
 }
 
 // emptyService has one method, which does nothing.

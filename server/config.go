@@ -154,6 +154,9 @@ type Config struct {
 	DrainDelay time.Duration
 	// DrainTimeout is how long calls in progress may continue after that before they are cut. Default: 15 s.
 	DrainTimeout time.Duration
+
+	// messages makes every question and answer a message, for tests that compare.
+	messages bool
 }
 
 // The bounds of Config.WatchHeartbeat.

@@ -47,8 +47,17 @@ func Bare(config *Config) (*grpc.Server, error) {
 	return s, nil
 }
 
+// BareTransport returns a gRPC server with the connections of a server, and nothing else.
+func BareTransport() *grpc.Server {
+	config := Defaults()
+	return grpc.NewServer(transportOptions(&config)...)
+}
+
 // SetBeforeTLSLook makes s call before at each look at its TLS files.
 func SetBeforeTLSLook(s *Server, before func()) { s.tls.before = before }
+
+// WithMessages makes a server read and write Allowed and BatchAllowed with messages.
+func WithMessages(c *Config) { c.messages = true }
 
 // WithinFiles is withinFiles.
 var WithinFiles = withinFiles

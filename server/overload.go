@@ -37,6 +37,15 @@ type elements struct {
 
 // of returns how many elements the wire form of a request has, or what is wrong if there are too many.
 func (e *elements) of(data []byte, request any) (int, *wire.Failure) {
+	switch request := request.(type) {
+	case *wire.Question:
+		n, tooLarge := request.Read(data)
+		return n, tooManyElements("", tooLarge, netpoldv1.MaxQuestionElements)
+	case *wire.Questions:
+		most := e.maxBatch * elementsPerQuestion
+		n, tooLarge := request.Read(data, most)
+		return n, tooManyElements("questions", tooLarge, most)
+	}
 	message, ok := request.(proto.Message)
 	if !ok {
 		return 0, nil
@@ -60,10 +69,15 @@ func (e *elements) of(data []byte, request any) (int, *wire.Failure) {
 		}
 	}
 	n, tooLarge := shape.(*netpoldv1.Shape).Elements(data, most) //nolint:forcetypeassert // nothing else is stored
+	return n, tooManyElements(list, tooLarge, most)
+}
+
+// tooManyElements returns what is wrong with a message in which an entry of list is too large; nil if that is negative.
+func tooManyElements(list string, tooLarge, most int) *wire.Failure {
 	if tooLarge < 0 {
-		return n, nil
+		return nil
 	}
-	return n, wire.TooManyElements(list, tooLarge, netpoldv1.MaxQuestionElements, most)
+	return wire.TooManyElements(list, tooLarge, netpoldv1.MaxQuestionElements, most)
 }
 
 // openGate returns what refuses what is beyond the limits of config.
@@ -74,7 +88,7 @@ func openGate(config *Config, callers *callers, m *metrics.Metrics) *overload.Ga
 			Memory: int64(config.MaxMemoryInFlight),
 		},
 		Messages: overload.Messages{
-			Codec: netpoldv1.Codec(config.MaxBatch), MaxBytes: config.MaxMessageBytes,
+			Codec: wire.Codec(config.MaxBatch), MaxBytes: config.MaxMessageBytes,
 			Elements: (&elements{maxBatch: config.MaxBatch}).of,
 		},
 		Deadline: func(method string) time.Duration {
@@ -123,11 +137,13 @@ func withinFiles(limit int, files uint64) int {
 
 // questionsOf returns the number of questions of a BatchAllowedRequest.
 func questionsOf(request any) int {
-	batch, ok := request.(*netpoldv1.BatchAllowedRequest)
-	if !ok {
-		return 1
+	switch batch := request.(type) {
+	case *wire.Questions:
+		return batch.Len()
+	case *netpoldv1.BatchAllowedRequest:
+		return len(batch.GetQuestions())
 	}
-	return len(batch.GetQuestions())
+	return 1
 }
 
 // reflected lets reflection see the services of a server, and registers its own through a registrar.

@@ -32,6 +32,7 @@ import (
 	"github.com/netpold/netpold/server/internal/overload"
 	"github.com/netpold/netpold/server/internal/proxied"
 	"github.com/netpold/netpold/server/internal/watches"
+	"github.com/netpold/netpold/server/internal/wire"
 	"github.com/netpold/netpold/server/tracing"
 )
 
@@ -229,7 +230,7 @@ func grpcOptions(config *Config, gate *overload.Gate, creds credentials.Transpor
 // transportOptions returns what connections are like.
 func transportOptions(config *Config) []grpc.ServerOption {
 	return []grpc.ServerOption{
-		grpc.ForceServerCodecV2(netpoldv1.Codec(config.MaxBatch)),
+		grpc.ForceServerCodecV2(wire.Codec(config.MaxBatch)),
 		grpc.MaxRecvMsgSize(config.MaxMessageBytes),
 		grpc.MaxConcurrentStreams(config.MaxStreams),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
@@ -273,7 +274,11 @@ func (s *Server) register(config *Config, m *metrics.Metrics, streams context.Co
 		m.RegisterCache(options.Cache)
 	}
 	services := s.gate.Registrar(s.grpc, withoutPlaces)
-	netpoldv1.RegisterDecisionServiceServer(services, decisions.New(config.Source, options))
+	if service := decisions.New(config.Source, options); s.decisions != nil || config.messages {
+		netpoldv1.RegisterDecisionServiceServer(services, service) // the log wants messages
+	} else {
+		decisions.Register(services, service)
+	}
 	netpoldv1.RegisterStatusServiceServer(services, decisions.NewStatus(config.Source, config.Version, s.decisionLogStatus()))
 	netpoldv1.RegisterAuditServiceServer(services, audits.New(config.Source, audits.Options{
 		MaxAudits:      config.MaxAudits,

@@ -2,6 +2,7 @@ package decisions
 
 import (
 	"context"
+	"iter"
 	"time"
 
 	spb "google.golang.org/genproto/googleapis/rpc/status"
@@ -24,22 +25,16 @@ func (s *Service) BatchAllowed(
 	ctx context.Context, req *netpoldv1.BatchAllowedRequest,
 ) (*netpoldv1.BatchAllowedResponse, error) {
 	questions := req.GetQuestions()
-	if len(questions) > s.maxBatch {
-		return nil, s.failed(wire.BatchTooLarge("questions", len(questions), s.maxBatch))
-	}
-	state, fail := s.state.Present()
+	state, unmet, fail := s.beginBatch(ctx, len(questions), req.GetAtLeast(), func(yield func(string) bool) {
+		for _, question := range questions {
+			if !yield(question.GetAtLeast()) {
+				return
+			}
+		}
+	})
 	if fail != nil {
 		return nil, s.failed(fail)
 	}
-	s.metrics.Batch(metrics.BatchAllowed, len(questions))
-	if token := req.GetAtLeast(); token != "" && token != state.Token {
-		newer, fail := s.state.Wait(ctx, token)
-		if fail != nil {
-			return nil, s.failed(fail.AtLeast(wire.Alone))
-		}
-		state = newer
-	}
-	state, unmet := s.waitEach(ctx, questions, state)
 	started := time.Now()
 	response, err := s.answers(ctx, questions, &state, unmet)
 	if err != nil {
@@ -49,18 +44,42 @@ func (s *Service) BatchAllowed(
 	return response, nil
 }
 
-// waitEach waits for the tokens of the questions. It returns a state that is not older than from, nor than
-// any token that can be reached. The map has the other tokens, and why they cannot be reached.
+// beginBatch returns the state that answers a batch of n questions, and which of their tokens cannot be reached, and
+// why. It waits for atLeast and for tokens, which has those of the questions.
+func (s *Service) beginBatch(
+	ctx context.Context, n int, atLeast string, tokens iter.Seq[string],
+) (current.State, map[string]*wire.Failure, *wire.Failure) {
+	if n > s.maxBatch {
+		return current.State{}, nil, wire.BatchTooLarge("questions", n, s.maxBatch)
+	}
+	state, fail := s.state.Present()
+	if fail != nil {
+		return current.State{}, nil, fail
+	}
+	s.metrics.Batch(metrics.BatchAllowed, n)
+	if atLeast != "" && atLeast != state.Token {
+		if state, fail = s.state.Wait(ctx, atLeast); fail != nil {
+			return current.State{}, nil, fail.AtLeast(wire.Alone)
+		}
+	}
+	newest, unmet := s.waitEach(ctx, tokens, state)
+	return newest, unmet, nil
+}
+
+// waitEach waits for the tokens of questions. It returns a state that is not older than from, nor than any token that can
+// be reached. The map has the other tokens, and why they cannot be reached.
 func (s *Service) waitEach(
-	ctx context.Context, questions []*netpoldv1.AllowedRequest, from current.State,
+	ctx context.Context, tokens iter.Seq[string], from current.State,
 ) (current.State, map[string]*wire.Failure) {
 	var unmet map[string]*wire.Failure
-	seen := map[string]bool{"": true, from.Token: true}
+	var seen map[string]bool // most batches have none
 	newest := from
-	for _, question := range questions {
-		token := question.GetAtLeast()
-		if seen[token] {
+	for token := range tokens {
+		if token == "" || token == from.Token || seen[token] {
 			continue
+		}
+		if seen == nil {
+			seen = make(map[string]bool)
 		}
 		seen[token] = true
 		state, fail := s.state.Wait(ctx, token)

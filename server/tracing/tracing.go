@@ -86,25 +86,29 @@ func revisionOf(revision uint64) attribute.KeyValue {
 // describeResponse writes what a call came to into its span.
 func describeResponse(span trace.Span, method string, response any, err error) {
 	describeCode(span, err)
-	switch response := response.(type) {
-	case *netpoldv1.AllowedResponse:
-		if err == nil {
+	switch method {
+	case netpoldv1.DecisionService_Allowed_FullMethodName:
+		if err != nil {
+			describe(span, string(proxied.Error), reasonOf(err), 0)
+		} else if answer, ok := response.(answer); ok {
 			verdict := proxied.Denied
-			if response.GetAllowed() {
+			if answer.GetAllowed() {
 				verdict = proxied.Allowed
 			}
-			describe(span, string(verdict), strings.TrimPrefix(response.GetReason().String(), "REASON_"),
-				response.GetRevision())
-			return
+			describe(span, string(verdict), strings.TrimPrefix(answer.GetReason().String(), "REASON_"), answer.GetRevision())
 		}
-	case *netpoldv1.BatchAllowedResponse:
-		if err == nil {
-			span.SetAttributes(revisionOf(response.GetRevision()))
+	case netpoldv1.DecisionService_BatchAllowed_FullMethodName:
+		if batch, ok := response.(interface{ GetRevision() uint64 }); ok && err == nil {
+			span.SetAttributes(revisionOf(batch.GetRevision()))
 		}
 	}
-	if err != nil && method == netpoldv1.DecisionService_Allowed_FullMethodName {
-		describe(span, string(proxied.Error), reasonOf(err), 0)
-	}
+}
+
+// An answer is an AllowedResponse, as a message or in its wire form.
+type answer interface {
+	GetAllowed() bool
+	GetReason() netpoldv1.Reason
+	GetRevision() uint64
 }
 
 // describeCode writes the code of a call into its span. The span failed if the fault is the server's. The error's

@@ -21,14 +21,12 @@ type Answer struct {
 
 // Fill writes a decision. The caller fills the revision, the token and staleness (S25).
 func (a *Answer) Fill(d *engine.Decision) *netpoldv1.AllowedResponse {
-	fillSide(&a.egress, &d.Egress, &a.egressRule)
-	fillSide(&a.ingress, &d.Ingress, &a.ingressRule)
-	if p := d.Egress.ClusterPolicy; p != nil {
-		fillClusterPolicy(&a.egress, p, p.Egress, d.Egress.Rule, &a.egressRule)
-	}
-	if p := d.Ingress.ClusterPolicy; p != nil {
-		fillClusterPolicy(&a.ingress, p, p.Ingress, d.Ingress.Rule, &a.ingressRule)
-	}
+	egress, ingress := rulesOf(d)
+	var s said
+	s.say(&d.Egress, egress)
+	s.fill(&a.egress, &a.egressRule)
+	s.say(&d.Ingress, ingress)
+	s.fill(&a.ingress, &a.ingressRule)
 	r := &a.Response
 	r.Allowed = d.Allowed
 	r.Reason = reasons.proto(d.Reason)
@@ -38,33 +36,25 @@ func (a *Answer) Fill(d *engine.Decision) *netpoldv1.AllowedResponse {
 	return r
 }
 
-func fillSide(to *netpoldv1.Side, side *engine.Side, rule *uint32) {
-	to.Allowed = side.Allowed
-	to.Isolated = side.Isolated
-	to.Tier = tiers.proto(side.Tier)
-	if side.Policy != nil {
-		to.Policy, to.Kind = policyName(side.Policy), "NetworkPolicy"
-		*rule = uint32(side.Rule)
+// fill writes what is said of a side. The message points to rule.
+func (s *said) fill(to *netpoldv1.Side, rule *uint32) {
+	to.Allowed, to.Isolated, to.Tier = s.allowed, s.isolated, s.tier
+	to.Policy, to.Kind, to.RuleName = s.policy, s.kind, s.ruleName
+	if s.kind == networkPolicy {
+		to.Policy = s.namespace + "/" + s.policy
+	}
+	if s.rule >= 0 {
+		*rule = uint32(s.rule)
 		to.RuleIndex = rule
 	}
-	if !side.Allowed && side.Tier == engine.NetworkPolicies && len(side.Isolating) > 0 { // S50
-		to.IsolatedBy = make([]string, min(len(side.Isolating), maxIsolatedBy))
-		to.IsolatedByTotal = uint32(len(side.Isolating))
-		for i := range to.IsolatedBy {
-			to.IsolatedBy[i] = policyName(side.Isolating[i])
-		}
+	if s.priority != nil {
+		to.Priority = new(*s.priority)
 	}
-}
-
-// fillClusterPolicy writes the rule of a cluster-wide policy that allowed or denied (S50). rules are those of
-// its direction.
-func fillClusterPolicy(to *netpoldv1.Side, p *engine.ClusterPolicy, rules []engine.ClusterRule, index int,
-	rule *uint32) {
-	to.Policy, to.Kind, to.RuleName = p.Name, p.Kind.String(), rules[index].Name
-	*rule = uint32(index)
-	to.RuleIndex = rule
-	if p.Kind != engine.BaselineAdminNetworkPolicy {
-		to.Priority = new(p.Priority)
+	if len(s.isolating) > 0 {
+		to.IsolatedBy, to.IsolatedByTotal = make([]string, len(s.isolating)), uint32(s.isolatingTotal)
+		for i, p := range s.isolating {
+			to.IsolatedBy[i] = policyName(p)
+		}
 	}
 }
 

@@ -223,13 +223,16 @@ func (c *Columns) invalid(i int, port uint16) *Failure {
 	return Invalid(r.Violations)
 }
 
-// EngineErrorByIP returns the failure of a question of a stream that the engine could not answer, as if it
-// were alone.
-func EngineErrorByIP(err error) *Failure {
+// EngineErrorByIP returns the failure of a question by IP that the engine could not answer, as if it were alone.
+func EngineErrorByIP(err error) *Failure { return EngineErrorByIPAt(Alone, err) }
+
+// EngineErrorByIPAt returns the failure of a question by IP in a batch that the engine could not answer.
+func EngineErrorByIPAt(index QuestionIndex, err error) *Failure {
 	return EngineErrorAt(err, func(dst bool) (endpoint, field string) {
+		endpoint = index.Path("src")
 		if dst {
-			return "dst", "dst.ip"
+			endpoint = index.Path("dst")
 		}
-		return "src", "src.ip"
+		return endpoint, endpoint + ".ip"
 	})
 }

@@ -1,0 +1,154 @@
+package wire
+
+import (
+	"net/netip"
+
+	"google.golang.org/protobuf/proto"
+
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+)
+
+// A Question is an AllowedRequest that was read without a message if it is one by IP of the usual form. Any other, and
+// any that is wrong, is a message. So there is one judge of what is right: [RequestReader].
+type Question struct {
+	// ByIP is the question if Message is nil.
+	ByIP    IPQuery
+	Message *netpoldv1.AllowedRequest
+	// unread is the wire form of Message until it is decoded.
+	unread []byte
+	known  bool
+}
+
+// Read looks at the wire form of the question, and returns how many elements a message of it has. Of more than
+// [netpoldv1.MaxQuestionElements], tooLarge is not negative. [Question.Decode] must follow, with the same bytes.
+func (q *Question) Read(data []byte) (elements, tooLarge int) {
+	*q = Question{known: true}
+	if readByIP(data, &q.ByIP) {
+		return endsByIP, -1
+	}
+	q.ByIP, q.unread = IPQuery{}, data
+	return questionShape.Elements(data, netpoldv1.MaxQuestionElements)
+}
+
+// Decode makes the message, if the question needs one.
+func (q *Question) Decode(data []byte) error {
+	if !q.known {
+		q.Read(data)
+	}
+	if q.ByIP.Port != 0 {
+		return nil
+	}
+	q.unread, q.Message = nil, new(netpoldv1.AllowedRequest)
+	return proto.Unmarshal(data, q.Message)
+}
+
+var (
+	questionShape = netpoldv1.ShapeOf((*netpoldv1.AllowedRequest)(nil).ProtoReflect().Descriptor())
+	batchShape    = netpoldv1.ShapeOf((*netpoldv1.BatchAllowedRequest)(nil).ProtoReflect().Descriptor())
+)
+
+// endsByIP is how many elements a question by IP has inside: its two ends.
+const endsByIP = 2
+
+// The fields of a question that are read without a message.
+const (
+	tagSrc, tagDst, tagPort, tagProtocol = bytes1, bytes2, number3, number4
+	tagIP                                = bytes1         // of an Endpoint
+	tagQuestions, tagAtLeast             = bytes1, bytes2 // of a batch
+	// oneByte is more than the largest number of one byte.
+	oneByte = 0x80
+)
+
+// readByIP reads a valid question of two addresses, a port, and perhaps a protocol, each given once. It returns false
+// for any other, which may be right too.
+func readByIP(b []byte, q *IPQuery) bool {
+	seen := 0
+	for len(b) > 1 {
+		tag := b[0]
+		field := 1 << (tag >> 3)
+		if seen&field != 0 {
+			return false
+		}
+		seen |= field
+		switch tag {
+		case tagSrc, tagDst:
+			n := int(b[1])
+			if n >= oneByte || len(b) < 2+n || n < 2 || b[2] != tagIP || int(b[3]) != n-2 {
+				return false
+			}
+			ip, ok := readIP(b[4 : 2+n])
+			if !ok {
+				return false
+			}
+			if tag == tagSrc {
+				q.Src = ip
+			} else {
+				q.Dst = ip
+			}
+			b = b[2+n:]
+		case tagPort:
+			port, n := readPort(b[1:])
+			if port == 0 {
+				return false
+			}
+			q.Port, b = port, b[1+n:]
+		case tagProtocol:
+			if q.Protocol = engineProtocol(b[1]); q.Protocol == noProtocol {
+				return false
+			}
+			b = b[2:]
+		default:
+			return false
+		}
+	}
+	return len(b) == 0 && q.Src.IsValid() && q.Dst.IsValid() && q.Port != 0
+}
+
+// readPort reads a port, and returns how long it is; 0 if there is none.
+func readPort(b []byte) (port uint16, n int) {
+	value := 0
+	for i := 0; i < len(b) && i < 3; i++ {
+		value |= int(b[i]&0x7f) << (7 * i)
+		if b[i] < oneByte {
+			if value > 65535 {
+				return 0, 0
+			}
+			return uint16(value), i + 1
+		}
+	}
+	return 0, 0
+}
+
+// readIP reads an address in text. An IPv4-mapped one becomes the IPv4 address (S9). One with a zone is none.
+func readIP(text []byte) (netip.Addr, bool) {
+	if ip, ok := readIPv4(text); ok {
+		return netip.AddrFrom4(ip), true
+	}
+	ip, err := netip.ParseAddr(string(text))
+	return ip.Unmap(), err == nil && ip.Zone() == ""
+}
+
+// readIPv4 reads an IPv4 address as package netip does, without the string that it needs.
+func readIPv4(text []byte) (ip [4]byte, ok bool) {
+	value, digits, field := 0, 0, 0
+	for _, c := range text {
+		switch {
+		case '0' <= c && c <= '9':
+			if digits > 0 && value == 0 {
+				return ip, false // a leading zero
+			}
+			value = 10*value + int(c-'0')
+			if digits++; value > 255 {
+				return ip, false
+			}
+		case c == '.' && digits > 0 && field < 3:
+			ip[field] = byte(value)
+			value, digits = 0, 0
+			field++
+		default:
+			return ip, false
+		}
+	}
+	ip[3] = byte(value)
+	return ip, field == 3 && digits > 0
+}
