@@ -16,7 +16,7 @@ func (s *Snapshot) Allowed(q Query) (Decision, error) { return s.AllowedUntil(ni
 func (s *Snapshot) AllowedUntil(done <-chan struct{}, q Query) (d Decision, err error) {
 	switch {
 	case q.Src.kind == endpointIP && q.Dst.kind == endpointIP && q.Src.ip.IsValid() && q.Dst.ip.IsValid():
-		if s.decideAddresses(&q, &d) {
+		if s.decideAddresses(q.Src.ip, q.Dst.ip, q.Port, q.Protocol, &d) {
 			return d, nil
 		}
 	case q.Src.kind == endpointPod && q.Dst.kind == endpointPod:

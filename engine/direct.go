@@ -45,6 +45,14 @@ func (s *Snapshot) AllowedDirect(
 	return reason, true
 }
 
+// DecideAddresses makes the decision that [Snapshot.Allowed] makes about two addresses, without a [Query] and what that
+// costs: d becomes the decision. It reports whether it could; if not, ask Allowed. It cannot if dst is a Service's
+// address (S24). It allocates nothing.
+func (s *Snapshot) DecideAddresses(src, dst netip.Addr, port uint16, protocol Protocol, d *Decision) bool {
+	*d = Decision{}
+	return src.IsValid() && dst.IsValid() && s.decideAddresses(src.Unmap(), dst.Unmap(), port, protocol, d)
+}
+
 // notDirect marks the addresses that need a longer look. The table directV4 gives for an IPv4 address, and directV6 for
 // another,
 //
@@ -143,48 +151,48 @@ func (s *state) directClasses(src, dst netip.Addr) (from, to *hotClass, direct b
 //
 // It decides as decidePair does, in one family: both ends were asked by IP, so addresses of different
 // families meet no block (S9). d must be zero.
-func (s *state) decideAddresses(q *Query, d *Decision) bool {
-	from, to, direct := s.directClasses(q.Src.ip, q.Dst.ip)
+func (s *state) decideAddresses(src, dst netip.Addr, port uint16, protocol Protocol, d *Decision) bool {
+	from, to, direct := s.directClasses(src, dst)
 	var toDst, toSrc peer
 	if direct {
-		family := familyOf(q.Src.ip)
-		toDst = seenAs(to, q.Dst.ip, to != nil, family, s.options)
-		toSrc = seenAs(from, q.Src.ip, from != nil, family, s.options)
+		family := familyOf(src)
+		toDst = seenAs(to, dst, to != nil, family, s.options)
+		toSrc = seenAs(from, src, from != nil, family, s.options)
 	} else {
-		src, dst := s.address(q.Src.ip), s.address(q.Dst.ip)
-		if dst != nil && dst.pod != nil {
-			to = s.hotClasses.At(dst.class)
+		srcAt, dstAt := s.address(src), s.address(dst)
+		if dstAt != nil && dstAt.pod != nil {
+			to = s.hotClasses.At(dstAt.class)
 		}
-		if (to == nil && s.vips.Len() > 0 || s.shared > 0) && s.vips.Find(q.Dst.ip) != nil {
+		if (to == nil && s.vips.Len() > 0 || s.shared > 0) && s.vips.Find(dst) != nil {
 			return false
 		}
-		if src != nil && src.pod != nil {
-			from = s.hotClasses.At(src.class)
+		if srcAt != nil && srcAt.pod != nil {
+			from = s.hotClasses.At(srcAt.class)
 		}
 		// Two addresses of one Pod, two of Nodes, or a Pod's and its Node's: the pair may be exempt (S2, S3).
-		if src != nil && dst != nil && (src.pod == dst.pod ||
-			(src.pod == nil || dst.pod == nil) && src.node() == dst.node()) {
-			a, b := s.partyAt(q.Src.ip), s.partyAt(q.Dst.ip)
-			s.decidePair(&a, &b, q.Protocol, q.Port, d)
+		if srcAt != nil && dstAt != nil && (srcAt.pod == dstAt.pod ||
+			(srcAt.pod == nil || dstAt.pod == nil) && srcAt.node() == dstAt.node()) {
+			a, b := s.partyAt(src), s.partyAt(dst)
+			s.decidePair(&a, &b, protocol, port, d)
 			d.Families = 0
 			return true
 		}
-		family := familyOf(q.Src.ip) & familyOf(q.Dst.ip)
-		toDst = seenAs(to, q.Dst.ip, dst != nil, family, s.options)
-		toSrc = seenAs(from, q.Src.ip, src != nil, family, s.options)
+		family := familyOf(src) & familyOf(dst)
+		toDst = seenAs(to, dst, dstAt != nil, family, s.options)
+		toSrc = seenAs(from, src, srcAt != nil, family, s.options)
 		if s.nodeSelectors > 0 {
-			toDst.class, toSrc.class = s.classAt(to, dst), s.classAt(from, src)
+			toDst.class, toSrc.class = s.classAt(to, dstAt), s.classAt(from, srcAt)
 		}
 	}
 	d.Egress.Allowed, d.Ingress.Allowed = true, true
 	if from != nil {
-		from.decideSide(s, egress, q.Protocol, q.Port, &toDst, &d.Egress)
+		from.decideSide(s, egress, protocol, port, &toDst, &d.Egress)
 	}
 	if to != nil {
-		to.decideSide(s, ingress, q.Protocol, q.Port, &toSrc, &d.Ingress)
+		to.decideSide(s, ingress, protocol, port, &toSrc, &d.Ingress)
 	}
 	if s.options.JoinDirections {
-		s.joinDirections(from, to, q.Protocol, q.Port, &toDst, &toSrc, d)
+		s.joinDirections(from, to, protocol, port, &toDst, &toSrc, d)
 	}
 	d.conclude()
 	return true

@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"os"
 	"strings"
@@ -27,8 +26,7 @@ import (
 func TestMain(m *testing.M) {
 	if addresses := os.Getenv(benchServer); addresses != "" {
 		if err := serveBenchmark(strings.Split(addresses, ",")); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
+			panic(err)
 		}
 		return
 	}

@@ -242,7 +242,9 @@ func serveBenchmark(addresses []string) error {
 	bare := server.BareTransport()
 	netpoldv1.RegisterDecisionServiceServer(bare, fixed{})
 	go func() { ended <- bare.Serve(listener) }()
-	fmt.Println(strings.Join(append(bound, address), " "))
+	if _, err := fmt.Fprintln(os.Stdout, strings.Join(append(bound, address), " ")); err != nil {
+		return err
+	}
 	_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
 	stop()
 	bare.Stop()

@@ -126,6 +126,12 @@ func compare(s *engine.Snapshot, o *enginetest.Oracle, q enginetest.Question) st
 		if direct && (reason != got.Reason || gotErr != nil || reason.Allowed() != got.Allowed) {
 			return fmt.Sprintf("AllowedDirect: %v; Allowed: %v, %v", reason, got.Reason, gotErr)
 		}
+		d := engine.Decision{Families: engine.IPv4, BackendsTotal: 1} // of another question
+		if s.DecideAddresses(q.Src.IP, q.Dst.IP, q.Port, q.Protocol, &d) {
+			if diff := enginetest.Diff(d, nil, want, wantErr); diff != "" {
+				return "DecideAddresses: " + diff
+			}
+		}
 	}
 	return enginetest.Diff(got, gotErr, want, wantErr)
 }

@@ -85,8 +85,8 @@ func (s *Service) allowed(ctx context.Context, request any) (any, error) {
 	}
 	started := time.Now()
 	detailer := s.details.Of(&state)
-	decision, fail := s.byIP(ctx, &state, &detailer, &q.ByIP, wire.Alone)
-	if fail != nil {
+	var decision engine.Decision
+	if fail := s.byIP(ctx, &state, &detailer, &q.ByIP, wire.Alone, &decision); fail != nil {
 		return nil, s.failed(fail)
 	}
 	s.metrics.Decided(decision.Reason, 1)
@@ -126,12 +126,13 @@ func (s *Service) encode(
 	var decided metrics.DecisionCounts
 	var told errorBytes
 	detailer := s.details.Of(state)
+	var decision engine.Decision
+	var fail *wire.Failure
 	for i := range questions.Len() {
 		byIP, message := questions.At(i)
 		index := wire.QuestionIndex(i)
-		decision, fail := engine.Decision{}, (*wire.Failure)(nil)
 		if message == nil {
-			decision, fail = s.byIP(ctx, state, &detailer, byIP, index)
+			fail = s.byIP(ctx, state, &detailer, byIP, index, &decision)
 		} else {
 			decision, fail = s.decide(ctx, state, &detailer, index, message, unmet)
 		}
@@ -159,19 +160,18 @@ func (s *Service) encode(
 	return response, nil
 }
 
-// byIP decides a question by IP. Nearly all are between two single ends: these are asked of the engine at once, since
-// they neither wait nor are remembered.
+// byIP decides a question by IP. Nearly all are between single ends: these are asked of the engine at once, since they
+// neither wait nor are remembered.
 func (s *Service) byIP(
 	ctx context.Context, state *current.State, d *details.Detailer, q *wire.IPQuery, index wire.QuestionIndex,
-) (engine.Decision, *wire.Failure) {
-	query := q.Query()
-	if !state.Snapshot.FansOut(&query) {
-		if decision, err := state.Snapshot.AllowedUntil(nil, query); err == nil {
-			return decision, nil
-		}
+	decision *engine.Decision,
+) (fail *wire.Failure) {
+	if state.Snapshot.DecideAddresses(q.Src, q.Dst, q.Port, q.Protocol, decision) {
+		return nil
 	}
-	return s.decider.Decide(ctx, state, d, query, nil,
+	*decision, fail = s.decider.Decide(ctx, state, d, q.Query(), nil,
 		func(err error) *wire.Failure { return wire.EngineErrorByIPAt(index, err) })
+	return fail
 }
 
 func ofSnapshot(state *current.State) wire.OfSnapshot {

@@ -31,7 +31,7 @@ type OfSnapshot struct {
 }
 
 // encodedBuffers are those of batches. They come back once a batch is sent.
-var encodedBuffers = mem.NewTieredBufferPool(4<<10, 16<<10, 32<<10, 64<<10, 128<<10, 256<<10, 512<<10, 1<<20)
+var encodedBuffers = new(sizedBuffers)
 
 // GetAllowed returns the verdict of an AllowedResponse.
 func (e *Encoded) GetAllowed() bool { return e.allowed }
@@ -53,7 +53,7 @@ func EncodeAnswer(d *engine.Decision, of OfSnapshot) *Encoded {
 }
 
 // typicalAnswer is about how many bytes an answer has without what it says of the snapshot.
-const typicalAnswer = 128
+const typicalAnswer = 96
 
 // EncodeBatch returns a BatchAllowedResponse for n answers, which are then added.
 func EncodeBatch(n int, of OfSnapshot) *Encoded {

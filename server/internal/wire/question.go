@@ -130,25 +130,26 @@ func readIP(text []byte) (netip.Addr, bool) {
 
 // readIPv4 reads an IPv4 address as package netip does, without the string that it needs.
 func readIPv4(text []byte) (ip [4]byte, ok bool) {
-	value, digits, field := 0, 0, 0
-	for _, c := range text {
-		switch {
-		case '0' <= c && c <= '9':
-			if digits > 0 && value == 0 {
-				return ip, false // a leading zero
-			}
-			value = 10*value + int(c-'0')
-			if digits++; value > 255 {
+	for field := range ip {
+		value, digits := 0, 0
+		for digits < len(text) && text[digits]-'0' <= 9 {
+			value = 10*value + int(text[digits]-'0')
+			digits++
+			if value > 255 || value == 0 && digits > 1 {
 				return ip, false
 			}
-		case c == '.' && digits > 0 && field < 3:
-			ip[field] = byte(value)
-			value, digits = 0, 0
-			field++
-		default:
+		}
+		if digits == 0 || digits > 1 && text[0] == '0' {
 			return ip, false
 		}
+		ip[field] = byte(value)
+		if text = text[digits:]; field == len(ip)-1 {
+			return ip, len(text) == 0
+		}
+		if len(text) == 0 || text[0] != '.' {
+			return ip, false
+		}
+		text = text[1:]
 	}
-	ip[3] = byte(value)
-	return ip, field == 3 && digits > 0
+	return ip, false
 }
