@@ -10,6 +10,7 @@ import (
 	"github.com/netpold/netpold/cache"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server/decisions"
+	"github.com/netpold/netpold/server/internal/overload"
 )
 
 // SetAfter replaces the clock of s's drain.
@@ -39,7 +40,8 @@ func Bare(config *Config) (*grpc.Server, error) {
 		return nil, err
 	}
 	recovered := recovery.UnaryServerInterceptor()
-	s := grpc.NewServer(append(transportOptions(config), grpc.Creds(credentials.NewTLS(reloader.config())),
+	s := grpc.NewServer(append(transportOptions(config, overload.New(overload.Options{})),
+		grpc.Creds(credentials.NewTLS(reloader.config())),
 		grpc.ChainUnaryInterceptor(unary(config.Logger, nil, nil, recovered)))...)
 	netpoldv1.RegisterDecisionServiceServer(s, decisions.New(config.Source, decisions.Options{
 		Cache: cache.New(config.CacheSize),
@@ -50,7 +52,7 @@ func Bare(config *Config) (*grpc.Server, error) {
 // BareTransport returns a gRPC server with the connections of a server, and nothing else.
 func BareTransport() *grpc.Server {
 	config := Defaults()
-	return grpc.NewServer(transportOptions(&config)...)
+	return grpc.NewServer(transportOptions(&config, overload.New(overload.Options{}))...)
 }
 
 // SetBeforeTLSLook makes s call before at each look at its TLS files.

@@ -222,15 +222,15 @@ func (s *Server) listen(config *Config) (err error) {
 }
 
 func grpcOptions(config *Config, gate *overload.Gate, creds credentials.TransportCredentials) []grpc.ServerOption {
-	return append(transportOptions(config), grpc.Creds(gate.Credentials(creds)), grpc.InTapHandle(gate.Tap),
+	return append(transportOptions(config, gate), grpc.Creds(gate.Credentials(creds)), grpc.InTapHandle(gate.Tap),
 		// The outermost one: it reads the stream itself.
 		grpc.ChainStreamInterceptor(gate.Stream))
 }
 
 // transportOptions returns what connections are like.
-func transportOptions(config *Config) []grpc.ServerOption {
+func transportOptions(config *Config, gate *overload.Gate) []grpc.ServerOption {
 	return []grpc.ServerOption{
-		grpc.ForceServerCodecV2(wire.Codec(config.MaxBatch)),
+		grpc.ForceServerCodecV2(gate.Codec(wire.Codec(config.MaxBatch))),
 		grpc.MaxRecvMsgSize(config.MaxMessageBytes),
 		grpc.MaxConcurrentStreams(config.MaxStreams),
 		grpc.MaxHeaderListSize(maxHeaderBytes),

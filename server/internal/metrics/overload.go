@@ -16,7 +16,7 @@ func newShed(r prometheus.Registerer) *prometheus.CounterVec {
 		Help: "Calls refused because of overload, by the limit; of connections, those refused or closed for others.",
 	}, []string{"limit"})
 	for _, limit := range []string{"in_flight", "in_flight_per_caller", "waiting", "watches", "memory",
-		"memory_per_caller", connectionsLimit} {
+		"memory_per_caller", "unread", "per_connection", connectionsLimit} {
 		shed.WithLabelValues(limit)
 	}
 	r.MustRegister(shed)

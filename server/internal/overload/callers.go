@@ -32,7 +32,9 @@ func (k key) String() string {
 type account struct {
 	key      key
 	inFlight atomic.Int64
-	memory   atomic.Int64
+	// queued are calls whose handler has not begun.
+	queued atomic.Int64
+	memory atomic.Int64
 	// connections is guarded by the lock of connections.
 	connections int
 	// holders is guarded by the lock of accounts. An account that nobody holds is forgotten.

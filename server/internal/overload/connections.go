@@ -27,9 +27,16 @@ type Connection struct {
 	gate    *Gate
 	account atomic.Pointer[account]
 	calls   atomic.Int64
+	// exempt are the calls of small methods in progress.
+	exempt atomic.Int64
+	// waiting are calls without a ticket whose handlers have not begun.
+	waiting atomic.Int64
 	// used is when the last call ended, else when the connection was opened, in Unix nanoseconds.
-	used   atomic.Int64
-	closed sync.Once
+	used    atomic.Int64
+	closed  sync.Once
+	backlog backlog
+	// writing is since when something is being written, in Unix nanoseconds; 0 if nothing is.
+	writing atomic.Int64
 }
 
 // connections has those that are open.
@@ -121,6 +128,7 @@ func (c *Connection) forget() {
 		of := c.account.Load()
 		c.gate.connections.mu.Unlock()
 		c.gate.accounts.drop(of)
+		c.unwritten()
 	})
 }
 

@@ -91,6 +91,7 @@ type Gate struct {
 	limits    Limits
 	messages  Messages
 	memory    *memory
+	unread    unread
 	deadline  func(method string) time.Duration
 	within    time.Duration
 	questions map[string]func(any) int
@@ -100,15 +101,18 @@ type Gate struct {
 	log       *slog.Logger
 
 	inFlight, waiting atomic.Int64
+	queued            queued
 	accounts          accounts
 	connections       connections
 	// methods has those that have places. It is complete before the first call.
 	methods map[string]bool
 	// streams has the methods that are streams, of the caller or of the server.
 	streams map[string]bool
+	// small has the methods without places whose callers send one message: those for health and status.
+	small map[string]bool
 
-	full, fullCaller, fullWaiting refusal
-	told                          occasions.Occasions[key]
+	full, fullCaller, fullWaiting, fullExempt refusal
+	told                                      occasions.Occasions[key]
 }
 
 // New returns a gate.
@@ -121,6 +125,8 @@ func New(options Options) *Gate {
 		panicked:    options.Panicked,
 		methods:     map[string]bool{},
 		streams:     map[string]bool{},
+		small:       map[string]bool{},
+		fullExempt:  newRefusal(tooManyExempt),
 		full:        newRefusal(func() *wire.Failure { return tooManyCalls(limits.InFlight) }),
 		fullCaller:  newRefusal(func() *wire.Failure { return tooManyOfCaller(limits.PerCaller) }),
 		fullWaiting: newRefusal(func() *wire.Failure { return tooManyWaiting(limits.InFlight / 2) }),
@@ -130,6 +136,7 @@ func New(options Options) *Gate {
 	}
 	g.accounts.all = map[key]*account{}
 	g.connections.open = map[*Connection]struct{}{}
+	g.unread.init(limits.Memory)
 	g.metrics.RegisterInFlight(g.InFlight)
 	return g
 }
@@ -168,7 +175,7 @@ func (g *Gate) Enter(ctx context.Context) (Place, *Refused) {
 // more takes n places more, or none.
 func (p *Place) more(n int64) *Refused {
 	g := p.gate
-	if p.account != nil && !take(&p.account.inFlight, n, int64(g.limits.PerCaller)) {
+	if p.account != nil && !take(&p.account.inFlight, n, g.share(g.inFlight.Load()+n)) {
 		return g.refuseCaller(p.account)
 	}
 	if !take(&g.inFlight, n, int64(g.limits.InFlight)) {
@@ -290,25 +297,6 @@ func (g *Gate) refuseCaller(of *account) *Refused {
 			"limit", g.limits.PerCaller)
 	}
 	return g.refuse(&g.fullCaller)
-}
-
-// peek returns why the call of ctx would get no place, without taking one.
-func (g *Gate) peek(ctx context.Context) *Refused {
-	inFlight := g.inFlight.Load()
-	if inFlight < int64(g.limits.PerCaller) && inFlight < int64(g.limits.InFlight) {
-		return nil // whoever has them all may have one more
-	}
-	of, held := g.accountOf(ctx, connectionOf(ctx))
-	if held {
-		defer g.accounts.drop(of)
-	}
-	switch {
-	case of != nil && of.inFlight.Load() >= int64(g.limits.PerCaller):
-		return g.refuseCaller(of)
-	case inFlight >= int64(g.limits.InFlight):
-		return g.refuse(&g.full)
-	}
-	return nil
 }
 
 // MaxLimit is the largest value of each of the [Limits].

@@ -40,6 +40,7 @@ func (r *registrar) RegisterService(desc *grpc.ServiceDesc, service any) {
 		m := &gated.Methods[i]
 		name := "/" + desc.ServiceName + "/" + m.MethodName
 		if r.exempt.has(desc.ServiceName, name) {
+			r.gate.small[name] = true
 			m.Handler = r.gate.recovered(r.gate.exempted(m.Handler, r.gate.limitOf(name)))
 			continue
 		}
@@ -53,8 +54,11 @@ func (r *registrar) RegisterService(desc *grpc.ServiceDesc, service any) {
 	for _, stream := range desc.Streams {
 		name := "/" + desc.ServiceName + "/" + stream.StreamName
 		r.gate.streams[name] = true
-		if !r.exempt.has(desc.ServiceName, name) {
+		switch exempt := r.exempt.has(desc.ServiceName, name); {
+		case !exempt:
 			r.gate.methods[name] = true
+		case !stream.ClientStreams:
+			r.gate.small[name] = true
 		}
 	}
 	r.ServiceRegistrar.RegisterService(&gated, service)
@@ -63,33 +67,46 @@ func (r *registrar) RegisterService(desc *grpc.ServiceDesc, service any) {
 // unary returns a handler that enters before it reads the request, for calls that take limit at most.
 func (g *Gate) unary(handler grpc.MethodHandler, limit time.Duration) grpc.MethodHandler {
 	return func(srv any, ctx context.Context, read func(any) error, through grpc.UnaryServerInterceptor) (any, error) {
+		g.begin(ctx)
 		place, refused := g.Enter(ctx)
 		if refused != nil {
 			return nil, refused.Status
 		}
 		defer place.Leave()
-		if raw := g.rawOf(ctx); raw != nil {
+		raw := g.rawOf(ctx)
+		if raw != nil {
 			r := takeUnary(g, raw, place.account, limit)
 			defer r.done()
 			read = r.read
 		}
 		ctx, timer := capTo(ctx, limit)
 		defer timer.release()
-		return handler(srv, ctx, read, through)
+		response, err := handler(srv, ctx, read, through)
+		if err != nil || raw == nil {
+			return response, err
+		}
+		plain(ctx, raw)
+		return answerTo(place.connection, response), nil
 	}
 }
 
 // exempted returns a handler without places. Its request is small.
 func (g *Gate) exempted(handler grpc.MethodHandler, limit time.Duration) grpc.MethodHandler {
 	return func(srv any, ctx context.Context, read func(any) error, through grpc.UnaryServerInterceptor) (any, error) {
-		if raw := g.rawOf(ctx); raw != nil {
+		raw := g.rawOf(ctx)
+		if raw != nil {
 			r := takeUnary(g, raw, nil, limit)
 			defer r.done()
 			r.exempt, read = true, r.read
 		}
 		ctx, timer := capTo(ctx, limit)
 		defer timer.release()
-		return handler(srv, ctx, read, through)
+		response, err := handler(srv, ctx, read, through)
+		if err != nil || raw == nil {
+			return response, err
+		}
+		plain(ctx, raw)
+		return answerTo(connectionOf(ctx), response), nil
 	}
 }
 
@@ -137,6 +154,7 @@ func (g *Gate) recovered(handler grpc.MethodHandler) grpc.MethodHandler {
 // Stream is the interceptor of streams. A stream has one place for as long as it is open.
 func (g *Gate) Stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo,
 	handler grpc.StreamHandler) error {
+	g.begin(stream.Context())
 	if !g.methods[info.FullMethod] {
 		return handler(srv, g.metered(stream, info, nil))
 	}
@@ -159,8 +177,9 @@ func (g *Gate) metered(stream grpc.ServerStream, info *grpc.StreamServerInfo, of
 	if raw == nil {
 		return stream
 	}
+	plain(ctx, raw)
 	s := &meteredStream{ServerStream: stream, receiver: receiver{gate: g, raw: raw, account: of}, within: g.within,
-		owed: !info.IsClientStream}
+		owed: !info.IsClientStream, to: connectionOf(ctx)}
 	if end, ok := ctx.Value(ending{}).(context.CancelCauseFunc); ok && g.within > 0 {
 		s.overdue = time.AfterFunc(g.within, func() { end(context.DeadlineExceeded) })
 		s.overdue.Stop()
@@ -171,13 +190,19 @@ func (g *Gate) metered(stream grpc.ServerStream, info *grpc.StreamServerInfo, of
 // ending is the key of what ends a stream, in its context.
 type ending struct{}
 
-// Tap refuses calls while limits are reached, for the least that refusing can cost. It takes no place, since gRPC
-// does not tell of all the ways in which what it lets in may end before its handler begins.
+// Tap refuses calls while limits are reached, for the least that refusing can cost, and calls of connections that do not
+// read their answers. It takes no place, since gRPC does not tell of all the ways in which what it lets in may end before
+// its handler begins; until then the call has a ticket.
 func (g *Gate) Tap(ctx context.Context, info *tap.Info) (context.Context, error) {
-	if g.methods[info.FullMethodName] {
-		if refused := g.peek(ctx); refused != nil {
-			return ctx, refused.Status
-		}
+	if refused := g.refuseUnread(connectionOf(ctx)); refused != nil {
+		return ctx, refused.Status
+	}
+	t, refused := g.queue(ctx, info.FullMethodName)
+	if refused != nil {
+		return ctx, refused.Status
+	}
+	if t != nil {
+		ctx = &ticketed{ctx, t}
 	}
 	if g.streams[info.FullMethodName] && g.within > 0 {
 		return g.endable(ctx), nil

@@ -262,6 +262,13 @@ type meteredStream struct {
 	within  time.Duration
 	// owed means that the caller owes a message from the start: the server alone streams.
 	owed bool
+	// to is the connection whose answers count.
+	to *Connection
+}
+
+// SendMsg implements [grpc.ServerStream].
+func (s *meteredStream) SendMsg(message any) error {
+	return s.ServerStream.SendMsg(answerTo(s.to, message)) //nolint:wrapcheck // it is a status
 }
 
 // RecvMsg implements [grpc.ServerStream].
