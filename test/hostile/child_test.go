@@ -38,6 +38,8 @@ type child struct {
 	// gone is closed when the process has ended.
 	gone chan struct{}
 	log  lines
+	// asker is the process of the innocent.
+	asker int
 	// clients are those of attackers that are open.
 	clients []*grpc.ClientConn
 }
@@ -249,7 +251,7 @@ func (l *lines) text() string {
 // far as it may: that they come before everything needs root.
 const (
 	attackerPriority = 10
-	targetPriority   = -10
+	targetPriority   = -20
 )
 
 // yieldProcessors lets other processes come before this one.

@@ -18,7 +18,9 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
@@ -36,6 +38,8 @@ const (
 // A experience is what the innocent has seen.
 type experience struct {
 	Asked, Lost, Wrong int
+	// Late are those of Lost that came too late.
+	Late int
 	// FirstLoss is why the first one was lost.
 	FirstLoss string
 	// Failure is why nothing was asked.
@@ -130,7 +134,10 @@ func (m *memory) add(wait time.Duration, err error, wrong bool) {
 		m.seen.Wrong++
 	}
 	if err != nil {
-		if m.seen.Lost++; m.seen.Lost == 1 {
+		m.seen.Lost++
+		if status.Code(err) == codes.DeadlineExceeded {
+			m.seen.Late++
+		} else if m.seen.FirstLoss == "" {
 			m.seen.FirstLoss = err.Error()
 		}
 	}
@@ -165,6 +172,7 @@ func (n *child) innocent(t *testing.T) (end func() *experience) {
 		t.Fatal(err)
 	}
 	preferred(cmd)
+	n.asker = cmd.Process.Pid
 	from := json.NewDecoder(out)
 	var once sync.Once
 	finish := func() (seen *experience, err error) {

@@ -24,6 +24,8 @@ const (
 	attackTime = 4 * time.Second
 	// mostWait is the innocent's 99th percentile, at most.
 	mostWait = 250 * time.Millisecond
+	// mostBusy is how much of the processors others may have. With more, times say nothing of netpold.
+	mostBusy = 0.1
 	// moreHeap, moreGoroutines and moreFiles are how much more a process may have afterwards.
 	moreHeap       = 16 << 20
 	moreGoroutines = 20
@@ -48,7 +50,9 @@ func (n *child) besiege(t *testing.T, lasts time.Duration, attack func(context.C
 	end := n.innocent(t)
 	ctx, cancel := context.WithTimeout(t.Context(), lasts)
 	defer cancel()
+	others := n.others(t)
 	attack(ctx)
+	busy := others()
 	seen := end()
 	if err := n.closeClients(); err != nil {
 		t.Error(err)
@@ -57,15 +61,17 @@ func (n *child) besiege(t *testing.T, lasts time.Duration, attack func(context.C
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("the innocent: %v; resident %d MiB at rest, %d MiB at the peak", seen, rest>>20, peak>>20)
+	t.Logf("the innocent: %v; resident %d MiB at rest, %d MiB at the peak; others had %.0f%% of the processors", seen,
+		rest>>20, peak>>20, 100*busy)
 	if seen.Asked < int(lasts.Seconds()*innocentRate/2) {
 		t.Errorf("the innocent asked %d times in %v", seen.Asked, lasts)
 	}
-	if seen.Lost > 0 || seen.Wrong > 0 {
-		t.Errorf("the innocent has lost %d of %d and got %d wrong answers; first: %s", seen.Lost, seen.Asked, seen.Wrong,
-			seen.FirstLoss)
+	if lost := seen.Lost - seen.Late; lost > 0 || seen.Wrong > 0 {
+		t.Errorf("the innocent has lost %d of %d and got %d wrong answers; first: %s", lost, seen.Asked, seen.Wrong, seen.FirstLoss)
 	}
-	if seen.P99 > mostWait {
+	if busy > mostBusy {
+		t.Log("NOT JUDGED BY ITS TIMES: other processes had the processors")
+	} else if seen.P99 > mostWait || seen.Late > 0 {
 		t.Errorf("one in a hundred of the innocent's questions takes %v and more, want %v at most", seen.P99, mostWait)
 	}
 	if peak >= chartMemory {
