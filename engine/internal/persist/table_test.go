@@ -88,7 +88,7 @@ func TestTableOfOneBlock(t *testing.T) {
 func TestRecordsSnapshots(t *testing.T) {
 	var r Records[[8]uint64]
 	var snapshots []Records[[8]uint64]
-	const n = 3*recordBlock*recordFan + 5
+	const n = 3*recordBlock + 5
 	for round := range 5 {
 		edit := &Edit{}
 		for i := range uint32(n) {
