@@ -201,7 +201,7 @@ func (s *state) hypotheticalClass(p *LabelledPod) *class {
 		if !ok { // no class has a table of these policies and ports
 			shared.table = newRuleTable(d, list, c.ports)
 		}
-		c.hot.tables[d] = shared.table
+		c.hot.setTable(d, shared.table)
 	}
 	return c
 }
@@ -226,7 +226,9 @@ func (t *txn) rebuild(id uint32) {
 	c.hot.setPeers(found.peers)
 	for d := range directions {
 		if list := restricting(found.policies, NetworkPolicies, d); len(list) > 0 {
-			c.tableKeys[d], c.hot.tables[d] = t.acquireTable(ruleTableKey(d, list, c.ports), d, list, c.ports)
+			key, table := t.acquireTable(ruleTableKey(d, list, c.ports), d, list, c.ports)
+			c.tableKeys[d] = key
+			c.hot.setTable(d, table)
 		}
 	}
 	t.releaseShared(old) // after the new is acquired, so that what stays is not built again

@@ -15,6 +15,9 @@ func (s *Snapshot) AllowedDirect(
 	if !direct {
 		return Unknown, false
 	}
+	if from != nil && from.tables[egress] != nil && !from.tiered(egress) && from.deniesEgress(to, port) {
+		return DeniedAtEgress, !s.options.JoinDirections
+	}
 	family := familyOf(src)
 	if from != nil && to != nil && from.tiered(egress) && to.tiered(ingress) && family == IPv4 {
 		if reason = s.tiers.remembered(from, to, src, dst, port, protocol); reason != Unknown {

@@ -9,17 +9,19 @@ import (
 //
 // It fills one cache line, because what costs time in a decision is memory that is not in the cache:
 //
-//	mask | rule table for egress | for ingress | class | counts | up to 7 selector ids
-//	  8             8                   8          8        4       28                     = 64 bytes
+//	mask | reach | rule table for egress | for ingress | class | counts, ports | up to 4 selector ids
+//	  8      8               8                  8          8           8                 16           = 64 bytes
 //
-// So a class costs one read both as a subject, by its tables, and as a peer, by its ids. What is rarely read
-// is in class. TestLayout checks the size.
+// So a class costs one read both as a subject, by its tables, and as a peer, by its ids. Most denials cost no
+// more than that; see [hotClass.deniesEgress]. What is rarely read is in class. TestLayout checks the size.
 //
 // Cluster-wide policies know a class by two numbers, which take the place of the last two ids. A class that
 // they say nothing of has none.
 type hotClass struct {
 	// mask has the bit of every id in peers; see [maskOf].
 	mask uint64
+	// reach has the bit of every selector in the rule table for egress; see [maskOf].
+	reach uint64
 	// tables has for each direction the rules of the NetworkPolicies that isolate it, nil for none (S12).
 	tables [directions]*ruleTable
 	cold   *class
@@ -27,9 +29,12 @@ type hotClass struct {
 	peerCount uint8
 	// flags say what cluster-wide policies make of the class.
 	flags classFlags
-	// names has a bit for every port whose name some cluster-wide rule mentions; see [nameBit].
-	names    uint16
-	fewPeers [7]uint32
+	// names has a bit for every port whose name some cluster-wide rule mentions; see [portBit].
+	names uint16
+	// openPorts has the bit of every port for which the rule table for egress has rules that match peers not by
+	// selectors alone; see [portBit].
+	openPorts uint16
+	fewPeers  [4]uint32
 }
 
 // classFlags say what cluster-wide policies make of a class. The first two are by direction: whether the subject
@@ -45,16 +50,16 @@ func (c *hotClass) tiered(d direction) bool { return c.flags>>d&1 != 0 }
 // numbered reports whether the class has the two numbers in fewPeers.
 func (c *hotClass) numbered() bool { return c.flags&isNumbered != 0 }
 
-// nameBit returns the bit of a port in names: 1 of 16, by a hash.
-func nameBit(port uint16) uint16 { return 1 << (port * 0x9E37 >> 12) }
+// portBit returns the bit of a port in names and in openPorts: 1 of 16, by a hash.
+func portBit(port uint16) uint16 { return 1 << (port * 0x9E37 >> 12) }
 
 // mayName reports whether the class may give a port a name that some cluster-wide rule mentions.
-func (c *hotClass) mayName(port uint16) bool { return c.names&nameBit(port) != 0 }
+func (c *hotClass) mayName(port uint16) bool { return c.names&portBit(port) != 0 }
 
 // setNames makes ports the ports with such names.
 func (c *hotClass) setNames(ports []NamedPort) {
 	for _, p := range ports {
-		c.names |= nameBit(p.Port)
+		c.names |= portBit(p.Port)
 	}
 }
 
@@ -63,7 +68,7 @@ const (
 	manyPeers = math.MaxUint8
 	// subjectNumber and peerNumber are where fewPeers has the numbers of the class's [clusterSubject] and
 	// [clusterPeer].
-	subjectNumber, peerNumber = 5, 6
+	subjectNumber, peerNumber = 2, 3
 	// ownNumber stands for both in a class that is part of no snapshot, and has its own.
 	ownNumber uint32 = math.MaxUint32
 )

@@ -12,7 +12,7 @@ import (
 // What a decision reads lies together, in the order in which it is read:
 //
 //	line 1:     rules of every port, the list of ranges
-//	lines 2-6:  the policies and rules, and room for 3 ranges of ports and 12 selectors of peers
+//	lines 2-6:  the policies and rules, and room for 3 ranges of ports and 11 selectors of peers
 //
 // A small table is these six cache lines in one piece, and most decisions read two or three of them. A larger
 // one has its lists elsewhere. TestLayout checks the sizes.
@@ -25,6 +25,8 @@ type ruleTable struct {
 	usesBlocks bool
 	// matchesRare reports whether rare has rules that a search has to look at.
 	matchesRare bool
+	// openPorts has the bits of the ports for which peers may match otherwise than by selectors; see [portBit].
+	openPorts uint16
 
 	// policies are the NetworkPolicies that apply, sorted by name.
 	policies []*Policy
@@ -33,10 +35,12 @@ type ruleTable struct {
 	// selectors has those of all sets; each set's part is sorted by id.
 	selectors []rankedSelector
 	rare      *rareRules // nil if there are none
+	// reach has the bit of every selector; see [maskOf].
+	reach uint64
 
 	// ranges and selectors begin in this room, and leave it only if they outgrow it.
 	fewRanges    [3]portRange
-	fewSelectors [12]rankedSelector
+	fewSelectors [11]rankedSelector
 }
 
 // A rareRules holds the parts of a rule table that few tables have and few decisions read.

@@ -124,6 +124,7 @@ func (b *ruleTableBuilder) build() {
 	if t.matchesRare = more.named != nil || more.byAddress != nil; t.matchesRare {
 		t.rare = &more
 	}
+	t.digest()
 }
 
 // extractBlocks moves the blocks of all sets to a table by address, and returns it. If they are few, or a
