@@ -7,13 +7,12 @@ import (
 	"net/netip"
 	"testing"
 
-	"github.com/netpold/netpold/bench/synthetic"
 	"github.com/netpold/netpold/engine"
 )
 
 // BenchmarkApply measures changes, up to the published snapshot.
 func BenchmarkApply(b *testing.B) {
-	for _, size := range synthetic.Sizes {
+	for _, size := range sizes() {
 		told, held := built(size)
 		rng := rand.New(rand.NewPCG(5, 5))
 		order := rng.Perm(len(told.Pods))

@@ -94,7 +94,7 @@ func direct(b *testing.B, s *engine.Snapshot, pairs [][2]netip.Addr, ports []uin
 // BenchmarkAllowed measures a decision, by address and by name, beside the two bare look-ups in a Go map that
 // it is compared with, at the same addresses in the same order.
 func BenchmarkAllowed(b *testing.B) {
-	for _, size := range synthetic.Sizes {
+	for _, size := range sizes() {
 		told, held := built(size)
 		s := held.Snapshot()
 		bare := make(map[netip.Addr]*engine.Pod, len(told.Pods))
@@ -179,7 +179,7 @@ func BenchmarkHeavy(b *testing.B) {
 
 // BenchmarkBuild measures the first build from objects in memory.
 func BenchmarkBuild(b *testing.B) {
-	for _, size := range synthetic.Sizes {
+	for _, size := range sizes() {
 		changes := synthetic.New(size).Changes()
 		b.Run(size.String(), func(b *testing.B) {
 			b.ReportAllocs()
@@ -197,7 +197,7 @@ func BenchmarkIPv6(b *testing.B) {
 		copy(v6[12:], v4[:])
 		return netip.AddrFrom16(v6)
 	}
-	for _, size := range synthetic.Sizes {
+	for _, size := range sizes() {
 		told, held := built(size)
 		changes := synthetic.New(size).Changes()
 		for _, c := range changes {

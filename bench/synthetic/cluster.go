@@ -33,6 +33,9 @@ func short(n int) string {
 // Sizes are those that benchmarks run at.
 var Sizes = []Size{{1_000, 100}, {10_000, 1_000}, {100_000, 10_000}}
 
+// Large is the size of the benchmarks that only make bench-large runs. Its objects and an engine take some 4 GB.
+var Large = Size{1_000_000, 100_000}
+
 // Cluster is a synthetic cluster.
 type Cluster struct {
 	Pods     []*engine.Pod
