@@ -15,8 +15,8 @@ func TestLayout(t *testing.T) {
 			"a class has %d bytes, want 208 at most, as without cluster-wide policies: see classTiers", n,
 		)
 	}
-	if n := unsafe.Sizeof(pod{}); n > 208 {
-		t.Errorf("a pod has %d bytes, want 208 at most, a size that the allocator has", n)
+	if n := unsafe.Sizeof(pod{}); n > 128 {
+		t.Errorf("a pod has %d bytes, want 128 at most, a size that the allocator has", n)
 	}
 	if n := unsafe.Sizeof(ruleRef{}); n != 16 {
 		t.Errorf("a ruleRef has %d bytes, want 16", n)

@@ -30,15 +30,7 @@ type pod struct {
 	host, finished  bool
 	ips             []netip.Addr // what it reports; another Pod may own them (S7); none once finished
 	hostIPs         []netip.Addr // of its Node (S5)
-	labels          []label
-	ports           []NamedPort // sorted; none if policies cannot apply
-	// unnamed has the container ports without a name, as [appendUnnamed] writes them. Pods that have equal
-	// lists, as those of a workload do, share one.
-	unnamed unique.Handle[string]
-	// account is its ServiceAccount; zero for "default". Decisions do not read it. With it the record fills the
-	// size of memory that it had before.
-	account   unique.Handle[string]
-	workloads []Workload // its controller first, the topmost last
+	*podTemplate
 }
 
 // ordinary reports whether policies can apply to the Pod (S1, S4, S6).
@@ -67,23 +59,15 @@ type workloadKey struct{ namespace, kind, name string }
 func newPod(o *Pod) *pod {
 	p := &pod{
 		namespace: o.Namespace, name: o.Name, uid: o.UID, created: o.Created, class: noClass,
-		host: o.HostNetwork, finished: o.Finished, labels: sortedLabels(o.Labels), workloads: o.Workloads,
+		host: o.HostNetwork, finished: o.Finished,
 	}
 	if o.Node != "" {
 		p.node = unique.Make(o.Node)
 	}
-	if o.ServiceAccount != "" && o.ServiceAccount != defaultAccount {
-		p.account = unique.Make(o.ServiceAccount)
-	}
 	if !o.Finished {
 		p.ips, p.hostIPs = addresses(o.IPs), addresses(o.HostIPs)
 	}
-	if p.ordinary() {
-		p.ports = sortedPorts(o.Ports)
-		if len(o.UnnamedPorts) > 0 {
-			p.unnamed = unique.Make(string(appendUnnamed(nil, o.UnnamedPorts)))
-		}
-	}
+	p.podTemplate = newPodTemplate(o, p.ordinary())
 	return p
 }
 
@@ -117,6 +101,7 @@ func (t *txn) applyPod(o *Pod, gone bool) {
 		return
 	}
 	p := newPod(o)
+	t.shareTemplate(p, old)
 	t.aside.setPod(t.edit, p.key(), newPodAside(o))
 	t.ensureNamespace(o.Namespace) // before the old one goes, so that the namespace stays
 	if old != nil {
@@ -182,8 +167,9 @@ func (t *txn) leaveWorkloads(p *pod) {
 	}
 }
 
-// claimAddresses adds the Pod's claims to its own addresses, and its Node's to the addresses that the Pod
-// reports as the Node's (S5). The Node claims each of these once, however many Pods report it.
+// claimAddresses adds the claims of a new record to the Pod's own addresses, and its Node's to the addresses that
+// the Pod reports as the Node's (S5). The Node claims each of these once, however many Pods report it. Pods of a
+// Node that report the same share the list.
 func (t *txn) claimAddresses(p *pod) {
 	for _, ip := range p.ips {
 		t.addClaim(ip, claim{pod: p})
@@ -192,6 +178,10 @@ func (t *txn) claimAddresses(p *pod) {
 		return
 	}
 	n := t.ensureNode(p.node.Value())
+	if slices.Equal(n.lastHostIPs, p.hostIPs) {
+		p.hostIPs = n.lastHostIPs
+	}
+	n.lastHostIPs = p.hostIPs
 	n.hostIPs = maps.Clone(n.hostIPs)
 	if n.hostIPs == nil {
 		n.hostIPs = map[netip.Addr]int{}

@@ -108,6 +108,8 @@ type node struct {
 	class uint32
 	// hostIPs counts, for each address, the Pods on the Node that report it as the Node's (S5).
 	hostIPs map[netip.Addr]int
+	// lastHostIPs is the list of the Pod that came last.
+	lastHostIPs []netip.Addr
 }
 
 // newState returns the state of an empty cluster. Hashes are seeded anew for each process.
