@@ -21,76 +21,58 @@ const (
 	number10        = 10 << 3
 )
 
-// An answerForm is a decision on its way to the wire form of an AllowedResponse: first it is measured, since lengths
-// come before what they are of, and then written.
-type answerForm struct {
-	reason                  netpoldv1.Reason
-	egress, ingress         said
-	egressSize, ingressSize int
-	families                int
-}
-
-// measure returns the size of the answer. shared is what it says of the snapshot, but for stale.
-func (a *answerForm) measure(d *engine.Decision, shared []byte, stale bool) int {
-	a.reason = reasons.proto(d.Reason)
+// appendAnswer appends the wire form of an AllowedResponse. shared is what it says of the snapshot, but for stale.
+func appendAnswer(b []byte, d *engine.Decision, shared []byte, stale bool) []byte {
 	egress, ingress := rulesOf(d)
-	a.egress.say(&d.Egress, egress)
-	a.ingress.say(&d.Ingress, ingress)
-	a.egressSize, a.ingressSize = a.egress.size(), a.ingress.size()
-	n := sizeTrue(d.Allowed) + sizeNumber(uint64(a.reason)) + len(shared) + sizeTrue(stale)
-	n += 2 + protowire.SizeBytes(a.egressSize) + protowire.SizeBytes(a.ingressSize)
-	if d.Families != 0 || d.BackendsTotal != 0 {
-		var memory [2]netpoldv1.IpFamily
-		if a.families = len(protoFamilies(memory[:0], d.Families)); a.families > 0 {
-			n += 2 + a.families
-		}
-		n += sizeNumber(uint64(d.BackendsAllowed)) + sizeNumber(uint64(d.BackendsTotal))
-	}
-	return n
-}
-
-// appendTo appends what was measured, of the same decision.
-func (a *answerForm) appendTo(b []byte, d *engine.Decision, shared []byte, stale bool) []byte {
 	b = appendTrue(b, number1, d.Allowed)
-	b = appendNumber(b, number2, uint64(a.reason))
-	b = protowire.AppendVarint(append(b, bytes3), uint64(a.egressSize))
-	b = a.egress.appendTo(b)
-	b = protowire.AppendVarint(append(b, bytes4), uint64(a.ingressSize))
-	b = a.ingress.appendTo(b)
-	if n := a.families; n > 0 {
+	b = appendNumber(b, number2, uint64(reasons.proto(d.Reason)))
+	var s said
+	s.say(&d.Egress, egress)
+	b, at := open(b, bytes3)
+	b = closed(s.appendTo(b), at)
+	s.say(&d.Ingress, ingress)
+	b, at = open(b, bytes4)
+	b = closed(s.appendTo(b), at)
+	if d.Families != 0 {
 		var memory [2]netpoldv1.IpFamily
-		b = append(b, bytes5, byte(n))
-		for _, family := range protoFamilies(memory[:0], d.Families) {
-			b = append(b, byte(family))
+		if families := protoFamilies(memory[:0], d.Families); len(families) > 0 {
+			b = append(b, bytes5, byte(len(families)))
+			for _, family := range families {
+				b = append(b, byte(family))
+			}
 		}
 	}
 	b = append(b, shared...)
-	if d.BackendsTotal != 0 {
-		b = appendNumber(b, number8, uint64(d.BackendsAllowed))
-		b = appendNumber(b, number9, uint64(d.BackendsTotal))
-	}
+	b = appendNumber(b, number8, uint64(d.BackendsAllowed))
+	b = appendNumber(b, number9, uint64(d.BackendsTotal))
 	return appendTrue(b, number10, stale)
 }
 
-// size returns the size of the wire form of a Side.
-func (s *said) size() int {
-	n := sizeTrue(s.allowed) + sizeTrue(s.isolated) + sizeNumber(uint64(s.tier)) + sizeText(len(s.kind))
-	switch {
-	case s.kind == networkPolicy:
-		n += sizeText(len(s.namespace) + 1 + len(s.policy))
-	case s.kind != "":
-		n += sizeText(len(s.policy)) + sizeText(len(s.ruleName))
+// answerBound returns how many bytes an answer has at most if its names are those of Kubernetes, but for what it says of
+// the snapshot. Longer ones need more room, and get it.
+func answerBound(d *engine.Decision) int {
+	const fixed, name = 256, 320
+	return fixed + name*(4+min(len(d.Egress.Isolating), maxIsolatedBy)+min(len(d.Ingress.Isolating), maxIsolatedBy))
+}
+
+// open begins a nested message, whose length takes one byte as a rule. It must be closed at the place returned.
+func open(b []byte, tag byte) (_ []byte, at int) {
+	b = append(b, tag, 0)
+	return b, len(b)
+}
+
+// closed fills in the length of the message that began at a place. A longer length moves the message.
+func closed(b []byte, at int) []byte {
+	n := len(b) - at
+	if n < oneByte {
+		b[at-1] = byte(n)
+		return b
 	}
-	if s.rule >= 0 {
-		n += 1 + protowire.SizeVarint(uint64(s.rule))
-	}
-	if s.priority != nil {
-		n += 1 + protowire.SizeVarint(uint64(int64(*s.priority)))
-	}
-	for _, p := range s.isolating {
-		n += sizeText(len(p.Namespace) + 1 + len(p.Name))
-	}
-	return n + sizeNumber(uint64(s.isolatingTotal))
+	more := protowire.SizeVarint(uint64(n)) - 1
+	b = append(b, make([]byte, more)...)
+	copy(b[at+more:], b[at:at+n])
+	protowire.AppendVarint(b[:at-1], uint64(n))
+	return b
 }
 
 // appendTo appends the wire form of a Side.
@@ -119,13 +101,6 @@ func (s *said) appendTo(b []byte) []byte {
 	return b
 }
 
-func sizeTrue(value bool) int {
-	if value {
-		return 2
-	}
-	return 0
-}
-
 func appendTrue(b []byte, tag byte, value bool) []byte {
 	if value {
 		return append(b, tag, 1)
@@ -133,26 +108,11 @@ func appendTrue(b []byte, tag byte, value bool) []byte {
 	return b
 }
 
-func sizeNumber(value uint64) int {
-	if value == 0 {
-		return 0
-	}
-	return 1 + protowire.SizeVarint(value)
-}
-
 func appendNumber(b []byte, tag byte, value uint64) []byte {
 	if value == 0 {
 		return b
 	}
 	return protowire.AppendVarint(append(b, tag), value)
-}
-
-// sizeText returns the size of a field with text of a length.
-func sizeText(length int) int {
-	if length == 0 {
-		return 0
-	}
-	return 1 + protowire.SizeBytes(length)
 }
 
 func appendText(b []byte, tag byte, text string) []byte {

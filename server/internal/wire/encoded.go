@@ -46,31 +46,30 @@ func (e *Encoded) GetRevision() uint64 { return e.of.Revision }
 func EncodeAnswer(d *engine.Decision, of OfSnapshot) *Encoded {
 	var memory [128]byte
 	shared := of.appendTo(memory[:0])
-	var a answerForm
-	size := a.measure(d, shared, of.Stale)
-	b := a.appendTo(make([]byte, 0, size), d, shared, of.Stale)
-	return &Encoded{of: of, allowed: d.Allowed, reason: a.reason, b: b}
+	b := appendAnswer(make([]byte, 0, typicalAnswer+len(shared)), d, shared, of.Stale)
+	return &Encoded{of: of, allowed: d.Allowed, reason: reasons.proto(d.Reason), b: b}
 }
 
 // typicalAnswer is about how many bytes an answer has without what it says of the snapshot.
 const typicalAnswer = 96
 
+// encodedSlack is room beyond, so that the last answers do not ask for more.
+const encodedSlack = 12 << 10
+
 // EncodeBatch returns a BatchAllowedResponse for n answers, which are then added.
 func EncodeBatch(n int, of OfSnapshot) *Encoded {
 	e := &Encoded{of: of, shared: of.appendTo(nil)}
-	e.room(n * (typicalAnswer + len(e.shared)))
+	e.room(n*(typicalAnswer+len(e.shared)) + encodedSlack)
 	return e
 }
 
 // Add adds a decision to the batch.
 func (e *Encoded) Add(d *engine.Decision) {
-	var a answerForm
-	size := a.measure(d, e.shared, e.of.Stale)
-	wrapped := 1 + protowire.SizeBytes(size)
-	e.room(1 + protowire.SizeBytes(wrapped))
-	e.b = protowire.AppendVarint(append(e.b, bytes1), uint64(wrapped))
-	e.b = protowire.AppendVarint(append(e.b, bytes1), uint64(size))
-	e.b = a.appendTo(e.b, d, e.shared, e.of.Stale)
+	e.room(answerBound(d) + len(e.shared))
+	b, wrapper := open(e.b, bytes1)
+	b, answer := open(b, bytes1)
+	b = appendAnswer(b, d, e.shared, e.of.Stale)
+	e.b = closed(closed(b, answer), wrapper)
 }
 
 // AddMessage adds an answer that is a message to the batch.
@@ -104,7 +103,7 @@ func (e *Encoded) room(n int) {
 	if n <= cap(e.b)-len(e.b) {
 		return
 	}
-	next := encodedBuffers.Get(max(len(e.b)+n, 2*cap(e.b)))
+	next := encodedBuffers.Get(max(len(e.b)+n, 2*len(e.b)))
 	grown := append((*next)[:0], e.b...)
 	if e.held != nil {
 		encodedBuffers.Put(e.held)
