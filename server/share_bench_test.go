@@ -30,13 +30,14 @@ import (
 // netpold, of netpold with messages, and of a bare gRPC server.
 const benchServer = "NETPOLD_BENCH_SERVER"
 
-// BenchmarkServerShare measures the processor time of a server alone, which is a process of its own; the client sends
-// encoded requests and decodes no answers. The lines of one round are side by side: compare those.
+// BenchmarkServerShare measures the processor time of a server alone, which is a process of its own; the client, whose
+// time is cpu-ns/question, sends encoded requests and decodes no answers. Lines of one run are side by side: compare those.
 //
 //	Empty        a method that does nothing, on the server of the others
 //	Bare         a method with the same messages and a fixed answer, on a gRPC server without anything else
 //	Allowed      questions by IP to a cluster of 10,000 Pods and 1,000 policies
 //	Batch        1,000 of them in each call; /messages is read and written with messages
+//	Client       the same by a client that writes and reads messages, as the Go client does
 //
 //	go test ./server -run xxx -bench ServerShare -benchtime 1s
 func BenchmarkServerShare(b *testing.B) {
@@ -71,21 +72,44 @@ func BenchmarkServerShare(b *testing.B) {
 					return line.conn.Invoke(ctx, line.method, line.requests[i%len(line.requests)], &answer,
 						grpc.ForceCodecV2(rawBytes{}))
 				})
-				spent := network.used(b) - before
-				b.ReportMetric(float64(spent.Nanoseconds())/(float64(b.N)*float64(line.questions)), "server-ns/question")
+				network.report(b, before, line.questions)
 			})
 		}
+		client := netpoldv1.NewDecisionServiceClient(network.conns[0])
+		byHand := grpc.ForceCodecV2(netpoldv1.Codec(0)) // as the Go client
+		b.Run(network.name+"/Client/Allowed", func(b *testing.B) {
+			before := network.used(b)
+			callers(b, 1, func(ctx context.Context, i int) error {
+				_, err := client.Allowed(ctx, w.questions[i%len(w.questions)], byHand)
+				return err
+			})
+			network.report(b, before, 1)
+		})
+		b.Run(network.name+"/Client/Batch", func(b *testing.B) {
+			before := network.used(b)
+			callers(b, batchSize, func(ctx context.Context, i int) error {
+				from := i % (len(w.questions) / batchSize) * batchSize
+				_, err := client.BatchAllowed(ctx,
+					&netpoldv1.BatchAllowedRequest{Questions: w.questions[from : from+batchSize]}, byHand)
+				return err
+			})
+			network.report(b, before, batchSize)
+		})
 	}
 }
 
-// encodedQuestions are requests in their wire form.
-type encodedQuestions struct{ single, batches [][]byte }
+// encodedQuestions are requests, and the same in their wire form.
+type encodedQuestions struct {
+	questions       []*netpoldv1.AllowedRequest
+	single, batches [][]byte
+}
 
 func sharedQuestions() encodedQuestions {
 	var e encodedQuestions
 	told := synthetic.New(synthetic.Sizes[1])
 	batch := &netpoldv1.BatchAllowedRequest{}
-	for _, q := range randomQuestions(told, 8*batchSize) {
+	e.questions = randomQuestions(told, 8*batchSize)
+	for _, q := range e.questions {
 		single, err := proto.Marshal(q)
 		if err != nil {
 			panic(err)
@@ -182,6 +206,13 @@ func (c *child) used(b *testing.B) time.Duration {
 		b.Fatal(err)
 	}
 	return used.AsDuration()
+}
+
+// report reports the processor time of the server since before, for calls of so many questions.
+func (c *child) report(b *testing.B, before time.Duration, questions int) {
+	b.Helper()
+	spent := c.used(b) - before
+	b.ReportMetric(float64(spent.Nanoseconds())/(float64(b.N)*float64(questions)), "server-ns/question")
 }
 
 const usedMethod = "/netpold.bench.Used/Call"
