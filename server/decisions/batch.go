@@ -139,10 +139,11 @@ func (s *Service) answers(
 	}, nil
 }
 
-// maxErrorBytes is how much the errors of a batch say in full. A client takes 4 MiB by default.
+// maxErrorBytes is how much the errors of a batch say in full, of a stream's too, and of one response of a watch. A
+// client takes 4 MiB by default.
 const maxErrorBytes = 1 << 20
 
-// errorBytes counts what the errors of a batch have said.
+// errorBytes counts what the errors of one response have said.
 type errorBytes int
 
 // proto returns the google.rpc.Status of a failure, which is brief once the errors before have said enough.

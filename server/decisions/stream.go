@@ -160,6 +160,7 @@ func (s *Service) answerColumns(
 	r.Allowed, r.Reasons, r.Errors = zeroed(r.Allowed, (questions.N+7)/8), zeroed(r.Reasons, questions.N), nil
 	r.Revision, r.Token, r.Stale = state.Snapshot.Revision(), state.Token, state.Stale
 	var decided metrics.DecisionCounts
+	var told errorBytes
 	detailer := s.details.Of(state)
 	for i := range questions.N {
 		q, fail := questions.Question(i)
@@ -181,7 +182,7 @@ func (s *Service) answerColumns(
 			}
 		}
 		s.metrics.Failed(fail)
-		r.Errors = append(r.Errors, &netpoldv1.QuestionError{Index: uint32(i), Error: fail.Proto()})
+		r.Errors = append(r.Errors, &netpoldv1.QuestionError{Index: uint32(i), Error: told.proto(fail)})
 	}
 	s.metrics.DecidedMany(&decided)
 	return nil

@@ -162,7 +162,7 @@ func (w *watching) failure(q *watches.Question, fail *wire.Failure, counts *watc
 	}
 	counts.failures = append(counts.failures, fail)
 	return &netpoldv1.WatchAnswer{
-		Id: q.ID, Etag: etag, Answer: &netpoldv1.WatchAnswer_Error{Error: fail.Proto()},
+		Id: q.ID, Etag: etag, Answer: &netpoldv1.WatchAnswer_Error{Error: counts.told.proto(fail)},
 	}
 }
 
@@ -213,6 +213,8 @@ type watchCounts struct {
 	first, changed int
 	decided        metrics.DecisionCounts
 	failures       []*wire.Failure
+	// told bounds what the errors of the response say.
+	told errorBytes
 	// since is since when one of the answers may have been another; zero if none changed.
 	since time.Time
 }

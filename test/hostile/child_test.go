@@ -38,22 +38,33 @@ type child struct {
 	// gone is closed when the process has ended.
 	gone chan struct{}
 	log  lines
+	// stderr is where the log comes from.
+	stderr io.Closer
 	// asker is the process of the innocent.
 	asker int
-	// clients are those of attackers that are open.
-	clients []*grpc.ClientConn
+	// clients are those of attackers that are open. byAddress has those of child.client.
+	mu        sync.Mutex
+	clients   []*grpc.ClientConn
+	byAddress map[string]*grpc.ClientConn
 }
 
 // start starts netpold on the cluster of dir with more flags, at the limits of the chart, and returns when it answers.
 func start(t *testing.T, dir string, flags ...string) *child {
 	t.Helper()
+	return startAs(t, func(*exec.Cmd) {}, dir, flags...)
+}
+
+// startAs is start with a command that change changes.
+func startAs(t *testing.T, change func(*exec.Cmd), dir string, flags ...string) *child {
+	t.Helper()
 	path, err := program()
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &child{gone: make(chan struct{})}
+	n := &child{gone: make(chan struct{}), byAddress: map[string]*grpc.ClientConn{}}
 	n.cmd = exec.Command(path, append([]string{"serve", "--manifests", dir, "--listen", "127.0.0.1:0",
 		"--admin-listen", "127.0.0.1:0", "--log-format", "json", "--drain-delay", "0s", "--drain-timeout", "5s"}, flags...)...)
+	change(n.cmd)
 	n.cmd.Env = append(ownEnv(), "GOMEMLIMIT="+chartMemoryLimit, "GOMAXPROCS=2")
 	// The kernel ends it when this process dies without a chance to do so.
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -64,6 +75,7 @@ func start(t *testing.T, dir string, flags ...string) *child {
 	if err != nil {
 		t.Fatal(err)
 	}
+	n.stderr = stderr
 	preferred(n.cmd)
 	ready := make(chan struct{})
 	go func() {

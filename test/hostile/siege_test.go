@@ -135,7 +135,24 @@ func (n *child) dial(t *testing.T, from string) *grpc.ClientConn {
 	if err != nil {
 		t.Fatal(err)
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	n.clients = append(n.clients, conn)
+	return conn
+}
+
+// client returns the client of an address, which is dialled once.
+func (n *child) client(t *testing.T, from string) *grpc.ClientConn {
+	t.Helper()
+	n.mu.Lock()
+	conn := n.byAddress[from]
+	n.mu.Unlock()
+	if conn == nil {
+		conn = n.dial(t, from)
+		n.mu.Lock()
+		n.byAddress[from] = conn
+		n.mu.Unlock()
+	}
 	return conn
 }
 
