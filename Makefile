@@ -60,6 +60,11 @@ test-peers: ## Run the tests of bench/peers
 test-load: ## Run the tests of bench/load, which drive netpold at a few calls a second
 	go test -C bench/load ./...
 
+# Without the services that build.sh builds: netpold, and OPA as a library.
+.PHONY: test-services
+test-services: ## Run the tests of bench/services: that services asked beside netpold are told the same cluster
+	go test -C bench/services ./...
+
 # Each runs in both address families, with Pods on one Node and on two.
 .PHONY: test-conformance
 test-conformance: ## Run the conformance suites of sigs.k8s.io/network-policy-api
@@ -98,7 +103,7 @@ test-reality: ## Compare netpold with real packets under a real network plugin; 
 		'Be root and install iproute2, iptables, ipset and util-linux. ***' >&2
 
 .PHONY: check
-check: generate-diff lint test-race test-peers test-load test-conformance test-report test-proxies test-hostile test-kube test-reality ## All that CI runs
+check: generate-diff lint test-race test-peers test-load test-services test-conformance test-report test-proxies test-hostile test-kube test-reality ## All that CI runs
 
 # What is generated: Go from the .proto files, the kustomize bases from the Helm chart, the chart's settings from the flags.
 GENERATED := proto/*.pb.go deploy/kustomize/* deploy/helm/netpold/values.schema.json
@@ -213,6 +218,15 @@ bench-peers: ## Print the table of netpold beside other evaluators of NetworkPol
 	@mkdir -p bin; \
 	go -C bench/peers build -o $(CURDIR)/bin/bench-peers ./table; \
 	bin/bench-peers $(PEERS_FLAGS)
+
+# The first run builds the services, which takes tens of minutes; then some minutes, on the loopback, with nothing else beside.
+# SERVICES_FLAGS="-size 10kPods-1kPolicies" has a larger cluster, "-help" lists the flags.
+SERVICES_FLAGS ?=
+.PHONY: bench-services
+bench-services: build ## Print the tables of netpold beside services that decide about authorization in general
+	@bench/services/build.sh; \
+	go -C bench/services build -o $(CURDIR)/bin/bench-services .; \
+	bin/bench-services $(SERVICES_FLAGS)
 
 # Two minutes, on the loopback; nothing else should run beside. LOAD_FLAGS="-size 10kPods-1kPolicies" has a larger cluster, "-help" lists the flags.
 LOAD_FLAGS ?=
