@@ -106,7 +106,7 @@ func silent(what []byte) attack {
 		if err != nil {
 			return
 		}
-		defer conn.Close() //nolint:errcheck // it may be closed
+		defer conn.Close()
 		if _, err := conn.Write(what); err == nil {
 			done.Add(1)
 			<-ctx.Done()
