@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"runtime"
+	"slices"
 	"sync"
 	"testing"
 
@@ -177,6 +179,37 @@ func BenchmarkHeavy(b *testing.B) {
 	}
 }
 
+// BenchmarkWideRange measures decisions about a Pod with 3,000 narrow ranges of ports, without and with one of nearly
+// all ports beside them, for peers that no rule has.
+func BenchmarkWideRange(b *testing.B) {
+	told, held := built(synthetic.Sizes[1])
+	subject, nobody := told.Pods[0], engine.Selector{{Key: "app", Operator: engine.In, Values: []string{"nobody"}}}
+	policy := &engine.Policy{Namespace: subject.Namespace, Name: "narrow", IsolatesIngress: true}
+	for i := range 3000 {
+		policy.Ingress = append(policy.Ingress, engine.Rule{
+			Peers: []engine.Peer{{Pods: &nobody}}, Ports: []engine.Port{{First: uint16(1 + 20*i), Last: uint16(9 + 20*i)}},
+		})
+	}
+	wide := *policy
+	wide.Ingress = append(slices.Clone(policy.Ingress), engine.Rule{
+		Peers: []engine.Peer{{Pods: &nobody}}, Ports: []engine.Port{{First: 1, Last: 65534}},
+	})
+	rng := rand.New(rand.NewPCG(3, 3))
+	pairs, ports := make([][2]netip.Addr, 1024), make([]uint16, 1024)
+	for i := range ports {
+		pairs[i] = [2]netip.Addr{netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), subject.IPs[0]}
+		ports[i] = uint16(1024 + rng.IntN(60000))
+	}
+	for _, of := range []struct {
+		name   string
+		policy *engine.Policy
+	}{{"narrow", policy}, {"wide", &wide}} {
+		s := held.Apply(engine.Change{Object: of.policy})
+		b.Run(of.name, func(b *testing.B) { direct(b, s, pairs, ports) })
+	}
+	held.Apply(engine.Change{Object: policy, Delete: true})
+}
+
 // BenchmarkBuild measures the first build from objects in memory.
 func BenchmarkBuild(b *testing.B) {
 	for _, size := range sizes() {
@@ -185,6 +218,31 @@ func BenchmarkBuild(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				sink = engine.NewCluster(engine.Options{}).Apply(changes...).Counts().Pods == 0
+			}
+		})
+	}
+}
+
+// BenchmarkMemory reports the bytes of live heap that a cluster takes for each Pod, without the objects, which stay
+// the caller's.
+func BenchmarkMemory(b *testing.B) {
+	heap := func() float64 {
+		runtime.GC()
+		runtime.GC() // the first one moves what pools hold, the second frees it
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return float64(m.HeapAlloc)
+	}
+	for _, size := range sizes() {
+		b.Run(size.String(), func(b *testing.B) {
+			changes := synthetic.New(size).Changes()
+			for b.Loop() {
+				before := heap()
+				held := engine.NewCluster(engine.Options{})
+				held.Apply(changes...)
+				b.ReportMetric((heap()-before)/float64(size.Pods), "B/pod")
+				runtime.KeepAlive(held)
+				runtime.KeepAlive(changes)
 			}
 		})
 	}

@@ -30,7 +30,7 @@ func (m clusterMatch) index() int { return int(m.rule >> 2) }
 // order in which rules count.
 type wideRules struct {
 	every []clusterMatch
-	// ranges are sorted by first port. They may overlap.
+	// ranges are sorted by first port, and a tree; see [setReach]. They may overlap.
 	ranges []matchRange
 }
 

@@ -133,7 +133,7 @@ func (b *clusterPeerBuilder) build(c *clusterPeer) {
 		slices.SortStableFunc(from.spans, func(a, b matchSpan) int {
 			return cmp.Or(cmp.Compare(a.first, b.first), cmp.Compare(a.last, b.last))
 		})
-		wide, reach := wideRules{every: from.every}, protocolPort(0)
+		wide := wideRules{every: from.every}
 		for rest := from.spans; len(rest) > 0; {
 			span := portSpan{first: rest[0].first, last: rest[0].last}
 			var list []clusterMatch
@@ -145,10 +145,9 @@ func (b *clusterPeerBuilder) build(c *clusterPeer) {
 				c.matches = append(c.matches, padded(list)...)
 				continue
 			}
-			reach = max(reach, span.last)
-			span.reach = reach
 			wide.ranges = append(wide.ranges, matchRange{span, list})
 		}
+		setReach(wide.ranges, func(r *matchRange) *portSpan { return &r.portSpan })
 		c.wide[side], c.hasWide[side] = wide, wide.every != nil || wide.ranges != nil
 	}
 	c.exact = newPortTable(exact)

@@ -3,7 +3,6 @@ package engine
 import (
 	"math/bits"
 	"net/netip"
-	"sort"
 	"sync/atomic"
 
 	"github.com/gaissmai/bart"
@@ -216,11 +215,27 @@ func (x *clusterRules) searchWide(
 	if len(r.ranges) == 0 || at < r.ranges[0].first {
 		return best
 	}
-	n := sort.Search(len(r.ranges), func(i int) bool { return r.ranges[i].first > at })
-	for i := n - 1; i >= 0 && r.ranges[i].reach >= at; i-- {
-		if at <= r.ranges[i].last {
-			best = x.earliest(r.ranges[i].matches, policies, best)
+	return x.searchRanges(r.ranges, at, policies, best)
+}
+
+// searchRanges does what searchWide does, for the rules of ranges that are a tree; see [setReach].
+func (x *clusterRules) searchRanges(
+	ranges []matchRange, at protocolPort, policies bitset, best clusterMatch,
+) clusterMatch {
+	for len(ranges) > 0 {
+		mid := len(ranges) / 2
+		r := &ranges[mid]
+		switch {
+		case r.reach < at:
+			return best
+		case r.first > at:
+			ranges = ranges[:mid]
+			continue
+		case at <= r.last:
+			best = x.earliest(r.matches, policies, best)
 		}
+		best = x.searchRanges(ranges[:mid], at, policies, best)
+		ranges = ranges[mid+1:]
 	}
 	return best
 }

@@ -3,7 +3,6 @@ package engine
 import (
 	"encoding/binary"
 	"slices"
-	"sort"
 )
 
 // A ruleTable holds all rules of the NetworkPolicies that isolate a class in one direction, merged. It is
@@ -19,7 +18,7 @@ import (
 type ruleTable struct {
 	// every has the rules of every port (S15).
 	every peerSet
-	// ranges are sorted by protocol and first port. They may overlap.
+	// ranges are sorted by protocol and first port, and a tree; see [setReach]. They may overlap.
 	ranges []portRange
 	// usesBlocks reports whether any rule has a block, so that the peer's address takes part.
 	usesBlocks bool
@@ -84,23 +83,11 @@ func (p protocolPort) protocol() Protocol { return Protocol(p >> 16) }
 // port returns the port.
 func (p protocolPort) port() uint16 { return uint16(p) }
 
-// A portSpan is a range of ports, of one protocol or of all. Both ends are included.
-type portSpan struct {
-	first, last protocolPort
-	// reach is the greatest last port of this range and of all before it in the table. A search from the back
-	// stops where reach is below the port: no range from there on has it.
-	reach protocolPort
-}
-
 // A portRange is a range of ports and the peers of all rules for exactly this range.
 type portRange struct {
 	portSpan
 	set peerSet
 }
-
-// fewRanges is the number of ranges up to which trying all is faster than a search for the first that begins
-// too late.
-const fewRanges = 8
 
 // match returns the rank of the first rule that matches the peer and the port (S14, S15), or noRank.
 //
@@ -112,19 +99,38 @@ func (t *ruleTable) match(protocol Protocol, port uint16, p *peer) uint32 {
 		best = t.every.match(t, p, best)
 	}
 	at := portOf(protocol, port)
-	ranges := t.ranges
-	if len(ranges) > fewRanges {
-		ranges = ranges[:sort.Search(len(ranges), func(i int) bool { return ranges[i].first > at })]
-	}
-	for i := len(ranges) - 1; i >= 0 && ranges[i].reach >= at; i-- {
-		if r := &ranges[i]; r.first <= at && at <= r.last && r.set.firstRank < best {
-			best = r.set.match(t, p, best)
-		}
-	}
+	best = t.matchRanges(t.ranges, at, p, best)
 	if t.matchesRare {
 		best = t.rare.match(t, at, p, best)
 	}
 	return best
+}
+
+// matchRanges returns the lowest rank of the rules of those ranges that have the port, if it is below limit, and
+// otherwise limit. ranges are a part of t's that is a tree; see [setReach].
+func (t *ruleTable) matchRanges(ranges []portRange, at protocolPort, p *peer, limit uint32) uint32 {
+	for len(ranges) > fewRanges {
+		mid := len(ranges) / 2
+		r := &ranges[mid]
+		switch {
+		case r.reach < at:
+			return limit
+		case r.first > at:
+			ranges = ranges[:mid]
+			continue
+		}
+		if at <= r.last && r.set.firstRank < limit {
+			limit = r.set.match(t, p, limit)
+		}
+		limit = t.matchRanges(ranges[:mid], at, p, limit)
+		ranges = ranges[mid+1:]
+	}
+	for i := range ranges {
+		if r := &ranges[i]; r.first <= at && at <= r.last && r.set.firstRank < limit {
+			limit = r.set.match(t, p, limit)
+		}
+	}
+	return limit
 }
 
 // match returns the rank of the first rule that matches the peer and the port, if it is below limit, and

@@ -108,19 +108,16 @@ func (b *ruleTableBuilder) build() {
 		keys = append(keys, k)
 	}
 	slices.SortFunc(keys, portKey.compare)
-	reach := protocolPort(0)
 	for _, k := range keys {
 		switch set := b.sets[k].build(t); {
 		case set.firstRank == noRank:
 		case k.name != "":
 			more.named = append(more.named, namedPortSet{k.name, k.protocol, set})
 		default:
-			r := portRange{k.span(), set}
-			reach = max(reach, r.last)
-			r.reach = reach
-			t.ranges = append(t.ranges, r)
+			t.ranges = append(t.ranges, portRange{k.span(), set})
 		}
 	}
+	setReach(t.ranges, func(r *portRange) *portSpan { return &r.portSpan })
 	if t.matchesRare = more.named != nil || more.byAddress != nil; t.matchesRare {
 		t.rare = &more
 	}
