@@ -206,6 +206,11 @@ bench: ## Run the benchmarks COUNT times (BENCH=regexp selects, BASE=file compar
 	done | tee bin/bench.txt; \
 	$(TOOL) benchstat $(BASE) bin/bench.txt
 
+# A million Pods and 100,000 policies beside the usual sizes; 6 GB of memory and some minutes.
+.PHONY: bench-large
+bench-large: ## Run the engine's benchmarks of decisions, builds and changes up to a million Pods
+	NETPOLD_BENCH_LARGE=1 go test ./engine -run '^$$' -bench '^Benchmark(Allowed|IPv6|Build|Apply|Memory)$$/$(BENCH)' -benchmem -timeout 60m
+
 # Once each: the largest take seconds to minutes.
 .PHONY: bench-audit
 bench-audit: ## Run the benchmarks of lists and lints once
