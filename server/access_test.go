@@ -162,6 +162,44 @@ func TestP35PolicyOfCertificates(t *testing.T) {
 	})
 }
 
+// P34: without a policy and tokens everybody who can connect may ask everything. Health is open whatever is set, to
+// those whose certificate the server takes, and to others not at all.
+func TestP34WhoMayAskWithoutFlags(t *testing.T) {
+	t.Parallel()
+	healthy := func(conn *grpc.ClientConn) string {
+		_, err := healthv1.NewHealthClient(conn).Check(soon(t), &healthv1.HealthCheckRequest{})
+		return refusedAs(t, err)
+	}
+	open := start(t, synced(shop()...), nil)
+	conn := open.dial(t)
+	_, explained := netpoldv1.NewAuditServiceClient(conn).Explain(soon(t), &netpoldv1.ExplainRequest{Question: ask()})
+	for what, got := range map[string]string{"a decision": allowed(t, conn), "the status": statusOf(t, conn),
+		"an audit": refusedAs(t, explained), "health": healthy(conn)} {
+		if got != "OK" {
+			t.Errorf("without flags: %s: %s", what, got)
+		}
+	}
+	tokens := startReviewed(t, newReviewer(), &logBuffer{}, nil).dial(t)
+	if got := allowed(t, tokens); got != unknown {
+		t.Errorf("with tokens, without one: a decision: %s", got)
+	}
+	if got := healthy(tokens); got != "OK" {
+		t.Errorf("with tokens, without one: health: %s", got)
+	}
+	guarded := startGuarded(t, nobody, nil)
+	known := guarded.as(t, names{subject: "web"})
+	if got := allowed(t, known); got != refused {
+		t.Errorf("with a policy: a decision: %s", got)
+	}
+	if got := healthy(known); got != "OK" {
+		t.Errorf("with a policy: health: %s", got)
+	}
+	without := guarded.dial(t, grpc.WithTransportCredentials(credentials.NewTLS(guarded.ca.client(nil))))
+	if got := healthy(without); got == "OK" {
+		t.Error("health answers a client without a certificate")
+	}
+}
+
 // P38: a refusal is logged once in a while for each principal and service.
 func TestP38RefusalsAreLoggedNowAndThen(t *testing.T) {
 	t.Parallel()

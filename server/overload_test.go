@@ -81,7 +81,7 @@ func refusal(t *testing.T, err error, reason string) (limit string, retry time.D
 
 // P40, P41, P44, P47: calls beyond the limit are refused at once, in every way to ask, with advice that is not the
 // same for all. Those of a caller beyond its own limit take no place of others. Health and status are not refused.
-func TestP40CallsInFlight(t *testing.T) {
+func TestP40P41P44CallsInFlight(t *testing.T) {
 	t.Parallel()
 	log := &logBuffer{}
 	r := start(t, synced(shop()...), func(c *server.Config) {

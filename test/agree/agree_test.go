@@ -18,11 +18,11 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
-// TestEveryWayToAskAgrees asks of random clusters who may reach whom: the naive oracle, Allowed, a batch, a stream,
+// TestP1EveryWayToAskAgrees asks of random clusters who may reach whom: the naive oracle, Allowed, a batch, a stream,
 // questions that the client gathers, the client with a cache, Check of both filters, forward-auth, Explain, and the list as a reader of the contract
 // expands it, over the wire and from the command (P1, A2, A3, A6, L1). Ports and addresses are those at the borders
 // of rules.
-func TestEveryWayToAskAgrees(t *testing.T) {
+func TestP1EveryWayToAskAgrees(t *testing.T) {
 	seeds := uint64(150)
 	if testing.Short() {
 		seeds = 6

@@ -93,8 +93,8 @@ func TestForwardAuth(t *testing.T) {
 	}
 }
 
-// TestForwardAuthFailures proves that without a decision nobody passes, whatever the proxy (P2, P16, P17).
-func TestForwardAuthFailures(t *testing.T) {
+// TestP17ForwardAuthFailures proves that without a decision nobody passes, whatever the proxy (P2, P16, P17).
+func TestP17ForwardAuthFailures(t *testing.T) {
 	for name, w := range ways {
 		t.Run(name, func(t *testing.T) {
 			stale := serve(t, objects(), func(c *server.Config) { c.WhenStale = server.DenyWhenStale })
