@@ -188,7 +188,7 @@ func askAll(b *testing.B, name string, s *engine.Snapshot, questions []engine.Qu
 		c.every = name == "every"
 		d = c
 		for i := range questions[:min(len(questions), 2*benchSize)] {
-			_, _ = d.AllowedUntil(nil, s, questions[i])
+			_, _ = allowed(d, nil, s, questions[i])
 		}
 	}
 	var reader atomic.Uint64
@@ -197,7 +197,7 @@ func askAll(b *testing.B, name string, s *engine.Snapshot, questions []engine.Qu
 	b.RunParallel(func(pb *testing.PB) {
 		i := int(reader.Add(1)) * 31337
 		for pb.Next() {
-			if _, err := d.AllowedUntil(nil, s, questions[i&(len(questions)-1)]); err != nil {
+			if _, err := allowed(d, nil, s, questions[i&(len(questions)-1)]); err != nil {
 				b.Error(err)
 				return
 			}

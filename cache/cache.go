@@ -19,20 +19,38 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// Decider answers questions from a snapshot, as [engine.Snapshot.AllowedUntil] does. It is safe for
-// concurrent use.
+// Decider answers questions from a snapshot, as [engine.Snapshot.AllowedWhile] does, in two steps: a decision that is
+// remembered costs nothing, and one that is not may have to wait. It is safe for concurrent use.
 type Decider interface {
-	AllowedUntil(done <-chan struct{}, s *engine.Snapshot, q engine.Query) (engine.Decision, error)
+	// Look returns the decision of q if it is remembered. Otherwise Decide makes it.
+	Look(s *engine.Snapshot, q *engine.Query) (d engine.Decision, l Lookup)
+	// Decide decides q, for which Look found nothing, and may remember the decision.
+	Decide(goOn func() bool, l *Lookup, s *engine.Snapshot, q *engine.Query) (engine.Decision, error)
+}
+
+// A Lookup is what looking for a decision came to.
+type Lookup struct {
+	// Hit reports whether the decision is remembered.
+	Hit bool
+	// in is where the decision may be remembered; nil for nowhere.
+	in  *shard
+	key engine.QueryKey
+	// old is an entry that is no longer valid; nil for none.
+	old      *entry
+	remember bool
 }
 
 // Engine is the [Decider] that remembers nothing.
 type Engine struct{}
 
-// AllowedUntil asks the snapshot. It never remembers.
-func (Engine) AllowedUntil(
-	done <-chan struct{}, s *engine.Snapshot, q engine.Query,
+// Look finds nothing.
+func (Engine) Look(*engine.Snapshot, *engine.Query) (d engine.Decision, l Lookup) { return d, l }
+
+// Decide asks the snapshot.
+func (Engine) Decide(
+	goOn func() bool, _ *Lookup, s *engine.Snapshot, q *engine.Query,
 ) (engine.Decision, error) {
-	return s.AllowedUntil(done, q)
+	return s.AllowedWhile(goOn, *q)
 }
 
 // Cache is the [Decider] that remembers decisions about workloads and Services. Other questions go straight
@@ -89,37 +107,46 @@ func (e *entry) valid(s *engine.Snapshot, q *engine.Query) bool {
 	return true
 }
 
-// AllowedUntil answers exactly as s does. Several callers that miss at once each compute the decision, and
-// the last one is kept. An entry that is no longer valid goes when the new decision cannot be remembered.
-func (c *Cache) AllowedUntil(
-	done <-chan struct{}, s *engine.Snapshot, q engine.Query,
-) (engine.Decision, error) {
-	if !c.every && !s.FansOut(&q) {
-		return s.AllowedUntil(done, q)
+// Look returns the decision of q if it is remembered and valid for s.
+func (c *Cache) Look(s *engine.Snapshot, q *engine.Query) (d engine.Decision, l Lookup) {
+	if !c.every && !s.FansOut(q) {
+		return d, l
 	}
 	k, ok := q.Key()
 	if !ok {
-		return s.AllowedUntil(done, q)
+		return d, l
 	}
 	hash := maphash.Comparable(c.seed, k)
-	in := &c.shards[hash%uint64(len(c.shards))]
-	old, remember := in.get(&k, hash)
-	if old != nil && old.valid(s, &q) {
-		in.hits.Add(1)
-		return old.decision, nil
+	l.in, l.key = &c.shards[hash%uint64(len(c.shards))], k
+	l.old, l.remember = l.in.get(&k, hash)
+	if l.old != nil && l.old.valid(s, q) {
+		l.in.hits.Add(1)
+		l.Hit = true
+		return l.old.decision, l
 	}
-	in.misses.Add(1)
-	decision, err := s.AllowedUntil(done, q)
-	if err == nil && remember {
-		if set, ok := s.ReadSet(&q); ok {
+	return d, l
+}
+
+// Decide asks s, and remembers the decision if there is room. Several callers that miss at once each compute it, and
+// the last one is kept. An entry that is no longer valid goes when the new decision cannot be remembered.
+func (c *Cache) Decide(
+	goOn func() bool, l *Lookup, s *engine.Snapshot, q *engine.Query,
+) (engine.Decision, error) {
+	decision, err := s.AllowedWhile(goOn, *q)
+	if l.in == nil {
+		return decision, err
+	}
+	l.in.misses.Add(1)
+	if err == nil && l.remember {
+		if set, ok := s.ReadSet(q); ok {
 			fresh := &entry{decision: decision, readSet: set}
 			fresh.validFor.Store(s.ID())
-			in.put(k, fresh)
+			l.in.put(l.key, fresh)
 			return decision, nil
 		}
 	}
-	if old != nil && !abandoned(err) {
-		in.drop(&k, old)
+	if l.old != nil && !abandoned(err) {
+		l.in.drop(&l.key, l.old)
 	}
 	return decision, err
 }

@@ -86,7 +86,7 @@ func TestCacheAgainstEngine(t *testing.T) {
 			for turn, s := range []*engine.Snapshot{past[batch], past[batch], past[rng.IntN(len(past))]} {
 				for _, question := range h.questions {
 					q := question.Query()
-					d, err := c.AllowedUntil(nil, s, q)
+					d, err := allowed(c, nil, s, q)
 					if diff := difference(s, q, d, err); diff != "" {
 						t.Fatalf(
 							"seed %d batch %d, revision %d: %s: %s", seed, batch, s.Revision(), question,
@@ -133,7 +133,7 @@ func TestReadersOfManySnapshots(t *testing.T) {
 				s := recent[rng.IntN(len(recent))].Load()
 				for range 5 {
 					q := h.questions[rng.IntN(len(h.questions))].Query()
-					d, err := c.AllowedUntil(nil, s, q)
+					d, err := allowed(c, nil, s, q)
 					if diff := difference(s, q, d, err); diff != "" {
 						t.Errorf("revision %d: %s", s.Revision(), diff)
 						return
@@ -150,9 +150,9 @@ func TestReadersOfManySnapshots(t *testing.T) {
 	for n := range batches {
 		recent[n%len(recent)].Store(h.step())
 		for asked := c.Stats(); c.Stats().Hits+c.Stats().Misses < asked.Hits+asked.Misses+20 && !t.Failed(); {
-			_, _ = c.AllowedUntil(nil, h.cluster.Snapshot(), h.questions[n%len(h.questions)].Query())
-			_, _ = c.AllowedUntil(
-				nil, h.cluster.Snapshot(),
+			_, _ = allowed(c, nil, h.cluster.Snapshot(), h.questions[n%len(h.questions)].Query())
+			_, _ = allowed(
+				c, nil, h.cluster.Snapshot(),
 				engine.Query{Src: engine.ByPod("a", "p0"), Dst: engine.ByPod("a", "p1"), Port: 80},
 			)
 		}

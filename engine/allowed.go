@@ -9,11 +9,11 @@ import (
 // Allowed answers a question. The error is nil or a [*QueryError]; the Decision then is the zero one, which
 // denies. It is safe for concurrent use. A question between two addresses, or between two Pods by name that
 // own all addresses that they report, allocates nothing.
-func (s *Snapshot) Allowed(q Query) (Decision, error) { return s.AllowedUntil(nil, q) }
+func (s *Snapshot) Allowed(q Query) (Decision, error) { return s.AllowedWhile(nil, q) }
 
-// AllowedUntil is [Snapshot.Allowed], but gives up with the code [Abandoned] once done is closed. Only
-// questions about large workloads take long enough for that. A nil done is never closed.
-func (s *Snapshot) AllowedUntil(done <-chan struct{}, q Query) (d Decision, err error) {
+// AllowedWhile is [Snapshot.Allowed], but asks goOn now and then, and gives up with the code [Abandoned] once
+// that returns false. Only questions of at least [PairsBetween] pairs ask it. A nil goOn never gives up.
+func (s *Snapshot) AllowedWhile(goOn func() bool, q Query) (d Decision, err error) {
 	switch {
 	case q.Src.kind == endpointIP && q.Dst.kind == endpointIP && q.Src.ip.IsValid() && q.Dst.ip.IsValid():
 		if s.decideAddresses(q.Src.ip, q.Dst.ip, q.Port, q.Protocol, &d) {
@@ -23,7 +23,7 @@ func (s *Snapshot) AllowedUntil(done <-chan struct{}, q Query) (d Decision, err 
 		err = s.decidePods(&q, &d)
 		return d, err
 	}
-	return s.allowedAny(done, &q)
+	return s.allowedAny(&pace{goOn: goOn}, &q)
 }
 
 // decidePods answers a question between two Pods by name.
@@ -169,7 +169,7 @@ func (s *state) workloadPods(e Endpoint, dst bool) ([]party, error) {
 
 // allowedAny answers any question: every pair of a source and a destination by itself, and then all together.
 // Errors of the source come before those of the destination (S27).
-func (s *state) allowedAny(done <-chan struct{}, q *Query) (Decision, error) {
+func (s *state) allowedAny(p *pace, q *Query) (Decision, error) {
 	src, err := s.parties(q.Src, false)
 	if err != nil {
 		return Decision{}, err
@@ -177,18 +177,18 @@ func (s *state) allowedAny(done <-chan struct{}, q *Query) (Decision, error) {
 	if svc, err := s.destinationService(q); err != nil {
 		return Decision{}, err
 	} else if svc != nil {
-		return s.decideService(done, src, svc, q)
+		return s.decideService(p, src, svc, q)
 	}
 	dst, err := s.parties(q.Dst, true)
 	if err != nil {
 		return Decision{}, err
 	}
-	t, known := tally{families: IPv4 | IPv6}, pairMemo{}
+	t, known := tally{families: IPv4 | IPv6}, pairMemo{known: map[pairKey]*Decision{}}
 	for i := range src {
-		if isDone(done) {
-			return Decision{}, abandoned
-		}
 		for j := range dst {
+			if !p.next() {
+				return Decision{}, abandoned
+			}
 			t.add(known.decide(s, &src[i], &dst[j], q.Protocol, q.Port))
 		}
 	}
@@ -207,20 +207,13 @@ var abandoned = &QueryError{
 	Code: Abandoned, Subject: "question", Detail: "was given up: the caller did not wait",
 }
 
-// isDone reports whether done is closed. It is asked once for each source, as the pairs of one source take a
-// fraction of a second at most.
-func isDone(done <-chan struct{}) bool {
-	select {
-	case <-done:
-		return true
-	default:
-		return false
-	}
-}
-
 // A pairMemo remembers the decisions of one question's pairs, so that large workloads are decided class by
 // class: two workloads of 1,000 replicas are a million pairs, and often one decision.
-type pairMemo map[pairKey]*Decision
+type pairMemo struct {
+	known map[pairKey]*Decision
+	// own is the last decision of a pair that was decided by itself.
+	own Decision
+}
 
 // A pairKey is all that tells pairs apart if no address takes part and no side is exempt.
 type pairKey struct {
@@ -229,20 +222,23 @@ type pairKey struct {
 }
 
 // decide calls [decidePair], once for all pairs that no rule tells apart. Pairs that may be exempt (S2, S3)
-// and pairs whose addresses take part are decided each by itself. The Decision must not be modified.
-func (a pairMemo) decide(s *state, src, dst *party, protocol Protocol, port uint16) *Decision {
+// and pairs whose addresses take part are decided each by itself. The Decision must not be modified, and is valid until
+// the next call.
+func (a *pairMemo) decide(s *state, src, dst *party, protocol Protocol, port uint16) *Decision {
 	special := src.isNode || dst.isNode || src.pod != nil && src.pod == dst.pod
 	if special || s.asksAddress(src.class, egress) || s.asksAddress(dst.class, ingress) {
-		d := &Decision{}
-		s.decidePair(src, dst, protocol, port, d)
-		return d
+		a.own = Decision{}
+		s.decidePair(src, dst, protocol, port, &a.own)
+		return &a.own
 	}
 	key := pairKey{src.class, dst.class, pairFamilies(src, dst)}
-	if a[key] == nil {
-		a[key] = &Decision{}
-		s.decidePair(src, dst, protocol, port, a[key])
+	d := a.known[key]
+	if d == nil {
+		d = &Decision{}
+		s.decidePair(src, dst, protocol, port, d)
+		a.known[key] = d
 	}
-	return a[key]
+	return d
 }
 
 // A tally adds up the decisions of pairs, and allows if all pairs are allowed (S24, S27). Its families must

@@ -67,17 +67,17 @@ func (o *Service) portList() string {
 
 // decideService answers for each source by itself, and allows if all sources are allowed (S27). Each source
 // may be allowed in another family.
-func (s *state) decideService(done <-chan struct{}, src []party, o *Service, q *Query) (Decision, error) {
+func (s *state) decideService(p *pace, src []party, o *Service, q *Query) (Decision, error) {
 	c, err := s.choose(o, q)
 	if err != nil {
 		return Decision{}, err
 	}
 	all := tally{families: IPv4 | IPv6}
 	for i := range src {
-		if isDone(done) {
+		t, decided := c.decide(s, p, &src[i], q)
+		if !decided {
 			return Decision{}, abandoned
 		}
-		t := c.decide(s, &src[i], q)
 		all.merge(&t)
 	}
 	if q.Src.kind == endpointIP && q.Dst.kind == endpointIP {
@@ -135,7 +135,9 @@ var bothFamilies = [2]Families{IPv4, IPv6}
 //
 // A source that has addresses, but in no family of the endpoints, meets no block, and the answer names no
 // family (S9).
-func (c *choice) decide(s *state, src *party, q *Query) tally {
+//
+// It reports whether it came to the end, rather than being told to give up.
+func (c *choice) decide(s *state, p *pace, src *party, q *Query) (best tally, decided bool) {
 	of, have := src.families(), c.families
 	if of == 0 || !src.askedByIP && q.Dst.kind == endpointIP { // the address asked decides the family (S9)
 		of = have
@@ -144,7 +146,6 @@ func (c *choice) decide(s *state, src *party, q *Query) tally {
 	if foreign {
 		of = have
 	}
-	var best tally
 	var allowed Families
 	for i, family := range bothFamilies {
 		if of&have&family == 0 {
@@ -155,6 +156,9 @@ func (c *choice) decide(s *state, src *party, q *Query) tally {
 			t.family = 0
 		}
 		for j := range c.backends[i] {
+			if !p.next() {
+				return tally{}, false
+			}
 			var d Decision
 			b := &c.backends[i][j]
 			s.decideOrExempt(src, &b.party, q.Protocol, b.port, t.family, c.translates, &d)
@@ -171,7 +175,7 @@ func (c *choice) decide(s *state, src *party, q *Query) tally {
 	if c.addressed == 0 && q.Dst.kind != endpointIP && src.families() == 0 {
 		best.families = 0 // neither side has an address (S9)
 	}
-	return best
+	return best, true
 }
 
 // A backend is an endpoint of a Service in one family, and the port that it is asked on.

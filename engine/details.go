@@ -62,10 +62,9 @@ const (
 )
 
 // Details returns the details of the decision that [Snapshot.Allowed] makes of q. It decides anew, and
-// allocates. The error is that of the decision. Its code is [Abandoned] once done is closed; a nil done is
-// never closed.
-func (s *Snapshot) Details(done <-chan struct{}, q Query) (Details, error) {
-	p, err := s.decidingPair(done, &q, allPairs)
+// allocates. The error is that of the decision. goOn is that of [Snapshot.AllowedWhile].
+func (s *Snapshot) Details(goOn func() bool, q Query) (Details, error) {
+	p, err := s.decidingPair(&pace{goOn: goOn}, &q, allPairs)
 	if err != nil {
 		return Details{}, err
 	}
@@ -111,7 +110,7 @@ const (
 
 // decidingPair returns the pair that Reason and Sides of q's decision are about: the first denied one, or
 // else the first. It looks at a limited number of pairs.
-func (s *state) decidingPair(done <-chan struct{}, q *Query, limit pairLimit) (pair, error) {
+func (s *state) decidingPair(p *pace, q *Query, limit pairLimit) (pair, error) {
 	src, err := s.parties(q.Src, false)
 	if err != nil {
 		return pair{}, err
@@ -120,21 +119,21 @@ func (s *state) decidingPair(done <-chan struct{}, q *Query, limit pairLimit) (p
 	if err != nil {
 		return pair{}, err
 	} else if svc != nil {
-		return s.decidingBackend(done, src, svc, q, limit)
+		return s.decidingBackend(p, src, svc, q, limit)
 	}
 	dst, err := s.parties(q.Dst, true)
 	if err != nil {
 		return pair{}, err
 	}
 	var first pair
-	known := pairMemo{}
+	known := pairMemo{known: map[pairKey]*Decision{}}
 	for i := range src {
-		if isDone(done) {
-			return pair{}, abandoned
-		}
 		for j := range dst {
 			if limit == 0 {
 				return first, nil
+			}
+			if !p.next() {
+				return pair{}, abandoned
 			}
 			limit--
 			d := known.decide(s, &src[i], &dst[j], q.Protocol, q.Port)
@@ -160,7 +159,7 @@ func (s *state) decidingPair(done <-chan struct{}, q *Query, limit pairLimit) (p
 // decidingBackend is decidingPair for a destination that a Service stands for: the pair of a source and one
 // backend.
 func (s *state) decidingBackend(
-	done <-chan struct{}, src []party, o *Service, q *Query, limit pairLimit,
+	p *pace, src []party, o *Service, q *Query, limit pairLimit,
 ) (pair, error) {
 	c, err := s.choose(o, q)
 	if err != nil {
@@ -168,10 +167,10 @@ func (s *state) decidingBackend(
 	}
 	var first pair
 	for i := range src {
-		if isDone(done) {
+		t, decided := c.decide(s, p, &src[i], q)
+		if !decided {
 			return pair{}, abandoned
 		}
-		t := c.decide(s, &src[i], q)
 		denied := t.allowed < t.total && pairLimit(t.deniedAt) < limit
 		if denied || first.port == 0 {
 			end := &c.backends[t.familyIndex][0]

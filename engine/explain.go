@@ -133,10 +133,10 @@ type PortExplanation struct {
 
 // Explain returns why [Snapshot.Allowed] answers q as it does. It decides anew, and allocates in proportion
 // to the rules that concern the pair. Of a denied question it looks at no more than maxPairs pairs, in their
-// order, to find the first denied one. The error is that of the decision. Its code is [Abandoned] once done is
-// closed; a nil done is never closed.
-func (s *Snapshot) Explain(done <-chan struct{}, q Query, maxPairs int) (Explanation, error) {
-	answer, err := s.AllowedUntil(done, q)
+// order, to find the first denied one. The error is that of the decision. goOn is that of
+// [Snapshot.AllowedWhile].
+func (s *Snapshot) Explain(goOn func() bool, q Query, maxPairs int) (Explanation, error) {
+	answer, err := s.AllowedWhile(goOn, q)
 	if err != nil {
 		return Explanation{}, err
 	}
@@ -144,7 +144,7 @@ func (s *Snapshot) Explain(done <-chan struct{}, q Query, maxPairs int) (Explana
 	if answer.Allowed {
 		limit = firstPair
 	}
-	p, err := s.decidingPair(done, &q, limit)
+	p, err := s.decidingPair(&pace{goOn: goOn}, &q, limit)
 	if err != nil {
 		return Explanation{}, err
 	}

@@ -196,7 +196,7 @@ const (
 	NoReadyEndpoint
 	// ExternalName: the Service is a name of DNS (S24).
 	ExternalName
-	// Abandoned: the caller did not wait; see [Snapshot.AllowedUntil].
+	// Abandoned: the caller did not wait; see [Snapshot.AllowedWhile].
 	Abandoned
 )
 

@@ -235,3 +235,13 @@ func (r *Roles) PodMatcher(namespaces, pods *Selector) func(*RoleEnd) bool {
 		return matches
 	}
 }
+
+// isDone reports whether done is closed.
+func isDone(done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	default:
+		return false
+	}
+}

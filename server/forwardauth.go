@@ -79,7 +79,6 @@ func (s *Server) registerForwardAuth(config *Config, options proxied.Options) {
 	s.forwardAuth.gate = s.gate
 	s.forwardAuth.register(config.Source, forwardauth.Options{
 		Options:      options,
-		Gate:         s.gate,
 		Proxies:      proxies,
 		ClientHeader: config.ClientIPHeader,
 		Ready:        s.ready,

@@ -296,6 +296,7 @@ func (s *Server) register(config *Config, m *metrics.Metrics, streams context.Co
 	}
 	asked := proxied.Options{
 		Cache:       options.Cache,
+		Gate:        s.gate,
 		RefuseStale: options.RefuseStale,
 		Shadow:      config.Shadow,
 		DenyDetail:  config.DenyDetail.proxied(),

@@ -48,7 +48,8 @@ func (a *call) explain(
 	}
 	snapshot := a.state.Snapshot
 	detailer := a.service.details.Of(&a.state)
-	e, err := snapshot.Explain(ctx.Done(), query, maxPairs)
+	goOn := func() bool { return a.yield(ctx) == nil }
+	e, err := snapshot.Explain(goOn, query, maxPairs)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return nil, a.service.ended(ctx)
@@ -62,7 +63,7 @@ func (a *call) explain(
 	response := wire.Explanation(&e, audit.ClosestRules(snapshot, &e), query.Port, a.locate)
 	answer := a.state.Fill(new(wire.Answer), &e.Answer)
 	if question.GetDetails() {
-		detailer.Fill(ctx.Done(), answer, query)
+		detailer.Fill(goOn, answer, query)
 	}
 	response.Answer, response.OverlayWarnings = answer, a.warnings
 	response.Text = explaintext.Text(response, false)

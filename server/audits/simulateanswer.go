@@ -14,13 +14,14 @@ func (m *simulation) sendAnswers(ctx context.Context) *wire.Failure {
 	if len(m.req.GetQuestions()) == 0 {
 		return nil
 	}
+	goOn := func() bool { return m.yield(ctx) == nil }
 	before, after := m.service.details.Of(&m.before), m.service.details.Of(&m.after)
 	for i, question := range m.req.GetQuestions() {
 		index := wire.QuestionIndex(i)
 		answer := &netpoldv1.SimulatedAnswer{
 			Index:  uint32(i),
-			Before: answerIn(ctx, &m.before, &before, index, question),
-			After:  answerIn(ctx, &m.after, &after, index, question),
+			Before: answerIn(goOn, &m.before, &before, index, question),
+			After:  answerIn(goOn, &m.after, &after, index, question),
 		}
 		if ctx.Err() != nil { // a question may have failed because of it
 			return m.service.ended(ctx)
@@ -35,7 +36,7 @@ func (m *simulation) sendAnswers(ctx context.Context) *wire.Failure {
 
 // answerIn answers a question as BatchAllowed does: one that is wrong fails alone.
 func answerIn(
-	ctx context.Context, state *current.State, detailer *details.Detailer, index wire.QuestionIndex,
+	goOn func() bool, state *current.State, detailer *details.Detailer, index wire.QuestionIndex,
 	question *netpoldv1.AllowedRequest,
 ) *netpoldv1.BatchAnswer {
 	failed := func(f *wire.Failure) *netpoldv1.BatchAnswer {
@@ -47,13 +48,13 @@ func answerIn(
 	if len(r.Violations) > 0 {
 		return failed(wire.Invalid(r.Violations))
 	}
-	decision, err := state.Snapshot.AllowedUntil(ctx.Done(), query)
+	decision, err := state.Snapshot.AllowedWhile(goOn, query)
 	if err != nil {
 		return failed(wire.EngineError(index, question, detailer.Advise(query, question, err)))
 	}
 	response := state.Fill(new(wire.Answer), &decision)
 	if question.GetDetails() {
-		detailer.Fill(ctx.Done(), response, query)
+		detailer.Fill(goOn, response, query)
 	}
 	return &netpoldv1.BatchAnswer{Answer: &netpoldv1.BatchAnswer_Response{Response: response}}
 }

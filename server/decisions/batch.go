@@ -11,6 +11,7 @@ import (
 	"github.com/netpold/netpold/engine"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server/internal/current"
+	"github.com/netpold/netpold/server/internal/decide"
 	"github.com/netpold/netpold/server/internal/details"
 	"github.com/netpold/netpold/server/internal/metrics"
 	"github.com/netpold/netpold/server/internal/wire"
@@ -112,10 +113,12 @@ func (s *Service) answers(
 	var decided metrics.DecisionCounts
 	var told errorBytes
 	detailer := s.details.Of(state)
+	var call decide.Call
+	defer call.End()
 	for i, question := range questions {
 		b := &slab[i]
 		answers[i] = &b.wrapper
-		decision, fail := s.decide(ctx, state, &detailer, wire.QuestionIndex(i), question, unmet)
+		decision, fail := s.decide(ctx, &call, state, &detailer, wire.QuestionIndex(i), question, unmet)
 		if ctx.Err() != nil { // the question may have failed because of it
 			return nil, s.failed(current.Ended(ctx))
 		}
@@ -129,7 +132,7 @@ func (s *Service) answers(
 		if question.GetDetails() {
 			// Read again here, so that a question without details does not pay for passing it on.
 			r := wire.RequestReader{Index: wire.QuestionIndex(i)}
-			detailer.Fill(ctx.Done(), b.oneof.Response, r.Query(question))
+			s.decider.Details(ctx, &call, state.Snapshot, &detailer, b.oneof.Response, r.Query(question))
 		}
 		b.wrapper.Answer = &b.oneof
 	}
@@ -158,8 +161,8 @@ func (e *errorBytes) proto(f *wire.Failure) *spb.Status {
 
 // decide answers one question of a batch.
 func (s *Service) decide(
-	ctx context.Context, state *current.State, d *details.Detailer, index wire.QuestionIndex, question *netpoldv1.AllowedRequest,
-	unmet map[string]*wire.Failure,
+	ctx context.Context, call *decide.Call, state *current.State, d *details.Detailer, index wire.QuestionIndex,
+	question *netpoldv1.AllowedRequest, unmet map[string]*wire.Failure,
 ) (engine.Decision, *wire.Failure) {
 	r := wire.RequestReader{Index: index}
 	query := r.Query(question)
@@ -174,6 +177,6 @@ func (s *Service) decide(
 	if fail != nil {
 		return engine.Decision{}, fail.AtLeast(index)
 	}
-	return s.decider.Decide(ctx, state, d, query, question,
+	return s.decider.Decide(ctx, call, state, d, query, question,
 		func(err error) *wire.Failure { return wire.EngineError(index, question, err) })
 }

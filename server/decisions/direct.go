@@ -10,6 +10,7 @@ import (
 	"github.com/netpold/netpold/engine"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server/internal/current"
+	"github.com/netpold/netpold/server/internal/decide"
 	"github.com/netpold/netpold/server/internal/details"
 	"github.com/netpold/netpold/server/internal/metrics"
 	"github.com/netpold/netpold/server/internal/wire"
@@ -86,7 +87,9 @@ func (s *Service) allowed(ctx context.Context, request any) (any, error) {
 	started := time.Now()
 	detailer := s.details.Of(&state)
 	var decision engine.Decision
-	if fail := s.byIP(ctx, &state, &detailer, &q.ByIP, wire.Alone, &decision); fail != nil {
+	var call decide.Call
+	defer call.End()
+	if fail := s.byIP(ctx, &call, &state, &detailer, &q.ByIP, wire.Alone, &decision); fail != nil {
 		return nil, s.failed(fail)
 	}
 	s.metrics.Decided(decision.Reason, 1)
@@ -126,15 +129,17 @@ func (s *Service) encode(
 	var decided metrics.DecisionCounts
 	var told errorBytes
 	detailer := s.details.Of(state)
+	var call decide.Call
+	defer call.End()
 	var decision engine.Decision
 	var fail *wire.Failure
 	for i := range questions.Len() {
 		byIP, message := questions.At(i)
 		index := wire.QuestionIndex(i)
 		if message == nil {
-			fail = s.byIP(ctx, state, &detailer, byIP, index, &decision)
+			fail = s.byIP(ctx, &call, state, &detailer, byIP, index, &decision)
 		} else {
-			decision, fail = s.decide(ctx, state, &detailer, index, message, unmet)
+			decision, fail = s.decide(ctx, &call, state, &detailer, index, message, unmet)
 		}
 		if (fail != nil || i%looksEach == 0) && ctx.Err() != nil { // it may have failed because of that
 			return nil, s.failed(current.Ended(ctx))
@@ -148,7 +153,7 @@ func (s *Service) encode(
 			// Read again here, so that a question without details does not pay for passing it on.
 			r := wire.RequestReader{Index: index}
 			answer := state.Fill(new(wire.Answer), &decision)
-			detailer.Fill(ctx.Done(), answer, r.Query(message))
+			s.decider.Details(ctx, &call, state.Snapshot, &detailer, answer, r.Query(message))
 			response.AddMessage(&netpoldv1.BatchAnswer{Answer: &netpoldv1.BatchAnswer_Response{Response: answer}})
 		default:
 			response.Add(&decision)
@@ -163,13 +168,13 @@ func (s *Service) encode(
 // byIP decides a question by IP. Nearly all are between single ends: these are asked of the engine at once, since they
 // neither wait nor are remembered.
 func (s *Service) byIP(
-	ctx context.Context, state *current.State, d *details.Detailer, q *wire.IPQuery, index wire.QuestionIndex,
-	decision *engine.Decision,
+	ctx context.Context, call *decide.Call, state *current.State, d *details.Detailer, q *wire.IPQuery,
+	index wire.QuestionIndex, decision *engine.Decision,
 ) (fail *wire.Failure) {
 	if state.Snapshot.DecideAddresses(q.Src, q.Dst, q.Port, q.Protocol, decision) {
 		return nil
 	}
-	*decision, fail = s.decider.Decide(ctx, state, d, q.Query(), nil,
+	*decision, fail = s.decider.Decide(ctx, call, state, d, q.Query(), nil,
 		func(err error) *wire.Failure { return wire.EngineErrorByIPAt(index, err) })
 	return fail
 }

@@ -52,7 +52,8 @@ type Options struct {
 	// UntilDrain returns a context that also ends when the server drains, and a function that releases it.
 	// Default: nothing drains.
 	UntilDrain func(context.Context) (context.Context, func())
-	// Gate limits the calls that wait for at_least, and counts the batches of streams. Default: neither.
+	// Gate limits the calls that wait for at_least, counts the batches of streams, and has the turns of expensive
+	// questions. Default: none of these.
 	Gate *overload.Gate
 	// Metrics counts decisions. Default: nothing is counted.
 	Metrics *metrics.Metrics
@@ -96,7 +97,7 @@ func New(source mirror.Source, options Options) *Service {
 		state: current.NewReader(source,
 			current.Options{RefuseStale: options.RefuseStale, UntilDrain: options.UntilDrain, Gate: options.Gate}),
 		gate:     options.Gate,
-		decider:  decide.New(options.Cache),
+		decider:  decide.New(options.Cache, options.Gate),
 		maxBatch: options.MaxBatch,
 		maxWait:  options.MaxWait,
 		metrics:  options.Metrics,
@@ -139,7 +140,9 @@ func (s *Service) Allowed(ctx context.Context,
 		return nil, s.failed(wire.Invalid(r.Violations))
 	}
 	detailer := s.details.Of(&state)
-	decision, fail := s.decider.Decide(ctx, &state, &detailer, query, req,
+	var call decide.Call
+	defer call.End()
+	decision, fail := s.decider.Decide(ctx, &call, &state, &detailer, query, req,
 		func(err error) *wire.Failure { return wire.EngineError(wire.Alone, req, err) })
 	if fail != nil {
 		return nil, s.failed(fail)
@@ -147,7 +150,7 @@ func (s *Service) Allowed(ctx context.Context,
 	s.metrics.Decided(decision.Reason, 1)
 	response := state.Fill(new(wire.Answer), &decision)
 	if req.GetDetails() {
-		detailer.Fill(ctx.Done(), response, query)
+		s.decider.Details(ctx, &call, state.Snapshot, &detailer, response, query)
 	}
 	s.metrics.Took(metrics.Allowed, time.Since(started))
 	return response, nil

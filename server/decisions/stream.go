@@ -14,6 +14,7 @@ import (
 	"github.com/netpold/netpold/engine"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server/internal/current"
+	"github.com/netpold/netpold/server/internal/decide"
 	"github.com/netpold/netpold/server/internal/details"
 	"github.com/netpold/netpold/server/internal/metrics"
 	"github.com/netpold/netpold/server/internal/wire"
@@ -162,12 +163,14 @@ func (s *Service) answerColumns(
 	var decided metrics.DecisionCounts
 	var told errorBytes
 	detailer := s.details.Of(state)
+	call := decide.Call{InProgress: true}
+	defer call.End()
 	for i := range questions.N {
 		q, fail := questions.Question(i)
 		if fail == nil {
 			reason, direct := state.Snapshot.AllowedDirect(q.Src, q.Dst, q.Port, q.Protocol)
 			if !direct {
-				reason, fail = s.general(ctx, state, &detailer, &q)
+				reason, fail = s.general(ctx, &call, state, &detailer, &q)
 			}
 			if fail == nil {
 				decided.Add(reason)
@@ -190,9 +193,9 @@ func (s *Service) answerColumns(
 
 // general decides a question that AllowedDirect cannot decide.
 func (s *Service) general(
-	ctx context.Context, state *current.State, d *details.Detailer, q *wire.IPQuery,
+	ctx context.Context, call *decide.Call, state *current.State, d *details.Detailer, q *wire.IPQuery,
 ) (engine.Reason, *wire.Failure) {
-	decision, fail := s.decider.Decide(ctx, state, d, q.Query(), nil, wire.EngineErrorByIP)
+	decision, fail := s.decider.Decide(ctx, call, state, d, q.Query(), nil, wire.EngineErrorByIP)
 	return decision.Reason, fail
 }
 

@@ -10,6 +10,7 @@ import (
 
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server/internal/current"
+	"github.com/netpold/netpold/server/internal/decide"
 	"github.com/netpold/netpold/server/internal/details"
 	"github.com/netpold/netpold/server/internal/metrics"
 	"github.com/netpold/netpold/server/internal/watches"
@@ -35,8 +36,10 @@ func (w *watching) respond() (more bool, err error) {
 	detailer := w.service.details.Of(&w.state)
 	started := time.Now()
 	w.recorded = nil
+	call := decide.Call{InProgress: true}
+	defer call.End()
 	for end := started.Add(maxWatchTime); ; {
-		taken, err := w.ask(r, &detailer, &counts)
+		taken, err := w.ask(r, &call, &detailer, &counts)
 		if err != nil {
 			return false, err
 		}
@@ -44,6 +47,7 @@ func (w *watching) respond() (more bool, err error) {
 			break
 		}
 	}
+	call.End()
 	w.state = current.State{}
 	w.owes = w.owes || r.Stale != w.stale
 	if len(r.Answers) == 0 && (more || !w.owes) {
@@ -64,7 +68,7 @@ func (w *watching) respond() (more bool, err error) {
 // ask asks some of the queued questions of the present state, and adds to r the answers that the caller does not
 // have yet.
 func (w *watching) ask(
-	r *netpoldv1.WatchAllowedResponse, d *details.Detailer, counts *watchCounts,
+	r *netpoldv1.WatchAllowedResponse, call *decide.Call, d *details.Detailer, counts *watchCounts,
 ) (watches.Taken, error) {
 	questions, taken, fail := w.watch.Take(w.questions[:0], maxWatchAnswers-len(r.Answers))
 	w.questions = questions
@@ -76,7 +80,7 @@ func (w *watching) ask(
 	r.Revision, r.Token, r.Stale = state.Snapshot.Revision(), state.Token, state.Stale
 	for i := range questions {
 		q := &questions[i]
-		a := w.answer(q, d, counts)
+		a := w.answer(q, call, d, counts)
 		if w.ctx.Err() != nil { // the question may have failed because of it
 			return taken, w.service.failed(w.over())
 		}
@@ -104,15 +108,18 @@ type watchAnswer struct {
 	oneof   netpoldv1.WatchAnswer_Response
 }
 
-// answer asks a question of the state. It returns nil if the caller has the answer.
+// answer asks a question of the state. It returns nil if the caller has the answer, or the stream has ended.
 func (w *watching) answer(
-	q *watches.Question, d *details.Detailer, counts *watchCounts,
+	q *watches.Question, call *decide.Call, d *details.Detailer, counts *watchCounts,
 ) *netpoldv1.WatchAnswer {
 	if q.Refused != nil {
 		return w.failure(q, q.Refused, counts)
 	}
 	state := &w.state
-	decision, err := w.service.decider.AllowedUntil(w.ctx.Done(), state.Snapshot, q.Query)
+	decision, ended, err := w.service.decider.Allowed(w.ctx, call, state.Snapshot, &q.Query)
+	if ended != nil {
+		return nil
+	}
 	if err != nil {
 		asked := q.Asked()
 		fail := wire.EngineError(wire.Alone, asked, err)
@@ -128,7 +135,7 @@ func (w *watching) answer(
 	a := new(watchAnswer)
 	response := a.Fill(&decision)
 	if q.Details {
-		d.Fill(w.ctx.Done(), response, q.Query)
+		w.service.decider.Details(w.ctx, call, state.Snapshot, d, response, q.Query)
 	}
 	if w.verdictsOnly {
 		response = &netpoldv1.AllowedResponse{Allowed: response.Allowed, Reason: response.Reason}

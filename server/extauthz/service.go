@@ -47,8 +47,8 @@ func New(source mirror.Source, options proxied.Options) *Service {
 	return &Service{door: proxied.NewDoor("ext_authz", source, options)}
 }
 
-// Check answers whether a request, a connection or a UDP session may pass (P9). It never waits. Denied is an
-// answer. The error is a gRPC status, and means that there is no decision; in shadow there is none (P12).
+// Check answers whether a request, a connection or a UDP session may pass (P9). Only an expensive question waits, for its
+// turn. Denied is an answer. The error is a gRPC status: there is no decision; in shadow there is none (P12).
 func (s *Service) Check(ctx context.Context, req *authv3.CheckRequest) (*authv3.CheckResponse, error) {
 	started := time.Now()
 	md, _ := metadata.FromIncomingContext(ctx)

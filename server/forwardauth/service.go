@@ -28,7 +28,6 @@ import (
 	"github.com/netpold/netpold/server/internal/decisionid"
 	"github.com/netpold/netpold/server/internal/metrics"
 	"github.com/netpold/netpold/server/internal/occasions"
-	"github.com/netpold/netpold/server/internal/overload"
 	"github.com/netpold/netpold/server/internal/proxied"
 	"github.com/netpold/netpold/server/internal/wire"
 )
@@ -61,8 +60,6 @@ type Options struct {
 	Ready func() (ok bool, why string)
 	// Draining reports whether connections are to go elsewhere (P45).
 	Draining func() bool
-	// Gate refuses questions beyond the limits (P41). Default: none is refused.
-	Gate *overload.Gate
 }
 
 // Service answers proxies by HTTP. It is safe for concurrent use.

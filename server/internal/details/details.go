@@ -48,9 +48,9 @@ func (d *Detailer) Advise(query engine.Query, req *netpoldv1.AllowedRequest, err
 	return wire.Advised(d.state.Snapshot, query, req, err)
 }
 
-// Fill adds the details to the answer of a question, unless done is closed.
-func (d *Detailer) Fill(done <-chan struct{}, r *netpoldv1.AllowedResponse, query engine.Query) {
-	details, err := d.state.Snapshot.Details(done, query)
+// Fill adds the details to the answer of a question, unless goOn ends it.
+func (d *Detailer) Fill(goOn func() bool, r *netpoldv1.AllowedResponse, query engine.Query) {
+	details, err := d.state.Snapshot.Details(goOn, query)
 	if err != nil {
 		return
 	}

@@ -37,6 +37,21 @@ func (m *Metrics) ShedConnection() {
 	}
 }
 
+// RegisterExpensive adds how many questions asked for a slot, and how many wait for one, which counts returns.
+func (m *Metrics) RegisterExpensive(counts func() (asked, waiting int)) {
+	if m == nil {
+		return
+	}
+	m.Registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Namespace: namespace, Name: "expensive_questions_total",
+		Help: "Questions about many Pods, or batches of such, that had to take a slot to be decided.",
+	}, func() float64 { asked, _ := counts(); return float64(asked) }))
+	m.Registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "expensive_questions_waiting",
+		Help: "Questions about many Pods that wait for a slot.",
+	}, func() float64 { _, waiting := counts(); return float64(waiting) }))
+}
+
 // RegisterInFlight adds the number of calls in progress, which count returns.
 func (m *Metrics) RegisterInFlight(count func() int) {
 	if m == nil {

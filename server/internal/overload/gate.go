@@ -104,6 +104,7 @@ type Gate struct {
 	queued            queued
 	accounts          accounts
 	connections       connections
+	slots             *slots
 	// methods has those that have places. It is complete before the first call.
 	methods map[string]bool
 	// streams has the methods that are streams, of the caller or of the server.
@@ -135,9 +136,11 @@ func New(options Options) *Gate {
 		g.log = slog.New(slog.DiscardHandler)
 	}
 	g.accounts.all = map[key]*account{}
+	g.slots = newSlots(limits.InFlight)
 	g.connections.open = map[*Connection]struct{}{}
 	g.unread.init(limits.Memory)
 	g.metrics.RegisterInFlight(g.InFlight)
+	g.metrics.RegisterExpensive(g.slots.counts)
 	return g
 }
 

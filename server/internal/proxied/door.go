@@ -16,6 +16,7 @@ import (
 	"github.com/netpold/netpold/server/internal/decisionid"
 	"github.com/netpold/netpold/server/internal/details"
 	"github.com/netpold/netpold/server/internal/metrics"
+	"github.com/netpold/netpold/server/internal/overload"
 	"github.com/netpold/netpold/server/internal/wire"
 )
 
@@ -26,6 +27,8 @@ type Options struct {
 	// RefuseStale refuses questions while the state is stale. Default: they are answered, and the answer says
 	// so.
 	RefuseStale bool
+	// Gate has the turns of expensive questions. Default: they need none.
+	Gate *overload.Gate
 	// Shadow lets every client through, and says what the answer would have been (P12).
 	Shadow bool
 	// DenyDetail is how much a denial tells the client. Default: nothing of the cluster.
@@ -65,12 +68,13 @@ func NewDoor(method string, source mirror.Source, options Options) Door {
 		Options: options,
 		method:  method,
 		state:   current.NewReader(source, current.Options{RefuseStale: options.RefuseStale}),
-		decider: decide.New(options.Cache),
+		decider: decide.New(options.Cache, options.Gate),
 		details: details.NewSource(source),
 	}
 }
 
-// Decide returns what a question comes to, or the failure to read it. It never waits. besides is called after the
+// Decide returns what a question comes to, or the failure to read it. It waits for nothing but the
+// turns of an expensive question. besides is called after the
 // policies were asked, and may deny more; nil for nothing more. A question came at started, and is decided once: the
 // outcome is part of it.
 func (d *Door) Decide(
@@ -135,7 +139,9 @@ func (d *Door) ask(ctx context.Context, q *Question, state *current.State, o *Ou
 		return
 	}
 	detailer := d.details.Of(state)
-	decision, fail := d.decider.Decide(ctx, state, &detailer, q.Query, &q.Request, func(err error) *wire.Failure {
+	var call decide.Call
+	defer call.End()
+	decision, fail := d.decider.Decide(ctx, &call, state, &detailer, q.Query, &q.Request, func(err error) *wire.Failure {
 		return wire.EngineErrorAt(err, q.locate)
 	})
 	if fail == nil && q.KnownDst {
