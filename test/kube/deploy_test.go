@@ -224,6 +224,10 @@ func TestValuesAreChecked(t *testing.T) {
 		"clients' certificates without TLS": {
 			map[string]any{"tls": map[string]any{"requireClientCertificate": true}}, "give tls.secretName",
 		},
+		"no collector's port": {map[string]any{"networkPolicy": map[string]any{"collectorPorts": []any{}}}, "collectorPorts"},
+		"a variable without a name": {
+			map[string]any{"extraEnv": []any{map[string]any{"value": "http://otel.example:4318"}}}, "name",
+		},
 		"tokens without TLS": {map[string]any{"kubeAuthz": true}, "kubeAuthz needs TLS"},
 		"the chart's own, by HTTP": {
 			map[string]any{"settings": map[string]any{"forward-auth-listen": ":1"}}, "forward-auth-listen",
@@ -254,6 +258,45 @@ func TestP32ChartAsksWhoMayAsk(t *testing.T) {
 	for _, arg := range d.Spec.Template.Spec.Containers[0].Args {
 		if arg == "--insecure" || strings.HasPrefix(arg, "--tls") {
 			t.Errorf("the base has made a choice: %s", arg)
+		}
+	}
+}
+
+// P46: what OpenTelemetry reads in the environment can be set, and its collector can be reached, but only if something is
+// sent there.
+func TestP46TelemetryReachesItsCollector(t *testing.T) {
+	env := []any{map[string]any{"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://otel.example:4318"}}
+	peer := map[string]any{"namespaceSelector": map[string]any{"matchLabels": map[string]any{"name": "otel"}}}
+	for _, test := range []struct {
+		name              string
+		values            map[string]any
+		egress, variables int
+	}{
+		{"nothing is sent", nil, 2, 1},
+		{"traces", map[string]any{"settings": map[string]any{"tracing": "otlp"}, "extraEnv": env,
+			"networkPolicy": map[string]any{"collectors": []any{peer}, "collectorPorts": []any{4318}}}, 3, 2},
+		{"decisions", map[string]any{"settings": map[string]any{"decision-log": "otlp"},
+			"networkPolicy": map[string]any{"collectors": []any{peer}, "collectorPorts": []any{4318}}}, 3, 1},
+	} {
+		list := charted(t, test.values)
+		var d appsv1.Deployment
+		as(t, deployment(t, list), &d)
+		if got := d.Spec.Template.Spec.Containers[0].Env; len(got) != test.variables ||
+			test.variables > 1 && got[1].Name != "OTEL_EXPORTER_OTLP_ENDPOINT" {
+			t.Errorf("%s: the environment is %v", test.name, got)
+		}
+		for _, object := range list {
+			if object.GetKind() != "NetworkPolicy" {
+				continue
+			}
+			rules, _, err := unstructured.NestedSlice(object.Object, "spec", "egress")
+			if err != nil || len(rules) != test.egress {
+				t.Fatalf("%s: egress is %v, %v", test.name, rules, err)
+			}
+			want := map[string]any{"ports": []any{map[string]any{"protocol": "TCP", "port": "4318"}}, "to": []any{peer}}
+			if diff := cmp.Diff(want, plain(rules[len(rules)-1])); test.egress > 2 && diff != "" {
+				t.Errorf("%s: (-want +got)\n%s", test.name, diff)
+			}
 		}
 	}
 }
