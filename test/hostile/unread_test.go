@@ -18,8 +18,6 @@ func unread(t *testing.T) map[string]struct {
 	calls  int
 } {
 	batch, watch := &netpoldv1.BatchAllowedRequest{}, &netpoldv1.WatchAllowedRequest{}
-	stream := &netpoldv1.StreamAllowedRequest{Port: 8080, Src: &netpoldv1.StreamAllowedRequest_SrcIpv4{}}
-	_ = stream
 	all := questions()
 	for i := range 500 {
 		q := all[i%len(all)].request

@@ -210,7 +210,7 @@ func (h *handshaken) Write(b []byte) (int, error) {
 	now := time.Now()
 	h.of.writing.Store(now.UnixNano())
 	defer h.of.writing.Store(0)
-	if err := h.Conn.SetWriteDeadline(now.Add(writeTimeout)); err != nil {
+	if err := h.SetWriteDeadline(now.Add(writeTimeout)); err != nil {
 		return 0, err //nolint:wrapcheck // gRPC looks at it
 	}
 	return h.Conn.Write(b) //nolint:wrapcheck // gRPC looks at it
