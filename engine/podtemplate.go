@@ -6,7 +6,7 @@ import (
 )
 
 // siblings is how many Pods of its workload a new Pod is compared with.
-const siblings = 4
+const siblings = 8
 
 // A podTemplate holds the parts of a Pod that the Pods of a workload nearly always have alike, as they come from one
 // template. Those that do share one, which is two fifths of a Pod's memory. It is immutable.
