@@ -97,11 +97,11 @@ func TestLargeQuestionsPause(t *testing.T) {
 		if !large.GoOn(ctx) || len(order) > 0 {
 			t.Errorf("before the time is over %q were decided", order)
 		}
-		time.Sleep(slotTime)
+		<-time.After(slotTime)
 		if !large.GoOn(ctx) || !slices.Equal(order, []string{"small"}) {
 			t.Errorf("after it %q were decided", order)
 		}
-		time.Sleep(slotTime)
+		<-time.After(slotTime)
 		if !large.GoOn(ctx) || len(order) != 1 {
 			t.Errorf("a large question gave way to another: %q", order)
 		}
@@ -171,7 +171,7 @@ func TestSlotsOfWhoGivesUp(t *testing.T) {
 		small := make(chan *Slot)
 		go func() { small <- must(t, g, from(t, g, "10.0.0.2"), Demand{}) }()
 		synctest.Wait()
-		time.Sleep(slotTime)
+		<-time.After(slotTime)
 		goesOn := make(chan bool)
 		go func() { goesOn <- large.GoOn(ctx) }()
 		holds := <-small
