@@ -12,8 +12,9 @@ const (
 	// alwaysPlaces are what a caller may have while there are free places, however few.
 	alwaysPlaces = 2
 	// exemptPerConnection are the calls of methods without places that one connection may have in progress. Those are for
-	// health and status, which overload does not shed (P41): nobody needs so many at once.
-	exemptPerConnection = 100
+	// health and status, which overload does not shed (P41): nobody needs so many at once. With 100 of 200 connections
+	// others waited for seconds.
+	exemptPerConnection = 16
 	// fewWaiting are calls of one connection that may wait without tickets, which cost something.
 	fewWaiting = 32
 )

@@ -26,8 +26,10 @@ const (
 	smallAnswer = 2 << 10
 	// writeTimeout is how long a connection may take none of what is written to it.
 	writeTimeout = 30 * time.Second
-	// stuck is how long a write lasts before the connection gets no more calls.
-	stuck = time.Second
+	// stuck is how long a write lasts before the connection gets no more calls, if it has at least stuckBytes to read. A
+	// write of less may just wait for a processor.
+	stuck      = time.Second
+	stuckBytes = 256 << 10
 )
 
 // unread counts the answers of all connections that are made and not written, since their callers do not read.
@@ -83,9 +85,9 @@ func (g *Gate) refuseUnread(c *Connection) *Refused {
 	if c == nil {
 		return nil
 	}
-	if c.backlog.bytes.Load() < g.unread.connectionLimit {
+	if bytes := c.backlog.bytes.Load(); bytes < g.unread.connectionLimit {
 		since := c.writing.Load()
-		if since == 0 || time.Now().UnixNano()-since < int64(stuck) {
+		if since == 0 || bytes < stuckBytes || time.Now().UnixNano()-since < int64(stuck) {
 			return nil
 		}
 	}
