@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strings"
 
 	"google.golang.org/grpc"
 )
@@ -32,16 +31,8 @@ func (e *empty) start(ctx context.Context, with *environment, _ *model) (err err
 	if e.proc, err = startProcess(ctx, []string{childVariable + "=" + childEmpty}, with.own); err != nil {
 		return err
 	}
-	line, err := e.proc.next(ctx)
-	if err != nil {
-		return err
-	}
-	addr, found := strings.CutPrefix(line, serving)
-	if !found {
-		return fmt.Errorf("the empty server says %q", line)
-	}
-	e.addr = addr
-	return nil
+	e.addr, err = e.proc.servesAt(ctx, "the empty server")
+	return err
 }
 
 // apply implements [service]. Nothing follows from a change here.

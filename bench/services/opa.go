@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 )
@@ -138,16 +137,8 @@ func (o *opaExtAuthz) start(ctx context.Context, e *environment, m *model) (err 
 	if o.proc, err = startProcess(ctx, []string{childVariable + "=" + childOPA}, e.own, policy, data); err != nil {
 		return err
 	}
-	line, err := o.proc.next(ctx)
-	if err != nil {
-		return err
-	}
-	addr, found := strings.CutPrefix(line, serving)
-	if !found {
-		return fmt.Errorf("the server around OPA says %q", line)
-	}
-	o.addr = addr
-	return nil
+	o.addr, err = o.proc.servesAt(ctx, "the server around OPA")
+	return err
 }
 
 // apply implements [service].

@@ -215,3 +215,16 @@ func (p *process) next(ctx context.Context) (string, error) {
 		return "", context.Cause(ctx)
 	}
 }
+
+// servesAt returns the address that a server of this program prints once it serves. what names it in errors.
+func (p *process) servesAt(ctx context.Context, what string) (string, error) {
+	line, err := p.next(ctx)
+	if err != nil {
+		return "", err
+	}
+	addr, found := strings.CutPrefix(line, serving)
+	if !found {
+		return "", fmt.Errorf("%s says %q", what, line)
+	}
+	return addr, nil
+}
