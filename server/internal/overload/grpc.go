@@ -66,6 +66,7 @@ func (r *registrar) RegisterService(desc *grpc.ServiceDesc, service any) {
 
 // unary returns a handler that enters before it reads the request, for calls that take limit at most.
 func (g *Gate) unary(handler grpc.MethodHandler, limit time.Duration) grpc.MethodHandler {
+	m := &unaryMethod{gate: g, handler: handler, limit: limit}
 	return func(srv any, ctx context.Context, read func(any) error, through grpc.UnaryServerInterceptor) (any, error) {
 		g.begin(ctx)
 		place, refused := g.Enter(ctx)
@@ -73,41 +74,44 @@ func (g *Gate) unary(handler grpc.MethodHandler, limit time.Duration) grpc.Metho
 			return nil, refused.Status
 		}
 		defer place.Leave()
-		raw := g.rawOf(ctx)
-		if raw != nil {
-			r := takeUnary(g, raw, place.account, limit)
-			defer r.done()
-			read = r.read
-		}
-		ctx, timer := capTo(ctx, limit)
-		defer timer.release()
-		response, err := handler(srv, ctx, read, through)
-		if err != nil || raw == nil {
-			return response, err
-		}
-		plain(ctx, raw)
-		return answerTo(place.connection, response), nil
+		return m.serve(srv, ctx, read, through, place.account, place.connection)
 	}
 }
 
 // exempted returns a handler without places. Its request is small.
 func (g *Gate) exempted(handler grpc.MethodHandler, limit time.Duration) grpc.MethodHandler {
+	m := &unaryMethod{gate: g, handler: handler, limit: limit, exempt: true}
 	return func(srv any, ctx context.Context, read func(any) error, through grpc.UnaryServerInterceptor) (any, error) {
-		raw := g.rawOf(ctx)
-		if raw != nil {
-			r := takeUnary(g, raw, nil, limit)
-			defer r.done()
-			r.exempt, read = true, r.read
-		}
-		ctx, timer := capTo(ctx, limit)
-		defer timer.release()
-		response, err := handler(srv, ctx, read, through)
-		if err != nil || raw == nil {
-			return response, err
-		}
-		plain(ctx, raw)
-		return answerTo(connectionOf(ctx), response), nil
+		return m.serve(srv, ctx, read, through, nil, connectionOf(ctx))
 	}
+}
+
+// A unaryMethod is how calls of a method are read and answered.
+type unaryMethod struct {
+	gate    *Gate
+	handler grpc.MethodHandler
+	limit   time.Duration
+	exempt  bool
+}
+
+// serve reads the request of a call at the expense of a caller, nil for none, and has the method answer it. The answer
+// counts for a connection.
+func (m *unaryMethod) serve(srv any, ctx context.Context, read func(any) error, through grpc.UnaryServerInterceptor,
+	of *account, to *Connection) (any, error) {
+	raw := m.gate.rawOf(ctx)
+	if raw != nil {
+		r := takeUnary(m.gate, raw, of, m.limit)
+		defer r.done()
+		r.exempt, read = m.exempt, r.read
+	}
+	ctx, timer := capTo(ctx, m.limit)
+	defer timer.release()
+	response, err := m.handler(srv, ctx, read, through)
+	if err != nil || raw == nil {
+		return response, err
+	}
+	plain(ctx, raw)
+	return answerTo(to, response), nil
 }
 
 // rawOf returns the stream of a call, if messages are read here.
