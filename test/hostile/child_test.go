@@ -40,8 +40,9 @@ type child struct {
 	log  lines
 	// stderr is where the log comes from.
 	stderr io.Closer
-	// asker is the process of the innocent.
+	// asker is the process of the innocent. timed means that its times are judged in any case.
 	asker int
+	timed bool
 	// clients are those of attackers that are open. byAddress has those of child.client.
 	mu        sync.Mutex
 	clients   []*grpc.ClientConn

@@ -85,6 +85,7 @@ func TestExpensiveQuestions(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			n := start(t, writeCrowds(t))
+			n.timed = true
 			conns, ended := n.dialAll(t, c.callers), &tally{}
 			var asked atomic.Int64
 			n.besiege(t, attackTime, func(ctx context.Context) {
