@@ -1,9 +1,6 @@
 package persist
 
-import (
-	"hash/maphash"
-	"slices"
-)
+import "hash/maphash"
 
 const (
 	lineSlots  = 8
@@ -21,25 +18,9 @@ const (
 // a loop and without a branch. Blocks are large, so that the list of places stays in the nearest cache: for a
 // million keys it has 2,048 places, 16 KiB. Blocks have no pointers, so the garbage collector does not scan them. It is
 // made by [NewTable]; a plain copy is a snapshot.
-//
-// Invariant: there are as many places as states has, at least two, and a place of one is about the same block as
-// that of the other.
 type Table struct {
 	seed uint64
-	// places has the block of every value of the first bits of a hash, as a [directory] has, in one piece.
-	places []*lines
-	// shift is by how much to shift a hash to get its place.
-	shift  uint8
-	owner  *Edit // owns places
-	n      int
-	states directory[blockState] // apart from the blocks, so that a look-up reads none of it
-}
-
-// A blockState is what only writes need to know of a block.
-type blockState struct {
-	owner *Edit
-	n     uint16 // its keys
-	depth uint8
+	places[lines]
 }
 
 // A lines is a block. The bits of the hash after those of the place choose the line. Keys of a line that
@@ -58,12 +39,7 @@ var noLines lines
 func NewTable() Table { return emptyTable(maphash.Comparable(maphash.MakeSeed(), 0)) }
 
 // emptyTable returns an empty table with a seed.
-func emptyTable(seed uint64) Table {
-	return Table{seed: seed, places: []*lines{&noLines, &noLines}, shift: hashBits - 1}
-}
-
-// Len returns the number of keys.
-func (t *Table) Len() int { return t.n }
+func emptyTable(seed uint64) Table { return Table{seed, newPlaces(&noLines)} }
 
 // Get returns the value of k, or 0. It is the hot path: all that it calls is inlined but for lines after a
 // full one.
@@ -73,7 +49,7 @@ func (t *Table) Len() int { return t.n }
 // of it, so that there is no branch to guess.
 func (t *Table) Get(k uint32) uint32 {
 	h := t.hash(k)
-	b := t.places[h>>(t.shift%hashBits)]
+	b := t.at(h)
 	l := &b[lineOf(h)]
 	want, v := uint64(k)<<32, uint64(0)
 	if x := l[7] ^ want; x < 1<<32 {
@@ -141,6 +117,7 @@ func lineOf(h uint64) uint64 { return h >> 34 % tableLines }
 func (t *Table) Set(e *Edit, k, v uint32) {
 	h := t.hash(k)
 	if t.n == 0 {
+		*t = emptyTable(t.seed)
 		t.begin(e)
 	}
 	b, s := t.own(e, h)
@@ -148,23 +125,12 @@ func (t *Table) Set(e *Edit, k, v uint32) {
 		*at = slotOf(k, v)
 		return
 	}
-	for s.n >= tableFill &&
-		(s.depth < t.states.depth || t.states.mayDouble(t.n/tableFill) || s.n == blockSlots-1) {
+	for s.n == blockSlots-1 || t.isOverfull(s, tableFill) {
 		t.split(e, h, b, s)
 		b, s = t.own(e, h)
 	}
 	b.add(h, k, v)
-	s.n++
-	t.states.put(e, h, s.depth, s)
-	t.n++
-}
-
-// begin gives an empty table a block, which stands at both places.
-func (t *Table) begin(e *Edit) {
-	*t = emptyTable(t.seed)
-	t.states.put(e, 0, 0, blockState{owner: e})
-	t.states.double(e)
-	t.put(e, 0, 0, &lines{})
+	t.count(e, h, s, 1)
 }
 
 // Delete removes k, and reports whether it was there.
@@ -189,9 +155,7 @@ func (t *Table) Delete(e *Edit, k uint32) bool {
 			}
 		})
 	}
-	s.n--
-	t.states.put(e, h, s.depth, s)
-	t.n--
+	t.count(e, h, s, -1)
 	return true
 }
 
@@ -251,50 +215,14 @@ func (b *lines) all(yield func(k, v uint32)) {
 	}
 }
 
-// own returns the block of h for writing, and its state. A caller that changes the state must store it.
-func (t *Table) own(e *Edit, h uint64) (*lines, blockState) {
-	b, s := t.places[h>>(t.shift%hashBits)], t.states.at(h)
-	if s.owner != e {
-		fresh := *b
-		b, s.owner = &fresh, e
-		t.put(e, h, s.depth, b)
-		t.states.put(e, h, s.depth, s)
-	}
-	return b, s
-}
-
-// put stores b, which has this depth, at all of its places.
-func (t *Table) put(e *Edit, h uint64, depth uint8, b *lines) {
-	if t.owner != e {
-		t.places, t.owner = slices.Clone(t.places), e
-	}
-	n := 1 << (hashBits - t.shift - depth) // it has
-	first := int(h>>(t.shift%hashBits)) &^ (n - 1)
-	for i := range n {
-		t.places[first+i] = b
-	}
-}
-
 // split divides a block by the next bit of its keys' hashes.
 func (t *Table) split(e *Edit, h uint64, b *lines, s blockState) {
-	halves := [2]*lines{{}, {}}
-	states := [2]blockState{{owner: e, depth: s.depth + 1}, {owner: e, depth: s.depth + 1}}
+	halves, counts := [2]*lines{{}, {}}, [2]uint16{}
 	b.all(func(k, v uint32) {
-		kh, half := t.hash(k), 0
-		if kh&splitBit(s.depth) != 0 {
-			half = 1
-		}
+		kh := t.hash(k)
+		half := halfOf(kh, s.depth)
 		halves[half].add(kh, k, v)
-		states[half].n++
+		counts[half]++
 	})
-	t.states.split(e, h, s.depth, states[0], states[1])
-	if t.states.depth > hashBits-t.shift { // every block then stands at twice as many places
-		places := make([]*lines, 2*len(t.places))
-		for i := range places {
-			places[i] = t.places[i/2]
-		}
-		t.places, t.owner, t.shift = places, e, t.shift-1
-	}
-	t.put(e, h&^splitBit(s.depth), s.depth+1, halves[0])
-	t.put(e, h|splitBit(s.depth), s.depth+1, halves[1])
+	t.replace(e, h, s.depth, halves, counts)
 }
