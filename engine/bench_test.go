@@ -234,58 +234,20 @@ func BenchmarkMemory(b *testing.B) {
 		return float64(m.HeapAlloc)
 	}
 	for _, size := range sizes() {
-		b.Run(size.String(), func(b *testing.B) {
-			changes := synthetic.New(size).Changes()
-			for b.Loop() {
-				before := heap()
-				held := engine.NewCluster(engine.Options{})
-				held.Apply(changes...)
-				b.ReportMetric((heap()-before)/float64(size.Pods), "B/pod")
-				runtime.KeepAlive(held)
-				runtime.KeepAlive(changes)
-			}
-		})
-	}
-}
-
-// BenchmarkIPv6 measures a decision by IPv6 addresses beside one by IPv4 addresses, in clusters that differ in nothing else.
-func BenchmarkIPv6(b *testing.B) {
-	wide := func(ip netip.Addr) netip.Addr {
-		v6, v4 := netip.MustParseAddr("fd00:10:244::").As16(), ip.As4()
-		copy(v6[12:], v4[:])
-		return netip.AddrFrom16(v6)
-	}
-	for _, size := range sizes() {
-		told, held := built(size)
-		changes := synthetic.New(size).Changes()
-		for _, c := range changes {
-			if p, ok := c.Object.(*engine.Pod); ok {
-				for i := range p.IPs {
-					p.IPs[i] = wide(p.IPs[i])
+		for _, of := range []struct {
+			name string
+			make func(synthetic.Size) *synthetic.Cluster
+		}{{"ipv4", synthetic.New}, {"dual-stack", synthetic.NewDualStack}} {
+			b.Run(fmt.Sprintf("%v/%s", size, of.name), func(b *testing.B) {
+				changes := of.make(size).Changes()
+				for b.Loop() {
+					before := heap()
+					held := engine.NewCluster(engine.Options{})
+					held.Apply(changes...)
+					b.ReportMetric((heap()-before)/float64(size.Pods), "B/pod")
+					runtime.KeepAlive(held)
+					runtime.KeepAlive(changes)
 				}
-			}
-		}
-		six := engine.NewCluster(engine.Options{}).Apply(changes...)
-		for _, kind := range traffic {
-			n := asked
-			if kind == "hot" {
-				n = 1024
-			}
-			ips := addressPairs(told, kind, n)
-			b.Run(fmt.Sprintf("%v/%s/ipv4/direct", size, kind), func(b *testing.B) { direct(b, held.Snapshot(), ips, []uint16{8080}) })
-			b.Run(fmt.Sprintf("%v/%s/ipv4/ip", size, kind), func(b *testing.B) {
-				ask(b, held.Snapshot(), n, func(i int) engine.Query {
-					return engine.Query{Src: engine.ByIP(ips[i][0]), Dst: engine.ByIP(ips[i][1]), Port: 8080}
-				})
-			})
-			for i := range ips {
-				ips[i] = [2]netip.Addr{wide(ips[i][0]), wide(ips[i][1])}
-			}
-			b.Run(fmt.Sprintf("%v/%s/ipv6/direct", size, kind), func(b *testing.B) { direct(b, six, ips, []uint16{8080}) })
-			b.Run(fmt.Sprintf("%v/%s/ipv6/ip", size, kind), func(b *testing.B) {
-				ask(b, six, n, func(i int) engine.Query {
-					return engine.Query{Src: engine.ByIP(ips[i][0]), Dst: engine.ByIP(ips[i][1]), Port: 8080}
-				})
 			})
 		}
 	}

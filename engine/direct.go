@@ -56,14 +56,13 @@ func (s *Snapshot) DecideAddresses(src, dst netip.Addr, port uint16, protocol Pr
 	return src.IsValid() && dst.IsValid() && s.decideAddresses(src.Unmap(), dst.Unmap(), port, protocol, d)
 }
 
-// notDirect marks the addresses that need a longer look. The table directV4 gives for an IPv4 address, and directV6 for
-// another,
+// notDirect marks the addresses that need a longer look. The tables directV4 and directV6 give for an address
 //
 //	0           nobody in the cluster has it
 //	class + 1   an ordinary Pod owns it, and nothing but the Pod's class takes part in a decision
 //	notDirect   any other: a Node's, a host-network Pod's, a Service's, or one of several of a Pod
 //
-// So one look-up, which for IPv4 reads one cache line, settles most addresses. A Pod with several addresses of
+// So one look-up, which reads one cache line, settles most addresses. A Pod with several addresses of
 // one family is not direct because two of them may be the ends of one question, which is then about the Pod and
 // itself (S2).
 const notDirect = 1 << 31
@@ -71,23 +70,25 @@ const notDirect = 1 << 31
 // noteDirect keeps what decisions read first of an address in step. It must be called whenever the claims to ip change, or
 // the Services that have it.
 func (t *txn) noteDirect(ip netip.Addr) {
-	a := t.address(ip)
-	if !ip.Is4() {
-		if a == nil {
-			return
-		}
-		if direct := t.directOf(ip, a); direct != a.direct {
-			fresh := *a
-			fresh.direct = direct
-			t.ipv6.Set(t.edit, ip.As16(), fresh)
-		}
-		return
-	}
-	if direct := t.directOf(ip, a); direct == 0 {
+	direct := t.directOf(ip, t.address(ip))
+	switch {
+	case ip.Is4() && direct == 0:
 		t.directV4.Delete(t.edit, ipv4Key(ip))
-	} else {
+	case ip.Is4():
 		t.directV4.Set(t.edit, ipv4Key(ip), direct)
+	case direct == 0:
+		t.directV6.Delete(t.edit, ipv6Key(ip))
+	default:
+		t.directV6.Set(t.edit, ipv6Key(ip), direct)
 	}
+}
+
+// direct returns what the table of its family gives for an address; see [notDirect].
+func (s *state) direct(ip netip.Addr) uint32 {
+	if ip.Is4() {
+		return s.directV4.Get(ipv4Key(ip))
+	}
+	return s.directV6.Get(ipv6Key(ip))
 }
 
 // directOf returns the number of an address, as at [notDirect]. a is its owner, nil for none.
@@ -100,17 +101,6 @@ func (s *state) directOf(ip netip.Addr, a *address) uint32 {
 		return notDirect
 	}
 	return a.class + 1
-}
-
-// directV6 returns the number of an IPv6 address, as at [notDirect].
-func (s *state) directV6(ip netip.Addr) uint32 {
-	if a := s.ipv6.Find(ip.As16()); a != nil {
-		return a.direct
-	}
-	if s.vips.Len() > 0 && s.vips.Find(ip) != nil {
-		return notDirect
-	}
-	return 0
 }
 
 // several reports whether more than one of ips is of a family.
@@ -134,7 +124,7 @@ func (s *state) directClasses(src, dst netip.Addr) (from, to *hotClass, direct b
 	if src.Is4() {
 		a, b = s.directV4.Get(ipv4Key(src)), s.directV4.Get(ipv4Key(dst))
 	} else {
-		a, b = s.directV6(src), s.directV6(dst)
+		a, b = s.directV6.Get(ipv6Key(src)), s.directV6.Get(ipv6Key(dst))
 	}
 	if (a|b)&notDirect != 0 {
 		return nil, nil, false

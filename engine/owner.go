@@ -19,8 +19,6 @@ import (
 type address struct {
 	// class is that of pod, or noClass.
 	class uint32
-	// direct is for an IPv6 address what directV4 has for the others.
-	direct uint32
 	// pod is the ordinary Pod that owns the address; nil for a Node.
 	pod *pod
 	// claims are all claims; nil if pod's is the only one. Never nil for a Node.
@@ -60,13 +58,22 @@ func (s *state) address(ip netip.Addr) *address {
 	if ip.Is4() {
 		return s.ipv4.Find(ipv4Key(ip))
 	}
-	return s.ipv6.Find(ip.As16())
+	return s.ipv6.Find(ipv6Key(ip))
 }
 
 // ipv4Key returns an IPv4 address as a number.
 func ipv4Key(ip netip.Addr) uint32 {
 	b := ip.As4()
 	return binary.BigEndian.Uint32(b[:])
+}
+
+// ipv6Key returns an IPv6 address as two numbers, zero for an invalid one. It does not ask As16, whose array is copied in one
+// piece after it was written in two: the processor waits for all that comes before in order to do that.
+func ipv6Key(ip netip.Addr) (k persist.WideKey) {
+	if b := ip.AsSlice(); len(b) == 16 {
+		k.A, k.B = binary.LittleEndian.Uint64(b[:8]), binary.LittleEndian.Uint64(b[8:])
+	}
+	return k
 }
 
 // addClaim adds a claim to an address. An invalid address has no claims.
@@ -128,7 +135,7 @@ func (t *txn) claimsTo(ip netip.Addr) *claims {
 }
 
 // setClaims stores the owner of an address: the Pod of the best claim or, if that is a Node's or a
-// host-network Pod's, the Node (S4). Without claims the address goes. It keeps shared and directV4 in step.
+// host-network Pod's, the Node (S4). Without claims the address goes. It keeps shared, directV4 and directV6 in step.
 func (t *txn) setClaims(ip netip.Addr, mine *claims) {
 	if len(mine.all) == 0 {
 		if t.vips.Find(ip) != nil {
@@ -137,7 +144,7 @@ func (t *txn) setClaims(ip netip.Addr, mine *claims) {
 		if ip.Is4() {
 			t.ipv4.Delete(t.edit, ipv4Key(ip))
 		} else {
-			t.ipv6.Delete(t.edit, ip.As16())
+			t.ipv6.Delete(t.edit, ipv6Key(ip))
 		}
 		t.noteDirect(ip)
 		return
@@ -155,8 +162,7 @@ func (t *txn) setClaims(ip netip.Addr, mine *claims) {
 	if ip.Is4() {
 		t.ipv4.Set(t.edit, ipv4Key(ip), a)
 	} else {
-		a.direct = t.directOf(ip, &a)
-		t.ipv6.Set(t.edit, ip.As16(), a)
+		t.ipv6.Set(t.edit, ipv6Key(ip), a)
 	}
 	t.noteDirect(ip)
 }

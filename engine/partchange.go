@@ -52,7 +52,7 @@ func eachChangedClass(a, b *state, yield func(Part)) {
 // eachChangedAddress yields the addresses of which the owner or its record is another, or the Services.
 func eachChangedAddress(a, b *state, yield func(Part)) {
 	b.ipv4.EachChanged(&a.ipv4, sameRecord, func(k uint32) { yield(addressPart(ipv4Of(k))) })
-	b.ipv6.EachChanged(&a.ipv6, sameRecord, func(k [16]byte) { yield(addressPart(netip.AddrFrom16(k))) })
+	b.ipv6.EachChanged(&a.ipv6, sameRecord, func(k persist.WideKey) { yield(addressPart(ipv6Of(k))) })
 	b.vips.EachChanged(&a.vips, slices.Equal[[]nameKey], func(ip netip.Addr) { yield(addressPart(ip)) })
 }
 
@@ -82,4 +82,12 @@ func ipv4Of(key uint32) netip.Addr {
 	var b [4]byte
 	binary.BigEndian.PutUint32(b[:], key)
 	return netip.AddrFrom4(b)
+}
+
+// ipv6Of returns the address of two numbers; see [ipv6Key].
+func ipv6Of(key persist.WideKey) netip.Addr {
+	var b [16]byte
+	binary.LittleEndian.PutUint64(b[:8], key.A)
+	binary.LittleEndian.PutUint64(b[8:], key.B)
+	return netip.AddrFrom16(b)
 }

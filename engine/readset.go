@@ -63,7 +63,7 @@ func (s *Snapshot) FansOut(q *Query) bool {
 // isServiceAddress reports whether an address is a Service's. It asks what decisions read first: a direct address is no
 // Service's (see [notDirect]), and the decision reads the same cache line next.
 func (s *state) isServiceAddress(ip netip.Addr) bool {
-	if ip.Is4() && s.directV4.Get(ipv4Key(ip))&notDirect == 0 || !ip.Is4() && s.directV6(ip)&notDirect == 0 {
+	if s.direct(ip)&notDirect == 0 {
 		return false
 	}
 	return s.vips.Find(ip) != nil

@@ -137,7 +137,7 @@ func (r *Roles) NodeAddresses() []RoleEnd {
 		add(netip.AddrFrom4(b), &a)
 	}
 	for key, a := range r.s.ipv6.All() {
-		add(netip.AddrFrom16(key), &a)
+		add(ipv6Of(key), &a)
 	}
 	slices.SortFunc(list, func(a, b RoleEnd) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), a.IPs[0].Compare(b.IPs[0]))

@@ -144,7 +144,7 @@ func (p *RolePair) touchAddedBlocks() {
 		look(netip.AddrFrom4(b), &a)
 	}
 	for key, a := range s.ipv6.All() {
-		look(netip.AddrFrom16(key), &a)
+		look(ipv6Of(key), &a)
 	}
 	if !ofNodes {
 		return

@@ -13,7 +13,7 @@ type service struct {
 	slices []string
 }
 
-// applyService stores a Service or takes its object away, and keeps vips, shared and directV4 in step with
+// applyService stores a Service or takes its object away, and keeps vips, shared, directV4 and directV6 in step with
 // its addresses.
 func (t *txn) applyService(o *Service, gone bool) {
 	key := nameKey{o.Namespace, o.Name}

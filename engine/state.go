@@ -2,9 +2,7 @@ package engine
 
 import (
 	"cmp"
-	"encoding/binary"
 	"hash/maphash"
-	"math/bits"
 	"net/netip"
 	"slices"
 	"unique"
@@ -18,7 +16,7 @@ import (
 //	what is stored           who owns an address     what decides
 //	namespaces ─► pods       ipv4, ipv6 ─► claims    classes ◄─ classIndex ─┐
 //	nodes                    vips ─► Services          │ tableKeys          │ by label
-//	services ─► slices       directV4 ─► class id    ruleTables             │
+//	services ─► slices       directV4/V6 ─► class id ruleTables             │
 //	policies ─► selectors                            selectors ◄─ selectorIndex
 //
 // Invariant: everything reachable from a published state is never written again.
@@ -38,9 +36,10 @@ type state struct {
 
 	// The owner of each address (S5, S7).
 	ipv4 persist.Map[uint32, address]
-	// directV4 is what decisions between IPv4 addresses read first; see [notDirect].
+	ipv6 persist.Map[persist.WideKey, address]
+	// directV4 and directV6 are what decisions between addresses read first; see [notDirect].
 	directV4 persist.Table
-	ipv6     persist.Map[[16]byte, address]
+	directV6 persist.WideTable
 	// vips has the Services that an address stands for, sorted by name (S24).
 	vips persist.Map[netip.Addr, []nameKey]
 	// shared counts the addresses that are a Service's and also a Pod's or a Node's. While it is 0, an
@@ -126,8 +125,9 @@ func newState(o Options) state {
 		slices:          persist.NewMap[nameKey, *EndpointSlice](hashName),
 		workloads:       persist.NewMap[workloadKey, *workload](persist.HashOf[workloadKey]()),
 		directV4:        persist.NewTable(),
+		directV6:        persist.NewWideTable(),
 		ipv4:            persist.NewMap[uint32, address](seededMix()),
-		ipv6:            persist.NewMap[[16]byte, address](seededFold()),
+		ipv6:            persist.NewMap[persist.WideKey, address](persist.NewWideHash()),
 		vips:            persist.NewMap[netip.Addr, []nameKey](persist.HashOf[netip.Addr]()),
 		classIDs:        persist.NewMap[string, classRef](hashString),
 		classIndex:      newIndex(),
@@ -149,16 +149,6 @@ func seededMix() func(uint32) uint64 {
 		x = (x ^ x>>30) * 0xBF58476D1CE4E5B9
 		x = (x ^ x>>27) * 0x94D049BB133111EB
 		return x ^ x>>31
-	}
-}
-
-// seededFold returns a hash for IPv6 addresses: both halves, multiplied with random seeds and folded, as wyhash does.
-func seededFold() func([16]byte) uint64 {
-	a, b := maphash.Comparable(maphash.MakeSeed(), 0), maphash.Comparable(maphash.MakeSeed(), 0)
-	return func(v [16]byte) uint64 {
-		high, low := bits.Mul64(binary.LittleEndian.Uint64(v[:8])^a, binary.LittleEndian.Uint64(v[8:])^b)
-		high, low = bits.Mul64(high^low^a, 0x9E3779B97F4A7C15)
-		return high ^ low
 	}
 }
 
