@@ -124,6 +124,9 @@ func readIP(text []byte) (netip.Addr, bool) {
 	if ip, ok := readIPv4(text); ok {
 		return netip.AddrFrom4(ip), true
 	}
+	if ip, ok := readIPv6(text); ok {
+		return netip.AddrFrom16(ip).Unmap(), true
+	}
 	ip, err := netip.ParseAddr(string(text))
 	return ip.Unmap(), err == nil && ip.Zone() == ""
 }
@@ -152,4 +155,62 @@ func readIPv4(text []byte) (ip [4]byte, ok bool) {
 		text = text[1:]
 	}
 	return ip, false
+}
+
+// readIPv6 reads an IPv6 address of hexadecimal groups, as package netip does. It leaves one that ends in an IPv4 address
+// or has a zone to that.
+func readIPv6(text []byte) (ip [16]byte, ok bool) {
+	n, gap := 0, -1 // bytes so far, and how many of them come before the zeros that :: stands for
+	if len(text) >= 2 && text[0] == ':' && text[1] == ':' {
+		gap, text = 0, text[2:]
+	}
+	for n < len(ip) && len(text) > 0 {
+		group, digits := readGroup(text)
+		if digits == 0 {
+			return ip, false
+		}
+		ip[n], ip[n+1] = byte(group>>8), byte(group)
+		n, text = n+2, text[digits:]
+		if len(text) == 0 {
+			break
+		}
+		if len(text) == 1 || text[0] != ':' {
+			return ip, false
+		}
+		if text = text[1:]; text[0] == ':' {
+			if gap >= 0 {
+				return ip, false
+			}
+			gap, text = n, text[1:]
+		}
+	}
+	switch {
+	case len(text) > 0 || (n == len(ip)) != (gap < 0): // :: stands for one group at least
+		return ip, false
+	case gap >= 0:
+		tail := len(ip) - (n - gap)
+		copy(ip[tail:], ip[gap:n])
+		clear(ip[gap:tail])
+	}
+	return ip, true
+}
+
+// readGroup reads the hexadecimal digits that text begins with: their value and how many they are, 0 for more than four.
+func readGroup(text []byte) (value uint, digits int) {
+	for ; digits < len(text); digits++ {
+		c := text[digits]
+		switch lower := c | 0x20; {
+		case c-'0' <= 9:
+			c -= '0'
+		case lower-'a' <= 5:
+			c = lower - 'a' + 10
+		default:
+			return value, digits
+		}
+		if digits == 4 {
+			return 0, 0
+		}
+		value = value<<4 | uint(c)
+	}
+	return value, digits
 }
