@@ -15,11 +15,11 @@ import (
 	"github.com/netpold/netpold/server/internal/proxied"
 )
 
-// Limits of a connection of forward-auth. A request is small, and its answer never waits.
+// Limits of a connection of forward-auth. A request is small, and has no body that is read. How long writing may take, the
+// gate's listener says.
 const (
-	forwardAuthHeaderTimeout = 5 * time.Second
-	forwardAuthTimeout       = 10 * time.Second
-	forwardAuthIdleTimeout   = 60 * time.Second
+	forwardAuthTimeout     = 5 * time.Second
+	forwardAuthIdleTimeout = 60 * time.Second
 )
 
 // A forwardAuth is the port at which proxies ask by HTTP.
@@ -35,9 +35,7 @@ func (f *forwardAuth) register(source mirror.Source, options forwardauth.Options
 		Handler:                      forwardauth.New(source, options),
 		ConnContext:                  options.Gate.ConnContext,
 		DisableGeneralOptionsHandler: true, // it would answer 200
-		ReadHeaderTimeout:            forwardAuthHeaderTimeout,
 		ReadTimeout:                  forwardAuthTimeout,
-		WriteTimeout:                 forwardAuthTimeout,
 		IdleTimeout:                  forwardAuthIdleTimeout,
 		MaxHeaderBytes:               forwardauth.MaxHeaderBytes,
 		// Whoever connects can make these lines.

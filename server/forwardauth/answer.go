@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 
 	"google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/grpc/codes"
@@ -34,14 +35,12 @@ const typeJSON = "application/json"
 // write writes an outcome, and returns its status (P16).
 func (s *Service) write(w http.ResponseWriter, o *proxied.Outcome) (status int) {
 	h, verdict := w.Header(), o.Verdict()
-	own := []string{o.DecisionID, ""} // one allocation for two headers
-	if o.DecisionID != "" {           // else nothing was to be decided
-		h[headerDecisionID] = own[:1:1]
+	if o.DecisionID != "" { // else nothing was to be decided
+		h[headerDecisionID] = []string{o.DecisionID}
 	}
 	h[headerVerdict] = verdicts[verdict]
 	if o.Revision != 0 {
-		own[1] = strconv.FormatUint(o.Revision, 10)
-		h[headerRevision] = own[1:]
+		h[headerRevision] = s.revision.header(o.Revision)
 	}
 	if o.Shadow {
 		h[headerShadow] = inShadow
@@ -76,6 +75,26 @@ func (s *Service) write(w http.ResponseWriter, o *proxied.Outcome) (status int) 
 	}
 	w.WriteHeader(status)
 	return status
+}
+
+// A revision remembers the header of the last revision: most answers have it.
+type revision struct {
+	last atomic.Pointer[revisionHeader]
+}
+
+type revisionHeader struct {
+	revision uint64
+	values   []string
+}
+
+// header returns the values of the header of a revision, which must not be modified.
+func (r *revision) header(number uint64) []string {
+	last := r.last.Load()
+	if last == nil || last.revision != number {
+		last = &revisionHeader{number, []string{strconv.FormatUint(number, 10)}}
+		r.last.Store(last)
+	}
+	return last.values
 }
 
 // writeBody writes a status with a body, and returns the status.

@@ -54,20 +54,20 @@ func (p Proxies) Has(ip netip.Addr) bool {
 
 // client returns the client that trusted proxies name in the values of a header, which has at least one (P15): from
 // the right, the first address that is not a trusted proxy's, or the leftmost. What is left of it, the client may
-// have written. ok is false if the hop so reached is no address.
-func (p Proxies) client(values []string) (ip netip.Addr, ok bool) {
+// have written. hop is the address as they wrote it. ok is false if the hop so reached is no address.
+func (p Proxies) client(values []string) (ip netip.Addr, hop string, ok bool) {
 	for i := len(values) - 1; i >= 0; i-- {
 		for rest, more := values[i], true; more; {
-			var hop string
 			if comma := strings.LastIndexByte(rest, ','); comma >= 0 {
 				rest, hop = rest[:comma], rest[comma+1:]
 			} else {
 				hop, more = rest, false
 			}
+			hop = strings.Trim(hop, " \t")
 			if ip, ok = proxied.HeaderIP(hop); !ok || !p.Has(ip) {
-				return ip, ok
+				return ip, hop, ok
 			}
 		}
 	}
-	return ip, ok
+	return ip, hop, ok
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/netpold/netpold/proto/names"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
-	"github.com/netpold/netpold/proto/words"
 	"github.com/netpold/netpold/server/internal/proxied"
 	"github.com/netpold/netpold/server/internal/wire"
 )
@@ -44,15 +43,17 @@ type reader struct {
 }
 
 // read turns a query, and the values of the header that names the client, into a question. It depends on nothing
-// else but who is trusted. The failure names each parameter that is wrong; then only Shadow of the question counts.
+// else but who is trusted. The failure names each parameter that is wrong; then only Shadow of the question counts. The
+// question must be released.
 func (s *Service) read(query string, header []string) (*proxied.Question, *wire.Failure) {
-	q := &proxied.Question{Src: paramSrc.String(), Dst: paramDst.String()}
+	q := proxied.TakeQuestion()
+	q.Src, q.Dst = paramSrc.String(), paramDst.String()
 	r := reader{Reader: proxied.Reader{PortField: paramPort.String(), ProtocolField: paramProtocol.String()}}
 	r.query(query)
 	if text, given := r.value(paramShadow); given {
 		q.Shadow = r.Flag(paramShadow.String(), text)
 	}
-	if text, given := r.required(paramDst, "svc/shop/cart"); given {
+	if text, given := r.required(paramDst, "svc/shop/cart"); given && !q.SetDst(text) {
 		q.Request.Dst = r.Endpoint(q.Dst, text, "")
 	}
 	if text, given := r.required(paramPort, "8080"); given {
@@ -81,9 +82,9 @@ func (s *Service) source(r *reader, q *proxied.Question, header []string) {
 		r.Reject(q.Src, "is not given, and the request has no header %s, which would name the client: let the proxy set "+
 			"it, or write src into the query", s.options.ClientHeader)
 	default:
-		ip, ok := s.options.Proxies.client(header)
+		ip, text, ok := s.options.Proxies.client(header)
 		if q.BadSource, q.SrcByClient = !ok, true; ok {
-			q.Request.Src = words.IP(ip.String())
+			q.SetSrc(ip, text)
 		}
 	}
 }

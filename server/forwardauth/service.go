@@ -64,10 +64,11 @@ type Options struct {
 
 // Service answers proxies by HTTP. It is safe for concurrent use.
 type Service struct {
-	door    proxied.Door
-	options Options
-	refused occasions.Occasions[string]
-	failed  occasions.Occasions[string]
+	door     proxied.Door
+	options  Options
+	revision revision
+	refused  occasions.Occasions[string]
+	failed   occasions.Occasions[string]
 }
 
 // New returns a service that answers from the states of source.
@@ -153,6 +154,7 @@ func (s *Service) answer(w http.ResponseWriter, r *http.Request) {
 	defer place.Leave()
 	started := time.Now()
 	q, fail := s.read(r.URL.RawQuery, r.Header[s.options.ClientHeader])
+	defer s.door.Release(q)
 	id := decisionid.New()
 	o := s.door.Decide(s.callerOf(r), started, id, q, fail, nil)
 	s.door.Metrics.ForwardAuth(s.write(w, o))

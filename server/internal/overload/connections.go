@@ -35,6 +35,7 @@ type Connection struct {
 	used    atomic.Int64
 	closed  sync.Once
 	backlog backlog
+	writes  writeLimit
 	// writing is since when something is being written, in Unix nanoseconds; 0 if nothing is.
 	writing atomic.Int64
 }

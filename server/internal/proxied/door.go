@@ -9,6 +9,7 @@ import (
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 
 	"github.com/netpold/netpold/cache"
+	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server/internal/current"
@@ -99,6 +100,15 @@ func (d *Door) Decide(
 	return o
 }
 
+// Release gives back a question of [TakeQuestion], with its outcome. Those that are recorded are written later, and
+// kept.
+func (d *Door) Release(q *Question) {
+	if d.Record == nil {
+		*q = Question{}
+		unused.Put(q)
+	}
+}
+
 // decide writes what a question comes to. A panic is an error like others, and of this question alone (P43).
 func (d *Door) decide(ctx context.Context, q *Question, o *Outcome, besides func(*current.State, *Outcome)) {
 	defer func() {
@@ -122,7 +132,8 @@ func (d *Door) decide(ctx context.Context, q *Question, o *Outcome, besides func
 	default:
 		d.ask(ctx, q, &state, o)
 		if besides != nil {
-			besides(&state, o)
+			shared := state // allocated here alone
+			besides(&shared, o)
 		}
 	}
 }
@@ -138,12 +149,12 @@ func (d *Door) ask(ctx context.Context, q *Question, state *current.State, o *Ou
 	if o.Failure != nil || o.Denied != "" {
 		return
 	}
-	detailer := d.details.Of(state)
-	var call decide.Call
-	defer call.End()
-	decision, fail := d.decider.Decide(ctx, &call, state, &detailer, q.Query, &q.Request, func(err error) *wire.Failure {
-		return wire.EngineErrorAt(err, q.locate)
-	})
+	var decision engine.Decision
+	var fail *wire.Failure
+	// Nearly all are between single addresses. These neither wait nor are remembered.
+	if !state.Snapshot.DecideAddresses(q.Query.Src.IP(), q.Query.Dst.IP(), q.Query.Port, q.Query.Protocol, &decision) {
+		decision, fail = d.inTurn(ctx, q, *state)
+	}
 	if fail == nil && q.KnownDst {
 		fail = UnknownAddress(state.Snapshot, q.Query.Dst, "dst", q.Dst)
 	}
@@ -151,6 +162,16 @@ func (d *Door) ask(ctx context.Context, q *Question, state *current.State, o *Ou
 		o.Response = state.Fill(&q.answer, &decision)
 		o.Decided = decision.Reason
 	}
+}
+
+// inTurn decides a question that may have to wait for its turn.
+func (d *Door) inTurn(ctx context.Context, q *Question, state current.State) (engine.Decision, *wire.Failure) {
+	detailer := d.details.Of(&state)
+	var call decide.Call
+	defer call.End()
+	return d.decider.Decide(ctx, &call, &state, &detailer, q.Query, &q.Request, func(err error) *wire.Failure {
+		return wire.EngineErrorAt(err, q.locate)
+	})
 }
 
 // count counts the outcome, as a decision or as an error (P47).

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 
@@ -34,6 +35,52 @@ type Question struct {
 	// outcome is what it came to, and answer what the policies say: so all of a question is one allocation.
 	outcome Outcome
 	answer  wire.Answer
+	// src and dst are the ends of Request if they are addresses.
+	src, dst addressed
+}
+
+// An addressed is an endpoint by IP.
+type addressed struct {
+	endpoint netpoldv1.Endpoint
+	ip       netpoldv1.Endpoint_Ip
+}
+
+// set makes a the endpoint of an address in its canonical form, and returns it.
+func (a *addressed) set(ip string) *netpoldv1.Endpoint {
+	a.ip.Ip = ip
+	a.endpoint.Endpoint = &a.ip
+	return &a.endpoint
+}
+
+// SetSrc makes an address, as text has it, the source.
+func (q *Question) SetSrc(ip netip.Addr, text string) { q.Request.Src = q.src.set(canonical(ip, text)) }
+
+// SetDst makes the words of an endpoint the destination, if they are an address. It reports whether they are.
+func (q *Question) SetDst(text string) bool {
+	ip, err := netip.ParseAddr(text)
+	if err != nil || ip.Zone() != "" {
+		return false
+	}
+	q.Request.Dst = q.dst.set(canonical(ip.Unmap(), text))
+	return true
+}
+
+// canonical returns the text of an address. Most are written so, and then it is text itself.
+func canonical(ip netip.Addr, text string) string {
+	var space [len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255")]byte
+	if own := ip.AppendTo(space[:0]); string(own) != text {
+		return string(own)
+	}
+	return text
+}
+
+// unused has questions that nobody reads any more.
+var unused = sync.Pool{New: func() any { return new(Question) }}
+
+// TakeQuestion returns an empty question. [Door.Release] gives it back.
+func TakeQuestion() *Question {
+	q, _ := unused.Get().(*Question)
+	return q
 }
 
 // locate returns what errors call an end, and the field that it comes from.
