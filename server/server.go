@@ -51,6 +51,10 @@ const (
 	// connection may be on its way.
 	streamWindow     = 64 << 10
 	connectionWindow = 1 << 20
+	// readBuffer is what each connection has to read into, and writeBuffer what one has while it writes. gRPC's default of
+	// 32 KiB each was most of what a connection takes. Larger messages are read past the former.
+	readBuffer  = 8 << 10
+	writeBuffer = 8 << 10
 	// workersPerProcessor goroutines for each processor are kept for calls. More calls at once get new ones.
 	workersPerProcessor = 32
 )
@@ -238,6 +242,8 @@ func transportOptions(config *Config, gate *overload.Gate) []grpc.ServerOption {
 		grpc.StaticConnWindowSize(connectionWindow),
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.WaitForHandlers(true),
+		grpc.ReadBufferSize(readBuffer),
+		grpc.WriteBufferSize(writeBuffer),
 		// A call on a goroutine of its own grows its stack anew, which is a tenth of what Allowed costs.
 		grpc.NumStreamWorkers(uint32(workersPerProcessor * runtime.GOMAXPROCS(0))),
 		grpc.KeepaliveParams(keepalive.ServerParameters{

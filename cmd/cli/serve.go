@@ -162,8 +162,8 @@ func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
 	return until, release
 }
 
-// serveUntilEnd serves until ctx ends and calls are drained. It follows the state until then, and runs
-// meanwhile. The first part to fail ends all.
+// serveUntilEnd serves until ctx ends and calls are drained. It follows the state until then, runs meanwhile, and gives
+// memory back. The first part to fail ends all.
 func serveUntilEnd(ctx context.Context, srv *server.Server, from followed,
 	meanwhile func(context.Context)) error {
 	following, stopFollowing := context.WithCancel(context.WithoutCancel(ctx))
@@ -173,6 +173,10 @@ func serveUntilEnd(ctx context.Context, srv *server.Server, from followed,
 	var parts errgroup.Group
 	parts.Go(func() error {
 		meanwhile(following)
+		return nil
+	})
+	parts.Go(func() error {
+		returnMemory(following)
 		return nil
 	})
 	parts.Go(func() error {
