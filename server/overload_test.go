@@ -79,6 +79,70 @@ func refusal(t *testing.T, err error, reason string) (limit string, retry time.D
 	return d.Metadata["limit"], d.Retry
 }
 
+// P40, P41: a stream has a place only while it works on a batch. Open ones have the same limits, and take no place of
+// calls; a batch of an open stream is not refused.
+func TestP40P41OpenStreams(t *testing.T) {
+	t.Parallel()
+	r := start(t, synced(shop()...), func(c *server.Config) { c.MaxInFlight, c.MaxInFlightPerCaller = 4, 2 })
+	begin := func(conn *grpc.ClientConn) (stream, error) {
+		t.Helper()
+		stream, err := netpoldv1.NewDecisionServiceClient(conn).StreamAllowed(soon(t))
+		if err == nil {
+			err = stream.Send(large(2))
+		}
+		if err == nil {
+			_, err = stream.Recv()
+		}
+		return stream, err
+	}
+	var streams []stream
+	first := r.dialFrom(t, "127.0.0.2")
+	for _, conn := range []*grpc.ClientConn{first, first, r.dialFrom(t, "127.0.0.3"), r.dialFrom(t, "127.0.0.4")} {
+		stream, err := begin(conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		streams = append(streams, stream)
+	}
+	third := r.dialFrom(t, "127.0.0.5")
+	_, err := begin(third)
+	refusal(t, err, "OVERLOADED")
+	_, err = begin(first)
+	refusal(t, err, "CALLER_OVER_LIMIT")
+	r.awaitInFlight(t, 0)
+	for _, conn := range []*grpc.ClientConn{first, third} {
+		if _, err := netpoldv1.NewDecisionServiceClient(conn).Allowed(soon(t), ask()); err != nil {
+			t.Errorf("a call beside open streams: %v", err)
+		}
+	}
+	end := unfinished(t, first, netpoldv1.DecisionService_Allowed_FullMethodName, 2)
+	endThird := unfinished(t, third, netpoldv1.DecisionService_Allowed_FullMethodName, 2)
+	r.awaitInFlight(t, 4)
+	for _, stream := range streams {
+		err := stream.Send(large(2))
+		if err == nil {
+			_, err = stream.Recv()
+		}
+		if err != nil {
+			t.Errorf("a batch of an open stream: %v", err)
+		}
+	}
+	end()
+	endThird()
+	for _, stream := range streams {
+		if err := stream.CloseSend(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
+			t.Errorf("a stream ends with %v", err)
+		}
+	}
+	r.awaitInFlight(t, 0)
+	if _, err := begin(third); err != nil {
+		t.Errorf("a stream afterwards: %v", err)
+	}
+}
+
 // P40, P41, P44, P47: calls beyond the limit are refused at once, in every way to ask, with advice that is not the
 // same for all. Those of a caller beyond its own limit take no place of others. Health and status are not refused.
 func TestP40P41P44CallsInFlight(t *testing.T) {

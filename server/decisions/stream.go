@@ -112,8 +112,6 @@ func (a *answering) batch() error {
 			return s.failed(fail.AtLeast(wire.Alone))
 		}
 	}
-	place := s.gate.Batch(a.ctx, questions.N)
-	defer place.Leave()
 	started := time.Now()
 	if fail := a.answer(&questions, &state); fail != nil {
 		return s.failed(fail)
@@ -129,8 +127,11 @@ func (a *answering) wait(token string) (current.State, *wire.Failure) {
 	return a.service.state.Wait(ctx, token)
 }
 
-// answer fills the response. It fails only if the stream has ended.
+// answer fills the response. It fails only if the stream has ended. Its places are free before the answer is sent, since
+// the caller may not read it.
 func (a *answering) answer(questions *wire.Columns, state *current.State) *wire.Failure {
+	place := a.service.gate.Batch(a.ctx, questions.N)
+	defer place.Leave()
 	// The drain does not matter here: a batch that was read is answered.
 	return a.service.answerColumns(a.stream.Context(), questions, state, &a.response)
 }

@@ -101,10 +101,12 @@ type Gate struct {
 	log       *slog.Logger
 
 	inFlight, waiting atomic.Int64
-	queued            queued
-	accounts          accounts
-	connections       connections
-	slots             *slots
+	// streaming are the streams that are open: see openStream.
+	streaming   atomic.Int64
+	queued      queued
+	accounts    accounts
+	connections connections
+	slots       *slots
 	// methods has those that have places. It is complete before the first call.
 	methods map[string]bool
 	// streams has the methods that are streams, of the caller or of the server.
@@ -155,6 +157,8 @@ type Place struct {
 	// held says that account is dropped with the place.
 	held bool
 	n    int64
+	// paused says that the call is in progress without a place.
+	paused bool
 }
 
 // Enter takes a place for the call of ctx, or returns why there is none. The caller's own limit comes first, so
@@ -216,14 +220,23 @@ func (p *Place) Leave() {
 		if p.account != nil {
 			p.account.inFlight.Add(-p.n)
 		}
-		if p.connection != nil {
-			p.connection.ended()
-		}
+	}
+	if (p.n > 0 || p.paused) && p.connection != nil {
+		p.connection.ended()
 	}
 	if p.held {
 		p.gate.accounts.drop(p.account)
 	}
 	*p = Place{}
+}
+
+// pause gives the place back, and keeps the account and the connection.
+func (p *Place) pause() {
+	p.gate.inFlight.Add(-p.n)
+	if p.account != nil {
+		p.account.inFlight.Add(-p.n)
+	}
+	p.paused, p.n = true, 0
 }
 
 // beside returns what may take places besides the one that the call of ctx has.

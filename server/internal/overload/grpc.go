@@ -155,25 +155,6 @@ func (g *Gate) recovered(handler grpc.MethodHandler) grpc.MethodHandler {
 	}
 }
 
-// Stream is the interceptor of streams. A stream has one place for as long as it is open.
-func (g *Gate) Stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo,
-	handler grpc.StreamHandler) error {
-	g.begin(stream.Context())
-	if !g.methods[info.FullMethod] {
-		return handler(srv, g.metered(stream, info, nil))
-	}
-	place, refused := g.Enter(stream.Context())
-	if refused != nil {
-		return refused.Status
-	}
-	defer place.Leave()
-	metered := g.metered(stream, info, place.account)
-	if m, ok := metered.(*meteredStream); ok {
-		defer m.release()
-	}
-	return handler(srv, metered)
-}
-
 // metered returns a stream whose messages are bounded while they come.
 func (g *Gate) metered(stream grpc.ServerStream, info *grpc.StreamServerInfo, of *account) grpc.ServerStream {
 	ctx := stream.Context()

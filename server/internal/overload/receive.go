@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/bits"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -65,16 +67,21 @@ type receiver struct {
 	account *account
 	// exempt calls are not refused for lack of memory. Their messages are small.
 	exempt bool
-	// held is what the present message takes of the memory.
-	held int64
+	// held is what the present message takes of the memory; over when the call has ended. A stream's handler may return
+	// while a message of it is being read.
+	held atomic.Int64
 	// header is that of the present message.
 	header [headerBytes]byte
-	// buffer has the bytes of the present message while it is read; nil for a small one.
+	// buffer has the bytes of the present message while it is read; nil for a small or a very large one.
 	buffer *[]byte
 }
 
-// buffers are what messages are read into. A decoded message shares no memory with its bytes.
-var buffers = mem.NewTieredBufferPool(4<<10, 16<<10, freeBytes, 256<<10, 1<<20)
+// buffers are what messages are read into, but for very large ones. Their sizes are powers of two, so that none is much
+// larger than what is in it. A decoded message shares no memory with its bytes.
+var buffers = mem.NewTieredBufferPool(2<<10, 4<<10, 8<<10, 16<<10, 32<<10, freeBytes, 128<<10, largestBuffer)
+
+// largestBuffer is the size of the largest buffers that are used again: of more, those that nobody uses would be much.
+const largestBuffer = 256 << 10
 
 // receive reads a message and decodes it. At the end of the stream it returns io.EOF.
 func (r *receiver) receive(into any) error {
@@ -114,7 +121,10 @@ func (r *receiver) read(n int) ([]byte, error) {
 	if n > limit {
 		return nil, tooLong(n, limit)
 	}
-	data := r.grow(nil, min(n, freeBytes), n)
+	data, err := r.grow(nil, min(n, freeBytes), n)
+	if err != nil {
+		return nil, err
+	}
 	for len(data) < n {
 		part, err := r.raw.Read(min(readBytes, n-len(data)))
 		if errors.Is(err, io.EOF) {
@@ -123,11 +133,10 @@ func (r *receiver) read(n int) ([]byte, error) {
 		if err != nil {
 			return nil, received(err)
 		}
-		if err := r.hold(len(data) + part.Len()); err != nil {
+		if data, err = r.grow(data, part.Len(), n); err != nil {
 			part.Free()
 			return nil, err
 		}
-		data = r.grow(data, part.Len(), n)
 		for _, b := range part {
 			data = append(data, b.ReadOnlyData()...)
 		}
@@ -136,21 +145,40 @@ func (r *receiver) read(n int) ([]byte, error) {
 	return data, nil
 }
 
-// grow returns data with room for more bytes, of a message of n bytes. What has not come has no room.
-func (r *receiver) grow(data []byte, more, n int) []byte {
+// grow returns data with room for more bytes, of a message of n bytes. What has not come has no room. All of the room
+// counts, used or not.
+func (r *receiver) grow(data []byte, more, n int) ([]byte, error) {
 	size := len(data) + more
 	if size <= cap(data) {
-		return data
+		return data, nil
 	}
 	size = min(n, max(size, 2*cap(data)))
 	if mem.IsBelowBufferPoolingThreshold(size) {
-		return append(make([]byte, 0, size), data...)
+		return append(make([]byte, 0, size), data...), nil
 	}
-	next := buffers.Get(size)
-	grown := append((*next)[:0], data...)
+	size = bufferSize(size)
+	if err := r.hold(size); err != nil {
+		return nil, err
+	}
+	var next *[]byte
+	var grown []byte
+	if size > largestBuffer {
+		grown = append(make([]byte, 0, size), data...)
+	} else {
+		next = buffers.Get(size)
+		grown = append((*next)[:0:size], data...)
+	}
 	r.free()
 	r.buffer = next
-	return grown
+	return grown, nil
+}
+
+// bufferSize returns the size of the buffer that has room for n bytes.
+func bufferSize(n int) int {
+	if n > largestBuffer {
+		return n
+	}
+	return 1 << bits.Len(uint(n-1))
 }
 
 // free gives the buffer back.
@@ -204,12 +232,13 @@ func (r *receiver) weigh(data []byte, into any) error {
 		r.gate.metrics.Failed(fail)
 		return fail.Err()
 	}
-	return r.hold(2*len(data) + elements*decodedPerElement)
+	return r.hold(cap(data) + len(data) + elements*decodedPerElement)
 }
 
 // hold takes n bytes of the memory for the present message in all, beyond those that are free.
 func (r *receiver) hold(n int) error {
-	more := int64(n) - freeBytes - r.held
+	had := r.held.Load()
+	more := int64(n) - freeBytes - max(0, had)
 	if more <= 0 || r.exempt {
 		return nil
 	}
@@ -218,15 +247,27 @@ func (r *receiver) hold(n int) error {
 		r.gate.metrics.Failed(refused.Failure)
 		return refused.Status
 	}
-	r.held += more
+	if had == over || !r.held.CompareAndSwap(had, had+more) {
+		r.gate.memory.give(more, r.account)
+		return status.Error(codes.Canceled, "the call has ended")
+	}
 	return nil
 }
 
+// over is what receiver.held is when the call has ended.
+const over = -1
+
 // release gives back what the present message takes.
 func (r *receiver) release() {
-	if r.held > 0 {
-		r.gate.memory.give(r.held, r.account)
-		r.held = 0
+	if had := r.held.Load(); had > 0 && r.held.CompareAndSwap(had, 0) {
+		r.gate.memory.give(had, r.account)
+	}
+}
+
+// finish gives it back for good.
+func (r *receiver) finish() {
+	if had := r.held.Swap(over); had > 0 {
+		r.gate.memory.give(had, r.account)
 	}
 }
 
@@ -264,16 +305,20 @@ type meteredStream struct {
 	owed bool
 	// to is the connection whose answers count.
 	to *Connection
+	// open is what the stream has of the limits; nil if it has a place for as long as it is open.
+	open *openStream
 }
 
 // SendMsg implements [grpc.ServerStream].
 func (s *meteredStream) SendMsg(message any) error {
+	s.open.rest()                                          // the caller may not read
 	return s.ServerStream.SendMsg(answerTo(s.to, message)) //nolint:wrapcheck // it is a status
 }
 
 // RecvMsg implements [grpc.ServerStream].
 func (s *meteredStream) RecvMsg(into any) error {
 	s.release() // the message before is done with
+	s.open.rest()
 	if s.overdue != nil {
 		defer s.overdue.Stop()
 		if s.owed {
@@ -287,7 +332,11 @@ func (s *meteredStream) RecvMsg(into any) error {
 		s.overdue.Reset(s.within)
 	}
 	s.owed = false
-	return s.ended(s.body(into))
+	err := s.body(into)
+	if err == nil {
+		s.open.work()
+	}
+	return s.ended(err)
 }
 
 // ended returns the error of a message; another one if it is over because it was overdue.
