@@ -35,6 +35,9 @@ func (r *fileReader) file(name string, data []byte, found bool) {
 		// JSON after JSON is a stream of JSON, even if it is invalid. Anything else after it may be a marker
 		// of YAML.
 		if err == nil || isJSON || len(raws) > 0 && beginsJSON(rest) {
+			if r.tooMany(len(raws)) {
+				return
+			}
 			line, left := 1, data
 			for i, raw := range raws {
 				begins := bytes.Index(left, raw)
@@ -48,9 +51,19 @@ func (r *fileReader) file(name string, data []byte, found bool) {
 			return
 		}
 	}
-	for _, d := range split(data) {
+	documents := split(data)
+	if r.tooMany(len(documents)) {
+		return
+	}
+	for _, d := range documents {
 		r.yaml(name, d)
 	}
+}
+
+// tooMany counts the documents of a file, and reports whether there are too many.
+func (r *fileReader) tooMany(n int) bool {
+	r.documents += n
+	return r.maxDocuments > 0 && r.documents > r.maxDocuments
 }
 
 // yaml reads one document of YAML. Documents of JSON are YAML too, but are decoded much faster as JSON.

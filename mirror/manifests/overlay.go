@@ -78,7 +78,7 @@ func (r *overlayReader) miss(path string, o *mirror.OverlayTarget, message strin
 // are read together, so that a workload finds its Pods, and a Service its slices, in any of them.
 func (r *overlayReader) apply(first int, changes []mirror.OverlayChange) {
 	files := newReading(r.options)
-	files.over = r.laying
+	files.over, files.maxDocuments = r.laying, mirror.MaxOverlayObjects
 	index, read := map[string]int{}, map[string]bool{}
 	for i := range changes {
 		c := &changes[i]
@@ -89,6 +89,10 @@ func (r *overlayReader) apply(first int, changes []mirror.OverlayChange) {
 		index[name] = first + i
 		read[filepath.Clean(name)] = true
 		files.file(name, []byte(c.Apply), false)
+		if files.documents > mirror.MaxOverlayObjects {
+			r.touched += files.documents
+			return // finish reports it
+		}
 		if r.touched += len(files.seen); r.touched > mirror.MaxOverlayObjects {
 			return // finish reports it
 		}

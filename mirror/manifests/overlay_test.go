@@ -212,7 +212,8 @@ func TestReadOverlayHasALimit(t *testing.T) {
 	two := "{apiVersion: apps/v1, kind: Deployment, metadata: {name: a%d}, spec: {replicas: 9000, template: {}}}\n---\n"
 	base := baseOf(t, overlaidCluster)
 	for name, text := range map[string]string{
-		"documents": many.String(), "templates": fmt.Sprintf(two+two, 1, 2),
+		"documents": many.String(), "empty documents": strings.Repeat("---\n{}\n", mirror.MaxOverlayObjects+1),
+		"documents of JSON": strings.Repeat("{}\n", mirror.MaxOverlayObjects+1), "templates": fmt.Sprintf(two+two, 1, 2),
 	} {
 		_, _, err := ReadOverlay(base, &mirror.Overlay{Changes: applied(text)}, Options{})
 		if large, ok := errors.AsType[*mirror.OverlayTooLargeError](err); !ok || large.Actual <= mirror.MaxOverlayObjects {

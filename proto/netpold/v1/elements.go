@@ -1,6 +1,8 @@
 package netpoldv1
 
 import (
+	"bytes"
+
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
@@ -13,6 +15,8 @@ const MaxQuestionElements = 1024
 type Shape struct {
 	// fields has the fields that are elements, by number: messages, map entries, and entries of lists.
 	fields map[protowire.Number]*Shape
+	// sizes has what the values of other fields are in memory, in elements, by number.
+	sizes map[protowire.Number]func(value []byte) int
 	// question means that messages of this kind have a limit of their own.
 	question bool
 }
@@ -31,6 +35,7 @@ func shapeOf(d protoreflect.MessageDescriptor, known map[protoreflect.FullName]*
 	}
 	s := &Shape{
 		fields:   map[protowire.Number]*Shape{},
+		sizes:    map[protowire.Number]func([]byte) int{},
 		question: d.FullName() == (*AllowedRequest)(nil).ProtoReflect().Descriptor().FullName(),
 	}
 	known[d.FullName()] = s
@@ -41,9 +46,32 @@ func shapeOf(d protoreflect.MessageDescriptor, known map[protoreflect.FullName]*
 			s.fields[f.Number()] = shapeOf(f.Message(), known)
 		case f.IsList():
 			s.fields[f.Number()] = nil
+			if f.IsPacked() {
+				s.sizes[f.Number()] = packedSize
+			}
+		case f.FullName() == yamlField:
+			s.sizes[f.Number()] = yamlSize
 		}
 	}
 	return s
+}
+
+// yamlField is the field that has manifests.
+const yamlField = protoreflect.FullName("netpold.v1.OverlayChange.apply")
+
+// perElement is how many packed numbers take as much as an element, about.
+const perElement = 32
+
+// packedSize returns what the numbers of a list are in memory, of a byte each or more.
+func packedSize(value []byte) int { return len(value) / perElement }
+
+// yamlSize returns what a YAML or JSON document is in memory: about an element for each of its lines, entries of lists
+// and maps, and other marks of a new one. Text in quotes may make it more, which no manifest has much of.
+func yamlSize(value []byte) (n int) {
+	for _, mark := range [...]string{"\n", "[", "{", ",", "- "} {
+		n += bytes.Count(value, []byte(mark))
+	}
+	return n
 }
 
 // Elements counts what a message will be in memory, without decoding it: messages, map entries, and entries of lists.
@@ -87,7 +115,8 @@ func (c *counter) add(s *Shape, wire []byte, depth int) bool {
 	return s.each(wire, func(_ protowire.Number, inner *Shape, value []byte) bool { return c.add(inner, value, depth+1) })
 }
 
-// each calls visit for each element of a message until it returns false, and reports whether it never did.
+// each calls visit for each element of a message until it returns false, and reports whether it never did. Values of other
+// fields that are large in memory are visited as elements without anything inside.
 func (s *Shape) each(wire []byte, visit func(protowire.Number, *Shape, []byte) bool) bool {
 	for len(wire) > 0 {
 		number, kind, n := protowire.ConsumeTag(wire)
@@ -107,6 +136,13 @@ func (s *Shape) each(wire []byte, visit func(protowire.Number, *Shape, []byte) b
 		wire = wire[n:]
 		if inner, element := s.fields[number]; element && !visit(number, inner, value) {
 			return false
+		}
+		if size := s.sizes[number]; size != nil {
+			for range size(value) {
+				if !visit(number, nil, nil) {
+					return false
+				}
+			}
 		}
 	}
 	return true

@@ -57,6 +57,34 @@ func TestElements(t *testing.T) {
 	}
 }
 
+// Elements counts lists of packed numbers, and YAML, by what they are in memory.
+func TestElementsOfValues(t *testing.T) {
+	t.Parallel()
+	watch := netpoldv1.ShapeOf((*netpoldv1.WatchAllowedRequest)(nil).ProtoReflect().Descriptor())
+	removals := marshalled(t, &netpoldv1.WatchAllowedRequest{Remove: make([]uint64, 64_000)})
+	if n, tooLarge := watch.Elements(removals, 1<<20); n != 1+2000 || tooLarge >= 0 {
+		t.Errorf("64,000 removals are %d elements, %d", n, tooLarge)
+	}
+	overlaid := netpoldv1.ShapeOf((*netpoldv1.SimulateRequest)(nil).ProtoReflect().Descriptor())
+	for text, want := range map[string]int{
+		"":                               0,
+		"kind: Pod\nmetadata:\n  a: b\n": 3,
+		"a: [[], {}, {b: c}]":            6,
+		"- - - x":                        3,
+		`{"a": [1, 2, 3]}`:               4,
+	} {
+		request := marshalled(t, &netpoldv1.SimulateRequest{Overlay: &netpoldv1.Overlay{Changes: []*netpoldv1.OverlayChange{
+			{Change: &netpoldv1.OverlayChange_Apply{Apply: text}},
+		}}})
+		if n, tooLarge := overlaid.Elements(request, 1<<20); n != 2+want || tooLarge >= 0 {
+			t.Errorf("%q is %d elements, %d, want %d", text, n, tooLarge, 2+want)
+		}
+		if n, tooLarge := overlaid.Elements(request, 2+want-1); tooLarge != 0 && n >= 2+want {
+			t.Errorf("%q: %d elements of %d at most", text, n, 2+want-1)
+		}
+	}
+}
+
 // Whatever is counted, counting ends and never panics; a message that decodes has no fewer elements than counted
 // questions.
 func FuzzElements(f *testing.F) {

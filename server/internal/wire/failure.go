@@ -121,8 +121,29 @@ func Panicked() *Failure {
 	}
 }
 
-// Invalid rejects a question and names every violation (S28).
+const (
+	// maxListed is how many violations an error names, and maxListedText how much of their text it has, in bytes. The text
+	// is in the trailers of a call twice, and clients of C++, Python and Ruby take 8 KiB of those unless told otherwise.
+	maxListed     = 30
+	maxListedText = 2500
+)
+
+// abridged returns as many violations as an error names, and one that tells how many are left out.
+func abridged(violations []*errdetails.BadRequest_FieldViolation) []*errdetails.BadRequest_FieldViolation {
+	text := 0
+	for i, v := range violations {
+		if text += len(v.GetField()) + len(v.GetDescription()); i > 0 && (i >= maxListed || text > maxListedText) {
+			return append(violations[:i:i], &errdetails.BadRequest_FieldViolation{
+				Field: v.GetField(), Description: fmt.Sprintf("and %d more like these; mend the first ones first", len(violations)-i),
+			})
+		}
+	}
+	return violations
+}
+
+// Invalid rejects a question and names every violation (S28), as far as one error has room for them.
 func Invalid(violations []*errdetails.BadRequest_FieldViolation) *Failure {
+	violations = abridged(violations)
 	lines := make([]string, len(violations))
 	for i, v := range violations {
 		lines[i] = v.GetField() + ": " + v.GetDescription()
