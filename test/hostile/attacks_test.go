@@ -61,7 +61,7 @@ func pings() attack {
 	return raw(1<<16, true, func(c *rawClient, done *atomic.Int64) error {
 		for {
 			if err := c.do(func(f *http2.Framer) error { return f.WritePing(false, [8]byte{}) }); err != nil {
-				return nil //nolint:nilerr // netpold ends it
+				return err // netpold has ended it
 			}
 			done.Add(1)
 		}
@@ -90,10 +90,10 @@ func headers() attack {
 	much := hpack.HeaderField{Name: "x-much", Value: string(bytes.Repeat([]byte("a"), 256<<10))}
 	return raw(1<<16, true, func(c *rawClient, done *atomic.Int64) error {
 		for range 20 {
-			if _, err := c.call(netpoldv1.DecisionService_Allowed_FullMethodName, nil, false, much); err != nil {
-				return nil //nolint:nilerr // netpold ends it
-			}
 			done.Add(1)
+			if _, err := c.call(netpoldv1.DecisionService_Allowed_FullMethodName, nil, false, much); err != nil {
+				return err // netpold has ended it
+			}
 		}
 		return nil
 	})

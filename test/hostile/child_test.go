@@ -40,9 +40,13 @@ type child struct {
 	log  lines
 	// stderr is where the log comes from.
 	stderr io.Closer
+	// ca is the file with the certificate of its TLS; empty without.
+	ca string
 	// asker is the process of the innocent. timed means that its times are judged in any case.
 	asker int
 	timed bool
+	// enough reports whether an attack got somewhere as often as it must, however long that takes. It may be nil.
+	enough func() bool
 	// clients are those of attackers that are open. byAddress has those of child.client.
 	mu        sync.Mutex
 	clients   []*grpc.ClientConn

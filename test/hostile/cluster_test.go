@@ -3,6 +3,7 @@
 package hostile
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -21,6 +22,9 @@ var workloads = []struct {
 	net  string
 	pods int
 }{{"web", "10.1.0.0", 300}, {"cart", "10.2.0.0", 300}, {"db", "10.3.0.0", 300}}
+
+// policyFile is the file of the cluster that has its policy.
+const policyFile = "policy.yaml"
 
 const policy = `---
 apiVersion: networking.k8s.io/v1
@@ -42,9 +46,9 @@ func writeCluster(t *testing.T) (dir string) {
 	for _, w := range workloads {
 		writePods(text, w.name, w.net, w.pods)
 	}
-	text.WriteString(policy)
 	dir = t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "cluster.yaml"), []byte(text.String()), 0o600); err != nil {
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "cluster.yaml"), []byte(text.String()), 0o600),
+		os.WriteFile(filepath.Join(dir, policyFile), []byte(policy), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	return dir

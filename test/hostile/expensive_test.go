@@ -53,14 +53,16 @@ func expensive(src, dst string, n int) *netpoldv1.AllowedRequest {
 		Dst: netpold.Workload("shop", "StatefulSet", dst), Port: uint32(1 + n%60_000)}
 }
 
-// 200 questions at once about 9 million pairs each, of one caller and of as many callers, alone and in batches.
-func TestExpensiveQuestions(t *testing.T) {
-	for _, c := range []struct {
-		name    string
-		callers int
-		method  string
-		request func(n int) []byte
-	}{
+// An expensiveWay is a way to ask expensive questions: the request with a number.
+type expensiveWay struct {
+	name    string
+	callers int
+	method  string
+	request func(n int) []byte
+}
+
+func expensiveWays(t *testing.T) []expensiveWay {
+	return []expensiveWay{
 		{"one caller", 1, netpoldv1.DecisionService_Allowed_FullMethodName,
 			func(n int) []byte { return encode(t, expensive("left", "right", n)) }},
 		{"many callers", attackers, netpoldv1.DecisionService_Allowed_FullMethodName,
@@ -82,7 +84,12 @@ func TestExpensiveQuestions(t *testing.T) {
 				}
 				return encode(t, batch)
 			}},
-	} {
+	}
+}
+
+// 200 questions at once about 9 million pairs each, of one caller and of as many callers, alone and in batches.
+func TestExpensiveQuestions(t *testing.T) {
+	for _, c := range expensiveWays(t) {
 		t.Run(c.name, func(t *testing.T) {
 			n := start(t, writeCrowds(t))
 			n.timed = true

@@ -19,6 +19,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
@@ -26,8 +27,9 @@ import (
 )
 
 const (
-	// innocentTarget in the environment makes a process the innocent of a netpold.
+	// innocentTarget in the environment makes a process the innocent of a netpold, and innocentCA one that speaks TLS.
 	innocentTarget = "HOSTILE_INNOCENT"
+	innocentCA     = "HOSTILE_INNOCENT_CA"
 	// innocentRate is how many questions a second the innocent asks, over innocentConnections, and innocentPatience how
 	// long it waits for each answer. A later one is lost.
 	innocentRate        = 100
@@ -77,7 +79,7 @@ func beInnocent(target string, in io.Reader, out io.Writer) {
 func connect(target string) (clients []netpoldv1.DecisionServiceClient, err error) {
 	all := questions()
 	for range innocentConnections {
-		conn, err := grpc.NewClient("passthrough:///"+target, grpc.WithTransportCredentials(insecure.NewCredentials()))
+		conn, err := plainOrTLS(target, os.Getenv(innocentCA))
 		if err != nil {
 			return nil, err
 		}
@@ -94,6 +96,18 @@ func connect(target string) (clients []netpoldv1.DecisionServiceClient, err erro
 		}
 	}
 	return clients, nil
+}
+
+// plainOrTLS returns a connection, by TLS if there is a file with the server's certificate.
+func plainOrTLS(target, ca string) (*grpc.ClientConn, error) {
+	creds, err := insecure.NewCredentials(), error(nil)
+	if ca != "" {
+		creds, err = credentials.NewClientTLSFromFile(ca, "")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return grpc.NewClient("passthrough:///"+target, grpc.WithTransportCredentials(creds))
 }
 
 // A memory is what the innocent remembers. It is safe for concurrent use.
@@ -159,7 +173,7 @@ func (n *child) innocent(t *testing.T) (end func() *experience) {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(self)
-	cmd.Env = append(ownEnv(), innocentTarget+"="+n.addr)
+	cmd.Env = append(ownEnv(), innocentTarget+"="+n.addr, innocentCA+"="+n.ca)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	in, inErr := cmd.StdinPipe()
 	out, outErr := cmd.StdoutPipe()

@@ -34,12 +34,40 @@ func attackCases(t *testing.T) []attackCase {
 	}
 }
 
+// allAttackCases returns these, and those that other tests are about.
+func allAttackCases(t *testing.T) []attackCase {
+	all := attackCases(t)
+	for _, m := range heavyMessages(t) {
+		all = append(all, attackCase{"HeavyMessages/" + m.name, over(t, m.method, func(int) []byte { return m.message }), attackers, 1})
+	}
+	var ignored atomic.Int64
+	for _, w := range unreadWays(t) {
+		all = append(all, attackCase{"UnreadAnswers/" + w.name, func(ctx context.Context, n *child, from string, done *atomic.Int64) {
+			w.attack(done, &ignored, &ignored, &ignored)(ctx, n, from, done)
+		}, attackers, 1})
+	}
+	for _, w := range expensiveWays(t) {
+		all = append(all, attackCase{"ExpensiveQuestions/" + w.name, over(t, w.method, w.request), attackers, 1})
+	}
+	return all
+}
+
+// over returns an attack of one call after another, which sends the request with a number and reads one answer.
+func over(t *testing.T, method string, request func(n int) []byte) attack {
+	var asked atomic.Int64
+	return func(ctx context.Context, n *child, from string, done *atomic.Int64) {
+		_ = ask(ctx, n.client(t, from), method, request(int(asked.Add(1)))) // netpold may refuse it
+		done.Add(1)
+	}
+}
+
 // What one caller, or many, can do beside an innocent one.
 func TestAttacks(t *testing.T) {
 	for _, c := range attackCases(t) {
 		t.Run(c.name, func(t *testing.T) {
 			n := start(t, writeCluster(t))
 			var done atomic.Int64
+			n.enough = func() bool { return done.Load() >= c.least }
 			n.besiege(t, attackTime, func(ctx context.Context) {
 				each(ctx, c.callers, func(ctx context.Context, from string) { c.attack(ctx, n, from, &done) })
 			})
@@ -52,7 +80,7 @@ func TestAttacks(t *testing.T) {
 }
 
 // mixedTime is how long all attacks go on beside each other, unless HOSTILE_TIME says so.
-const mixedTime = 15 * time.Second
+const mixedTime = 20 * time.Second
 
 // All attacks at once, and afterwards all is as before.
 func TestMixedAttacks(t *testing.T) {
@@ -63,9 +91,17 @@ func TestMixedAttacks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	n := start(t, writeCluster(t))
-	cases := attackCases(t)
+	n := start(t, writeCrowds(t))
+	cases := allAttackCases(t)
 	done := make([]atomic.Int64, len(cases))
+	n.enough = func() bool {
+		for i := range done {
+			if done[i].Load() == 0 {
+				return false
+			}
+		}
+		return true
+	}
 	n.besiege(t, lasts, func(ctx context.Context) {
 		var attacking sync.WaitGroup
 		for i, c := range cases {

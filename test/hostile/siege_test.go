@@ -34,8 +34,9 @@ const (
 	moreFiles      = 10
 )
 
-// besiege has the innocent ask while attack runs, which must return soon after its context ends. Afterwards the innocent
-// has lost nothing, the memory has stayed within the chart's limit, and the process is as before.
+// besiege has the innocent ask while attack runs, which must return soon after its context ends: when it lasted for so
+// long, and n.enough says so. Afterwards the innocent has lost nothing, the memory has stayed within the chart's limit, and
+// the process is as before.
 func (n *child) besiege(t *testing.T, lasts time.Duration, attack func(context.Context)) {
 	t.Helper()
 	before, err := n.condition(t.Context())
@@ -50,7 +51,7 @@ func (n *child) besiege(t *testing.T, lasts time.Duration, attack func(context.C
 		t.Fatal(err)
 	}
 	end := n.innocent(t)
-	ctx, cancel := context.WithTimeout(t.Context(), lasts)
+	ctx, cancel := n.until(t, lasts)
 	defer cancel()
 	others := n.others(t)
 	attack(ctx)
@@ -80,6 +81,27 @@ func (n *child) besiege(t *testing.T, lasts time.Duration, attack func(context.C
 		t.Errorf("%d MiB are resident, want less than %d", peak>>20, chartMemory>>20)
 	}
 	n.awaitRest(t, before)
+}
+
+// until returns a context that ends when so much time has passed and n.enough says so, or nothing more is to be hoped for.
+func (n *child) until(t *testing.T, lasts time.Duration) (context.Context, context.CancelFunc) {
+	if n.enough == nil {
+		return context.WithTimeout(t.Context(), lasts)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), lasts+patience)
+	go func() {
+		defer cancel()
+		for wait := time.After(lasts); ctx.Err() == nil; wait = time.After(10 * time.Millisecond) {
+			select {
+			case <-wait:
+				if n.enough() {
+					return
+				}
+			case <-ctx.Done():
+			}
+		}
+	}()
+	return ctx, cancel
 }
 
 // awaitRest waits until the process is as it was.
