@@ -29,19 +29,11 @@ func opaFiles(dir string, m *model) (policy, data string, err error) {
 type opaREST struct {
 	proc *process
 	addr string
-	// loopback is one connection for changes.
-	loopback caller
-	close    func() error
 }
 
 func (o *opaREST) process() *process { return o.proc }
 
-func (o *opaREST) stop() {
-	if o.close != nil {
-		_ = o.close() // its server ends
-	}
-	o.proc.stop()
-}
+func (o *opaREST) stop() { o.proc.stop() }
 
 // start implements [service].
 func (o *opaREST) start(ctx context.Context, e *environment, m *model) (err error) {
@@ -57,22 +49,17 @@ func (o *opaREST) start(ctx context.Context, e *environment, m *model) (err erro
 	if err != nil {
 		return err
 	}
-	if err := o.proc.retryTCP(ctx, o.addr); err != nil {
-		return err
-	}
+	return o.proc.retryTCP(ctx, o.addr)
+}
+
+// apply implements [service]. It has a connection of its own each time: OPA closes those that were idle.
+func (o *opaREST) apply(ctx context.Context, c *change, forth bool) error {
 	callers, closer, err := dialHTTP(o.addr)(1)
 	if err != nil {
 		return err
 	}
-	o.loopback, o.close = callers[0], closer.Close
-	return nil
-}
-
-// apply implements [service].
-func (o *opaREST) apply(ctx context.Context, c *change, forth bool) error {
-	body := c.patch[which(forth)]
-	_, err := o.loopback.call(ctx, httpRequest("PATCH", o.addr, "/v1/data", "application/json-patch+json", body))
-	return err
+	_, err = callers[0].call(ctx, httpRequest("PATCH", o.addr, "/v1/data", "application/json-patch+json", c.patch[which(forth)]))
+	return errors.Join(err, closer.Close())
 }
 
 // opaInput is a question as OPA's policy takes it.
