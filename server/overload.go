@@ -27,6 +27,8 @@ var withoutPlaces = overload.Exempt{
 const (
 	elementsPerQuestion = 64
 	maxElements         = 10_000
+	// overlaidElements times as many may an overlay have, whatever batches may be (A8).
+	overlaidElements = 10_000
 )
 
 // An elements counts what is in requests before they are decoded. It is safe for concurrent use.
@@ -55,14 +57,14 @@ func (e *elements) of(data []byte, request any) (int, *wire.Failure) {
 	if !known {
 		shape, _ = e.shapes.LoadOrStore(kind.FullName(), netpoldv1.ShapeOf(kind))
 	}
-	most, list := e.maxBatch*elementsPerQuestion, ""
+	most, list := max(e.maxBatch, overlaidElements)*elementsPerQuestion, ""
 	switch request.(type) {
 	case *netpoldv1.AllowedRequest:
 		most = netpoldv1.MaxQuestionElements
 	case *netpoldv1.BatchAllowedRequest:
-		list = "questions"
+		most, list = e.maxBatch*elementsPerQuestion, "questions"
 	case *netpoldv1.WatchAllowedRequest:
-		list = "add"
+		most, list = e.maxBatch*elementsPerQuestion, "add"
 	default:
 		if !strings.HasPrefix(string(kind.FullName()), "netpold.v1.") {
 			most = maxElements

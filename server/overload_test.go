@@ -110,12 +110,12 @@ func TestP40P41OpenStreams(t *testing.T) {
 	_, err = begin(first)
 	refusal(t, err, "CALLER_OVER_LIMIT")
 	r.awaitInFlight(t, 0)
-	for _, conn := range []*grpc.ClientConn{first, third} {
-		if _, err := netpoldv1.NewDecisionServiceClient(conn).Allowed(soon(t), ask()); err != nil {
-			t.Errorf("a call beside open streams: %v", err)
-		}
+	if _, err := netpoldv1.NewDecisionServiceClient(third).Allowed(soon(t), ask()); err != nil {
+		t.Errorf("a call beside open streams of others: %v", err)
 	}
-	end := unfinished(t, first, netpoldv1.DecisionService_Allowed_FullMethodName, 2)
+	_, err = netpoldv1.NewDecisionServiceClient(first).Allowed(soon(t), ask())
+	refusal(t, err, "CALLER_OVER_LIMIT")
+	end := unfinished(t, r.dialFrom(t, "127.0.0.6"), netpoldv1.DecisionService_Allowed_FullMethodName, 2)
 	endThird := unfinished(t, third, netpoldv1.DecisionService_Allowed_FullMethodName, 2)
 	r.awaitInFlight(t, 4)
 	for _, stream := range streams {

@@ -88,6 +88,7 @@ func (r *overlayReader) apply(first int, changes []mirror.OverlayChange) {
 		}
 		index[name] = first + i
 		read[filepath.Clean(name)] = true
+		files.documents = 0 // a later change may apply the same objects again
 		files.file(name, []byte(c.Apply), false)
 		if files.documents > mirror.MaxOverlayObjects {
 			r.touched += files.documents

@@ -32,6 +32,9 @@ import (
 	"github.com/netpold/netpold/server/internal/wire"
 )
 
+// writeTimeout is how long a stream of HTTP/2 may wait for its client to take the answer.
+const writeTimeout = 10 * time.Second
+
 // The limits of a request (P13), in bytes.
 const (
 	maxURL    = 8 << 10
@@ -83,6 +86,9 @@ func New(source mirror.Source, options Options) *Service {
 // ServeHTTP implements [http.Handler].
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header()["Cache-Control"] = noStore
+	if r.ProtoMajor >= 2 { // a stream may wait for its client while nothing is written to the connection
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout)) // tests have writers without
+	}
 	if s.options.Draining() {
 		w.Header().Set("Connection", "close")
 	}

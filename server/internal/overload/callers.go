@@ -32,8 +32,8 @@ func (k key) String() string {
 type account struct {
 	key      key
 	inFlight atomic.Int64
-	// streams are those that are open: see openStream.
-	streams atomic.Int64
+	// resting are streams that are open without a place: see openStream.
+	resting atomic.Int64
 	// queued are calls whose handler has not begun.
 	queued atomic.Int64
 	memory atomic.Int64

@@ -182,7 +182,7 @@ func (g *Gate) Enter(ctx context.Context) (Place, *Refused) {
 // more takes n places more, or none.
 func (p *Place) more(n int64) *Refused {
 	g := p.gate
-	if p.account != nil && !take(&p.account.inFlight, n, g.share(g.inFlight.Load()+n)) {
+	if p.account != nil && !take(&p.account.inFlight, n, g.share(g.inFlight.Load()+n)-p.account.resting.Load()) {
 		return g.refuseCaller(p.account)
 	}
 	if !take(&g.inFlight, n, int64(g.limits.InFlight)) {

@@ -8,7 +8,7 @@ import (
 
 // An openStream is a stream of questions and answers. It has a place only while it works on a message: a caller that
 // says nothing, or reads no answer, for as long as it likes, takes no place of others. How many streams are open has
-// the same limits as calls in progress, and is counted apart.
+// the same limit as calls in progress, and is counted apart. Of its caller's own limit it takes one all the time.
 type openStream struct {
 	gate    *Gate
 	account *account
@@ -26,12 +26,13 @@ const (
 // openStream counts a stream of the caller of place more, which begins to rest; or returns why it may not be open.
 func (g *Gate) openStream(place *Place) (*openStream, *Refused) {
 	of := place.account
-	if of != nil && !take(&of.streams, 1, g.share(g.streaming.Load()+1)) {
+	// The call has a place of its caller already, which it gives back.
+	if of != nil && !take(&of.resting, 1, g.share(g.streaming.Load()+1)+1-of.inFlight.Load()) {
 		return nil, g.refuseCaller(of)
 	}
 	if !take(&g.streaming, 1, int64(g.limits.InFlight)) {
 		if of != nil {
-			of.streams.Add(-1)
+			of.resting.Add(-1)
 		}
 		return nil, g.refuse(&g.full)
 	}
@@ -43,6 +44,7 @@ func (o *openStream) add(n int64) {
 	o.gate.inFlight.Add(n)
 	if o.account != nil {
 		o.account.inFlight.Add(n)
+		o.account.resting.Add(-n)
 	}
 }
 
@@ -67,7 +69,7 @@ func (o *openStream) close() {
 	}
 	o.gate.streaming.Add(-1)
 	if o.account != nil {
-		o.account.streams.Add(-1)
+		o.account.resting.Add(-1)
 	}
 }
 

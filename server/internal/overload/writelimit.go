@@ -20,7 +20,8 @@ type writeLimit struct {
 // Write implements [net.Conn]. A connection that takes nothing is over.
 func (c *Connection) Write(b []byte) (int, error) {
 	now := time.Now()
-	if now.UnixNano()-c.writes.since.Load() > int64(rearmWrite) && !c.writes.foreign.Load() {
+	since := now.UnixNano() - c.writes.since.Load() // negative when the clock was set back
+	if (since < 0 || since > int64(rearmWrite)) && !c.writes.foreign.Load() {
 		if err := c.Conn.SetWriteDeadline(now.Add(writeTimeout)); err != nil {
 			return 0, err //nolint:wrapcheck // a connection's own error
 		}
