@@ -27,8 +27,8 @@ var withoutPlaces = overload.Exempt{
 const (
 	elementsPerQuestion = 64
 	maxElements         = 10_000
-	// overlaidElements times as many may an overlay have, whatever batches may be (A8).
-	overlaidElements = 10_000
+	// overlaidElements may be in a request with an overlay, however small batches are (A8).
+	overlaidElements = 10_000 * elementsPerQuestion
 )
 
 // An elements counts what is in requests before they are decoded. It is safe for concurrent use.
@@ -57,16 +57,16 @@ func (e *elements) of(data []byte, request any) (int, *wire.Failure) {
 	if !known {
 		shape, _ = e.shapes.LoadOrStore(kind.FullName(), netpoldv1.ShapeOf(kind))
 	}
-	most, list := max(e.maxBatch, overlaidElements)*elementsPerQuestion, ""
+	most, list := e.maxBatch*elementsPerQuestion, ""
 	switch request.(type) {
 	case *netpoldv1.AllowedRequest:
 		most = netpoldv1.MaxQuestionElements
 	case *netpoldv1.BatchAllowedRequest:
-		most, list = e.maxBatch*elementsPerQuestion, "questions"
+		list = "questions"
 	case *netpoldv1.WatchAllowedRequest:
-		most, list = e.maxBatch*elementsPerQuestion, "add"
+		list = "add"
 	default:
-		if !strings.HasPrefix(string(kind.FullName()), "netpold.v1.") {
+		if most = max(most, overlaidElements); !strings.HasPrefix(string(kind.FullName()), "netpold.v1.") {
 			most = maxElements
 		}
 	}

@@ -60,10 +60,13 @@ func (r *fileReader) file(name string, data []byte, found bool) {
 	}
 }
 
-// tooMany counts the documents of a file, and reports whether there are too many.
+// tooMany reports whether a file has too many documents.
 func (r *fileReader) tooMany(n int) bool {
-	r.documents += n
-	return r.maxDocuments > 0 && r.documents > r.maxDocuments
+	if r.maxDocuments == 0 || n <= r.maxDocuments {
+		return false
+	}
+	r.unread = n
+	return true
 }
 
 // yaml reads one document of YAML. Documents of JSON are YAML too, but are decoded much faster as JSON.

@@ -28,8 +28,9 @@ type fileReader struct {
 	beside map[string]bool
 	// unmodelled counts objects that decide traffic and that netpold does not model.
 	unmodelled mirror.UnmodelledCount
-	// documents counts those of all files. Of more than maxDocuments none is read, unless that is 0.
-	documents, maxDocuments int
+	// maxDocuments is the most that one file may have; 0 for no limit. Of a file with more, none is read, and unread is how
+	// many there are.
+	maxDocuments, unread int
 	// inDirectory means that the present file was found in a directory, not named.
 	inDirectory bool
 	// kustomizations may change all files beside them.

@@ -88,13 +88,8 @@ func (r *overlayReader) apply(first int, changes []mirror.OverlayChange) {
 		}
 		index[name] = first + i
 		read[filepath.Clean(name)] = true
-		files.documents = 0 // a later change may apply the same objects again
 		files.file(name, []byte(c.Apply), false)
-		if files.documents > mirror.MaxOverlayObjects {
-			r.touched += files.documents
-			return // finish reports it
-		}
-		if r.touched += len(files.seen); r.touched > mirror.MaxOverlayObjects {
+		if r.touched += len(files.seen) + files.unread; r.touched > mirror.MaxOverlayObjects {
 			return // finish reports it
 		}
 		r.touched -= len(files.seen)
