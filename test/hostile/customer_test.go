@@ -4,6 +4,7 @@ package hostile
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/binary"
@@ -53,37 +54,25 @@ func requestsOf(all []question) (requests [][]byte, err error) {
 		if err != nil {
 			return nil, err
 		}
-		var headers, out writer
+		var headers, out bytes.Buffer
 		encoder := hpack.NewEncoder(&headers)
 		encoder.SetMaxDynamicTableSizeLimit(0) // so that each call is alike
-		for _, f := range []hpack.HeaderField{
-			{Name: ":method", Value: "POST"}, {Name: ":scheme", Value: "http"},
-			{Name: ":path", Value: netpoldv1.DecisionService_Allowed_FullMethodName},
-			{Name: ":authority", Value: "netpold"}, {Name: "content-type", Value: "application/grpc"},
-			{Name: "te", Value: "trailers"}, {Name: "grpc-timeout", Value: "10S"},
-		} {
+		for _, f := range headersOf(netpoldv1.DecisionService_Allowed_FullMethodName,
+			hpack.HeaderField{Name: "grpc-timeout", Value: "10S"}) {
 			if err := encoder.WriteField(f); err != nil {
 				return nil, err
 			}
 		}
 		framer := http2.NewFramer(&out, nil)
 		err = errors.Join(
-			framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: headers, EndHeaders: true}),
+			framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: headers.Bytes(), EndHeaders: true}),
 			framer.WriteData(1, true, framed(message, 0)))
 		if err != nil {
 			return nil, err
 		}
-		requests = append(requests, out)
+		requests = append(requests, out.Bytes())
 	}
 	return requests, nil
-}
-
-// A writer is what was written to it.
-type writer []byte
-
-func (w *writer) Write(b []byte) (int, error) {
-	*w = append(*w, b...)
-	return len(b), nil
 }
 
 // openCustomer opens the connection of a customer.

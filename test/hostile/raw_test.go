@@ -92,11 +92,7 @@ func (c *rawClient) call(method string, data []byte, end bool, more ...hpack.Hea
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.headers.Reset()
-	for _, f := range append([]hpack.HeaderField{
-		{Name: ":method", Value: "POST"}, {Name: ":scheme", Value: "http"}, {Name: ":path", Value: method},
-		{Name: ":authority", Value: "netpold"}, {Name: "content-type", Value: "application/grpc"},
-		{Name: "te", Value: "trailers"},
-	}, more...) {
+	for _, f := range headersOf(method, more...) {
 		if err := c.encoder.WriteField(f); err != nil {
 			return 0, err
 		}
@@ -125,6 +121,15 @@ func (c *rawClient) call(method string, data []byte, end bool, more ...hpack.Hea
 		return c.stream, nil
 	}
 	return c.stream, c.send(c.stream, data, end)
+}
+
+// headersOf returns the headers of a call, with more of them.
+func headersOf(method string, more ...hpack.HeaderField) []hpack.HeaderField {
+	return append([]hpack.HeaderField{
+		{Name: ":method", Value: "POST"}, {Name: ":scheme", Value: "http"}, {Name: ":path", Value: method},
+		{Name: ":authority", Value: "netpold"}, {Name: "content-type", Value: "application/grpc"},
+		{Name: "te", Value: "trailers"},
+	}, more...)
 }
 
 // send sends more data of a call. c.mu is held.
