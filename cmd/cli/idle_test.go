@@ -13,24 +13,23 @@ func TestP42MemoryGoesBackWhenIdle(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	// The collections that are counted at the start, at each tick, and after each return.
 	counts := []uint64{1, 5, 9, 9, 10, 10, 10, 11, 11, 12, 12}
-	want := []int{3, 7} // at which tick it is returned
+	want := []int{4, 9} // after how many of them it is returned
 	ticks := make(chan time.Time)
-	tick, counted, got := 0, 0, []int(nil)
+	counted, got := 0, []int(nil)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		returnWhenIdle(ctx, ticks, func() uint64 {
 			counted++
 			return counts[counted-1]
-		}, func() { got = append(got, tick) })
+		}, func() { got = append(got, counted) })
 	}()
 	for range len(counts) - 1 - len(want) {
-		tick++
 		ticks <- time.Time{}
 	}
 	cancel()
 	<-ended
 	if !slices.Equal(got, want) {
-		t.Errorf("memory is returned at ticks %v, want %v", got, want)
+		t.Errorf("memory is returned after %v countings, want %v", got, want)
 	}
 }
