@@ -96,6 +96,13 @@ func BenchmarkWire(b *testing.B) {
 			})
 		})
 	}
+	b.Run("Verdicts-"+strconv.Itoa(batchSize), func(b *testing.B) {
+		callers(b, batchSize, func(ctx context.Context, i int) error {
+			from := i % (len(w.requests) / batchSize) * batchSize // as many as batches have
+			_, err := w.client.Verdicts(ctx, w.questions[from:from+batchSize])
+			return err
+		})
+	})
 	for _, size := range []int{100, batchSize} {
 		b.Run("StreamAllowed-"+strconv.Itoa(size), func(b *testing.B) { w.streams(b, size) })
 	}

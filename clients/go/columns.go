@@ -140,8 +140,8 @@ type Verdict struct {
 	Reason netpoldv1.Reason
 	// Revision names the snapshot that decided.
 	Revision uint64
-	// Err is why this question has no answer: an [*Error] whose fields are those of netpoldv1.AllowedRequest;
-	// nil if there is an answer.
+	// Err is why this question has no answer: an [*Error] whose fields are those of netpoldv1.AllowedRequest, in a
+	// batch of [Client.Verdicts] those of netpoldv1.BatchAllowedRequest; nil if there is an answer.
 	Err error
 }
 

@@ -17,6 +17,7 @@
 // notes. The codes of notes are the constants of github.com/netpold/netpold/proto/notes.
 //
 // [Client.Verdict] asks by address, and is the fastest way for many goroutines that ask one question each.
+// [Client.Verdicts] asks many such questions of one snapshot at once.
 //
 // With [WithCache] a question that was asked before is answered locally, and the answers follow the cluster. With
 // [WithFailureMode] a caller chooses what it gets when no server decides.

@@ -245,9 +245,15 @@ func (a *agreement) byAddress(t *testing.T, client *netpold.Client) {
 		t.Fatal(err)
 	}
 	gathered := askGathered(t, client, asked)
+	batched, err := client.Verdicts(t.Context(), asked)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for i, q := range questions {
 		want, _ := a.oracle.Allowed(q.oracle())
-		for way, got := range map[string]netpold.Verdict{"stream": answers.At(i), "Verdict": gathered[i]} {
+		for way, got := range map[string]netpold.Verdict{
+			"stream": answers.At(i), "Verdict": gathered[i], "Verdicts": batched.At(i),
+		} {
 			if got.Err != nil || got.Allowed != want.Allowed || got.Reason.String() != "REASON_"+reasons[want.Reason] {
 				t.Errorf("%s: %v: %+v, want %v %s", way, q.oracle(), got, want.Allowed, reasons[want.Reason])
 			}
