@@ -209,10 +209,12 @@ func verdictIn(wire []byte) (allowed bool, reason uint64, ok bool) {
 		}
 		if kind == protowire.VarintType {
 			number, _ := protowire.ConsumeVarint(value)
-			if field == fieldAllowed {
+			switch field {
+			case fieldAllowed:
 				allowed = protowire.DecodeBool(number)
-			} else if field == fieldReason {
+			case fieldReason:
 				reason = number
+			default: // not part of the verdict
 			}
 		}
 		response = value[size:]
