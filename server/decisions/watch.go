@@ -41,7 +41,7 @@ func (s *Service) WatchAllowed(
 	defer cancel()
 	w := &watching{
 		service: s, stream: stream, ctx: ctx, watch: watch, interval: s.watchHeartbeat,
-		requests: make(chan *netpoldv1.WatchAllowedRequest), ended: make(chan error, 1),
+		requests: make(chan *netpoldv1.WatchAllowedRequest), done: make(chan struct{}, 1), ended: make(chan error, 1),
 	}
 	// A Recv ends only when the handler returns. So the handler itself must not receive.
 	go func() {
@@ -64,8 +64,10 @@ type watching struct {
 	ctx   context.Context //nolint:containedctx // this is the stream
 	watch *watches.Watch
 
-	// requests has requests whose at_least is reached. ended gets why no more can be received.
+	// requests has requests whose at_least is reached, and done says that one is applied. ended gets why no more can be
+	// received.
 	requests chan *netpoldv1.WatchAllowedRequest
+	done     chan struct{}
 	ended    chan error
 
 	// interval is that between heartbeats. verdictsOnly is that of the first request.
@@ -110,6 +112,11 @@ func (w *watching) receive() (err error) {
 		}
 		select {
 		case w.requests <- req:
+		case <-w.ctx.Done():
+			return nil
+		}
+		select {
+		case <-w.done: // the memory of a request counts until the next one is received
 		case <-w.ctx.Done():
 			return nil
 		}
@@ -173,6 +180,7 @@ func (w *watching) apply(req *netpoldv1.WatchAllowedRequest) (fail *wire.Failure
 	w.watch.Add(req.GetAdd())
 	w.applied++
 	w.owes = true
+	w.done <- struct{}{} // it has room: nothing is received meanwhile
 	return nil
 }
 
