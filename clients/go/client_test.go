@@ -54,18 +54,13 @@ type fake struct {
 	fail, calls atomic.Int32
 }
 
-func startFake(t *testing.T) *fake {
+// serve serves on the loopback until the test ends.
+func serve(t *testing.T, s *grpc.Server) (address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fake{address: listener.Addr().String(), health: health.NewServer()}
-	f.health.SetServingStatus("netpold.v1.DecisionService", healthv1.HealthCheckResponse_SERVING)
-	s := grpc.NewServer()
-	netpoldv1.RegisterDecisionServiceServer(s, f)
-	netpoldv1.RegisterStatusServiceServer(s, f)
-	healthv1.RegisterHealthServer(s, f.health)
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(listener) }()
 	t.Cleanup(func() {
@@ -74,6 +69,18 @@ func startFake(t *testing.T) *fake {
 			t.Error(err)
 		}
 	})
+	return listener.Addr().String()
+}
+
+func startFake(t *testing.T) *fake {
+	t.Helper()
+	f := &fake{health: health.NewServer()}
+	f.health.SetServingStatus("netpold.v1.DecisionService", healthv1.HealthCheckResponse_SERVING)
+	s := grpc.NewServer()
+	netpoldv1.RegisterDecisionServiceServer(s, f)
+	netpoldv1.RegisterStatusServiceServer(s, f)
+	healthv1.RegisterHealthServer(s, f.health)
+	f.address = serve(t, s)
 	return f
 }
 

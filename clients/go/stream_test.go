@@ -7,7 +7,6 @@ import (
 	"io"
 	"iter"
 	"math"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -314,25 +313,13 @@ func TestStreamOfABrokenServer(t *testing.T) {
 // serveFake serves decisions of a test until the test ends.
 func serveFake(t *testing.T, decisions netpoldv1.DecisionServiceServer) (address string) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	s := grpc.NewServer()
 	netpoldv1.RegisterDecisionServiceServer(s, decisions)
 	healthy := health.NewServer()
 	healthy.SetServingStatus(netpoldv1.DecisionService_ServiceDesc.ServiceName,
 		healthv1.HealthCheckResponse_SERVING)
 	healthv1.RegisterHealthServer(s, healthy)
-	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(listener) }()
-	t.Cleanup(func() {
-		s.Stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	return listener.Addr().String()
+	return serve(t, s)
 }
 
 func ExampleClient_AllowedMany() {

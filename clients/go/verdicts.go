@@ -14,7 +14,7 @@ import (
 )
 
 // Verdicts asks many questions by address of one snapshot of the cluster, in one call. It is [Client.BatchAllowed]
-// without messages, and so more than twice as fast: the answers stay as they came, and [Verdicts.Response] reads
+// without messages, and so nearly twice as fast: the answers stay as they came, and [Verdicts.Response] reads
 // the whole of one when it is asked for. Like BatchAllowed it fails with [ErrTooLarge] for more questions than the
 // server accepts. If verdicts of several snapshots are fine and policies are not needed, [Client.AllowedMany] is
 // faster still.

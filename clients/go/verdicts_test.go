@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -208,10 +207,6 @@ func wireOf(t *testing.T, m proto.Message) []byte {
 // dialAnswering returns a client of a server that answers every batch with wire.
 func dialAnswering(t *testing.T, wire []byte) *netpold.Client {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	s := grpc.NewServer(grpc.ForceServerCodecV2(asIs{}), grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
 		if method, _ := grpc.MethodFromServerStream(stream); method != netpoldv1.DecisionService_BatchAllowed_FullMethodName {
 			return status.Error(codes.Unimplemented, method)
@@ -221,15 +216,7 @@ func dialAnswering(t *testing.T, wire []byte) *netpold.Client {
 		}
 		return stream.SendMsg(wire)
 	}))
-	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(listener) }()
-	t.Cleanup(func() {
-		s.Stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	return dial(t, listener.Addr().String())
+	return dial(t, serve(t, s))
 }
 
 // asIs is a codec that writes bytes as they are, and does not read what comes.
