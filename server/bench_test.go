@@ -166,14 +166,16 @@ func wire(b *testing.B, change ...func(*server.Config)) *wired {
 	for range asked {
 		w.questions = append(w.questions, netpold.Question{Src: ip(), Dst: ip(), Port: 8080})
 	}
-	w.requests = randomQuestions(told, 8*batchSize)
+	w.requests = randomQuestions(told, 0, 8*batchSize)
 	return w
 }
 
-// randomQuestions returns questions by IP between random Pods.
-func randomQuestions(told *synthetic.Cluster, n int) []*netpoldv1.AllowedRequest {
+// randomQuestions returns questions between random Pods by one of their addresses: the first is of IPv4, the second of IPv6.
+func randomQuestions(told *synthetic.Cluster, address, n int) []*netpoldv1.AllowedRequest {
 	rng := rand.New(rand.NewPCG(7, 7))
-	ip := func() *netpoldv1.Endpoint { return netpold.IP(told.Pods[rng.IntN(len(told.Pods))].IPs[0].String()) }
+	ip := func() *netpoldv1.Endpoint {
+		return netpold.IP(told.Pods[rng.IntN(len(told.Pods))].IPs[address].String())
+	}
 	questions := make([]*netpoldv1.AllowedRequest, n)
 	for i := range questions {
 		questions[i] = &netpoldv1.AllowedRequest{Src: ip(), Dst: ip(), Port: 8080}

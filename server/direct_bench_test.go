@@ -13,26 +13,32 @@ import (
 )
 
 // BenchmarkWithoutMessages measures a batch of 1,000 from its wire form to that of its answers, without gRPC, and beside
-// it the same with messages.
+// it the same with messages, and questions by IPv6.
 func BenchmarkWithoutMessages(b *testing.B) {
 	source := synced()
-	source.Apply(synthetic.New(synthetic.Sizes[1]).Changes()...)
+	told := synthetic.NewDualStack(synthetic.Sizes[1])
+	source.Apply(told.Changes()...)
 	service := decisions.New(source, decisions.Options{})
 	direct, messages := registered{}, registered{}
 	decisions.Register(direct, service)
 	netpoldv1.RegisterDecisionServiceServer(messages, service)
-	batches := sharedQuestions().batches
+	four, six := sharedQuestions(told, 0).batches, sharedQuestions(told, 1).batches
 	for _, way := range []struct {
 		name    string
 		handler grpc.MethodHandler
-	}{{"direct", direct["BatchAllowed"]}, {"messages", messages["BatchAllowed"]}} {
+		batches [][]byte
+	}{
+		{"direct", direct["BatchAllowed"], four},
+		{"ipv6", direct["BatchAllowed"], six},
+		{"messages", messages["BatchAllowed"], four},
+	} {
 		b.Run(way.name, func(b *testing.B) {
 			codec := wireform.Codec(decisions.DefaultMaxBatch)
 			before := cpuTime(b)
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				response, err := way.handler(nil, b.Context(), func(into any) error {
-					return codec.Unmarshal(mem.BufferSlice{mem.SliceBuffer(batches[i%len(batches)])}, into)
+					return codec.Unmarshal(mem.BufferSlice{mem.SliceBuffer(way.batches[i%len(way.batches)])}, into)
 				}, nil)
 				if err != nil {
 					b.Fatal(err)

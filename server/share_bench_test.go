@@ -35,7 +35,7 @@ const benchServer = "NETPOLD_BENCH_SERVER"
 //
 //	Empty        a method that does nothing, on the server of the others
 //	Bare         a method with the same messages and a fixed answer, on a gRPC server without anything else
-//	Allowed      questions by IP to a cluster of 10,000 Pods and 1,000 policies
+//	Allowed      questions by IPv4 to a dual-stack cluster of 10,000 Pods and 1,000 policies; /ipv6 asks by IPv6
 //	Batch        1,000 of them in each call; /messages is read and written with messages
 //	Client       the same by a client that writes and reads messages, as the Go client does
 //
@@ -44,7 +44,8 @@ func BenchmarkServerShare(b *testing.B) {
 	tcp := childServer(b, "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0")
 	dir := b.TempDir()
 	unix := childServer(b, "unix://"+filepath.Join(dir, "s"), "unix://"+filepath.Join(dir, "m"), "unix://"+filepath.Join(dir, "b"))
-	w := sharedQuestions()
+	told := synthetic.NewDualStack(synthetic.Sizes[1])
+	w, six := sharedQuestions(told, 0), sharedQuestions(told, 1)
 	for _, network := range []struct {
 		name string
 		*child
@@ -61,8 +62,10 @@ func BenchmarkServerShare(b *testing.B) {
 			{"Empty", 1, netpold, emptyMethod, [][]byte{nil}},
 			{"Bare", 1, bare, allowed, w.single},
 			{"Allowed", 1, netpold, allowed, w.single},
+			{"Allowed/ipv6", 1, netpold, allowed, six.single},
 			{"Allowed/messages", 1, messages, allowed, w.single},
 			{"Batch", batchSize, netpold, batch, w.batches},
+			{"Batch/ipv6", batchSize, netpold, batch, six.batches},
 			{"Batch/messages", batchSize, messages, batch, w.batches},
 		} {
 			b.Run(network.name+"/"+line.name, func(b *testing.B) {
@@ -104,11 +107,11 @@ type encodedQuestions struct {
 	single, batches [][]byte
 }
 
-func sharedQuestions() encodedQuestions {
+// sharedQuestions returns questions between Pods by one of their addresses.
+func sharedQuestions(told *synthetic.Cluster, address int) encodedQuestions {
 	var e encodedQuestions
-	told := synthetic.New(synthetic.Sizes[1])
 	batch := &netpoldv1.BatchAllowedRequest{}
-	e.questions = randomQuestions(told, 8*batchSize)
+	e.questions = randomQuestions(told, address, 8*batchSize)
 	for _, q := range e.questions {
 		single, err := proto.Marshal(q)
 		if err != nil {
@@ -236,7 +239,7 @@ var usedService = grpc.ServiceDesc{
 
 // serveBenchmark serves on addresses until standard input ends.
 func serveBenchmark(addresses []string) error {
-	told := synthetic.New(synthetic.Sizes[1])
+	told := synthetic.NewDualStack(synthetic.Sizes[1])
 	source := synced()
 	source.Apply(told.Changes()...)
 	ctx, stop := context.WithCancel(context.Background())
