@@ -32,8 +32,8 @@ import (
 	"github.com/netpold/netpold/server/internal/wire"
 )
 
-// writeTimeout is how long a stream of HTTP/2 may wait for its client to take the answer.
-const writeTimeout = 10 * time.Second
+// defaultWriteTimeout is the default of Options.WriteTimeout.
+const defaultWriteTimeout = 10 * time.Second
 
 // The limits of a request (P13), in bytes.
 const (
@@ -59,6 +59,8 @@ type Options struct {
 	Proxies Proxies
 	// ClientHeader is the header in which they name their clients.
 	ClientHeader string
+	// WriteTimeout is how long a stream of HTTP/2 may wait for its client to take the answer. Default: 10 s.
+	WriteTimeout time.Duration
 	// Ready reports whether questions are answered, and why not.
 	Ready func() (ok bool, why string)
 	// Draining reports whether connections are to go elsewhere (P45).
@@ -79,6 +81,9 @@ func New(source mirror.Source, options Options) *Service {
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
+	if options.WriteTimeout <= 0 {
+		options.WriteTimeout = defaultWriteTimeout
+	}
 	options.ClientHeader = http.CanonicalHeaderKey(options.ClientHeader)
 	return &Service{door: proxied.NewDoor("forward_auth", source, options.Options), options: options}
 }
@@ -87,7 +92,8 @@ func New(source mirror.Source, options Options) *Service {
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header()["Cache-Control"] = noStore
 	if r.ProtoMajor >= 2 { // a stream may wait for its client while nothing is written to the connection
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout)) // tests have writers without
+		// Writers of tests may have no deadline.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.options.WriteTimeout))
 	}
 	if s.options.Draining() {
 		w.Header().Set("Connection", "close")
