@@ -19,15 +19,6 @@ import (
 	"github.com/netpold/netpold/engine"
 )
 
-// Decider answers questions from a snapshot, as [engine.Snapshot.AllowedWhile] does, in two steps: a decision that is
-// remembered costs nothing, and one that is not may have to wait. It is safe for concurrent use.
-type Decider interface {
-	// Look returns the decision of q if it is remembered. Otherwise Decide makes it.
-	Look(s *engine.Snapshot, q *engine.Query) (d engine.Decision, l Lookup)
-	// Decide decides q, for which Look found nothing, and may remember the decision.
-	Decide(goOn func() bool, l *Lookup, s *engine.Snapshot, q *engine.Query) (engine.Decision, error)
-}
-
 // A Lookup is what looking for a decision came to.
 type Lookup struct {
 	// Hit reports whether the decision is remembered.
@@ -40,22 +31,12 @@ type Lookup struct {
 	remember bool
 }
 
-// Engine is the [Decider] that remembers nothing.
-type Engine struct{}
-
-// Look finds nothing.
-func (Engine) Look(*engine.Snapshot, *engine.Query) (d engine.Decision, l Lookup) { return d, l }
-
-// Decide asks the snapshot.
-func (Engine) Decide(
-	goOn func() bool, _ *Lookup, s *engine.Snapshot, q *engine.Query,
-) (engine.Decision, error) {
-	return s.AllowedWhile(goOn, *q)
-}
-
-// Cache is the [Decider] that remembers decisions about workloads and Services. Other questions go straight
-// to the engine, which answers them sooner than they could be looked up. Errors are not remembered. It is
-// safe for concurrent use.
+// Cache remembers decisions about workloads and Services. Other questions go straight to the engine, which answers them
+// sooner than they could be looked up. Errors are not remembered. A nil *Cache remembers nothing. It is safe for
+// concurrent use.
+//
+// A question takes two steps, since a decision that is remembered costs nothing, and one that is not may have to wait:
+// [Cache.Look], and [Cache.Decide] if that finds nothing.
 //
 // It holds the decisions used last, up to its size. A decision takes one unit of the size, of about 0.6 KiB,
 // and one more for every 24 Pods that the question's ends stand for. Once it is full, a question gets in only
@@ -109,7 +90,7 @@ func (e *entry) valid(s *engine.Snapshot, q *engine.Query) bool {
 
 // Look returns the decision of q if it is remembered and valid for s.
 func (c *Cache) Look(s *engine.Snapshot, q *engine.Query) (d engine.Decision, l Lookup) {
-	if !c.every && !s.FansOut(q) {
+	if c == nil || !c.every && !s.FansOut(q) {
 		return d, l
 	}
 	k, ok := q.Key()

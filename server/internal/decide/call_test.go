@@ -127,3 +127,15 @@ func TestDecidingEndsWithItsCall(t *testing.T) {
 		slot.Leave()
 	}
 }
+
+// A question between two addresses allocates nothing.
+func TestNothingIsAllocated(t *testing.T) {
+	s, d, call, advisor := crowd(), New(cache.New(100), nil), &Call{}, &details.Detailer{}
+	at := func(text string) engine.Endpoint { return engine.ByIP(netip.MustParseAddr(text)) }
+	q := engine.Query{Src: at("10.0.0.1"), Dst: at("10.0.0.2"), Port: 80}
+	if n := testing.AllocsPerRun(100, func() {
+		_, _ = d.Decide(t.Context(), call, s, advisor, q, nil, wire.EngineErrorByIP)
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

@@ -16,17 +16,12 @@ import (
 // A Decider decides questions. The decisions of all doors are remembered in one cache, and expensive questions of all
 // doors have their turns at one gate. It is safe for concurrent use.
 type Decider struct {
-	cache cache.Decider
+	cache *cache.Cache
 	gate  *overload.Gate
 }
 
 // New returns a decider that remembers decisions in c, or none if c is nil.
-func New(c *cache.Cache, gate *overload.Gate) Decider {
-	if c == nil {
-		return Decider{cache.Engine{}, gate}
-	}
-	return Decider{c, gate}
-}
+func New(c *cache.Cache, gate *overload.Gate) Decider { return Decider{c, gate} }
 
 // Decide answers query from state, as a question of call. req is the same question as it was asked; nil for a question
 // by IP. failed returns the failure for an error of the engine, to which detailer adds advice. When ctx has ended, the
