@@ -52,6 +52,12 @@ func (p Proxies) Has(ip netip.Addr) bool {
 	return false
 }
 
+// NeverRead reports whether a header of requests is never read (P14): what answers call theirs, a client may send too.
+func NeverRead(header string) bool {
+	const ours = "x-netpold-"
+	return len(header) >= len(ours) && strings.EqualFold(header[:len(ours)], ours)
+}
+
 // A client is the hop that trusted proxies name.
 type client struct {
 	ip netip.Addr
