@@ -205,7 +205,8 @@ func TestCallerP15(t *testing.T) {
 	t.Parallel()
 	d := open(t, func(c *server.Config) { c.TrustedProxies, c.Shadow = "192.168.0.0/16", true })
 	for range 3 {
-		for _, path := range []string{toCart, toCart + "&shadow=true&src=10.0.0.1", "/authz", "/authz/x?" + strings.Repeat("&", 9)} {
+		for _, path := range []string{toCart, toCart + "&shadow=true&src=10.0.0.1", "/authz", "/authz/x?" + strings.Repeat("&", 9),
+			"/authz?" + strings.Repeat("&", 9<<10)} {
 			if got := d.ask(t, path, "X-Forwarded-For", "10.0.0.1"); got.status != 403 || got.body != "" ||
 				got.header.Get("X-Netpold-Decision-Id") != "" {
 				t.Errorf("%s: %+v", path, got)
@@ -219,8 +220,8 @@ func TestCallerP15(t *testing.T) {
 		t.Errorf("logged %d times:\n%s", n, d.log)
 	}
 	for _, line := range []string{
-		`netpold_callers_refused_total{reason="CALLER_NOT_ALLOWED",service="forward_auth"} 12`,
-		`netpold_forward_auth_requests_total{code="403"} 12`,
+		`netpold_callers_refused_total{reason="CALLER_NOT_ALLOWED",service="forward_auth"} 15`,
+		`netpold_forward_auth_requests_total{code="403"} 15`,
 		`netpold_decision_duration_seconds_count{method="ForwardAuth"} 0`,
 	} {
 		if !strings.Contains(d.metrics(t), "\n"+line+"\n") {
