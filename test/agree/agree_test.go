@@ -18,10 +18,10 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
-// TestP1EveryWayToAskAgrees asks of random clusters who may reach whom: the naive oracle, Allowed, a batch, a stream,
-// questions that the client gathers, the client with a cache, Check of both filters, forward-auth, Explain, and the list as a reader of the contract
-// expands it, over the wire and from the command (P1, A2, A3, A6, L1). Ports and addresses are those at the borders
-// of rules.
+// TestP1EveryWayToAskAgrees asks of random clusters who may reach whom: the naive oracle, Allowed, a batch, a stream, a
+// watch, questions that the client gathers, the client with a cache, Check of both filters, forward-auth, Explain, and the
+// list as a reader of the contract expands it, over the wire and from the command (P1, A2, A3, A6, L1). Ports and addresses
+// are those at the borders of rules. Real proxies on random clusters are in test/proxies.
 func TestP1EveryWayToAskAgrees(t *testing.T) {
 	seeds := uint64(150)
 	if testing.Short() {
@@ -152,6 +152,7 @@ func (a *agreement) byName(t *testing.T, client, cached *netpold.Client, by *pro
 		}
 	}
 	answers := askBatch(t, client, questions)
+	checkStreamed(t, client, questions, answers)
 	for i, q := range questions {
 		want, err := a.oracle.Allowed(q.oracle())
 		if err != nil {

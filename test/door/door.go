@@ -20,20 +20,30 @@ import (
 // stops when the test ends, after what was given to [Close] later.
 func Serve(t *testing.T, snapshot *engine.Snapshot) (addr string) {
 	t.Helper()
-	return start(t, snapshot, "").Addr()
+	return start(t, still{snapshotState(snapshot)}, "").Addr()
+}
+
+// ServeSource is [Serve] of a source whose states change.
+func ServeSource(t *testing.T, source mirror.Source) (addr string) {
+	t.Helper()
+	return start(t, source, "").Addr()
 }
 
 // ServeProxies is [Serve] with forward-auth, whose address it also returns.
 func ServeProxies(t *testing.T, snapshot *engine.Snapshot) (addr, forwardAuth string) {
 	t.Helper()
-	s := start(t, snapshot, "127.0.0.1:0")
+	s := start(t, still{snapshotState(snapshot)}, "127.0.0.1:0")
 	return s.Addr(), s.ForwardAuthAddr()
 }
 
-func start(t *testing.T, snapshot *engine.Snapshot, forwardAuth string) *server.Server {
+func snapshotState(s *engine.Snapshot) mirror.State {
+	return mirror.State{Snapshot: s, Token: "still:1", Published: time.Unix(1_750_000_000, 0)}
+}
+
+func start(t *testing.T, source mirror.Source, forwardAuth string) *server.Server {
 	t.Helper()
 	config := server.Defaults()
-	config.Source = still{mirror.State{Snapshot: snapshot, Token: "still:1", Published: time.Unix(1_750_000_000, 0)}}
+	config.Source = source
 	config.Listen, config.AdminListen, config.DrainDelay = "127.0.0.1:0", "", 0
 	config.ForwardAuthListen = forwardAuth
 	config.Overlay = func(base *engine.Snapshot, o *mirror.Overlay) ([]engine.Change, []mirror.OverlayProblem, error) {
