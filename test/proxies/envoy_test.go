@@ -16,9 +16,7 @@ import (
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/status"
 
 	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/server"
@@ -63,8 +61,8 @@ func (p *process) logged(t *testing.T, text string) map[string]any {
 	return line
 }
 
-// TestEnvoyHTTP proves what passes the HTTP filter (P6 to P9, P11).
-func TestEnvoyHTTP(t *testing.T) {
+// TestP6P8P9P11EnvoyHTTP proves what passes the HTTP filter (P6 to P9, P11).
+func TestP6P8P9P11EnvoyHTTP(t *testing.T) {
 	app, n := application(t), serve(t, objects(), nil)
 	addr, p := envoy(t, "http.yaml", n.Addr(), app.Listener.Addr().String())
 	for _, c := range []struct {
@@ -106,8 +104,8 @@ func TestEnvoyHTTP(t *testing.T) {
 	}
 }
 
-// TestEnvoyNetwork proves what passes the network filter (P6 to P9, P11).
-func TestEnvoyNetwork(t *testing.T) {
+// TestP6P8P9P11EnvoyNetwork proves what passes the network filter (P6 to P9, P11).
+func TestP6P8P9P11EnvoyNetwork(t *testing.T) {
 	app, n := echo(t), serve(t, objects(), nil)
 	addr, p := envoy(t, "network.yaml", n.Addr(), app)
 	for _, c := range []struct {
@@ -129,8 +127,8 @@ func TestEnvoyNetwork(t *testing.T) {
 	}
 }
 
-// TestEnvoyUDP proves what passes the UDP session filter (P6 to P9, P11).
-func TestEnvoyUDP(t *testing.T) {
+// TestP6P8P9P11EnvoyUDP proves what passes the UDP session filter (P6 to P9, P11).
+func TestP6P8P9P11EnvoyUDP(t *testing.T) {
 	own := ownIP(t)
 	app := echoUDP(t)
 	n := serve(t, objects(pod("client", own)), nil)
@@ -149,8 +147,8 @@ func TestEnvoyUDP(t *testing.T) {
 	}
 }
 
-// failures are the ways to have no decision, by what Envoy asks.
-func failures(t *testing.T) map[string]string {
+// undecided are the ways to have no decision, by what Envoy asks.
+func undecided(t *testing.T) map[string]string {
 	t.Helper()
 	stale := serve(t, objects(), func(c *server.Config) { c.WhenStale = server.DenyWhenStale })
 	stale.source.SetStale(true)
@@ -160,9 +158,7 @@ func failures(t *testing.T) map[string]string {
 		"silent":     silent(t),
 		"not synced": serve(t, nil, nil).Addr(),
 		"stale":      stale.Addr(),
-		"overloaded": fake(t, func(context.Context, *authv3.CheckRequest) error {
-			return status.Error(codes.ResourceExhausted, "overloaded")
-		}),
+		"overloaded": overloaded(t).Addr(),
 	}
 }
 
@@ -196,11 +192,11 @@ func (a *authorization) Check(ctx context.Context, req *authv3.CheckRequest) (*a
 	return &authv3.CheckResponse{Status: &spb.Status{}}, nil
 }
 
-// TestEnvoyFailures proves that without a decision failure_mode_allow and status_on_error decide, for each filter, and
+// TestP9P44EnvoyFailures proves that without a decision failure_mode_allow and status_on_error decide, for each filter, and
 // that nobody passes as the examples have them (P2, P9, P44).
-func TestEnvoyFailures(t *testing.T) {
+func TestP9P44EnvoyFailures(t *testing.T) {
 	app, tcpApp, udpApp := application(t), echo(t), echoUDP(t)
-	for what, netpoldAddr := range failures(t) {
+	for what, netpoldAddr := range undecided(t) {
 		t.Run(what, func(t *testing.T) {
 			for _, allow := range []bool{false, true} {
 				replace := []string{"failure_mode_allow: false", fmt.Sprintf("failure_mode_allow: %v", allow)}
@@ -269,8 +265,8 @@ func TestEnvoyUnderChange(t *testing.T) {
 	working.Wait()
 }
 
-// TestEnvoySends records what Envoy sends, for the tables of docs/proxies.md (P6 to P8).
-func TestEnvoySends(t *testing.T) {
+// TestP6P7P8EnvoySends records what Envoy sends, for the tables of docs/proxies.md (P6 to P8).
+func TestP6P7P8EnvoySends(t *testing.T) {
 	asked := make(chan *authv3.CheckRequest, 10)
 	mds := make(chan metadata.MD, 10)
 	addr := fake(t, func(ctx context.Context, req *authv3.CheckRequest) error {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -122,15 +123,20 @@ func serve(t *testing.T, list []engine.Object, change func(*server.Config)) *net
 	return n
 }
 
-// closedPort returns the address of a port at which nobody listens.
+// closedPort returns the address of a port at which nobody listens. It is below those that systems give to connections: one
+// of these would be in the way of a proxy that listens on all addresses.
 func closedPort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprint(":", 15_000+rand.N(15_000)))
+		if err != nil {
+			continue // another one has it
+		}
+		defer l.Close()
+		return net.JoinHostPort("127.0.0.1", portOf(t, l.Addr().String()))
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 // portOf returns the port of an address.

@@ -7,51 +7,62 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server"
 )
 
-// A way is a proxy that asks by HTTP. start runs its example before an application, and returns its address. What the
-// proxy makes of an error is onError. A test's client brings its address in X-Test-Client or X-Forwarded-For, header.
+// A way is a proxy that asks by HTTP. start runs its example before an application, with texts replaced, and returns its
+// address. A test's client brings its address in X-Test-Client or X-Forwarded-For, header. failures has what the client gets
+// without a decision, as docs/proxies.md tells it.
 type way struct {
-	start   func(t *testing.T, netpoldAddr, appAddr string) string
-	header  string
-	onError int
+	start    func(t *testing.T, netpoldAddr, appAddr string, replace ...string) string
+	header   string
+	failures failures
 }
+
+// failures are the statuses of a proxy whose netpold is down, is slow, answers 503, and answers 400.
+type failures struct{ down, slow, undecided, wrong int }
+
+// theQuestion is that of each example.
+const theQuestion = "dst=svc/shop/cart&port=80"
 
 // ways are the proxies that can run here.
 var ways = map[string]way{
-	"nginx": {func(t *testing.T, netpoldAddr, appAddr string) string {
+	"nginx": {func(t *testing.T, netpoldAddr, appAddr string, replace ...string) string {
 		addr, bin := closedPort(t), binary(t, "nginx")
-		path := example(t, "nginx/nginx.conf", "netpold.netpold.svc:9482", netpoldAddr, "127.0.0.1:8080", appAddr,
+		path := example(t, "nginx/nginx.conf", append(replace, "netpold.netpold.svc:9482", netpoldAddr, "127.0.0.1:8080", appAddr,
 			"listen 8000", "listen "+addr, "192.168.0.0/16", "127.0.0.1", "real_ip_header   X-Forwarded-For",
 			"real_ip_header X-Test-Client", "worker_processes auto;", "daemon off; master_process off;",
-			"events {}", "events {}\npid nginx.pid;", "http {\n", "http {\naccess_log off;\n"+temporary)
+			"events {}", "events {}\npid nginx.pid;", "http {\n", "http {\naccess_log off;\n"+temporary)...)
 		run(t, addr, bin, "-p", filepath.Dir(path), "-e", "stderr", "-c", path)
 		return addr
-	}, "X-Test-Client", 500},
-	"Caddy": {func(t *testing.T, netpoldAddr, appAddr string) string {
+	}, "X-Test-Client", failures{down: 500, slow: 500, undecided: 500, wrong: 500}},
+	"Caddy": {func(t *testing.T, netpoldAddr, appAddr string, replace ...string) string {
 		addr, bin := closedPort(t), binary(t, "caddy")
-		path := example(t, "caddy/Caddyfile", "netpold.netpold.svc:9482", netpoldAddr, "127.0.0.1:8080", appAddr,
-			":8000", "http://:"+portOf(t, addr), "192.168.0.0/16", "127.0.0.1/32")
+		path := example(t, "caddy/Caddyfile", append(replace, "netpold.netpold.svc:9482", netpoldAddr, "127.0.0.1:8080", appAddr,
+			":8000", "http://:"+portOf(t, addr), "192.168.0.0/16", "127.0.0.1/32")...)
 		run(t, addr, bin, "run", "--config", path, "--adapter", "caddyfile")
 		return addr
-	}, "X-Forwarded-For", 503},
-	"HAProxy": {func(t *testing.T, netpoldAddr, appAddr string) string {
+	}, "X-Forwarded-For", failures{down: 502, slow: 504, undecided: 503, wrong: 400}},
+	"HAProxy": {func(t *testing.T, netpoldAddr, appAddr string, replace ...string) string {
 		addr, bin := closedPort(t), binary(t, "haproxy")
-		lua := example(t, "haproxy/netpold.lua", "netpold.netpold.svc:9482", netpoldAddr)
+		lua := example(t, "haproxy/netpold.lua", append(replace, "netpold.netpold.svc:9482", netpoldAddr)...)
 		path := example(t, "haproxy/haproxy.cfg", "lua-load netpold.lua", "lua-load "+lua, "127.0.0.1:8080", appAddr,
 			"bind :8000", "bind "+addr, "192.168.0.0/16", "127.0.0.1")
 		run(t, addr, bin, "-db", "-f", path)
 		return addr
-	}, "X-Forwarded-For", 503},
+	}, "X-Forwarded-For", failures{down: 503, slow: 503, undecided: 503, wrong: 503}},
 }
 
 // temporary keeps nginx's files under its own folder.
 const temporary = "client_body_temp_path a; proxy_temp_path b; fastcgi_temp_path c; uwsgi_temp_path d; scgi_temp_path e;\n"
 
-// TestForwardAuth proves for each proxy that allowed passes, denied is 403, and that a client which forges headers and
+// TestP14P15P16ForwardAuth proves for each proxy that allowed passes, denied is 403, and that a client which forges headers and
 // query gets nowhere (P14 to P17).
-func TestForwardAuth(t *testing.T) {
+func TestP14P15P16ForwardAuth(t *testing.T) {
 	for name, w := range ways {
 		t.Run(name, func(t *testing.T) {
 			app, n := application(t), serve(t, objects(), nil)
@@ -93,26 +104,56 @@ func TestForwardAuth(t *testing.T) {
 	}
 }
 
-// TestP17ForwardAuthFailures proves that without a decision nobody passes, whatever the proxy (P2, P16, P17).
+// overloaded serves a netpold that does as much as its limits allow.
+func overloaded(t *testing.T) *netpold {
+	t.Helper()
+	n := serve(t, objects(), func(c *server.Config) { c.MaxInFlight = 1 })
+	conn, err := grpc.NewClient(n.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if _, err := conn.NewStream(t.Context(), &grpc.StreamDesc{ClientStreams: true},
+		netpoldv1.DecisionService_Allowed_FullMethodName); err != nil { // a call whose question never comes
+		t.Fatal(err)
+	}
+	waitFor(t, "netpold to have enough to do", func() bool {
+		got, err := get(n.ForwardAuthAddr(), "/authz?"+theQuestion, "", "X-Forwarded-For", "10.0.0.1")
+		return err == nil && got.status == http.StatusServiceUnavailable
+	})
+	return n
+}
+
+// TestP17ForwardAuthFailures proves that without a decision nobody passes, whatever the proxy, and what its client gets, as
+// the table of docs/proxies.md has it (P2, P16, P17, P41).
 func TestP17ForwardAuthFailures(t *testing.T) {
 	for name, w := range ways {
 		t.Run(name, func(t *testing.T) {
 			stale := serve(t, objects(), func(c *server.Config) { c.WhenStale = server.DenyWhenStale })
 			stale.source.SetStale(true)
-			distrusted := serve(t, objects(), func(c *server.Config) { c.TrustedProxies = "192.0.2.9" })
-			for what, netpoldAddr := range map[string]string{
-				"down": closedPort(t), "silent": silent(t), "not synced": serve(t, nil, nil).ForwardAuthAddr(),
-				"stale": stale.ForwardAuthAddr(), "a proxy that is not trusted": distrusted.ForwardAuthAddr(),
+			answering := serve(t, objects(), nil)
+			answering.source.SetStale(true)
+			for what, test := range map[string]struct {
+				netpoldAddr string
+				replace     []string
+				want        int
+			}{
+				"down":                  {netpoldAddr: closedPort(t), want: w.failures.down},
+				"silent":                {netpoldAddr: silent(t), want: w.failures.slow},
+				"not synced":            {netpoldAddr: serve(t, nil, nil).ForwardAuthAddr(), want: w.failures.undecided},
+				"stale":                 {netpoldAddr: stale.ForwardAuthAddr(), want: w.failures.undecided},
+				"overloaded":            {netpoldAddr: overloaded(t).ForwardAuthAddr(), want: w.failures.undecided},
+				"asked wrongly":         {answering.ForwardAuthAddr(), []string{theQuestion, "dst=svc/shop/cart&port=0"}, w.failures.wrong},
+				"stale, and it is told": {netpoldAddr: answering.ForwardAuthAddr(), want: 200},
+				"a proxy that is not trusted": {serve(t, objects(), func(c *server.Config) {
+					c.TrustedProxies = "192.0.2.9"
+				}).ForwardAuthAddr(), nil, 403},
 			} {
 				app := application(t)
-				addr := w.start(t, netpoldAddr, app.Listener.Addr().String())
+				addr := w.start(t, test.netpoldAddr, app.Listener.Addr().String(), test.replace...)
 				got, err := get(addr, "/", "", w.header, "10.0.0.1")
-				if err != nil || got.status < 400 || app.reached() > 0 {
-					t.Errorf("%s: %+v, %v", what, got, err)
-				}
-				t.Logf("%s: %d", what, got.status)
-				if (what == "not synced" || what == "stale") && got.status != w.onError {
-					t.Errorf("%s: %d, want %d", what, got.status, w.onError)
+				if err != nil || got.status != test.want || app.reached() != map[bool]int{true: 1}[test.want == 200] {
+					t.Errorf("%s: %+v, %v; want %d", what, got, err, test.want)
 				}
 			}
 			app, shadow := application(t), serve(t, objects(), func(c *server.Config) { c.Shadow = true })
@@ -124,9 +165,9 @@ func TestP17ForwardAuthFailures(t *testing.T) {
 	}
 }
 
-// TestTraefik replays what Traefik's middleware sends for the question of the example: GET, its own X-Forwarded-*, the
+// TestP14P15Traefik replays what Traefik's middleware sends for the question of the example: GET, its own X-Forwarded-*, the
 // client's address last, and the client's other headers (P14, P15).
-func TestTraefik(t *testing.T) {
+func TestP14P15Traefik(t *testing.T) {
 	n := serve(t, objects(), nil)
 	text, err := os.ReadFile(filepath.Join("..", "..", "deploy", "examples", "traefik", "dynamic.yaml"))
 	if err != nil {
