@@ -2,8 +2,12 @@ package server_test
 
 import (
 	"context"
+	"os"
+	"os/exec"
+	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -107,9 +111,45 @@ func (c *closing) ask(ctx context.Context, t *testing.T, client *netpold.Client,
 // Ten seconds of load, with mutual TLS and a policy of callers, while certificates rotate, the policy is reloaded (also as a
 // broken file), connections are renewed, two servers are killed in turn and started again, and the cluster changes a
 // hundred times a second: no answer is wrong, and a client with retries loses none, with a cache or without (P1, P27, P31,
-// P33, P35). Goroutines that are left fail the package's tests.
+// P33, P35). It runs in a process of its own, whose memory is bounded, and which fails for goroutines that are left.
 func TestP31UpheavalUnderLoad(t *testing.T) {
 	t.Parallel()
+	if os.Getenv(upheavalProcess) != "" {
+		upheaval(t)
+		return
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	child := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestP31UpheavalUnderLoad$", "-test.v")
+	child.Env = append(os.Environ(), upheavalProcess+"=1")
+	out, err := child.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	usage, ok := child.ProcessState.SysUsage().(*syscall.Rusage)
+	if !ok {
+		t.Fatal("the system does not tell what memory the process had")
+	}
+	peak, most := usage.Maxrss>>10, int64(upheavalMemory) // Linux tells KiB
+	if underRace {
+		most *= 4
+	}
+	t.Logf("%d MiB at the peak\n%s", peak, out)
+	if runtime.GOOS == "linux" && peak > most {
+		t.Errorf("%d MiB of memory at the peak, want at most %d", peak, most)
+	}
+}
+
+// upheavalProcess makes the test's own program the one in which all that happens. upheavalMemory is what it may take, in MiB:
+// two servers, two clients and what asks are in it.
+const (
+	upheavalProcess = "NETPOLD_TEST_UPHEAVAL"
+	upheavalMemory  = 160
+)
+
+// upheaval is the test, in the process of its own.
+func upheaval(t *testing.T) {
+	t.Helper()
 	ca, files := newAuthority(t, "all"), tlsFiles(t)
 	cert, key := ca.issue(1, time.Now().Add(time.Hour))
 	policy := tlsFiles(t).Cert + ".json"
