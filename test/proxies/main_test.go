@@ -90,6 +90,8 @@ func changes(list ...engine.Object) (to []engine.Change) {
 type netpold struct {
 	*server.Server
 	source *servertest.Source
+	// drain begins the drain, as SIGTERM does.
+	drain context.CancelFunc
 }
 
 // serve serves a cluster, or an unsynced source if that is empty, until the test ends or Stop.
@@ -111,6 +113,7 @@ func serve(t *testing.T, list []engine.Object, change func(*server.Config)) *net
 	}
 	n.Server = s
 	ctx, stop := context.WithCancel(context.Background())
+	n.drain = stop
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
 	t.Cleanup(func() {

@@ -1,11 +1,13 @@
 package proxies
 
 import (
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -161,6 +163,51 @@ func TestP17ForwardAuthFailures(t *testing.T) {
 			if got, err := get(addr, "/", "", w.header, "10.0.0.3"); err != nil || got.status != 200 {
 				t.Errorf("in shadow: %+v, %v", got, err)
 			}
+		})
+	}
+}
+
+// TestP45ProxiesDuringTheDrain proves that each proxy, Envoy too, gets the answers of a netpold that drains, and that nobody
+// passes once it is gone.
+func TestP45ProxiesDuringTheDrain(t *testing.T) {
+	all := map[string]way{"Envoy": {
+		start: func(t *testing.T, netpoldAddr, appAddr string, replace ...string) string {
+			// Here no machine is so slow that 0.2 s are too short.
+			addr, _ := envoy(t, "http.yaml", netpoldAddr, appAddr, append(replace, "timeout: 0.2s", "timeout: 30s")...)
+			return addr
+		},
+		failures: failures{down: 503},
+	}}
+	maps.Copy(all, ways)
+	for name, w := range all {
+		t.Run(name, func(t *testing.T) {
+			app, n := application(t), serve(t, objects(), func(c *server.Config) { c.DrainDelay = time.Hour })
+			netpoldAddr := n.ForwardAuthAddr()
+			ask := func(addr, client string) (reply, error) { return get(addr, "/", "", w.header, client) }
+			if name == "Envoy" {
+				netpoldAddr = n.Addr()
+				ask = func(addr, client string) (reply, error) { return get(addr, "/", proxied(client, "10.0.0.2", 8080)) }
+			}
+			addr := w.start(t, netpoldAddr, app.Listener.Addr().String())
+			want := func(when, client string, status int) {
+				t.Helper()
+				if got, err := ask(addr, client); err != nil || got.status != status ||
+					app.reached() != map[bool]int{true: 1}[status == 200] {
+					t.Errorf("%s: %s: %+v, %v; want %d", when, client, got, err, status)
+				}
+			}
+			want("before", "10.0.0.1", 200)
+			n.drain()
+			waitFor(t, "the drain", func() bool {
+				got, err := get(n.ForwardAuthAddr(), "/healthz", "")
+				return err == nil && got.status == http.StatusServiceUnavailable
+			})
+			for range 3 {
+				want("during the drain", "10.0.0.1", 200)
+				want("during the drain", "10.0.0.3", 403)
+			}
+			n.Stop()
+			want("afterwards", "10.0.0.1", w.failures.down)
 		})
 	}
 }
