@@ -262,6 +262,84 @@ func TestP32ChartAsksWhoMayAsk(t *testing.T) {
 	}
 }
 
+// TestP32ChartWithForwardAuth: the port of forward-auth is there only where it is switched on: in the flags, the Pod, the
+// Services and the NetworkPolicy. Tokens alone do not say who may ask there.
+func TestP32ChartWithForwardAuth(t *testing.T) {
+	on, cert := map[string]any{"enabled": true}, map[string]any{"secretName": "cert", "requireClientCertificate": true}
+	_, _, err := render.Helm(chart(), namespace, map[string]any{
+		"forwardAuth": on, "kubeAuthz": true, "tls": map[string]any{"secretName": "cert"},
+	})
+	if err == nil || !strings.Contains(err.Error(), "forwardAuth asks for no token: give tls.requireClientCertificate=true") {
+		t.Errorf("with tokens alone: %v", err)
+	}
+	for name, test := range map[string]struct {
+		values map[string]any
+		on     bool
+	}{
+		"off":                 {nil, false},
+		"on, everybody":       {map[string]any{"forwardAuth": on}, true},
+		"on, certificates":    {map[string]any{"forwardAuth": on, "tls": cert}, true},
+		"on, and tokens, too": {map[string]any{"forwardAuth": on, "tls": cert, "kubeAuthz": true}, true},
+	} {
+		list := charted(t, test.values)
+		var d appsv1.Deployment
+		as(t, deployment(t, list), &d)
+		main := d.Spec.Template.Spec.Containers[0]
+		if got := slices.Contains(main.Args, "--forward-auth-listen=:9482"); got != test.on {
+			t.Errorf("%s: the flags are %q", name, main.Args)
+		}
+		if got := slices.ContainsFunc(main.Ports, func(p corev1.ContainerPort) bool {
+			return p.Name == "forward-auth" && p.ContainerPort == 9482
+		}); got != test.on {
+			t.Errorf("%s: the ports are %v", name, main.Ports)
+		}
+		for _, object := range list {
+			if kind := object.GetKind(); kind != "Service" && kind != "NetworkPolicy" {
+				continue
+			}
+			if got := strings.Contains(text(object), "forward-auth"); got != test.on {
+				t.Errorf("%s: %s:\n%s", name, render.Key(object), text(object))
+			}
+		}
+	}
+}
+
+// TestP36RightsOnlyWhereTokensAreReviewed: netpold may ask who callers are only where that is switched on, and then no more
+// than the two rights that it takes.
+func TestP36RightsOnlyWhereTokensAreReviewed(t *testing.T) {
+	tls := map[string]any{"secretName": "cert", "requireClientCertificate": true}
+	for name, test := range map[string]struct {
+		list     []*unstructured.Unstructured
+		reviewed bool
+	}{
+		"chart":                 {charted(t, nil), false},
+		"chart, certificates":   {charted(t, map[string]any{"tls": tls}), false},
+		"chart, tokens":         {charted(t, map[string]any{"tls": tls, "kubeAuthz": true}), true},
+		"kustomize":             {kustomizedWith(t, "base", "insecure"), false},
+		"kustomize, tls":        {kustomizedWith(t, "base", "tls"), false},
+		"kustomize, kube-authz": {kustomizedWith(t, "base", "kube-authz"), true},
+	} {
+		var role rbacv1.ClusterRole
+		as(t, only(t, test.list, "ClusterRole"), &role)
+		var reviews []rbacv1.PolicyRule
+		for _, rule := range role.Rules {
+			if slices.Contains(rule.Verbs, "create") || slices.Contains(rule.Verbs, "*") {
+				reviews = append(reviews, rule)
+			}
+		}
+		var want []rbacv1.PolicyRule
+		if test.reviewed {
+			want = []rbacv1.PolicyRule{
+				{APIGroups: []string{"authentication.k8s.io"}, Resources: []string{"tokenreviews"}, Verbs: []string{"create"}},
+				{APIGroups: []string{"authorization.k8s.io"}, Resources: []string{"subjectaccessreviews"}, Verbs: []string{"create"}},
+			}
+		}
+		if diff := cmp.Diff(want, reviews); diff != "" {
+			t.Errorf("%s: what netpold may create (-want +got)\n%s", name, diff)
+		}
+	}
+}
+
 // P46: what OpenTelemetry reads in the environment can be set, and its collector can be reached, but only if something is
 // sent there.
 func TestP46TelemetryReachesItsCollector(t *testing.T) {
