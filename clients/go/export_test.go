@@ -14,3 +14,14 @@ func (c *Client) AwaitHealthy(ctx context.Context) {
 		}
 	}
 }
+
+// OpenBatches returns how many batches of Verdict have no answer.
+func (c *Client) OpenBatches() (n int) {
+	g := c.gatherer
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, l := range g.lanes {
+		n += len(l.batches)
+	}
+	return n
+}

@@ -275,7 +275,8 @@ func (g *gatherer) remove(l *lane) {
 	g.lanes = slices.DeleteFunc(g.lanes, func(other *lane) bool { return other == l })
 }
 
-// abandoned gives up a stream that is silent, when a caller ran out of time: the connection may be dead without a sign.
+// abandoned gives up streams that are silent, when a caller ran out of time: the connection may be dead without a sign. Those
+// are the stream on which w was asked, behind whatever else, or all for which it had to wait.
 func (g *gatherer) abandoned(ctx context.Context, w *waiter) {
 	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return
@@ -283,7 +284,11 @@ func (g *gatherer) abandoned(ctx context.Context, w *waiter) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, l := range g.lanes {
-		if len(l.batches) > 0 && time.Since(l.batches[0].sent) > stalledAfter && slices.Contains(l.batches[0].waiters, w) {
+		if l.ended || len(l.batches) == 0 || time.Since(l.batches[0].sent) <= stalledAfter {
+			continue
+		}
+		has := func(b batch) bool { return slices.Contains(b.waiters, w) }
+		if slices.ContainsFunc(l.batches, has) || slices.Contains(g.waiting, w) {
 			l.ended = true
 			l.stream.Close()
 		}

@@ -3,6 +3,7 @@ package netpold_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -55,27 +56,45 @@ func TestVerdictAsksEveryServer(t *testing.T) {
 	until(1000, func(v netpold.Verdict) bool { return v.Revision == 2 && !v.Stale })
 }
 
-// TestVerdictLeavesASilentServer proves that a stream on which nothing comes is given up when a caller ran out of time, and
-// that its other questions are asked again.
+// TestVerdictLeavesASilentServer proves that a stream on which nothing comes is given up when a caller ran out of time, whose
+// question was the first, a later one, or still waits, and that its other questions are asked again.
 func TestVerdictLeavesASilentServer(t *testing.T) {
 	t.Parallel()
-	client := dial(t, serveFake(t, &silentFirst{}))
-	patient := make(chan error)
-	go func() {
-		v, err := client.Verdict(soon(t), toCart(8080))
-		if err == nil && !v.Allowed {
-			err = errors.New("denied")
-		}
-		patient <- err
-	}()
-	for asked := false; !asked; {
-		ctx, cancel := context.WithTimeout(t.Context(), 1200*time.Millisecond)
-		_, err := client.Verdict(ctx, toCart(8080))
-		cancel()
-		asked = err == nil
-	}
-	if err := <-patient; err != nil {
-		t.Error(err)
+	for name, before := range map[string]int{"first": 0, "behind a batch": 1, "not sent": 2} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := &silentFirst{heard: make(chan struct{}, 1)}
+			client := dial(t, serveFake(t, server))
+			patient := make(chan error)
+			ask := func() {
+				v, err := client.Verdict(soon(t), toCart(8080))
+				if err == nil && !v.Allowed {
+					err = errors.New("denied")
+				}
+				patient <- err
+			}
+			for i := range before {
+				go ask()
+				if i == 0 {
+					<-server.heard
+				} else {
+					for client.OpenBatches() <= i { // it was not sent yet
+						runtime.Gosched()
+					}
+				}
+			}
+			for asked := false; !asked; {
+				ctx, cancel := context.WithTimeout(t.Context(), 1200*time.Millisecond)
+				_, err := client.Verdict(ctx, toCart(8080))
+				cancel()
+				asked = err == nil
+			}
+			for range before {
+				if err := <-patient; err != nil {
+					t.Error(err)
+				}
+			}
+		})
 	}
 }
 
@@ -83,6 +102,7 @@ func TestVerdictLeavesASilentServer(t *testing.T) {
 type silentFirst struct {
 	netpoldv1.UnimplementedDecisionServiceServer
 	asked atomic.Int32
+	heard chan struct{}
 }
 
 func (s *silentFirst) StreamAllowed(stream netpoldv1.DecisionService_StreamAllowedServer) error {
@@ -92,6 +112,7 @@ func (s *silentFirst) StreamAllowed(stream netpoldv1.DecisionService_StreamAllow
 			return err
 		}
 		if first && s.asked.Add(1) == 1 {
+			s.heard <- struct{}{}
 			<-stream.Context().Done()
 			return stream.Context().Err()
 		}
