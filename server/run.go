@@ -25,6 +25,12 @@ import (
 // It returns nil after a drain, and after [Server.Stop], which cuts a drain short. Otherwise it returns why
 // it could not continue to serve.
 func (s *Server) Run(ctx context.Context) error {
+	unmeasured, err := s.gate.ShedWaiting()
+	if err != nil {
+		s.Stop()
+		return fmt.Errorf("measuring how many calls wait: %w", err)
+	}
+	defer unmeasured()
 	serving := []any{"addr", s.Addr(), "admin_addr", s.AdminAddr()}
 	if s.forwardAuth != nil {
 		serving = append(serving, "forward_auth_addr", s.ForwardAuthAddr())
@@ -57,7 +63,7 @@ func (s *Server) Run(ctx context.Context) error {
 	followed, endNotes := context.WithCancel(context.WithoutCancel(ctx))
 	running.Go(func() { s.followNotes(followed) })
 	running.Go(func() { s.callers.follow(followed, s) })
-	err := s.untilEnd(ctx, health, failed)
+	err = s.untilEnd(ctx, health, failed)
 	endNotes()
 	s.drainCalls()
 	s.Stop()

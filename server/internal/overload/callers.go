@@ -37,6 +37,7 @@ type account struct {
 	// queued are calls whose handler has not begun.
 	queued atomic.Int64
 	memory atomic.Int64
+	turn   turn
 	// connections is guarded by the lock of connections.
 	connections int
 	// holders is guarded by the lock of accounts. An account that nobody holds is forgotten.

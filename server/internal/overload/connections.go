@@ -271,5 +271,8 @@ func (g *Gate) EnterHTTP(r *http.Request) (Place, *Refused) {
 	if c := connectionOf(ctx); c != nil && r.TLS != nil && c.account.Load().key.principal == "" {
 		c.identify(caller.Certified(credentials.TLSInfo{State: *r.TLS}))
 	}
+	if g.tooMany(ctx) {
+		return Place{}, g.refuse(&g.full)
+	}
 	return g.Enter(ctx)
 }

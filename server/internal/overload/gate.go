@@ -114,6 +114,10 @@ type Gate struct {
 	// small has the methods without places whose callers send one message: those for health and status.
 	small map[string]bool
 
+	// single has the unary methods that ask one question, which wait in the backlog.
+	single  map[string]bool
+	shedder shedder
+
 	full, fullCaller, fullWaiting, fullExempt refusal
 	told                                      occasions.Occasions[key]
 }
@@ -129,6 +133,7 @@ func New(options Options) *Gate {
 		methods:     map[string]bool{},
 		streams:     map[string]bool{},
 		small:       map[string]bool{},
+		single:      map[string]bool{},
 		fullExempt:  newRefusal(tooManyExempt),
 		full:        newRefusal(func() *wire.Failure { return tooManyCalls(limits.InFlight) }),
 		fullCaller:  newRefusal(func() *wire.Failure { return tooManyOfCaller(limits.PerCaller) }),

@@ -48,6 +48,8 @@ func (r *registrar) RegisterService(desc *grpc.ServiceDesc, service any) {
 		handler := m.Handler
 		if questions := r.gate.questions[name]; questions != nil {
 			handler = r.gate.weighed(handler, questions)
+		} else {
+			r.gate.single[name] = true
 		}
 		m.Handler = r.gate.recovered(r.gate.unary(handler, r.gate.limitOf(name)))
 	}
@@ -181,6 +183,9 @@ type ending struct{}
 func (g *Gate) Tap(ctx context.Context, info *tap.Info) (context.Context, error) {
 	if refused := g.refuseUnread(connectionOf(ctx)); refused != nil {
 		return ctx, refused.Status
+	}
+	if g.single[info.FullMethodName] && g.tooMany(ctx) {
+		return ctx, g.refuse(&g.full).Status
 	}
 	t, refused := g.queue(ctx, info.FullMethodName)
 	if refused != nil {

@@ -1,0 +1,163 @@
+package overload
+
+import (
+	"math"
+	"runtime"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// A probed is what probes of a shedder find.
+type probed struct {
+	s   shedder
+	now time.Duration
+}
+
+func newLine(limit float64) *probed {
+	l := &probed{s: shedder{limit: limit}, now: time.Second}
+	l.s.measured.Store(int64(l.now))
+	return l
+}
+
+// stands has calls wait for a while, and a probe every 10 ms.
+func (l *probed) stands(calls float64, lasts time.Duration) {
+	for end := l.now + lasts; l.now < end; {
+		l.now += 10 * time.Millisecond
+		l.s.measure(calls, l.now)
+	}
+}
+
+func (l *probed) share() float64 { return float64(l.s.share.Load()) / math.MaxUint32 }
+
+// P42: a share of calls is refused while more wait than may be in progress, the larger the more and the longer they do.
+func TestP42CallsThatWaitAreShed(t *testing.T) {
+	t.Parallel()
+	l := newLine(100)
+	l.stands(100, 10*time.Second)
+	if l.share() != 0 {
+		t.Errorf("%.3f of calls are refused while as many wait as may", l.share())
+	}
+	l.stands(400, 80*time.Millisecond)
+	if l.share() != 0 {
+		t.Errorf("%.3f of the calls of a burst are refused", l.share())
+	}
+	l.stands(400, 200*time.Millisecond)
+	soon := l.share()
+	l.stands(400, time.Second)
+	if later := l.share(); soon <= 0 || later <= soon || later > mostShed {
+		t.Errorf("%.3f of calls are refused soon, and %.3f later", soon, later)
+	}
+	l.stands(1e9, time.Minute)
+	if got := l.share(); got < 0.89 || got > 0.91 {
+		t.Errorf("%.3f of calls are refused at most, want 0.9", got)
+	}
+	l.stands(10, 3*time.Second)
+	if l.share() != 0 {
+		t.Errorf("%.3f of calls are refused after the line has gone", l.share())
+	}
+	l.stands(400, 80*time.Millisecond)
+	if l.share() != 0 {
+		t.Errorf("%.3f of the calls of another burst are refused", l.share())
+	}
+}
+
+// P42: a probe that has its turn before its time does not end it.
+func TestP42LuckyProbes(t *testing.T) {
+	t.Parallel()
+	l := newLine(100)
+	for range 100 {
+		l.stands(300, 20*time.Millisecond)
+		l.now += time.Millisecond
+		l.s.measure(0, l.now)
+	}
+	if l.share() == 0 {
+		t.Error("nothing is refused")
+	}
+}
+
+// P42: the calls that begin while a probe waits are those before it, and nothing is refused without probes.
+func TestP42CallsAreCounted(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	g := New(Options{Limits: Limits{InFlight: 1}})
+	for range 10 * probeEvery {
+		if g.tooMany(t.Context()) {
+			t.Fatal("a call is refused before anything is measured")
+		}
+	}
+	end, err := g.ShedWaiting()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// One after another, calls never wait: the probe has its turn as soon as it is sent.
+	for range 10 * probeEvery {
+		if g.tooMany(t.Context()) {
+			t.Error("a call is refused though none waits")
+		}
+		for g.shedder.sent.Load() != 0 {
+			runtime.Gosched()
+		}
+	}
+	if g.shedder.measured.Load() == 0 || g.shedder.turns.number.Load() == 0 {
+		t.Error("nothing was measured")
+	}
+	// All are refused while the share is everything, but not long after the last probe.
+	g.shedder.share.Store(math.MaxUint32)
+	g.shedder.measured.Store(int64(time.Since(g.shedder.began)))
+	if !g.tooMany(t.Context()) {
+		t.Error("nothing is refused")
+	}
+	g.shedder.measured.Store(int64(time.Since(g.shedder.began) - forgotten))
+	if g.tooMany(t.Context()) {
+		t.Error("a call is refused by what was measured long ago")
+	}
+	end()
+	for range 2 * probeEvery { // the server may still have connections
+		g.tooMany(t.Context())
+	}
+}
+
+// P42: who has few of the calls that wait is never refused, whatever others ask. Callers who are alike are refused alike.
+func TestP42CallersOfFewCallsAreSpared(t *testing.T) {
+	t.Parallel()
+	const limit = 100
+	var s turns
+	var much [4]turn
+	var little turn
+	spared := map[*turn]int{}
+	for range 10 {
+		s.next()
+		for i := range 400 {
+			of := &much[i%len(much)]
+			if i%80 == 0 { // the first of all too
+				of = &little
+			}
+			if s.few(of, limit) {
+				spared[of]++
+			}
+		}
+	}
+	if spared[&little] != 50 {
+		t.Errorf("%d of 50 calls of who asks little are spared", spared[&little])
+	}
+	for i := range much {
+		if n := spared[&much[i]]; n > 30 { // in the first turn nobody is known
+			t.Errorf("%d of 1000 calls of one who asks much are spared", n)
+		}
+	}
+	// Where everybody has one call, and all are more than may wait, nobody has few.
+	alike, n := make([]turn, 2*limit), 0
+	s = turns{}
+	for range 10 {
+		s.next()
+		for i := range alike {
+			if s.few(&alike[i], limit) {
+				n++
+			}
+		}
+	}
+	if n >= limit { // of the first turn
+		t.Errorf("%d of 2000 calls of callers who are alike are spared", n)
+	}
+}
