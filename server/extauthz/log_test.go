@@ -2,10 +2,14 @@ package extauthz_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"google.golang.org/grpc/codes"
 
 	"github.com/netpold/netpold/server"
 )
@@ -41,5 +45,45 @@ func TestDecisionLogG1(t *testing.T) {
 	}
 	if len(ids) > 0 {
 		t.Errorf("no record of %v in:\n%s", ids, text)
+	}
+}
+
+// TestDecisionLogP12 proves that in shadow the log has what the answer would have been: a denial, or an error.
+func TestDecisionLogP12(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "log")
+	t.Run("serve", func(t *testing.T) {
+		d := open(t, func(c *server.Config) { c.DecisionLog, c.Shadow = path, true })
+		for _, src := range []string{"10.0.0.3", "127.0.0.1"} {
+			if code, got := d.answer(t, tcp(src, "10.0.0.2", 8080)); code != codes.OK || got["shadow"] != true {
+				t.Errorf("%s: %v, %v", src, code, got)
+			}
+		}
+	})
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for line := range strings.SplitSeq(strings.TrimSpace(string(text)), "\n") {
+		var record struct {
+			Answer *struct {
+				Allowed bool
+				Reason  string
+			}
+			Error *struct{ Code int }
+		}
+		if err := json.Unmarshal([]byte(line), &record); err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case record.Error != nil:
+			got = append(got, fmt.Sprint("error ", record.Error.Code))
+		case record.Answer != nil:
+			got = append(got, fmt.Sprint(record.Answer.Allowed, " ", record.Answer.Reason))
+		}
+	}
+	if want := []string{"false REASON_DENIED_AT_INGRESS", "error 3"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q:\n%s", got, want, text)
 	}
 }

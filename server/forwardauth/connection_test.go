@@ -3,6 +3,8 @@ package forwardauth_test
 import (
 	"bufio"
 	"context"
+	"errors"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -51,6 +53,41 @@ func TestKeepAliveP13(t *testing.T) {
 	}
 	if dialled != 1 {
 		t.Errorf("%d connections", dialled)
+	}
+}
+
+// TestSilentConnectionsP13 proves that connections which say nothing, or half a request, are closed by the server, and keep
+// no other from being answered.
+func TestSilentConnectionsP13(t *testing.T) {
+	t.Parallel()
+	d := open(t, nil)
+	var silent []net.Conn
+	for i := range 40 {
+		conn, err := net.Dial("tcp", d.ForwardAuthAddr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		half := "GET " + toCart + " HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n"
+		if _, err := conn.Write([]byte(half[:i*len(half)/40])); err != nil {
+			t.Fatal(err)
+		}
+		silent = append(silent, conn)
+	}
+	if got := d.from(t, "10.0.0.1"); got.status != http.StatusOK {
+		t.Errorf("beside them: %+v", got)
+	}
+	for i, conn := range silent {
+		if err := conn.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		said, err := io.ReadAll(conn)
+		if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+			t.Fatalf("connection %d is still open", i)
+		}
+		if strings.Contains(string(said), " 200 ") {
+			t.Errorf("half a request is allowed: %s", said)
+		}
 	}
 }
 
