@@ -256,6 +256,9 @@ func (c *Config) Validate() error {
 		}
 		reject(!proxied.IsHeader(c.ClientIPHeader), "ClientIPHeader", strconv.Quote(c.ClientIPHeader),
 			"give the name of a header, for example X-Forwarded-For")
+		reject(forwardauth.NeverRead(c.ClientIPHeader), "ClientIPHeader", strconv.Quote(c.ClientIPHeader),
+			"headers named X-Netpold-* are never read, since most proxies pass on what a client sent: give another, for "+
+				"example X-Forwarded-For")
 	}
 	c.validateCallers(reject)
 	errs = append(errs, c.TLS.validate())

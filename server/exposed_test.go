@@ -24,10 +24,10 @@ func TestP32RefusesWhatEverybodyCouldAsk(t *testing.T) {
 	serverOnly := files
 	serverOnly.ClientCA = ""
 	for name, test := range map[string]struct {
-		listen   string
-		tls      server.TLSFiles
-		insecure bool
-		refused  bool
+		listen             string
+		tls                server.TLSFiles
+		insecure, reviewed bool
+		refused            bool
 	}{
 		"every address":                {listen: ":0", refused: true},
 		"every IPv4 address":           {listen: "0.0.0.0:0", refused: true},
@@ -36,6 +36,7 @@ func TestP32RefusesWhatEverybodyCouldAsk(t *testing.T) {
 		"a mapped address":             {listen: "[::ffff:192.0.2.1]:0", refused: true},
 		"TLS that asks no certificate": {listen: ":0", tls: serverOnly, refused: true},
 		"client certificates":          {listen: ":0", tls: files},
+		"TLS and tokens":               {listen: ":0", tls: serverOnly, reviewed: true},
 		"insecure":                     {listen: ":0", insecure: true},
 		"insecure, with TLS":           {listen: ":0", tls: serverOnly, insecure: true},
 		"the loopback":                 {listen: "127.0.0.1:0"},
@@ -46,6 +47,7 @@ func TestP32RefusesWhatEverybodyCouldAsk(t *testing.T) {
 		config := server.Defaults()
 		config.Source, config.AdminListen = synced(), ""
 		config.Listen, config.TLS, config.Insecure = test.listen, test.tls, test.insecure
+		config.KubeAuthz, config.Reviewer = test.reviewed, newReviewer()
 		s, err := server.New(config)
 		if err == nil {
 			s.Stop()
@@ -59,29 +61,43 @@ func TestP32RefusesWhatEverybodyCouldAsk(t *testing.T) {
 	}
 }
 
-// P32: the port of forward-auth refuses likewise, and --trusted-proxies do not make up for it.
+// P32: the port of forward-auth refuses likewise. Neither --trusted-proxies nor tokens make up for it: it asks for none.
 func TestP32RefusesForwardAuthOfEverybody(t *testing.T) {
 	t.Parallel()
-	for listen, want := range map[string]struct{ insecure, refused bool }{
-		":0":          {refused: true},
-		"0.0.0.0:0":   {refused: true},
-		"192.0.2.1:0": {refused: true},
-		"[::]:0":      {insecure: true},
-		"127.0.0.1:0": {},
-		"localhost:0": {},
+	ca, files := newAuthority(t, "servers"), tlsFiles(t)
+	cert, key := ca.issue(1, time.Now().Add(time.Hour))
+	write(t, map[string][]byte{files.Cert: cert, files.Key: key, files.ClientCA: ca.pem})
+	serverOnly := files
+	serverOnly.ClientCA = ""
+	for name, test := range map[string]struct {
+		listen             string
+		tls                server.TLSFiles
+		insecure, reviewed bool
+		refused            bool
+	}{
+		"every address":                {listen: ":0", refused: true},
+		"every IPv4 address":           {listen: "0.0.0.0:0", refused: true},
+		"an address of others":         {listen: "192.0.2.1:0", refused: true},
+		"TLS that asks no certificate": {listen: ":0", tls: serverOnly, refused: true},
+		"TLS and tokens":               {listen: ":0", tls: serverOnly, reviewed: true, refused: true},
+		"client certificates":          {listen: ":0", tls: files},
+		"insecure":                     {listen: "[::]:0", insecure: true},
+		"the loopback":                 {listen: "127.0.0.1:0"},
+		"the loopback by name":         {listen: "localhost:0"},
 	} {
 		config := server.Defaults()
 		config.Source, config.AdminListen, config.Listen = synced(), "", "127.0.0.1:0"
-		config.ForwardAuthListen, config.TrustedProxies, config.Insecure = listen, "10.0.0.0/8", want.insecure
+		config.ForwardAuthListen, config.TrustedProxies, config.Insecure = test.listen, "10.0.0.0/8", test.insecure
+		config.TLS, config.KubeAuthz, config.Reviewer = test.tls, test.reviewed, newReviewer()
 		s, err := server.New(config)
 		if err == nil {
 			s.Stop()
 		}
 		switch wrong, _ := errors.AsType[*server.FieldError](err); {
-		case !want.refused && err != nil:
-			t.Errorf("%s: %v", listen, err)
-		case want.refused && (wrong == nil || wrong.Fields[0].Name != "ForwardAuthListen"):
-			t.Errorf("%s: %v, want an error of ForwardAuthListen", listen, err)
+		case !test.refused && err != nil:
+			t.Errorf("%s: %v", name, err)
+		case test.refused && (wrong == nil || wrong.Fields[0].Name != "ForwardAuthListen"):
+			t.Errorf("%s: %v, want an error of ForwardAuthListen", name, err)
 		}
 	}
 }

@@ -111,6 +111,24 @@ func TestP13P33ForwardAuthTLS(t *testing.T) {
 	}
 }
 
+// P14: a header that is never read cannot name the client, however it is spelt.
+func TestP14HeadersThatAreNeverRead(t *testing.T) {
+	t.Parallel()
+	for header, want := range map[string]string{
+		"X-Netpold-Client": `Config.ClientIPHeader "X-Netpold-Client": headers named X-Netpold-* are never read`,
+		"x-nEtpold-src":    `Config.ClientIPHeader "x-nEtpold-src": headers named X-Netpold-* are never read`,
+		"x netpold":        `Config.ClientIPHeader "x netpold": give the name of a header`,
+		"X-Netpold":        "", "X-Real-IP": "",
+	} {
+		config := server.Defaults()
+		config.Source, config.ForwardAuthListen, config.ClientIPHeader = synced(), "127.0.0.1:0", header
+		err := config.Validate()
+		if want == "" && err != nil || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", header, err, want)
+		}
+	}
+}
+
 // P13: health says what /readyz does, before the first sync, after it, and while stale, with either --when-stale.
 func TestP13HealthIsReadiness(t *testing.T) {
 	t.Parallel()

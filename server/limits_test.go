@@ -40,7 +40,7 @@ func (p *panicking) State() (mirror.State, bool) {
 }
 
 // A panic fails only its call, shows the caller nothing internal, is logged with its stack and counted.
-func TestRecovery(t *testing.T) {
+func TestP43Recovery(t *testing.T) {
 	t.Parallel()
 	source, log := &panicking{Source: synced(shop()...), now: make(chan struct{}, 1)}, &logBuffer{}
 	r := start(t, source, func(c *server.Config) { c.Logger = log.logger() })
@@ -60,9 +60,18 @@ func TestRecovery(t *testing.T) {
 	if _, err := r.decisions().Allowed(soon(t), ask()); err != nil {
 		t.Errorf("the next call: %v", err)
 	}
+	source.now <- struct{}{}
+	batch := &netpoldv1.BatchAllowedRequest{Questions: []*netpoldv1.AllowedRequest{ask()}}
+	_, err = r.decisions().BatchAllowed(soon(t), batch)
+	if diff := cmp.Diff(want, detailsOf(t, status.Convert(err))); diff != "" {
+		t.Errorf("a batch: -want +got:\n%s", diff)
+	}
+	if _, err := r.decisions().BatchAllowed(soon(t), batch); err != nil {
+		t.Errorf("the next batch: %v", err)
+	}
 	exposition := metricsOf(t, r)
 	expectMetrics(t, exposition, map[string]string{
-		"netpold_panics_total": "1",
+		"netpold_panics_total": "2",
 		`grpc_server_handled_total{grpc_code="Internal",grpc_method="Allowed",grpc_service="netpold.v1.DecisionService",grpc_type="unary"}`: "1",
 	})
 }

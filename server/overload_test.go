@@ -8,6 +8,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -143,7 +144,10 @@ func TestP40P41OpenStreams(t *testing.T) {
 	}
 }
 
-// P40, P41, P44, P47: calls beyond the limit are refused at once, in every way to ask, with advice that is not the
+// shedBody is what forward-auth says of overload, with the id of the decision that was not made (P16).
+var shedBody = regexp.MustCompile(`^\{"code":"RESOURCE_EXHAUSTED","decision_id":"([0-9a-f]{32})"\}\n$`)
+
+// P16, P40, P41, P44, P47: calls beyond the limit are refused at once, in every way to ask, with advice that is not the
 // same for all. Those of a caller beyond its own limit take no place of others. Health and status are not refused.
 func TestP40P41P44CallsInFlight(t *testing.T) {
 	t.Parallel()
@@ -184,8 +188,12 @@ func TestP40P41P44CallsInFlight(t *testing.T) {
 	if len(advised) < 10 {
 		t.Errorf("callers are advised to come back all at once: %v", advised)
 	}
-	if code, body := forwardAuth(t, r, "/authz?dst=10.0.3.7&port=8080"); code != http.StatusServiceUnavailable {
+	code, body := forwardAuth(t, r, "/authz?dst=10.0.3.7&port=8080")
+	of := shedBody.FindStringSubmatch(body)
+	if code != http.StatusServiceUnavailable || of == nil {
 		t.Errorf("forward-auth: %d %s", code, body)
+	} else if !strings.Contains(log.String(), "decision_id="+of[1]) { // P16
+		t.Errorf("the log has nothing of %s:\n%s", of[1], log.String())
 	}
 	if code, body := forwardAuth(t, r, "/healthz"); code != http.StatusOK {
 		t.Errorf("health of forward-auth: %d %s", code, body)

@@ -212,6 +212,47 @@ func TestWrongLabelsAreBounded(t *testing.T) {
 	}
 }
 
+// P5: a loopback, unspecified or multicast address is an error for proxies alone. Other ways take it as one outside of the
+// cluster (S5), in any spelling; a zone is wrong in each.
+func TestP5OtherWaysTakeAnyAddress(t *testing.T) {
+	t.Parallel()
+	r := start(t, synced(shop()...), nil)
+	outside, err := r.decisions().Allowed(soon(t), ipQuestion("8.8.8.8", "10.0.3.7"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, src := range []string{
+		"127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "0.0.0.0", "::", "224.0.0.1", "ff02::1", "0:0:0:0:0:0:0:1",
+	} {
+		q := ipQuestion(src, "10.0.3.7")
+		alone, err := r.decisions().Allowed(soon(t), q)
+		if err != nil {
+			t.Errorf("Allowed: %s: %v", src, err)
+		}
+		batch, err := r.decisions().BatchAllowed(soon(t), &netpoldv1.BatchAllowedRequest{Questions: []*netpoldv1.AllowedRequest{q}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := watch(t, r.conn)
+		w.add(1, q)
+		streamed := exchange(t, open(t, r.conn), &netpoldv1.StreamAllowedRequest{Port: 8080, Dst: dstIPv4("10.0.3.7"),
+			Src: &netpoldv1.StreamAllowedRequest_SrcIpv6{SrcIpv6: column(16, src)}})
+		for way, got := range map[string]netpoldv1.Reason{
+			"Allowed": alone.GetReason(), "BatchAllowed": batch.GetAnswers()[0].GetResponse().GetReason(),
+			"WatchAllowed": w.answers[1].GetResponse().GetReason(), "StreamAllowed": netpoldv1.Reason(streamed.GetReasons()[0]),
+		} {
+			if got != outside.GetReason() || got == netpoldv1.Reason_REASON_UNSPECIFIED {
+				t.Errorf("%s: %s: %v, want %v", way, src, got, outside.GetReason())
+			}
+		}
+	}
+	_, err = r.decisions().Allowed(soon(t), ipQuestion("fe80::1%eth0", "10.0.3.7"))
+	if d := detailsOf(t, status.Convert(err)); d.Code != codes.InvalidArgument || len(d.Violations) != 1 ||
+		d.Violations[0].Field != "src.ip" || !strings.Contains(d.Violations[0].Description, "zone") {
+		t.Errorf("a zone: %+v", d)
+	}
+}
+
 // S9, S22: IPv4-mapped addresses are the IPv4 address, and a question without a protocol means TCP.
 func TestS9S22ReadingOfGoodQuestions(t *testing.T) {
 	t.Parallel()

@@ -79,7 +79,7 @@ func drained(c *server.Config) {
 
 // The drain: health first, calls still answered during the delay, then streams and waits end, then calls in
 // progress get their time, and the admin pages go last.
-func TestDrainOrder(t *testing.T) {
+func TestP45DrainOrder(t *testing.T) {
 	t.Parallel()
 	clock, gate := newClock(), newGated()
 	source := &waitingSource{Source: gate, waits: make(chan context.Context, 1)}
@@ -162,7 +162,7 @@ func TestDrainOrder(t *testing.T) {
 }
 
 // A call that is still in progress when the drain's time is over is cut.
-func TestDrainTimeoutCutsCalls(t *testing.T) {
+func TestP45DrainTimeoutCutsCalls(t *testing.T) {
 	t.Parallel()
 	clock, gate := newClock(), newGated()
 	r := startWith(t, gate, func(c *server.Config) { c.DrainTimeout = 15 * time.Second },

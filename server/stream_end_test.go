@@ -24,7 +24,7 @@ import (
 
 // At a drain the present batch is answered, and then the stream ends. A stream that waits for questions ends
 // immediately. The server never waits for a client.
-func TestDrainEndsStreams(t *testing.T) {
+func TestP45DrainEndsStreams(t *testing.T) {
 	t.Parallel()
 	gate := newGated()
 	r := start(t, gate, func(c *server.Config) { c.DrainTimeout = time.Hour })
@@ -59,7 +59,7 @@ func TestDrainEndsStreams(t *testing.T) {
 }
 
 // A batch that waits for its token does not hold the drain.
-func TestDrainEndsAStreamThatWaits(t *testing.T) {
+func TestP45DrainEndsAStreamThatWaits(t *testing.T) {
 	t.Parallel()
 	source := &waitingSource{Source: synced(shop()...), waits: make(chan context.Context, 1)}
 	r := start(t, source, func(c *server.Config) { c.DrainTimeout = time.Hour })
@@ -122,7 +122,7 @@ func TestStreamCancelled(t *testing.T) {
 }
 
 // A panic ends only its stream, shows the caller nothing internal, and is logged with its own stack.
-func TestStreamRecovery(t *testing.T) {
+func TestP43StreamRecovery(t *testing.T) {
 	t.Parallel()
 	source, log := &panicking{Source: synced(shop()...), now: make(chan struct{}, 1)}, &logBuffer{}
 	r := start(t, source, func(c *server.Config) { c.Logger = log.logger() })

@@ -179,7 +179,7 @@ func (l *logBuffer) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-func TestTLS(t *testing.T) {
+func TestP33TLS(t *testing.T) {
 	t.Parallel()
 	ca, files := newAuthority(t, "servers"), tlsFiles(t)
 	files.ClientCA = ""
@@ -207,7 +207,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-func TestTLSClientCertificates(t *testing.T) {
+func TestP33TLSClientCertificates(t *testing.T) {
 	t.Parallel()
 	servers, clients, files := newAuthority(t, "servers"), newAuthority(t, "clients"), tlsFiles(t)
 	cert, key := servers.issue(1, time.Now().Add(time.Hour))
@@ -235,7 +235,7 @@ func TestTLSClientCertificates(t *testing.T) {
 
 // Changed files are loaded without a restart. While they do not load, the last good ones stay in use, which
 // is logged once.
-func TestTLSReload(t *testing.T) {
+func TestP33TLSReload(t *testing.T) {
 	t.Parallel()
 	ca, files, log := newAuthority(t, "servers"), tlsFiles(t), &logBuffer{}
 	files.ClientCA = ""
@@ -283,7 +283,7 @@ func TestTLSReload(t *testing.T) {
 }
 
 // Every TLS error stops the start: nothing is served in plaintext instead.
-func TestTLSThatCannotBeSetUpStopsTheStart(t *testing.T) {
+func TestP33TLSThatCannotBeSetUpStopsTheStart(t *testing.T) {
 	t.Parallel()
 	ca, files := newAuthority(t, "servers"), tlsFiles(t)
 	cert, key := ca.issue(1, time.Now().Add(time.Hour))
@@ -331,7 +331,7 @@ func TestTLSThatCannotBeSetUpStopsTheStart(t *testing.T) {
 
 // Files that cannot be read to their end keep no connection waiting: the last good ones stay in use, that is told once,
 // and mended files are taken.
-func TestTLSFilesThatHang(t *testing.T) {
+func TestP33TLSFilesThatHang(t *testing.T) {
 	t.Parallel()
 	ca, files, log := newAuthority(t, "server"), tlsFiles(t), &logBuffer{}
 	files.ClientCA = ""

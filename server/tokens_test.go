@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
+	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
 
 	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
@@ -112,37 +114,65 @@ func TestP36RightsOfServices(t *testing.T) {
 		"auditor": {right("audits", "create")}, "viewer": {right("status", "get")}, "nobody": {},
 	}
 	r := startReviewed(t, reviews, &logBuffer{}, nil)
-	calls := map[string]func(ctx context.Context) error{
-		"proxy": func(ctx context.Context) error { _, err := r.decisions().Allowed(ctx, ask()); return err },
-		"watcher": func(ctx context.Context) error {
-			watch, err := r.decisions().WatchAllowed(ctx)
-			if err == nil {
-				err = watch.Send(&netpoldv1.WatchAllowedRequest{})
-			}
-			if err != nil {
-				return err
-			}
-			_, err = watch.Recv()
+	// received returns why a stream has no first message.
+	received := func(stream grpc.ClientStream, err error, request, response any) error {
+		if err == nil {
+			err = stream.SendMsg(request)
+		}
+		if err != nil {
 			return err
-		},
-		"auditor": func(ctx context.Context) error {
+		}
+		return stream.RecvMsg(response)
+	}
+	for name, test := range map[string]struct {
+		needs string
+		call  func(ctx context.Context) error
+	}{
+		"Allowed": {"proxy", func(ctx context.Context) error { _, err := r.decisions().Allowed(ctx, ask()); return err }},
+		"BatchAllowed": {"proxy", func(ctx context.Context) error {
+			_, err := r.decisions().BatchAllowed(ctx, &netpoldv1.BatchAllowedRequest{})
+			return err
+		}},
+		"StreamAllowed": {"proxy", func(ctx context.Context) error {
+			stream, err := r.decisions().StreamAllowed(ctx)
+			return received(stream, err, &netpoldv1.StreamAllowedRequest{}, &netpoldv1.StreamAllowedResponse{})
+		}},
+		"Check": {"proxy", waysToAsk(r.conn)["Check"]},
+		"WatchAllowed": {"watcher", func(ctx context.Context) error {
+			watch, err := r.decisions().WatchAllowed(ctx)
+			return received(watch, err, &netpoldv1.WatchAllowedRequest{}, &netpoldv1.WatchAllowedResponse{})
+		}},
+		"Explain": {"auditor", func(ctx context.Context) error {
 			_, err := netpoldv1.NewAuditServiceClient(r.conn).Explain(ctx, &netpoldv1.ExplainRequest{Question: ask()})
 			return err
-		},
-		"viewer": func(ctx context.Context) error {
+		}},
+		"ListConnections": {"auditor", func(ctx context.Context) error {
+			list, err := netpoldv1.NewAuditServiceClient(r.conn).ListConnections(ctx, &netpoldv1.ListConnectionsRequest{})
+			if err == nil {
+				_, err = list.Recv()
+			}
+			return err
+		}},
+		"GetStatus": {"viewer", func(ctx context.Context) error {
 			_, err := netpoldv1.NewStatusServiceClient(r.conn).GetStatus(ctx, &netpoldv1.GetStatusRequest{})
 			return err
-		},
-	}
-	for needs, call := range calls {
-		for name := range reviews.rights {
+		}},
+		"reflection": {"viewer", func(ctx context.Context) error {
+			stream, err := reflectionv1.NewServerReflectionClient(r.conn).ServerReflectionInfo(ctx)
+			return received(stream, err, &reflectionv1.ServerReflectionRequest{
+				MessageRequest: &reflectionv1.ServerReflectionRequest_ListServices{}}, &reflectionv1.ServerReflectionResponse{})
+		}},
+	} {
+		for as := range reviews.rights {
 			want := refused
-			if name == needs {
+			if as == test.needs {
 				want = "OK"
 			}
-			if got := refusedAs(t, call(with(soon(t), "Bearer TOKEN-"+name))); got != want {
-				t.Errorf("%s, as %s: %s, want %s", needs, name, got, want)
+			ctx, cancel := context.WithCancel(soon(t))
+			if got := refusedAs(t, test.call(with(ctx, "Bearer TOKEN-"+as))); got != want {
+				t.Errorf("%s, as %s: %s, want %s", name, as, got, want)
 			}
+			cancel()
 		}
 	}
 }
@@ -311,6 +341,15 @@ func TestP37RememberedAnswersAreBounded(t *testing.T) {
 	}
 	if known != 4096 {
 		t.Errorf("%d are remembered, want 4096", known)
+	}
+	// So it is of rights: the first one was forgotten, the last one not.
+	for user, asked := range map[int]int{0: 1, 4199: 0} {
+		before := reviews.accesses
+		md := metadata.Pairs("authorization", "Bearer TOKEN-"+strconv.Itoa(user))
+		_ = tokens.Check(metadata.NewIncomingContext(t.Context(), md), netpoldv1.DecisionService_Allowed_FullMethodName)
+		if got := reviews.accesses - before; got != asked {
+			t.Errorf("rights of user %d are asked for %d times, want %d", user, got, asked)
+		}
 	}
 }
 

@@ -197,6 +197,17 @@ func TestP24Ends(t *testing.T) {
 			t.Errorf("a new one: %+v", d)
 		}
 	})
+	t.Run("the connection is too old", func(t *testing.T) {
+		t.Parallel()
+		r := start(t, synced(shop()...), func(c *server.Config) {
+			c.MaxConnectionAge, c.MaxConnectionAgeGrace = 50*time.Millisecond, 50*time.Millisecond
+		})
+		w := watch(t, r.conn)
+		w.send(&netpoldv1.WatchAllowedRequest{Add: numbered(1, ask())})
+		if d := w.end(); d.Code != codes.Unavailable || d.Reason != "" {
+			t.Errorf("%+v", d)
+		}
+	})
 	t.Run("token not reached", func(t *testing.T) {
 		t.Parallel()
 		r := start(t, synced(shop()...), func(c *server.Config) { c.MaxDeadline = 20 * time.Millisecond })
@@ -222,13 +233,17 @@ func TestP24PanicEndsItsStreamAlone(t *testing.T) {
 	w.expect(1, "allowed")
 }
 
-// A cancelled watch leaves nothing in the server: its questions are gone, and goleak would find the rest.
+// Ten thousand cancelled watches leave nothing in the server: their questions are gone, and goleak would find the rest.
 func TestP24CancelledWatchesLeaveNothing(t *testing.T) {
 	t.Parallel()
 	r := start(t, synced(shop()...), nil)
 	kept := watch(t, r.conn)
 	kept.add(1, ask())
-	for range 20 {
+	watches := 10_000
+	if underRace || testing.Short() {
+		watches = 500
+	}
+	for range watches {
 		ctx, cancel := context.WithCancel(t.Context())
 		stream, err := r.decisions().WatchAllowed(ctx)
 		if err != nil {

@@ -13,6 +13,7 @@ import (
 	netpold "github.com/netpold/netpold/clients/go"
 	"github.com/netpold/netpold/engine"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
+	"github.com/netpold/netpold/server/servertest"
 )
 
 // A question asked before is answered locally, and the answer follows the cluster.
@@ -41,6 +42,28 @@ func TestP26AskedBeforeIsAnsweredLocally(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	})
+}
+
+// A local answer allocates nothing, whatever names its ends. It is not parallel: it counts what all goroutines allocate.
+func TestP26AHitAllocatesNothing(t *testing.T) {
+	client := servertest.Start(t, shop()...).Client(netpold.WithCache(netpold.CacheConfig{}))
+	for name, q := range map[string]*netpoldv1.AllowedRequest{
+		"addresses": {Src: netpold.IP("10.0.1.4"), Dst: netpold.IP("10.0.3.7"), Port: 8080},
+		"names": {Src: netpold.Workload("shop", "Deployment", "frontend"), Dst: netpold.Pod("shop", "cart-0"), Port: 8080,
+			Details: true},
+		"an error": {Src: netpold.Pod("shop", "nobody"), Dst: netpold.IP("10.0.3.7"), Port: 8080},
+	} {
+		ctx := soon(t)
+		_, _ = client.Allowed(ctx, q)
+		hits := client.CacheStats().Hits
+		// What the connection does meanwhile is less than one allocation for each.
+		if n := testing.AllocsPerRun(10_000, func() { _, _ = client.Allowed(ctx, q) }); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+		if after := client.CacheStats().Hits; after < hits+9_900 {
+			t.Errorf("%s: %d local answers", name, after-hits)
+		}
+	}
 }
 
 // Errors that the watch keeps are remembered too, until there is an answer. Others are not.
@@ -164,15 +187,16 @@ func TestP30Evictions(t *testing.T) {
 		ask(2) // in place of 3
 		ask(1) // a hit
 		expectStats(t, client, 3, 4)
-		if s := client.CacheStats(); s.Entries != 2 || s.Evictions != 2 {
-			t.Errorf("%+v", s)
+		synctest.Wait()
+		if s := client.CacheStats(); s.Entries != 2 || s.Evictions != 2 || r.removed.Load() != 2 {
+			t.Errorf("%+v, and the server is told to forget %d", s, r.removed.Load())
 		}
 		for range 4 {
 			time.Sleep(30 * time.Second) //nolint:forbidigo // of a fake clock
 			ask(1)
 		}
-		if s := client.CacheStats(); s.Entries != 1 || s.Evictions != 3 || s.Misses != 4 {
-			t.Errorf("after a while: %+v", s)
+		if s := client.CacheStats(); s.Entries != 1 || s.Evictions != 3 || s.Misses != 4 || r.removed.Load() != 3 {
+			t.Errorf("after a while: %+v, and the server is told to forget %d", s, r.removed.Load())
 		}
 		time.Sleep(2 * time.Minute) //nolint:forbidigo // of a fake clock
 		if s := client.CacheStats(); s.Entries != 0 || s.Evictions != 4 || s.Connected {

@@ -33,8 +33,8 @@ type replica struct {
 	// calls and watches are the errors of calls and of watches; nil for none. asked and watched count them.
 	calls, watches atomic.Pointer[status.Status]
 	asked, watched atomic.Int64
-	// received counts messages of watches.
-	received atomic.Int64
+	// received counts messages of watches, and removed the questions that they take back.
+	received, removed atomic.Int64
 	// foreign makes the replica refuse every token, as one of other files does.
 	foreign atomic.Bool
 	// cut ends the watch that was opened last.
@@ -91,7 +91,7 @@ func startReplica(t *testing.T, source *servertest.Source, service netpoldv1.Dec
 			ctx, cancel := context.WithCancel(stream.Context())
 			defer cancel()
 			r.cut.Store(&cancel)
-			err := handle(srv, &cuttable{stream, ctx, &r.received})
+			err := handle(srv, &cuttable{stream, ctx, r})
 			if ctx.Err() != nil {
 				err = status.Error(codes.Unavailable, "cut")
 			}
@@ -135,16 +135,17 @@ func limited(source *servertest.Source) *decisions.Service {
 // A cuttable is a stream with a context that a test can end.
 type cuttable struct {
 	grpc.ServerStream
-	ctx      context.Context //nolint:containedctx // what Context returns
-	received *atomic.Int64
+	ctx context.Context //nolint:containedctx // what Context returns
+	of  *replica
 }
 
 func (c *cuttable) Context() context.Context { return c.ctx }
 
 func (c *cuttable) RecvMsg(m any) error {
 	err := c.ServerStream.RecvMsg(m)
-	if err == nil {
-		c.received.Add(1)
+	if request, ok := m.(*netpoldv1.WatchAllowedRequest); ok && err == nil {
+		c.of.received.Add(1)
+		c.of.removed.Add(int64(len(request.GetRemove())))
 	}
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,7 +19,7 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
-// maxWatchAdd is the most questions of one request of a watch, below the least --max-batch that makes sense.
+// maxWatchAdd is the most questions of one request of a watch, unless the server takes fewer.
 const maxWatchAdd = 1000
 
 // A watchRun is one run of the verb watch.
@@ -27,6 +28,8 @@ type watchRun struct {
 	once bool
 
 	questions []*netpoldv1.WatchQuestion
+	// batch is the most questions of one request.
+	batch int
 	// token is the last one, for resuming.
 	token string
 	// heard reports whether a server ever said anything.
@@ -35,7 +38,7 @@ type watchRun struct {
 }
 
 func (inv *invocation) watchVerb() *cobra.Command {
-	w := &watchRun{check: check{inv: inv, protocol: "tcp"}, out: bufio.NewWriter(inv.stdout)}
+	w := &watchRun{check: check{inv: inv, protocol: "tcp"}, batch: maxWatchAdd, out: bufio.NewWriter(inv.stdout)}
 	w.cmd = &cobra.Command{
 		Use:   "watch {SRC DST -p PORT | -f FILE} --server HOST:PORT [flags]",
 		Short: "Print answers of a server, and again whenever they change",
@@ -92,6 +95,7 @@ func (w *watchRun) run(ctx context.Context, args []string) error {
 		case heard:
 			wait.Reset()
 		}
+		w.shrink(err)
 		if status.Code(err) == codes.FailedPrecondition {
 			w.token = "" // of another source: the server was restarted, or is of other files
 		}
@@ -109,6 +113,15 @@ func (w *watchRun) run(ctx context.Context, args []string) error {
 func (w *watchRun) answered(err error) bool {
 	e, ok := errors.AsType[*netpold.Error](err)
 	return w.heard || ok && e.Reason != ""
+}
+
+// shrink makes requests as small as the server that refused one wants them.
+func (w *watchRun) shrink(err error) {
+	if e, ok := errors.AsType[*netpold.Error](err); ok && e.Reason == "BATCH_TOO_LARGE" {
+		if limit, err := strconv.Atoi(e.Metadata["limit"]); err == nil && limit > 0 {
+			w.batch = min(w.batch, limit)
+		}
+	}
 }
 
 // resumes reports whether an error of a watch passes.
@@ -175,14 +188,14 @@ func (w *watchRun) watch(ctx context.Context, client *netpold.Client) (heard boo
 		return false, err
 	}
 	requests := uint64(0)
-	for at := 0; at < len(w.questions); at += maxWatchAdd {
+	for at := 0; at < len(w.questions); at += w.batch {
 		requests++
 	}
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
 		for rest, token := w.questions, w.token; len(rest) > 0; token = "" {
-			some := rest[:min(len(rest), maxWatchAdd)]
+			some := rest[:min(len(rest), w.batch)]
 			rest = rest[len(some):]
 			if stream.Send(&netpoldv1.WatchAllowedRequest{Add: some, AtLeast: token}) != nil {
 				return // Recv says why

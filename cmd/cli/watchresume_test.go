@@ -15,10 +15,15 @@ import (
 )
 
 // serveOn serves source at an address until stop is called, which drains.
-func serveOn(t *testing.T, source *servertest.Source, addr string) (at string, stop func()) {
+func serveOn(
+	t *testing.T, source *servertest.Source, addr string, change ...func(*server.Config),
+) (at string, stop func()) {
 	t.Helper()
 	settings := server.Defaults()
 	settings.Source, settings.Listen, settings.AdminListen, settings.DrainDelay = source, addr, "", 0
+	for _, apply := range change {
+		apply(&settings)
+	}
 	s, err := server.New(settings)
 	if err != nil {
 		t.Fatal(err)
@@ -89,5 +94,23 @@ func TestP25WatchResumes(t *testing.T) {
 	stop()
 	if n := strings.Count(stderr.String(), "resuming in "); n < 2 || !strings.Contains(stderr.String(), "the server is shutting down") {
 		t.Errorf("%d notices of resuming:\n%s", n, &stderr)
+	}
+}
+
+// P23, P25: a server that takes fewer questions in one request than the command sends is asked in smaller ones.
+func TestP25WatchInSmallRequests(t *testing.T) {
+	t.Parallel()
+	source := servertest.NewSource()
+	source.Apply(engine.Change{Object: &engine.Namespace{Name: "shop"}})
+	addr, stop := serveOn(t, source, "127.0.0.1:0", func(c *server.Config) { c.MaxBatch = 2 })
+	defer stop()
+	questions := strings.Repeat(`{"src":{"ip":"192.0.2.1"},"dst":{"ip":"192.0.2.2"},"port":80}`+"\n", 5)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	args := []string{"watch", "--server", addr, "--once", "-f", "-"}
+	code := cli.Run(ctx, args, strings.NewReader(questions), &stdout, &stderr, nil)
+	if n := strings.Count(stdout.String(), "\n"); code != 0 || n != 5 {
+		t.Errorf("exit %d, %d lines:\n%s%s", code, n, &stdout, &stderr)
 	}
 }

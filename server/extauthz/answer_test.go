@@ -2,8 +2,11 @@ package extauthz_test
 
 import (
 	"context"
+	"fmt"
 	"maps"
+	"net/netip"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -190,6 +193,53 @@ func TestDenyDetailP11(t *testing.T) {
 				t.Errorf("%s: a denial that is no policy's names %v", detail, h)
 			}
 		}
+	}
+}
+
+// TestAtMostSixteenPoliciesP11 proves that a denial names at most 16 policies, however many isolate, in the header and in
+// the line of text alike.
+func TestAtMostSixteenPoliciesP11(t *testing.T) {
+	t.Parallel()
+	d := open(t, func(c *server.Config) { c.DenyDetail = server.DenyPolicy })
+	for i := range 30 {
+		d.source.Apply(engine.Change{Object: &engine.Policy{Namespace: "shop", Name: fmt.Sprintf("more-%02d", i), IsolatesIngress: true,
+			Subject: engine.Selector{{Key: "app", Operator: engine.In, Values: []string{"cart"}}}}})
+	}
+	resp, err := d.Check(soon(t), tcp("10.0.0.3", "10.0.0.2", 8080, http()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range resp.GetDeniedResponse().GetHeaders() {
+		if h.GetHeader().GetKey() != "x-netpold-policy" {
+			continue
+		}
+		named := h.GetHeader().GetValue()
+		if n := len(strings.Split(named, ",")); n != 16 || !strings.Contains(resp.GetDeniedResponse().GetBody(), " by "+named+" (") {
+			t.Errorf("%d policies: %s\n%s", n, named, resp.GetDeniedResponse().GetBody())
+		}
+		return
+	}
+	t.Errorf("no policy is named: %v", resp)
+}
+
+// TestDeadlineP9 proves that the server gives a question up whose deadline passes while it is decided: there is no
+// decision, and the error is the deadline's. The deadline is the server's own longest, so that the client waits to hear it.
+func TestDeadlineP9(t *testing.T) {
+	t.Parallel()
+	d := open(t, func(c *server.Config) { c.MaxDeadline = 20 * time.Millisecond })
+	crowd := make([]engine.Change, 4000)
+	for i := range crowd {
+		crowd[i].Object = &engine.Pod{Namespace: "shop", Name: fmt.Sprint("crowd-", i),
+			IPs:       []netip.Addr{netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)})},
+			Workloads: []engine.Workload{{Kind: "Deployment", Name: "crowd"}}}
+	}
+	d.source.Apply(crowd...)
+	f := d.failed(t, tcp("10.0.0.1", "10.0.0.2", 8080, with("src", "deploy/shop/crowd", "dst", "deploy/shop/crowd")))
+	if f.code != codes.DeadlineExceeded || !idForm.MatchString(f.id) {
+		t.Errorf("%+v", f)
+	}
+	if line := `netpold_decision_errors_total{code="DeadlineExceeded",reason=""} 1`; !strings.Contains(d.metrics(t), "\n"+line+"\n") {
+		t.Errorf("not counted: %s", line)
 	}
 }
 

@@ -35,9 +35,7 @@ const typeJSON = "application/json"
 // write writes an outcome, and returns its status (P16).
 func (s *Service) write(w http.ResponseWriter, o *proxied.Outcome) (status int) {
 	h, verdict := w.Header(), o.Verdict()
-	if o.DecisionID != "" { // else nothing was to be decided
-		h[headerDecisionID] = []string{o.DecisionID}
-	}
+	h[headerDecisionID] = []string{o.DecisionID}
 	h[headerVerdict] = verdicts[verdict]
 	if o.Revision != 0 {
 		h[headerRevision] = s.revision.header(o.Revision)

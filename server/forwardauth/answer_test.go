@@ -1,18 +1,29 @@
 package forwardauth_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	spb "google.golang.org/genproto/googleapis/rpc/status"
 
 	"github.com/netpold/netpold/mirror"
+	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server"
+	"github.com/netpold/netpold/server/forwardauth"
+	"github.com/netpold/netpold/server/internal/decisionid"
+	"github.com/netpold/netpold/server/internal/proxied"
 	"github.com/netpold/netpold/server/servertest"
 )
 
@@ -206,6 +217,31 @@ func TestPanicP43(t *testing.T) {
 	}
 	if !strings.Contains(d.metrics(t), "\nnetpold_panics_total 1\n") || !strings.Contains(d.log.String(), "panicking).State") {
 		t.Errorf("not counted, or not logged:\n%s", d.log)
+	}
+}
+
+// TestPanicElsewhereP43 proves that a panic outside of deciding is an error of its request too, and never lets it pass:
+// neither by what was decided before, nor by a connection that breaks.
+func TestPanicElsewhereP43(t *testing.T) {
+	t.Parallel()
+	for shadow, want := range map[bool]int{false: http.StatusServiceUnavailable, true: http.StatusOK} {
+		service := forwardauth.New(synced(), forwardauth.Options{
+			Options: proxied.Options{
+				Shadow: shadow,
+				Record: func(context.Context, decisionid.ID, string, time.Time, *netpoldv1.AllowedRequest,
+					*netpoldv1.AllowedResponse, *spb.Status) {
+					panic("the log met the impossible")
+				},
+			},
+			Ready: func() (bool, string) { return true, "" }, Draining: func() bool { return false },
+			Proxies: forwardauth.Proxies{netip.MustParsePrefix("192.0.2.0/24")},
+		})
+		got := httptest.NewRecorder()
+		service.ServeHTTP(got, httptest.NewRequest(http.MethodGet, toCart+"&src=shop/web-0", nil))
+		if got.Code != want || got.Header().Get("X-Netpold-Verdict") != "error" ||
+			!idForm.MatchString(got.Header().Get("X-Netpold-Decision-Id")) || strings.Contains(got.Body.String(), "impossible") {
+			t.Errorf("shadow %v: %d %v %s", shadow, got.Code, got.Header(), got.Body)
+		}
 	}
 }
 

@@ -52,22 +52,40 @@ func (p Proxies) Has(ip netip.Addr) bool {
 	return false
 }
 
-// client returns the client that trusted proxies name in the values of a header, which has at least one (P15): from
-// the right, the first address that is not a trusted proxy's, or the leftmost. What is left of it, the client may
-// have written. hop is the address as they wrote it. ok is false if the hop so reached is no address.
-func (p Proxies) client(values []string) (ip netip.Addr, hop string, ok bool) {
+// NeverRead reports whether a header of requests is never read (P14): what answers call theirs, a client may send too.
+func NeverRead(header string) bool {
+	const ours = "x-netpold-"
+	return len(header) >= len(ours) && strings.EqualFold(header[:len(ours)], ours)
+}
+
+// A client is the hop that trusted proxies name.
+type client struct {
+	ip netip.Addr
+	// text is the address as they wrote it.
+	text string
+	// ok is false if the hop is no address.
+	ok bool
+	// forgeable means that the client may have written it: no trusted proxy is known to have done so.
+	forgeable bool
+}
+
+// client returns the client in the values of a header, which has at least one (P15): from the right, the first address
+// that is not a trusted proxy's, or the leftmost. What is left of it, the client may have written, and the leftmost too
+// if all are trusted.
+func (p Proxies) client(values []string) (c client) {
 	for i := len(values) - 1; i >= 0; i-- {
 		for rest, more := values[i], true; more; {
 			if comma := strings.LastIndexByte(rest, ','); comma >= 0 {
-				rest, hop = rest[:comma], rest[comma+1:]
+				rest, c.text = rest[:comma], rest[comma+1:]
 			} else {
-				hop, more = rest, false
+				c.text, more = rest, false
 			}
-			hop = strings.Trim(hop, " \t")
-			if ip, ok = proxied.HeaderIP(hop); !ok || !p.Has(ip) {
-				return ip, hop, ok
+			c.text = strings.Trim(c.text, " \t")
+			if c.ip, c.ok = proxied.HeaderIP(c.text); !c.ok || !p.Has(c.ip) {
+				return c
 			}
 		}
 	}
-	return ip, hop, ok
+	c.forgeable = true
+	return c
 }

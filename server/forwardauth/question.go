@@ -82,9 +82,9 @@ func (s *Service) source(r *reader, q *proxied.Question, header []string) {
 		r.Reject(q.Src, "is not given, and the request has no header %s, which would name the client: let the proxy set "+
 			"it, or write src into the query", s.options.ClientHeader)
 	default:
-		ip, text, ok := s.options.Proxies.client(header)
-		if q.BadSource, q.SrcByClient = !ok, true; ok {
-			q.SetSrc(ip, text)
+		c := s.options.Proxies.client(header)
+		if q.BadSource, q.SrcByClient = !c.ok, c.forgeable; c.ok {
+			q.SetSrc(c.ip, c.text)
 		}
 	}
 }

@@ -154,13 +154,41 @@ func TestClientP15(t *testing.T) {
 		!strings.Contains(got.body, "X-Forwarded-For") {
 		t.Errorf("without the header: %d %s", got.status, got.body)
 	}
-	// An address that the client may have written is denied, not an error, when it must be known (P3).
-	if got := d.ask(t, toCart+"&require_known=src", "X-Forwarded-For", "10.9.9.9"); got.status != 403 {
-		t.Errorf("%d %s", got.status, got.body)
-	}
 	other := open(t, func(c *server.Config) { c.ClientIPHeader = "x-real-ip" })
 	if got := other.ask(t, toCart, "X-Real-IP", "10.0.0.1", "X-Forwarded-For", "10.0.0.3"); got.status != 200 {
 		t.Errorf("another header: %d %s", got.status, got.body)
+	}
+}
+
+// TestRequireKnownP3P7P14 proves that a client whose address must be known and is not is an error, as for Envoy: a
+// trusted proxy has written it. If all hops are trusted, the client may have written the leftmost: then it is denied.
+func TestRequireKnownP3P7P14(t *testing.T) {
+	t.Parallel()
+	d := open(t, func(c *server.Config) { c.TrustedProxies = "127.0.0.0/8,192.168.0.0/16" })
+	for chain, want := range map[string]struct {
+		status int
+		says   string
+	}{
+		"10.0.0.1":                 {200, "allowed"},
+		"10.0.0.3":                 {403, "denied"},
+		"10.9.9.9":                 {503, "error"},
+		"10.0.0.1, 10.9.9.9":       {503, "error"},
+		"10.9.9.9, 192.168.1.1":    {503, "error"},
+		"192.168.7.7":              {403, "denied"},
+		"192.168.7.7, 192.168.1.1": {403, "denied"},
+	} {
+		got := d.ask(t, toCart+"&require_known=src", "X-Forwarded-For", chain)
+		if got.status != want.status || got.header.Get("X-Netpold-Verdict") != want.says ||
+			got.status == 503 && !strings.HasPrefix(got.body, `{"code":"NOT_FOUND"`) {
+			t.Errorf("%s: %d %s, want %d", chain, got.status, got.body, want.status)
+		}
+	}
+	if text := d.log.String(); !strings.Contains(text, "reason=UNKNOWN_ADDRESS") {
+		t.Errorf("the log has not the rest:\n%s", text)
+	}
+	line := `netpold_decision_errors_total{code="NotFound",reason="UNKNOWN_ADDRESS"} 3`
+	if !strings.Contains(d.metrics(t), "\n"+line+"\n") {
+		t.Errorf("not counted: %s", line)
 	}
 }
 
@@ -177,7 +205,8 @@ func TestCallerP15(t *testing.T) {
 	t.Parallel()
 	d := open(t, func(c *server.Config) { c.TrustedProxies, c.Shadow = "192.168.0.0/16", true })
 	for range 3 {
-		for _, path := range []string{toCart, toCart + "&shadow=true&src=10.0.0.1", "/authz", "/authz/x?" + strings.Repeat("&", 9)} {
+		for _, path := range []string{toCart, toCart + "&shadow=true&src=10.0.0.1", "/authz", "/authz/x?" + strings.Repeat("&", 9),
+			"/authz?" + strings.Repeat("&", 9<<10)} {
 			if got := d.ask(t, path, "X-Forwarded-For", "10.0.0.1"); got.status != 403 || got.body != "" ||
 				got.header.Get("X-Netpold-Decision-Id") != "" {
 				t.Errorf("%s: %+v", path, got)
@@ -191,8 +220,8 @@ func TestCallerP15(t *testing.T) {
 		t.Errorf("logged %d times:\n%s", n, d.log)
 	}
 	for _, line := range []string{
-		`netpold_callers_refused_total{reason="CALLER_NOT_ALLOWED",service="forward_auth"} 12`,
-		`netpold_forward_auth_requests_total{code="403"} 12`,
+		`netpold_callers_refused_total{reason="CALLER_NOT_ALLOWED",service="forward_auth"} 15`,
+		`netpold_forward_auth_requests_total{code="403"} 15`,
 		`netpold_decision_duration_seconds_count{method="ForwardAuth"} 0`,
 	} {
 		if !strings.Contains(d.metrics(t), "\n"+line+"\n") {

@@ -17,6 +17,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -90,6 +91,7 @@ func New(source mirror.Source, options Options) *Service {
 
 // ServeHTTP implements [http.Handler].
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer s.recovered(w, r)
 	w.Header()["Cache-Control"] = noStore
 	if r.ProtoMajor >= 2 { // a stream may wait for its client while nothing is written to the connection
 		// Writers of tests may have no deadline.
@@ -99,7 +101,10 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 	}
 	path := r.URL.Path
+	question := path == PathQuestion || strings.HasPrefix(path, PathQuestion+"/")
 	switch {
+	case question && !s.fromProxy(r):
+		s.refuseCaller(w, r)
 	case r.Method == http.MethodConnect || r.Method == http.MethodTrace:
 		s.refuse(w, http.StatusMethodNotAllowed)
 	case len(r.RequestURI) > maxURL:
@@ -108,13 +113,30 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, http.StatusRequestHeaderFieldsTooLarge)
 	case path == PathHealth:
 		s.health(w)
-	case path != PathQuestion && !strings.HasPrefix(path, PathQuestion+"/"):
+	case !question:
 		s.refuse(w, http.StatusNotFound)
-	case !s.fromProxy(r):
-		s.refuseCaller(w, r)
 	default:
 		s.answer(w, r)
 	}
+}
+
+// recovered answers a request whose handler panics: it fails alone (P43).
+func (s *Service) recovered(w http.ResponseWriter, r *http.Request) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	s.door.Metrics.Panicked()
+	s.options.Logger.ErrorContext(r.Context(), "request of forward-auth panicked", "panic", p, "stack",
+		string(debug.Stack()))
+	s.undecided(w, r, &proxied.Outcome{Failure: wire.Panicked(), Shadow: s.door.Shadow})
+}
+
+// undecided answers a request that fails without the door.
+func (s *Service) undecided(w http.ResponseWriter, r *http.Request, o *proxied.Outcome) {
+	o.DecisionID = decisionid.New().String()
+	s.door.Metrics.ForwardAuth(s.write(w, o))
+	s.tell(r, o)
 }
 
 var noStore = []string{"no-store"}
@@ -160,7 +182,7 @@ func (s *Service) refuseCaller(w http.ResponseWriter, r *http.Request) {
 func (s *Service) answer(w http.ResponseWriter, r *http.Request) {
 	place, refused := s.options.Gate.EnterHTTP(r)
 	if refused != nil {
-		s.door.Metrics.ForwardAuth(s.write(w, &proxied.Outcome{Failure: refused.Failure}))
+		s.undecided(w, r, &proxied.Outcome{Failure: refused.Failure})
 		return
 	}
 	defer place.Leave()
@@ -174,6 +196,11 @@ func (s *Service) answer(w http.ResponseWriter, r *http.Request) {
 		s.door.Metrics.Took(metrics.ForwardAuth, time.Since(started))
 		return
 	}
+	s.tell(r, o)
+}
+
+// tell logs a request without a decision, each kind at warn now and then: its answer has no more than the id (P16).
+func (s *Service) tell(r *http.Request, o *proxied.Outcome) {
 	level := slog.LevelDebug
 	if s.failed.Due(time.Now(), o.Failure.Code.String()+o.Failure.Reason) {
 		level = slog.LevelWarn
