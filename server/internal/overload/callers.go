@@ -37,7 +37,6 @@ type account struct {
 	// queued are calls whose handler has not begun.
 	queued atomic.Int64
 	memory atomic.Int64
-	turn   turn
 	// connections is guarded by the lock of connections.
 	connections int
 	// holders is guarded by the lock of accounts. An account that nobody holds is forgotten.
@@ -74,17 +73,36 @@ func (c *accounts) drop(held *account) {
 // accountOf returns the account of the caller of ctx; nil if nobody can say whose the call is. held means that it
 // must be dropped.
 func (g *Gate) accountOf(ctx context.Context, c *Connection) (of *account, held bool) {
-	if g.known != nil {
-		if md, ok := metadata.FromIncomingContext(ctx); ok {
-			if principal, ok := g.known(md); ok {
-				return g.accounts.hold(key{principal: principal}), true
-			}
-		}
+	if principal, ok := g.principalOf(ctx); ok {
+		return g.accounts.hold(key{principal: principal}), true
 	}
 	if c == nil {
 		return nil, false
 	}
 	return c.account.Load(), false
+}
+
+// callerOf returns who the caller of ctx is, and whether anybody can say that.
+func (g *Gate) callerOf(ctx context.Context, c *Connection) (of key, ok bool) {
+	if principal, ok := g.principalOf(ctx); ok {
+		return key{principal: principal}, true
+	}
+	if c == nil {
+		return key{}, false
+	}
+	return c.account.Load().key, true
+}
+
+// principalOf returns who the caller of ctx is by its metadata, if that is known without asking.
+func (g *Gate) principalOf(ctx context.Context) (principal string, ok bool) {
+	if g.known == nil {
+		return "", false
+	}
+	md, ok := metadata.FromIncomingContext(ctx)
+	if !ok {
+		return "", false
+	}
+	return g.known(md)
 }
 
 // addressOf returns the address of the other end of a connection; the zero Addr for a Unix socket.
