@@ -129,6 +129,8 @@ type waiter struct {
 	verdict  Verdict
 	// attempts is how often the question was sent, or could not be.
 	attempts int
+	// queued is since when it waited to be sent; zero if it went at once.
+	queued time.Time
 	// left tells who is the last to use the waiter: set by the first of the caller and the answer.
 	left atomic.Bool
 	done chan struct{} // has a buffer of one
@@ -217,7 +219,11 @@ func (g *gatherer) enqueue(ctx context.Context, w *waiter) (*lane, error) {
 		return nil, errClosed()
 	}
 	g.waiting = append(g.waiting, w)
-	return g.free(), nil
+	l := g.free()
+	if l == nil {
+		w.queued = time.Now()
+	}
+	return l, nil
 }
 
 // free returns a stream that may take the questions that wait, with the fewest batches without an answer; nil if there is
@@ -275,7 +281,7 @@ func (g *gatherer) finish(w *waiter, v Verdict) {
 
 // recycle makes a waiter ready for another question.
 func (g *gatherer) recycle(w *waiter) {
-	w.verdict, w.attempts = Verdict{}, 0
+	w.verdict, w.attempts, w.queued = Verdict{}, 0, time.Time{}
 	w.left.Store(false)
 	g.waiters.Put(w)
 }

@@ -36,8 +36,9 @@ type lane struct {
 	batches []batch
 	// sending reports whether a goroutine is about to send. Only one may.
 	sending bool
-	// ended means that the stream takes no more questions.
+	// ended means that the stream takes no more questions. silent means that it was given up since nothing came on it.
 	ended     bool
+	silent    bool
 	questions []Question
 	// unused are slices of batches that were answered.
 	unused [][]*waiter
@@ -258,8 +259,11 @@ func (g *gatherer) end(l *lane, failure error) {
 	}
 	g.mu.Unlock()
 
+	if l.silent {
+		failure = errSilent
+	}
 	code := status.Code(failure)
-	lost := errors.Is(failure, io.EOF) || errors.Is(failure, errRetired) || code == codes.Canceled
+	lost := l.silent || errors.Is(failure, io.EOF) || errors.Is(failure, errRetired) || code == codes.Canceled
 	g.again(open, failure, lost || code == codes.Unavailable)
 
 	g.mu.Lock()
@@ -275,21 +279,27 @@ func (g *gatherer) remove(l *lane) {
 	g.lanes = slices.DeleteFunc(g.lanes, func(other *lane) bool { return other == l })
 }
 
+// errSilent is the failure of questions on a stream that was given up.
+var errSilent = fromStatus(status.New(codes.Unavailable, "nothing came from the server for "+stalledAfter.String()))
+
 // abandoned gives up streams that are silent, when a caller ran out of time: the connection may be dead without a sign. Those
-// are the stream on which w was asked, behind whatever else, or all for which it had to wait.
+// are the stream on which w was asked, or all if it had to wait for them. Who had little patience says nothing of a server.
 func (g *gatherer) abandoned(ctx context.Context, w *waiter) {
 	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	waited := !w.queued.IsZero() && time.Since(w.queued) > stalledAfter
 	for _, l := range g.lanes {
 		if l.ended || len(l.batches) == 0 || time.Since(l.batches[0].sent) <= stalledAfter {
 			continue
 		}
-		has := func(b batch) bool { return slices.Contains(b.waiters, w) }
-		if slices.ContainsFunc(l.batches, has) || slices.Contains(g.waiting, w) {
-			l.ended = true
+		has := func(b batch) bool {
+			return (waited || time.Since(b.sent) > stalledAfter) && slices.Contains(b.waiters, w)
+		}
+		if slices.ContainsFunc(l.batches, has) || waited && slices.Contains(g.waiting, w) {
+			l.ended, l.silent = true, true
 			l.stream.Close()
 		}
 	}

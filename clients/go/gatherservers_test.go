@@ -103,6 +103,8 @@ type silentFirst struct {
 	netpoldv1.UnimplementedDecisionServiceServer
 	asked atomic.Int32
 	heard chan struct{}
+	// release has the first answer too; nil for never.
+	release chan struct{}
 }
 
 func (s *silentFirst) StreamAllowed(stream netpoldv1.DecisionService_StreamAllowedServer) error {
@@ -113,8 +115,11 @@ func (s *silentFirst) StreamAllowed(stream netpoldv1.DecisionService_StreamAllow
 		}
 		if first && s.asked.Add(1) == 1 {
 			s.heard <- struct{}{}
-			<-stream.Context().Done()
-			return stream.Context().Err()
+			select {
+			case <-s.release:
+			case <-stream.Context().Done():
+				return stream.Context().Err()
+			}
 		}
 		n := len(request.GetPorts()) / 2
 		answer := &netpoldv1.StreamAllowedResponse{Allowed: make([]byte, (n+7)/8), Reasons: make([]byte, n), Revision: 1}
@@ -125,6 +130,33 @@ func (s *silentFirst) StreamAllowed(stream netpoldv1.DecisionService_StreamAllow
 		if err := stream.Send(answer); err != nil {
 			return err
 		}
+	}
+}
+
+// TestVerdictWaitsForASlowServer proves that callers of little patience do not take a slow answer from who is patient.
+func TestVerdictWaitsForASlowServer(t *testing.T) {
+	t.Parallel()
+	server := &silentFirst{heard: make(chan struct{}, 1), release: make(chan struct{})}
+	client := dial(t, serveFake(t, server))
+	patient := make(chan error)
+	go func() {
+		_, err := client.Verdict(soon(t), toCart(8080))
+		patient <- err
+	}()
+	<-server.heard
+	for began := time.Now(); time.Since(began) < 1300*time.Millisecond; { // longer than a stream may be silent
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		if _, err := client.Verdict(ctx, toCart(8080)); err == nil {
+			t.Error("an answer before there is one")
+		}
+		cancel()
+	}
+	close(server.release)
+	if err := <-patient; err != nil {
+		t.Error(err)
+	}
+	if n := server.asked.Load(); n != 1 {
+		t.Errorf("%d streams were asked", n)
 	}
 }
 
