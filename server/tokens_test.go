@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"errors"
+	"io"
 	"strconv"
 	"strings"
 	"sync"
@@ -116,10 +117,10 @@ func TestP36RightsOfServices(t *testing.T) {
 	r := startReviewed(t, reviews, &logBuffer{}, nil)
 	// received returns why a stream has no first message.
 	received := func(stream grpc.ClientStream, err error, request, response any) error {
-		if err == nil {
-			err = stream.SendMsg(request)
-		}
 		if err != nil {
+			return err
+		}
+		if err := stream.SendMsg(request); err != nil && !errors.Is(err, io.EOF) { // EOF: the stream has ended already
 			return err
 		}
 		return stream.RecvMsg(response)
