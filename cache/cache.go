@@ -35,8 +35,8 @@ type Lookup struct {
 // sooner than they could be looked up. Errors are not remembered. A nil *Cache remembers nothing. It is safe for
 // concurrent use.
 //
-// A question takes two steps, since a decision that is remembered costs nothing, and one that is not may have to wait:
-// [Cache.Look], and [Cache.Decide] if that finds nothing.
+// A question takes two steps: [Cache.Look], and [Cache.Decide] if that finds nothing. What is remembered need not wait for a
+// turn.
 //
 // It holds the decisions used last, up to its size. A decision takes one unit of the size, of about 0.6 KiB,
 // and one more for every 24 Pods that the question's ends stand for. Once it is full, a question gets in only
@@ -152,6 +152,9 @@ type Stats struct {
 // Stats returns the sum over the shards, read one after the other.
 func (c *Cache) Stats() Stats {
 	var sum Stats
+	if c == nil {
+		return sum
+	}
 	for i := range c.shards {
 		in := &c.shards[i]
 		sum.Hits += in.hits.Load()

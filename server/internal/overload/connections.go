@@ -272,7 +272,7 @@ func (g *Gate) EnterHTTP(r *http.Request) (Place, *Refused) {
 		c.identify(caller.Certified(credentials.TLSInfo{State: *r.TLS}))
 	}
 	if g.tooMany(ctx) {
-		return Place{}, g.refuse(&g.full)
+		return Place{}, g.refuse(&g.fullLine)
 	}
 	return g.Enter(ctx)
 }

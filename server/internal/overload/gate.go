@@ -2,7 +2,8 @@
 //
 // A call's way:
 //
-//	[Gate.Tap], in the connection's own goroutine ──> refused at once while the limits are reached
+//	[Gate.Tap], in the connection's own goroutine ──> refused at once while the limits are reached, or a share while too
+//	                                                  many calls wait
 //	[Gate.Register]ed handler, before the request is read ──> a place of the caller, then one of all
 //	the handler ends ──> the places are free again
 //
@@ -114,12 +115,12 @@ type Gate struct {
 	// small has the methods without places whose callers send one message: those for health and status.
 	small map[string]bool
 
-	// single has the unary methods that ask one question, which wait in the backlog.
+	// single has the unary methods that ask one question, of which a share is refused while too many wait.
 	single  map[string]bool
 	shedder shedder
 
-	full, fullCaller, fullWaiting, fullExempt refusal
-	told                                      occasions.Occasions[key]
+	full, fullLine, fullCaller, fullWaiting, fullExempt refusal
+	told                                                occasions.Occasions[key]
 }
 
 // New returns a gate.
@@ -136,6 +137,7 @@ func New(options Options) *Gate {
 		single:      map[string]bool{},
 		fullExempt:  newRefusal(tooManyExempt),
 		full:        newRefusal(func() *wire.Failure { return tooManyCalls(limits.InFlight) }),
+		fullLine:    newRefusal(func() *wire.Failure { return tooManyInLine(lineOf(limits.InFlight)) }),
 		fullCaller:  newRefusal(func() *wire.Failure { return tooManyOfCaller(limits.PerCaller) }),
 		fullWaiting: newRefusal(func() *wire.Failure { return tooManyWaiting(limits.InFlight / 2) }),
 	}

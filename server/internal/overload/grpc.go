@@ -185,7 +185,7 @@ func (g *Gate) Tap(ctx context.Context, info *tap.Info) (context.Context, error)
 		return ctx, refused.Status
 	}
 	if g.single[info.FullMethodName] && g.tooMany(ctx) {
-		return ctx, g.refuse(&g.full).Status
+		return ctx, g.refuse(&g.fullLine).Status
 	}
 	t, refused := g.queue(ctx, info.FullMethodName)
 	if refused != nil {

@@ -38,6 +38,11 @@ func tooManyCalls(limit int) *wire.Failure {
 		"add replicas, or raise the server's --max-in-flight")
 }
 
+func tooManyInLine(limit int) *wire.Failure {
+	return wire.Overloaded("in_flight", fmt.Sprintf("more than %d calls wait for their answers, as many as may", limit),
+		"add replicas, or raise the server's --max-in-flight")
+}
+
 func tooManyWaiting(limit int) *wire.Failure {
 	return wire.Overloaded("waiting", fmt.Sprintf("%d calls wait for their at_least, as many as may do so at once", limit),
 		"ask without at_least, or raise the server's --max-in-flight, of which half may wait")

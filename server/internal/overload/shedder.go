@@ -20,7 +20,7 @@ const (
 	settling = 50 * time.Millisecond
 	// mostShed is the largest share of calls that is refused.
 	mostShed = 0.9
-	// forgotten is after how long without a probe nothing is refused.
+	// forgotten is after how long without a probe what was measured counts no more.
 	forgotten = time.Second
 )
 
@@ -50,6 +50,8 @@ type shedder struct {
 
 	// begun counts calls. sent is what it was when the probe under way was sent; 0 if none is.
 	begun, sent atomic.Int64
+	// sentAt is when the last probe was sent, in nanoseconds since began.
+	sentAt atomic.Int64
 	// share is the part of calls that is refused, of [math.MaxUint32].
 	share atomic.Uint32
 	// measured is when the last probe had its turn, in nanoseconds since began.
@@ -71,19 +73,23 @@ func (g *Gate) ShedWaiting() (end func(), err error) {
 	return g.shedder.close, nil
 }
 
+// lineOf returns how many calls may wait where so many may be in progress.
+func lineOf(inFlight int) int { return max(inFlight, leastWaiting*runtime.GOMAXPROCS(0)) }
+
 // open starts to measure.
 func (s *shedder) open(limit int) error {
 	out, in, err := os.Pipe()
 	if err != nil {
 		return err
 	}
-	s.limit, s.in, s.out, s.began = float64(max(limit, leastWaiting*runtime.GOMAXPROCS(0))), in, out, time.Now()
+	s.limit, s.in, s.out, s.began = float64(lineOf(limit)), in, out, time.Now()
 	s.ended.Go(func() {
 		for one := make([]byte, 1); ; {
 			if _, err := out.Read(one); err != nil {
 				return
 			}
 			n := s.begun.Load() - s.sent.Load()
+			s.rested(time.Duration(s.sentAt.Load() - s.measured.Load()))
 			s.measure(float64(n), time.Since(s.began))
 			s.turns.next()
 			s.sent.Store(0)
@@ -97,6 +103,7 @@ func (s *shedder) close() {
 	_ = s.in.Close()
 	_ = s.out.Close()
 	s.ended.Wait()
+	s.share.Store(0) // a probe that nobody reads would keep it
 }
 
 // begin counts a call, and returns the share of calls that is refused, of [math.MaxUint32].
@@ -105,13 +112,25 @@ func (s *shedder) begin() (share uint32) {
 		return 0
 	}
 	if n := s.begun.Add(1); n%probeEvery == 0 && s.sent.CompareAndSwap(0, n) {
+		s.sentAt.Store(int64(time.Since(s.began)))
 		_, _ = s.in.Write([]byte{0}) // closed at the end
 	}
 	share = s.share.Load()
-	if share > 0 && time.Since(s.began)-time.Duration(s.measured.Load()) >= forgotten {
+	// A probe that waits for long is no reason to refuse less.
+	if share > 0 && s.sent.Load() == 0 && time.Since(s.began)-time.Duration(s.measured.Load()) >= forgotten {
 		return 0
 	}
 	return share
+}
+
+// rested forgets what was measured before a time without probes: few calls came, so that none waited.
+func (s *shedder) rested(idle time.Duration) {
+	if idle >= standing {
+		s.above = 0
+	}
+	if idle >= forgotten {
+		s.last, s.average, s.sum = 0, 0, 0
+	}
 }
 
 // measure takes in that n calls were waiting, at a time since the start.

@@ -81,6 +81,21 @@ func TestP42LuckyProbes(t *testing.T) {
 	}
 }
 
+// P42: overload before a time without calls is not held against those after it.
+func TestP42ARestForgets(t *testing.T) {
+	t.Parallel()
+	for name, before := range map[string]time.Duration{"long overload": 10 * time.Second, "a burst": 10 * time.Millisecond} {
+		l := newLine(100)
+		l.stands(1000, before)
+		l.now += time.Hour
+		l.s.rested(time.Hour)
+		l.stands(150, 80*time.Millisecond)
+		if l.share() != 0 {
+			t.Errorf("%s, then a rest: %.3f of the calls of a burst are refused", name, l.share())
+		}
+	}
+}
+
 // P42: the calls that begin while a probe waits are those before it, and nothing is refused without probes.
 func TestP42CallsAreCounted(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
@@ -116,9 +131,17 @@ func TestP42CallsAreCounted(t *testing.T) {
 	if g.tooMany(t.Context()) {
 		t.Error("a call is refused by what was measured long ago")
 	}
+	// Not while a probe waits, however long.
+	g.shedder.sent.Store(1)
+	if !g.tooMany(t.Context()) {
+		t.Error("nothing is refused since a probe waits for long")
+	}
+	g.shedder.sent.Store(0)
 	end()
 	for range 2 * probeEvery { // the server may still have connections
-		g.tooMany(t.Context())
+		if g.tooMany(t.Context()) {
+			t.Error("a call is refused after the end")
+		}
 	}
 }
 

@@ -20,8 +20,8 @@ func (s *turns) next() {
 	clear(s.now)
 }
 
-// few counts a call of a caller, and reports whether the caller has less than its part of a line that is as long as it may
-// be, if all callers had equal parts.
+// few counts a call of a caller, and reports whether the caller has less than its part of the line. All callers have equal
+// parts of a line of limit calls.
 func (s *turns) few(of key, limit float64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
