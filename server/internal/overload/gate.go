@@ -126,6 +126,7 @@ type Gate struct {
 // New returns a gate.
 func New(options Options) *Gate {
 	limits := options.Limits.withDefaults()
+	line := lineOf(limits.InFlight)
 	g := &Gate{
 		limits: limits, messages: options.Messages, memory: newMemory(limits.Memory), deadline: options.Deadline,
 		within:    options.Unfinished,
@@ -137,7 +138,7 @@ func New(options Options) *Gate {
 		single:      map[string]bool{},
 		fullExempt:  newRefusal(tooManyExempt),
 		full:        newRefusal(func() *wire.Failure { return tooManyCalls(limits.InFlight) }),
-		fullLine:    newRefusal(func() *wire.Failure { return tooManyInLine(lineOf(limits.InFlight)) }),
+		fullLine:    newRefusal(func() *wire.Failure { return tooManyInLine(line) }),
 		fullCaller:  newRefusal(func() *wire.Failure { return tooManyOfCaller(limits.PerCaller) }),
 		fullWaiting: newRefusal(func() *wire.Failure { return tooManyWaiting(limits.InFlight / 2) }),
 	}
@@ -145,6 +146,7 @@ func New(options Options) *Gate {
 		g.log = slog.New(slog.DiscardHandler)
 	}
 	g.accounts.all = map[key]*account{}
+	g.shedder.limit = float64(line)
 	g.slots = newSlots(limits.InFlight)
 	g.connections.open = map[*Connection]struct{}{}
 	g.unread.init(limits.Memory)

@@ -43,6 +43,7 @@ const (
 // It counts calls, not time: on a slow machine the line of the same callers is as long. It measures without a timer: the
 // calls themselves send probes.
 type shedder struct {
+	// limit is how many calls may wait.
 	limit float64
 	// in and out are the two ends of a pipe, through which probes go. They are nil until the shedder is open.
 	in, out *os.File
@@ -67,7 +68,7 @@ type shedder struct {
 // ShedWaiting has calls refused while too many of them wait, until the function that it returns is called. It must be
 // called before the first call is served.
 func (g *Gate) ShedWaiting() (end func(), err error) {
-	if err := g.shedder.open(g.limits.InFlight); err != nil {
+	if err := g.shedder.open(); err != nil {
 		return nil, err
 	}
 	return g.shedder.close, nil
@@ -77,12 +78,12 @@ func (g *Gate) ShedWaiting() (end func(), err error) {
 func lineOf(inFlight int) int { return max(inFlight, leastWaiting*runtime.GOMAXPROCS(0)) }
 
 // open starts to measure.
-func (s *shedder) open(limit int) error {
+func (s *shedder) open() error {
 	out, in, err := os.Pipe()
 	if err != nil {
 		return err
 	}
-	s.limit, s.in, s.out, s.began = float64(lineOf(limit)), in, out, time.Now()
+	s.in, s.out, s.began = in, out, time.Now()
 	s.ended.Go(func() {
 		for one := make([]byte, 1); ; {
 			if _, err := out.Read(one); err != nil {
