@@ -15,14 +15,21 @@ import (
 	"github.com/netpold/netpold/server"
 )
 
-// P32: beyond the loopback, a server refuses to listen unless callers are authenticated, or it is told to.
-func TestP32RefusesWhatEverybodyCouldAsk(t *testing.T) {
-	t.Parallel()
+// exposedTLS returns the files of a server that wants client certificates, and those of one that does not.
+func exposedTLS(t *testing.T) (files, serverOnly server.TLSFiles) {
+	t.Helper()
 	ca, files := newAuthority(t, "servers"), tlsFiles(t)
 	cert, key := ca.issue(1, time.Now().Add(time.Hour))
 	write(t, map[string][]byte{files.Cert: cert, files.Key: key, files.ClientCA: ca.pem})
-	serverOnly := files
+	serverOnly = files
 	serverOnly.ClientCA = ""
+	return files, serverOnly
+}
+
+// P32: beyond the loopback, a server refuses to listen unless callers are authenticated, or it is told to.
+func TestP32RefusesWhatEverybodyCouldAsk(t *testing.T) {
+	t.Parallel()
+	files, serverOnly := exposedTLS(t)
 	for name, test := range map[string]struct {
 		listen             string
 		tls                server.TLSFiles
@@ -64,11 +71,7 @@ func TestP32RefusesWhatEverybodyCouldAsk(t *testing.T) {
 // P32: the port of forward-auth refuses likewise. Neither --trusted-proxies nor tokens make up for it: it asks for none.
 func TestP32RefusesForwardAuthOfEverybody(t *testing.T) {
 	t.Parallel()
-	ca, files := newAuthority(t, "servers"), tlsFiles(t)
-	cert, key := ca.issue(1, time.Now().Add(time.Hour))
-	write(t, map[string][]byte{files.Cert: cert, files.Key: key, files.ClientCA: ca.pem})
-	serverOnly := files
-	serverOnly.ClientCA = ""
+	files, serverOnly := exposedTLS(t)
 	for name, test := range map[string]struct {
 		listen             string
 		tls                server.TLSFiles
