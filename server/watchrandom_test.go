@@ -9,47 +9,14 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
-	netpold "github.com/netpold/netpold/clients/go"
 	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/engine/enginetest"
 	"github.com/netpold/netpold/mirror"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server/decisions"
 	"github.com/netpold/netpold/server/servertest"
+	"github.com/netpold/netpold/test/requests"
 )
-
-// requestOf returns a random question as requests have it.
-func requestOf(q enginetest.Question) *netpoldv1.AllowedRequest {
-	return &netpoldv1.AllowedRequest{
-		Src: endpointOf(q.Src), Dst: endpointOf(q.Dst), Port: uint32(q.Port),
-		Protocol: netpoldv1.Protocol(q.Protocol) + 1,
-	}
-}
-
-func endpointOf(e enginetest.Endpoint) *netpoldv1.Endpoint {
-	switch {
-	case e.IP.IsValid():
-		return netpold.IP(e.IP.String())
-	case e.Pod != nil:
-		return netpold.Pod(e.Pod.Namespace, e.Pod.Name)
-	case e.Workload != nil:
-		return netpold.Workload(e.Workload.Namespace, e.Workload.Kind, e.Workload.Name)
-	case e.Service != nil:
-		return netpold.Service(e.Service.Namespace, e.Service.Name)
-	case e.Labels != nil:
-		pod := &netpoldv1.LabelledPod{Namespace: e.Labels.Namespace, Labels: e.Labels.Labels}
-		for _, p := range e.Labels.Ports {
-			pod.NamedPorts = append(pod.NamedPorts, &netpoldv1.NamedPort{
-				Name: p.Name, Port: uint32(p.Port), Protocol: netpoldv1.Protocol(p.Protocol) + 1,
-			})
-		}
-		if e.Labels.IP.IsValid() {
-			pod.Ip = e.Labels.IP.String()
-		}
-		return &netpoldv1.Endpoint{Endpoint: &netpoldv1.Endpoint_Labels{Labels: pod}}
-	}
-	return nil
-}
 
 // A frozen is a source with one state of another.
 type frozen struct {
@@ -153,7 +120,7 @@ func (c *churned) askSome(n int, asked map[uint64]*netpoldv1.AllowedRequest) []*
 		if asked[id] != nil {
 			continue
 		}
-		q := requestOf(c.random.Question(c.objects.Objects()))
+		q := requests.Of(c.random.Question(c.objects.Objects()))
 		if q.GetSrc() == nil || q.GetDst() == nil || q.GetSrc().GetService() != nil {
 			continue // it would not be watched
 		}

@@ -9,7 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/testing/protocmp"
 
-	netpold "github.com/netpold/netpold/clients/go"
 	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/engine/enginetest"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
@@ -17,24 +16,8 @@ import (
 	"github.com/netpold/netpold/server/audits/explaintext"
 	"github.com/netpold/netpold/server/decisions"
 	"github.com/netpold/netpold/server/servertest"
+	"github.com/netpold/netpold/test/requests"
 )
-
-// wireEnd returns an end of a random question as requests have it.
-func wireEnd(e enginetest.Endpoint) *netpoldv1.Endpoint {
-	switch {
-	case e.IP.IsValid():
-		return netpold.IP(e.IP.String())
-	case e.Pod != nil:
-		return netpold.Pod(e.Pod.Namespace, e.Pod.Name)
-	case e.Workload != nil:
-		return netpold.Workload(e.Workload.Namespace, e.Workload.Kind, e.Workload.Name)
-	case e.Service != nil:
-		return netpold.Service(e.Service.Namespace, e.Service.Name)
-	case e.Labels != nil:
-		return netpold.Labels(e.Labels.Namespace, e.Labels.Labels)
-	}
-	return nil
-}
 
 // X1: asked of random clusters, an explanation has the answer of Allowed field by field, or its error; its flags
 // fit together, the rule that decided is the one that the answer names, and its text keeps to its bounds.
@@ -60,12 +43,8 @@ func TestX1ExplainIsTheAnswer(t *testing.T) {
 		s, allowed := audits.New(from, audits.Options{}), decisions.New(from, decisions.Options{})
 		for i := range 40 {
 			q := r.Question(objects)
-			asked := &netpoldv1.AllowedRequest{
-				Src: wireEnd(q.Src), Dst: wireEnd(q.Dst), Port: uint32(q.Port), Details: i%2 == 0,
-				Protocol: []netpoldv1.Protocol{
-					netpoldv1.Protocol_PROTOCOL_TCP, netpoldv1.Protocol_PROTOCOL_UDP, netpoldv1.Protocol_PROTOCOL_SCTP,
-				}[q.Protocol],
-			}
+			asked := requests.Of(q)
+			asked.Details = i%2 == 0
 			want, wantErr := allowed.Allowed(t.Context(), asked)
 			got, err := s.Explain(t.Context(), &netpoldv1.ExplainRequest{Question: asked})
 			if err != nil || wantErr != nil {

@@ -24,6 +24,7 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server/decisions"
 	"github.com/netpold/netpold/test/door"
+	"github.com/netpold/netpold/test/requests"
 )
 
 // checkStreamed watches all questions, whose answers are those of a batch, to the last field (P1, P18).
@@ -251,29 +252,12 @@ type follower struct {
 func (f *follower) ask(random *enginetest.Random, objects []engine.Object, n int) {
 	for len(f.asked) < n {
 		q := random.Question(objects)
-		request := &netpoldv1.AllowedRequest{
-			Src: endpoint(q.Src), Dst: endpoint(q.Dst), Port: uint32(q.Port),
-			Protocol: netpoldv1.Protocol(q.Protocol) + netpoldv1.Protocol_PROTOCOL_TCP,
-		}
-		if request.GetSrc() != nil && request.GetDst() != nil && q.Src.Service == nil {
+		request := requests.Of(q)
+		labelled := q.Src.Labels != nil || q.Dst.Labels != nil
+		if request.GetSrc() != nil && request.GetDst() != nil && !labelled && q.Src.Service == nil {
 			f.questions, f.asked = append(f.questions, q), append(f.asked, request)
 		}
 	}
-}
-
-// endpoint returns an end of a question; nil for labels and for none.
-func endpoint(e enginetest.Endpoint) *netpoldv1.Endpoint {
-	switch {
-	case e.IP.IsValid():
-		return netpold.IP(e.IP.String())
-	case e.Pod != nil:
-		return netpold.Pod(e.Pod.Namespace, e.Pod.Name)
-	case e.Workload != nil:
-		return netpold.Workload(e.Workload.Namespace, e.Workload.Kind, e.Workload.Name)
-	case e.Service != nil:
-		return netpold.Service(e.Service.Namespace, e.Service.Name)
-	}
-	return nil
 }
 
 // follow cuts the present stream, and resumes on a replica.
