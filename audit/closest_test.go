@@ -20,7 +20,7 @@ import (
 func TestX3FixesAreTried(t *testing.T) {
 	t.Parallel()
 	seeds := uint64(1500)
-	if testing.Short() || underRace {
+	if testing.Short() || enginetest.UnderRace {
 		seeds = 60
 	}
 	met := map[string]int{}
@@ -45,7 +45,7 @@ func TestX3FixesAreTried(t *testing.T) {
 			}
 		}
 	}
-	if testing.Short() || underRace {
+	if testing.Short() || enginetest.UnderRace {
 		return
 	}
 	for _, what := range []string{
@@ -64,7 +64,7 @@ func TestX3FixesAreTried(t *testing.T) {
 func TestX3LabelsUnderTiers(t *testing.T) {
 	t.Parallel()
 	seeds := uint64(3000)
-	if testing.Short() || underRace {
+	if testing.Short() || enginetest.UnderRace {
 		seeds = 600
 	}
 	met := map[string]int{}
@@ -91,7 +91,7 @@ func TestX3LabelsUnderTiers(t *testing.T) {
 			t.Errorf("%d cases of: %s", met[what], what)
 		}
 	}
-	if testing.Short() || underRace {
+	if testing.Short() || enginetest.UnderRace {
 		return
 	}
 	for _, labels := range []string{"labels", "labels of the namespace"} {

@@ -17,7 +17,7 @@ import (
 // on every port at a border of rules. The one is the difference of the lists, and the other its inverse (D1).
 func TestDiffIsTheDifferenceOfLists(t *testing.T) {
 	seeds := 250
-	if testing.Short() || underRace {
+	if testing.Short() || enginetest.UnderRace {
 		seeds = 30
 	}
 	changes := map[audit.ChangeKind]int{}
@@ -192,7 +192,7 @@ func TestLargeDiffAgainstLists(t *testing.T) {
 	names := slices.Sorted(slices.Values(diff.names()))
 	found := map[audit.ChangeKind]int{}
 	step := 41
-	if underRace || testing.Short() {
+	if enginetest.UnderRace || testing.Short() {
 		step = 1201
 	}
 	for i, src := range names {

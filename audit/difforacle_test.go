@@ -21,7 +21,7 @@ import (
 // (D1, D2, A2, A3).
 func TestDiffAgainstOracle(t *testing.T) {
 	groups, seeds := 10, 150
-	if testing.Short() || underRace {
+	if testing.Short() || enginetest.UnderRace {
 		groups, seeds = 4, 12
 	}
 	for g := range groups {
@@ -40,7 +40,7 @@ func TestDiffAgainstOracle(t *testing.T) {
 // (D2).
 func TestDiffOfWorkloads(t *testing.T) {
 	seeds := 400
-	if testing.Short() || underRace {
+	if testing.Short() || enginetest.UnderRace {
 		seeds = 30
 	}
 	for i := range seeds {

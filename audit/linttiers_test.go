@@ -7,12 +7,13 @@ import (
 	"github.com/netpold/netpold/audit"
 	"github.com/netpold/netpold/bench/synthetic"
 	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/engine/enginetest"
 )
 
 // In a cluster of many Pods a rule of a cluster-wide policy is redundant exactly when the difference between the
 // cluster with and without it is empty, if it matches anything.
 func TestLintFindsRulesThatDifferencesAreEmptyWithout(t *testing.T) {
-	if testing.Short() || underRace {
+	if testing.Short() || enginetest.UnderRace {
 		t.Skip("takes long")
 	}
 	t.Parallel()

@@ -18,6 +18,7 @@ import (
 
 	netpold "github.com/netpold/netpold/clients/go"
 	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/engine/enginetest"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server"
 	"github.com/netpold/netpold/server/servertest"
@@ -154,7 +155,7 @@ func judgeMemory(t *testing.T) {
 		t.Fatalf("the peak of memory is not told: %v", err)
 	}
 	most := upheavalMemory
-	if underRace {
+	if enginetest.UnderRace {
 		most *= 4
 	}
 	if t.Logf("%d MiB at the peak", peak>>10); peak>>10 > most {

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/netpold/netpold/engine"
+	"github.com/netpold/netpold/engine/enginetest"
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server"
 	"github.com/netpold/netpold/server/decisions"
@@ -240,7 +241,7 @@ func TestP24CancelledWatchesLeaveNothing(t *testing.T) {
 	kept := watch(t, r.conn)
 	kept.add(1, ask())
 	watches := 10_000
-	if underRace || testing.Short() {
+	if enginetest.UnderRace || testing.Short() {
 		watches = 500
 	}
 	for range watches {

@@ -15,7 +15,7 @@ import (
 func TestDetailsNameTheDecidingPair(t *testing.T) {
 	t.Parallel()
 	seeds := uint64(400)
-	if testing.Short() || underRace {
+	if testing.Short() || enginetest.UnderRace {
 		seeds = 40
 	}
 	again, services := 0, 0

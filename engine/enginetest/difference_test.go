@@ -30,7 +30,7 @@ func contentOf(s *engine.Snapshot, key engine.ObjectKey) string {
 // the objects that differ, and make it answer as the other does.
 func TestChangesToMakesTheOther(t *testing.T) {
 	seeds := 200
-	if underRace || testing.Short() {
+	if enginetest.UnderRace || testing.Short() {
 		seeds = 40
 	}
 	for seed := range seeds {

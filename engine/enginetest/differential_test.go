@@ -14,7 +14,7 @@ import (
 // oracle the same questions: S1 to S25, S27, whatever came first.
 func TestEngineAgainstOracle(t *testing.T) {
 	groups, seeds, least := 20, 150, int64(200_000)
-	if underRace {
+	if enginetest.UnderRace {
 		groups, seeds, least = 10, 40, 50_000
 	}
 	if testing.Short() {
@@ -174,7 +174,7 @@ func askWhileApplying(t *testing.T, r *enginetest.Random) {
 	}
 	const readers, most = 4, 2000
 	batches := 300
-	if underRace {
+	if enginetest.UnderRace {
 		batches = 100
 	}
 	objects := r.Cluster()

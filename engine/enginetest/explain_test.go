@@ -14,7 +14,7 @@ import (
 func TestExplainNeverContradicts(t *testing.T) {
 	t.Parallel()
 	seeds := uint64(300)
-	if testing.Short() || underRace {
+	if testing.Short() || enginetest.UnderRace {
 		seeds = 40
 	}
 	met := map[engine.Miss]int{}
@@ -52,12 +52,12 @@ func TestExplainNeverContradicts(t *testing.T) {
 		}
 	}
 	for miss := engine.MissNone; miss <= engine.MissNameIsOther; miss++ {
-		if met[miss] == 0 && !testing.Short() && !underRace {
+		if met[miss] == 0 && !testing.Short() && !enginetest.UnderRace {
 			t.Errorf("no entry met the miss %d", miss)
 		}
 	}
 	for x := engine.NotExempt; x <= engine.ExemptHairpin; x++ {
-		if exempt[x] == 0 && !testing.Short() && !underRace {
+		if exempt[x] == 0 && !testing.Short() && !enginetest.UnderRace {
 			t.Errorf("no side met the exemption %d", x)
 		}
 	}

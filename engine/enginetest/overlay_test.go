@@ -20,7 +20,7 @@ type overlaid struct {
 // and overlays over overlays. Each answers as its own objects say, and the snapshot below as before (A4, S25).
 func TestOverlays(t *testing.T) {
 	seeds := 150
-	if underRace || testing.Short() {
+	if enginetest.UnderRace || testing.Short() {
 		seeds = 25
 	}
 	for seed := range seeds {

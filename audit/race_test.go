@@ -1,6 +1,0 @@
-//go:build race
-
-package audit_test
-
-// underRace reports whether the race detector slows tests down.
-const underRace = true
