@@ -109,17 +109,18 @@ func TestP14P15P16ForwardAuth(t *testing.T) {
 // overloaded serves a netpold that does as much as its limits allow.
 func overloaded(t *testing.T) *netpold {
 	t.Helper()
-	n := serve(t, objects(), func(c *server.Config) { c.MaxInFlight = 1 })
+	n := serve(t, objects(), func(c *server.Config) { c.MaxInFlight, c.MaxDeadline = 1, time.Hour })
 	conn, err := grpc.NewClient(n.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	if _, err := conn.NewStream(t.Context(), &grpc.StreamDesc{ClientStreams: true},
-		netpoldv1.DecisionService_Allowed_FullMethodName); err != nil { // a call whose question never comes
-		t.Fatal(err)
-	}
 	waitFor(t, "netpold to have enough to do", func() bool {
+		// A call whose question never comes. The question below may have its place, so that it is refused: then another is made.
+		if _, err := conn.NewStream(t.Context(), &grpc.StreamDesc{ClientStreams: true},
+			netpoldv1.DecisionService_Allowed_FullMethodName); err != nil {
+			t.Error(err)
+		}
 		got, err := get(n.ForwardAuthAddr(), "/authz?"+theQuestion, "", "X-Forwarded-For", "10.0.0.1")
 		return err == nil && got.status == http.StatusServiceUnavailable
 	})
