@@ -88,8 +88,8 @@ func TestP1ForwardAuthOnRandomClusters(t *testing.T) {
 				n := serve(t, c.objects, nil)
 				dst, port := c.pods[c.rand.IntN(len(c.pods))], c.ports[c.rand.IntN(len(c.ports))].First
 				app := application(t)
-				addr := w.start(t, n.ForwardAuthAddr(), app.Listener.Addr().String(), theQuestion,
-					fmt.Sprintf("dst=%s/%s&port=%d", dst.Namespace, dst.Name, port))
+				addr := w.start(t, n.ForwardAuthAddr(), app.Listener.Addr().String(), append(slices.Clip(w.patient), theQuestion,
+					fmt.Sprintf("dst=%s/%s&port=%d", dst.Namespace, dst.Name, port))...)
 				for range 30 {
 					src := c.address(netip.Addr{})
 					q := enginetest.Question{Src: enginetest.Endpoint{IP: src}, Port: port, Protocol: engine.TCP,
@@ -126,11 +126,9 @@ func TestP1EnvoyOnRandomClusters(t *testing.T) {
 	verdicts := map[bool]int{}
 	for seed := range uint64(8) {
 		c := randomCluster(seed)
-		// Here no machine is so slow that 0.2 s are too short.
-		patient := []string{"timeout: 0.2s", "timeout: 30s"}
 		n, app, tcpApp := serve(t, c.objects, func(config *server.Config) { config.DenyDetail = server.DenyReason }), application(t), echo(t)
 		byHTTP, _ := envoy(t, "http.yaml", n.Addr(), app.Listener.Addr().String(), patient...)
-		network, _ := envoy(t, "network.yaml", n.Addr(), tcpApp, append(patient,
+		network, _ := envoy(t, "network.yaml", n.Addr(), tcpApp, append(slices.Clip(patient),
 			"{key: netpold-require-known, value: dst}", "{key: netpold-shadow, value: \"false\"}")...)
 		for i := range 40 {
 			dst, port := c.podAddress(), c.ports[c.rand.IntN(len(c.ports))].First
