@@ -27,7 +27,7 @@ const (
 	// environment has HOSTILE_TIMES.
 	mostWait = 250 * time.Millisecond
 	// mostBusy is how much of the processors others may have. With more, times say nothing of netpold.
-	mostBusy = 0.1
+	mostBusy = 0.05
 	// moreHeap, moreGoroutines and moreFiles are how much more a process may have afterwards.
 	moreHeap       = 16 << 20
 	moreGoroutines = 20

@@ -30,7 +30,7 @@ func TestIdleConnectionsLeaveFiles(t *testing.T) {
 			each(ctx, 2*fewFiles, func(ctx context.Context, from string) { silent(nil)(ctx, n, from, &opened) })
 		})
 		for ctx.Err() == nil {
-			alive, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			alive, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 			_, err := n.get(alive, "/healthz")
 			cancel()
 			if err != nil {
