@@ -85,7 +85,7 @@ func TestMissingRightIsNamed(t *testing.T) {
 func TestTokenIsRenewedOnDisk(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	short := s.Token(t.Context(), namespace, "netpold", -30*time.Second) // good for another 30 s
+	short := s.Token(t.Context(), namespace, "netpold", 0) // good for another 60 s
 	kubetest.WriteToken(t, s.tokenFile, short)
 	n := s.serveReady(t)
 	s.expires(t, n, func(ctx context.Context) error {
@@ -106,7 +106,7 @@ func TestClientCertificateIsRenewedOnDisk(t *testing.T) {
 	s := newSite(t)
 	dir := t.TempDir()
 	files := kubetest.Credentials{CertFile: filepath.Join(dir, "tls.crt"), KeyFile: filepath.Join(dir, "tls.key")}
-	const user, lifetime = "system:serviceaccount:" + namespace + ":netpold", 40 * time.Second
+	const user, lifetime = "system:serviceaccount:" + namespace + ":netpold", 70 * time.Second
 	s.kubeconfig = s.Kubeconfig(contextName, files)
 	s.WriteCertificate(files, user, lifetime)
 	end := time.Now().Add(lifetime)
@@ -129,7 +129,7 @@ func (s *site) expires(t *testing.T, n *kubetest.Netpold, expired func(context.C
 	if err := w.ask(t.Context(), client, 50); err != nil {
 		t.Fatal(err)
 	}
-	kubetest.Eventually(t, 2*patience, expired)
+	kubetest.Eventually(t, 3*patience, expired)
 	// Watches that are open are not asked for credentials again.
 	s.KillAPIServer()
 	s.StartAPIServer()

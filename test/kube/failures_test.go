@@ -148,7 +148,8 @@ func TestAPIServerHangs(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	n := s.serveReady(t, "--max-staleness="+limit.String())
-	refusing := s.serveReady(t, "--max-staleness="+limit.String(), "--when-stale=deny")
+	// Late news on a busy machine is no hang, and this one does not answer then.
+	refusing := s.serveReady(t, "--max-staleness=20s", "--when-stale=deny")
 	client := n.Client()
 	w := newWorld(t, s.Client(), 12)
 	churn(t, w, 100, func(string) {})

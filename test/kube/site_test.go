@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
@@ -60,7 +59,8 @@ func (s *site) grant(t *testing.T, edit func(*unstructured.Unstructured)) {
 // serve runs netpold on the cluster, until the test ends. It may not be ready yet.
 func (s *site) serve(t *testing.T, args ...string) *kubetest.Netpold {
 	t.Helper()
-	return kubetest.StartNetpold(t, append([]string{"--kubeconfig=" + s.kubeconfig, "--context=" + contextName}, args...)...)
+	return kubetest.StartNetpold(t, append([]string{"--kubeconfig=" + s.kubeconfig, "--context=" + contextName,
+		"--max-deadline=" + patience.String()}, args...)...)
 }
 
 // serveReady is serve, and waits until questions are answered.
@@ -74,7 +74,7 @@ func (s *site) serveReady(t *testing.T, args ...string) *kubetest.Netpold {
 // soon bounds one call.
 func soon(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -94,7 +94,7 @@ func (w *world) askAt(ctx context.Context, client *netpold.Client, questions int
 type asker func(context.Context, *netpoldv1.BatchAllowedRequest) (*netpoldv1.BatchAllowedResponse, error)
 
 func (w *world) askOf(ctx context.Context, ask asker, questions int, token string) error {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	batch := &netpoldv1.BatchAllowedRequest{AtLeast: token}
 	services := w.serviceAddresses()
