@@ -20,9 +20,6 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 )
 
-// callLimit is the deadline of a call: ten times what counts as saturated.
-const callLimit = 10 * slowest
-
 // callStep calls at a rate, in calls a second, for as long as s says.
 func callStep(ctx context.Context, s settings, srv *server, batch int, rate float64, questions []question) (row, error) {
 	method, requests, err := requestsOf(questions, batch)
@@ -36,7 +33,7 @@ func callStep(ctx context.Context, s settings, srv *server, batch int, rate floa
 		runner.WithConcurrency(uint(s.connections)),
 		runner.WithConnections(uint(s.connections)),
 		runner.WithPacer(&pacer{ctx: ctx, rate: rate, length: s.step}),
-		runner.WithTimeout(callLimit),
+		runner.WithTimeout(s.call),
 		// The codec has the requests; but there must be something: a field 15 that no message has.
 		runner.WithBinaryDataFunc(func(*desc.MethodDescriptor, *runner.CallData) []byte { return []byte{15 << 3, 0} }),
 		runner.WithDefaultCallOptions([]grpc.CallOption{

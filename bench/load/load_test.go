@@ -32,7 +32,7 @@ func TestLoad(t *testing.T) {
 	size := synthetic.Size{Pods: 60, Policies: 20}
 
 	t.Run("table", func(t *testing.T) {
-		s := settings{netpold: program, size: size, step: 200 * time.Millisecond, steps: 1, connections: 2, lists: 2,
+		s := settings{netpold: program, size: size, step: 200 * time.Millisecond, call: 30 * time.Second, steps: 1, connections: 2, lists: 2,
 			loads: []load{{start: 20}, {batch: 10, start: 10}}}
 		var stdout, stderr bytes.Buffer
 		s.beside = 18
@@ -67,7 +67,7 @@ func TestLoad(t *testing.T) {
 		}
 	})
 	t.Run("decision log", func(t *testing.T) {
-		s := settings{netpold: program, size: size, step: 100 * time.Millisecond, connections: 2, logRounds: 2}
+		s := settings{netpold: program, size: size, step: time.Second, call: 30 * time.Second, connections: 2, logRounds: 2}
 		var stdout, stderr bytes.Buffer
 		if err := drive(t.Context(), s, &stdout, &stderr); err != nil {
 			t.Fatalf("%v\n%s", err, &stderr)

@@ -32,6 +32,8 @@ type settings struct {
 	size synthetic.Size
 	// step is for how long each rate is kept up.
 	step time.Duration
+	// call is the deadline of a call: ten times what counts as saturated.
+	call time.Duration
 	// steps are at most so many for each load.
 	steps int
 	// connections share the calls.
@@ -77,7 +79,7 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	s := settings{loads: defaultLoads()}
+	s := settings{loads: defaultLoads(), call: 10 * slowest}
 	flags := flag.NewFlagSet("load", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&s.netpold, "netpold", "bin/netpold", "the `program` to drive")

@@ -44,6 +44,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.DisableGPU,
+		chromedp.WSURLReadTimeout(2*time.Minute), // it starts from a cold disk
 		chromedp.Flag("disable-quic", true))
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox)
