@@ -63,6 +63,20 @@ func expectHealth(t *testing.T, r *running, want map[string]healthv1.HealthCheck
 	}
 }
 
+// awaitHealth receives until a status comes: what the source said a moment ago may not be known yet.
+func awaitHealth(t *testing.T, watch healthv1.Health_WatchClient, want healthv1.HealthCheckResponse_ServingStatus) {
+	t.Helper()
+	for {
+		got, err := watch.Recv()
+		if err != nil {
+			t.Fatalf("health never is %v: %v", want, err)
+		}
+		if got.GetStatus() == want {
+			return
+		}
+	}
+}
+
 func nextHealth(t *testing.T, watch healthv1.Health_WatchClient,
 	want healthv1.HealthCheckResponse_ServingStatus) {
 	t.Helper()

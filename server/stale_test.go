@@ -36,9 +36,9 @@ func goStale(t *testing.T, r *running, source *servertest.Source,
 		t.Fatal(err)
 	}
 	if want == notServing {
-		nextHealth(t, watch, serving)
+		awaitHealth(t, watch, serving)
 	} else {
-		nextHealth(t, watch, notServing)
+		awaitHealth(t, watch, notServing)
 	}
 	source.SetStale(want == notServing)
 	nextHealth(t, watch, want)

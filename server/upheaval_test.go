@@ -88,7 +88,7 @@ func (c *closing) ask(ctx context.Context, t *testing.T, client *netpold.Client,
 	for n := number; ctx.Err() == nil; n++ {
 		port := n * 37 % upheavalChanges
 		began := time.Now()
-		call, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		call, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 		answer, err := client.Allowed(call, &netpoldv1.AllowedRequest{
 			Src: netpold.IP("10.0.1.4"), Dst: netpold.Pod("shop", "cart-0"), Port: uint32(firstClosed + port),
 		})

@@ -34,10 +34,16 @@ type watcher struct {
 	heartbeat time.Duration
 }
 
-// watch opens a watch, which ends with the test.
+// watch opens a watch, which ends soon.
 func watch(t *testing.T, conn grpc.ClientConnInterface) *watcher {
 	t.Helper()
-	stream, err := netpoldv1.NewDecisionServiceClient(conn).WatchAllowed(soon(t))
+	return watchUntil(soon(t), t, conn)
+}
+
+// watchUntil opens a watch, which ends with ctx.
+func watchUntil(ctx context.Context, t *testing.T, conn grpc.ClientConnInterface) *watcher {
+	t.Helper()
+	stream, err := netpoldv1.NewDecisionServiceClient(conn).WatchAllowed(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -193,7 +193,7 @@ func TestP31VerdictsWhileReplicasRestart(t *testing.T) {
 				if allowed {
 					q = toCart(8080)
 				}
-				within, stop := context.WithTimeout(context.Background(), 5*time.Second)
+				within, stop := context.WithTimeout(context.Background(), 30*time.Second)
 				if r.IntN(10) == 0 {
 					go stop()
 				}

@@ -278,20 +278,26 @@ func TestHang(t *testing.T) {
 				disconnected <- e.Message
 			}
 		},
-	}.Impatient())
+	}.Impatient().Answered(200*time.Millisecond))
 	server.Send(numbered(1, "a", noon))
 	next(t, f)
 	server.Hang(true)
 	server.Send(numbered(2, "a", noon.Add(time.Second)))
-	go func() {
-		if message := <-disconnected; !strings.HasPrefix(message, "it does not answer: ") {
-			t.Errorf("%q", message)
+	var told sync.WaitGroup
+	told.Go(func() {
+		for message := range disconnected {
+			if !strings.HasPrefix(message, "it does not answer: ") {
+				t.Errorf("%q", message)
+			}
+			server.Hang(false)
 		}
-		server.Hang(false)
-	}()
+	})
 	if got := next(t, f).Port; got != 2 {
 		t.Errorf("port %d", got)
 	}
+	f.Close()
+	close(disconnected)
+	told.Wait()
 }
 
 // A server that is silent but answers is not left.
@@ -367,16 +373,21 @@ func TestOpenFails(t *testing.T) {
 		target  string
 		codes   []codes.Code
 		message string
+		hangs   bool
 	}{
-		"refused":          {refused.Addr().String(), []codes.Code{codes.Unavailable}, "connect: connection refused"},
-		"accepts alone":    {mute.Addr().String(), []codes.Code{codes.Unavailable, codes.DeadlineExceeded}, ""},
-		"no Hubble":        {other.Addr().String(), []codes.Code{codes.Unimplemented}, "unknown service observer.Observer"},
-		"hangs":            {hanging.Addr(), []codes.Code{codes.DeadlineExceeded}, ""},
-		"unknown name":     {"nowhere.invalid:1", []codes.Code{codes.Unavailable}, "produced zero addresses"},
-		"no such resolver": {"nowhere:///x:1", []codes.Code{codes.Unavailable}, ""},
+		"refused":          {refused.Addr().String(), []codes.Code{codes.Unavailable}, "connect: connection refused", false},
+		"accepts alone":    {mute.Addr().String(), []codes.Code{codes.Unavailable, codes.DeadlineExceeded}, "", true},
+		"no Hubble":        {other.Addr().String(), []codes.Code{codes.Unimplemented}, "unknown service observer.Observer", false},
+		"hangs":            {hanging.Addr(), []codes.Code{codes.DeadlineExceeded}, "", true},
+		"unknown name":     {"nowhere.invalid:1", []codes.Code{codes.Unavailable}, "produced zero addresses", false},
+		"no such resolver": {"nowhere:///x:1", []codes.Code{codes.Unavailable}, "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f, err := hubble.Open(t.Context(), hubble.Options{Target: test.target}.Impatient())
+			options := hubble.Options{Target: test.target}.Impatient()
+			if test.hangs {
+				options = options.Answered(200 * time.Millisecond)
+			}
+			f, err := hubble.Open(t.Context(), options)
 			if err == nil {
 				// It answered, but its stream has not ended yet.
 				defer f.Close()

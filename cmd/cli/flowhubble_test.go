@@ -121,7 +121,7 @@ func TestAuditOfHubbleThatHangs(t *testing.T) {
 	server.Hang(true)
 	file := writeFile(t, "cluster.yaml", cluster)
 	netpold(t, "audit", "--manifests", file, "--hubble", server.Addr(), "--since=2026-11-26T12:00:00Z",
-		"--timeout=200ms").want(t, 2, "",
+		"--timeout=2s").want(t, 2, "",
 		"something is there but does not answer within --timeout: is it Hubble Relay, and ready?")
 }
 

@@ -79,6 +79,25 @@ func (s *Source) published(t *testing.T, edit func()) mirror.State {
 	return state
 }
 
+// awaitPods waits for a state with so many Pods: a part of an edit may come first.
+func (s *Source) awaitPods(t *testing.T, pods int) {
+	t.Helper()
+	for {
+		s.mu.Lock()
+		changed := s.changed
+		s.mu.Unlock()
+		state, _ := s.State()
+		if state.Snapshot.Counts().Pods == pods {
+			return
+		}
+		select {
+		case <-changed:
+		case <-time.After(limit):
+			t.Fatalf("there are %d Pods, want %d", state.Snapshot.Counts().Pods, pods)
+		}
+	}
+}
+
 func TestS26NothingBeforeTheFirstRead(t *testing.T) {
 	dir := write(t, map[string]string{"a.yaml": podNamed("a")})
 	s := newSource(t, SourceOptions{Options: Options{Paths: []string{dir}}})

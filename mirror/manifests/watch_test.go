@@ -55,9 +55,8 @@ func TestWatch(t *testing.T) {
 			s := loaded(t, SourceOptions{Options: Options{Paths: []string{filepath.Join(dir, test.path)}},
 				Quiet: time.Millisecond, Check: time.Hour})
 			running(t, s)
-			for state := s.published(t, func() { test.edit(t, dir) }); state.Snapshot.Counts().Pods != test.pods; {
-				state = s.published(t, func() {}) // part of the edit came first
-			}
+			test.edit(t, dir)
+			s.awaitPods(t, test.pods)
 		})
 	}
 }

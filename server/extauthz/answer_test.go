@@ -226,7 +226,7 @@ func TestAtMostSixteenPoliciesP11(t *testing.T) {
 // decision, and the error is the deadline's. The deadline is the server's own longest, so that the client waits to hear it.
 func TestDeadlineP9(t *testing.T) {
 	t.Parallel()
-	d := open(t, func(c *server.Config) { c.MaxDeadline = 20 * time.Millisecond })
+	d := open(t, func(c *server.Config) { c.MaxDeadline = 300 * time.Millisecond })
 	crowd := make([]engine.Change, 4000)
 	for i := range crowd {
 		crowd[i].Object = &engine.Pod{Namespace: "shop", Name: fmt.Sprint("crowd-", i),

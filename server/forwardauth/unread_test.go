@@ -29,7 +29,7 @@ func TestUnreadHTTP2P13(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := httptest.NewUnstartedServer(forwardauth.New(synced(), forwardauth.Options{
-		Proxies: proxies, ClientHeader: "X-Forwarded-For", WriteTimeout: time.Millisecond,
+		Proxies: proxies, ClientHeader: "X-Forwarded-For", WriteTimeout: time.Second,
 		Ready: func() (bool, string) { return true, "ok" }, Draining: func() bool { return false },
 	}))
 	s.Config.Protocols = new(http.Protocols)
