@@ -83,7 +83,7 @@ func TestProposalsOfRandomClusters(t *testing.T) {
 		"allowed", "cluster-wide", "peer without labels", "mixed", "outside", "Nodes that no block matches", "opened", "closed", "no policy", "two families",
 		"opened to the oracle", "opened to its own Node",
 	} {
-		if reached[what] == 0 {
+		if reached[what] == 0 && !testing.Short() {
 			t.Errorf("no random cluster reaches: %s", what)
 		}
 	}

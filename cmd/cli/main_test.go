@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience bounds what a test waits for; nothing takes nearly as long.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // cluster is a small cluster: web may reach cart on the port that cart calls "http", and nothing else may
 // reach it. web may send to cart and nowhere else. The rest is open.

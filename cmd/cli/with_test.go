@@ -226,7 +226,7 @@ func TestWithPassesNoSecretOn(t *testing.T) {
 	base := writeFile(t, "cluster.yaml", cluster)
 	server := serve(t, "--manifests="+base)
 	secret := writeFile(t, "secret.yaml", relabelled+"---\napiVersion: v1\nkind: Secret\n"+
-		"metadata: {name: s, namespace: shop}\nstringData: {password: "+strings.Repeat("hunter2-", 1<<20)+"}\n")
+		"metadata: {name: s, namespace: shop}\nstringData: {password: "+strings.Repeat("hunter2-", 5<<17)+"}\n")
 	for _, state := range []string{"--manifests=" + base, "--server=" + server.addr} {
 		got := netpold(t, "list", "-ohtml", "--with", secret, state)
 		if got.code != 0 || !strings.Contains(got.stdout, "</html>") || !strings.Contains(got.stdout, `"overlaid":true`) {

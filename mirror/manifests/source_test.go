@@ -20,7 +20,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // limit ends a test whose event does not come.
-const limit = 20 * time.Second
+const limit = time.Minute
 
 func newSource(t *testing.T, o SourceOptions) *Source {
 	t.Helper()
