@@ -73,9 +73,10 @@ func (c *Config) serverFlags() *pflag.FlagSet {
 			"turns them off")
 	f.BoolVar(&s.AdminTLS, "admin-tls", s.AdminTLS, "secure the admin pages with the same TLS files, too")
 	f.StringVar(&s.ForwardAuthListen, "forward-auth-listen", s.ForwardAuthListen,
-		"`HOST:PORT` at which nginx, Caddy, Traefik or HAProxy ask by HTTP; empty turns it off")
+		"`HOST:PORT`, or unix:///PATH, at which nginx, Caddy, Traefik or HAProxy ask by HTTP (default: not at all)")
 	f.StringVar(&s.TrustedProxies, "trusted-proxies", s.TrustedProxies,
-		"`CIDRS` of those who may ask there, with commas between them: what they say of their clients counts")
+		"`CIDRS` of those who may ask there, with commas between them: what they say of their clients counts; at a Unix "+
+			"socket whoever may open it may ask")
 	f.StringVar(&s.ClientIPHeader, "client-ip-header", s.ClientIPHeader,
 		"`HEADER` in which they name their clients")
 	f.StringVar(&s.TLS.Cert, "tls-cert", "",
@@ -173,7 +174,7 @@ func addCallerFlags(f *pflag.FlagSet, c *Config) {
 func addDecisionLogFlags(f *pflag.FlagSet, s *server.Config) {
 	f.StringVar(&s.DecisionLog, "decision-log", s.DecisionLog,
 		"append a line of JSON for each decision to the file at `PATH`; - is standard output, otlp an endpoint of "+
-			"OpenTelemetry that the OTEL_* variables name; empty is no log")
+			"OpenTelemetry that the OTEL_* variables name (default: no log)")
 	f.Float64Var(&s.DecisionLogSample, "decision-log-sample", s.DecisionLogSample,
 		"`SHARE` of allowed answers that is written, 0 to 1; denials and errors always are")
 	f.BoolVar(&s.DecisionLogDenialsOnly, "decision-log-denials-only", s.DecisionLogDenialsOnly,
