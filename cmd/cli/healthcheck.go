@@ -40,17 +40,19 @@ func (inv *invocation) healthcheckVerb() *cobra.Command {
 		Long: "healthcheck asks once for the health of a running netpold (grpc.health.v1), at 127.0.0.1:9480 or\n" +
 			"--server. It is for probes in a container without other tools. It prints nothing if the server is\n" +
 			"healthy.\n\n" +
-			"netpold is healthy from the first full state until it drains, while its state is not stale. Use this\n" +
-			"for readiness, and GET /healthz on the admin port to restart.\n\n" +
+			"netpold is healthy from the first full state until it drains, while its state is not stale. A probe\n" +
+			"that says whether callers may come asks for --service readiness: that serves while questions are\n" +
+			"answered, from a stale state too unless --when-stale=deny, as /readyz does. Restart by GET /healthz on\n" +
+			"the admin port: a restart for want of health loses the last state.\n\n" +
 			"Exit code: 0 it serves; 1 it does not, or does not answer.",
-		Example: "  netpold healthcheck\n" +
-			"  netpold healthcheck --server 127.0.0.1:9480 --service netpold.v1.DecisionService",
+		Example: "  netpold healthcheck --service readiness\n" +
+			"  netpold healthcheck --server 127.0.0.1:9480",
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	f := cmd.Flags()
 	f.StringVar(&service, "service", "",
-		"`NAME` of the service whose health is asked; empty for the server as a whole")
+		"`NAME` of the service whose health is asked, such as readiness (default: the server as a whole)")
 	f.DurationVar(&timeout, "timeout", timeout, "`DURATION` that the answer may take")
 	config.Positive(f, "timeout")
 	// A probe with invalid flags gets no answer, so it exits as for an unhealthy server.

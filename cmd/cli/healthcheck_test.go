@@ -11,7 +11,7 @@ import (
 func TestHealthcheck(t *testing.T) {
 	instance := servertest.Start(t)
 	address := "--server=" + instance.Addr()
-	for _, service := range []string{"", "netpold.v1.DecisionService", "netpold.v1.StatusService"} {
+	for _, service := range []string{"", "readiness", "netpold.v1.DecisionService", "netpold.v1.StatusService"} {
 		netpold(t, "healthcheck", address, "--service", service).want(t, 0, "", "")
 	}
 	netpoldWith(t, []string{"NETPOLD_SERVER=" + instance.Addr()}, "", "healthcheck").want(t, 0, "", "")
