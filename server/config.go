@@ -259,6 +259,8 @@ func (c *Config) Validate() error {
 		reject(forwardauth.NeverRead(c.ClientIPHeader), "ClientIPHeader", strconv.Quote(c.ClientIPHeader),
 			"headers named X-Netpold-* are never read, since most proxies pass on what a client sent: give another, for "+
 				"example X-Forwarded-For")
+		reject(forwardauth.Unreadable(c.ClientIPHeader), "ClientIPHeader", strconv.Quote(c.ClientIPHeader),
+			"it never has the address of a client, as X-Forwarded-For has: give another, for example X-Forwarded-For")
 	}
 	c.validateCallers(reject)
 	errs = append(errs, c.TLS.validate())

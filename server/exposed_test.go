@@ -120,6 +120,33 @@ func TestP32InsecureIsAWarning(t *testing.T) {
 	}
 }
 
+// P12, P15: what lets every client of a proxy through, or lets it choose its address, is a warning at each start.
+func TestP12P15WhatIsNotEnforcedIsAWarning(t *testing.T) {
+	t.Parallel()
+	const shadow, all = `level=WARN msg="shadow: every client of a proxy passes`, `level=WARN msg="every address is a trusted proxy`
+	for _, test := range []struct {
+		proxies     string
+		shadow, all bool
+	}{
+		{"10.0.0.0/8", false, false},
+		{"10.0.0.0/8,::/0", true, true},
+		{"0.0.0.0/0", false, true},
+	} {
+		log := &logBuffer{}
+		r := start(t, synced(shop()...), func(c *server.Config) {
+			c.Logger, c.Shadow, c.TrustedProxies, c.ForwardAuthListen = log.logger(), test.shadow, test.proxies, "127.0.0.1:0"
+		})
+		if _, err := r.decisions().Allowed(soon(t), ask()); err != nil {
+			t.Fatal(err)
+		}
+		text := log.String()
+		if strings.Contains(text, shadow) != test.shadow || strings.Contains(text, all) != test.all ||
+			test.all && !strings.Contains(text, "forward_auth_addr="+r.ForwardAuthAddr()) {
+			t.Errorf("%+v:\n%s", test, text)
+		}
+	}
+}
+
 // P32: a Unix socket has mode 0660, is asked as any address, and is gone afterwards.
 func TestP32UnixSocket(t *testing.T) {
 	t.Parallel()

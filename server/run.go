@@ -36,10 +36,7 @@ func (s *Server) Run(ctx context.Context) error {
 		serving = append(serving, "forward_auth_addr", s.ForwardAuthAddr())
 	}
 	s.log.Info("serving", serving...)
-	if s.insecure {
-		s.log.Warn("insecure: everybody who can connect may ask, and learn what is allowed", "addr", s.Addr(),
-			"tls", s.tls != nil)
-	}
+	s.warn()
 	// A server that is ready from the start must say so to its first caller.
 	health := s.turnHealth(turn{ready: s.source.Ready()})
 	s.running.Store(true)

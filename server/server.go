@@ -72,8 +72,7 @@ type Server struct {
 	callers   callers
 	gate      *overload.Gate
 	whenStale WhenStale
-	// insecure lets everybody who can connect ask, and says so.
-	insecure bool
+	warnings  warnings
 	// after is time.After, unless a test replaces the clock.
 	after func(time.Duration) <-chan time.Time
 	// noteTicks says when to look at the notes of the state; nil means every noteInterval.
@@ -122,7 +121,7 @@ func New(config Config) (*Server, error) {
 		log:       config.Logger,
 		drain:     drainTimes{delay: config.DrainDelay, timeout: config.DrainTimeout},
 		whenStale: config.WhenStale,
-		insecure:  config.Insecure,
+		warnings:  warningsOf(&config),
 		after:     time.After,
 		tls:       reloader,
 		health:    newHealth(),

@@ -241,6 +241,9 @@ func TestP37FailuresAreNeverRemembered(t *testing.T) {
 			t.Error(got)
 		}
 	}
+	if strings.Count(log.String(), `level=WARN msg="the API server could not be asked about a caller"`) != 1 {
+		t.Errorf("the log does not say once why:\n%s", log.String())
+	}
 	if strings.Contains(log.String(), "TOKEN-") {
 		t.Errorf("the token is in the log:\n%s", log.String())
 	}

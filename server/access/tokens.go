@@ -21,6 +21,7 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/server/internal/current"
 	"github.com/netpold/netpold/server/internal/metrics"
+	"github.com/netpold/netpold/server/internal/occasions"
 	"github.com/netpold/netpold/server/internal/wire"
 )
 
@@ -51,6 +52,8 @@ type Tokens struct {
 	seed   [32]byte
 	users  *reviews[key, *user]
 	rights *reviews[rightKey, bool]
+	// failed has when it was logged that the API server does not answer.
+	failed occasions.Occasions[struct{}]
 }
 
 // A key is a keyed hash of a token, or of a user: no token is kept (P37).
@@ -158,7 +161,12 @@ func (t *Tokens) unavailable(ctx context.Context, err error) *wire.Failure {
 	if ctx.Err() != nil {
 		return current.Ended(ctx)
 	}
-	t.log.DebugContext(ctx, "the API server could not be asked about a caller", "error", err)
+	// Every caller that is not known yet meets the same.
+	level := slog.LevelDebug
+	if t.failed.Due(time.Now(), struct{}{}) {
+		level = slog.LevelWarn
+	}
+	t.log.Log(ctx, level, "the API server could not be asked about a caller", "error", err)
 	return &wire.Failure{Code: codes.Unavailable, Reason: wire.ReasonAuthzUnavailable,
 		Message: "the API server could not be asked who the caller is and what it may do; retry"}
 }

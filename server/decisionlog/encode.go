@@ -116,6 +116,9 @@ func (w *encoder) appendEnd(b []byte, e *entry, allowed bool) []byte {
 	} else {
 		b = append(b, '1')
 	}
+	if e.shadow {
+		b = append(b, `,"shadow":true`...)
+	}
 	if e.requestID != "" {
 		b = jsontext.AppendString(append(b, `,"request_id":`...), e.requestID)
 	}

@@ -47,6 +47,8 @@ type call struct {
 	// peer is nil for a caller without an address.
 	peer                   *peer.Peer
 	traceparent, requestID string
+	// shadow means that the caller's client passes, whatever the answer is (P12).
+	shadow bool
 }
 
 // callOf returns what a record says of the caller. The writer reads the certificate.

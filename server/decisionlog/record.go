@@ -13,11 +13,14 @@ import (
 
 // Record writes one decision of a door that is no method of DecisionService, under an id of the door's own
 // choice ([decisionid.New]). One of a and fail is nil; q is nil if no question could be read. None of them may be
-// modified afterwards. started is when the question came. Sampling applies (G2).
+// modified afterwards. started is when the question came. shadow means that the client passes all the same (P12). Sampling
+// applies (G2).
 func (l *Log) Record(ctx context.Context, id decisionid.ID, method string, started time.Time,
-	q *netpoldv1.AllowedRequest, a *netpoldv1.AllowedResponse, fail *spb.Status) {
+	q *netpoldv1.AllowedRequest, a *netpoldv1.AllowedResponse, fail *spb.Status, shadow bool) {
 	if l.Wants(a.GetAllowed()) {
-		l.one(callOf(ctx, id, method), started, time.Since(started), q, a, fail)
+		c := callOf(ctx, id, method)
+		c.shadow = shadow
+		l.one(c, started, time.Since(started), q, a, fail)
 	}
 }
 

@@ -27,7 +27,7 @@ var answer = &netpoldv1.AllowedResponse{Allowed: true, Reason: netpoldv1.Reason_
 func record(l *Log, first, n int) {
 	for port := first; port < first+n; port++ {
 		l.Record(context.Background(), decisionid.New(), "Allowed", time.Now(),
-			&netpoldv1.AllowedRequest{Port: uint32(port)}, answer, nil)
+			&netpoldv1.AllowedRequest{Port: uint32(port)}, answer, nil, false)
 	}
 }
 
@@ -193,7 +193,7 @@ func TestG3TooLarge(t *testing.T) {
 	record(l, 1, 1)
 	large := func(size int) {
 		q := &netpoldv1.AllowedRequest{Port: 2, AtLeast: strings.Repeat("x", size)}
-		l.Record(context.Background(), decisionid.New(), "Allowed", time.Now(), q, answer, nil)
+		l.Record(context.Background(), decisionid.New(), "Allowed", time.Now(), q, answer, nil, false)
 	}
 	large(1 << 20)
 	if got := l.Status().Queued; got != 1025 {

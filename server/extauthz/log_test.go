@@ -3,10 +3,12 @@ package extauthz_test
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -48,16 +50,24 @@ func TestDecisionLogG1(t *testing.T) {
 	}
 }
 
-// TestDecisionLogP12 proves that in shadow the log has what the answer would have been: a denial, or an error.
+// TestDecisionLogP12 proves that in shadow the log has what the answer would have been, a denial or an error, and that the
+// client passed all the same. The log of the server has errors too.
 func TestDecisionLogP12(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "log")
 	t.Run("serve", func(t *testing.T) {
-		d := open(t, func(c *server.Config) { c.DecisionLog, c.Shadow = path, true })
+		said := new(lines)
+		d := open(t, func(c *server.Config) {
+			c.DecisionLog, c.Shadow, c.Logger = path, true, slog.New(slog.NewTextHandler(said, nil))
+		})
 		for _, src := range []string{"10.0.0.3", "127.0.0.1"} {
 			if code, got := d.answer(t, tcp(src, "10.0.0.2", 8080)); code != codes.OK || got["shadow"] != true {
 				t.Errorf("%s: %v, %v", src, code, got)
 			}
+		}
+		if text := said.String(); strings.Count(text, `level=WARN msg="a proxy's question has no decision"`) != 1 ||
+			!strings.Contains(text, "code=InvalidArgument") || !strings.Contains(text, "level=WARN msg=\"shadow: every client") {
+			t.Errorf("the log has not the error, or not that nothing is enforced:\n%s", text)
 		}
 	})
 	text, err := os.ReadFile(path)
@@ -71,10 +81,14 @@ func TestDecisionLogP12(t *testing.T) {
 				Allowed bool
 				Reason  string
 			}
-			Error *struct{ Code int }
+			Error  *struct{ Code int }
+			Shadow bool
 		}
 		if err := json.Unmarshal([]byte(line), &record); err != nil {
 			t.Fatal(err)
+		}
+		if !record.Shadow {
+			t.Errorf("the record does not say that the client passed: %s", line)
 		}
 		switch {
 		case record.Error != nil:
@@ -86,4 +100,22 @@ func TestDecisionLogP12(t *testing.T) {
 	if want := []string{"false REASON_DENIED_AT_INGRESS", "error 3"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q:\n%s", got, want, text)
 	}
+}
+
+// lines keep what is logged. They are safe for concurrent use.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }

@@ -61,8 +61,11 @@ func (s *Service) Check(ctx context.Context, req *authv3.CheckRequest) (*authv3.
 	})
 	verdict := o.Verdict()
 	s.door.Metrics.Checked(q.http, string(verdict), o.Shadow)
-	if verdict == proxied.Error && !o.Shadow {
-		return nil, o.Failure.Err()
+	if verdict == proxied.Error {
+		s.door.Tell(ctx, o)
+		if !o.Shadow {
+			return nil, o.Failure.Err()
+		}
 	}
 	response := s.response(q, o, stands)
 	s.door.Metrics.Took(metrics.Check, time.Since(started))

@@ -229,7 +229,7 @@ func TestPanicElsewhereP43(t *testing.T) {
 			Options: proxied.Options{
 				Shadow: shadow,
 				Record: func(context.Context, decisionid.ID, string, time.Time, *netpoldv1.AllowedRequest,
-					*netpoldv1.AllowedResponse, *spb.Status) {
+					*netpoldv1.AllowedResponse, *spb.Status, bool) {
 					panic("the log met the impossible")
 				},
 			},

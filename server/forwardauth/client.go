@@ -3,6 +3,7 @@ package forwardauth
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"strings"
 
@@ -56,6 +57,16 @@ func (p Proxies) Has(ip netip.Addr) bool {
 func NeverRead(header string) bool {
 	const ours = "x-netpold-"
 	return len(header) >= len(ours) && strings.EqualFold(header[:len(ours)], ours)
+}
+
+// Unreadable reports whether a header cannot name a client: Go's server keeps Host and Transfer-Encoding to itself, and
+// Forwarded (RFC 7239) has words around the address.
+func Unreadable(header string) bool {
+	switch http.CanonicalHeaderKey(header) {
+	case "Host", "Transfer-Encoding", "Forwarded":
+		return true
+	}
+	return false
 }
 
 // A client is the hop that trusted proxies name.

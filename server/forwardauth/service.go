@@ -74,7 +74,6 @@ type Service struct {
 	options  Options
 	revision revision
 	refused  occasions.Occasions[string]
-	failed   occasions.Occasions[string]
 }
 
 // New returns a service that answers from the states of source.
@@ -136,7 +135,7 @@ func (s *Service) recovered(w http.ResponseWriter, r *http.Request) {
 func (s *Service) undecided(w http.ResponseWriter, r *http.Request, o *proxied.Outcome) {
 	o.DecisionID = decisionid.New().String()
 	s.door.Metrics.ForwardAuth(s.write(w, o))
-	s.tell(r, o)
+	s.door.Tell(r.Context(), o)
 }
 
 var noStore = []string{"no-store"}
@@ -196,18 +195,7 @@ func (s *Service) answer(w http.ResponseWriter, r *http.Request) {
 		s.door.Metrics.Took(metrics.ForwardAuth, time.Since(started))
 		return
 	}
-	s.tell(r, o)
-}
-
-// tell logs a request without a decision, each kind at warn now and then: its answer has no more than the id (P16).
-func (s *Service) tell(r *http.Request, o *proxied.Outcome) {
-	level := slog.LevelDebug
-	if s.failed.Due(time.Now(), o.Failure.Code.String()+o.Failure.Reason) {
-		level = slog.LevelWarn
-	}
-	s.options.Logger.Log(r.Context(), level, "a question of forward-auth has no decision", "code",
-		o.Failure.Code.String(), "reason", o.Failure.Reason, "error", o.Failure.Message, "decision_id", o.DecisionID,
-		"shadow", o.Shadow)
+	s.door.Tell(r.Context(), o)
 }
 
 // callerOf returns the context of a request. For the decision log it says who asks, and what the proxy calls the

@@ -150,8 +150,8 @@ func record(t *testing.T, l *decisionlog.Log) {
 	ctx := metadata.NewIncomingContext(t.Context(), metadata.Pairs("traceparent",
 		"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"))
 	l.Record(ctx, decisionid.New(), "Allowed", time.Now(), &netpoldv1.AllowedRequest{Port: 80},
-		&netpoldv1.AllowedResponse{Allowed: true}, nil)
-	l.Record(ctx, decisionid.New(), "Allowed", time.Now(), nil, nil, status.New(codes.Internal, "no").Proto())
+		&netpoldv1.AllowedResponse{Allowed: true}, nil, false)
+	l.Record(ctx, decisionid.New(), "Allowed", time.Now(), nil, nil, status.New(codes.Internal, "no").Proto(), false)
 }
 
 // TestG3OTLP proves that records arrive over both protocols: the line as the body, the caller's trace, the

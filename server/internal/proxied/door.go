@@ -17,6 +17,7 @@ import (
 	"github.com/netpold/netpold/server/internal/decisionid"
 	"github.com/netpold/netpold/server/internal/details"
 	"github.com/netpold/netpold/server/internal/metrics"
+	"github.com/netpold/netpold/server/internal/occasions"
 	"github.com/netpold/netpold/server/internal/overload"
 	"github.com/netpold/netpold/server/internal/wire"
 )
@@ -44,10 +45,10 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// A Recorder writes one decision of a method: its question, its answer or why it failed, and when it came. None of
-// them is modified afterwards. It is safe for concurrent use, and does not block.
+// A Recorder writes one decision of a method: its question, its answer or why it failed, when it came, and whether the
+// client passes all the same (P12). None of them is modified afterwards. It is safe for concurrent use, and does not block.
 type Recorder func(ctx context.Context, id decisionid.ID, method string, started time.Time,
-	q *netpoldv1.AllowedRequest, a *netpoldv1.AllowedResponse, fail *spb.Status)
+	q *netpoldv1.AllowedRequest, a *netpoldv1.AllowedResponse, fail *spb.Status, shadow bool)
 
 // A Door decides the questions of proxies, and counts and records what they come to. It is safe for concurrent
 // use.
@@ -58,6 +59,8 @@ type Door struct {
 	state   *current.Reader
 	decider decide.Decider
 	details *details.Source
+	// failed has which kinds of errors were logged.
+	failed *occasions.Occasions[string]
 }
 
 // NewDoor returns a door that answers from the states of source. Records name method.
@@ -71,7 +74,19 @@ func NewDoor(method string, source mirror.Source, options Options) Door {
 		state:   current.NewReader(source, current.Options{RefuseStale: options.RefuseStale}),
 		decider: decide.New(options.Cache, options.Gate),
 		details: details.NewSource(source),
+		failed:  new(occasions.Occasions[string]),
 	}
+}
+
+// Tell logs an outcome without a decision, each kind at warn now and then: a proxy tells its client nothing of it, and
+// keeps no more than the id.
+func (d *Door) Tell(ctx context.Context, o *Outcome) {
+	level := slog.LevelDebug
+	if d.failed.Due(time.Now(), o.Failure.Code.String()+o.Failure.Reason) {
+		level = slog.LevelWarn
+	}
+	d.Logger.Log(ctx, level, "a proxy's question has no decision", "method", d.method, "code", o.Failure.Code.String(),
+		"reason", o.Failure.Reason, "error", o.Failure.Message, "decision_id", o.DecisionID, "shadow", o.Shadow)
 }
 
 // Decide returns what a question comes to, or the failure to read it. It waits for nothing but the
@@ -92,7 +107,7 @@ func (d *Door) Decide(
 	}
 	if d.Record != nil {
 		answer, failed := o.Record()
-		d.Record(ctx, id, d.method, started, &q.Request, answer, failed)
+		d.Record(ctx, id, d.method, started, &q.Request, answer, failed, o.Shadow)
 	}
 	if d.Trace != nil {
 		d.Trace(ctx, o)
