@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -58,7 +59,15 @@ func (inv *invocation) dial() (*netpold.Client, error) {
 		}
 		security = netpold.WithTLS(tlsConfig)
 	}
-	client, err := netpold.Dial(c.Server, security)
+	options := []netpold.Option{security}
+	if c.BearerTokenFile != "" {
+		token, err := bearerOf(c.BearerTokenFile, c.Server, c.Secure())
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, netpold.WithDialOptions(grpc.WithPerRPCCredentials(token)))
+	}
+	client, err := netpold.Dial(c.Server, options...)
 	if err != nil {
 		return nil, fmt.Errorf("--server %s: %w: give HOST:PORT, for example 127.0.0.1:9480", c.Server,
 			errors.Unwrap(err))

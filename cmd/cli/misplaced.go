@@ -30,6 +30,7 @@ var countsFor = map[string][]place{
 	"tls-client-cert":      {fromServer},
 	"tls-client-key":       {fromServer},
 	"tls-server-name":      {fromServer},
+	"bearer-token-file":    {fromServer},
 }
 
 // misplaced returns an error for each flag of the command line that does not count for the chosen place. It

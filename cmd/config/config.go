@@ -102,6 +102,8 @@ type Client struct {
 	CA, Cert, Key string
 	// ServerName is the name that the server's certificate must have; empty for the host of Server.
 	ServerName string
+	// BearerTokenFile has the token that is sent with each call; empty for none.
+	BearerTokenFile string
 }
 
 // Secure reports whether to use TLS.

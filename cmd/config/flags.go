@@ -57,6 +57,8 @@ func (c *Config) clientFlags() *pflag.FlagSet {
 	f.StringVar(&s.Key, "tls-client-key", "", "PEM `FILE` of its private key")
 	f.StringVar(&s.ServerName, "tls-server-name", "",
 		"`NAME` that the server's certificate must bear (default: the host of --server)")
+	f.StringVar(&s.BearerTokenFile, "bearer-token-file", "",
+		"`FILE` with the bearer token of the caller, where the server asks for one (--kube-authz); read for each call")
 	limit(f, "server", orEmpty(wrongServer))
 	Positive(f, "timeout")
 	return withEnv(f)
