@@ -54,7 +54,7 @@ func (f *TLSFiles) load() (*tls.Config, error) {
 	}
 	pem, err := os.ReadFile(f.ClientCA)
 	if err != nil {
-		return nil, fieldError("TLS.ClientCA", "", err)
+		return nil, fieldError("TLS.ClientCA", "", fmt.Errorf("%w: give a PEM file of certificate authorities", err))
 	}
 	config.ClientCAs = x509.NewCertPool()
 	if !config.ClientCAs.AppendCertsFromPEM(pem) {
@@ -261,7 +261,7 @@ func (r *tlsReloader) stat() ([]os.FileInfo, error) {
 		}
 		info, err := os.Stat(file.Value)
 		if err != nil {
-			return nil, fieldError(file.Name, "", err)
+			return nil, fieldError(file.Name, "", fmt.Errorf("%w: give a PEM file", err))
 		}
 		if !info.Mode().IsRegular() { // reading a pipe might never end
 			return nil, fieldError(file.Name, file.Value, errors.New("it is no regular file: give a PEM file"))

@@ -83,7 +83,7 @@ func tlsConfigOf(c *config.Client, prefix string) (*tls.Config, error) {
 	if c.CA != "" {
 		pem, err := os.ReadFile(c.CA)
 		if err != nil {
-			return nil, fmt.Errorf("--%s-ca: %w", prefix, err)
+			return nil, fmt.Errorf("--%s-ca: %w: give a PEM file of certificate authorities", prefix, err)
 		}
 		tlsConfig.RootCAs = x509.NewCertPool()
 		if !tlsConfig.RootCAs.AppendCertsFromPEM(pem) {

@@ -295,6 +295,8 @@ func TestWrongSettingsAreNamed(t *testing.T) {
 			want: []string{`:1: max-batch: "many" is not a whole number: give one, such as 10000`}},
 		"number in quotes": {file: `max-batch: "5"`,
 			want: []string{`:1: max-batch: "5" is not a whole number`}},
+		"text for a fraction": {file: `decision-log-sample: few`,
+			want: []string{`:1: decision-log-sample: "few" is not a number: give one, such as 1`}},
 		"fraction": {file: `max-batch: 1.5`,
 			want: []string{`:1: max-batch: "1.5" is not a whole number`}},
 		"no time": {file: `timeout: 0s`,

@@ -143,6 +143,8 @@ func wanted(flag *pflag.Flag) string {
 		return "not a duration: give a number with a unit, such as 500ms, 30s or 5m"
 	case "int":
 		return "not a whole number: give one, such as " + flag.DefValue
+	case "float64":
+		return "not a number: give one, such as " + flag.DefValue
 	case "uint32":
 		return "not a whole number from 0 to 4294967295: give one"
 	default:
