@@ -240,6 +240,7 @@ func TestOTLPWrong(t *testing.T) {
 	}
 	for _, test := range []struct{ name, value, want string }{
 		{"PROTOCOL", "http/json", `OTEL_EXPORTER_OTLP_PROTOCOL "http/json": give grpc or http/protobuf`},
+		{"LOGS_PROTOCOL", "http/json", `OTEL_EXPORTER_OTLP_LOGS_PROTOCOL "http/json": give grpc or http/protobuf`},
 		{"ENDPOINT", "http://[::1", `OTEL_EXPORTER_OTLP_ENDPOINT "http://[::1": give a URL such as http://collector:4318`},
 		{"ENDPOINT", "collector:4318", `OTEL_EXPORTER_OTLP_ENDPOINT "collector:4318": give a URL`},
 		{"LOGS_ENDPOINT", "collector", `OTEL_EXPORTER_OTLP_LOGS_ENDPOINT "collector": give a URL`},

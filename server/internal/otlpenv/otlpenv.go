@@ -38,21 +38,27 @@ const allSignals = "OTEL_EXPORTER_OTLP_"
 // prefix begins the names of the variables for one signal, which win.
 func (s Signal) prefix() string { return allSignals + string(s) + "_" }
 
-// lookup returns the value of a variable; "" without one.
-func (s Signal) lookup(name string) string {
-	return cmp.Or(os.Getenv(s.prefix()+name), os.Getenv(allSignals+name))
+// lookup returns the value of a variable, and by which name it is set; "" without one.
+func (s Signal) lookup(name string) (value, set string) {
+	set = s.prefix() + name
+	if os.Getenv(set) == "" {
+		set = allSignals + name
+	}
+	return os.Getenv(set), set
 }
 
 // Exporter returns the protocol to export s by, and where to, in words. Its error names each variable that is wrong.
 func Exporter(s Signal) (protocol, target string, err error) {
-	protocol = cmp.Or(s.lookup("PROTOCOL"), OverHTTP)
+	protocol, set := s.lookup("PROTOCOL")
+	protocol = cmp.Or(protocol, OverHTTP)
 	if err := wrongVariables(s); err != nil {
 		return "", "", err
 	}
 	if defaults[protocol] == "" {
-		return "", "", fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL %q: give %s or %s", protocol, OverGRPC, OverHTTP)
+		return "", "", fmt.Errorf("%s %q: give %s or %s", set, protocol, OverGRPC, OverHTTP)
 	}
-	return protocol, "OTLP " + cmp.Or(s.lookup("ENDPOINT"), defaults[protocol]) + " (" + protocol + ")", nil
+	endpoint, _ := s.lookup("ENDPOINT")
+	return protocol, "OTLP " + cmp.Or(endpoint, defaults[protocol]) + " (" + protocol + ")", nil
 }
 
 // Resource returns what is said of this program with all that is exported. The variables win.

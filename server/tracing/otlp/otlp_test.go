@@ -164,7 +164,8 @@ func TestP46ExporterIsDown(t *testing.T) {
 func TestP46WrongVariables(t *testing.T) {
 	for _, test := range []struct{ name, value, want string }{
 		{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector:4318", `_TRACES_ENDPOINT "collector:4318": give a URL such as http`},
-		{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json", `"http/json": give grpc or http/protobuf`},
+		{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json", `OTEL_EXPORTER_OTLP_TRACES_PROTOCOL "http/json": give grpc or http/protobuf`},
+		{"OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", `OTEL_EXPORTER_OTLP_PROTOCOL "http/json": give grpc`},
 		{"OTEL_EXPORTER_OTLP_HEADERS", "secret", "OTEL_EXPORTER_OTLP_HEADERS: give NAME=VALUE pairs"},
 		{"OTEL_TRACES_SAMPLER", "jaeger_remote", `OTEL_TRACES_SAMPLER "jaeger_remote": give always_on, always_off, `},
 		{"OTEL_TRACES_SAMPLER_ARG", "10%", `OTEL_TRACES_SAMPLER_ARG "10%": give a share from 0 to 1`},
