@@ -2,6 +2,7 @@ package kube_test
 
 import (
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -124,9 +125,12 @@ func scrape(t *testing.T) series {
 	if err := os.WriteFile(unmodelled, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	forwardAuth := kubetest.FreeAddrs(t, 1)[0]
 	n := kubetest.StartNetpold(t, "--manifests="+filepath.Join(kubetest.Deploy(), "..", "examples", "shop"),
-		"--manifests="+unmodelled, "--decision-log="+filepath.Join(t.TempDir(), "decisions.jsonl"))
+		"--manifests="+unmodelled, "--decision-log="+filepath.Join(t.TempDir(), "decisions.jsonl"),
+		"--forward-auth-listen="+forwardAuth, "--trusted-proxies=192.0.2.1")
 	n.AwaitReady()
+	refuseCaller(t, forwardAuth)
 	client := n.Client()
 	pod := func(name string) *netpoldv1.Endpoint {
 		return &netpoldv1.Endpoint{Endpoint: &netpoldv1.Endpoint_Pod{Pod: &netpoldv1.PodRef{Namespace: "shop", Name: name}}}
@@ -170,6 +174,23 @@ func scrape(t *testing.T) series {
 		}
 	}
 	return exported
+}
+
+// refuseCaller asks as one who is no trusted proxy, so that a refused caller is counted.
+func refuseCaller(t *testing.T, addr string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr+"/authz", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close() //nolint:errcheck // it is empty
+	if response.StatusCode != http.StatusForbidden {
+		t.Fatalf("one who is no trusted proxy gets %s", response.Status)
+	}
 }
 
 // expression is one, with where it stands; of an alert also where help is.

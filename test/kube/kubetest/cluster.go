@@ -45,7 +45,7 @@ type Cluster struct {
 // Start runs a cluster until the test ends. It is ready when Start returns. args are further flags of the API server.
 func Start(tb testing.TB, args ...string) *Cluster {
 	tb.Helper()
-	addrs := freeAddrs(tb, 3)
+	addrs := FreeAddrs(tb, 3)
 	c := &Cluster{
 		tb: tb, dir: tb.TempDir(), extraArgs: args,
 		etcdAddr: addrs[0], etcdPeerAddr: addrs[1], serveAddr: addrs[2],

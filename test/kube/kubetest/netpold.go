@@ -36,7 +36,7 @@ func StartNetpold(tb testing.TB, args ...string) *Netpold {
 // StartNetpoldAt does what StartNetpold does, with the netpold at path.
 func StartNetpoldAt(tb testing.TB, path string, args ...string) *Netpold {
 	tb.Helper()
-	addrs := freeAddrs(tb, 2)
+	addrs := FreeAddrs(tb, 2)
 	n := &Netpold{Addr: addrs[0], AdminAddr: addrs[1], tb: tb, path: path, args: args}
 	n.Start()
 	return n

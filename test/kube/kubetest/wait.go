@@ -60,8 +60,8 @@ func until(ctx context.Context, condition func(context.Context) error) error {
 	}
 }
 
-// freeAddrs are addresses of the loopback that nobody listens on now.
-func freeAddrs(tb testing.TB, n int) []string {
+// FreeAddrs are addresses of the loopback that nobody listens on now.
+func FreeAddrs(tb testing.TB, n int) []string {
 	tb.Helper()
 	addrs := make([]string, n)
 	for i := range addrs {
