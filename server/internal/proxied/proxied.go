@@ -45,7 +45,7 @@ func WrongAddress(ip netip.Addr) string {
 		return ""
 	}
 	return fmt.Sprintf("%q is %s address, which nothing in a cluster has: the proxy does not pass on the real one; "+
-		"set use_original_dst or PROXY protocol on its listener, or override the address", ip, kind)
+		"let it (Envoy: use_original_dst or PROXY protocol on its listener; others: X-Forwarded-For), or override the address", ip, kind)
 }
 
 // UnknownAddress returns the failure of an address that must be known and is not (P7), or nil. end is src or dst,
