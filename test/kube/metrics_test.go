@@ -187,7 +187,7 @@ func refuseCaller(t *testing.T, addr string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close() //nolint:errcheck // it is empty
+	defer response.Body.Close()
 	if response.StatusCode != http.StatusForbidden {
 		t.Fatalf("one who is no trusted proxy gets %s", response.Status)
 	}
