@@ -386,7 +386,31 @@ func TestNotesTellTheRisk(t *testing.T) {
 		says, saysNot []string
 	}{
 		"default": {nil, []string{"dns:///netpold-headless.netpold.svc:9480\n", "in plaintext", "Every Pod of the cluster may ask"}, []string{"--tls"}},
-		"tls":     {variants()["tls"], []string{"9480   (TLS)", "--tls-ca ca.crt --tls-server-name netpold.netpold.svc"}, []string{"in plaintext"}},
+		"tls": {
+			variants()["tls"],
+			[]string{
+				"9480   (TLS)",
+				"netpold status --server 127.0.0.1:9480 --tls-ca ca.crt --tls-server-name netpold.netpold.svc " +
+					"--tls-client-cert client.crt --tls-client-key client.key\n",
+				"signed by ca.crt of the Secret cert.",
+			},
+			[]string{"in plaintext", "Every Pod", "--token-file"},
+		},
+		"tokens": {
+			variants()["tokens"],
+			[]string{
+				"create token SERVICEACCOUNT --audience netpold > token\n", "--tls-server-name netpold.netpold.svc --token-file token\n",
+				"get status.netpold.io",
+			},
+			[]string{"in plaintext", "Every Pod", "--tls-client"},
+		},
+		"tokens of another audience": {
+			map[string]any{
+				"tls": map[string]any{"secretName": "cert"}, "kubeAuthz": true,
+				"settings": map[string]any{"kube-authz-audience": "ours"},
+			},
+			[]string{"--audience ours > token\n"}, nil,
+		},
 		"open": {
 			map[string]any{"networkPolicy": map[string]any{"enabled": false, "clients": []any{map[string]any{"podSelector": map[string]any{}}}}},
 			[]string{"Every Pod of the cluster may ask"}, nil,
