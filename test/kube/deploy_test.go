@@ -394,12 +394,12 @@ func TestNotesTellTheRisk(t *testing.T) {
 					"--tls-client-cert client.crt --tls-client-key client.key\n",
 				"signed by ca.crt of the Secret cert.",
 			},
-			[]string{"in plaintext", "Every Pod", "--token-file"},
+			[]string{"in plaintext", "Every Pod", "--bearer-token-file"},
 		},
 		"tokens": {
 			variants()["tokens"],
 			[]string{
-				"create token SERVICEACCOUNT --audience netpold > token\n", "--tls-server-name netpold.netpold.svc --token-file token\n",
+				"create token SERVICEACCOUNT --audience netpold > token\n", "--tls-server-name netpold.netpold.svc --bearer-token-file token\n",
 				"get status.netpold.io",
 			},
 			[]string{"in plaintext", "Every Pod", "--tls-client"},
