@@ -208,7 +208,14 @@ func TestP24Ends(t *testing.T) {
 		r := start(t, synced(shop()...), func(c *server.Config) {
 			c.MaxConnectionAge, c.MaxConnectionAgeGrace = 50*time.Millisecond, 50*time.Millisecond
 		})
-		if d := watch(t, r.conn).end(); d.Code != codes.Unavailable || d.Reason != "" {
+		w := watch(t, r.conn)
+		// On a busy machine the connection is too old by now: then it ends without a question.
+		if err := w.stream.Send(&netpoldv1.WatchAllowedRequest{Add: numbered(1, ask())}); err == nil {
+			w.sent++
+		} else if !errors.Is(err, io.EOF) {
+			t.Fatal(err)
+		}
+		if d := w.end(); d.Code != codes.Unavailable || d.Reason != "" {
 			t.Errorf("%+v", d)
 		}
 	})
