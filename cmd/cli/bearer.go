@@ -40,6 +40,12 @@ func (b bearer) RequireTransportSecurity() bool { return !b.local }
 // read returns the token. Errors have nothing of it.
 func (b bearer) read() (string, error) {
 	const remedy = "give a file with one, as kubectl create token NAME --audience=netpold writes it"
+	if strings.HasPrefix(b.file, "eyJ") { // as all tokens of Kubernetes begin: it is not told
+		return "", errors.New("--bearer-token-file: that is a token itself: " + remedy)
+	}
+	if info, err := os.Stat(b.file); err == nil && !info.Mode().IsRegular() { // a pipe can be read once, or never ends
+		return "", fmt.Errorf("--bearer-token-file %s: it is no regular file, and is read for each call: %s", b.file, remedy)
+	}
 	f, err := os.Open(b.file)
 	if err != nil {
 		return "", fmt.Errorf("--bearer-token-file: %w: %s", err, remedy)
@@ -61,13 +67,14 @@ func bearerOf(file, server string, secure bool) (bearer, error) {
 	b := bearer{file: file, local: onThisMachine(server)}
 	if !secure && !b.local {
 		return bearer{}, errors.New("--bearer-token-file: others on the way to --server could read the token: ask over TLS, " +
-			"with --tls-ca or --tls")
+			"with --tls-ca or --tls, or at an address of this machine, such as 127.0.0.1:9480")
 	}
 	_, err := b.read()
 	return b, err
 }
 
-// onThisMachine reports whether a target is a Unix socket or on the loopback. A name that only resolves to it is not.
+// onThisMachine reports whether a target is a Unix socket or on the loopback. A name is not, not even localhost: who answers
+// for names says where it is.
 func onThisMachine(target string) bool {
 	if strings.HasPrefix(target, "unix:") {
 		return true
@@ -77,5 +84,5 @@ func onThisMachine(target string) bool {
 		return false
 	}
 	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
+	return err == nil && ip.IsLoopback()
 }

@@ -65,7 +65,7 @@ func (inv *invocation) healthcheckVerb() *cobra.Command {
 	// A probe must be quicker than other calls, whatever is set for those.
 	verb := inv.verb(cmd, func(ctx context.Context, _ []string) error {
 		return inv.checkHealth(ctx, service, timeout)
-	}, without(inv.config.ClientFlags(), "timeout"), inv.config.FileFlags())
+	}, without(inv.config.ClientFlags(), "timeout", "bearer-token-file"), inv.config.FileFlags())
 	run := verb.RunE
 	verb.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := run(cmd, args); err != nil {

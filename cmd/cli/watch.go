@@ -131,6 +131,8 @@ func (w *watchRun) resumes(err error) bool {
 		return true
 	case codes.FailedPrecondition:
 		return w.token != ""
+	case codes.Unauthenticated: // the token that the stream began with has expired, and the file has another
+		return w.heard && w.inv.config.Client.BearerTokenFile != ""
 	default:
 		return false
 	}
