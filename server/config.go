@@ -260,7 +260,7 @@ func (c *Config) Validate() error {
 			"headers named X-Netpold-* are never read, since most proxies pass on what a client sent: give another, for "+
 				"example X-Forwarded-For")
 		reject(forwardauth.Unreadable(c.ClientIPHeader), "ClientIPHeader", strconv.Quote(c.ClientIPHeader),
-			"it never has the address of a client, as X-Forwarded-For has: give another, for example X-Forwarded-For")
+			"its values are no addresses of clients, as those of X-Forwarded-For are: give another, for example X-Forwarded-For")
 	}
 	c.validateCallers(reject)
 	errs = append(errs, c.TLS.validate())

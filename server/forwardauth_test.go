@@ -118,8 +118,8 @@ func TestP14HeadersThatAreNeverRead(t *testing.T) {
 		"X-Netpold-Client": `Config.ClientIPHeader "X-Netpold-Client": headers named X-Netpold-* are never read`,
 		"x-nEtpold-src":    `Config.ClientIPHeader "x-nEtpold-src": headers named X-Netpold-* are never read`,
 		"x netpold":        `Config.ClientIPHeader "x netpold": give the name of a header`,
-		"host":             `Config.ClientIPHeader "host": it never has the address of a client`,
-		"Forwarded":        `Config.ClientIPHeader "Forwarded": it never has the address of a client`,
+		"host":             `Config.ClientIPHeader "host": its values are no addresses of clients`,
+		"Forwarded":        `Config.ClientIPHeader "Forwarded": its values are no addresses of clients`,
 		"X-Netpold":        "", "X-Real-IP": "",
 	} {
 		config := server.Defaults()

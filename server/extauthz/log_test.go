@@ -22,14 +22,20 @@ func TestDecisionLogG1(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	ids := map[string]bool{}
 	t.Run("serve", func(t *testing.T) {
-		d := open(t, func(c *server.Config) { c.DecisionLog = path })
+		said := new(lines)
+		d := open(t, func(c *server.Config) { c.DecisionLog, c.Logger = path, slog.New(slog.NewTextHandler(said, nil)) })
 		for _, req := range []string{"10.0.0.1", "10.0.0.3"} {
 			_, got := d.answer(t, tcp(req, "10.0.0.2", 8080))
 			ids[got["decision_id"].(string)] = true
 		}
 		_, got := d.answer(t, tcp("10.0.0.1", "10.0.0.2", 8080, with("require_principal", "present")))
 		ids[got["decision_id"].(string)] = true
-		ids[d.failed(t, tcp("127.0.0.1", "10.0.0.2", 8080)).id] = true
+		id := d.failed(t, tcp("127.0.0.1", "10.0.0.2", 8080)).id
+		ids[id] = true
+		if text := said.String(); !strings.Contains(text, `level=WARN msg="a proxy's question has no decision"`) ||
+			!strings.Contains(text, "decision_id="+id) {
+			t.Errorf("the log has nothing of %s:\n%s", id, text)
+		}
 	})
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -40,7 +46,8 @@ func TestDecisionLogG1(t *testing.T) {
 			ID     string `json:"decision_id"`
 			Method string
 		}
-		if err := json.Unmarshal([]byte(line), &record); err != nil || !ids[record.ID] || record.Method != "ext_authz" {
+		if err := json.Unmarshal([]byte(line), &record); err != nil || !ids[record.ID] || record.Method != "ext_authz" ||
+			strings.Contains(line, `"shadow"`) {
 			t.Errorf("%s: %v", line, err)
 		}
 		delete(ids, record.ID)

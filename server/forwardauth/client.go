@@ -59,11 +59,11 @@ func NeverRead(header string) bool {
 	return len(header) >= len(ours) && strings.EqualFold(header[:len(ours)], ours)
 }
 
-// Unreadable reports whether a header cannot name a client: Go's server keeps Host and Transfer-Encoding to itself, and
-// Forwarded (RFC 7239) has words around the address.
+// Unreadable reports whether a header cannot name a client: Go's server keeps some to itself, and Forwarded (RFC 7239) has words
+// around the address.
 func Unreadable(header string) bool {
 	switch http.CanonicalHeaderKey(header) {
-	case "Host", "Transfer-Encoding", "Forwarded":
+	case "Host", "Transfer-Encoding", "Trailer", "Forwarded":
 		return true
 	}
 	return false

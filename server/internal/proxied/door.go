@@ -7,6 +7,7 @@ import (
 	"time"
 
 	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
 
 	"github.com/netpold/netpold/cache"
 	"github.com/netpold/netpold/engine"
@@ -81,9 +82,15 @@ func NewDoor(method string, source mirror.Source, options Options) Door {
 // Tell logs an outcome without a decision, each kind at warn now and then: a proxy tells its client nothing of it, and
 // keeps no more than the id.
 func (d *Door) Tell(ctx context.Context, o *Outcome) {
+	if o.Failure == nil || o.Failure.Code == codes.Canceled { // who asked has gone
+		return
+	}
 	level := slog.LevelDebug
 	if d.failed.Due(time.Now(), o.Failure.Code.String()+o.Failure.Reason) {
 		level = slog.LevelWarn
+	}
+	if !d.Logger.Enabled(ctx, level) {
+		return
 	}
 	d.Logger.Log(ctx, level, "a proxy's question has no decision", "method", d.method, "code", o.Failure.Code.String(),
 		"reason", o.Failure.Reason, "error", o.Failure.Message, "decision_id", o.DecisionID, "shadow", o.Shadow)
