@@ -8,12 +8,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"google.golang.org/grpc/codes"
 
 	"github.com/netpold/netpold/server"
+	"github.com/netpold/netpold/server/internal/logtest"
 )
 
 // TestDecisionLogG1 proves that each answer has a record with the id that the metadata have.
@@ -22,7 +22,7 @@ func TestDecisionLogG1(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	ids := map[string]bool{}
 	t.Run("serve", func(t *testing.T) {
-		said := new(lines)
+		said := new(logtest.Text)
 		d := open(t, func(c *server.Config) { c.DecisionLog, c.Logger = path, slog.New(slog.NewTextHandler(said, nil)) })
 		for _, req := range []string{"10.0.0.1", "10.0.0.3"} {
 			_, got := d.answer(t, tcp(req, "10.0.0.2", 8080))
@@ -63,7 +63,7 @@ func TestDecisionLogP12(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "log")
 	t.Run("serve", func(t *testing.T) {
-		said := new(lines)
+		said := new(logtest.Text)
 		d := open(t, func(c *server.Config) {
 			c.DecisionLog, c.Shadow, c.Logger = path, true, slog.New(slog.NewTextHandler(said, nil))
 		})
@@ -107,22 +107,4 @@ func TestDecisionLogP12(t *testing.T) {
 	if want := []string{"false REASON_DENIED_AT_INGRESS", "error 3"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q:\n%s", got, want, text)
 	}
-}
-
-// lines keep what is logged. They are safe for concurrent use.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }

@@ -1,7 +1,6 @@
 package forwardauth_test
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"log/slog"
@@ -9,7 +8,6 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +16,7 @@ import (
 	"github.com/netpold/netpold/engine"
 	"github.com/netpold/netpold/mirror"
 	"github.com/netpold/netpold/server"
+	"github.com/netpold/netpold/server/internal/logtest"
 	"github.com/netpold/netpold/server/servertest"
 )
 
@@ -66,25 +65,7 @@ type door struct {
 	*server.Server
 	source *servertest.Source
 	client *http.Client
-	log    *log
-}
-
-// A log is a logger's text.
-type log struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
+	log    *logtest.Text
 }
 
 // open serves the cluster until the test ends. change changes the configuration; nil changes nothing.
@@ -97,7 +78,7 @@ func open(t testing.TB, change func(*server.Config)) *door {
 // openOn is open for a source of the test's own.
 func openOn(t testing.TB, mirrored mirror.Source, source *servertest.Source, change func(*server.Config)) *door {
 	t.Helper()
-	d := &door{source: source, log: new(log)}
+	d := &door{source: source, log: new(logtest.Text)}
 	config := server.Defaults()
 	config.Source, config.Listen, config.AdminListen, config.DrainDelay = mirrored, "127.0.0.1:0", "127.0.0.1:0", 0
 	config.ForwardAuthListen = "127.0.0.1:0"

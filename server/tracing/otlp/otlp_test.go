@@ -18,6 +18,7 @@ import (
 	netpoldv1 "github.com/netpold/netpold/proto/netpold/v1"
 	"github.com/netpold/netpold/proto/words"
 	"github.com/netpold/netpold/server"
+	"github.com/netpold/netpold/server/internal/logtest"
 	"github.com/netpold/netpold/server/servertest"
 	"github.com/netpold/netpold/server/tracing/otlp"
 )
@@ -58,28 +59,10 @@ func listen(t *testing.T) net.Listener {
 	return listener
 }
 
-// A text is a log that is kept.
-type text struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (l *text) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *text) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // asked serves an empty cluster with traces, asks n questions, with a token in the metadata, and ends both.
 func asked(t *testing.T, n int) (log string) {
 	t.Helper()
-	l := new(text)
+	l := new(logtest.Text)
 	logger := slog.New(slog.NewTextHandler(l, nil))
 	provider, err := otlp.Open(t.Context(), "test", logger)
 	if err != nil {
