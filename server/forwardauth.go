@@ -74,6 +74,7 @@ func (s *Server) registerForwardAuth(config *Config, options proxied.Options) {
 	}
 	// Validate has parsed it.
 	proxies, _ := forwardauth.ParseProxies(config.TrustedProxies)
+	s.warnings.everyProxy = proxies.Everybody()
 	s.forwardAuth.gate = s.gate
 	s.forwardAuth.register(config.Source, forwardauth.Options{
 		Options:      options,

@@ -121,7 +121,7 @@ func New(config Config) (*Server, error) {
 		log:       config.Logger,
 		drain:     drainTimes{delay: config.DrainDelay, timeout: config.DrainTimeout},
 		whenStale: config.WhenStale,
-		warnings:  warningsOf(&config),
+		warnings:  warnings{insecure: config.Insecure, shadow: config.Shadow},
 		after:     time.After,
 		tls:       reloader,
 		health:    newHealth(),

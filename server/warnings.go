@@ -1,34 +1,10 @@
 package server
 
-import (
-	"strings"
-
-	"github.com/netpold/netpold/server/forwardauth"
-)
-
-// Warnings are told at each start: of settings that let through, or tell, more than most want.
+// warnings are told at each start: of settings that let through, or tell, more than most want.
 type warnings struct {
 	insecure, shadow bool
-	// everyProxy has the trusted proxies that are all addresses.
+	// everyProxy has the trusted proxies that are all addresses, where proxies ask.
 	everyProxy string
-}
-
-// warningsOf returns what to warn of.
-func warningsOf(c *Config) warnings {
-	w := warnings{insecure: c.Insecure, shadow: c.Shadow}
-	if c.ForwardAuthListen == "" {
-		return w
-	}
-	// Validate has parsed it.
-	proxies, _ := forwardauth.ParseProxies(c.TrustedProxies)
-	var all []string
-	for _, p := range proxies {
-		if p.Bits() == 0 {
-			all = append(all, p.String())
-		}
-	}
-	w.everyProxy = strings.Join(all, ",")
-	return w
 }
 
 // warn logs the warnings of a start.

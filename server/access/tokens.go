@@ -162,10 +162,7 @@ func (t *Tokens) unavailable(ctx context.Context, err error) *wire.Failure {
 		return current.Ended(ctx)
 	}
 	// Every caller that is not known yet meets the same.
-	level := slog.LevelDebug
-	if t.failed.Due(time.Now(), struct{}{}) {
-		level = slog.LevelWarn
-	}
+	level := t.failed.Level(time.Now(), struct{}{})
 	t.log.Log(ctx, level, "the API server could not be asked about a caller", "error", err)
 	return &wire.Failure{Code: codes.Unavailable, Reason: wire.ReasonAuthzUnavailable,
 		Message: "the API server could not be asked who the caller is and what it may do; retry"}

@@ -53,6 +53,17 @@ func (p Proxies) Has(ip netip.Addr) bool {
 	return false
 }
 
+// Everybody returns those that are all addresses of a family, with commas between them.
+func (p Proxies) Everybody() string {
+	var all []string
+	for _, prefix := range p {
+		if prefix.Bits() == 0 {
+			all = append(all, prefix.String())
+		}
+	}
+	return strings.Join(all, ",")
+}
+
 // NeverRead reports whether a header of requests is never read (P14): what answers call theirs, a client may send too.
 func NeverRead(header string) bool {
 	const ours = "x-netpold-"

@@ -2,6 +2,7 @@
 package occasions
 
 import (
+	"log/slog"
 	"sync"
 	"time"
 )
@@ -41,4 +42,12 @@ func (o *Occasions[K]) Due(now time.Time, what K) bool {
 	}
 	o.last[what] = now
 	return true
+}
+
+// Level returns at which level to log what may go on for long: warn if it is due, else debug.
+func (o *Occasions[K]) Level(now time.Time, what K) slog.Level {
+	if o.Due(now, what) {
+		return slog.LevelWarn
+	}
+	return slog.LevelDebug
 }

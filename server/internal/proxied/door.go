@@ -85,10 +85,7 @@ func (d *Door) Tell(ctx context.Context, o *Outcome) {
 	if o.Failure == nil || o.Failure.Code == codes.Canceled { // who asked has gone
 		return
 	}
-	level := slog.LevelDebug
-	if d.failed.Due(time.Now(), o.Failure.Code.String()+o.Failure.Reason) {
-		level = slog.LevelWarn
-	}
+	level := d.failed.Level(time.Now(), o.Failure.Code.String()+o.Failure.Reason)
 	if !d.Logger.Enabled(ctx, level) {
 		return
 	}
